@@ -1,0 +1,29 @@
+"""Errors that a user can mend: shown as one line, exit code 2, never as a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something the user can fix; the message says what was found and what was expected."""
+
+
+class DataError(UserError):
+    """A fault in a user's file, with the place it stands.
+
+    Renders as ``FILE:LINE: field NAME: found FOUND, expected EXPECTED``; parts that do not apply are left out.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        line: int | None = None,
+        field: str | None = None,
+        found: str,
+        expected: str,
+    ) -> None:
+        place = f"{path}:{line}" if line is not None else str(path)
+        about = f"field {field!r}: " if field else ""
+        super().__init__(f"{place}: {about}found {found}, expected {expected}")
