@@ -1,0 +1,151 @@
+"""Rewards from an encoder's vectors: cosine of sentence embeddings, and BERTScore.
+
+Both take lists, so that texts share batches, and give one number in 0..1 a pair. A blank text has nothing to
+compare and scores 0, against another blank one too, as with ROUGE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penname.encoders import SentenceEncoder, loading_encoder, locate_encoder, warn_truncated
+from penname.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    # A text's token vectors of length 1, (tokens, width), and which of its tokens carry weight, (tokens,).
+    TokenVectors = tuple[torch.Tensor, torch.Tensor]
+
+Pair = tuple[str, str]
+
+# Pairs whose token vectors are held at once: 64 pairs of 512 tokens of a 1,024-wide encoder take 270 MB.
+_PAIRS = 64
+_BATCH = 16
+
+
+def cosine(references: Sequence[str], responses: Sequence[str], encoder: SentenceEncoder) -> list[float]:
+    """Cosine of the two texts' embeddings, negative ones set to 0."""
+    pairs = list(zip(references, responses, strict=True))
+    texts = _texts(_written(pairs))
+    vectors = dict(zip(texts, encoder.encode(texts, normalize=True), strict=True))
+    scores = {pair: _clip(float(vectors[pair[0]] @ vectors[pair[1]])) for pair in _written(pairs)}
+    return [scores.get(pair, 0.0) for pair in pairs]
+
+
+def bert_score(
+    references: Sequence[str], responses: Sequence[str], encoder_path: str | Path | None, layer: int
+) -> list[float]:
+    """F1 of BERTScore (Zhang et al., 2020, section 3): greedy token matching, no idf, no baseline rescaling.
+
+    The number that the authors' `bert-score` package gives a pair scored alone: [CLS] and [SEP] may be
+    matched but carry no weight, RoBERTa's and GPT-2's tokenizers see a leading space (the package asks for
+    it, and transformers 5 no longer listens), and texts are cut at the encoder's window (a warning counts
+    them). The encoder loaded last is kept for the next call.
+
+    encoder_path: a folder or hub id of an encoder such as BERT, RoBERTa or DeBERTa; None is all-MiniLM-L6-v2.
+    layer: the layer whose output is compared, from 1; the best one differs by model (9 of bert-base-uncased
+        and 17 of roberta-large in the authors' code).
+
+    Raises UserError when the encoder cannot be had or has no such layer.
+    """
+    pairs = list(zip(references, responses, strict=True))
+    written = _written(pairs)
+    tokenizer, model = _load(locate_encoder(encoder_path), layer)
+    tokens = _tokenize(_texts(written), tokenizer, model)
+    scores: dict[Pair, float] = {}
+    for start in range(0, len(written), _PAIRS):
+        chunk = written[start : start + _PAIRS]
+        vectors = _token_vectors({text: tokens[text] for text in _texts(chunk)}, tokenizer, model)
+        scores |= {pair: _greedy_f1(vectors[pair[0]], vectors[pair[1]]) for pair in chunk}
+    return [scores.get(pair, 0.0) for pair in pairs]
+
+
+def _written(pairs: Iterable[Pair]) -> list[Pair]:
+    """The pairs of two texts that are not blank, each once."""
+    return list(dict.fromkeys(pair for pair in pairs if pair[0].strip() and pair[1].strip()))
+
+
+def _texts(pairs: Iterable[Pair]) -> list[str]:
+    """The texts of the pairs, each once: m samples share their reference."""
+    return list(dict.fromkeys(text for pair in pairs for text in pair))
+
+
+def _clip(score: float) -> float:
+    return min(max(score, 0.0), 1.0)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, layer: int) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """The tokenizer, and an encoder of the first `layer` layers only: its output is that layer's."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    local = Path(name).is_dir()
+    with loading_encoder(name):
+        config = AutoConfig.from_pretrained(name, local_files_only=local)
+    if config.is_encoder_decoder:
+        raise UserError(f"encoder {name!r}: found an encoder-decoder, expected an encoder such as BERT")
+    if not 1 <= layer <= config.num_hidden_layers:
+        raise UserError(f"encoder {name!r}: found layer {layer}, expected 1 to {config.num_hidden_layers}")
+    config.num_hidden_layers = layer
+    with loading_encoder(name):
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        model = AutoModel.from_pretrained(name, config=config, dtype=torch.float32, local_files_only=local)
+    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _tokenize(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
+) -> dict[str, list[int]]:
+    """Token ids of each text, with the special tokens, cut at the window."""
+    from transformers import GPT2Tokenizer, RobertaTokenizer
+
+    if not texts:
+        return {}
+    # These tell the first word of a text from the same word within it; BERTScore takes both for within.
+    space = " " if isinstance(tokenizer, GPT2Tokenizer | RobertaTokenizer) else ""
+    given = [space + text.strip() for text in texts]
+    # A tokenizer saved without its limit claims 1e30.
+    window = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    whole = tokenizer(given, verbose=False)["input_ids"]
+    warn_truncated(sum(len(ids) > window for ids in whole), len(texts), window)
+    return dict(zip(texts, tokenizer(given, truncation=True, max_length=window)["input_ids"], strict=True))
+
+
+def _token_vectors(
+    tokens: dict[str, list[int]], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
+) -> dict[str, TokenVectors]:
+    """The encoder's vectors of each text's tokens, texts of like length sharing a batch."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    special = torch.tensor([i for i in (tokenizer.cls_token_id, tokenizer.sep_token_id) if i is not None])
+    vectors: dict[str, TokenVectors] = {}
+    by_length = sorted(tokens, key=lambda text: len(tokens[text]))
+    for start in range(0, len(by_length), _BATCH):
+        texts = by_length[start : start + _BATCH]
+        rows = [torch.tensor(tokens[text]) for text in texts]
+        input_ids = pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id or 0)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        with torch.inference_mode():
+            states = model(input_ids.to(model.device), attention_mask=mask.to(model.device)).last_hidden_state
+        for text, row, row_states in zip(texts, rows, states, strict=True):
+            unit = torch.nn.functional.normalize(row_states[: len(row)], dim=-1)
+            vectors[text] = unit, (~torch.isin(row, special)).to(unit)
+    return vectors
+
+
+def _greedy_f1(reference: TokenVectors, response: TokenVectors) -> float:
+    """Equation 2 of BERTScore; 0 where a text has no token but the special ones."""
+    (expected, expected_weight), (found, found_weight) = reference, response
+    if not expected_weight.any() or not found_weight.any():
+        return 0.0
+    similarity = found @ expected.T
+    precision = float(similarity.amax(dim=1) @ found_weight / found_weight.sum())
+    recall = float(similarity.amax(dim=0) @ expected_weight / expected_weight.sum())
+    return _clip(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
