@@ -1,0 +1,329 @@
+"""From the metrics of single examples to the table of a paper: means, paired tests, marks for what is better.
+
+Metrics are read as higher is better. A value of None or NaN (a judge that failed) is missing: it is left out
+of the means and of the tests, and counted.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, TypedDict
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from penname.evaluation.significance import paired_t_test
+from penname.rewards.overlap import meteor_name
+
+ALPHA = 0.05
+
+_FIRST = ("reward", "rouge1", "rougeL", "meteor")
+_RESERVED = {"n", "missing", "tasks"}
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_METHOD_WIDTH = 12
+_HEADING_WIDTH = 12
+
+
+class Scored(TypedDict):
+    """One example of one method: its task and what each metric gave, None where a metric failed."""
+
+    task: str
+    metrics: Mapping[str, float | None]
+
+
+Results = Mapping[str, Mapping[str, Scored]]
+"""Method name -> example id -> scores."""
+
+
+def summary(results: Results) -> dict[str, Any]:
+    """Means of every method and tests of every pair of methods, ready for JSON.
+
+    ``{"methods": {NAME: {METRIC: mean, ..., "n": examples}},
+    "tests": [{"a", "b", "metric", "difference", "p"}, ...]}``
+
+    A mean over several tasks is the macro average, the mean of the tasks' means. A test is two-tailed and
+    paired, over the examples of all tasks that both methods have; difference is mean(b) - mean(a) over these.
+    It is None without pairs, and p below two.
+
+    Some fields are there only where results need them: a method's ``"missing": {METRIC: count}`` where values
+    are missing; a test's ``"n"``, the number of pairs, where some examples of a or b have no partner; and
+    with several tasks a method's ``"tasks": {TASK: {METRIC: mean}}``, and ``"task_tests"``, which are tests
+    with their ``"task"``, over its examples only.
+
+    Raises ValueError for a metric named like one of these fields.
+    """
+    metrics = _metrics(results)
+    every = [example for examples in results.values() for example in examples.values()]
+    tasks = list(dict.fromkeys(example["task"] for example in every))
+    several = len(tasks) > 1
+    report: dict[str, Any] = {
+        "methods": {
+            name: _means(list(examples.values()), metrics, several) for name, examples in results.items()
+        },
+        "tests": _tests(results, metrics),
+    }
+    if several:
+        report["task_tests"] = [
+            {"task": task, **test} for task in tasks for test in _tests(_only(results, task), metrics)
+        ]
+    return report
+
+
+def _metrics(results: Results) -> list[str]:
+    """The names of all metrics: the usual ones first, then others as they come."""
+    found = dict.fromkeys(
+        metric
+        for examples in results.values()
+        for example in examples.values()
+        for metric in example["metrics"]
+    )
+    if taken := _RESERVED & found.keys():
+        raise ValueError(f"found a metric named {min(taken)!r}, which is a field of the summary")
+    return sorted(found, key=lambda metric: _FIRST.index(metric) if metric in _FIRST else len(_FIRST))
+
+
+def _only(results: Results, task: str) -> Results:
+    """The examples of one task, of the methods that have any."""
+    within = {
+        name: {i: example for i, example in examples.items() if example["task"] == task}
+        for name, examples in results.items()
+    }
+    return {name: examples for name, examples in within.items() if examples}
+
+
+def _value(example: Scored, metric: str) -> float | None:
+    value = example["metrics"].get(metric)
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return math.fsum(present) / len(present) if present else None
+
+
+def _means(examples: Sequence[Scored], metrics: Sequence[str], several: bool) -> dict[str, Any]:
+    """One method's entry of the summary."""
+    by_task: dict[str, list[Scored]] = {}
+    for example in examples:
+        by_task.setdefault(example["task"], []).append(example)
+    tasks = {
+        task: {metric: _mean(_value(example, metric) for example in of_task) for metric in metrics}
+        for task, of_task in by_task.items()
+    }
+    entry: dict[str, Any] = {metric: _mean(means[metric] for means in tasks.values()) for metric in metrics}
+    entry["n"] = len(examples)
+    missing = {metric: sum(_value(example, metric) is None for example in examples) for metric in metrics}
+    if any(missing.values()):
+        entry["missing"] = {metric: count for metric, count in missing.items() if count}
+    if several:
+        entry["tasks"] = tasks
+    return entry
+
+
+def _tests(results: Results, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {"a": a, "b": b, "metric": metric, **_test(results[a], results[b], metric)}
+        for a, b in combinations(results, 2)
+        for metric in metrics
+    ]
+
+
+def _test(a: Mapping[str, Scored], b: Mapping[str, Scored], metric: str) -> dict[str, Any]:
+    both = [(_value(a[i], metric), _value(b[i], metric)) for i in a if i in b]
+    pairs = [(of_a, of_b) for of_a, of_b in both if of_a is not None and of_b is not None]
+    test = paired_t_test([of_a for of_a, _ in pairs], [of_b for _, of_b in pairs])
+    entry: dict[str, Any] = {"difference": _json(test.difference), "p": _json(test.p)}
+    if test.n < max(len(a), len(b)):
+        entry["n"] = test.n
+    return entry
+
+
+def _json(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, str] | None = None) -> Table:
+    """A table for the terminal in the style of REST-PG's Table 1.
+
+    One numbered row a method. A superscript names the row of a method that this one beats: a higher mean, and
+    a two-tailed paired t-test with p < 0.05. With one task the columns are the metrics; with several there is
+    a section for each metric, with a column for each task and one for the macro average. Where
+    `console_width` is too narrow for these, every column becomes a section. Notes below say what is missing
+    or not paired.
+
+    names: what to show for a metric's key. Without it METEOR is shown as this machine computes it
+        (:func:`penname.rewards.overlap.meteor_name`), so give it for numbers from another one.
+    """
+    names = _names(summary, names)
+    sections, notes = _sections(summary, names), _notes(summary, names)
+    table = _rich_table(sections, summary["methods"], notes)
+    console = Console(width=console_width)
+    if Measurement.get(console, console.options.update(width=10_000), table).minimum <= console_width:
+        return table
+    single = [
+        _Section(": ".join(filter(None, (section.title, heading))), [("", cells)])
+        for section in sections
+        for heading, cells in section.columns
+    ]
+    return _rich_table(single, summary["methods"], notes)
+
+
+def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
+    """The table of :func:`render` as Markdown, one table a section, then the notes as a list."""
+    names = _names(summary, names)
+    blocks = []
+    for section in _sections(summary, names):
+        if section.title:
+            blocks.append(f"**{_escape(section.title)}**")
+        headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
+        lines = [headings, ["---"] * len(headings), *_rows(section, summary["methods"])]
+        blocks.append("\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines))
+    blocks.append("\n".join(f"- {_escape(note)}" for note in _notes(summary, names)))
+    return "\n\n".join(blocks) + "\n"
+
+
+@dataclass(frozen=True)
+class _Section:
+    """Columns under one title: of each its heading and a cell a method."""
+
+    title: str
+    columns: list[tuple[str, list[str]]]
+
+
+def _names(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, str]:
+    """What to show for each metric of the summary, in order."""
+    metrics = [key for entry in summary["methods"].values() for key in entry if key not in _RESERVED]
+    if names is None:
+        names = {"meteor": meteor_name()} if "meteor" in metrics else {}
+    return {metric: names.get(metric, metric) for metric in metrics}
+
+
+def _tasks(summary: Mapping[str, Any]) -> list[str]:
+    """The tasks of a summary of several, else none."""
+    return list(
+        dict.fromkeys(task for entry in summary["methods"].values() for task in entry.get("tasks", {}))
+    )
+
+
+def _sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Section]:
+    methods: Mapping[str, dict[str, Any]] = summary["methods"]
+    wins = _wins(summary["tests"])
+    averages = {
+        metric: _cells({name: entry[metric] for name, entry in methods.items()}, wins[metric])
+        for metric in names
+    }
+    tasks = _tasks(summary)
+    if not tasks:
+        return [_Section("", [(names[metric], cells) for metric, cells in averages.items()])]
+    wins_in = {task: _wins(test for test in summary["task_tests"] if test["task"] == task) for task in tasks}
+    sections = []
+    for metric in names:
+        columns = []
+        for task in tasks:
+            values = {name: entry["tasks"].get(task, {}).get(metric) for name, entry in methods.items()}
+            columns.append((task, _cells(values, wins_in[task][metric])))
+        sections.append(_Section(names[metric], [*columns, ("Average (macro)", averages[metric])]))
+    return sections
+
+
+def _wins(tests: Iterable[Mapping[str, Any]]) -> defaultdict[str, set[tuple[str, str]]]:
+    """For each metric the pairs (winner, loser) whose difference is significant."""
+    wins: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for test in tests:
+        if test["p"] is not None and test["p"] < ALPHA:
+            a, b = test["a"], test["b"]
+            wins[test["metric"]].add((b, a) if test["difference"] > 0 else (a, b))
+    return wins
+
+
+def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> list[str]:
+    """Each method's value and, as superscripts, the rows it beats."""
+    # Row 12 and rows 1 and 2 must not look alike.
+    comma = "," if len(values) > 9 else ""
+    cells = []
+    for name, value in values.items():
+        if value is None:
+            cells.append("–")
+            continue
+        # Tests pool the examples both methods have; where the means shown say otherwise, no mark.
+        beaten = [
+            str(row).translate(_SUPERSCRIPTS)
+            for row, (other, below) in enumerate(values.items(), start=1)
+            if (name, other) in wins and below is not None and value > below
+        ]
+        cells.append(f"{value:.4f}{comma.join(beaten)}")
+    return cells
+
+
+def _rows(section: _Section, methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [str(i + 1), name, *(cells[i] for _, cells in section.columns), str(entry["n"])]
+        for i, (name, entry) in enumerate(methods.items())
+    ]
+
+
+def _rich_table(
+    sections: Sequence[_Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]
+) -> Table:
+    """The sections below each other, then the notes; names and notes wrap where needed, numbers never."""
+    page = Table.grid()
+    for section in sections:
+        title = Text(section.title, style="bold") if section.title else None
+        table = Table(
+            box=box.SIMPLE,
+            title=title,
+            title_justify="left",
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        table.add_column("", no_wrap=True)
+        table.add_column("Method", overflow="fold", min_width=_METHOD_WIDTH)
+        for heading, _ in section.columns:
+            table.add_column(_heading(heading), no_wrap=True)
+        table.add_column("n", justify="right", no_wrap=True)
+        for row in _rows(section, methods):
+            table.add_row(*map(Text, row))
+        page.add_row(table)
+        page.add_row()
+    page.add_row(Text("\n".join(notes)))
+    return page
+
+
+def _heading(heading: str) -> Text:
+    """Broken at spaces, hyphens and underscores, so that names of tasks leave room for each other."""
+    lines = textwrap.wrap(heading.replace("_", "_ "), _HEADING_WIDTH, break_long_words=False)
+    return Text("\n".join(line.replace("_ ", "_") for line in lines))
+
+
+def _notes(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    """What a reader must know to read the numbers aright."""
+    methods: Mapping[str, dict[str, Any]] = summary["methods"]
+    notes = [
+        f"Superscripts: better than that row's method (two-tailed paired t-test, p < {ALPHA}, uncorrected)."
+    ]
+    if tasks := _tasks(summary):
+        notes.append("The average is the mean of the tasks' means; its tests pool the examples of all tasks.")
+        for name, entry in methods.items():
+            if absent := [task for task in tasks if task not in entry["tasks"]]:
+                notes.append(
+                    f"{name}: no example of {', '.join(absent)}; its average is over its other tasks."
+                )
+    for name, entry in methods.items():
+        for metric, count in entry.get("missing", {}).items():
+            notes.append(f"{name}: {names[metric]} is missing for {count} of {entry['n']} examples.")
+    if pairs := [test["n"] for test in summary["tests"] if "n" in test]:
+        notes.append(f"Not every example has a partner: some tests compare only {min(pairs)} pairs.")
+    return notes
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
