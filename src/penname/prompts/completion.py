@@ -1,0 +1,56 @@
+"""Completions of models that reason: put together for training, taken apart for the reward.
+
+Figure 8 of the REST-PG paper fixes two phrases in the output. The second one ends the reasoning; only what
+follows it is the response, and only the response is ever rewarded (section 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from penname.prompts.templates import fill, template
+
+OPENING_PHRASE, ANSWER_PHRASE = (
+    part.strip() for part in re.split(r"\{\w+\}", template("figure8_output"))[:2]
+)
+
+
+def _tolerant(phrase: str) -> re.Pattern[str]:
+    """Match `phrase` whatever its case and white space."""
+    return re.compile(r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
+
+
+_OPENING, _ANSWER = _tolerant(OPENING_PHRASE), _tolerant(ANSWER_PHRASE)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A completion's two parts. `response` is None where the completion is malformed."""
+
+    reasoning: str | None
+    response: str | None
+
+    @property
+    def malformed(self) -> bool:
+        return self.response is None
+
+
+def compose(reasoning: str, response: str) -> str:
+    """The training target of Figure 8's output box."""
+    return fill("figure8_output", reasoning=reasoning.strip(), response=response.strip())
+
+
+def parse(text: str, *, with_reasoning: bool) -> Completion:
+    """Take a completion apart at the first occurrence of the second fixed phrase.
+
+    Without reasoning the whole text is the response. A completion that should reason and lacks the phrase, or
+    has nothing after it, is malformed; so is an empty one.
+    """
+    if not with_reasoning:
+        return Completion(None, text.strip() or None)
+    answer = _ANSWER.search(text)
+    if answer is None:
+        return Completion(text.strip() or None, None)
+    reasoning = _OPENING.sub("", text[: answer.start()], count=1).strip()
+    return Completion(reasoning, text[answer.end() :].strip() or None)

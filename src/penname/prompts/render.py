@@ -1,0 +1,108 @@
+"""From an example and its retrieved documents to the token ids of a prompt, within the token limit.
+
+What the limit costs is paid by documents only, least relevant first: the instruction, the fixed phrases and
+`answer:` are never cut, and a target never is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from penname.errors import UserError
+from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill
+
+PromptFormat = Literal["chat", "plain"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A rendered prompt.
+
+    shortened: how many of the documents lost tokens or were left out to keep within the limit.
+    """
+
+    text: str
+    tokens: list[int]
+    shortened: int
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders prompts for one tokenizer.
+
+    format: `chat` wraps the prompt as the user's turn of the tokenizer's chat template; `plain` leaves it as it
+        is, as for base models.
+    max_tokens: limit of the whole prompt, chat template included.
+    """
+
+    tokenizer: Any
+    format: PromptFormat
+    max_tokens: int
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a completion, trained as part of every target."""
+        return int(self.tokenizer.eos_token_id)
+
+    def render(self, name: TemplateName, documents: Sequence[str], **values: str) -> Prompt:
+        """Fill `name` in with `documents` (most relevant first) as its context.
+
+        Raises UserError where the prompt is over the limit without any document.
+        """
+        budget = self.max_tokens - len(self._tokens(self._wrap(fill(name, context="", **values))))
+        if budget < 0:
+            raise UserError(
+                f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
+                f"{self.max_tokens}: raise prompt.max_input_tokens or shorten the input "
+                f"{values.get('input', '')[:60]!r}"
+            )
+        kept = self._within(documents, budget)
+        while True:
+            text = self._wrap(fill(name, context=DOCUMENT_SEPARATOR.join(kept), **values))
+            tokens = self._tokens(text)
+            over = len(tokens) - self.max_tokens
+            if over <= 0:
+                shortened = sum(a != b for a, b in zip(documents, kept, strict=False))
+                return Prompt(text, tokens, shortened + len(documents) - len(kept))
+            # Tokens merge across the seams, so the budget can be a little off: take the rest from the end.
+            kept = self._within(kept, sum(map(self._length, kept)) - over)
+
+    def target(self, completion: str) -> list[int]:
+        """Token ids to train on: the completion and the token that ends it."""
+        text = completion if self.format == "chat" else " " + completion
+        return [*self._tokens(text), self.end_id]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    def _within(self, documents: Sequence[str], budget: int) -> list[str]:
+        """The documents cut to `budget` tokens in all, the last ones first."""
+        separator = self._length(DOCUMENT_SEPARATOR)
+        kept: list[str] = []
+        for document in documents:
+            ids = self._tokens(document)
+            room = budget - (separator if kept else 0)
+            if room <= 0:
+                break
+            kept.append(document if len(ids) <= room else self.text(ids[:room]))
+            budget = room - len(ids)
+        return kept
+
+    def _wrap(self, text: str) -> str:
+        if self.format == "plain":
+            # Base models expect their first token (Gemma's <bos>); a chat template writes it itself.
+            return (self.tokenizer.bos_token or "") + text
+        if not self.tokenizer.chat_template:
+            raise UserError("prompt.format chat: this tokenizer has no chat template; set prompt.format=plain")
+        message = [{"role": "user", "content": text}]
+        return str(
+            self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        )
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _length(self, text: str) -> int:
+        return len(self._tokens(text))

@@ -1,0 +1,43 @@
+"""The prompt templates, each a text file beside this module, and how they are filled in.
+
+| name | source |
+|---|---|
+| figure6_judge | REST-PG, Figure 6: the LLM judge |
+| figure7_reasoning | REST-PG, Figure 7: the teacher that writes the reasoning |
+| figure8_input, figure8_output | REST-PG, Figure 8: input and output of the models that reason |
+| no_reasoning_input | our reconstruction: Figure 8's input without its two sentences about the summary |
+
+The paper prints no template for the models without reasoning; their output is the response alone (Figure 15).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+TemplateName = Literal[
+    "figure6_judge", "figure7_reasoning", "figure8_input", "figure8_output", "no_reasoning_input"
+]
+DOCUMENT_SEPARATOR = " | "
+"""What stands between documents in a context (Figure 12); documents are raw text, without titles."""
+
+
+@cache
+def template(name: TemplateName) -> str:
+    """The template's text, without the final line break of its file."""
+    path = files("penname.prompts") / "templates" / f"{name}.txt"
+    return path.read_text(encoding="utf-8").removesuffix("\n")
+
+
+def fill(name: TemplateName, **values: str) -> str:
+    """Fill each `{field}` once. Braces inside the values stay as they are. Raises KeyError for a missing value."""
+    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template(name))
+
+
+@cache
+def template_hash(name: TemplateName) -> str:
+    """Identifies the template's exact text; it travels with a checkpoint trained on it."""
+    return hashlib.sha256(template(name).encode()).hexdigest()[:16]
