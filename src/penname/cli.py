@@ -1,0 +1,195 @@
+"""The command line. It reads arguments, calls the rooms, and shows what they give back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from penname.errors import UserError
+
+# Two busy thread pools that spin while they wait slow each other tenfold; waiting threads should sleep.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+console = Console()
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"penname: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("penname: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def quickstart(run: RunOption = None, override: SetOption = None) -> None:
+    """Train and compare five methods on the bundled model and corpus."""
+    train("quickstart", run=run, override=override)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    run: RunOption = None,
+    override: SetOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Train and evaluate all methods of a recipe; the same command again resumes."""
+    from penname.config import load_recipe
+    from penname.methods.pipeline import train_run
+    from penname.methods.plan import check_room, make_plan
+    from penname.runs.progress import ConsoleProgress
+
+    loaded = load_recipe(recipe, override or [])
+    folder = run or Path("runs") / Path(recipe).stem
+    plan = make_plan(loaded)
+    if dry_run:
+        _show_plan(plan, folder)
+        return
+    check_room(plan, folder)
+    log = folder / "log.txt"
+    train_run(loaded, folder, ConsoleProgress(console, log))
+    _show_table([folder])
+    _show_example(folder)
+    console.print(f"run: {folder}", markup=False)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a run's methods on a split."""
+    from penname.methods.pipeline import evaluate_in_run, load_run_recipe
+    from penname.methods.workbench import Workbench
+    from penname.runs.progress import ConsoleProgress
+    from penname.runs.store import Run, disk_errors
+
+    recipe = load_run_recipe(run)
+    if split not in ("val", "test"):
+        raise UserError(f"--split: found {split!r}, expected val or test")
+    progress = ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
+    folder = Run(run, progress)
+    with disk_errors(run), folder.lock():
+        bench = Workbench(recipe, folder)
+        for method in recipe.methods:
+            evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
+    _show_table([run], split, as_json=as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the methods of one or more runs, with paired significance tests."""
+    _show_table(runs, split, as_json=as_json)
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Option(help="Folder of a run, or of a model that penname trained.")],
+    profile: Annotated[Path, typer.Option(help="JSONL of documents, or a folder of .txt and .md files.")],
+    prompt: Annotated[str, typer.Option(help="What to write.")],
+    method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
+    show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write for a user from the documents in a profile; the user need not have been in training."""
+    from penname.methods.write import write_for
+
+    written = write_for(Path(model), profile, prompt, method, seed)
+    for note in written.notes:
+        print(f"penname: note: {note}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"response": written.response, "reasoning": written.reasoning}))
+        return
+    if show_reasoning and written.reasoning:
+        console.print(f"reasoning:\n{written.reasoning}\n\nresponse:", markup=False, highlight=False)
+    console.print(written.response, markup=False, highlight=False)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine has and what penname will use."""
+    import psutil
+
+    from penname.engines.models import bundled_model
+    from penname.methods.pipeline import describe_environment
+
+    found: dict[str, Any] = describe_environment() | {
+        "memory_available_gib": round(psutil.virtual_memory().available / 2**30, 1),
+        "disk_free_gib": round(psutil.disk_usage(".").free / 2**30, 1),
+        "bundled_model": str(bundled_model()),
+    }
+    if as_json:
+        print(json.dumps(found))
+        return
+    for key, value in found.items():
+        console.print(f"{key}: {value}", markup=False, highlight=False)
+
+
+def _show_table(runs: list[Path], split: str | None = None, *, as_json: bool = False) -> None:
+    from penname.evaluation.table import render, summary
+    from penname.methods.pipeline import results_of
+
+    results, names = results_of(runs, split)
+    if as_json:
+        print(json.dumps(summary(results)))
+    else:
+        console.print(render(summary(results), console.width, names))
+
+
+def _show_example(folder: Path) -> None:
+    """The first test example's author and prompt, and what each method wrote."""
+    from penname.methods.pipeline import load_run_recipe
+    from penname.runs.store import read_stage
+
+    recipe = load_run_recipe(folder)
+    split = recipe.evaluation.split
+    example = read_stage(folder / "data" / split)[0]
+    lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
+    lines.append(f"  written by the author: {example['output']}")
+    for method in recipe.methods:
+        record = read_stage(folder / "evaluation" / split / method / "metrics")[0]
+        lines.append(f"\n{method} (reward {record['metrics']['reward']:.3f})")
+        if record["reasoning"]:
+            lines.append(f"  reasoning: {record['reasoning']}")
+        lines.append(f"  response: {record['response']}")
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def _show_plan(plan: Any, folder: Path) -> None:
+    from rich.table import Table
+
+    table = Table("stage", "examples", "samples", "new tokens, at most", "optimizer steps, at most")
+    for step in plan.steps:
+        counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
+        table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
+    console.print(table)
+    size = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
+    console.print(f"model parameters: {size}", highlight=False)
+    for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
+        console.print(f"{name}: {'unknown' if amount is None else f'about {amount / 2**30:.1f} GiB'}", highlight=False)
+    for note in plan.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+    console.print(f"run folder: {folder}", markup=False, highlight=False)

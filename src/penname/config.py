@@ -1,0 +1,259 @@
+"""Recipes: typed, checked, and read from YAML with dotted overrides. Unknown keys name the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from penname.data.sources import Format
+from penname.errors import DataError, UserError
+from penname.prompts.render import PromptFormat
+from penname.retrieval.retrieve import RetrieverName
+
+MethodName = Literal["zero-shot", "rag", "sft", "sft-reasoning", "rest-em", "rest-pg"]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]
+EngineKind = Literal["local", "vllm", "openai"]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EngineConfig(Section):
+    """A model and the engine that runs it."""
+
+    kind: EngineKind = "local"
+    model: str = "bundled"
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    rows: Count = Field(64, description="completions written at once by the local engine")
+    base_url: str | None = Field(None, description="address of the openai engine's server, ending in /v1")
+    server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which server that is")
+
+    @model_validator(mode="after")
+    def _server(self) -> Self:
+        if self.kind == "openai" and not self.base_url:
+            raise ValueError("kind openai needs base_url, the server's address")
+        return self
+
+
+class SourceConfig(Section):
+    """One part of the data; $NAME in the path is taken from the environment."""
+
+    format: Format
+    path: str | None = None
+    task: str | None = None
+
+    @model_validator(mode="after")
+    def _path(self) -> Self:
+        if self.format != "presidents" and not self.path:
+            raise ValueError(f"format {self.format} needs a path")
+        return self
+
+
+class LimitConfig(Section):
+    """At most this many examples of each source."""
+
+    train: Count | None = None
+    val: Count | None = None
+    test: Count | None = None
+
+
+class RetrievalConfig(Section):
+    retriever: RetrieverName = "bm25"
+    k: Annotated[int, Field(ge=0)] = 5
+    encoder: str | None = Field(None, description="for dense and contriever; the bundled encoder if left out")
+
+
+class PromptConfig(Section):
+    format: PromptFormat = "chat"
+    max_input_tokens: Count = 1024
+    max_output_tokens: Count = 384
+
+
+class ReasoningConfig(Section):
+    """How the teacher writes the reasoning (REST-PG section 3.1)."""
+
+    max_new_tokens: Count = 128
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    attempts: Count = Field(3, description="tries at a reasoning that does not copy the expected output")
+    max_copied_tokens: Count = Field(8, description="longest run of the expected output's tokens allowed in it")
+
+
+class TrainingConfig(Section):
+    optimizer: Literal["adamw_torch", "adafactor"] = "adamw_torch"
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-5
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[float, Field(gt=0)] = 1.0
+    max_steps: Count | None = None
+    batch_size: Count = 8
+    micro_batch_size: Count = 2
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    lora_rank: Count | None = None
+    gradient_checkpointing: bool = False
+    save_every: Count = Field(50, description="steps between checkpoints that a killed training resumes from")
+    validate_every: Count | None = Field(
+        None, description="steps between checkpoints of which the best on validation examples is taken"
+    )
+    validation_examples: Count = Field(1024, description="validation examples of each task for that")
+
+    @model_validator(mode="after")
+    def _batches(self) -> Self:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
+            )
+        return self
+
+
+class ExpectationConfig(Section):
+    """The expectation step (REST-PG section 3.2): threshold is tau; quantile sets tau from a run's own rewards."""
+
+    iterations: Count = 1
+    samples: Count = 8
+    temperature: Annotated[float, Field(gt=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    threshold: Share | None = None
+    quantile: Share | None = None
+    max_kept: Count = 10
+    start_from: Literal["base", "previous"] = "base"
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if (self.threshold is None) == (self.quantile is None):
+            raise ValueError("give one of threshold (absolute) and quantile (of the run's rewards)")
+        return self
+
+
+class RewardConfig(Section):
+    """A weighted mixture of rewards, each in 0..1; the weights are normalised to sum to 1."""
+
+    mixture: dict[RewardName, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    judge: EngineConfig = EngineConfig()
+    judge_expectation: bool = Field(False, description="expected score instead of the most probable one")
+    judge_max_input_tokens: Count = 2048
+    encoder: str | None = None
+    bertscore_layer: Count = 4
+
+
+class EvaluationConfig(Section):
+    split: Literal["val", "test"] = "test"
+    temperature: Annotated[float, Field(ge=0)] = 0.1
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
+
+
+class Recipe(Section):
+    """Everything that fixes a run."""
+
+    seed: int = 0
+    methods: list[MethodName] = Field(min_length=1)
+    data: list[SourceConfig] = Field(min_length=1)
+    limit: LimitConfig = LimitConfig()
+    generator: EngineConfig = EngineConfig()
+    teacher: EngineConfig = EngineConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    prompt: PromptConfig = PromptConfig()
+    reasoning: ReasoningConfig = ReasoningConfig()
+    training: TrainingConfig = TrainingConfig()
+    expectation: ExpectationConfig
+    reward: RewardConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
+    shard_size: Count = Field(16, description="examples a shard of the long stages")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(Path(str(files("penname") / "recipes")).glob("*.yaml"))}
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, or a shipped recipe by its name, and apply `key.sub=value` overrides.
+
+    Raises UserError in one line for a file that isn't there, broken YAML, an unknown key (with the nearest known
+    one) or a value that does not fit.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = shipped_recipes().get(path.stem if path.parent.name in ("", "recipes") else "", path)
+    if not path.is_file():
+        raise DataError(name, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise DataError(path, line=line, found=f"broken YAML ({error.problem})", expected="a recipe") from None
+    if not isinstance(values, dict):
+        raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
+    for override in overrides:
+        _apply(values, override)
+    return check_recipe(values, str(path))
+
+
+def check_recipe(values: dict[str, Any], place: str) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise _first_problem(error, place) from None
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override}: expected key=value, as in --set expectation.samples=8")
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {override}: {parent} holds {type(inner).__name__}, expected a section")
+        values = inner
+    value = yaml.safe_load(text)
+    # YAML 1.1 reads 1e-5 as text.
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    values[last] = value
+
+
+def _first_problem(error: ValidationError, place: str) -> DataError:
+    problem = error.errors()[0]
+    field = ".".join(map(str, problem["loc"])) or None
+    if problem["type"] == "extra_forbidden":
+        known = sorted(set(_known_keys(Recipe)))
+        unknown = str(problem["loc"][-1])
+        siblings = _keys_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(unknown, siblings, 1, 0.4) or difflib.get_close_matches(unknown, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(siblings)}"
+        return DataError(place, field=field, found="an unknown key", expected=f"a known one: {hint}")
+    if problem["type"] == "missing":
+        return DataError(place, field=field, found="nothing", expected="a value")
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return DataError(place, field=field, found=repr(problem["input"])[:80], expected=message)
+
+
+def _known_keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield name
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _known_keys(info.annotation)
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        arguments = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
+        model = arguments[0] if arguments else annotation
+    return list(model.model_fields)

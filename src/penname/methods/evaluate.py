@@ -1,0 +1,117 @@
+"""Writing for a split's inputs at inference temperature, and scoring what was written (REST-PG section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from penname.engines.base import Sampling
+from penname.engines.sampling import sample_seed
+from penname.methods.workbench import Prepared, Split, Workbench
+from penname.prompts.completion import parse
+from penname.rewards.mixture import Scored
+from penname.runs.store import Record, read_stage
+
+EVALUATION = 0
+"""Stands for the iteration in the seeds of evaluation."""
+
+
+def evaluate_method(
+    bench: Workbench, method: str, model: str, split: Split, *, with_reasoning: bool, with_context: bool
+) -> list[Record]:
+    """Per-example outputs and metrics of one method; they stay in the run.
+
+    A malformed completion has no response: it is scored as an empty text, and counted.
+    """
+    examples = bench.prepare(split)
+    name = f"evaluation/{split}/{method}"
+
+    def write(part: Sequence[Prepared]) -> list[Record]:
+        return _write(bench, model, part, with_reasoning=with_reasoning, with_context=with_context)
+
+    def score(part: Sequence[Record]) -> list[Record]:
+        by_id = {e.example_id: e for e in examples}
+        scores = _score(bench, part, by_id)
+        return [
+            {
+                "example_id": r["example_id"],
+                "task": r["task"],
+                "method": method,
+                "response": r["response"] or "",
+                "reasoning": r["reasoning"],
+                "metrics": values,
+                "malformed": r["response"] is None,
+                "finish_reason": r["finish_reason"],
+                "new_tokens": r["tokens"],
+            }
+            for r, values in zip(part, scores, strict=True)
+        ]
+
+    def stage(folder: Path) -> Record:
+        written = bench.run.shards(f"{name}/responses", examples, bench.recipe.generator.rows, write)
+        scored = bench.run.shards(f"{name}/metrics", written, bench.recipe.generator.rows, score)
+        return {
+            "examples": len(scored),
+            "malformed": sum(r["malformed"] for r in scored),
+            "unfinished": sum(r["finish_reason"] == "length" for r in scored),
+            "mean_new_tokens": sum(r["new_tokens"] for r in scored) / len(scored),
+            "mean_reward": sum(r["metrics"]["reward"] for r in scored) / len(scored),
+        }
+
+    facts = bench.run.stage(name, stage)
+    bench.run.progress.say(
+        f"{name}: mean reward {facts['mean_reward']:.4f}, {facts['malformed']} malformed and "
+        f"{facts['unfinished']} unfinished of {facts['examples']}, {facts['mean_new_tokens']:.0f} tokens each"
+    )
+    return read_stage(bench.run.path(f"{name}/metrics"))
+
+
+def mean_reward(bench: Workbench, model: str, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
+    """Mean reward of `model` on `examples`."""
+    written = _write(bench, model, examples, with_reasoning=with_reasoning, with_context=True)
+    scores = _score(bench, written, {e.example_id: e for e in examples})
+    bench.release()
+    return sum(s["reward"] for s in scores) / len(scores)
+
+
+def _write(
+    bench: Workbench, model: str, examples: Sequence[Prepared], *, with_reasoning: bool, with_context: bool
+) -> list[Record]:
+    settings = bench.recipe.evaluation
+    sampling = Sampling(
+        bench.recipe.prompt.max_output_tokens,
+        settings.temperature,
+        settings.top_p,
+        (bench.renderer.end_id,),
+    )
+    prompts = [bench.prompt(e, with_reasoning=with_reasoning, with_context=with_context) for e in examples]
+    seeds = [[sample_seed(bench.recipe.seed, EVALUATION, e.example_id, 0)] for e in examples]
+    engine = bench.engine(bench.recipe.generator, model)
+    written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
+    records = []
+    for example, prompt, (generated,) in zip(examples, prompts, written, strict=True):
+        parts = parse(bench.renderer.text(generated.tokens), with_reasoning=with_reasoning)
+        records.append(
+            {
+                "example_id": example.example_id,
+                "task": example.task,
+                "response": parts.response,
+                "reasoning": parts.reasoning,
+                "finish_reason": generated.finish_reason,
+                "tokens": len(generated.tokens),
+                "documents_shortened": prompt.shortened,
+            }
+        )
+    return records
+
+
+def _score(
+    bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]
+) -> list[dict[str, float]]:
+    recipe = bench.recipe
+    names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
+    items = [
+        Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"] or "")
+        for r in written
+    ]
+    return [values for values in bench.score(names, items) if values is not None]

@@ -1,0 +1,160 @@
+"""A whole run: every method of a recipe, each stage once, and the table that compares them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from penname.config import METHODS, MethodName, Recipe
+from penname.engines.models import locate_model, pick_device
+from penname.errors import UserError
+from penname.evaluation.table import Results
+from penname.methods.evaluate import evaluate_method
+from penname.methods.self_training import PROMPT_FILE, self_train
+from penname.methods.workbench import Split, Workbench
+from penname.rewards.overlap import meteor_name
+from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, write_text
+
+PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "bm25s", "sentence-transformers", "nltk")
+
+
+def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
+    """Train and evaluate every method of `recipe` in `folder`; started again, go on where it was stopped.
+
+    Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
+    """
+    run = Run(folder, progress)
+    with disk_errors(folder), run.lock():
+        _record_recipe(run, recipe)
+        bench = Workbench(recipe, run)
+        for method in METHODS:
+            if method in recipe.methods:
+                evaluate_in_run(bench, method, recipe.evaluation.split)
+        _write_cards(run, recipe)
+
+
+def evaluate_in_run(bench: Workbench, method: MethodName, split: Split) -> list[Record]:
+    """The method's per-example records on `split`, training it first where it is not trained yet."""
+    with_reasoning = method in ("sft-reasoning", "rest-pg")
+    model = str(model_of(bench, method))
+    return evaluate_method(
+        bench, method, model, split, with_reasoning=with_reasoning, with_context=method != "zero-shot"
+    )
+
+
+def model_of(bench: Workbench, method: MethodName) -> Path | str:
+    if method in ("zero-shot", "rag"):
+        return locate_model(bench.recipe.generator.model)
+    return self_train(
+        bench,
+        with_reasoning=method in ("sft-reasoning", "rest-pg"),
+        iterations=bench.recipe.expectation.iterations if method in ("rest-em", "rest-pg") else 0,
+    )
+
+
+def model_folder(run: Path, method: MethodName, iterations: int) -> Path:
+    """Where a finished run keeps the method's model."""
+    stage = f"{method}/iteration-{iterations}" if method in ("rest-em", "rest-pg") else method
+    return run / stage / "training" / "model"
+
+
+def load_run_recipe(folder: Path) -> Recipe:
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
+    return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Results, Record]:
+    """Per-example metrics of the runs' evaluated methods, and what to call the metrics.
+
+    A method found in several runs is shown as RUN:METHOD. Raises UserError where nothing is evaluated.
+    """
+    results: Results = {}
+    names: Record = {}
+    folders = list(folders)
+    for folder in folders:
+        recipe = load_run_recipe(folder)
+        used = split or recipe.evaluation.split
+        names |= {"meteor": json.loads((folder / "environment.json").read_text())["meteor"]}
+        for method in recipe.methods:
+            stage = folder / "evaluation" / used / method
+            if not (stage / "stage.json").is_file():
+                continue
+            label = method if len(folders) == 1 else f"{folder.name}:{method}"
+            results[label] = {
+                r["example_id"]: {"task": r["task"], "metrics": r["metrics"]}
+                for r in read_stage(stage / "metrics")
+            }
+    if not results:
+        raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
+    return results, names
+
+
+def _record_recipe(run: Run, recipe: Recipe) -> None:
+    """Keep the recipe and the environment with the run; refuse to mix two recipes in one folder."""
+    path = run.folder / "recipe.yaml"
+    resolved = recipe.model_dump(mode="json")
+    if path.is_file():
+        before = load_run_recipe(run.folder).model_dump(mode="json")
+        changed = [key for key in resolved if resolved[key] != before[key]]
+        if changed:
+            key = changed[0]
+            raise UserError(
+                f"run folder {run.folder} was started with another recipe: {key} was {before[key]}, "
+                f"now {resolved[key]}; choose another folder with --run"
+            )
+    else:
+        write_text(path, yaml.safe_dump(resolved, sort_keys=False))
+    environment = run.folder / "environment.json"
+    found = describe_environment()
+    if environment.is_file():
+        before = json.loads(environment.read_text())
+        changed = [name for name, version in found["packages"].items() if before["packages"].get(name) != version]
+        if changed or before["cores"] != found["cores"]:
+            run.progress.say(
+                f"note: this run was started with other versions or cores ({', '.join(changed) or 'cores'}); "
+                "rounding may differ"
+            )
+    else:
+        write_text(environment, json.dumps(found, indent=2) + "\n")
+
+
+def describe_environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": pick_device(),
+        "meteor": meteor_name(),
+    }
+
+
+def _write_cards(run: Run, recipe: Recipe) -> None:
+    """A model card beside each trained model: what it is, how it was made, how it scored."""
+    for method in recipe.methods:
+        folder = model_folder(run.folder, method, recipe.expectation.iterations)
+        facts_path = run.folder / "evaluation" / recipe.evaluation.split / method
+        if not folder.is_dir():
+            continue
+        records = read_stage(facts_path / "metrics")
+        metrics = sorted({name for r in records for name in r["metrics"]})
+        scores = "".join(
+            f"| {name} | {sum(r['metrics'][name] for r in records) / len(records):.4f} |\n" for name in metrics
+        )
+        write_text(
+            folder / "README.md",
+            f"---\nlibrary_name: transformers\nbase_model: {recipe.generator.model}\n---\n# {method}\n\n"
+            f"Trained by penname with the method `{method}` from `{recipe.generator.model}`. Prompt it as "
+            f"`{PROMPT_FILE}` says, or use `penname generate`.\n\nMeans over {len(records)} examples of the "
+            f"{recipe.evaluation.split} split:\n\n| metric | mean |\n|---|---|\n{scores}\nRecipe:\n\n```yaml\n"
+            f"{yaml.safe_dump(recipe.model_dump(mode='json'), sort_keys=False)}```\n",
+        )

@@ -1,0 +1,105 @@
+"""The teacher writes the reasoning (REST-PG section 3.1, Figure 7), checked for copies of the expected output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penname.engines.base import Engine, Sampling
+from penname.engines.sampling import sample_seed
+from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE
+from penname.prompts.render import Renderer
+
+TEACHER = -1
+"""Stands for the iteration in the seeds of the teacher's attempts."""
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    example_id: str
+    input: str
+    expected_output: str
+    context: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """text: None where every attempt copied the expected output or stayed empty."""
+
+    example_id: str
+    text: str | None
+    copied_tokens: int
+    tokens: int
+
+
+def write_reasoning(
+    engine: Engine,
+    renderer: Renderer,
+    inputs: Sequence[TeacherInput],
+    *,
+    seed: int,
+    max_new_tokens: int,
+    temperature: float,
+    attempts: int,
+    max_copied_tokens: int,
+) -> list[Reasoning]:
+    """One reasoning an input: the first of `attempts` that does not copy more than `max_copied_tokens` in a row.
+
+    The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training.
+    """
+    prompts = [
+        renderer.render(
+            "figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output
+        ).tokens
+        for i in inputs
+    ]
+    seeds = [[sample_seed(seed, TEACHER, i.example_id, a) for a in range(attempts)] for i in inputs]
+    sampling = Sampling(max_new_tokens, temperature, 0.95, (renderer.end_id,))
+    written = engine.generate(prompts, seeds, sampling)
+    return [
+        _first_clean(i, [_tidy(renderer.text(w.tokens), w.finish_reason) for w in row], renderer, max_copied_tokens)
+        for i, row in zip(inputs, written, strict=True)
+    ]
+
+
+def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest run of tokens that stands in both."""
+    best = 0
+    previous = [0] * (len(b) + 1)
+    for x in a:
+        current = [0] * (len(b) + 1)
+        for j, y in enumerate(b, 1):
+            if x == y:
+                current[j] = previous[j - 1] + 1
+                best = max(best, current[j])
+        previous = current
+    return best
+
+
+def _first_clean(
+    teacher_input: TeacherInput, texts: Sequence[str], renderer: Renderer, max_copied_tokens: int
+) -> Reasoning:
+    expected = _token_ids(renderer, teacher_input.expected_output)
+    copied = 0
+    for text in texts:
+        ids = _token_ids(renderer, text)
+        copied = longest_common_run(ids, expected)
+        if text and copied <= max_copied_tokens:
+            return Reasoning(teacher_input.example_id, text, copied, len(ids))
+    return Reasoning(teacher_input.example_id, None, copied, 0)
+
+
+def _token_ids(renderer: Renderer, text: str) -> list[int]:
+    """Without case: a copy in other case is still a copy."""
+    return renderer.target(text.lower())[:-1]
+
+
+def _tidy(text: str, finish_reason: str) -> str:
+    """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens."""
+    for phrase in (OPENING_PHRASE, ANSWER_PHRASE):
+        text = text.replace(phrase, "")
+    if finish_reason == "length":
+        ends = [m.end() for m in re.finditer(r"[.!?](?=\s)|[^\n](?=\n)", text)]
+        text = text[: ends[-1]] if ends else ""
+    return text.strip()

@@ -1,0 +1,242 @@
+"""REST-PG's Algorithm 1, and with it three more methods: one loop, with or without reasoning, T times or none.
+
+| method | reasoning | iterations |
+|---|---|---|
+| sft | no | 0 |
+| sft-reasoning | yes | 0 |
+| rest-em | no | T |
+| rest-pg | yes | T |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from penname.engines.base import Sampling
+from penname.engines.models import locate_model
+from penname.engines.sampling import sample_seed
+from penname.errors import UserError
+from penname.methods.evaluate import mean_reward
+from penname.methods.reasoning import TeacherInput, write_reasoning
+from penname.methods.selection import select
+from penname.methods.workbench import Prepared, Workbench
+from penname.prompts.completion import compose, parse
+from penname.prompts.templates import template_hash
+from penname.rewards.mixture import Scored
+from penname.runs.store import Record, read_stage, write_records, write_text
+from penname.training.fine_tuning import fine_tune, total_steps
+from penname.training.packing import TrainingSample
+
+PROMPT_FILE = "penname.json"
+
+
+def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Path:
+    """The model after supervised fine-tuning and `iterations` rounds of expectation and maximization."""
+    supervised = "sft-reasoning" if with_reasoning else "sft"
+    train = bench.prepare("train")
+    targets = reasoning_targets(bench, train) if with_reasoning else {e.example_id: e.output for e in train}
+    samples, too_long = supervised_samples(bench, train, targets, with_reasoning)
+    model = train_stage(bench, supervised, locate_model(bench.recipe.generator.model), samples, with_reasoning, too_long)
+    for iteration in range(1, iterations + 1):
+        stage = f"{'rest-pg' if with_reasoning else 'rest-em'}/iteration-{iteration}"
+        kept = expectation(bench, stage, model, train, iteration, with_reasoning)
+        samples = kept_samples(bench, train, kept, with_reasoning)
+        from_base = bench.recipe.expectation.start_from == "base"
+        start = locate_model(bench.recipe.generator.model) if from_base else str(model)
+        model = train_stage(bench, stage, start, samples, with_reasoning)
+    return model
+
+
+def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, str]:
+    """Reasoning and expected output in Figure 8's template, for the inputs whose reasoning is no copy."""
+    recipe = bench.recipe
+
+    def work(examples: Sequence[Prepared]) -> list[Record]:
+        inputs = [TeacherInput(e.example_id, e.input, e.output, e.context) for e in examples]
+        settings = recipe.reasoning
+        written = write_reasoning(
+            bench.engine(recipe.teacher), renderer, inputs, seed=recipe.seed, **settings.model_dump()
+        )
+        return [asdict(reasoning) for reasoning in written]
+
+    def stage(folder: Path) -> Record:
+        records = bench.run.shards("reasoning", train, recipe.shard_size, work)
+        dropped = sum(record["text"] is None for record in records)
+        bench.run.progress.say(
+            f"reasoning: {dropped} of {len(records)} dropped: every attempt repeated over "
+            f"{recipe.reasoning.max_copied_tokens} tokens of the expected output in a row, or was empty"
+        )
+        return {"written": len(records) - dropped, "dropped": dropped}
+
+    renderer = bench.teacher_renderer()
+    bench.run.stage("reasoning", stage)
+    texts = {r["example_id"]: r["text"] for r in read_stage(bench.run.path("reasoning"))}
+    return {
+        e.example_id: compose(texts[e.example_id], e.output) for e in train if texts[e.example_id] is not None
+    }
+
+
+def supervised_samples(
+    bench: Workbench, train: Sequence[Prepared], targets: dict[str, str], with_reasoning: bool
+) -> tuple[list[TrainingSample], int]:
+    """Training samples with weight 1, and how many were left out because their target is over the limit.
+
+    A target is never cut: a cut one would teach to break off.
+    """
+    samples = []
+    for example in train:
+        if example.example_id in targets:
+            prompt = bench.prompt(example, with_reasoning=with_reasoning)
+            samples.append(TrainingSample(prompt.tokens, bench.renderer.target(targets[example.example_id])))
+    fitting = [s for s in samples if len(s.target) <= bench.recipe.prompt.max_output_tokens]
+    return fitting, len(samples) - len(fitting)
+
+
+def kept_samples(
+    bench: Workbench, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
+) -> list[TrainingSample]:
+    """The model's own kept completions as targets, each weighted by its reward (Algorithm 1, line 11)."""
+    prompts = {e.example_id: bench.prompt(e, with_reasoning=with_reasoning).tokens for e in train}
+    return [
+        TrainingSample(prompts[r["example_id"]], bench.renderer.target(r["completion"]), r["reward"])
+        for r in kept
+    ]
+
+
+def expectation(
+    bench: Workbench,
+    stage: str,
+    model: Path,
+    train: Sequence[Prepared],
+    iteration: int,
+    with_reasoning: bool,
+) -> list[Record]:
+    """Sample m completions an input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
+    recipe = bench.recipe
+    settings = recipe.expectation
+    sampling = Sampling(
+        recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (bench.renderer.end_id,)
+    )
+
+    def sample(examples: Sequence[Prepared]) -> list[Record]:
+        prompts = [bench.prompt(e, with_reasoning=with_reasoning).tokens for e in examples]
+        seeds = [
+            [sample_seed(recipe.seed, iteration, e.example_id, j) for j in range(settings.samples)]
+            for e in examples
+        ]
+        written = bench.engine(recipe.generator, str(model)).generate(prompts, seeds, sampling)
+        records = []
+        for example, row in zip(examples, written, strict=True):
+            for j, generated in enumerate(row):
+                text = bench.renderer.text(generated.tokens).strip()
+                parts = parse(text, with_reasoning=with_reasoning)
+                records.append(
+                    {
+                        "example_id": example.example_id,
+                        "sample": j,
+                        "completion": text,
+                        "reasoning": parts.reasoning,
+                        "response": parts.response,
+                        "finish_reason": generated.finish_reason,
+                        "tokens": len(generated.tokens),
+                    }
+                )
+        return records
+
+    by_id = {e.example_id: e for e in train}
+
+    def reward(samples: Sequence[Record]) -> list[Record]:
+        items = [
+            None
+            if s["response"] is None
+            else Scored(by_id[s["example_id"]].input, by_id[s["example_id"]].output, s["response"])
+            for s in samples
+        ]
+        scores = bench.score(list(recipe.reward.mixture), items)
+        return [
+            {k: v for k, v in s.items() if k != "tokens"}
+            | {"new_tokens": s["tokens"], "reward": score and score["reward"], "rewards": score}
+            for s, score in zip(samples, scores, strict=True)
+        ]
+
+    def choose(folder: Path) -> Record:
+        samples = bench.run.shards(f"{stage}/samples", train, recipe.shard_size, sample)
+        size = recipe.shard_size * settings.samples
+        rewarded = bench.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")
+        selection = select(rewarded, settings.threshold, settings.quantile, settings.max_kept)
+        write_records(folder / "selected.parquet", selection.kept)
+        facts = {"threshold": selection.threshold, **selection.counts}
+        bench.run.progress.say(f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items()))
+        return facts
+
+    bench.run.stage(f"{stage}/selection", choose)
+    return read_stage(bench.run.path(f"{stage}/selection"))
+
+
+def train_stage(
+    bench: Workbench,
+    stage: str,
+    start: str,
+    samples: Sequence[TrainingSample],
+    with_reasoning: bool,
+    too_long: int = 0,
+) -> Path:
+    """Fine-tune `start` on `samples`; returns the model's folder. Done once, and resumed after a kill."""
+    recipe = bench.recipe
+    name = f"{stage}/training"
+
+    def work(folder: Path) -> Record:
+        bench.release()
+        progress = bench.run.progress
+        steps = total_steps(recipe.training, len(samples))
+        progress.start(name, steps, "steps")
+        tokens = sum(len(s.prompt) + len(s.target) for s in samples) * recipe.training.batch_size // len(samples)
+        reported = 0
+
+        def on_step(step: int, total: int, loss: float) -> None:
+            nonlocal reported
+            progress.advance(step - reported, tokens * (step - reported), f"loss {loss:.3f}")
+            reported = step
+
+        chooser = _chooser(bench, with_reasoning) if recipe.training.validate_every else None
+        result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
+        progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
+        write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(bench, with_reasoning), indent=2))
+        return asdict(result) | {"left_out_too_long": too_long}
+
+    if too_long:
+        bench.run.progress.say(f"{name}: {too_long} targets over prompt.max_output_tokens left out")
+    if not samples and not bench.run.done(name):
+        facts = bench.run.path(f"{stage}/selection/stage.json")
+        why = f"; see {facts}: lower expectation.threshold, or sample more" if facts.exists() else ""
+        raise UserError(f"{name}: nothing to train on, no sample was kept{why}")
+    bench.run.stage(name, work)
+    return bench.run.path(name) / "model"
+
+
+def _chooser(bench: Workbench, with_reasoning: bool) -> Callable[[Path], float]:
+    """Mean reward of a checkpoint on validation examples, for choosing the best one (REST-PG Appendix B)."""
+    examples = bench.prepare("val")
+    most = bench.recipe.training.validation_examples
+    chosen: list[Prepared] = []
+    for task in dict.fromkeys(e.task for e in examples):
+        chosen += [e for e in examples if e.task == task][:most]
+    return lambda checkpoint: mean_reward(bench, str(checkpoint), chosen, with_reasoning=with_reasoning)
+
+
+def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:
+    """How the model must be prompted; travels with the checkpoint, and a mismatch is refused."""
+    names = ("figure8_input", "figure8_output") if with_reasoning else ("no_reasoning_input",)
+    return {
+        "with_reasoning": with_reasoning,
+        "templates": {name: template_hash(name) for name in names},
+        "prompt": bench.recipe.prompt.model_dump(),
+        "retrieval": bench.recipe.retrieval.model_dump(),
+    }
+
+
+def _short(value: float | int) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,143 @@
+"""What the stages of one run share: the recipe, the run folder, the prompts, and one loaded engine at a time."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from penname.config import EngineConfig, Recipe
+from penname.data.records import Example
+from penname.data.sources import load_split
+from penname.engines.base import Engine
+from penname.engines.models import load_tokenizer, locate_model
+from penname.errors import UserError
+from penname.prompts.render import Prompt, Renderer
+from penname.prompts.templates import TemplateName
+from penname.retrieval.retrieve import make_retriever, retrieve
+from penname.rewards.judge import Judge
+from penname.rewards.mixture import Reward, Scored, make_rewards, mix
+from penname.runs.store import Record, Run, read_stage
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An example with its context: the texts of the retrieved documents, best first."""
+
+    example_id: str
+    user_id: str
+    task: str
+    input: str
+    output: str
+    context: tuple[str, ...]
+
+
+class Workbench:
+    """Recipe, run folder, prompts, engines and rewards of one run."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        self.recipe = recipe
+        self.run = run
+        self._loaded: tuple[tuple[str, str], Engine] | None = None
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return self._renderer(self.recipe.generator, self.recipe.prompt.max_input_tokens)
+
+    def prepare(self, split: Split) -> list[Prepared]:
+        """The split's examples with their contexts. Raises UserError for an example without an output."""
+        name = f"data/{split}"
+        settings = self.recipe.retrieval
+
+        def work(examples: Sequence[Example]) -> list[Record]:
+            return [
+                asdict(prepared(e, [d.text for d in retrieve(e, retriever, settings.k)])) for e in examples
+            ]
+
+        def stage(folder: Any) -> Record:
+            examples = load_split(self.recipe.data, split, getattr(self.recipe.limit, split), self.recipe.seed)
+            records = self.run.shards(name, examples, len(examples), work)
+            empty = sum(not record["context"] for record in records)
+            if empty:
+                self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document in reach")
+            return {"examples": len(records), "without_context": empty}
+
+        if not self.run.done(name):
+            retriever = make_retriever(settings.retriever, settings.encoder, self.recipe.seed)
+        self.run.stage(name, stage)
+        return [
+            Prepared(**{**record, "context": tuple(record["context"])})
+            for record in read_stage(self.run.path(name))
+        ]
+
+    def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
+        name: TemplateName = "figure8_input" if with_reasoning else "no_reasoning_input"
+        return self.renderer.render(name, example.context if with_context else [], input=example.input)
+
+    def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
+        """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
+        key = (config.kind, model or config.model)
+        if self._loaded is None or self._loaded[0] != key:
+            self.release()
+            self._loaded = (key, make_engine(config, key[1]))
+        return self._loaded[1]
+
+    def release(self) -> None:
+        """Let go of the loaded engine, before training or another engine needs the memory."""
+        if self._loaded is not None:
+            close = getattr(self._loaded[1], "close", None)
+            self._loaded = None
+            if close is not None:
+                close()
+            gc.collect()
+
+    def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
+        return make_rewards(names, self.recipe.reward, self._judge)
+
+    def score(self, names: Sequence[str], items: Sequence[Scored | None]) -> list[dict[str, float] | None]:
+        """Each named reward of each item, and `reward`, the recipe's mixture where `names` holds all of it."""
+        present = [item for item in items if item is not None]
+        columns = {name: reward(present) for name, reward in self.rewards(names).items()} if present else {}
+        mixture: dict[str, float] = dict(self.recipe.reward.mixture)
+        scored = []
+        for i in range(len(present)):
+            values = {name: column[i] for name, column in columns.items()}
+            scored.append({"reward": mix(mixture, values)} | values if set(mixture) <= set(values) else values)
+        rest = iter(scored)
+        return [None if item is None else next(rest) for item in items]
+
+    def teacher_renderer(self) -> Renderer:
+        return self._renderer(self.recipe.teacher, self.recipe.prompt.max_input_tokens)
+
+    def _judge(self) -> Judge:
+        reward = self.recipe.reward
+        renderer = self._renderer(reward.judge, reward.judge_max_input_tokens)
+        return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
+
+    def _renderer(self, config: EngineConfig, max_tokens: int) -> Renderer:
+        return Renderer(load_tokenizer(config.model), self.recipe.prompt.format, max_tokens)
+
+
+def prepared(example: Example, context: Sequence[str]) -> Prepared:
+    if example.output is None or not example.output.strip():
+        raise UserError(f"example {example.id!r} ({example.task}): field 'output': found nothing, expected text")
+    return Prepared(example.id, example.user_id, example.task, example.input, example.output, tuple(context))
+
+
+def make_engine(config: EngineConfig, model: str) -> Engine:
+    if config.kind == "vllm":
+        from penname.engines.vllm import VLLMEngine
+
+        return VLLMEngine(locate_model(model), dtype=config.dtype)
+    if config.kind == "openai":
+        from penname.engines.openai import OpenAIEngine
+
+        assert config.base_url is not None
+        return OpenAIEngine(config.base_url, model, load_tokenizer(model), server=config.server)
+    from penname.engines.local import LocalEngine
+
+    return LocalEngine(model, config.dtype, config.rows)

@@ -1,0 +1,60 @@
+"""The LLM judge of REST-PG (Appendix A, Figure 6), by the probability of each score.
+
+Each score is compared as a whole, ended string: in most tokenizers "10" starts with the token of "1", so the
+first token alone could never let 10 win.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penname.engines.base import Engine
+from penname.prompts.render import Renderer
+
+SCORES = (1, 3, 5, 7, 10)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """probabilities: of each of SCORES, normalised over the five; reward: in 0..1."""
+
+    probabilities: tuple[float, ...]
+    reward: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores responses against what the user really wrote.
+
+    expectation: the reward is the expected score over 10 instead of the most probable score over 10.
+    """
+
+    engine: Engine
+    renderer: Renderer
+    expectation: bool = False
+
+    def __call__(
+        self, inputs: Sequence[str], expected_outputs: Sequence[str], responses: Sequence[str]
+    ) -> list[Judgement]:
+        """One judgement a response. Raises UserError where a prompt is over the judge's token limit."""
+        prompts = [
+            self.renderer.render(
+                "figure6_judge", [], input=x, expected_output=expected, response=response
+            ).tokens
+            for x, expected, response in zip(inputs, expected_outputs, responses, strict=True)
+        ]
+        candidates = [self.renderer.target(str(score)) for score in SCORES]
+        scored = self.engine.score(prompts, [candidates] * len(prompts))
+        return [self._judgement([sum(log_probs) for log_probs in row]) for row in scored]
+
+    def _judgement(self, log_probs: Sequence[float]) -> Judgement:
+        top = max(log_probs)
+        weights = [math.exp(value - top) for value in log_probs]
+        probabilities = tuple(weight / sum(weights) for weight in weights)
+        if self.expectation:
+            score = sum(p * score for p, score in zip(probabilities, SCORES, strict=True))
+        else:
+            score = SCORES[max(range(len(SCORES)), key=probabilities.__getitem__)]
+        return Judgement(probabilities, score / 10)

@@ -1,0 +1,66 @@
+"""Rewards by name, and their weighted mixture R(x, y, response) in 0..1.
+
+What is scored is the response alone: `Scored` has no place for the reasoning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from penname.encoders import SentenceEncoder
+from penname.rewards import embedding, overlap
+from penname.rewards.judge import Judge
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a reward sees: the input prompt x, the expected output y and the response."""
+
+    input: str
+    expected_output: str
+    response: str
+
+
+class Settings(Protocol):
+    """What the rewards read of a recipe: see `penname.config.RewardConfig`."""
+
+    encoder: str | None
+    bertscore_layer: int
+
+
+Reward = Callable[[Sequence[Scored]], list[float]]
+
+
+def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], Judge]) -> dict[str, Reward]:
+    """The rewards called `names`; the encoder and the judge are loaded when first used."""
+    loaded: dict[str, SentenceEncoder] = {}
+
+    def cosine(items: Sequence[Scored]) -> list[float]:
+        encoder = loaded.setdefault("encoder", loaded.get("encoder") or SentenceEncoder(settings.encoder))
+        return embedding.cosine([i.expected_output for i in items], [i.response for i in items], encoder)
+
+    def bertscore(items: Sequence[Scored]) -> list[float]:
+        return embedding.bert_score(
+            [i.expected_output for i in items],
+            [i.response for i in items],
+            settings.encoder,
+            settings.bertscore_layer,
+        )
+
+    def judged(items: Sequence[Scored]) -> list[float]:
+        judgements = judge()(
+            [i.input for i in items], [i.expected_output for i in items], [i.response for i in items]
+        )
+        return [judgement.reward for judgement in judgements]
+
+    known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore}
+    for name, metric in overlap.METRICS.items():
+        known[name] = lambda items, metric=metric: [metric(i.expected_output, i.response) for i in items]
+    return {name: known[name] for name in names}
+
+
+def mix(weights: Mapping[str, float], values: Mapping[str, float]) -> float:
+    """The weighted mean of `values` over the rewards in `weights`."""
+    return sum(weight * values[name] for name, weight in weights.items()) / sum(weights.values())

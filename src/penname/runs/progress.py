@@ -1,0 +1,84 @@
+"""Live progress: a rich bar on a terminal, plain lines elsewhere; the same lines go to the run's log."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class ConsoleProgress:
+    """Shows stage, examples, tokens a second and time left.
+
+    stages: how many stages the plan has, to show which one this is.
+    """
+
+    def __init__(self, console: Console, log: Path | None = None, stages: int = 0) -> None:
+        self._console = console
+        self.log = log
+        self.stages = stages
+        self._number = 0
+        self._bar: RichProgress | None = None
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        self._number += 1
+        place = f"[{self._number}/{self.stages}] " if self.stages else ""
+        self._title = f"{place}{stage}"
+        self._total, self._unit, self._count, self._tokens = total, unit, 0, 0
+        self._started = self._said = time.monotonic()
+        if self._console.is_terminal:
+            self._bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._title.replace("[", r"\["), total=total, speed="")
+
+    def advance(self, count: int, tokens: int = 0, note: str = "") -> None:
+        self._count += count
+        self._tokens += tokens
+        if self._bar is not None:
+            self._bar.update(self._task, advance=count, speed=f"{self._speed()} {note}")
+        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and self._count < self._total:
+            self._said = time.monotonic()
+            elapsed = self._said - self._started
+            left = elapsed / self._count * (self._total - self._count) if self._count else 0
+            self.say(
+                f"{self._title}: {self._count}/{self._total} {self._unit}{self._speed()}"
+                f"{', ' + note if note else ''}, {_duration(left)} left"
+            )
+
+    def finish(self, note: str = "") -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        elapsed = time.monotonic() - self._started
+        self.say(
+            f"{self._title}: {self._count} {self._unit} in {_duration(elapsed)}{self._speed()}"
+            f"{', ' + note if note else ''}"
+        )
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self.log is not None:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    def _speed(self) -> str:
+        elapsed = time.monotonic() - self._started
+        return f", {self._tokens / elapsed:.0f} tokens/s" if self._tokens and elapsed > 0.1 else ""
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60}m {whole % 60:02d}s" if whole >= 60 else f"{whole}s"

@@ -1,0 +1,190 @@
+"""The run folder: files that are whole or absent, stages that are done or not, one process at a time.
+
+A stage is a function from files to files. Its folder holds what it wrote; `stage.json` is written last and means
+the stage is whole. Within a long stage the unit is a shard: a Parquet file that stands under its final name only
+once whole, with a checksum in its metadata. A killed run repeats at most the shard it was at.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from penname.errors import UserError
+
+Record = dict[str, Any]
+
+
+class Progress(Protocol):
+    """Where a stage says how far it is: see `penname.runs.progress`."""
+
+    def start(self, stage: str, total: int, unit: str) -> None: ...
+    def advance(self, count: int, tokens: int = 0, note: str = "") -> None: ...
+    def finish(self, note: str = "") -> None: ...
+    def say(self, line: str) -> None: ...
+
+
+class Run:
+    """A run folder, opened by one process; `lock` refuses a second one."""
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self.folder = folder
+        self.progress = progress
+
+    def path(self, stage: str) -> Path:
+        return self.folder / stage
+
+    def done(self, stage: str) -> bool:
+        return (self.path(stage) / "stage.json").is_file()
+
+    def facts(self, stage: str) -> Record:
+        """What the finished stage recorded about itself."""
+        return dict(json.loads((self.path(stage) / "stage.json").read_text()))
+
+    def stage(self, name: str, work: Callable[[Path], Record]) -> Record:
+        """Do `work(folder)` unless the stage is done; return the facts it recorded."""
+        if not self.done(name):
+            self.path(name).mkdir(parents=True, exist_ok=True)
+            facts = work(self.path(name))
+            write_text(self.path(name) / "stage.json", json.dumps(facts, indent=2) + "\n")
+        return self.facts(name)
+
+    def shards(
+        self,
+        name: str,
+        items: Sequence[Any],
+        size: int,
+        work: Callable[[Sequence[Any]], list[Record]],
+        unit: str = "examples",
+    ) -> list[Record]:
+        """Apply `work` to `items` in shards of `size`; return all records, those of earlier processes included.
+
+        A shard that cannot be read is named, set aside as `*.damaged` and made again; the others stay.
+        """
+        folder = self.path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress.start(name, len(items), unit)
+        records: list[Record] = []
+        for number, start in enumerate(range(0, len(items), size)):
+            part = items[start : start + size]
+            path = folder / f"{number:05d}.parquet"
+            found = self._read_shard(path)
+            if found is None:
+                found = work(part)
+                write_records(path, found)
+            records += found
+            self.progress.advance(len(part), sum(r.get("tokens") or 0 for r in found))
+        self.progress.finish()
+        return records
+
+    def _read_shard(self, path: Path) -> list[Record] | None:
+        if not path.exists():
+            return None
+        try:
+            return read_records(path)
+        except UserError as error:
+            aside = path.with_suffix(".damaged")
+            path.rename(aside)
+            self.progress.say(f"{error}; set aside as {aside.name} and made again")
+            return None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run folder. Raises UserError where another process holds it, or it cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = (self.folder / "lock").open("a+")
+        except OSError as error:
+            raise UserError(f"run folder {self.folder}: {error.strerror}") from None
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                handle.seek(0)
+                raise UserError(
+                    f"run folder {self.folder} is in use by process {handle.read().strip() or '?'}; "
+                    "wait for it or choose another folder with --run"
+                ) from None
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk into one line; everything finished before stays and the next start goes on from it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(_full(folder, error)) from None
+    except Exception as error:
+        # Writers in compiled code raise errors of their own for a full disk.
+        if "No space left on device" not in str(error) and "os error 28" not in str(error):
+            raise
+        raise UserError(_full(folder, error)) from None
+
+
+def _full(folder: Path, error: Exception) -> str:
+    name = getattr(error, "filename", None) or folder
+    free = shutil.disk_usage(folder).free / 2**30 if folder.exists() else 0
+    return (
+        f"no space left on the disk while writing {name} ({free:.2f} GiB free): free some and start the same "
+        "command again, what is finished is kept"
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is either whole or not there."""
+    scratch = path.with_name(path.name + ".partial")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.rename(path)
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Write records as Parquet, with a checksum of them, as a file that is either whole or not there."""
+    text = json.dumps(list(records))
+    table = pa.Table.from_pylist([{"record": json.dumps(r)} | _columns(r) for r in records])
+    table = table.replace_schema_metadata({"sha256": hashlib.sha256(text.encode()).hexdigest()})
+    scratch = path.with_name(path.name + ".partial")
+    pq.write_table(table, scratch)
+    scratch.rename(path)
+
+
+def read_records(path: Path) -> list[Record]:
+    """Read what `write_records` wrote. Raises UserError naming a file that is damaged."""
+    try:
+        table = pq.read_table(path)
+        records = [json.loads(text) for text in table.column("record").to_pylist()] if len(table) else []
+        expected = (table.schema.metadata or {}).get(b"sha256", b"").decode()
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        raise UserError(f"{path}: damaged (not a whole Parquet file)") from None
+    if hashlib.sha256(json.dumps(records).encode()).hexdigest() != expected:
+        raise UserError(f"{path}: damaged (its checksum does not match)")
+    return records
+
+
+def _columns(record: Record) -> Record:
+    """The fields that a Parquet reader can show as columns; nested ones are in `record` only."""
+    return {key: value for key, value in record.items() if not isinstance(value, list | dict)}
+
+
+def read_stage(folder: Path) -> list[Record]:
+    """All records of a stage's shards, in order."""
+    return [record for path in sorted(folder.glob("*.parquet")) for record in read_records(path)]

@@ -1,0 +1,222 @@
+"""Weighted supervised fine-tuning (REST-PG sections 3.1 and 3.2) with transformers' Trainer.
+
+The Trainer brings optimizers, schedules, mixed precision, several devices and resuming; ours is the loss: target
+tokens only, each sample weighted by its reward, normalised over the whole optimizer step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from penname.engines.models import load_model, load_tokenizer, pick_device
+from penname.errors import UserError
+from penname.training.packing import TrainingSample, pack, weighted_loss
+
+COMPLETE = "complete"
+
+
+class Settings(Protocol):
+    """What fine-tuning reads of a recipe: see `penname.config.TrainingConfig`."""
+
+    optimizer: str
+    learning_rate: float
+    warmup_steps: int
+    epochs: float
+    max_steps: int | None
+    batch_size: int
+    micro_batch_size: int
+    weight_decay: float
+    max_grad_norm: float
+    lora_rank: int | None
+    save_every: int
+    validate_every: int | None
+    gradient_checkpointing: bool
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a fine-tuning did. The hashes are of the weights before and after, in float32."""
+
+    started_from: str
+    weights_before: str
+    weights_after: str
+    samples: int
+    steps: int
+    tokens: int
+    target_tokens: int
+    first_loss: float
+    last_loss: float
+
+
+class WeightedTrainer(Trainer):
+    """transformers' Trainer with `weighted_loss`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Makes the Trainer count the target tokens of the whole accumulation window and leave scaling to us.
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        assert num_items_in_batch is not None
+        return weighted_loss(model, inputs, num_items_in_batch)
+
+
+def fine_tune(
+    base: str,
+    samples: Sequence[TrainingSample],
+    settings: Settings,
+    folder: Path,
+    seed: int,
+    on_step: Callable[[int, int, float], None],
+    choose: Callable[[Path], float] | None = None,
+) -> TrainingResult:
+    """Fine-tune `base` on `samples` and leave the model and its tokenizer in `folder/model`.
+
+    Checkpoints go to `folder/checkpoints`; after a kill the same call goes on from the newest whole one and
+    ends with the same weights. `on_step` gets steps done, steps in all and the loss. With LoRA the merged model
+    is written, and the adapter beside it in `folder/adapter`. With `choose`, which scores a checkpoint, the best
+    of the checkpoints kept every `validate_every` steps is written in place of the last. Raises UserError where
+    the loss diverges.
+    """
+    model = load_model(base, "float32")
+    before = weights_hash(model)
+    if settings.lora_rank:
+        model = _with_lora(model, settings.lora_rank)
+    checkpoints = folder / "checkpoints"
+    trainer = WeightedTrainer(
+        model=model,
+        args=_arguments(settings, len(samples), checkpoints, seed),
+        train_dataset=list(samples),
+        data_collator=pack,
+        callbacks=[_Report(on_step)],
+    )
+    trainer.train(resume_from_checkpoint=_newest_complete(checkpoints))
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    if not all(map(math.isfinite, losses)):
+        raise UserError(f"training of {folder.name} diverged (loss {losses[-1]}): lower training.learning_rate")
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if choose is not None:
+        scores = {path: choose(path) for path in _complete(checkpoints)}
+        best = max(scores, key=scores.__getitem__)
+        model = load_model(str(best), "float32")
+    elif settings.lora_rank:
+        model.save_pretrained(folder / "adapter")
+        model = model.merge_and_unload()
+    model.config.use_cache = True
+    save_checkpoint(model, load_tokenizer(base), folder / "model")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    epochs = trainer.state.global_step * settings.batch_size / len(samples)
+    return TrainingResult(
+        started_from=base,
+        weights_before=before,
+        weights_after=weights_hash(model),
+        samples=len(samples),
+        steps=trainer.state.global_step,
+        tokens=round(epochs * sum(len(s.prompt) + len(s.target) for s in samples)),
+        target_tokens=round(epochs * sum(len(s.target) for s in samples)),
+        first_loss=losses[0],
+        last_loss=losses[-1],
+    )
+
+
+def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write what `from_pretrained` loads, under a temporary name until whole."""
+    scratch = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    model.save_pretrained(scratch)
+    tokenizer.save_pretrained(scratch)
+    scratch.rename(folder)
+
+
+def weights_hash(model: torch.nn.Module) -> str:
+    """Identifies the weights, whatever device they are on."""
+    digest = hashlib.blake2b(digest_size=8)
+    for _, tensor in sorted(model.state_dict().items()):
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def total_steps(settings: Settings, samples: int) -> int:
+    """Optimizer steps: `max_steps` where given, else `epochs` with a ragged last window counted in full."""
+    if settings.max_steps is not None:
+        return settings.max_steps
+    return math.ceil(settings.epochs * math.ceil(samples / settings.batch_size))
+
+
+def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=settings.micro_batch_size,
+        gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
+        max_steps=total_steps(settings, samples),
+        optim=settings.optimizer,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        activation_checkpointing=settings.gradient_checkpointing,
+        bf16=True,
+        use_cpu=pick_device() == "cpu",
+        seed=seed,
+        data_seed=seed,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=settings.validate_every or settings.save_every,
+        save_total_limit=None if settings.validate_every else 2,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+
+
+def _with_lora(model: Any, rank: int) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(
+        model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+
+
+def _newest_complete(checkpoints: Path) -> str | None:
+    """The newest checkpoint that was written to its end; half-written ones are removed."""
+    whole = _complete(checkpoints)
+    for partial in set(checkpoints.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(partial)
+    return str(whole[-1]) if whole else None
+
+
+def _complete(checkpoints: Path) -> list[Path]:
+    found = (mark.parent for mark in checkpoints.glob(f"checkpoint-*/{COMPLETE}"))
+    return sorted(found, key=lambda p: int(p.name.rsplit("-", 1)[1]))
+
+
+class _Report(TrainerCallback):
+    """Reports each step, and marks checkpoints that are whole."""
+
+    def __init__(self, on_step: Callable[[int, int, float], None]) -> None:
+        self._on_step = on_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            self._on_step(state.global_step, state.max_steps, float(logs["loss"]))
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
