@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -25,7 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class EngineConfig(Section):
@@ -82,6 +83,7 @@ class PromptConfig(Section):
 class ReasoningConfig(Section):
     """How the teacher writes the reasoning (REST-PG section 3.1)."""
 
+    max_input_tokens: Count = Field(1024, description="limit of the teacher's prompt, which is longer")
     max_new_tokens: Count = 128
     temperature: Annotated[float, Field(ge=0)] = 0.7
     attempts: Count = Field(3, description="tries at a reasoning that does not copy the expected output")
@@ -89,7 +91,7 @@ class ReasoningConfig(Section):
 
 
 class TrainingConfig(Section):
-    optimizer: Literal["adamw_torch", "adafactor"] = "adamw_torch"
+    optimizer: Literal["adamw_torch_fused", "adafactor"] = "adamw_torch_fused"
     learning_rate: Annotated[float, Field(gt=0)] = 3e-5
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[float, Field(gt=0)] = 1.0
@@ -218,10 +220,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
     value = yaml.safe_load(text)
     # YAML 1.1 reads 1e-5 as text.
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     values[last] = value
 
 

@@ -55,9 +55,7 @@ class SentenceEncoder:
         """Length of a vector."""
         return cast(int, self._model.get_embedding_dimension())
 
-    def encode(
-        self, texts: Sequence[str], batch_size: int = 32, *, normalize: bool = False
-    ) -> npt.NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], batch_size: int = 32, *, normalize: bool = False) -> npt.NDArray[np.float32]:
         """Vectors of the texts, shape (len(texts), dimension); of length 1 when `normalize` is set.
 
         A model that normalises by itself, as the default one does unless pooling is "mean", gives vectors of

@@ -240,9 +240,7 @@ BUSY = (429, {"error": {"message": "too many requests"}})
 BROKEN = (500, {"error": {"message": "out of memory"}})
 
 
-def test_a_busy_and_a_broken_server_are_tried_again(
-    serve: Any, tokenizer: Any, prompts: list[list[int]]
-) -> None:
+def test_a_busy_and_a_broken_server_are_tried_again(serve: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
     server = serve(BROKEN, BUSY, choice())
     engine = OpenAIEngine(server.address, "m", tokenizer, max_retries=2)
     expected = Generated(tokenizer(" Paris.").input_ids, "length")
@@ -354,9 +352,7 @@ def test_a_beginning_of_text_token_that_the_server_adds_is_not_sent(serve: Any, 
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     tokenizer.bos_token = "<|im_start|>"
     bos = (tokenizer.bos_token, tokenizer.bos_token_id)
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=f"{bos[0]} $A", special_tokens=[bos]
-    )
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{bos[0]} $A", special_tokens=[bos])
     prompt = tokenizer("The capital of France is").input_ids
     assert prompt[0] == tokenizer.bos_token_id
     server = serve(choice())
@@ -364,9 +360,7 @@ def test_a_beginning_of_text_token_that_the_server_adds_is_not_sent(serve: Any, 
     assert tokenizer(server.requests[0]["prompt"]).input_ids == prompt
 
 
-def test_without_the_client_package_the_error_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, tokenizer: Any
-) -> None:
+def test_without_the_client_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, tokenizer: Any) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(UserError, match=r"pip install 'penname\[openai\]'"):
         OpenAIEngine("http://127.0.0.1:1/v1", "m", tokenizer)

@@ -65,9 +65,7 @@ def model(folder: Path) -> Any:
 
 
 @pytest.fixture(scope="module", params=["server", "offline"])
-def engine(
-    request: pytest.FixtureRequest, folder: Path, tokenizer: Any, tmp_path_factory: Any
-) -> Iterator[Any]:
+def engine(request: pytest.FixtureRequest, folder: Path, tokenizer: Any, tmp_path_factory: Any) -> Iterator[Any]:
     if request.param == "offline":
         offline = VLLMEngine(str(folder), dtype="float32", max_model_len=LIMIT)
         processes = vllm_processes()
@@ -152,9 +150,7 @@ def test_greedy_tokens_are_those_of_model_generate(
 
 
 @needs_vllm
-def test_a_sample_follows_its_seed_whatever_stands_beside_it(
-    engine: Engine, prompts: list[list[int]]
-) -> None:
+def test_a_sample_follows_its_seed_whatever_stands_beside_it(engine: Engine, prompts: list[list[int]]) -> None:
     sampling = Sampling(12, temperature=1.0, top_p=0.95, stop_ids=(END,))
     together = engine.generate(prompts, [[7, 8, 7], [7], [8]], sampling)
     assert together[0][0] == together[0][2]

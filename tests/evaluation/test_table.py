@@ -39,9 +39,7 @@ def results(methods: dict[str, float], tasks: dict[str, int], seed: int = 0) -> 
 
 
 def values(scored: Results, method: str, metric: str, task: str | None = None) -> list[float]:
-    return [
-        entry["metrics"][metric] for entry in scored[method].values() if task is None or entry["task"] == task
-    ]
+    return [entry["metrics"][metric] for entry in scored[method].values() if task is None or entry["task"] == task]
 
 
 def shown(report: dict[str, Any], width: int, names: dict[str, str] | None = None) -> str:
@@ -244,9 +242,7 @@ def test_tables_of_several_tasks_have_a_column_a_task_and_the_macro_average() ->
     markdown = to_markdown(report, NAMES)
     heading = "|  | Method | " + " | ".join(TASKS) + " | Average (macro) | n |"
     assert markdown.count(heading) == len(METRICS)
-    assert [line for line in markdown.splitlines() if line.startswith("**")] == [
-        f"**{metric}**" for metric in METRICS
-    ]
+    assert [line for line in markdown.splitlines() if line.startswith("**")] == [f"**{metric}**" for metric in METRICS]
     first = row(markdown, "zero-shot")
     entry = report["methods"]["zero-shot"]
     assert first[2:] == [

@@ -134,9 +134,7 @@ def test_cut_texts_are_counted(encoder: SentenceEncoder, caplog: pytest.LogCaptu
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["./nowhere", "/nowhere/at/all", "a/b/c", Path("nowhere"), "", "white space"]
-)
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "a/b/c", Path("nowhere"), "", "white space"])
 def test_a_missing_encoder_is_one_line_and_asks_no_network(name: str | Path) -> None:
     with network_watched() as seen:
         for attempt in (lambda: SentenceEncoder(name), lambda: bert_score(["a"], ["b"], name, layer=1)):

@@ -99,9 +99,7 @@ WORDS = [
 def test_meteor_is_that_of_nltk_on_the_words_of_its_tokenizer() -> None:
     given = {} if meteor_name() == "meteor" else {"wordnet": SimpleNamespace(synsets=lambda word: [])}
     for (reference, expected), (response, found) in product(WORDS, repeat=2):
-        assert meteor(reference, response) == single_meteor_score(
-            expected, found, stemmer=PorterStemmer(), **given
-        )
+        assert meteor(reference, response) == single_meteor_score(expected, found, stemmer=PorterStemmer(), **given)
 
 
 def test_meteor_of_the_example_in_evaluates_documentation() -> None:
@@ -113,9 +111,7 @@ def test_meteor_of_the_example_in_evaluates_documentation() -> None:
 
 
 def test_meteor_matches_stems() -> None:
-    assert (
-        meteor("he walked", "he walking") == meteor("he walked", "he walked") > meteor("he walked", "he ran")
-    )
+    assert meteor("he walked", "he walking") == meteor("he walked", "he walked") > meteor("he walked", "he ran")
 
 
 def write_tiny_wordnet(folder: Path) -> None:
@@ -151,9 +147,7 @@ print(meteor_name(), meteor("the car stopped", "the auto stopped"))
 """
 
 
-@pytest.mark.parametrize(
-    ("with_data", "name", "matches"), [(True, "meteor", 3), (False, "meteor-no-synonyms", 2)]
-)
+@pytest.mark.parametrize(("with_data", "name", "matches"), [(True, "meteor", 3), (False, "meteor-no-synonyms", 2)])
 def test_synonyms_count_where_wordnet_is_and_nothing_is_downloaded(
     tmp_path: Path, with_data: bool, name: str, matches: int
 ) -> None:

@@ -40,9 +40,7 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in {".txt", ".md"})
         return [_document_of_file(file, user_id) for file in files if file.stat().st_size]
-    return [
-        _document({"user_id": user_id, **record}, path, line) for line, record in read_jsonl(path)
-    ]
+    return [_document({"user_id": user_id, **record}, path, line) for line, record in read_jsonl(path)]
 
 
 def _document_of_file(file: Path, user_id: str) -> Document:
@@ -80,9 +78,7 @@ def _example(
             for i, item in enumerate(inline)
         ]
     else:
-        raise DataError(
-            path, line=line, field="profile", found=type(inline).__name__, expected="a list of documents"
-        )
+        raise DataError(path, line=line, field="profile", found=type(inline).__name__, expected="a list of documents")
     return Example(
         id=required_text(record, "id", path, line),
         user_id=user_id,
@@ -97,9 +93,7 @@ def _document(record: dict[str, Any], path: Path, line: int, prefix: str = "") -
     _refuse_unknown(record, DOCUMENT_FIELDS, path, line, prefix)
     rating = record.get("rating")
     if rating is not None and (isinstance(rating, bool) or not isinstance(rating, int | float)):
-        raise DataError(
-            path, line=line, field=prefix + "rating", found=repr(rating), expected="a number"
-        )
+        raise DataError(path, line=line, field=prefix + "rating", found=repr(rating), expected="a number")
     optional = {
         name: text_field(record, name, path, line, required=False, prefix=prefix)
         for name in ("id", "title", "date", "item_id")
@@ -112,9 +106,7 @@ def _document(record: dict[str, Any], path: Path, line: int, prefix: str = "") -
     )
 
 
-def _refuse_unknown(
-    record: dict[str, Any], known: tuple[str, ...], path: Path, line: int, prefix: str = ""
-) -> None:
+def _refuse_unknown(record: dict[str, Any], known: tuple[str, ...], path: Path, line: int, prefix: str = "") -> None:
     for name in record:
         if name not in known:
             raise DataError(

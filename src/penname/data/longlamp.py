@@ -38,9 +38,7 @@ def _example(record: dict[str, Any], path: Path, line: int, task: str) -> Exampl
     user_id = required_text(record, _first_present(record, USER_FIELDS, path, line), path, line)
     profile = record.get("profile")
     if not isinstance(profile, list):
-        raise DataError(
-            path, line=line, field="profile", found=type(profile).__name__, expected="a list of documents"
-        )
+        raise DataError(path, line=line, field="profile", found=type(profile).__name__, expected="a list of documents")
     documents = [_document(item, user_id, path, line, i) for i, item in enumerate(profile)]
     return Example(
         id=text_field(record, "id", path, line, required=False) or f"{user_id}-{line}",
@@ -55,9 +53,7 @@ def _example(record: dict[str, Any], path: Path, line: int, task: str) -> Exampl
 def _document(item: Any, user_id: str, path: Path, line: int, index: int) -> Document:
     prefix = f"profile[{index}]."
     if not isinstance(item, dict):
-        raise DataError(
-            path, line=line, field=f"profile[{index}]", found=type(item).__name__, expected="a document"
-        )
+        raise DataError(path, line=line, field=f"profile[{index}]", found=type(item).__name__, expected="a document")
     text_name = _first_present(item, TEXT_FIELDS, path, line, prefix)
     return Document(
         user_id=user_id,
@@ -68,19 +64,13 @@ def _document(item: Any, user_id: str, path: Path, line: int, index: int) -> Doc
     )
 
 
-def _optional(
-    record: dict[str, Any], names: tuple[str, ...], path: Path, line: int, prefix: str
-) -> str | None:
+def _optional(record: dict[str, Any], names: tuple[str, ...], path: Path, line: int, prefix: str) -> str | None:
     name = next((name for name in names if record.get(name) is not None), None)
     return name and text_field(record, name, path, line, prefix=prefix)
 
 
-def _first_present(
-    record: dict[str, Any], names: tuple[str, ...], path: Path, line: int, prefix: str = ""
-) -> str:
+def _first_present(record: dict[str, Any], names: tuple[str, ...], path: Path, line: int, prefix: str = "") -> str:
     for name in names:
         if name in record:
             return name
-    raise DataError(
-        path, line=line, field=prefix + names[0], found="nothing", expected=f"one of {', '.join(names)}"
-    )
+    raise DataError(path, line=line, field=prefix + names[0], found="nothing", expected=f"one of {', '.join(names)}")

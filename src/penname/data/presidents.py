@@ -26,9 +26,9 @@ SPLITS = ("train", "val", "test")
 STOP_WORDS = frozenset(
     "the of and to in a that for is be by it with as on this which have has our we are from not will was been "
     "their or an at its all but they i us were should would can may must these those who so such than no more "
-    "other there any upon under shall your you my his her he she had if into only also very some same them what "
-    "do does did being made make out up over about between during when where how while through most each every "
-    "both many much new one two now own great".split()
+    "other there any upon under shall your you my his her he she had if into only also very some same them "
+    "what do does did being made make out up over about between during when where how while through most each "
+    "every both many much new one two now own great".split()
 )
 
 
@@ -79,9 +79,7 @@ def read_passages() -> list[Passage]:
         for paragraph in re.split(r"\n\s*\n", text):
             words = paragraph.split()
             if MIN_WORDS <= len(words) <= MAX_WORDS and _opening(paragraph) is not None:
-                passages.append(
-                    Passage(row["president_full"], row["fileid"], row["date"], " ".join(words))
-                )
+                passages.append(Passage(row["president_full"], row["fileid"], row["date"], " ".join(words)))
     return passages
 
 

@@ -60,14 +60,10 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         path, line=number, found=f"broken JSON ({error.msg})", expected="a JSON object"
                     ) from None
                 if not isinstance(record, dict):
-                    raise DataError(
-                        path, line=number, found=type(record).__name__, expected="a JSON object"
-                    )
+                    raise DataError(path, line=number, found=type(record).__name__, expected="a JSON object")
                 yield number, record
     except UnicodeDecodeError:
-        raise DataError(
-            path, line=number + 1, found="bytes that are not UTF-8", expected="UTF-8 text"
-        ) from None
+        raise DataError(path, line=number + 1, found="bytes that are not UTF-8", expected="UTF-8 text") from None
 
 
 def text_field(
@@ -80,9 +76,7 @@ def text_field(
             raise DataError(path, line=line, field=prefix + name, found="nothing", expected="text")
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DataError(
-            path, line=line, field=prefix + name, found=type(value).__name__, expected="text"
-        )
+        raise DataError(path, line=line, field=prefix + name, found=type(value).__name__, expected="text")
     return str(value)
 
 

@@ -49,9 +49,7 @@ class Engine(Protocol):
         """
         ...
 
-    def score(
-        self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]
-    ) -> list[list[list[float]]]:
+    def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """Natural-log probabilities of each token of `candidates[i][j]` when it follows `prompts[i]`.
 
         The result has the shape of `candidates`; the log-probability of a candidate is the sum over its tokens.

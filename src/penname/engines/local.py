@@ -43,9 +43,7 @@ class LocalEngine:
         return results
 
     @torch.inference_mode()
-    def score(
-        self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]
-    ) -> list[list[list[float]]]:
+    def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`."""
         order = sorted(range(len(prompts)), key=lambda i: (len(candidates[i]), -len(prompts[i])))
         results: list[list[list[float]]] = [[] for _ in prompts]
@@ -127,14 +125,10 @@ class LocalEngine:
             if alive < COMPACT_BELOW * len(slots):
                 slots, drawn = _compact(cache, slots, drawn)
             logits = self._forward(cache, drawn[:, None])[:, -1]
-        written = [
-            Generated(ids, "stop" if ended else "length") for ids, ended in zip(tokens, stopped, strict=True)
-        ]
+        written = [Generated(ids, "stop" if ended else "length") for ids, ended in zip(tokens, stopped, strict=True)]
         return [written[i : i + rows_a_prompt] for i in range(0, len(written), rows_a_prompt)]
 
-    def _score(
-        self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]
-    ) -> list[list[list[float]]]:
+    def _score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         rows_a_prompt = len(candidates[0])
         cache, first = self._prefill(prompts)
         flat = [list(candidate) for row in candidates for candidate in row]

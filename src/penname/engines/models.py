@@ -148,9 +148,13 @@ class _loading:
         self._name = name
 
     def __enter__(self) -> None:
-        from transformers.utils import logging
+        import logging
 
-        logging.disable_progress_bar()
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        # Its retries would tell of each failed request; what matters is said below, in one line.
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError | ValueError):

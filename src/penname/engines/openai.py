@@ -115,9 +115,7 @@ class OpenAIEngine:
         answers = iter(self._complete_all(requests, 1 if alone else self._concurrency))
         return [[self._generated(next(answers), sampling) for _ in row] for row in seeds]
 
-    def score(
-        self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]
-    ) -> list[list[list[float]]]:
+    def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`; raises `UserError` when the server does not echo log-probabilities."""
         pairs = [(prompt, one) for prompt, row in zip(prompts, candidates, strict=True) for one in row]
         requests = [self._score_request([*prompt, *candidate]) for prompt, candidate in pairs]
@@ -168,9 +166,7 @@ class OpenAIEngine:
         # A tokenizer that puts a beginning-of-text token in front does so on the server too.
         if list(tokens[:1]) == [tokenizer.bos_token_id] == tokenizer("").input_ids[:1]:
             tokens = tokens[1:]
-        return str(
-            tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        )
+        return str(tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _complete_all(self, requests: list[dict[str, Any]], workers: int) -> list[Any]:
         """The answers, each with a choice that has a text, in the order of the requests."""

@@ -45,9 +45,7 @@ def next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform:
     return drawn
 
 
-def _draw(
-    probabilities: torch.Tensor, ids: torch.Tensor, top_p: float, uniform: torch.Tensor
-) -> torch.Tensor:
+def _draw(probabilities: torch.Tensor, ids: torch.Tensor, top_p: float, uniform: torch.Tensor) -> torch.Tensor:
     """Draw from the smallest leading set whose probability reaches `top_p`; `probabilities` fall."""
     cumulative = probabilities.cumsum(dim=-1)
     in_nucleus = cumulative - probabilities < top_p

@@ -29,9 +29,7 @@ class VLLMEngine:
     Raises `UserError` when vLLM is missing, and from both calls when a request does not fit `max_model_len`.
     """
 
-    def __init__(
-        self, model: str, *, dtype: str = "auto", max_model_len: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, model: str, *, dtype: str = "auto", max_model_len: int | None = None, seed: int = 0) -> None:
         try:
             import vllm
         except ImportError as error:
@@ -56,9 +54,7 @@ class VLLMEngine:
         outputs = iter(self._run(requests))
         return [[_generated(next(outputs).outputs[0], sampling) for _ in row] for row in seeds]
 
-    def score(
-        self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]
-    ) -> list[list[list[float]]]:
+    def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`."""
         # prompt_logprobs=0: only the given tokens' own; vLLM always generates, so one token is thrown away.
         params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)

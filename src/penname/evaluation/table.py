@@ -65,9 +65,7 @@ def summary(results: Results) -> dict[str, Any]:
     tasks = list(dict.fromkeys(example["task"] for example in every))
     several = len(tasks) > 1
     report: dict[str, Any] = {
-        "methods": {
-            name: _means(list(examples.values()), metrics, several) for name, examples in results.items()
-        },
+        "methods": {name: _means(list(examples.values()), metrics, several) for name, examples in results.items()},
         "tests": _tests(results, metrics),
     }
     if several:
@@ -80,10 +78,7 @@ def summary(results: Results) -> dict[str, Any]:
 def _metrics(results: Results) -> list[str]:
     """The names of all metrics: the usual ones first, then others as they come."""
     found = dict.fromkeys(
-        metric
-        for examples in results.values()
-        for example in examples.values()
-        for metric in example["metrics"]
+        metric for examples in results.values() for example in examples.values() for metric in example["metrics"]
     )
     if taken := _RESERVED & found.keys():
         raise ValueError(f"found a metric named {min(taken)!r}, which is a field of the summary")
@@ -208,17 +203,14 @@ def _names(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[
 
 def _tasks(summary: Mapping[str, Any]) -> list[str]:
     """The tasks of a summary of several, else none."""
-    return list(
-        dict.fromkeys(task for entry in summary["methods"].values() for task in entry.get("tasks", {}))
-    )
+    return list(dict.fromkeys(task for entry in summary["methods"].values() for task in entry.get("tasks", {})))
 
 
 def _sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Section]:
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     wins = _wins(summary["tests"])
     averages = {
-        metric: _cells({name: entry[metric] for name, entry in methods.items()}, wins[metric])
-        for metric in names
+        metric: _cells({name: entry[metric] for name, entry in methods.items()}, wins[metric]) for metric in names
     }
     tasks = _tasks(summary)
     if not tasks:
@@ -270,9 +262,7 @@ def _rows(section: _Section, methods: Mapping[str, Mapping[str, Any]]) -> list[l
     ]
 
 
-def _rich_table(
-    sections: Sequence[_Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]
-) -> Table:
+def _rich_table(sections: Sequence[_Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> Table:
     """The sections below each other, then the notes; names and notes wrap where needed, numbers never."""
     page = Table.grid()
     for section in sections:
@@ -307,16 +297,12 @@ def _heading(heading: str) -> Text:
 def _notes(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     """What a reader must know to read the numbers aright."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
-    notes = [
-        f"Superscripts: better than that row's method (two-tailed paired t-test, p < {ALPHA}, uncorrected)."
-    ]
+    notes = [f"Superscripts: better than that row's method (two-tailed paired t-test, p < {ALPHA}, uncorrected)."]
     if tasks := _tasks(summary):
         notes.append("The average is the mean of the tasks' means; its tests pool the examples of all tasks.")
         for name, entry in methods.items():
             if absent := [task for task in tasks if task not in entry["tasks"]]:
-                notes.append(
-                    f"{name}: no example of {', '.join(absent)}; its average is over its other tasks."
-                )
+                notes.append(f"{name}: no example of {', '.join(absent)}; its average is over its other tasks.")
     for name, entry in methods.items():
         for metric, count in entry.get("missing", {}).items():
             notes.append(f"{name}: {names[metric]} is missing for {count} of {entry['n']} examples.")

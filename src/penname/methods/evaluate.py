@@ -105,13 +105,8 @@ def _write(
     return records
 
 
-def _score(
-    bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]
-) -> list[dict[str, float]]:
+def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float]]:
     recipe = bench.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
-    items = [
-        Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"] or "")
-        for r in written
-    ]
+    items = [Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"] or "") for r in written]
     return [values for values in bench.score(names, items) if values is not None]

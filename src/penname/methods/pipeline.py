@@ -15,7 +15,7 @@ import yaml
 from penname.config import METHODS, MethodName, Recipe
 from penname.engines.models import locate_model, pick_device
 from penname.errors import UserError
-from penname.evaluation.table import Results
+from penname.evaluation.table import Results, Scored
 from penname.methods.evaluate import evaluate_method
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
@@ -77,7 +77,7 @@ def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Resul
 
     A method found in several runs is shown as RUN:METHOD. Raises UserError where nothing is evaluated.
     """
-    results: Results = {}
+    results: dict[str, dict[str, Scored]] = {}
     names: Record = {}
     folders = list(folders)
     for folder in folders:
@@ -90,8 +90,7 @@ def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Resul
                 continue
             label = method if len(folders) == 1 else f"{folder.name}:{method}"
             results[label] = {
-                r["example_id"]: {"task": r["task"], "metrics": r["metrics"]}
-                for r in read_stage(stage / "metrics")
+                r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in read_stage(stage / "metrics")
             }
     if not results:
         raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")

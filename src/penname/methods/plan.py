@@ -62,9 +62,17 @@ def make_plan(recipe: Recipe) -> Plan:
             if most and recipe.expectation.quantile is not None and drawn:
                 most = min(most, round(drawn * (1 - recipe.expectation.quantile)) + 1)
             steps.append(
-                Step(f"{method}/iteration-{iteration}/training", most, None, None, most and total_steps(recipe.training, most))
+                Step(
+                    f"{method}/iteration-{iteration}/training",
+                    most,
+                    None,
+                    None,
+                    most and total_steps(recipe.training, most),
+                )
             )
-    steps += [Step(f"evaluation/{recipe.evaluation.split}/{m}", test, test, test and test * out, None) for m in recipe.methods]
+    steps += [
+        Step(f"evaluation/{recipe.evaluation.split}/{m}", test, test, test and test * out, None) for m in recipe.methods
+    ]
     parameters, origin = count_parameters(recipe.generator.model)
     models = int(plain) + int(reasoning) + iterations * sum(m in trained for m in ("rest-em", "rest-pg"))
     return Plan(
@@ -84,7 +92,7 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
     Activations are a rule of thumb measured on SmolLM2-135M: 3.2 MB a token of a micro-batch, growing with the
     square root of the model's size.
     """
-    state = {"adamw_torch": 16, "adafactor": 9}[recipe.training.optimizer]
+    state = {"adamw_torch_fused": 16, "adafactor": 9}[recipe.training.optimizer]
     if recipe.training.lora_rank:
         state = 4
     tokens = recipe.training.micro_batch_size * (recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens)

@@ -49,9 +49,7 @@ def write_reasoning(
     The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training.
     """
     prompts = [
-        renderer.render(
-            "figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output
-        ).tokens
+        renderer.render("figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output).tokens
         for i in inputs
     ]
     seeds = [[sample_seed(seed, TEACHER, i.example_id, a) for a in range(attempts)] for i in inputs]

@@ -29,9 +29,7 @@ def threshold_of(samples: Sequence[Record], threshold: float | None, quantile: f
     return float(rewards[min(len(rewards) - 1, math.floor((quantile or 0.0) * len(rewards)))])
 
 
-def select(
-    samples: Sequence[Record], threshold: float | None, quantile: float | None, max_kept: int
-) -> Selection:
+def select(samples: Sequence[Record], threshold: float | None, quantile: float | None, max_kept: int) -> Selection:
     """Keep the samples with a reward of tau or more, at most `max_kept` an input.
 
     Of an input's samples those with the highest rewards are kept, the lower sample number first among equals;

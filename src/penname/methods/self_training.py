@@ -39,7 +39,9 @@ def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Pa
     train = bench.prepare("train")
     targets = reasoning_targets(bench, train) if with_reasoning else {e.example_id: e.output for e in train}
     samples, too_long = supervised_samples(bench, train, targets, with_reasoning)
-    model = train_stage(bench, supervised, locate_model(bench.recipe.generator.model), samples, with_reasoning, too_long)
+    model = train_stage(
+        bench, supervised, locate_model(bench.recipe.generator.model), samples, with_reasoning, too_long
+    )
     for iteration in range(1, iterations + 1):
         stage = f"{'rest-pg' if with_reasoning else 'rest-em'}/iteration-{iteration}"
         kept = expectation(bench, stage, model, train, iteration, with_reasoning)
@@ -58,7 +60,11 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
         inputs = [TeacherInput(e.example_id, e.input, e.output, e.context) for e in examples]
         settings = recipe.reasoning
         written = write_reasoning(
-            bench.engine(recipe.teacher), renderer, inputs, seed=recipe.seed, **settings.model_dump()
+            bench.engine(recipe.teacher),
+            renderer,
+            inputs,
+            seed=recipe.seed,
+            **settings.model_dump(exclude={"max_input_tokens"}),
         )
         return [asdict(reasoning) for reasoning in written]
 
@@ -74,9 +80,7 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
     renderer = bench.teacher_renderer()
     bench.run.stage("reasoning", stage)
     texts = {r["example_id"]: r["text"] for r in read_stage(bench.run.path("reasoning"))}
-    return {
-        e.example_id: compose(texts[e.example_id], e.output) for e in train if texts[e.example_id] is not None
-    }
+    return {e.example_id: compose(texts[e.example_id], e.output) for e in train if texts[e.example_id] is not None}
 
 
 def supervised_samples(
@@ -100,10 +104,7 @@ def kept_samples(
 ) -> list[TrainingSample]:
     """The model's own kept completions as targets, each weighted by its reward (Algorithm 1, line 11)."""
     prompts = {e.example_id: bench.prompt(e, with_reasoning=with_reasoning).tokens for e in train}
-    return [
-        TrainingSample(prompts[r["example_id"]], bench.renderer.target(r["completion"]), r["reward"])
-        for r in kept
-    ]
+    return [TrainingSample(prompts[r["example_id"]], bench.renderer.target(r["completion"]), r["reward"]) for r in kept]
 
 
 def expectation(
@@ -117,15 +118,12 @@ def expectation(
     """Sample m completions an input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
     recipe = bench.recipe
     settings = recipe.expectation
-    sampling = Sampling(
-        recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (bench.renderer.end_id,)
-    )
+    sampling = Sampling(recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (bench.renderer.end_id,))
 
     def sample(examples: Sequence[Prepared]) -> list[Record]:
         prompts = [bench.prompt(e, with_reasoning=with_reasoning).tokens for e in examples]
         seeds = [
-            [sample_seed(recipe.seed, iteration, e.example_id, j) for j in range(settings.samples)]
-            for e in examples
+            [sample_seed(recipe.seed, iteration, e.example_id, j) for j in range(settings.samples)] for e in examples
         ]
         written = bench.engine(recipe.generator, str(model)).generate(prompts, seeds, sampling)
         records = []

@@ -54,9 +54,7 @@ class Workbench:
         settings = self.recipe.retrieval
 
         def work(examples: Sequence[Example]) -> list[Record]:
-            return [
-                asdict(prepared(e, [d.text for d in retrieve(e, retriever, settings.k)])) for e in examples
-            ]
+            return [asdict(prepared(e, [d.text for d in retrieve(e, retriever, settings.k)])) for e in examples]
 
         def stage(folder: Any) -> Record:
             examples = load_split(self.recipe.data, split, getattr(self.recipe.limit, split), self.recipe.seed)
@@ -70,8 +68,7 @@ class Workbench:
             retriever = make_retriever(settings.retriever, settings.encoder, self.recipe.seed)
         self.run.stage(name, stage)
         return [
-            Prepared(**{**record, "context": tuple(record["context"])})
-            for record in read_stage(self.run.path(name))
+            Prepared(**{**record, "context": tuple(record["context"])}) for record in read_stage(self.run.path(name))
         ]
 
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
@@ -102,7 +99,7 @@ class Workbench:
         """Each named reward of each item, and `reward`, the recipe's mixture where `names` holds all of it."""
         present = [item for item in items if item is not None]
         columns = {name: reward(present) for name, reward in self.rewards(names).items()} if present else {}
-        mixture: dict[str, float] = dict(self.recipe.reward.mixture)
+        mixture = {str(name): weight for name, weight in self.recipe.reward.mixture.items()}
         scored = []
         for i in range(len(present)):
             values = {name: column[i] for name, column in columns.items()}
@@ -111,7 +108,7 @@ class Workbench:
         return [None if item is None else next(rest) for item in items]
 
     def teacher_renderer(self) -> Renderer:
-        return self._renderer(self.recipe.teacher, self.recipe.prompt.max_input_tokens)
+        return self._renderer(self.recipe.teacher, self.recipe.reasoning.max_input_tokens)
 
     def _judge(self) -> Judge:
         reward = self.recipe.reward

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from penname.prompts.templates import fill, template
 
-OPENING_PHRASE, ANSWER_PHRASE = (
-    part.strip() for part in re.split(r"\{\w+\}", template("figure8_output"))[:2]
-)
+OPENING_PHRASE, ANSWER_PHRASE = (part.strip() for part in re.split(r"\{\w+\}", template("figure8_output"))[:2])
 
 
 def _tolerant(phrase: str) -> re.Pattern[str]:

@@ -97,9 +97,7 @@ class Renderer:
         if not self.tokenizer.chat_template:
             raise UserError("prompt.format chat: this tokenizer has no chat template; set prompt.format=plain")
         message = [{"role": "user", "content": text}]
-        return str(
-            self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        )
+        return str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)

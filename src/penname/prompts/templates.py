@@ -18,9 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-TemplateName = Literal[
-    "figure6_judge", "figure7_reasoning", "figure8_input", "figure8_output", "no_reasoning_input"
-]
+TemplateName = Literal["figure6_judge", "figure7_reasoning", "figure8_input", "figure8_output", "no_reasoning_input"]
 DOCUMENT_SEPARATOR = " | "
 """What stands between documents in a context (Figure 12); documents are raw text, without titles."""
 

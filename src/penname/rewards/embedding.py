@@ -99,9 +99,7 @@ def _load(name: str, layer: int) -> tuple[PreTrainedTokenizerBase, PreTrainedMod
     return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _tokenize(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
-) -> dict[str, list[int]]:
+def _tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> dict[str, list[int]]:
     """Token ids of each text, with the special tokens, cut at the window."""
     from transformers import GPT2Tokenizer, RobertaTokenizer
 

@@ -40,9 +40,7 @@ class Judge:
     ) -> list[Judgement]:
         """One judgement a response. Raises UserError where a prompt is over the judge's token limit."""
         prompts = [
-            self.renderer.render(
-                "figure6_judge", [], input=x, expected_output=expected, response=response
-            ).tokens
+            self.renderer.render("figure6_judge", [], input=x, expected_output=expected, response=response).tokens
             for x, expected, response in zip(inputs, expected_outputs, responses, strict=True)
         ]
         candidates = [self.renderer.target(str(score)) for score in SCORES]

@@ -50,9 +50,7 @@ def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], J
         )
 
     def judged(items: Sequence[Scored]) -> list[float]:
-        judgements = judge()(
-            [i.input for i in items], [i.expected_output for i in items], [i.response for i in items]
-        )
+        judgements = judge()([i.input for i in items], [i.expected_output for i in items], [i.response for i in items])
         return [judgement.reward for judgement in judgements]
 
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore}

@@ -51,9 +51,7 @@ def meteor(reference: str, response: str) -> float:
     from nltk.translate.meteor_score import single_meteor_score
 
     return float(
-        single_meteor_score(
-            _words(reference), _words(response), stemmer=_stemmer(), wordnet=_wordnet() or _NO_SYNONYMS
-        )
+        single_meteor_score(_words(reference), _words(response), stemmer=_stemmer(), wordnet=_wordnet() or _NO_SYNONYMS)
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.errors import UserError
@@ -27,7 +27,9 @@ COMPLETE = "complete"
 class Settings(Protocol):
     """What fine-tuning reads of a recipe: see `penname.config.TrainingConfig`."""
 
-    optimizer: str
+    @property
+    def optimizer(self) -> str: ...
+
     learning_rate: float
     warmup_steps: int
     epochs: float
@@ -105,6 +107,7 @@ def fine_tune(
         data_collator=pack,
         callbacks=[_Report(on_step)],
     )
+    trainer.remove_callback(PrinterCallback)  # the run's own progress says it
     trainer.train(resume_from_checkpoint=_newest_complete(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     if not all(map(math.isfinite, losses)):
@@ -219,4 +222,3 @@ class _Report(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-

@@ -1,0 +1,28 @@
+PYTHON ?= python3.11
+VENV ?= .venv
+
+.PHONY: quickstart test test-slow install install-test
+
+quickstart: install
+	$(VENV)/bin/penname quickstart
+
+test: install-test
+	$(VENV)/bin/ruff check src tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest
+
+test-slow: install-test
+	$(VENV)/bin/python -m pytest -m slow
+
+install: $(VENV)/.installed
+install-test: $(VENV)/.installed-test
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -e .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -e '.[test]'
+	touch $@ $(VENV)/.installed

@@ -1,0 +1,101 @@
+"""Models for tests: the bundled one, and a tiny one that has learned the template, made here in seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SUBJECTS = ("rain", "bread", "trains", "chess", "birds", "stones")
+
+
+@pytest.fixture(scope="session")
+def bundled() -> str:
+    from penname.engines.models import bundled_model
+
+    return str(bundled_model())
+
+
+def example_record(subject: str, number: int) -> dict[str, object]:
+    return {
+        "id": f"{subject}-{number}",
+        "user_id": f"author of {subject}",
+        "task": "notes",
+        "input": f"Write about {subject}, note {number}.",
+        "output": f"I like {subject} a lot. It is note {number} about {subject}.",
+        "profile": [{"text": f"I wrote of {subject} before, in note {n}."} for n in range(3)],
+    }
+
+
+@pytest.fixture(scope="session")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set in penname's own format."""
+    folder = tmp_path_factory.mktemp("notes")
+    for split, numbers in (("train", (1, 2)), ("val", (3,)), ("test", (4,))):
+        records = [example_record(subject, n) for subject in SUBJECTS for n in numbers]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama with its own tokenizer, fine-tuned until it writes Figure 8's template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from penname.config import TrainingConfig
+    from penname.prompts.completion import compose
+    from penname.prompts.render import Renderer
+    from penname.prompts.templates import template
+    from penname.training.fine_tuning import fine_tune
+    from penname.training.packing import TrainingSample
+
+    folder = tmp_path_factory.mktemp("tiny")
+    records = [example_record(s, n) for s in SUBJECTS for n in range(10)]
+    texts = [str(r["input"]) + str(r["output"]) for r in records]
+    texts += [template("figure8_input"), template("figure8_output"), template("figure7_reasoning")] * 10
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    special = ["<|end|>", "<|user|>", "<|assistant|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=1200, special_tokens=special, initial_alphabet=alphabet)
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|end|>", pad_token="<|end|>")
+    tokenizer.chat_template = CHAT_TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    start = folder / "start"
+    LlamaForCausalLM(config).save_pretrained(start)
+    tokenizer.save_pretrained(start)
+    renderer = Renderer(tokenizer, "chat", 512)
+    samples = []
+    for record in records:
+        prompt = renderer.render("figure8_input", ["I wrote of it."], input=str(record["input"])).tokens
+        target = compose("short plain sentences", str(record["output"]))
+        samples.append(TrainingSample(prompt, renderer.target(target)))
+    settings = TrainingConfig(learning_rate=5e-3, epochs=6, batch_size=8, micro_batch_size=8)
+    fine_tune(str(start), samples, settings, folder / "trained", 0, lambda *_: None)
+    return folder / "trained" / "model"

@@ -1,0 +1,112 @@
+"""Loaders: real formats come in whole; every fault names its file, line and field."""
+
+import json
+
+import pytest
+
+from penname.config import SourceConfig
+from penname.data import presidents
+from penname.data.jsonl import load_profile
+from penname.data.sources import load_split
+from penname.errors import DataError, UserError
+
+EXAMPLE = {"id": "e1", "user_id": "u", "task": "t", "input": "x", "output": "y", "profile": [{"text": "d"}]}
+
+
+def write(path, *records):
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records))
+
+
+def load(folder, format="jsonl", split="train"):
+    return load_split([SourceConfig(format=format, path=str(folder))], split, None, 0)
+
+
+def test_own_format_reads_inline_and_shared_profiles(tmp_path):
+    shared = {k: v for k, v in EXAMPLE.items() if k != "profile"} | {"id": "e2", "user_id": "v"}
+    write(tmp_path / "train.jsonl", EXAMPLE, shared)
+    write(tmp_path / "documents.jsonl", {"user_id": "v", "text": "z", "rating": 4.5, "date": "2020-01-02"})
+    first, second = load(tmp_path)
+    assert (first.profile[0].text, first.profile[0].user_id) == ("d", "u")
+    assert (second.profile[0].text, second.profile[0].rating) == ("z", 4.5)
+
+
+def test_longlamp_format_takes_each_task_as_it_is(tmp_path):
+    write(
+        tmp_path / "validation.jsonl",
+        {"name": "a", "input": "x", "output": "y", "profile": [{"abstract": "A", "title": "T", "year": 2001}]},
+        {"reviewerId": "b", "input": "x", "output": "y", "profile": [{"reviewText": "R", "summary": "S"}]},
+    )
+    first, second = load(tmp_path, "longlamp", "val")
+    assert (first.profile[0].text, first.profile[0].title, first.profile[0].date) == ("A", "T", "2001")
+    assert (second.profile[0].text, second.user_id, second.id) == ("R", "b", "b-2")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{broken", "train.jsonl:2: found broken JSON"),
+        ("[1]", "train.jsonl:2: found list, expected a JSON object"),
+        ({**EXAMPLE, "id": "e2", "input": None}, "train.jsonl:2: field 'input': found nothing, expected text"),
+        ({**EXAMPLE, "id": "e2", "input": "  "}, "train.jsonl:2: field 'input': found empty text"),
+        ({**EXAMPLE, "id": "e2", "input": ["x"]}, "train.jsonl:2: field 'input': found list, expected text"),
+        ({**EXAMPLE, "id": "e2", "imput": "x"}, "train.jsonl:2: field 'imput': found an unknown field"),
+        ({**EXAMPLE, "id": "e2", "profile": "d"}, "train.jsonl:2: field 'profile': found str"),
+        ({**EXAMPLE, "id": "e2", "profile": [{"txt": "d"}]}, "train.jsonl:2: field 'profile[0].txt'"),
+        ({**EXAMPLE, "id": "e2", "profile": [{"text": "d", "rating": "5"}]}, "field 'profile[0].rating'"),
+        (EXAMPLE, "train.jsonl:2: field 'id': found 'e1' again (first on line 1)"),
+    ],
+)
+def test_a_fault_names_file_line_and_field(tmp_path, line, message):
+    write(tmp_path / "train.jsonl", EXAMPLE, line)
+    with pytest.raises(DataError) as error:
+        load(tmp_path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_bytes_that_are_not_utf8_are_named(tmp_path):
+    (tmp_path / "train.jsonl").write_bytes(b"\xff\xfe{}\n")
+    with pytest.raises(DataError, match="not UTF-8"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("format", ["jsonl", "longlamp"])
+def test_a_missing_split_or_folder_is_named(tmp_path, format):
+    with pytest.raises(DataError, match="test"):
+        load(tmp_path, format, "test")
+    with pytest.raises(DataError, match="no such folder"):
+        load(tmp_path / "nowhere", format)
+
+
+def test_an_unset_variable_in_a_path_is_named(monkeypatch):
+    monkeypatch.delenv("PENNAME_NOWHERE", raising=False)
+    with pytest.raises(UserError, match="PENNAME_NOWHERE is not set"):
+        load("$PENNAME_NOWHERE/x")
+
+
+def test_a_folder_of_texts_is_a_profile(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.md").write_text("# two")
+    (tmp_path / "c.pdf").write_text("no")
+    assert [d.text for d in load_profile(tmp_path)] == ["one", "# two"]
+
+
+def test_the_bundled_corpus_keeps_messages_apart():
+    splits = {split: presidents.load_examples(split) for split in presidents.SPLITS}
+    messages = {s: {e.id.rsplit("-", 1)[0] for e in examples} for s, examples in splits.items()}
+    assert not messages["train"] & messages["test"]
+    assert not messages["train"] & messages["val"]
+    assert len({e.user_id for e in splits["train"]}) > 30
+    for example in splits["test"]:
+        message = example.id.rsplit("-", 1)[0]
+        assert all(d.title != message for d in example.profile)
+        assert example.output not in {d.text for d in example.profile}
+        assert len(example.input.split("items: ")[1].split(", ")) == 5
+
+
+def test_a_limit_draws_the_same_examples_again():
+    sources = [SourceConfig(format="presidents")]
+    first = [e.id for e in load_split(sources, "train", 10, 7)]
+    assert first == [e.id for e in load_split(sources, "train", 10, 7)]
+    assert len(first) == 10
+    assert first != [e.id for e in load_split(sources, "train", 10, 8)]

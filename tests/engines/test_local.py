@@ -1,0 +1,88 @@
+"""The local engine against transformers' own generate and a plain forward pass, on the bundled model."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from penname.engines.base import Sampling
+from penname.engines.local import LocalEngine
+from penname.engines.models import load_model, load_tokenizer
+from penname.engines.sampling import next_tokens, sample_seed, uniforms
+
+QUESTIONS = ("What is the capital of France?", "Name three colours, please, and say why you like them.", "Hello")
+
+
+@pytest.fixture(scope="module")
+def model(bundled):
+    return load_model(bundled, "float32")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(bundled):
+    return load_tokenizer(bundled)
+
+
+@pytest.fixture(scope="module")
+def prompts(tokenizer):
+    turns = [[{"role": "user", "content": q}] for q in QUESTIONS]
+    return [tokenizer.apply_chat_template(t, add_generation_prompt=True).input_ids for t in turns]
+
+
+def test_greedy_tokens_are_those_of_generate(model, tokenizer, prompts):
+    stop = (tokenizer.eos_token_id,)
+    written = LocalEngine(model).generate(prompts, [[0]] * 3, Sampling(24, 0.0, 1.0, stop))
+    model.set_attn_implementation("sdpa")
+    for prompt, (own,) in zip(prompts, written, strict=True):
+        plain = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False)[0, len(prompt) :]
+        ended = plain[-1] == tokenizer.eos_token_id
+        assert own.tokens == plain.tolist()[: -1 if ended else None]
+        assert own.finish_reason == ("stop" if ended else "length")
+
+
+def test_scores_are_those_of_a_plain_forward_pass(model, prompts):
+    candidates = [[[5, 600, 7, 80], [9]], [[11, 12], [13, 14, 15]], [[16], [17, 18, 19]]]
+    scored = LocalEngine(model).score(prompts, candidates)
+    model.set_attn_implementation("sdpa")
+    for prompt, row, scores in zip(prompts, candidates, scored, strict=True):
+        for candidate, own in zip(row, scores, strict=True):
+            with torch.no_grad():
+                logits = model(torch.tensor([prompt + candidate])).logits[0].log_softmax(-1)
+            plain = [logits[len(prompt) - 1 + i, token].item() for i, token in enumerate(candidate)]
+            assert own == pytest.approx(plain, abs=1e-4)
+
+
+def test_a_sample_depends_on_its_seed_not_on_its_batch(model, tokenizer, prompts):
+    sampling = Sampling(12, 0.9, 0.95, (tokenizer.eos_token_id,))
+    together = LocalEngine(model).generate(prompts, [[1, 2], [3, 4], [5, 6]], sampling)
+    alone = LocalEngine(model).generate(prompts[1:2], [[4]], sampling)
+    other = LocalEngine(model).generate(prompts[1:2], [[7]], sampling)
+    assert together[1][1] == alone[0][0]
+    assert alone[0][0] != other[0][0]
+
+
+def test_seeds_are_of_run_iteration_example_and_sample():
+    seeds = {sample_seed(r, t, e, j) for r in (0, 1) for t in (0, 1) for e in ("a", "b") for j in (0, 1)}
+    assert len(seeds) == 16
+    assert sample_seed(0, 1, "a", 2) == sample_seed(0, 1, "a", 2)
+
+
+@pytest.mark.parametrize(("vocabulary", "top_p"), [(40, 0.9), (40, 1.0), (600, 0.8), (600, 1.0)])
+def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
+    draws = 20_000
+    generator = torch.Generator().manual_seed(0)
+    logits = 1.5 * torch.randn(vocabulary, generator=generator)
+    probabilities = (logits / 0.7).softmax(-1).double().numpy()
+    order = np.argsort(-probabilities)
+    before = np.cumsum(probabilities[order]) - probabilities[order]
+    nucleus = order[before < top_p]
+    expected = np.zeros(vocabulary)
+    expected[nucleus] = probabilities[nucleus] / probabilities[nucleus].sum()
+    drawn = next_tokens(logits.expand(draws, -1), 0.7, top_p, uniforms([3], draws)[0])
+    counts = np.bincount(drawn.numpy(), minlength=vocabulary)
+    assert counts[expected == 0].sum() == 0
+    often = expected * draws >= 5
+    observed = np.append(counts[often], counts[~often].sum())
+    wanted = np.append(expected[often], expected[~often].sum()) * draws
+    used = wanted > 0
+    assert stats.chisquare(observed[used], wanted[used] * observed.sum() / wanted.sum()).pvalue > 1e-3

@@ -1,0 +1,91 @@
+"""A run killed with SIGKILL at any point ends, started again, with the same samples and the same table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from penname.config import Recipe, check_recipe
+from penname.evaluation.table import summary
+from penname.methods.pipeline import results_of, train_run
+from penname.runs.progress import ConsoleProgress
+from penname.runs.store import read_stage
+
+KILLS = 20
+
+
+def small_recipe(model: Path, data: Path) -> Recipe:
+    engine = {"model": str(model), "rows": 16}
+    return check_recipe(
+        {
+            "methods": ["rag", "sft", "sft-reasoning", "rest-em", "rest-pg"],
+            "data": [{"format": "jsonl", "path": str(data)}],
+            "generator": engine,
+            "teacher": engine,
+            "retrieval": {"retriever": "bm25", "k": 1},
+            "prompt": {"max_input_tokens": 400, "max_output_tokens": 80},
+            "reasoning": {"max_input_tokens": 600, "max_new_tokens": 16, "max_copied_tokens": 30},
+            "training": {"learning_rate": 1e-3, "batch_size": 4, "save_every": 1},
+            "expectation": {"samples": 3, "quantile": 0.5},
+            "reward": {"mixture": {"rouge1": 1, "meteor": 1}, "judge": engine},
+            "shard_size": 4,
+        },
+        "test",
+    )
+
+
+def work(recipe: Recipe, folder: Path) -> None:
+    torch.set_num_threads(1)
+    with open(os.devnull, "w") as silent:
+        train_run(recipe, folder, ConsoleProgress(Console(file=silent)))
+
+
+def outcome(folder: Path) -> tuple[object, ...]:
+    selected = [read_stage(folder / f"{m}/iteration-1/selection") for m in ("rest-em", "rest-pg")]
+    return (*selected, summary(results_of([folder])[0]))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_killed_at_20_points_ends_with_the_same_result(tiny_model: Path, notes: Path, tmp_path: Path) -> None:
+    # Forked children start at once with everything imported; each child is a process of its own to kill.
+    context = multiprocessing.get_context("fork")
+    recipe = small_recipe(tiny_model, notes)
+
+    def start(folder: Path) -> multiprocessing.process.BaseProcess:
+        process = context.Process(target=work, args=(recipe, folder))
+        process.start()
+        return process
+
+    whole = tmp_path / "whole"
+    began = time.monotonic()
+    undisturbed = start(whole)
+    undisturbed.join()
+    duration = time.monotonic() - began
+    assert undisturbed.exitcode == 0
+    expected = outcome(whole)
+    assert len(expected[0]) > 0  # type: ignore[arg-type]
+    assert len(expected[1]) > 0, "rest-pg kept nothing: the tiny model did not learn the template"
+
+    killed = 0
+    for point in range(KILLS):
+        folder = tmp_path / f"killed-{point}"
+        process = start(folder)
+        process.join(duration * (point + 0.5) / KILLS)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+            killed += 1
+        process.join()
+        again = start(folder)
+        again.join()
+        assert again.exitcode == 0
+        assert outcome(folder) == expected, f"killed at {point + 0.5}/{KILLS} of the run"
+        shutil.rmtree(folder)
+    assert killed >= KILLS - 2, "the run is faster than the kills: they hit nothing"

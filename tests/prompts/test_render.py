@@ -1,0 +1,65 @@
+"""Prompts keep to the token limit at the cost of documents only; templates keep to the papers' words."""
+
+import pytest
+
+from penname.engines.models import load_tokenizer
+from penname.errors import UserError
+from penname.prompts.render import Renderer
+from penname.prompts.templates import fill, template
+
+DOCUMENTS = ["alpha " * 60, "beta " * 60, "gamma " * 60]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(bundled):
+    return load_tokenizer(bundled)
+
+
+def test_figure_8_reads_as_printed():
+    text = fill("figure8_input", input="X", context="C")
+    assert text == (
+        "The following context is written by a specific user. Please use the following context to generate a "
+        "personalized response to the instruction. your response should follow the same pattern in terms of "
+        "preferences and writing style in the provided context. You should first summarize the writing style of "
+        "the user based on the provided context. Then, you should use the summarized writing style to generate a "
+        "response to the instruction.\n\ninstruction: X\n\ncontext: C\n\nanswer:"
+    )
+
+
+def test_values_with_braces_stay_as_they_are():
+    assert "{input}" in fill("figure8_input", input="x", context="{input} {nothing}")
+
+
+def test_the_judge_template_ends_where_the_score_begins():
+    assert template("figure6_judge").endswith("[Score]:")
+
+
+def test_documents_are_joined_best_first(tokenizer):
+    prompt = Renderer(tokenizer, "chat", 2000).render("figure8_input", ["one", "two"], input="x")
+    assert "context: one | two\n" in prompt.text
+    assert prompt.shortened == 0
+
+
+@pytest.mark.parametrize("limit", [130, 190, 250, 300])
+@pytest.mark.parametrize("format", ["chat", "plain"])
+def test_the_limit_shortens_documents_only_the_least_relevant_first(tokenizer, limit, format):
+    question = "Write about the sea, with salt."
+    prompt = Renderer(tokenizer, format, limit).render("figure8_input", DOCUMENTS, input=question)
+    assert len(prompt.tokens) <= limit
+    assert prompt.text.count(f"instruction: {question}") == 1
+    assert "\n\nanswer:" in prompt.text
+    lengths = [prompt.text.count(word) for word in ("alpha", "beta", "gamma")]
+    assert lengths == sorted(lengths, reverse=True)
+    assert prompt.shortened == sum(length < 60 for length in lengths)
+    assert sum(lengths) < 180
+
+
+def test_an_input_over_the_limit_is_refused(tokenizer):
+    with pytest.raises(UserError, match="over the limit of 50"):
+        Renderer(tokenizer, "chat", 50).render("figure8_input", [], input="word " * 60)
+
+
+def test_targets_end_with_the_end_token(tokenizer):
+    renderer = Renderer(tokenizer, "chat", 100)
+    assert renderer.target("a text")[-1] == tokenizer.eos_token_id
+    assert renderer.text(renderer.target("a text")) == "a text"

@@ -1,0 +1,166 @@
+"""The command line as a user meets it: bad input is one line and exit code 2."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+
+
+def penname(*arguments, cwd=None):
+    command = [sys.executable, "-c", "from penname.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, timeout=300)
+
+
+def refused(done, *parts):
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("penname: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_model, notes, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipes") / "small.yaml"
+    path.write_text(
+        f"""
+methods: [zero-shot, rag, sft-reasoning, rest-pg]
+data: [{{format: jsonl, path: {notes}}}]
+generator: {{model: {tiny_model}, dtype: float32}}
+teacher: {{model: {tiny_model}}}
+prompt: {{max_input_tokens: 400, max_output_tokens: 80}}
+reasoning: {{max_input_tokens: 600, max_new_tokens: 16, max_copied_tokens: 30}}
+training: {{learning_rate: 1.0e-3, batch_size: 4}}
+expectation: {{samples: 3, quantile: 0.5}}
+reward: {{mixture: {{rouge1: 1}}}}
+"""
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(recipe, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    done = penname("train", recipe, "--run", folder)
+    assert done.returncode == 0, done.stderr
+    assert "rest-pg" in done.stdout
+    assert f"run: {folder}" in done.stdout.replace("\n", "")
+    return folder
+
+
+def test_compare_prints_the_promised_json(run):
+    found = json.loads(penname("compare", run, "--json").stdout)
+    assert set(found["methods"]) == {"zero-shot", "rag", "sft-reasoning", "rest-pg"}
+    assert {"reward", "rouge1", "rougeL", "meteor", "n"} <= set(found["methods"]["rest-pg"])
+    assert found["methods"]["rest-pg"]["n"] == 6
+    assert {"a", "b", "metric", "difference", "p"} <= set(found["tests"][0])
+    assert len(found["tests"]) == 6 * 4
+
+
+def test_train_again_repeats_nothing(run, recipe):
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")}
+    assert penname("train", recipe, "--run", run).returncode == 0
+    assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")}
+
+
+def test_a_run_keeps_what_made_it(run):
+    for name in ("recipe.yaml", "environment.json", "log.txt"):
+        assert (run / name).stat().st_size
+    model = run / "rest-pg" / "iteration-1" / "training" / "model"
+    assert {"model.safetensors", "tokenizer.json", "README.md", "penname.json"} <= {p.name for p in model.iterdir()}
+    assert "| rouge1 |" in (model / "README.md").read_text()
+    facts = json.loads((model.parent / "stage.json").read_text())
+    assert facts["weights_before"] != facts["weights_after"]
+    assert facts["started_from"].endswith("trained/model")
+
+
+def test_evaluate_another_split(run):
+    done = penname("evaluate", run, "--split", "val", "--json")
+    assert json.loads(done.stdout)["methods"]["rag"]["n"] == 6
+
+
+def test_another_recipe_in_the_same_folder_is_refused(run, recipe):
+    refused(penname("train", recipe, "--run", run, "--set", "seed=9"), "another recipe", "seed was 0, now 9")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "folder", "empty"])
+def test_generate_for_a_new_user(run, tmp_path, kind):
+    profile = tmp_path / "texts"
+    if kind == "folder":
+        profile.mkdir()
+        (profile / "one.txt").write_text("I wrote of clouds before.")
+    else:
+        profile.write_text('{"text": "I wrote of clouds before."}\n' if kind == "jsonl" else "")
+    done = penname("generate", "--model", run, "--profile", profile, "--prompt", "Write about clouds.")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert ("the response is not personalized" in done.stderr) == (kind == "empty")
+
+
+def test_a_checkpoint_of_other_templates_is_refused(run, tmp_path):
+    import shutil
+
+    model = tmp_path / "model"
+    shutil.copytree(run / "sft-reasoning" / "training" / "model", model)
+    facts = json.loads((model / "penname.json").read_text())
+    facts["templates"]["figure8_input"] = "0" * 16
+    (model / "penname.json").write_text(json.dumps(facts))
+    (tmp_path / "p.jsonl").write_text('{"text": "x"}\n')
+    refused(
+        penname("generate", "--model", model, "--profile", tmp_path / "p.jsonl", "--prompt", "x"),
+        "another text of template figure8_input",
+    )
+
+
+def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in ("train", "test"):
+        lines = (notes / f"{split}.jsonl").read_text().splitlines()
+        record = json.loads(lines[0])
+        del record["output"]
+        (data / f"{split}.jsonl").write_text("\n".join([json.dumps(record), *lines[1:]]) + "\n")
+    override = f"data=[{{format: jsonl, path: {data}}}]"
+    done = penname("train", recipe, "--run", tmp_path / "r", "--set", override)
+    refused(done, "rain-", "field 'output': found nothing")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("generator.model=/nowhere/model", ("'/nowhere/model'", "could not be loaded")),
+        ("trainin.epochs=1", ("unknown key", "did you mean 'training'")),
+        ("data=[{format: jsonl, path: /nowhere}]", ("/nowhere: found no such folder",)),
+        ("prompt.max_input_tokens=4000000", ("not enough memory", "micro_batch_size")),
+        ("prompt.max_input_tokens=20", ("over the limit of 20",)),
+    ],
+)
+def test_bad_settings_are_one_line(recipe, tmp_path, override, parts):
+    refused(penname("train", recipe, "--run", tmp_path / "r", "--set", override), *parts)
+
+
+def test_bad_arguments_are_one_line(tmp_path):
+    refused(penname("train", "nowhere.yaml"), "no such recipe", "quickstart")
+    refused(penname("compare", tmp_path), "found no recipe.yaml")
+    refused(penname("evaluate", tmp_path), "found no recipe.yaml")
+    refused(penname("generate", "--model", tmp_path, "--profile", tmp_path / "x", "--prompt", "x"), "no such file")
+
+
+def test_dry_run_plans_the_paper_without_its_models(tmp_path):
+    done = penname("train", "paper", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "google" not in done.stderr
+    for part in ("rest-pg", "2,000,000,000", "memory", "disk"):
+        assert part in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_doctor_says_what_is_here():
+    found = json.loads(penname("doctor", "--json").stdout)
+    assert found["cores"] == os.cpu_count()
+    assert found["packages"]["torch"].startswith("2.13")

@@ -1,0 +1,73 @@
+"""Recipes: what ships is valid and holds the paper's settings; what is wrong is one clear line."""
+
+import pytest
+
+from penname.config import load_recipe, shipped_recipes
+from penname.errors import UserError
+
+SMALL = "methods: [rag]\ndata: [{format: presidents}]\nexpectation: {threshold: 1.0}\nreward: {mixture: {rouge1: 1}}\n"
+
+
+@pytest.mark.parametrize("name", ["quickstart", "laptop", "paper"])
+def test_shipped_recipes_are_valid(name):
+    assert load_recipe(name) == load_recipe(str(shipped_recipes()[name]))
+    assert len(shipped_recipes()[name].read_text().splitlines()) <= 25
+
+
+def test_the_paper_recipe_holds_the_settings_of_the_paper():
+    recipe = load_recipe("recipes/paper.yaml")
+    training, expectation = recipe.training, recipe.expectation
+    assert (recipe.generator.model, recipe.teacher.model) == ("google/gemma-2b", "google/gemma-7b-it")
+    assert recipe.reward.judge.model == "google/gemma-7b-it"
+    assert (recipe.retrieval.retriever, recipe.retrieval.encoder, recipe.retrieval.k) == (
+        "contriever", "facebook/contriever", 5,
+    )  # fmt: skip
+    assert (expectation.iterations, expectation.samples, expectation.temperature) == (3, 32, 0.7)
+    assert (expectation.threshold, expectation.max_kept, expectation.start_from) == (1.0, 10, "base")
+    assert (training.optimizer, training.learning_rate, training.warmup_steps) == ("adafactor", 5e-6, 250)
+    assert (training.max_steps, training.batch_size, training.weight_decay) == (10_000, 64, 0.01)
+    assert (training.max_grad_norm, training.validate_every, training.validation_examples) == (1.0, 1000, 1024)
+    assert (recipe.prompt.max_input_tokens, recipe.prompt.max_output_tokens) == (5120, 1536)
+    assert recipe.evaluation.temperature == 0.1
+
+
+def test_overrides_reach_nested_keys():
+    recipe = load_recipe("quickstart", ["expectation.samples=3", "training.learning_rate=1e-5", "seed=4"])
+    assert (recipe.expectation.samples, recipe.training.learning_rate, recipe.seed) == (3, 1e-5, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL + "trainig: {}\n", "'trainig': found an unknown key, expected a known one: did you mean 'training'?"),
+        (SMALL + "training: {lerning_rate: 1}\n", "did you mean 'learning_rate'?"),
+        (SMALL.replace("rouge1", "rogue1"), "field 'reward.mixture.rogue1"),
+        (SMALL.replace("[rag]", "[rga]"), "found 'rga'"),
+        (SMALL.replace("threshold: 1.0", "threshold: 2"), "found 2"),
+        (SMALL.replace("threshold: 1.0", "{}").replace("{{}}", "{}"), "give one of threshold"),
+        (SMALL + "training: {batch_size: 3, micro_batch_size: 2}\n", "not a multiple of micro_batch_size 2"),
+        (SMALL.replace("format: presidents", "format: jsonl"), "format jsonl needs a path"),
+        ("methods: [rag\n", "broken YAML"),
+        ("- 1\n", "found list"),
+        ("methods: [rag]\n", "found nothing, expected a value"),
+    ],
+)
+def test_bad_recipes_are_one_clear_line(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        load_recipe(str(path))
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_recipe_names_those_that_ship():
+    with pytest.raises(UserError, match=r"nowhere.yaml: found no such recipe.*laptop, paper, quickstart"):
+        load_recipe("nowhere.yaml")
+
+
+@pytest.mark.parametrize("override", ["seed", "=3", "seed.x=3", "sed=3"])
+def test_bad_overrides_are_refused(override):
+    with pytest.raises(UserError):
+        load_recipe("quickstart", [override])

@@ -1,0 +1,48 @@
+"""Imports follow the layers: a room may import only what stands below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import penname
+
+ROOT = Path(penname.__file__).parent
+BASE = {"errors", "encoders"}
+ALLOWED = {
+    "data": set(),
+    "retrieval": {"data"},
+    "prompts": {"data"},
+    "engines": set(),
+    "rewards": {"engines", "prompts"},
+    "training": {"engines"},
+    "runs": set(),
+    "evaluation": {"data", "rewards"},
+    "config": {"data", "prompts", "retrieval"},
+    "methods": {"data", "retrieval", "prompts", "engines", "rewards", "training", "runs", "evaluation", "config"},
+    "cli": {"methods", "runs", "evaluation", "config", "engines"},
+    "encoders": set(),
+    "errors": set(),
+}
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem != "__init__")
+
+
+def room_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_only_from_below(path):
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    rooms = {name.split(".")[1] for name in names if name.startswith("penname.")}
+    own = room_of(path)
+    assert rooms - {own} - BASE - ALLOWED[own] == set()
+
+
+def test_every_room_has_its_layer():
+    assert {room_of(path) for path in MODULES} == set(ALLOWED)

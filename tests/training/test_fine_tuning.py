@@ -1,0 +1,144 @@
+"""The weighted loss against a plain reference, and what fine-tuning leaves behind."""
+
+import json
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
+
+from penname.config import TrainingConfig
+from penname.engines.models import load_model
+from penname.errors import UserError
+from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, weights_hash
+from penname.training.packing import TrainingSample, pack
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, attn_implementation="sdpa",
+    )  # fmt: skip
+    return LlamaForCausalLM(config)
+
+
+def make_samples(count):
+    generator = torch.Generator().manual_seed(1)
+
+    def tokens(low, high):
+        length = int(torch.randint(low, high, (1,), generator=generator))
+        return torch.randint(3, 97, (length,), generator=generator).tolist()
+
+    weights = torch.rand(count, generator=generator).tolist()
+    return [TrainingSample(tokens(3, 20), tokens(2, 15), w) for w in weights]
+
+
+def reference_gradients(model, samples):
+    """One sample at a time, no packing, no accumulation: sum of weight x NLL over all target tokens' number."""
+    model.zero_grad()
+    total = sum(len(s.target) for s in samples)
+    loss = torch.zeros(())
+    for s in samples:
+        logits = model(torch.tensor([s.prompt + s.target])).logits[0].log_softmax(-1)
+        picked = [logits[len(s.prompt) - 1 + i, token] for i, token in enumerate(s.target)]
+        loss = loss - s.weight * torch.stack(picked).sum() / total
+    loss.backward()
+    return loss.item(), {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+class Gradients(TrainerCallback):
+    """Keeps the gradients of each optimizer step."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        self.steps.append({name: p.grad.clone() for name, p in model.named_parameters()})
+
+
+@pytest.mark.parametrize(("micro_batch", "batch"), [(8, 8), (4, 8), (1, 8), (2, 8)])
+@pytest.mark.parametrize("count", [8, 11])
+def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch, count):
+    """Count 11 leaves a ragged last window of 3 samples, which must be normalised by its own tokens."""
+    samples = make_samples(count)
+    settings = TrainingConfig(learning_rate=1e-12, batch_size=batch, micro_batch_size=micro_batch, max_grad_norm=1e9)
+    arguments = _arguments(settings, count, tmp_path, seed=0)
+    arguments.bf16 = False
+    seen = []
+
+    def collate(part):
+        seen.append(part)
+        return pack(part)
+
+    kept = Gradients()
+    trainer = WeightedTrainer(
+        model=model, args=arguments, train_dataset=samples, data_collator=collate, callbacks=[kept]
+    )
+    trainer.accelerator.native_amp = False
+    trainer.train()
+    order = [s for part in seen for s in part]
+    assert sorted(s.weight for s in order) == sorted(s.weight for s in samples)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    windows = [order[i : i + batch] for i in range(0, count, batch)]
+    assert len(kept.steps) == len(windows) == len(losses)
+    for window, gradients, loss in zip(windows, kept.steps, losses, strict=True):
+        expected_loss, expected = reference_gradients(model, window)
+        assert loss == pytest.approx(expected_loss, rel=1e-5)
+        for name, value in expected.items():
+            assert (gradients[name] - value).norm() <= 1e-5 * value.norm(), name
+
+
+def test_no_sample_sees_another_in_a_packed_row(model):
+    samples = make_samples(3)
+    row = pack(samples)
+    packed = model(input_ids=row["input_ids"], position_ids=row["position_ids"], use_cache=False).logits[0]
+    alone = [model(torch.tensor([s.prompt + s.target])).logits[0] for s in samples]
+    assert torch.allclose(packed, torch.cat(alone), atol=1e-5)
+
+
+def test_maximization_changes_the_weights_of_the_checkpoint_it_starts_from(tiny_model, tmp_path):
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], 0.5)] * 4
+    settings = TrainingConfig(learning_rate=1e-3, batch_size=2)
+    result = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
+    base = load_model(str(tiny_model), "float32")
+    trained = load_model(str(tmp_path / "model"), "float32")
+    assert result.started_from == str(tiny_model)
+    assert result.weights_before == weights_hash(base)
+    assert result.weights_after == weights_hash(trained) != result.weights_before
+    assert result.steps == 2
+    assert result.target_tokens == 16
+
+
+def test_lora_leaves_an_adapter_and_a_merged_model(tiny_model, tmp_path):
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 4
+    settings = TrainingConfig(learning_rate=1e-2, batch_size=2, lora_rank=2)
+    fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["r"] == 2
+    adapted = load_model(str(tmp_path / "adapter"), "float32").state_dict()
+    merged = load_model(str(tmp_path / "model"), "float32").state_dict()
+    base = load_model(str(tiny_model), "float32").state_dict()
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert torch.allclose(adapted[name], merged[name], atol=1e-6)
+    assert not torch.allclose(base[name], merged[name])
+
+
+def test_the_best_checkpoint_on_validation_is_taken(tiny_model, tmp_path):
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 6
+    settings = TrainingConfig(learning_rate=1e-3, batch_size=2, validate_every=1)
+    hashes = {}
+
+    def second_is_best(checkpoint):
+        step = int(checkpoint.name.rsplit("-", 1)[1])
+        hashes[step] = weights_hash(load_model(str(checkpoint), "float32"))
+        return 1.0 if step == 2 else 0.0
+
+    result = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None, second_is_best)
+    assert sorted(hashes) == [1, 2, 3]
+    assert result.weights_after == hashes[2] != hashes[3]
+
+
+def test_a_diverging_loss_is_named(tiny_model, tmp_path):
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], float("inf"))] * 2
+    with pytest.raises(UserError, match="learning_rate"):
+        fine_tune(str(tiny_model), samples, TrainingConfig(batch_size=2), tmp_path, 0, lambda *_: None)
