@@ -35,8 +35,8 @@ generator: {{model: {tiny_model}, dtype: float32}}
 teacher: {{model: {tiny_model}}}
 prompt: {{max_input_tokens: 400, max_output_tokens: 80}}
 reasoning: {{max_input_tokens: 600, max_new_tokens: 16, max_copied_tokens: 30}}
-training: {{learning_rate: 1.0e-3, batch_size: 4}}
-expectation: {{samples: 3, quantile: 0.5}}
+training: {{learning_rate: 2.0e-4, batch_size: 4}}
+expectation: {{samples: 3, temperature: 0.5, quantile: 0.5}}
 reward: {{mixture: {{rouge1: 1}}}}
 """
     )

@@ -12,6 +12,7 @@ from penname.engines.base import Generated, Sampling, TokenIds
 from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
+from penname.errors import UserError
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the batch once fewer than this share of its rows are still being written."""
@@ -76,7 +77,7 @@ class LocalEngine:
             ids = torch.tensor([list(prompt)], device=self.model.device)
             out = self.model(input_ids=ids, past_key_values=own, use_cache=True, logits_to_keep=1)
             logits.append(out.logits[0, -1])
-            cache.add_prompt(index, [(layer.keys, layer.values) for layer in own.layers])
+            cache.add_prompt(index, _keys_and_values(own))
         self.model.set_attn_implementation(ATTENTION)
         return cache, torch.stack(logits)
 
@@ -142,6 +143,14 @@ class LocalEngine:
         log_probs = logits.float().log_softmax(-1).gather(-1, padded[..., None])[..., 0].tolist()
         scored = [row[: len(ids)] for row, ids in zip(log_probs, flat, strict=True)]
         return [scored[i : i + rows_a_prompt] for i in range(0, len(scored), rows_a_prompt)]
+
+
+def _keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    pairs = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
+    found = [(keys, values) for keys, values in pairs if keys is not None and values is not None]
+    if len(found) < len(pairs):
+        raise UserError("this model has layers without keys and values, which the local engine does not support")
+    return found
 
 
 def _compact(

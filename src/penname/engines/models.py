@@ -95,7 +95,7 @@ def load_model(name: str, dtype: str, device: str = "auto") -> Any:
             from peft import AutoPeftModelForCausalLM
 
             model = AutoPeftModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
-            model = model.merge_and_unload()  # type: ignore[operator]
+            model = model.merge_and_unload()
         else:
             model = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
     return model.to(pick_device() if device == "auto" else device).eval()

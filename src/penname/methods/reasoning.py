@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penname.engines.base import Engine, Sampling
+from penname.engines.base import Engine, Generated, Sampling
 from penname.engines.sampling import sample_seed
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE
 from penname.prompts.render import Renderer
@@ -25,7 +25,11 @@ class TeacherInput:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """text: None where every attempt copied the expected output or stayed empty."""
+    """text: None where every attempt copied the expected output or stayed empty.
+
+    copied_tokens: longest run shared with the expected output, of the attempt taken or else of the last.
+    tokens: new tokens of all attempts.
+    """
 
     example_id: str
     text: str | None
@@ -55,10 +59,7 @@ def write_reasoning(
     seeds = [[sample_seed(seed, TEACHER, i.example_id, a) for a in range(attempts)] for i in inputs]
     sampling = Sampling(max_new_tokens, temperature, 0.95, (renderer.end_id,))
     written = engine.generate(prompts, seeds, sampling)
-    return [
-        _first_clean(i, [_tidy(renderer.text(w.tokens), w.finish_reason) for w in row], renderer, max_copied_tokens)
-        for i, row in zip(inputs, written, strict=True)
-    ]
+    return [_first_clean(i, row, renderer, max_copied_tokens) for i, row in zip(inputs, written, strict=True)]
 
 
 def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
@@ -76,16 +77,17 @@ def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def _first_clean(
-    teacher_input: TeacherInput, texts: Sequence[str], renderer: Renderer, max_copied_tokens: int
+    teacher_input: TeacherInput, attempts: Sequence[Generated], renderer: Renderer, max_copied_tokens: int
 ) -> Reasoning:
     expected = _token_ids(renderer, teacher_input.expected_output)
+    tokens = sum(len(attempt.tokens) for attempt in attempts)
     copied = 0
-    for text in texts:
-        ids = _token_ids(renderer, text)
-        copied = longest_common_run(ids, expected)
+    for attempt in attempts:
+        text = _tidy(renderer.text(attempt.tokens), attempt.finish_reason)
+        copied = longest_common_run(_token_ids(renderer, text), expected)
         if text and copied <= max_copied_tokens:
-            return Reasoning(teacher_input.example_id, text, copied, len(ids))
-    return Reasoning(teacher_input.example_id, None, copied, 0)
+            return Reasoning(teacher_input.example_id, text, copied, tokens)
+    return Reasoning(teacher_input.example_id, None, copied, tokens)
 
 
 def _token_ids(renderer: Renderer, text: str) -> list[int]:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -212,6 +213,7 @@ def train_stage(
         why = f"; see {facts}: lower expectation.threshold, or sample more" if facts.exists() else ""
         raise UserError(f"{name}: nothing to train on, no sample was kept{why}")
     bench.run.stage(name, work)
+    shutil.rmtree(bench.run.path(name) / "checkpoints", ignore_errors=True)
     return bench.run.path(name) / "model"
 
 

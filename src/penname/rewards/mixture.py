@@ -35,11 +35,12 @@ Reward = Callable[[Sequence[Scored]], list[float]]
 
 def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], Judge]) -> dict[str, Reward]:
     """The rewards called `names`; the encoder and the judge are loaded when first used."""
-    loaded: dict[str, SentenceEncoder] = {}
+    loaded: list[SentenceEncoder] = []
 
     def cosine(items: Sequence[Scored]) -> list[float]:
-        encoder = loaded.setdefault("encoder", loaded.get("encoder") or SentenceEncoder(settings.encoder))
-        return embedding.cosine([i.expected_output for i in items], [i.response for i in items], encoder)
+        if not loaded:
+            loaded.append(SentenceEncoder(settings.encoder))
+        return embedding.cosine([i.expected_output for i in items], [i.response for i in items], loaded[0])
 
     def bertscore(items: Sequence[Scored]) -> list[float]:
         return embedding.bert_score(
@@ -54,9 +55,12 @@ def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], J
         return [judgement.reward for judgement in judgements]
 
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore}
-    for name, metric in overlap.METRICS.items():
-        known[name] = lambda items, metric=metric: [metric(i.expected_output, i.response) for i in items]
+    known |= {name: _pairwise(metric) for name, metric in overlap.METRICS.items()}
     return {name: known[name] for name in names}
+
+
+def _pairwise(metric: Callable[[str, str], float]) -> Reward:
+    return lambda items: [metric(item.expected_output, item.response) for item in items]
 
 
 def mix(weights: Mapping[str, float], values: Mapping[str, float]) -> float:

@@ -89,11 +89,11 @@ def fine_tune(
 ) -> TrainingResult:
     """Fine-tune `base` on `samples` and leave the model and its tokenizer in `folder/model`.
 
-    Checkpoints go to `folder/checkpoints`; after a kill the same call goes on from the newest whole one and
-    ends with the same weights. `on_step` gets steps done, steps in all and the loss. With LoRA the merged model
-    is written, and the adapter beside it in `folder/adapter`. With `choose`, which scores a checkpoint, the best
-    of the checkpoints kept every `validate_every` steps is written in place of the last. Raises UserError where
-    the loss diverges.
+    Checkpoints go to `folder/checkpoints`, for the caller to remove; after a kill the same call goes on from the
+    newest whole one and ends with the same weights. `on_step` gets steps done, steps in all and the loss. With
+    LoRA the merged model is written, and the adapter beside it in `folder/adapter`. With `choose`, which scores a
+    checkpoint, the best of those kept every `validate_every` steps is written in place of the last. Raises
+    UserError where the loss diverges.
     """
     model = load_model(base, "float32")
     before = weights_hash(model)
@@ -122,7 +122,6 @@ def fine_tune(
         model = model.merge_and_unload()
     model.config.use_cache = True
     save_checkpoint(model, load_tokenizer(base), folder / "model")
-    shutil.rmtree(checkpoints, ignore_errors=True)
     epochs = trainer.state.global_step * settings.batch_size / len(samples)
     return TrainingResult(
         started_from=base,
@@ -143,6 +142,7 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     model.save_pretrained(scratch)
     tokenizer.save_pretrained(scratch)
+    shutil.rmtree(folder, ignore_errors=True)
     scratch.rename(folder)
 
 
@@ -179,6 +179,7 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         seed=seed,
         data_seed=seed,
         logging_steps=1,
+        logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=settings.validate_every or settings.save_every,
         save_total_limit=None if settings.validate_every else 2,
