@@ -33,6 +33,7 @@ methods: [zero-shot, rag, sft-reasoning, rest-pg]
 data: [{{format: jsonl, path: {notes}}}]
 generator: {{model: {tiny_model}, dtype: float32}}
 teacher: {{model: {tiny_model}}}
+retrieval: {{retriever: bm25, k: 1}}
 prompt: {{max_input_tokens: 400, max_output_tokens: 80}}
 reasoning: {{max_input_tokens: 600, max_new_tokens: 16, max_copied_tokens: 30}}
 training: {{learning_rate: 2.0e-4, batch_size: 4}}

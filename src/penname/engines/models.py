@@ -125,8 +125,9 @@ def count_parameters(name: str) -> tuple[int | None, str]:
     from transformers import AutoModelForCausalLM
 
     try:
+        config = load_config(name)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(load_config(name))
+            model = AutoModelForCausalLM.from_config(config)
         return sum(p.numel() for p in model.parameters()), "configuration"
     except UserError:
         size = re.search(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", name.lower())
