@@ -13,22 +13,15 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class ConsoleProgress:
-    """Shows stage, examples, tokens a second and time left.
+    """Shows stage, examples, tokens a second and time left; `log` gets the lines with their times."""
 
-    stages: how many stages the plan has, to show which one this is.
-    """
-
-    def __init__(self, console: Console, log: Path | None = None, stages: int = 0) -> None:
+    def __init__(self, console: Console, log: Path | None = None) -> None:
         self._console = console
-        self.log = log
-        self.stages = stages
-        self._number = 0
+        self._log = log
         self._bar: RichProgress | None = None
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        self._number += 1
-        place = f"[{self._number}/{self.stages}] " if self.stages else ""
-        self._title = f"{place}{stage}"
+        self._title = stage
         self._total, self._unit, self._count, self._tokens = total, unit, 0, 0
         self._started = self._said = time.monotonic()
         if self._console.is_terminal:
@@ -42,7 +35,7 @@ class ConsoleProgress:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(self._title.replace("[", r"\["), total=total, speed="")
+            self._task = self._bar.add_task(stage, total=total, speed="")
 
     def advance(self, count: int, tokens: int = 0, note: str = "") -> None:
         self._count += count
@@ -70,8 +63,8 @@ class ConsoleProgress:
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        if self.log is not None:
-            with self.log.open("a", encoding="utf-8") as file:
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def _speed(self) -> str:
