@@ -40,7 +40,7 @@ def test_documents_are_joined_best_first(tokenizer):
     assert prompt.shortened == 0
 
 
-@pytest.mark.parametrize("limit", [130, 190, 250, 300])
+@pytest.mark.parametrize("limit", [130, 190, 250, 280])
 @pytest.mark.parametrize("format", ["chat", "plain"])
 def test_the_limit_shortens_documents_only_the_least_relevant_first(tokenizer, limit, format):
     question = "Write about the sea, with salt."

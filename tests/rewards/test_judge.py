@@ -70,5 +70,5 @@ def test_no_reward_sees_the_reasoning(judge):
     for name, reward in make_rewards(names, Settings(), lambda: judge).items():
         first, second = reward(items)
         assert first == second, name
-        assert 0 <= first < 1, name
+        assert 0 <= first <= (1 if name == "judge" else 0.99), name
 
