@@ -89,8 +89,8 @@ def make_plan(recipe: Recipe) -> Plan:
 def training_memory(parameters: int, recipe: Recipe) -> int:
     """Bytes that full fine-tuning takes: weights, gradients and optimizer state in float32, and activations.
 
-    Activations are a rule of thumb measured on SmolLM2-135M: 3.2 MB a token of a micro-batch, growing with the
-    square root of the model's size.
+    Activations are a rule of thumb meant to err on the high side: 3.2 MB a token of a micro-batch for a model of
+    135M parameters, growing with the square root of the model's size.
     """
     state = {"adamw_torch_fused": 16, "adafactor": 9}[recipe.training.optimizer]
     if recipe.training.lora_rank:
