@@ -23,6 +23,8 @@ from penname.rewards.overlap import meteor_name
 from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, write_text
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "bm25s", "sentence-transformers", "nltk")
+WITH_REASONING = ("sft-reasoning", "rest-pg")
+SELF_TRAINED = ("rest-em", "rest-pg")
 
 
 def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
@@ -42,7 +44,7 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
 
 def evaluate_in_run(bench: Workbench, method: MethodName, split: Split) -> list[Record]:
     """The method's per-example records on `split`, training it first where it is not trained yet."""
-    with_reasoning = method in ("sft-reasoning", "rest-pg")
+    with_reasoning = method in WITH_REASONING
     model = str(model_of(bench, method))
     return evaluate_method(
         bench, method, model, split, with_reasoning=with_reasoning, with_context=method != "zero-shot"
@@ -54,14 +56,14 @@ def model_of(bench: Workbench, method: MethodName) -> Path | str:
         return locate_model(bench.recipe.generator.model)
     return self_train(
         bench,
-        with_reasoning=method in ("sft-reasoning", "rest-pg"),
-        iterations=bench.recipe.expectation.iterations if method in ("rest-em", "rest-pg") else 0,
+        with_reasoning=method in WITH_REASONING,
+        iterations=bench.recipe.expectation.iterations if method in SELF_TRAINED else 0,
     )
 
 
 def model_folder(run: Path, method: MethodName, iterations: int) -> Path:
     """Where a finished run keeps the method's model."""
-    stage = f"{method}/iteration-{iterations}" if method in ("rest-em", "rest-pg") else method
+    stage = f"{method}/iteration-{iterations}" if method in SELF_TRAINED else method
     return run / stage / "training" / "model"
 
 
