@@ -13,8 +13,6 @@ from rich.console import Console
 
 from penname.errors import UserError
 
-# Two busy thread pools that spin while they wait slow each other tenfold; waiting threads should sleep.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import DynamicCache
@@ -13,6 +13,8 @@ from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
 from penname.errors import UserError
+
+Item = TypeVar("Item")
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the batch once fewer than this share of its rows are still being written."""
@@ -35,9 +37,7 @@ class LocalEngine:
     ) -> list[list[Generated]]:
         """See `Engine.generate`."""
         results: list[list[Generated]] = [[] for _ in prompts]
-        # Prompts with the same number of samples are written together, the longest first: little padding.
-        order = sorted(range(len(prompts)), key=lambda i: (len(seeds[i]), -len(prompts[i])))
-        for batch in self._batches(order, [len(s) for s in seeds]):
+        for batch in self._batches(prompts, seeds):
             written = self._generate([prompts[i] for i in batch], [seeds[i] for i in batch], sampling)
             for i, completions in zip(batch, written, strict=True):
                 results[i] = completions
@@ -46,25 +46,25 @@ class LocalEngine:
     @torch.inference_mode()
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`."""
-        order = sorted(range(len(prompts)), key=lambda i: (len(candidates[i]), -len(prompts[i])))
         results: list[list[list[float]]] = [[] for _ in prompts]
-        for batch in self._batches(order, [len(c) for c in candidates]):
+        for batch in self._batches(prompts, candidates):
             scored = self._score([prompts[i] for i in batch], [candidates[i] for i in batch])
             for i, log_probs in zip(batch, scored, strict=True):
                 results[i] = log_probs
         return results
 
-    def _batches(self, order: list[int], counts: list[int]) -> list[list[int]]:
-        """Split `order` into batches of prompts with equal counts and at most `rows` rows."""
+    def _batches(self, prompts: Sequence[TokenIds], rows: Sequence[Sequence[Any]]) -> list[list[int]]:
+        """Indices of prompts whose rows are written together: the longest prompts first, so little is padded."""
         batches: list[list[int]] = []
-        for i in order:
-            if counts[i] == 0:
+        filled = self.rows
+        for i in sorted(range(len(prompts)), key=lambda i: -len(prompts[i])):
+            if not rows[i]:
                 continue
-            last = batches[-1] if batches else []
-            if last and counts[last[0]] == counts[i] and (len(last) + 1) * counts[i] <= self.rows:
-                last.append(i)
-            else:
-                batches.append([i])
+            if filled + len(rows[i]) > self.rows:
+                batches.append([])
+                filled = 0
+            batches[-1].append(i)
+            filled += len(rows[i])
         return batches
 
     def _prefill(self, prompts: Sequence[TokenIds]) -> tuple[SharedPrefixCache, torch.Tensor]:
@@ -83,8 +83,7 @@ class LocalEngine:
 
     def _forward(self, cache: SharedPrefixCache, ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Logits after `ids` (rows, new), which follow what the rows hold already."""
-        lengths = torch.tensor(cache.lengths, device=ids.device).repeat_interleave(cache.rows)
-        positions = lengths[:, None] + cache.used + torch.arange(ids.shape[1], device=ids.device)
+        positions = cache.positions[:, None] + cache.used + torch.arange(ids.shape[1], device=ids.device)
         out = self.model(
             input_ids=ids,
             position_ids=positions,
@@ -99,50 +98,57 @@ class LocalEngine:
     def _generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
     ) -> list[list[Generated]]:
-        rows_a_prompt = len(seeds[0])
         cache, logits = self._prefill(prompts)
-        cache.open_rows(rows_a_prompt, sampling.max_new_tokens)
-        device = logits.device
-        logits = logits.repeat_interleave(rows_a_prompt, dim=0)
-        draws = uniforms([s for row in seeds for s in row], sampling.max_new_tokens).to(device)
-        tokens: list[list[int]] = [[] for _ in range(len(draws))]
-        stopped = [False] * len(tokens)
-        # slots[i] is the row that slot i of the batch writes; None once it has ended.
-        slots: list[int | None] = list(range(len(tokens)))
+        owners = [prompt for prompt, row in enumerate(seeds) for _ in row]
+        cache.open_rows(owners, sampling.max_new_tokens)
+        logits = logits[owners]
+        draws = uniforms([s for row in seeds for s in row], sampling.max_new_tokens).to(logits.device)
+        tokens: list[list[int]] = [[] for _ in owners]
+        stopped = [False] * len(owners)
+        # rows[i] is the row that place i of the batch writes; None once it has ended.
+        rows: list[int | None] = list(range(len(owners)))
         for step in range(sampling.max_new_tokens):
-            held = torch.tensor([0 if row is None else row for row in slots], device=device)
-            drawn = next_tokens(logits, sampling.temperature, sampling.top_p, draws[held, step])
-            for slot, token in enumerate(drawn.tolist()):
-                row = slots[slot]
+            drawn = next_tokens(logits, sampling.temperature, sampling.top_p, draws[:, step])
+            for place, token in enumerate(drawn.tolist()):
+                row = rows[place]
                 if row is None:
                     continue
                 if token in sampling.stop_ids:
-                    stopped[row], slots[slot] = True, None
+                    stopped[row], rows[place] = True, None
                 else:
                     tokens[row].append(token)
-            alive = sum(row is not None for row in slots)
-            if alive == 0 or step + 1 == sampling.max_new_tokens:
+            living = [place for place, row in enumerate(rows) if row is not None]
+            if not living or step + 1 == sampling.max_new_tokens:
                 break
-            if alive < COMPACT_BELOW * len(slots):
-                slots, drawn = _compact(cache, slots, drawn)
+            if len(living) < COMPACT_BELOW * len(rows):
+                cache.keep(living)
+                rows = [rows[place] for place in living]
+                drawn, draws = drawn[living], draws[living]
             logits = self._forward(cache, drawn[:, None])[:, -1]
         written = [Generated(ids, "stop" if ended else "length") for ids, ended in zip(tokens, stopped, strict=True)]
-        return [written[i : i + rows_a_prompt] for i in range(0, len(written), rows_a_prompt)]
+        return _by_owner(written, owners)
 
     def _score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
-        rows_a_prompt = len(candidates[0])
         cache, first = self._prefill(prompts)
+        owners = [prompt for prompt, row in enumerate(candidates) for _ in row]
         flat = [list(candidate) for row in candidates for candidate in row]
         longest = max(map(len, flat))
-        cache.open_rows(rows_a_prompt, longest)
+        cache.open_rows(owners, longest)
         # Padding comes after a row's tokens, so nothing that counts can see it.
         padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in flat], device=first.device)
-        logits = first.repeat_interleave(rows_a_prompt, dim=0)[:, None]
+        logits = first[owners][:, None]
         if longest > 1:
             logits = torch.cat([logits, self._forward(cache, padded[:, :-1])], dim=1)
         log_probs = logits.float().log_softmax(-1).gather(-1, padded[..., None])[..., 0].tolist()
-        scored = [row[: len(ids)] for row, ids in zip(log_probs, flat, strict=True)]
-        return [scored[i : i + rows_a_prompt] for i in range(0, len(scored), rows_a_prompt)]
+        return _by_owner([row[: len(ids)] for row, ids in zip(log_probs, flat, strict=True)], owners)
+
+
+def _by_owner(items: Sequence[Item], owners: Sequence[int]) -> list[list[Item]]:
+    """The rows' items as one list a prompt; `owners` rises."""
+    lists: list[list[Item]] = [[] for _ in range(owners[-1] + 1)]
+    for item, owner in zip(items, owners, strict=True):
+        lists[owner].append(item)
+    return lists
 
 
 def _keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -151,25 +157,3 @@ def _keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tens
     if len(found) < len(pairs):
         raise UserError("this model has layers without keys and values, which the local engine does not support")
     return found
-
-
-def _compact(
-    cache: SharedPrefixCache, slots: list[int | None], drawn: torch.Tensor
-) -> tuple[list[int | None], torch.Tensor]:
-    """Drop finished rows and prompts; prompts keep equal numbers of slots, filled up with ended ones."""
-    width = cache.rows
-    living = {
-        group: [i for i in range(group * width, (group + 1) * width) if slots[i] is not None]
-        for group in range(len(cache.lengths))
-    }
-    living = {group: rows for group, rows in living.items() if rows}
-    most = max(map(len, living.values()))
-    chosen: list[int] = []
-    kept: list[int | None] = []
-    for rows in living.values():
-        spare = most - len(rows)
-        chosen += rows + rows[:1] * spare
-        kept += [slots[i] for i in rows] + [None] * spare
-    index = torch.tensor(chosen, device=drawn.device)
-    cache.keep(list(living), index)
-    return kept, drawn[index]

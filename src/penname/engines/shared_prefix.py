@@ -1,9 +1,8 @@
 """Attention for many rows that share a prompt: the prompt's keys and values are held, and read, once.
 
-Each of G prompts has R rows. Attention of a row's new tokens over the prompt is one matrix product for all rows of
-that prompt; attention over the row's own tokens is separate; the two are merged by their log-sum-exp
-(Hydragen, arXiv 2402.05099, section 3). The rows' own keys and values lie in buffers of their full length, so a
-step copies nothing.
+Attention of new tokens over a prompt is one matrix product for all rows that go on from it; attention over the
+row's own tokens is separate; the two are merged by their log-sum-exp (Hydragen, arXiv 2402.05099, section 3). The
+rows' own keys and values lie in buffers with room to spare, so that a step copies nothing.
 
 It is registered as a transformers attention function and given to the model as a cache, so any decoder-only
 architecture whose layers call `cache.update` and then the attention function can use it.
@@ -11,6 +10,7 @@ architecture whose layers call `cache.update` and then the attention function ca
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,26 +20,27 @@ from penname.errors import UserError
 
 ATTENTION = "penname_shared_prefix"
 
+GROWTH = 32
+"""The rows' buffers grow by this many tokens: few copies, few empty places."""
+
 
 class SharedPrefixCache:
-    """Keys and values of G prompts and of their G*R rows.
+    """Keys and values of the prompts, each held once, and of the rows that go on from them.
 
     lengths: number of tokens of each prompt.
-    The cache is made from the prompts' own caches, one after another with `add_prompt`, then `open_rows` makes
-    room for the rows. `update` is what a model's layers call.
+    The prompts' own caches are taken over one after another with `add_prompt`, then `open_rows` makes room for the
+    rows. `update` is what a model's layers call.
     """
 
     is_compileable = False
 
     def __init__(self, lengths: list[int]) -> None:
         self.lengths = lengths
+        self.used = 0
         self._prefix_keys: list[torch.Tensor] = []
         self._prefix_values: list[torch.Tensor] = []
-        self._keys: list[torch.Tensor] = []
-        self._values: list[torch.Tensor] = []
-        self.rows = 0
-        self.used = 0
-        self._prefix_mask: torch.Tensor | None = None
+        self._keys: list[_Buffer] = []
+        self._values: list[_Buffer] = []
 
     def add_prompt(self, index: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Take over the keys and values, each (1, heads, length, dim), that a plain forward pass left."""
@@ -52,55 +53,98 @@ class SharedPrefixCache:
             self._prefix_keys[layer][index, :, : keys.shape[2]] = keys[0]
             self._prefix_values[layer][index, :, : values.shape[2]] = values[0]
 
-    def open_rows(self, rows: int, capacity: int) -> None:
-        """Make room for `rows` rows a prompt of at most `capacity` tokens each."""
-        self.rows = rows
-        lengths = torch.tensor(self.lengths)
-        if len(set(self.lengths)) > 1:
-            positions = torch.arange(max(self.lengths))
-            mask = torch.zeros(len(self.lengths), 1, 1, len(positions))
-            mask.masked_fill_((positions[None] >= lengths[:, None])[:, None, None], float("-inf"))
-            self._prefix_mask = mask.to(self._prefix_keys[0])
-        for keys, values in zip(self._prefix_keys, self._prefix_values, strict=True):
-            groups, heads, _, _ = keys.shape
-            shape = (groups * rows, heads, capacity)
-            self._keys.append(keys.new_empty((*shape, keys.shape[3])))
-            self._values.append(values.new_empty((*shape, values.shape[3])))
+    def open_rows(self, owners: list[int], capacity: int) -> None:
+        """Make room for rows of at most `capacity` tokens; row r goes on from the prompt `owners[r]`."""
+        for prefix, buffers in ((self._prefix_keys, self._keys), (self._prefix_values, self._values)):
+            buffers += [_Buffer(len(owners), p.shape[1], capacity, p.shape[3], p) for p in prefix]
+        self._assign(owners)
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store the new tokens' keys and values; return those of all of the rows' own tokens so far."""
-        end = self.used + keys.shape[2]
-        self._keys[layer][:, :, self.used : end] = keys
-        self._values[layer][:, :, self.used : end] = values
-        return self._keys[layer][:, :, :end], self._values[layer][:, :, :end]
+        """Store the new tokens' keys and values; return the rows' own ones, with some empty places at the end."""
+        return self._keys[layer].put(keys, self.used), self._values[layer].put(values, self.used)
 
     def advance(self, tokens: int) -> None:
         self.used += tokens
 
-    def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        return self._prefix_keys[layer], self._prefix_values[layer], self._prefix_mask
+    def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._prefix_keys[layer], self._prefix_values[layer]
 
-    def keep(self, groups: list[int], rows: torch.Tensor) -> None:
-        """Keep the prompts `groups`, each with as many rows; `rows` are the flat indices of the rows to keep."""
-        self.lengths = [self.lengths[group] for group in groups]
-        self.rows = len(rows) // len(groups)
-        for buffers in (self._keys, self._values):
-            for layer, buffer in enumerate(buffers):
-                kept = buffer.new_empty((len(rows), *buffer.shape[1:]))
-                kept[:, :, : self.used] = buffer[rows, :, : self.used]
-                buffers[layer] = kept
-        chosen = torch.tensor(groups, device=rows.device)
-        for buffers in (self._prefix_keys, self._prefix_values):
-            for layer, buffer in enumerate(buffers):
-                if len(groups) < len(buffer):
-                    buffers[layer] = buffer[chosen]
-        if self._prefix_mask is not None:
-            self._prefix_mask = self._prefix_mask[chosen]
+    def keep(self, rows: list[int]) -> None:
+        """Keep `rows` only, and the prompts that still have one."""
+        index = torch.tensor(rows, device=self.positions.device)
+        for buffer in (*self._keys, *self._values):
+            buffer.keep(index)
+        owners = [self.owners[row] for row in rows]
+        groups = sorted(set(owners))
+        if len(groups) < len(self.lengths):
+            self.lengths = [self.lengths[group] for group in groups]
+            chosen = torch.tensor(groups, device=index.device)
+            for buffers in (self._prefix_keys, self._prefix_values):
+                for layer, buffer in enumerate(buffers):
+                    buffers[layer] = buffer[chosen, :, : max(self.lengths)]
+        self._assign([groups.index(owner) for owner in owners])
+
+    def _assign(self, owners: list[int]) -> None:
+        """Lay the rows out by prompt: `by_prompt` picks each prompt's rows, padded to equal numbers; `back` undoes it.
+
+        Only attention over the prompts is padded so; all else is computed for the rows as they are.
+        """
+        device = self._prefix_keys[0].device
+        self.owners = owners
+        members: list[list[int]] = [[] for _ in self.lengths]
+        back = []
+        for row, owner in enumerate(owners):
+            back.append((owner, len(members[owner])))
+            members[owner].append(row)
+        most = max(map(len, members))
+        self.by_prompt = torch.tensor([rows + rows[:1] * (most - len(rows)) for rows in members], device=device)
+        self.back = torch.tensor([owner * most + place for owner, place in back], device=device)
+        lengths = torch.tensor(self.lengths, device=device)
+        self.positions = lengths[torch.tensor(owners, device=device)]
+        self.prefix_mask = None
+        if len(set(self.lengths)) > 1:
+            beyond = torch.arange(max(self.lengths), device=device) >= lengths[:, None]
+            mask = torch.zeros(beyond.shape, device=device).masked_fill_(beyond, float("-inf"))
+            self.prefix_mask = mask[:, None, None].to(self._prefix_keys[0].dtype)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return max(self.lengths) + self.used
+
+
+class _Buffer:
+    """Keys or values of the rows' own tokens in one layer, (rows, heads, places, dim) in one piece.
+
+    In one piece, because a matrix product of a part of a tensor copies it first. So the places grow with the rows,
+    within memory that is taken once: blocks that grow again and again leave holes that nothing else fits into.
+    """
+
+    def __init__(self, rows: int, heads: int, capacity: int, dim: int, like: torch.Tensor) -> None:
+        # Zeros, because empty places get a weight of 0, and 0 times what is not a number is not a number.
+        self._memory = like.new_zeros(rows * heads * capacity * dim)
+        self._capacity = capacity
+        self.held = self._view(rows, heads, min(GROWTH, capacity), dim)
+
+    def put(self, new: torch.Tensor, used: int) -> torch.Tensor:
+        """Lay `new` (rows, heads, tokens, dim) behind the `used` tokens; return all places."""
+        end = used + new.shape[2]
+        rows, heads, places, dim = self.held.shape
+        if end > places:
+            old = self.held[:, :, :used].clone()
+            self.held = self._view(rows, heads, min(max(end, places + GROWTH), self._capacity), dim)
+            self.held[:, :, :used] = old
+            self.held[:, :, used:] = 0
+        self.held[:, :, used:end] = new
+        return self.held
+
+    def keep(self, rows: torch.Tensor) -> None:
+        kept = self.held[rows]
+        self.held = self._view(*kept.shape)
+        self.held.copy_(kept)
+
+    def _view(self, *shape: int) -> torch.Tensor:
+        return self._memory[: math.prod(shape)].view(shape)
 
 
 def shared_prefix_attention(
@@ -115,55 +159,56 @@ def shared_prefix_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of new tokens over the shared prompt and over their rows' own tokens.
+    """Attention of new tokens over their row's prompt and over the row's own tokens.
 
-    query: (G*R, heads, new, dim); key, value: (G*R, key heads, so far, dim), the rows' own tokens only.
-    Returns (G*R, new, heads, dim).
+    query: (rows, heads, new, dim); key, value: (rows, key heads, so far, dim), the rows' own tokens only.
+    Returns (rows, new, heads, dim).
     """
     assert shared_prefix is not None
     if softcap is not None or kwargs.get("s_aux") is not None:
         raise UserError("this model's attention (soft-capped, or with sinks) is not supported by the local engine")
     cache = shared_prefix
     layer: int = module.layer_idx  # type: ignore[assignment]
-    prefix_key, prefix_value, prefix_mask = cache.prefix(layer)
-    count, heads, new, dim = query.shape
-    key_heads = key.shape[1]
+    rows, heads, new, dim = query.shape
+    key_heads, so_far = key.shape[1:3]
     repeat = heads // key_heads
-    groups = prefix_key.shape[0]
     scaling = dim**-0.5 if scaling is None else scaling
     if sliding_window is not None and cache.get_seq_length() + new > sliding_window:
         raise UserError(
             f"this model's layers see {sliding_window} tokens only, fewer than the prompt and its completion: "
             "not yet supported by the local engine"
         )
-    grouped = query.view(groups, cache.rows, key_heads, repeat, new, dim)
-    over_prefix = grouped.transpose(1, 2).reshape(groups, key_heads, cache.rows * repeat * new, dim)
-    scores = torch.matmul(over_prefix * scaling, prefix_key.transpose(-1, -2))
-    if prefix_mask is not None:
-        scores = scores + prefix_mask
-    from_prefix, prefix_lse = _attend(scores, prefix_value)
-    shape = (groups, key_heads, cache.rows, repeat * new)
-    from_prefix = from_prefix.view(*shape, -1).transpose(1, 2).reshape(count, key_heads, repeat * new, -1)
-    prefix_lse = prefix_lse.view(*shape, 1).transpose(1, 2).reshape(count, key_heads, repeat * new, 1)
+    query = query.reshape(rows, key_heads, repeat * new, dim)
+    prompts, most = cache.by_prompt.shape
+    by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, most * repeat * new, dim)
+    over_prefix, prefix_lse = _attend(by_prompt, *cache.prefix(layer), cache.prefix_mask, scaling)
+    over_prefix = over_prefix.view(prompts, key_heads, most, repeat * new, -1).transpose(1, 2).flatten(0, 1)[cache.back]
+    prefix_lse = prefix_lse.view(prompts, key_heads, most, repeat * new, 1).transpose(1, 2).flatten(0, 1)[cache.back]
 
-    over_own = query.reshape(count, key_heads, repeat * new, dim)
-    scores = torch.matmul(over_own * scaling, key.transpose(-1, -2))
-    if new > 1:
-        so_far = key.shape[2]
-        future = torch.ones(new, so_far, dtype=torch.bool, device=key.device).triu(so_far - new + 1)
-        scores = scores.masked_fill(future.repeat(repeat, 1), float("-inf"))
-    from_own, own_lse = _attend(scores, value)
+    # A new token sees its row's own tokens up to itself; the buffer's empty places come after.
+    last_seen = torch.arange(cache.used, cache.used + new, device=key.device).repeat(repeat)
+    unseen = torch.arange(so_far, device=key.device) > last_seen[:, None]
+    mask = torch.zeros(unseen.shape, dtype=key.dtype, device=key.device).masked_fill_(unseen, float("-inf"))
+    over_own, own_lse = _attend(query, key, value, mask, scaling)
 
-    share = torch.sigmoid(prefix_lse - own_lse)
-    merged = from_prefix.float() * share + from_own.float() * (1 - share)
-    return merged.to(query.dtype).reshape(count, heads, new, -1).transpose(1, 2), None
+    share = torch.sigmoid(prefix_lse - own_lse).to(query.dtype)
+    return torch.lerp(over_own, over_prefix, share).reshape(rows, heads, new, -1).transpose(1, 2), None
 
 
-def _attend(scores: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted values, and the log-sum-exp (float32) of the scores they were weighted by."""
-    scores = scores.float()
-    lse = torch.logsumexp(scores, dim=-1, keepdim=True)
-    return torch.matmul((scores - lse).exp().to(values.dtype), values), lse
+def _attend(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention (batch, heads, queries, dim), and the log-sum-exp of its scores (batch, heads, queries, 1), float32.
+
+    torch's fused kernel is twice as slow here: it is made for many queries, and a step has a few a row.
+    """
+    scores = torch.matmul(query * scaling, keys.transpose(-1, -2))
+    if mask is not None:
+        scores += mask
+    probabilities = torch.softmax(scores, dim=-1, dtype=torch.float32)
+    # The most probable key's score less its log-probability: one pass over the scores instead of three.
+    lse = scores.amax(-1, keepdim=True).float() - probabilities.amax(-1, keepdim=True).log()
+    return torch.matmul(probabilities.to(values.dtype), values), lse
 
 
 AttentionInterface.register(ATTENTION, shared_prefix_attention)
