@@ -71,4 +71,3 @@ def test_no_reward_sees_the_reasoning(judge):
         first, second = reward(items)
         assert first == second, name
         assert 0 <= first <= (1 if name == "judge" else 0.99), name
-

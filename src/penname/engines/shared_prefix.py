@@ -81,9 +81,9 @@ class SharedPrefixCache:
         if len(groups) < len(self.lengths):
             self.lengths = [self.lengths[group] for group in groups]
             chosen = torch.tensor(groups, device=index.device)
-            for buffers in (self._prefix_keys, self._prefix_values):
-                for layer, buffer in enumerate(buffers):
-                    buffers[layer] = buffer[chosen, :, : max(self.lengths)]
+            for prefixes in (self._prefix_keys, self._prefix_values):
+                for layer, prefix in enumerate(prefixes):
+                    prefixes[layer] = prefix[chosen, :, : max(self.lengths)]
         self._assign([groups.index(owner) for owner in owners])
 
     def _assign(self, owners: list[int]) -> None:
