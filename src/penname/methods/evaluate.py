@@ -42,7 +42,7 @@ def evaluate_method(
                 "metrics": values,
                 "malformed": r["response"] is None,
                 "finish_reason": r["finish_reason"],
-                "new_tokens": r["tokens"],
+                "new_tokens": r["new_tokens"],
             }
             for r, values in zip(part, scores, strict=True)
         ]
@@ -98,7 +98,7 @@ def _write(
                 "response": parts.response,
                 "reasoning": parts.reasoning,
                 "finish_reason": generated.finish_reason,
-                "tokens": len(generated.tokens),
+                "new_tokens": len(generated.tokens),
                 "documents_shortened": prompt.shortened,
             }
         )

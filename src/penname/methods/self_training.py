@@ -14,6 +14,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from penname.engines.base import Sampling
@@ -39,17 +40,17 @@ def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Pa
     supervised = "sft-reasoning" if with_reasoning else "sft"
     train = bench.prepare("train")
     targets = reasoning_targets(bench, train) if with_reasoning else {e.example_id: e.output for e in train}
-    samples, too_long = supervised_samples(bench, train, targets, with_reasoning)
+    base = locate_model(bench.recipe.generator.model)
     model = train_stage(
-        bench, supervised, locate_model(bench.recipe.generator.model), samples, with_reasoning, too_long
+        bench, supervised, base, partial(supervised_samples, bench, train, targets, with_reasoning), with_reasoning
     )
     for iteration in range(1, iterations + 1):
         stage = f"{'rest-pg' if with_reasoning else 'rest-em'}/iteration-{iteration}"
         kept = expectation(bench, stage, model, train, iteration, with_reasoning)
-        samples = kept_samples(bench, train, kept, with_reasoning)
-        from_base = bench.recipe.expectation.start_from == "base"
-        start = locate_model(bench.recipe.generator.model) if from_base else str(model)
-        model = train_stage(bench, stage, start, samples, with_reasoning)
+        start = base if bench.recipe.expectation.start_from == "base" else str(model)
+        model = train_stage(
+            bench, stage, start, partial(kept_samples, bench, train, kept, with_reasoning), with_reasoning
+        )
     return model
 
 
@@ -86,10 +87,10 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
 
 def supervised_samples(
     bench: Workbench, train: Sequence[Prepared], targets: dict[str, str], with_reasoning: bool
-) -> tuple[list[TrainingSample], int]:
-    """Training samples with weight 1, and how many were left out because their target is over the limit.
+) -> list[TrainingSample]:
+    """Training samples with weight 1.
 
-    A target is never cut: a cut one would teach to break off.
+    A target over the limit is left out, and said so; it is never cut: a cut one would teach to break off.
     """
     samples = []
     for example in train:
@@ -97,7 +98,9 @@ def supervised_samples(
             prompt = bench.prompt(example, with_reasoning=with_reasoning)
             samples.append(TrainingSample(prompt.tokens, bench.renderer.target(targets[example.example_id])))
     fitting = [s for s in samples if len(s.target) <= bench.recipe.prompt.max_output_tokens]
-    return fitting, len(samples) - len(fitting)
+    if len(fitting) < len(samples):
+        bench.run.progress.say(f"{len(samples) - len(fitting)} targets over prompt.max_output_tokens left out")
+    return fitting
 
 
 def kept_samples(
@@ -140,7 +143,7 @@ def expectation(
                         "reasoning": parts.reasoning,
                         "response": parts.response,
                         "finish_reason": generated.finish_reason,
-                        "tokens": len(generated.tokens),
+                        "new_tokens": len(generated.tokens),
                     }
                 )
         return records
@@ -156,8 +159,7 @@ def expectation(
         ]
         scores = bench.score(list(recipe.reward.mixture), items)
         return [
-            {k: v for k, v in s.items() if k != "tokens"}
-            | {"new_tokens": s["tokens"], "reward": score and score["reward"], "rewards": score}
+            s | {"reward": score and score["reward"], "rewards": score}
             for s, score in zip(samples, scores, strict=True)
         ]
 
@@ -179,15 +181,19 @@ def train_stage(
     bench: Workbench,
     stage: str,
     start: str,
-    samples: Sequence[TrainingSample],
+    make_samples: Callable[[], Sequence[TrainingSample]],
     with_reasoning: bool,
-    too_long: int = 0,
 ) -> Path:
-    """Fine-tune `start` on `samples`; returns the model's folder. Done once, and resumed after a kill."""
+    """Fine-tune `start` on samples; returns the model's folder. Done once, and resumed after a kill."""
     recipe = bench.recipe
     name = f"{stage}/training"
 
     def work(folder: Path) -> Record:
+        samples = make_samples()
+        if not samples:
+            facts = bench.run.path(f"{stage}/selection/stage.json")
+            why = f"; see {facts}: lower expectation.threshold, or sample more" if facts.exists() else ""
+            raise UserError(f"{name}: nothing to train on, no sample was kept{why}")
         bench.release()
         progress = bench.run.progress
         steps = total_steps(recipe.training, len(samples))
@@ -195,7 +201,7 @@ def train_stage(
         tokens = sum(len(s.prompt) + len(s.target) for s in samples) * recipe.training.batch_size // len(samples)
         reported = 0
 
-        def on_step(step: int, total: int, loss: float) -> None:
+        def on_step(step: int, loss: float) -> None:
             nonlocal reported
             progress.advance(step - reported, tokens * (step - reported), f"loss {loss:.3f}")
             reported = step
@@ -204,14 +210,8 @@ def train_stage(
         result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
         progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
         write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(bench, with_reasoning), indent=2))
-        return asdict(result) | {"left_out_too_long": too_long}
+        return asdict(result)
 
-    if too_long:
-        bench.run.progress.say(f"{name}: {too_long} targets over prompt.max_output_tokens left out")
-    if not samples and not bench.run.done(name):
-        facts = bench.run.path(f"{stage}/selection/stage.json")
-        why = f"; see {facts}: lower expectation.threshold, or sample more" if facts.exists() else ""
-        raise UserError(f"{name}: nothing to train on, no sample was kept{why}")
     bench.run.stage(name, work)
     shutil.rmtree(bench.run.path(name) / "checkpoints", ignore_errors=True)
     return bench.run.path(name) / "model"
@@ -232,6 +232,7 @@ def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:
     names = ("figure8_input", "figure8_output") if with_reasoning else ("no_reasoning_input",)
     return {
         "with_reasoning": with_reasoning,
+        "format": bench.recipe.generator.format,
         "templates": {name: template_hash(name) for name in names},
         "prompt": bench.recipe.prompt.model_dump(),
         "retrieval": bench.recipe.retrieval.model_dump(),

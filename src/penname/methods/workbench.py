@@ -11,7 +11,7 @@ from typing import Any, Literal
 from penname.config import EngineConfig, Recipe
 from penname.data.records import Example
 from penname.data.sources import load_split
-from penname.engines.base import Engine
+from penname.engines.base import Engine, OnTokens
 from penname.engines.models import load_tokenizer, locate_model
 from penname.errors import UserError
 from penname.prompts.render import Prompt, Renderer
@@ -80,7 +80,7 @@ class Workbench:
         key = (config.kind, model or config.model)
         if self._loaded is None or self._loaded[0] != key:
             self.release()
-            self._loaded = (key, make_engine(config, key[1]))
+            self._loaded = (key, make_engine(config, key[1], lambda tokens: self.run.progress.advance(0, tokens)))
         return self._loaded[1]
 
     def release(self) -> None:
@@ -116,7 +116,7 @@ class Workbench:
         return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
 
     def _renderer(self, config: EngineConfig, max_tokens: int) -> Renderer:
-        return Renderer(load_tokenizer(config.model), self.recipe.prompt.format, max_tokens)
+        return Renderer(load_tokenizer(config.model), config.format, max_tokens)
 
 
 def prepared(example: Example, context: Sequence[str]) -> Prepared:
@@ -125,16 +125,16 @@ def prepared(example: Example, context: Sequence[str]) -> Prepared:
     return Prepared(example.id, example.user_id, example.task, example.input, example.output, tuple(context))
 
 
-def make_engine(config: EngineConfig, model: str) -> Engine:
+def make_engine(config: EngineConfig, model: str, on_tokens: OnTokens) -> Engine:
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine
 
-        return VLLMEngine(locate_model(model), dtype=config.dtype)
+        return VLLMEngine(locate_model(model), dtype=config.dtype, on_tokens=on_tokens)
     if config.kind == "openai":
         from penname.engines.openai import OpenAIEngine
 
         assert config.base_url is not None
-        return OpenAIEngine(config.base_url, model, load_tokenizer(model), server=config.server)
+        return OpenAIEngine(config.base_url, model, load_tokenizer(model), server=config.server, on_tokens=on_tokens)
     from penname.engines.local import LocalEngine
 
-    return LocalEngine(model, config.dtype, config.rows)
+    return LocalEngine(model, config.dtype, config.rows, on_tokens)

@@ -52,7 +52,7 @@ def write_for(model: Path, profile: Path, prompt: str, method: str | None, seed:
             )
     settings = PromptConfig.model_validate(facts["prompt"])
     retrieval = RetrievalConfig.model_validate(facts["retrieval"])
-    renderer = Renderer(load_tokenizer(str(folder)), settings.format, settings.max_input_tokens)
+    renderer = Renderer(load_tokenizer(str(folder)), facts["format"], settings.max_input_tokens)
     example = Example("prompt", "user", "generate", prompt, profile=tuple(documents))
     retriever = make_retriever(retrieval.retriever, retrieval.encoder, seed)
     context = [document.text for document in retrieve(example, retriever, retrieval.k)]

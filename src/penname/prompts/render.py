@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from penname.errors import UserError
@@ -41,9 +42,18 @@ class Renderer:
     format: PromptFormat
     max_tokens: int
 
-    @property
+    @cached_property
     def end_id(self) -> int:
-        """The token that ends a completion, trained as part of every target."""
+        """The token that ends a completion, trained as part of every target.
+
+        In a chat it is the special token that the template writes after a reply (Gemma's <end_of_turn>), if any.
+        """
+        if self.format == "chat":
+            turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "reply"}]
+            after = self._template(turns, reply_follows=False).rpartition("reply")[2]
+            first = self._tokens(after)[:1]
+            if first and first[0] in self.tokenizer.all_special_ids:
+                return first[0]
         return int(self.tokenizer.eos_token_id)
 
     def render(self, name: TemplateName, documents: Sequence[str], **values: str) -> Prompt:
@@ -94,10 +104,12 @@ class Renderer:
         if self.format == "plain":
             # Base models expect their first token (Gemma's <bos>); a chat template writes it itself.
             return (self.tokenizer.bos_token or "") + text
+        return self._template([{"role": "user", "content": text}], reply_follows=True)
+
+    def _template(self, turns: list[dict[str, str]], *, reply_follows: bool) -> str:
         if not self.tokenizer.chat_template:
-            raise UserError("prompt.format chat: this tokenizer has no chat template; set prompt.format=plain")
-        message = [{"role": "user", "content": text}]
-        return str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+            raise UserError("format chat: this tokenizer has no chat template; set format: plain beside the model")
+        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply_follows))
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)

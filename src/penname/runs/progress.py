@@ -45,10 +45,10 @@ class ConsoleProgress:
         elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and self._count < self._total:
             self._said = time.monotonic()
             elapsed = self._said - self._started
-            left = elapsed / self._count * (self._total - self._count) if self._count else 0
+            left = _duration(elapsed / self._count * (self._total - self._count)) if self._count else "?"
             self.say(
                 f"{self._title}: {self._count}/{self._total} {self._unit}{self._speed()}"
-                f"{', ' + note if note else ''}, {_duration(left)} left"
+                f"{', ' + note if note else ''}, {left} left"
             )
 
     def finish(self, note: str = "") -> None:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -74,19 +75,19 @@ class Run:
         """
         folder = self.path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        self.progress.start(name, len(items), unit)
-        records: list[Record] = []
-        for number, start in enumerate(range(0, len(items), size)):
-            part = items[start : start + size]
-            path = folder / f"{number:05d}.parquet"
-            found = self._read_shard(path)
-            if found is None:
-                found = work(part)
-                write_records(path, found)
-            records += found
-            self.progress.advance(len(part), sum(r.get("tokens") or 0 for r in found))
-        self.progress.finish()
-        return records
+        paths = [folder / f"{number:05d}.parquet" for number in range(math.ceil(len(items) / size))]
+        shards = [self._read_shard(path) for path in paths]
+        parts = [items[number * size : (number + 1) * size] for number in range(len(shards))]
+        missing = sum(len(part) for part, found in zip(parts, shards, strict=True) if found is None)
+        self.progress.start(name, missing, unit)
+        for number, part in enumerate(parts):
+            if shards[number] is None:
+                made = work(part)
+                write_records(paths[number], made)
+                shards[number] = made
+                self.progress.advance(len(part))
+        self.progress.finish("" if missing == len(items) else f"{len(items) - missing} done before")
+        return [record for shard in shards for record in shard or ()]
 
     def _read_shard(self, path: Path) -> list[Record] | None:
         if not path.exists():

@@ -84,13 +84,13 @@ def fine_tune(
     settings: Settings,
     folder: Path,
     seed: int,
-    on_step: Callable[[int, int, float], None],
+    on_step: Callable[[int, float], None],
     choose: Callable[[Path], float] | None = None,
 ) -> TrainingResult:
     """Fine-tune `base` on `samples` and leave the model and its tokenizer in `folder/model`.
 
     Checkpoints go to `folder/checkpoints`, for the caller to remove; after a kill the same call goes on from the
-    newest whole one and ends with the same weights. `on_step` gets steps done, steps in all and the loss. With
+    newest whole one and ends with the same weights. `on_step` gets the steps done and the loss. With
     LoRA the merged model is written, and the adapter beside it in `folder/adapter`. With `choose`, which scores a
     checkpoint, the best of those kept every `validate_every` steps is written in place of the last. Raises
     UserError where the loss diverges.
@@ -214,12 +214,12 @@ def _complete(checkpoints: Path) -> list[Path]:
 class _Report(TrainerCallback):
     """Reports each step, and marks checkpoints that are whole."""
 
-    def __init__(self, on_step: Callable[[int, int, float], None]) -> None:
+    def __init__(self, on_step: Callable[[int, float], None]) -> None:
         self._on_step = on_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
-            self._on_step(state.global_step, state.max_steps, float(logs["loss"]))
+            self._on_step(state.global_step, float(logs["loss"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
