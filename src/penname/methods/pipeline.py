@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from penname.config import METHODS, MethodName, Recipe
+from penname.config import METHODS, MethodName, Recipe, load_recipe
 from penname.engines.models import locate_model, pick_device
 from penname.errors import UserError
 from penname.evaluation.table import Results, Scored
@@ -71,7 +71,7 @@ def load_run_recipe(folder: Path) -> Recipe:
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
-    return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return load_recipe(str(path))
 
 
 def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Results, Record]:
@@ -100,20 +100,23 @@ def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Resul
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:
-    """Keep the recipe and the environment with the run; refuse to mix two recipes in one folder."""
+    """Keep the recipe and the environment with the run; refuse to mix two recipes in one folder.
+
+    Methods may be added: those already there stay as they are.
+    """
     path = run.folder / "recipe.yaml"
     resolved = recipe.model_dump(mode="json")
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
-        changed = [key for key in resolved if resolved[key] != before[key]]
+        resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
+        changed = [key for key in resolved if resolved[key] != before[key] and key != "methods"]
         if changed:
             key = changed[0]
             raise UserError(
                 f"run folder {run.folder} was started with another recipe: {key} was {before[key]}, "
                 f"now {resolved[key]}; choose another folder with --run"
             )
-    else:
-        write_text(path, yaml.safe_dump(resolved, sort_keys=False))
+    write_text(path, yaml.safe_dump(resolved, sort_keys=False))
     environment = run.folder / "environment.json"
     found = describe_environment()
     if environment.is_file():

@@ -1,0 +1,32 @@
+"""Draw a run's mean reward of every method, with 95 % bootstrap intervals: python docs/draw_rewards.py RUN FILE.svg
+
+Needs matplotlib.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from scipy import stats
+
+from penname.methods.pipeline import results_of
+
+matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "penname"
+import matplotlib.pyplot as plt
+
+run, target = Path(sys.argv[1]), Path(sys.argv[2])
+results, _ = results_of([run])
+figure, axes = plt.subplots(figsize=(7, 0.5 * len(results) + 1.2), layout="constrained")
+for place, (method, examples) in enumerate(results.items()):
+    rewards = np.array([example["metrics"]["reward"] for example in examples.values()], dtype=float)
+    low, high = stats.bootstrap((rewards,), np.mean, rng=0).confidence_interval
+    axes.barh(place, rewards.mean(), color="#3b6ea5" if method == "rest-pg" else "#a9bcd0")
+    axes.plot([low, high], [place, place], color="black", linewidth=1.5)
+    axes.text(high + 0.01, place, f"{rewards.mean():.3f}", va="center")
+axes.set_yticks(range(len(results)), list(results))
+axes.invert_yaxis()
+axes.set_xlabel(f"mean reward of {len(rewards)} test examples, with 95 % bootstrap interval")
+axes.spines[["top", "right"]].set_visible(False)
+figure.savefig(target, metadata={"Date": None})
