@@ -179,15 +179,17 @@ def _show_example(folder: Path) -> None:
 def _show_plan(plan: Any, folder: Path) -> None:
     from rich.table import Table
 
+    from penname.methods.plan import size
+
     table = Table("stage", "examples", "samples", "new tokens, at most", "optimizer steps, at most")
     for step in plan.steps:
         counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
         table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
     console.print(table)
-    size = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
-    console.print(f"model parameters: {size}", highlight=False)
+    parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
+    console.print(f"model parameters: {parameters}", highlight=False)
     for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
-        console.print(f"{name}: {'unknown' if amount is None else f'about {amount / 2**30:.1f} GiB'}", highlight=False)
+        console.print(f"{name}: {'unknown' if amount is None else f'about {size(amount)}'}", highlight=False)
     for note in plan.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     console.print(f"run folder: {folder}", markup=False, highlight=False)

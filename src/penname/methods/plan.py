@@ -13,7 +13,10 @@ from penname.engines.models import count_parameters, pick_device
 from penname.errors import UserError
 from penname.training.fine_tuning import total_steps
 
-GIB = 2**30
+
+def size(count: int) -> str:
+    """Bytes, to be read."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.1f} MiB"
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ def check_room(plan: Plan, folder: Path) -> None:
         available = psutil.virtual_memory().available
         if plan.memory > available:
             raise UserError(
-                f"not enough memory: found {available / GIB:.1f} GiB available, expected about "
-                f"{plan.memory / GIB:.1f} GiB; lower training.micro_batch_size or prompt.max_input_tokens, set "
+                f"not enough memory: found {size(available)} available, expected about "
+                f"{size(plan.memory)}; lower training.micro_batch_size or prompt.max_input_tokens, set "
                 "training.lora_rank, or take a smaller model"
             )
     parent = next(p for p in [folder, *folder.absolute().parents] if p.exists())
@@ -115,8 +118,8 @@ def check_room(plan: Plan, folder: Path) -> None:
     used = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder.exists() else 0
     if plan.disk is not None and plan.disk - used > free:
         raise UserError(
-            f"not enough disk for {folder}: found {free / GIB:.1f} GiB free, expected about "
-            f"{(plan.disk - used) / GIB:.1f} GiB; free some or choose another folder with --run"
+            f"not enough disk for {folder}: found {size(free)} free, expected about "
+            f"{size(plan.disk - used)}; free some or choose another folder with --run"
         )
 
 
