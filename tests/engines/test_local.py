@@ -86,3 +86,34 @@ def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
     wanted = np.append(expected[often], expected[~often].sum()) * draws
     used = wanted > 0
     assert stats.chisquare(observed[used], wanted[used] * observed.sum() / wanted.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("family", ["gemma3", "gemma2", "mistral"])
+def test_sliding_windows_and_soft_caps_are_those_of_a_plain_forward_pass(family):
+    import transformers
+
+    sizes = {
+        "vocab_size": 120, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "head_dim": 8,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 6, "pad_token_id": 0, "eos_token_id": 1,
+    }  # fmt: skip
+    config, architecture = {
+        "gemma3": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
+        "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+        "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    }[family]
+    torch.manual_seed(0)
+    model = architecture(config(**sizes)).eval()
+    prompts = [list(range(2, 2 + n)) for n in (9, 4, 15)]
+    candidates = [[[20, 21, 22, 23, 24, 25, 26, 27, 28], [30]], [[31, 32]], [[33, 34, 35], [36, 37]]]
+    scored = LocalEngine(model).score(prompts, candidates)
+    written = LocalEngine(model).generate(prompts, [[0, 1]] * 3, Sampling(12, 0.0, 1.0, ()))
+    model.set_attn_implementation("eager")
+    for prompt, row, scores, (first, second) in zip(prompts, candidates, scored, written, strict=True):
+        for candidate, own in zip([*row, first.tokens], [*scores, None], strict=True):
+            with torch.no_grad():
+                logits = model(torch.tensor([prompt + candidate]), use_cache=False).logits[0].log_softmax(-1)
+            plain = logits[len(prompt) - 1 : -1]
+            if own is None:
+                assert candidate == second.tokens == plain.argmax(-1).tolist()
+            else:
+                assert own == pytest.approx([plain[i, t].item() for i, t in enumerate(candidate)], abs=1e-4)

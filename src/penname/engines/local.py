@@ -72,7 +72,7 @@ class LocalEngine:
 
     def _prefill(self, prompts: Sequence[TokenIds]) -> tuple[SharedPrefixCache, torch.Tensor]:
         """The prompts' keys and values, and the logits (prompts, vocabulary) after each."""
-        self.model.set_attn_implementation("sdpa")
+        self.model.set_attn_implementation("sdpa" if self.model._supports_sdpa else "eager")
         cache = SharedPrefixCache([len(prompt) for prompt in prompts])
         logits = []
         for index, prompt in enumerate(prompts):

@@ -41,6 +41,7 @@ class SharedPrefixCache:
         self._prefix_values: list[torch.Tensor] = []
         self._keys: list[_Buffer] = []
         self._values: list[_Buffer] = []
+        self._masks: dict[tuple[int, int, int | None], tuple[torch.Tensor | None, torch.Tensor | None]] = {}
 
     def add_prompt(self, index: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Take over the keys and values, each (1, heads, length, dim), that a plain forward pass left."""
@@ -67,6 +68,7 @@ class SharedPrefixCache:
 
     def advance(self, tokens: int) -> None:
         self.used += tokens
+        self._masks.clear()
 
     def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self._prefix_keys[layer], self._prefix_values[layer]
@@ -103,11 +105,43 @@ class SharedPrefixCache:
         self.back = torch.tensor([owner * most + place for owner, place in back], device=device)
         lengths = torch.tensor(self.lengths, device=device)
         self.positions = lengths[torch.tensor(owners, device=device)]
-        self.prefix_mask = None
-        if len(set(self.lengths)) > 1:
-            beyond = torch.arange(max(self.lengths), device=device) >= lengths[:, None]
-            mask = torch.zeros(beyond.shape, device=device).masked_fill_(beyond, float("-inf"))
-            self.prefix_mask = mask[:, None, None].to(self._prefix_keys[0].dtype)
+        self._masks.clear()
+
+    def masks(
+        self, new: int, places: int, repeat: int, window: int | None
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """What is added to the scores over the prompts and over the rows' own `places`, for `new` tokens a row.
+
+        A token sees its prompt and its row's own tokens up to itself; with a sliding window, no more than the last
+        `window` tokens, itself among them. Layers alike share the masks of a step.
+        """
+        key = (new, places, window)
+        if key not in self._masks:
+            device = self.positions.device
+            new_places = torch.arange(self.used, self.used + new, device=device)
+            own = torch.arange(places, device=device)
+            unseen = own > new_places[:, None]
+            lengths = torch.tensor(self.lengths, device=device)
+            prefix = torch.arange(max(self.lengths), device=device)
+            beyond = (prefix >= lengths[:, None])[:, None]
+            if window is not None and max(self.lengths) + self.used + new > window:
+                unseen = unseen | (own <= new_places[:, None] - window)
+                beyond = beyond | (prefix <= (lengths[:, None] + new_places)[:, :, None] - window)
+                if new > 1:  # rows x heads of a group x new tokens, as the queries are laid out
+                    beyond = beyond.repeat(1, self.by_prompt.shape[1] * repeat, 1)
+            self._masks[key] = (
+                self._added(beyond[:, None]),
+                self._added(unseen.repeat(repeat, 1) if new > 1 else unseen),
+            )
+        return self._masks[key]
+
+    def _added(self, unseen: torch.Tensor) -> torch.Tensor | None:
+        if not bool(unseen.any()):
+            return None
+        dtype = self._prefix_keys[0].dtype
+        # Not infinity: a prompt all out of sight must weigh nothing beside the row's own tokens, not be undefined.
+        mask = torch.zeros(unseen.shape, dtype=dtype, device=unseen.device)
+        return mask.masked_fill_(unseen, torch.finfo(dtype).min / 2)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return max(self.lengths) + self.used
@@ -165,44 +199,43 @@ def shared_prefix_attention(
     Returns (rows, new, heads, dim).
     """
     assert shared_prefix is not None
-    if softcap is not None or kwargs.get("s_aux") is not None:
-        raise UserError("this model's attention (soft-capped, or with sinks) is not supported by the local engine")
+    if kwargs.get("s_aux") is not None:
+        raise UserError("this model's attention (with sinks) is not supported by the local engine")
     cache = shared_prefix
     layer: int = module.layer_idx  # type: ignore[assignment]
     rows, heads, new, dim = query.shape
     key_heads, so_far = key.shape[1:3]
     repeat = heads // key_heads
     scaling = dim**-0.5 if scaling is None else scaling
-    if sliding_window is not None and cache.get_seq_length() + new > sliding_window:
-        raise UserError(
-            f"this model's layers see {sliding_window} tokens only, fewer than the prompt and its completion: "
-            "not yet supported by the local engine"
-        )
+    prefix_mask, own_mask = cache.masks(new, so_far, repeat, sliding_window)
     query = query.reshape(rows, key_heads, repeat * new, dim)
     prompts, most = cache.by_prompt.shape
     by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, most * repeat * new, dim)
-    over_prefix, prefix_lse = _attend(by_prompt, *cache.prefix(layer), cache.prefix_mask, scaling)
+    over_prefix, prefix_lse = _attend(by_prompt, *cache.prefix(layer), prefix_mask, scaling, softcap)
     over_prefix = over_prefix.view(prompts, key_heads, most, repeat * new, -1).transpose(1, 2).flatten(0, 1)[cache.back]
     prefix_lse = prefix_lse.view(prompts, key_heads, most, repeat * new, 1).transpose(1, 2).flatten(0, 1)[cache.back]
 
-    # A new token sees its row's own tokens up to itself; the buffer's empty places come after.
-    last_seen = torch.arange(cache.used, cache.used + new, device=key.device).repeat(repeat)
-    unseen = torch.arange(so_far, device=key.device) > last_seen[:, None]
-    mask = torch.zeros(unseen.shape, dtype=key.dtype, device=key.device).masked_fill_(unseen, float("-inf"))
-    over_own, own_lse = _attend(query, key, value, mask, scaling)
+    over_own, own_lse = _attend(query, key, value, own_mask, scaling, softcap)
 
     share = torch.sigmoid(prefix_lse - own_lse).to(query.dtype)
     return torch.lerp(over_own, over_prefix, share).reshape(rows, heads, new, -1).transpose(1, 2), None
 
 
 def _attend(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float,
+    softcap: float | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention (batch, heads, queries, dim), and the log-sum-exp of its scores (batch, heads, queries, 1), float32.
 
     torch's fused kernel is twice as slow here: it is made for many queries, and a step has a few a row.
     """
     scores = torch.matmul(query * scaling, keys.transpose(-1, -2))
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
     if mask is not None:
         scores += mask
     probabilities = torch.softmax(scores, dim=-1, dtype=torch.float32)
