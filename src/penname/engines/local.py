@@ -11,6 +11,7 @@ from transformers import DynamicCache
 from penname.engines.base import Generated, OnTokens, Sampling, TokenIds
 from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
+from penname.engines.score_tree import score_batches
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
 from penname.errors import UserError
 
@@ -48,11 +49,18 @@ class LocalEngine:
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
-        """See `Engine.score`."""
+        """See `Engine.score`; a prompt has two tokens at least.
+
+        Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
+        """
         results: list[list[list[float]]] = [[] for _ in prompts]
-        for batch in self._batches(prompts, candidates):
-            scored = self._score([prompts[i] for i in batch], [candidates[i] for i in batch])
-            for i, log_probs in zip(batch, scored, strict=True):
+        for batch in score_batches(prompts, candidates, self.rows):
+            cache, _ = self._prefill(batch.starts)
+            ids, tree = batch.layout(self.model.device)
+            cache.open_rows(batch.owners, ids.shape[1])
+            cache.tree = tree
+            logits = self._forward(cache, ids, logits_to_keep=batch.tail)
+            for i, log_probs in zip(batch.indices, batch.log_probs(logits), strict=True):
                 results[i] = log_probs
         return results
 
@@ -86,10 +94,10 @@ class LocalEngine:
 
     def _forward(self, cache: SharedPrefixCache, ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Logits after `ids` (rows, new), which follow what the rows hold already."""
-        positions = cache.positions[:, None] + cache.used + torch.arange(ids.shape[1], device=ids.device)
+        depths = cache.used + torch.arange(ids.shape[1], device=ids.device) if cache.tree is None else cache.tree.depths
         out = self.model(
             input_ids=ids,
-            position_ids=positions,
+            position_ids=cache.positions[:, None] + depths,
             past_key_values=cache,
             use_cache=True,
             shared_prefix=cache,
@@ -131,20 +139,6 @@ class LocalEngine:
             logits = self._forward(cache, drawn[:, None])[:, -1]
         written = [Generated(ids, "stop" if ended else "length") for ids, ended in zip(tokens, stopped, strict=True)]
         return _by_owner(written, owners)
-
-    def _score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
-        cache, first = self._prefill(prompts)
-        owners = [prompt for prompt, row in enumerate(candidates) for _ in row]
-        flat = [list(candidate) for row in candidates for candidate in row]
-        longest = max(map(len, flat))
-        cache.open_rows(owners, longest)
-        # Padding comes after a row's tokens, so nothing that counts can see it.
-        padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in flat], device=first.device)
-        logits = first[owners][:, None]
-        if longest > 1:
-            logits = torch.cat([logits, self._forward(cache, padded[:, :-1])], dim=1)
-        log_probs = logits.float().log_softmax(-1).gather(-1, padded[..., None])[..., 0].tolist()
-        return _by_owner([row[: len(ids)] for row, ids in zip(log_probs, flat, strict=True)], owners)
 
 
 def _by_owner(items: Sequence[Item], owners: Sequence[int]) -> list[list[Item]]:

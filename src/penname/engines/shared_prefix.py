@@ -11,6 +11,7 @@ architecture whose layers call `cache.update` and then the attention function ca
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +23,18 @@ ATTENTION = "penname_shared_prefix"
 
 GROWTH = 32
 """The rows' buffers grow by this many tokens: few copies, few empty places."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Rows whose new tokens are no chain: several continuations of one text side by side.
+
+    depths: (rows, new), each token's position counted from the end of the prompt. unseen: (rows, new, new), which
+    of the row's tokens (last axis) a token must not see.
+    """
+
+    depths: torch.Tensor
+    unseen: torch.Tensor
 
 
 class SharedPrefixCache:
@@ -41,6 +54,7 @@ class SharedPrefixCache:
         self._prefix_values: list[torch.Tensor] = []
         self._keys: list[_Buffer] = []
         self._values: list[_Buffer] = []
+        self.tree: Tree | None = None
         self._masks: dict[tuple[int, int, int | None], tuple[torch.Tensor | None, torch.Tensor | None]] = {}
 
     def add_prompt(self, index: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
@@ -112,27 +126,29 @@ class SharedPrefixCache:
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """What is added to the scores over the prompts and over the rows' own `places`, for `new` tokens a row.
 
-        A token sees its prompt and its row's own tokens up to itself; with a sliding window, no more than the last
-        `window` tokens, itself among them. Layers alike share the masks of a step.
+        A token sees its prompt and its row's own tokens up to itself, or those that `self.tree` lets it see; with a
+        sliding window, no more than the last `window` tokens, itself among them. Layers alike share the masks of a
+        step.
         """
         key = (new, places, window)
         if key not in self._masks:
             device = self.positions.device
-            new_places = torch.arange(self.used, self.used + new, device=device)
-            own = torch.arange(places, device=device)
-            unseen = own > new_places[:, None]
-            lengths = torch.tensor(self.lengths, device=device)
             prefix = torch.arange(max(self.lengths), device=device)
-            beyond = (prefix >= lengths[:, None])[:, None]
+            beyond = (prefix >= torch.tensor(self.lengths, device=device)[:, None])[:, None]
+            if self.tree is None:
+                depths = keys = torch.arange(places, device=device)[None]
+                depths = depths[:, self.used : self.used + new]
+                unseen = keys[:, None] > depths[..., None]
+            else:
+                depths = keys = self.tree.depths
+                unseen = self.tree.unseen
             if window is not None and max(self.lengths) + self.used + new > window:
-                unseen = unseen | (own <= new_places[:, None] - window)
-                beyond = beyond | (prefix <= (lengths[:, None] + new_places)[:, :, None] - window)
-                if new > 1:  # rows x heads of a group x new tokens, as the queries are laid out
-                    beyond = beyond.repeat(1, self.by_prompt.shape[1] * repeat, 1)
-            self._masks[key] = (
-                self._added(beyond[:, None]),
-                self._added(unseen.repeat(repeat, 1) if new > 1 else unseen),
-            )
+                unseen = unseen | (keys[:, None] <= depths[..., None] - window)
+                # Rows of the prompt x heads that share a key x new tokens, as the queries are laid out.
+                absolute = (self.positions[:, None] + depths)[self.by_prompt]
+                out_of_sight = (prefix <= absolute[:, :, None, :, None] - window).expand(-1, -1, repeat, -1, -1)
+                beyond = beyond | out_of_sight.flatten(1, 3)
+            self._masks[key] = (self._added(beyond[:, None]), self._added(unseen.repeat(1, repeat, 1)[:, None]))
         return self._masks[key]
 
     def _added(self, unseen: torch.Tensor) -> torch.Tensor | None:
