@@ -7,17 +7,15 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
 from penname.methods.pipeline import results_of
 
-matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "penname"
-import matplotlib.pyplot as plt
-
 run, target = Path(sys.argv[1]), Path(sys.argv[2])
-results, _ = results_of([run])
+results, _, _ = results_of([run])
 figure, axes = plt.subplots(figsize=(7, 0.5 * len(results) + 1.2), layout="constrained")
 for place, (method, examples) in enumerate(results.items()):
     rewards = np.array([example["metrics"]["reward"] for example in examples.values()], dtype=float)

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+
+from penname.runs.store import read_records
 
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
 
@@ -63,6 +66,46 @@ def test_compare_prints_the_promised_json(run):
     assert len(found["tests"]) == 6 * 4
 
 
+def records(folder):
+    return [r for path in sorted(folder.glob("*.parquet")) for r in read_records(path)]
+
+
+def test_rewards_are_of_the_responses_alone(run):
+    from penname.rewards.overlap import METRICS
+
+    outputs = {r["example_id"]: r["output"] for r in records(run / "data" / "train")}
+    samples = [r for r in records(run / "rest-pg" / "iteration-1" / "rewards") if r["response"]]
+    assert any(r["reasoning"] for r in samples)
+    whole = 0
+    for r in samples:
+        assert r["reward"] == METRICS["rouge1"](outputs[r["example_id"]], r["response"])
+        whole += r["reward"] != METRICS["rouge1"](outputs[r["example_id"]], r["completion"])
+    assert whole, "no completion whose reward would differ with its reasoning: the test shows nothing"
+
+
+def test_a_damaged_or_missing_file_of_a_finished_run_is_named_and_made_again(run, recipe, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    expected = penname("compare", run, "--json").stdout
+    metrics = folder / "evaluation" / "test" / "rag" / "metrics" / "00000.parquet"
+    metrics.write_bytes(metrics.read_bytes()[:-9])
+    (folder / "evaluation" / "test" / "rest-pg" / "metrics" / "00000.parquet").unlink()
+    refused(penname("compare", folder), "rag/metrics/00000.parquet: damaged", "start the run again")
+    again = penname("train", recipe, "--run", folder)
+    assert again.returncode == 0, again.stderr
+    assert "rest-pg/metrics/00000.parquet: missing; made again" in again.stdout.replace("\n", "")
+    assert penname("compare", folder, "--json").stdout == expected
+
+
+def test_compare_keeps_runs_of_the_same_name_apart_and_says_what_is_not_there(run, tmp_path):
+    other = tmp_path / run.name
+    shutil.copytree(run, other)
+    shutil.rmtree(other / "evaluation" / "test" / "rag")
+    done = penname("compare", run, other, "--json")
+    assert len(json.loads(done.stdout)["methods"]) == 7
+    assert f"{other}: rag is not evaluated on test yet" in done.stderr
+
+
 def test_train_again_repeats_nothing(run, recipe):
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")}
     assert penname("train", recipe, "--run", run).returncode == 0
@@ -104,8 +147,6 @@ def test_generate_for_a_new_user(run, tmp_path, kind):
 
 
 def test_a_checkpoint_of_other_templates_is_refused(run, tmp_path):
-    import shutil
-
     model = tmp_path / "model"
     shutil.copytree(run / "sft-reasoning" / "training" / "model", model)
     facts = json.loads((model / "penname.json").read_text())
@@ -128,7 +169,7 @@ def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_pat
         (data / f"{split}.jsonl").write_text("\n".join([json.dumps(record), *lines[1:]]) + "\n")
     override = f"data=[{{format: jsonl, path: {data}}}]"
     done = penname("train", recipe, "--run", tmp_path / "r", "--set", override)
-    refused(done, "rain-", "field 'output': found nothing")
+    refused(done, "train.jsonl:1: field 'output': found nothing")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +179,12 @@ def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_pat
         ("trainin.epochs=1", ("unknown key", "did you mean 'training'")),
         ("data=[{format: jsonl, path: /nowhere}]", ("/nowhere: found no such folder",)),
         ("prompt.max_input_tokens=4000000", ("not enough memory", "micro_batch_size")),
-        ("prompt.max_input_tokens=20", ("over the limit of 20",)),
+        ("prompt.max_input_tokens=20", ("example '", "over the limit of 20", "raise prompt.max_input_tokens")),
+        ("seed=[", ("found no YAML value",)),
+        ("seed=99999999999999", ("field 'seed'", "less than 4294967296")),
+        ("training.epochs=.inf", ("field 'training.epochs'", "finite")),
+        ("reward={mixture: {judge: 1}, judge: {model: /nowhere/judge}}", ("'/nowhere/judge' could not be loaded",)),
+        ("generator={kind: openai, base_url: http://localhost:1/v1}", ("kind openai cannot serve",)),
     ],
 )
 def test_bad_settings_are_one_line(recipe, tmp_path, override, parts):

@@ -30,9 +30,10 @@ def main() -> None:
     except UserError as error:
         print(f"penname: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("penname: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == 130:  # Ctrl-C
+            print("penname: stopped; the same command goes on from here", file=sys.stderr)
+        raise
 
 
 @app.command()
@@ -51,7 +52,7 @@ def train(
     """Train and evaluate all methods of a recipe; the same command again resumes."""
     from penname.config import load_recipe
     from penname.methods.pipeline import train_run
-    from penname.methods.plan import check_room, make_plan
+    from penname.methods.plan import check_inputs, check_room, make_plan
     from penname.runs.progress import ConsoleProgress
 
     loaded = load_recipe(recipe, override or [])
@@ -60,6 +61,7 @@ def train(
     if dry_run:
         _show_plan(plan, folder)
         return
+    check_inputs(loaded, folder)
     check_room(plan, folder)
     log = folder / "log.txt"
     train_run(loaded, folder, ConsoleProgress(console, log))
@@ -150,7 +152,9 @@ def _show_table(runs: list[Path], split: str | None = None, *, as_json: bool = F
     from penname.evaluation.table import render, summary
     from penname.methods.pipeline import results_of
 
-    results, names = results_of(runs, split)
+    results, names, missing = results_of(runs, split)
+    for note in missing:
+        print(f"penname: note: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps(summary(results)))
     else:
@@ -169,7 +173,8 @@ def _show_example(folder: Path) -> None:
     lines.append(f"  written by the author: {example['output']}")
     for method in recipe.methods:
         record = read_stage(folder / "evaluation" / split / method / "metrics")[0]
-        lines.append(f"\n{method} (reward {record['metrics']['reward']:.3f})")
+        reward = record["metrics"]["reward"]
+        lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
         if record["reasoning"]:
             lines.append(f"  reasoning: {record['reasoning']}")
         lines.append(f"  response: {record['response']}")

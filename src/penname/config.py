@@ -19,6 +19,9 @@ from penname.retrieval.retrieve import RetrieverName
 
 MethodName = Literal["zero-shot", "rag", "sft", "sft-reasoning", "rest-em", "rest-pg"]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
+UNTRAINED = ("zero-shot", "rag")
+WITH_REASONING = ("sft-reasoning", "rest-pg")
+SELF_TRAINED = ("rest-em", "rest-pg")
 RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]
 EngineKind = Literal["local", "vllm", "openai"]
 Count = Annotated[int, Field(ge=1)]
@@ -26,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class EngineConfig(Section):
@@ -87,7 +90,7 @@ class ReasoningConfig(Section):
     max_new_tokens: Count = 128
     temperature: Annotated[float, Field(ge=0)] = 0.7
     attempts: Count = Field(3, description="tries at a reasoning that does not copy the expected output")
-    max_copied_tokens: Count = Field(8, description="longest run of the expected output's tokens allowed in it")
+    max_copied_tokens: Count = Field(8, description="longest run of the expected output or the instructions in it")
 
 
 class TrainingConfig(Section):
@@ -125,7 +128,7 @@ class ExpectationConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     threshold: Share | None = None
-    quantile: Share | None = None
+    quantile: Share | None = Field(None, description="of the rewards of finished, well-formed samples")
     max_kept: Count = 10
     start_from: Literal["base", "previous"] = "base"
 
@@ -157,7 +160,7 @@ class EvaluationConfig(Section):
 class Recipe(Section):
     """Everything that fixes a run."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     methods: list[MethodName] = Field(min_length=1)
     data: list[SourceConfig] = Field(min_length=1)
     limit: LimitConfig = LimitConfig()
@@ -171,6 +174,13 @@ class Recipe(Section):
     reward: RewardConfig
     evaluation: EvaluationConfig = EvaluationConfig()
     shard_size: Count = Field(16, description="examples a shard of the long stages")
+
+    @model_validator(mode="after")
+    def _own_generator(self) -> Self:
+        trained = [method for method in self.methods if method not in UNTRAINED]
+        if trained and self.generator.kind == "openai":
+            raise ValueError(f"{trained[0]} writes with a model trained here, which generator.kind openai cannot serve")
+        return self
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -190,9 +200,13 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         raise DataError(name, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise DataError(path, line=line, found=f"broken YAML ({error.problem})", expected="a recipe") from None
+    except UnicodeDecodeError:
+        raise DataError(path, found="bytes that are not UTF-8", expected="a recipe") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        line = mark.line + 1 if mark else None
+        raise DataError(path, line=line, found=f"broken YAML ({reason})", expected="a recipe") from None
     if not isinstance(values, dict):
         raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
     for override in overrides:
@@ -217,7 +231,10 @@ def _apply(values: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise UserError(f"--set {override}: {parent} holds {type(inner).__name__}, expected a section")
         values = inner
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {override}: found no YAML value behind the equals sign") from None
     # YAML 1.1 reads 1e-5 as text.
     if isinstance(value, str):
         with contextlib.suppress(ValueError):

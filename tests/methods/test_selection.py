@@ -12,6 +12,7 @@ def sample(example, number, reward, finish="stop", text=None):
     completion = text or f"{example} {number}"
     return {
         "example_id": example, "sample": number, "reward": reward, "finish_reason": finish, "completion": completion,
+        "response": None if reward is None else completion,
     }  # fmt: skip
 
 
@@ -26,7 +27,8 @@ def test_threshold_keeps_at_or_above_and_counts_the_rest():
     selection = select(samples, 0.7, None, 10)
     assert [(s["example_id"], s["sample"]) for s in selection.kept] == [("a", 1)]
     assert selection.counts == {
-        "samples": 5, "kept": 1, "malformed": 1, "unfinished": 1, "inputs": 3, "inputs_without_kept": 2,
+        "samples": 5, "kept": 1, "malformed": 1, "unrewarded": 0, "unfinished": 1,
+        "inputs": 3, "inputs_without_kept": 2,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 from penname.engines.models import load_tokenizer
 from penname.errors import UserError
 from penname.prompts.render import Renderer
-from penname.prompts.templates import fill, template
+from penname.prompts.templates import fill, template, template_hash
 
 DOCUMENTS = ["alpha " * 60, "beta " * 60, "gamma " * 60]
 
@@ -24,6 +24,21 @@ def test_figure_8_reads_as_printed():
         "the user based on the provided context. Then, you should use the summarized writing style to generate a "
         "response to the instruction.\n\ninstruction: X\n\ncontext: C\n\nanswer:"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("figure6_judge", "65b15cb69d7d88b9"),
+        ("figure7_reasoning", "ff97b30732db6eff"),
+        ("figure8_input", "2273c45ed16ef13e"),
+        ("figure8_output", "f26bcf9f581f1f38"),
+        ("no_reasoning_input", "62ce3fc16bc8ba0c"),
+    ],
+)
+def test_templates_are_pinned(name, expected):
+    """Read word by word against the paper's figures; another text is another method, and old models refuse it."""
+    assert template_hash(name) == expected
 
 
 def test_values_with_braces_stay_as_they_are():

@@ -10,6 +10,7 @@ from typing import Any
 from penname.data.records import Document, Example, read_jsonl, required_text, text_field
 from penname.errors import DataError
 
+TEXT_SUFFIXES = (".txt", ".md")
 EXAMPLE_FIELDS = tuple(f.name for f in fields(Example))
 DOCUMENT_FIELDS = tuple(f.name for f in fields(Document))
 
@@ -36,16 +37,20 @@ def load_examples(folder: Path, split: str, task: str | None) -> list[Example]:
 
 
 def load_profile(path: Path, user_id: str = "user") -> list[Document]:
-    """Read one user's documents: a JSONL file with a `text` a line, or a folder of .txt and .md files."""
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in {".txt", ".md"})
-        return [_document_of_file(file, user_id) for file in files if file.stat().st_size]
+    """Read one user's documents: a JSONL file with a `text` a line, a .txt or .md file, or a folder of these.
+
+    Files without text are left out.
+    """
+    if path.is_dir() or path.suffix.lower() in TEXT_SUFFIXES:
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        documents = [_document_of_file(f, user_id) for f in files if f.suffix.lower() in TEXT_SUFFIXES and f.is_file()]
+        return [document for document in documents if document.text]
     return [_document({"user_id": user_id, **record}, path, line) for line, record in read_jsonl(path)]
 
 
 def _document_of_file(file: Path, user_id: str) -> Document:
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
         raise DataError(file, found="bytes that are not UTF-8", expected="UTF-8 text") from None
     return Document(user_id=user_id, text=text, id=file.name, title=file.stem)
@@ -84,7 +89,7 @@ def _example(
         user_id=user_id,
         task=task or required_text(record, "task", path, line),
         input=required_text(record, "input", path, line),
-        output=text_field(record, "output", path, line, required=False),
+        output=required_text(record, "output", path, line),
         profile=tuple(profile),
     )
 

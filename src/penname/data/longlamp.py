@@ -45,7 +45,7 @@ def _example(record: dict[str, Any], path: Path, line: int, task: str) -> Exampl
         user_id=user_id,
         task=task,
         input=required_text(record, "input", path, line),
-        output=text_field(record, "output", path, line, required=False),
+        output=required_text(record, "output", path, line),
         profile=tuple(document for document in documents if document.text.strip()),
     )
 

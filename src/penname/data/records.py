@@ -49,21 +49,24 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(path, found="no such file", expected="a JSONL file")
     number = 0
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
                 try:
                     record = json.loads(line)
-                except json.JSONDecodeError as error:
+                except (ValueError, RecursionError) as error:
+                    reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
                     raise DataError(
-                        path, line=number, found=f"broken JSON ({error.msg})", expected="a JSON object"
+                        path, line=number, found=f"broken JSON ({reason})", expected="a JSON object"
                     ) from None
                 if not isinstance(record, dict):
                     raise DataError(path, line=number, found=type(record).__name__, expected="a JSON object")
                 yield number, record
     except UnicodeDecodeError:
         raise DataError(path, line=number + 1, found="bytes that are not UTF-8", expected="UTF-8 text") from None
+    except OSError as error:
+        raise DataError(path, found=error.strerror or "an unreadable file", expected="a JSONL file") from None
 
 
 def text_field(
@@ -77,7 +80,10 @@ def text_field(
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise DataError(path, line=line, field=prefix + name, found=type(value).__name__, expected="text")
-    return str(value)
+    text = str(value)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(path, line=line, field=prefix + name, found="half of a surrogate pair", expected="text")
+    return text
 
 
 def required_text(record: Mapping[str, Any], name: str, path: Path, line: int, *, prefix: str = "") -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from safetensors import SafetensorError
 
 from penname.errors import UserError
 
@@ -37,7 +38,12 @@ def bundled_model() -> Path:
     cache = Path(os.environ.get("PENNAME_CACHE") or platformdirs.user_cache_dir("penname"))
     folder = cache / "SmolLM2-135M-Instruct"
     if not (folder / "config.json").is_file():
-        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cache folder {cache}: {error.strerror}; set PENNAME_CACHE to one that can be written"
+            ) from None
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             _fetch_gguf(Path(scratch))
             dense = Path(scratch) / "dense"
@@ -158,7 +164,7 @@ class _loading:
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError | ValueError):
+        if isinstance(error, OSError | ValueError | SafetensorError):
             first = str(error).strip().splitlines()[0]
             raise UserError(
                 f"model {self._name!r} could not be loaded: {first} (expected a folder with config.json and "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from penname.engines.base import Sampling
@@ -17,7 +17,7 @@ EVALUATION = 0
 
 
 def evaluate_method(
-    bench: Workbench, method: str, model: str, split: Split, *, with_reasoning: bool, with_context: bool
+    bench: Workbench, method: str, model: Path | None, split: Split, *, with_reasoning: bool, with_context: bool
 ) -> list[Record]:
     """Per-example outputs and metrics of one method; they stay in the run.
 
@@ -55,7 +55,7 @@ def evaluate_method(
             "malformed": sum(r["malformed"] for r in scored),
             "unfinished": sum(r["finish_reason"] == "length" for r in scored),
             "mean_new_tokens": sum(r["new_tokens"] for r in scored) / len(scored),
-            "mean_reward": sum(r["metrics"]["reward"] for r in scored) / len(scored),
+            "mean_reward": _mean(r["metrics"]["reward"] for r in scored),
         }
 
     facts = bench.run.stage(name, stage)
@@ -66,16 +66,22 @@ def evaluate_method(
     return read_stage(bench.run.path(f"{name}/metrics"))
 
 
-def mean_reward(bench: Workbench, model: str, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
+def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
     """Mean reward of `model` on `examples`."""
     written = _write(bench, model, examples, with_reasoning=with_reasoning, with_context=True)
     scores = _score(bench, written, {e.example_id: e for e in examples})
     bench.release()
-    return sum(s["reward"] for s in scores) / len(scores)
+    return _mean(s["reward"] for s in scores)
+
+
+def _mean(rewards: Iterable[float | None]) -> float:
+    """Over the rewards there are; 0 where there are none."""
+    present = [reward for reward in rewards if reward is not None]
+    return sum(present) / max(1, len(present))
 
 
 def _write(
-    bench: Workbench, model: str, examples: Sequence[Prepared], *, with_reasoning: bool, with_context: bool
+    bench: Workbench, model: Path | None, examples: Sequence[Prepared], *, with_reasoning: bool, with_context: bool
 ) -> list[Record]:
     settings = bench.recipe.evaluation
     sampling = Sampling(
@@ -86,7 +92,7 @@ def _write(
     )
     prompts = [bench.prompt(e, with_reasoning=with_reasoning, with_context=with_context) for e in examples]
     seeds = [[sample_seed(bench.recipe.seed, EVALUATION, e.example_id, 0)] for e in examples]
-    engine = bench.engine(bench.recipe.generator, model)
+    engine = bench.engine(bench.recipe.generator, str(model) if model else None)
     written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
     records = []
     for example, prompt, (generated,) in zip(examples, prompts, written, strict=True):
@@ -105,7 +111,7 @@ def _write(
     return records
 
 
-def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float]]:
+def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float | None]]:
     recipe = bench.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
     items = [Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"] or "") for r in written]

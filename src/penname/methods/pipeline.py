@@ -12,19 +12,17 @@ from typing import Any
 
 import yaml
 
-from penname.config import METHODS, MethodName, Recipe, load_recipe
-from penname.engines.models import locate_model, pick_device
+from penname.config import METHODS, SELF_TRAINED, UNTRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
+from penname.engines.models import pick_device
 from penname.errors import UserError
-from penname.evaluation.table import Results, Scored
+from penname.evaluation.table import Results, Scored, summary
 from penname.methods.evaluate import evaluate_method
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.overlap import meteor_name
-from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, write_text
+from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, stage_problem, write_text
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "bm25s", "sentence-transformers", "nltk")
-WITH_REASONING = ("sft-reasoning", "rest-pg")
-SELF_TRAINED = ("rest-em", "rest-pg")
 
 
 def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
@@ -45,15 +43,16 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
 def evaluate_in_run(bench: Workbench, method: MethodName, split: Split) -> list[Record]:
     """The method's per-example records on `split`, training it first where it is not trained yet."""
     with_reasoning = method in WITH_REASONING
-    model = str(model_of(bench, method))
+    model = model_of(bench, method)
     return evaluate_method(
         bench, method, model, split, with_reasoning=with_reasoning, with_context=method != "zero-shot"
     )
 
 
-def model_of(bench: Workbench, method: MethodName) -> Path | str:
-    if method in ("zero-shot", "rag"):
-        return locate_model(bench.recipe.generator.model)
+def model_of(bench: Workbench, method: MethodName) -> Path | None:
+    """The folder of the method's model, trained first where it is not yet; None for the generator as it is."""
+    if method in UNTRAINED:
+        return None
     return self_train(
         bench,
         with_reasoning=method in WITH_REASONING,
@@ -74,29 +73,37 @@ def load_run_recipe(folder: Path) -> Recipe:
     return load_recipe(str(path))
 
 
-def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Results, Record]:
-    """Per-example metrics of the runs' evaluated methods, and what to call the metrics.
+def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Results, Record, list[str]]:
+    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and which methods are missing.
 
-    A method found in several runs is shown as RUN:METHOD. Raises UserError where nothing is evaluated.
+    With several runs a method is shown as RUN:METHOD. Raises UserError where nothing is evaluated, or a file is
+    damaged or missing.
     """
     results: dict[str, dict[str, Scored]] = {}
     names: Record = {}
     folders = list(folders)
+    missing: list[str] = []
+    same_name = len({folder.name for folder in folders}) < len(folders)
     for folder in folders:
         recipe = load_run_recipe(folder)
         used = split or recipe.evaluation.split
-        names |= {"meteor": json.loads((folder / "environment.json").read_text())["meteor"]}
+        environment = folder / "environment.json"
+        if environment.is_file():
+            names |= {"meteor": json.loads(environment.read_text())["meteor"]}
         for method in recipe.methods:
             stage = folder / "evaluation" / used / method
             if not (stage / "stage.json").is_file():
+                missing.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
-            label = method if len(folders) == 1 else f"{folder.name}:{method}"
+            if problem := stage_problem(stage):
+                raise UserError(f"{problem}; start the run again to make it again")
+            label = method if len(folders) == 1 else f"{folder if same_name else folder.name}:{method}"
             results[label] = {
                 r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in read_stage(stage / "metrics")
             }
     if not results:
         raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
-    return results, names
+    return results, names, missing
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:
@@ -109,19 +116,17 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
-        changed = [key for key in resolved if resolved[key] != before[key] and key != "methods"]
-        if changed:
-            key = changed[0]
+        change = _first_change(before, resolved | {"methods": before["methods"]})
+        if change:
             raise UserError(
-                f"run folder {run.folder} was started with another recipe: {key} was {before[key]}, "
-                f"now {resolved[key]}; choose another folder with --run"
+                f"run folder {run.folder} was started with another recipe: {change}; choose another folder with --run"
             )
     write_text(path, yaml.safe_dump(resolved, sort_keys=False))
     environment = run.folder / "environment.json"
     found = describe_environment()
     if environment.is_file():
         before = json.loads(environment.read_text())
-        changed = [name for name, version in found["packages"].items() if before["packages"].get(name) != version]
+        changed = [name for name in PACKAGES if before["packages"].get(name) != found["packages"].get(name)]
         if changed or before["cores"] != found["cores"]:
             run.progress.say(
                 f"note: this run was started with other versions or cores ({', '.join(changed) or 'cores'}); "
@@ -131,10 +136,20 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
         write_text(environment, json.dumps(found, indent=2) + "\n")
 
 
+def _first_change(before: Any, now: Any, key: str = "") -> str | None:
+    """Which setting differs, by its dotted name, and how."""
+    if before == now:
+        return None
+    if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):
+        changes = (_first_change(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in now)
+        return next(change for change in changes if change)
+    return f"{key} was {before}, now {now}"
+
+
 def describe_environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": pick_device(),
@@ -150,10 +165,10 @@ def _write_cards(run: Run, recipe: Recipe) -> None:
         if not folder.is_dir():
             continue
         records = read_stage(facts_path / "metrics")
-        metrics = sorted({name for r in records for name in r["metrics"]})
-        scores = "".join(
-            f"| {name} | {sum(r['metrics'][name] for r in records) / len(records):.4f} |\n" for name in metrics
-        )
+        results: Results = {method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in records}}
+        means = summary(results)["methods"][method]
+        names = sorted({name for r in records for name in r["metrics"]})
+        scores = "".join(f"| {name} | {means[name]:.4f} |\n" for name in names if means[name] is not None)
         write_text(
             folder / "README.md",
             f"---\nlibrary_name: transformers\nbase_model: {recipe.generator.model}\n---\n# {method}\n\n"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import Recipe
+from penname.config import SELF_TRAINED, UNTRAINED, WITH_REASONING, Recipe
 from penname.data.sources import load_split
-from penname.engines.models import count_parameters, pick_device
+from penname.engines.models import count_parameters, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
 from penname.training.fine_tuning import total_steps
 
@@ -47,9 +47,9 @@ def make_plan(recipe: Recipe) -> Plan:
     test = _count(recipe, recipe.evaluation.split, notes)
     out = recipe.prompt.max_output_tokens
     iterations = recipe.expectation.iterations
-    trained = [m for m in recipe.methods if m not in ("zero-shot", "rag")]
-    reasoning = any(m in trained for m in ("sft-reasoning", "rest-pg"))
-    plain = any(m in trained for m in ("sft", "rest-em"))
+    trained = [m for m in recipe.methods if m not in UNTRAINED]
+    reasoning = any(m in WITH_REASONING for m in trained)
+    plain = any(m not in WITH_REASONING for m in trained)
     steps: list[Step] = []
     if reasoning:
         tries = train and train * recipe.reasoning.attempts
@@ -57,8 +57,8 @@ def make_plan(recipe: Recipe) -> Plan:
     for name, wanted in (("sft", plain), ("sft-reasoning", reasoning)):
         if wanted:
             steps.append(Step(f"{name}/training", train, None, None, train and total_steps(recipe.training, train)))
-    for method in ("rest-em", "rest-pg"):
-        for iteration in range(1, iterations + 1) if method in trained else ():
+    for method in (m for m in SELF_TRAINED if m in trained):
+        for iteration in range(1, iterations + 1):
             drawn = train and train * recipe.expectation.samples
             steps.append(Step(f"{method}/iteration-{iteration}/samples", train, drawn, drawn and drawn * out, None))
             most = train and train * min(recipe.expectation.max_kept, recipe.expectation.samples)
@@ -77,16 +77,23 @@ def make_plan(recipe: Recipe) -> Plan:
         Step(f"evaluation/{recipe.evaluation.split}/{m}", test, test, test and test * out, None) for m in recipe.methods
     ]
     parameters, origin = count_parameters(recipe.generator.model)
-    models = int(plain) + int(reasoning) + iterations * sum(m in trained for m in ("rest-em", "rest-pg"))
+    models = int(plain) + int(reasoning) + iterations * sum(m in SELF_TRAINED for m in trained)
     return Plan(
         steps,
         parameters,
         origin,
         parameters and training_memory(parameters, recipe) if trained else parameters and 2 * parameters,
-        # Each model in float32, and two resumable checkpoints with optimizer state while training.
-        parameters and models * 4 * parameters + (2 * 12 * parameters if trained else 0),
+        # Each model in float32, and while training the resumable checkpoints with their optimizer state.
+        parameters and models * 4 * parameters + (_checkpoints(recipe, train) * 12 * parameters if trained else 0),
         notes,
     )
+
+
+def _checkpoints(recipe: Recipe, samples: int | None) -> int:
+    """How many checkpoints a training keeps at once: two, or all where the best of them is taken."""
+    if recipe.training.validate_every is None or samples is None:
+        return 2
+    return total_steps(recipe.training, samples) // recipe.training.validate_every
 
 
 def training_memory(parameters: int, recipe: Recipe) -> int:
@@ -101,6 +108,26 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
     tokens = recipe.training.micro_batch_size * (recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens)
     activation = 3.2e6 * (parameters / 1.35e8) ** 0.5 * (0.15 if recipe.training.gradient_checkpointing else 1.0)
     return round(parameters * state + tokens * activation)
+
+
+def check_inputs(recipe: Recipe, folder: Path) -> None:
+    """Raise UserError for data or a model that is not there or not right, before anything is computed."""
+    trained = [m for m in recipe.methods if m not in UNTRAINED]
+    splits = [*(["train"] if trained else []), recipe.evaluation.split]
+    if trained and recipe.training.validate_every:
+        splits.append("val")
+    for split in splits:
+        if not (folder / "data" / split / "stage.json").is_file():
+            load_split(recipe.data, split, None, recipe.seed)
+    engines = [recipe.generator]
+    if any(m in WITH_REASONING for m in trained):
+        engines.append(recipe.teacher)
+    if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
+        engines.append(recipe.reward.judge)
+    for engine in engines:
+        load_tokenizer(engine.model)
+        if engine.kind != "openai":
+            load_config(engine.model)
 
 
 def check_room(plan: Plan, folder: Path) -> None:

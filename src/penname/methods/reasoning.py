@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from penname.engines.base import Engine, Generated, Sampling
 from penname.engines.sampling import sample_seed
-from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE
-from penname.prompts.render import Renderer
+from penname.prompts.completion import without_phrases
+from penname.prompts.render import PromptTooLong, Renderer
+from penname.prompts.templates import template
 
 TEACHER = -1
 """Stands for the iteration in the seeds of the teacher's attempts."""
@@ -25,9 +26,9 @@ class TeacherInput:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """text: None where every attempt copied the expected output or stayed empty.
+    """text: None where every attempt copied the expected output or the instructions, or stayed empty.
 
-    copied_tokens: longest run shared with the expected output, of the attempt taken or else of the last.
+    copied_tokens: longest run shared with either, of the attempt taken or else of the last.
     tokens: new tokens of all attempts.
     """
 
@@ -50,13 +51,20 @@ def write_reasoning(
 ) -> list[Reasoning]:
     """One reasoning an input: the first of `attempts` that does not copy more than `max_copied_tokens` in a row.
 
-    The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training.
+    The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training. A
+    small teacher also repeats its instructions, which says nothing of the user (this check is ours). An input over
+    the teacher's token limit gets no reasoning.
     """
-    prompts = [
-        renderer.render("figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output).tokens
-        for i in inputs
-    ]
-    seeds = [[sample_seed(seed, TEACHER, i.example_id, a) for a in range(attempts)] for i in inputs]
+    prompts: list[list[int]] = []
+    seeds: list[list[int]] = []
+    for i in inputs:
+        try:
+            prompt = renderer.render("figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output)
+            prompts.append(prompt.tokens)
+            seeds.append([sample_seed(seed, TEACHER, i.example_id, a) for a in range(attempts)])
+        except PromptTooLong:
+            prompts.append([])
+            seeds.append([])
     sampling = Sampling(max_new_tokens, temperature, 0.95, (renderer.end_id,))
     written = engine.generate(prompts, seeds, sampling)
     return [_first_clean(i, row, renderer, max_copied_tokens) for i, row in zip(inputs, written, strict=True)]
@@ -79,12 +87,12 @@ def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
 def _first_clean(
     teacher_input: TeacherInput, attempts: Sequence[Generated], renderer: Renderer, max_copied_tokens: int
 ) -> Reasoning:
-    expected = _token_ids(renderer, teacher_input.expected_output)
+    sources = [_token_ids(renderer, text) for text in (teacher_input.expected_output, template("figure7_reasoning"))]
     tokens = sum(len(attempt.tokens) for attempt in attempts)
     copied = 0
     for attempt in attempts:
         text = _tidy(renderer.text(attempt.tokens), attempt.finish_reason)
-        copied = longest_common_run(_token_ids(renderer, text), expected)
+        copied = max(longest_common_run(_token_ids(renderer, text), source) for source in sources)
         if text and copied <= max_copied_tokens:
             return Reasoning(teacher_input.example_id, text, copied, tokens)
     return Reasoning(teacher_input.example_id, None, copied, tokens)
@@ -97,8 +105,7 @@ def _token_ids(renderer: Renderer, text: str) -> list[int]:
 
 def _tidy(text: str, finish_reason: str) -> str:
     """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens."""
-    for phrase in (OPENING_PHRASE, ANSWER_PHRASE):
-        text = text.replace(phrase, "")
+    text = without_phrases(text)
     if finish_reason == "length":
         ends = [m.end() for m in re.finditer(r"[.!?](?=\s)|[^\n](?=\n)", text)]
         text = text[: ends[-1]] if ends else ""

@@ -53,7 +53,8 @@ def select(samples: Sequence[Record], threshold: float | None, quantile: float |
         {
             "samples": len(samples),
             "kept": len(kept),
-            "malformed": sum(s["reward"] is None for s in samples),
+            "malformed": sum(s["response"] is None for s in samples),
+            "unrewarded": sum(s["response"] is not None and s["reward"] is None for s in samples),
             "unfinished": sum(s["finish_reason"] == "length" for s in samples),
             "inputs": len(by_input),
             "inputs_without_kept": sum(not mine for mine in by_input.values()),

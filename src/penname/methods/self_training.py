@@ -38,7 +38,7 @@ PROMPT_FILE = "penname.json"
 def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Path:
     """The model after supervised fine-tuning and `iterations` rounds of expectation and maximization."""
     supervised = "sft-reasoning" if with_reasoning else "sft"
-    train = bench.prepare("train")
+    train = bench.prepare_training()
     targets = reasoning_targets(bench, train) if with_reasoning else {e.example_id: e.output for e in train}
     base = locate_model(bench.recipe.generator.model)
     model = train_stage(
@@ -74,8 +74,8 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
         records = bench.run.shards("reasoning", train, recipe.shard_size, work)
         dropped = sum(record["text"] is None for record in records)
         bench.run.progress.say(
-            f"reasoning: {dropped} of {len(records)} dropped: every attempt repeated over "
-            f"{recipe.reasoning.max_copied_tokens} tokens of the expected output in a row, or was empty"
+            f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated over "
+            f"{recipe.reasoning.max_copied_tokens} tokens in a row of the expected output or the instructions"
         )
         return {"written": len(records) - dropped, "dropped": dropped}
 
@@ -203,6 +203,9 @@ def train_stage(
 
         def on_step(step: int, loss: float) -> None:
             nonlocal reported
+            if not reported and step > 1:  # a resumed training counts and times what is left
+                progress.start(name, steps - step + 1, "steps")
+                reported = step - 1
             progress.advance(step - reported, tokens * (step - reported), f"loss {loss:.3f}")
             reported = step
 
@@ -224,7 +227,7 @@ def _chooser(bench: Workbench, with_reasoning: bool) -> Callable[[Path], float]:
     chosen: list[Prepared] = []
     for task in dict.fromkeys(e.task for e in examples):
         chosen += [e for e in examples if e.task == task][:most]
-    return lambda checkpoint: mean_reward(bench, str(checkpoint), chosen, with_reasoning=with_reasoning)
+    return lambda checkpoint: mean_reward(bench, checkpoint, chosen, with_reasoning=with_reasoning)
 
 
 def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:

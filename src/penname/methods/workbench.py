@@ -14,7 +14,7 @@ from penname.data.sources import load_split
 from penname.engines.base import Engine, OnTokens
 from penname.engines.models import load_tokenizer, locate_model
 from penname.errors import UserError
-from penname.prompts.render import Prompt, Renderer
+from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import TemplateName
 from penname.retrieval.retrieve import make_retriever, retrieve
 from penname.rewards.judge import Judge
@@ -42,11 +42,12 @@ class Workbench:
     def __init__(self, recipe: Recipe, run: Run) -> None:
         self.recipe = recipe
         self.run = run
-        self._loaded: tuple[tuple[str, str], Engine] | None = None
+        self._loaded: tuple[EngineConfig, Engine] | None = None
 
     @cached_property
     def renderer(self) -> Renderer:
-        return self._renderer(self.recipe.generator, self.recipe.prompt.max_input_tokens)
+        limit = self.recipe.prompt.max_input_tokens
+        return self._renderer(self.recipe.generator, limit, "prompt.max_input_tokens")
 
     def prepare(self, split: Split) -> list[Prepared]:
         """The split's examples with their contexts. Raises UserError for an example without an output."""
@@ -71,16 +72,36 @@ class Workbench:
             Prepared(**{**record, "context": tuple(record["context"])}) for record in read_stage(self.run.path(name))
         ]
 
+    def prepare_training(self) -> list[Prepared]:
+        """The training examples whose prompt fits into the limit; the others are counted and left out."""
+        examples = self.prepare("train")
+        fitting = [e for e in examples if self._fits(e)]
+        if len(fitting) < len(examples):
+            over = len(examples) - len(fitting)
+            self.run.progress.say(f"{over} of {len(examples)} training inputs are over {self.renderer.limit}: left out")
+        return fitting
+
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
+        """Raises UserError naming the example where its input alone is over the limit."""
         name: TemplateName = "figure8_input" if with_reasoning else "no_reasoning_input"
-        return self.renderer.render(name, example.context if with_context else [], input=example.input)
+        try:
+            return self.renderer.render(name, example.context if with_context else [], input=example.input)
+        except PromptTooLong as error:
+            raise UserError(f"example {example.example_id!r}: {error}") from None
+
+    def _fits(self, example: Prepared) -> bool:
+        try:
+            self.renderer.render("figure8_input", [], input=example.input)
+        except PromptTooLong:
+            return False
+        return True
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
         """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
-        key = (config.kind, model or config.model)
-        if self._loaded is None or self._loaded[0] != key:
+        wanted = config if model is None else config.model_copy(update={"model": model})
+        if self._loaded is None or self._loaded[0] != wanted:
             self.release()
-            self._loaded = (key, make_engine(config, key[1], lambda tokens: self.run.progress.advance(0, tokens)))
+            self._loaded = (wanted, make_engine(wanted, lambda tokens: self.run.progress.advance(0, tokens)))
         return self._loaded[1]
 
     def release(self) -> None:
@@ -95,8 +116,11 @@ class Workbench:
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         return make_rewards(names, self.recipe.reward, self._judge)
 
-    def score(self, names: Sequence[str], items: Sequence[Scored | None]) -> list[dict[str, float] | None]:
-        """Each named reward of each item, and `reward`, the recipe's mixture where `names` holds all of it."""
+    def score(self, names: Sequence[str], items: Sequence[Scored | None]) -> list[dict[str, float | None] | None]:
+        """Each named reward of each item, and `reward`, the recipe's mixture where `names` holds all of it.
+
+        A judge's prompt over its limit gives None for `judge`, and for a mixture that holds it.
+        """
         present = [item for item in items if item is not None]
         columns = {name: reward(present) for name, reward in self.rewards(names).items()} if present else {}
         mixture = {str(name): weight for name, weight in self.recipe.reward.mixture.items()}
@@ -108,15 +132,16 @@ class Workbench:
         return [None if item is None else next(rest) for item in items]
 
     def teacher_renderer(self) -> Renderer:
-        return self._renderer(self.recipe.teacher, self.recipe.reasoning.max_input_tokens)
+        limit = self.recipe.reasoning.max_input_tokens
+        return self._renderer(self.recipe.teacher, limit, "reasoning.max_input_tokens")
 
     def _judge(self) -> Judge:
         reward = self.recipe.reward
-        renderer = self._renderer(reward.judge, reward.judge_max_input_tokens)
+        renderer = self._renderer(reward.judge, reward.judge_max_input_tokens, "reward.judge_max_input_tokens")
         return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
 
-    def _renderer(self, config: EngineConfig, max_tokens: int) -> Renderer:
-        return Renderer(load_tokenizer(config.model), config.format, max_tokens)
+    def _renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
+        return Renderer(load_tokenizer(config.model), config.format, max_tokens, limit)
 
 
 def prepared(example: Example, context: Sequence[str]) -> Prepared:
@@ -125,16 +150,18 @@ def prepared(example: Example, context: Sequence[str]) -> Prepared:
     return Prepared(example.id, example.user_id, example.task, example.input, example.output, tuple(context))
 
 
-def make_engine(config: EngineConfig, model: str, on_tokens: OnTokens) -> Engine:
+def make_engine(config: EngineConfig, on_tokens: OnTokens) -> Engine:
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine
 
-        return VLLMEngine(locate_model(model), dtype=config.dtype, on_tokens=on_tokens)
+        return VLLMEngine(locate_model(config.model), dtype=config.dtype, on_tokens=on_tokens)
     if config.kind == "openai":
         from penname.engines.openai import OpenAIEngine
 
         assert config.base_url is not None
-        return OpenAIEngine(config.base_url, model, load_tokenizer(model), server=config.server, on_tokens=on_tokens)
+        return OpenAIEngine(
+            config.base_url, config.model, load_tokenizer(config.model), server=config.server, on_tokens=on_tokens
+        )
     from penname.engines.local import LocalEngine
 
-    return LocalEngine(model, config.dtype, config.rows, on_tokens)
+    return LocalEngine(config.model, config.dtype, config.rows, on_tokens)

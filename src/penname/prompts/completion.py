@@ -34,6 +34,11 @@ class Completion:
         return self.response is None
 
 
+def without_phrases(text: str) -> str:
+    """`text` without Figure 8's fixed phrases: in a reasoning, a second answer phrase would end it early."""
+    return _ANSWER.sub("", _OPENING.sub("", text))
+
+
 def compose(reasoning: str, response: str) -> str:
     """The training target of Figure 8's output box."""
     return fill("figure8_output", reasoning=reasoning.strip(), response=response.strip())

@@ -17,6 +17,10 @@ from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill
 PromptFormat = Literal["chat", "plain"]
 
 
+class PromptTooLong(UserError):
+    """A prompt is over the limit without any document."""
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A rendered prompt.
@@ -36,11 +40,13 @@ class Renderer:
     format: `chat` wraps the prompt as the user's turn of the tokenizer's chat template; `plain` leaves it as it
         is, as for base models.
     max_tokens: limit of the whole prompt, chat template included.
+    limit: the recipe's setting that holds it, to be named where a prompt is too long.
     """
 
     tokenizer: Any
     format: PromptFormat
     max_tokens: int
+    limit: str = "prompt.max_input_tokens"
 
     @cached_property
     def end_id(self) -> int:
@@ -59,14 +65,13 @@ class Renderer:
     def render(self, name: TemplateName, documents: Sequence[str], **values: str) -> Prompt:
         """Fill `name` in with `documents` (most relevant first) as its context.
 
-        Raises UserError where the prompt is over the limit without any document.
+        Raises PromptTooLong where the prompt is over the limit without any document.
         """
         budget = self.max_tokens - len(self._tokens(self._wrap(fill(name, context="", **values))))
         if budget < 0:
-            raise UserError(
+            raise PromptTooLong(
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
-                f"{self.max_tokens}: raise prompt.max_input_tokens or shorten the input "
-                f"{values.get('input', '')[:60]!r}"
+                f"{self.max_tokens}: raise {self.limit} or shorten the input {values.get('input', '')[:60]!r}"
             )
         kept = self._within(documents, budget)
         while True:

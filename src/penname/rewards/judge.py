@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penname.engines.base import Engine
-from penname.prompts.render import Renderer
+from penname.prompts.render import PromptTooLong, Renderer
 
 SCORES = (1, 3, 5, 7, 10)
 
@@ -37,15 +37,21 @@ class Judge:
 
     def __call__(
         self, inputs: Sequence[str], expected_outputs: Sequence[str], responses: Sequence[str]
-    ) -> list[Judgement]:
-        """One judgement a response. Raises UserError where a prompt is over the judge's token limit."""
-        prompts = [
-            self.renderer.render("figure6_judge", [], input=x, expected_output=expected, response=response).tokens
-            for x, expected, response in zip(inputs, expected_outputs, responses, strict=True)
-        ]
+    ) -> list[Judgement | None]:
+        """One judgement a response; None where the prompt is over the judge's token limit."""
+        prompts: list[list[int]] = []
+        judged: list[bool] = []
+        for x, expected, response in zip(inputs, expected_outputs, responses, strict=True):
+            try:
+                prompt = self.renderer.render("figure6_judge", [], input=x, expected_output=expected, response=response)
+            except PromptTooLong:
+                judged.append(False)
+            else:
+                judged.append(True)
+                prompts.append(prompt.tokens)
         candidates = [self.renderer.target(str(score)) for score in SCORES]
-        scored = self.engine.score(prompts, [candidates] * len(prompts))
-        return [self._judgement([sum(log_probs) for log_probs in row]) for row in scored]
+        scored = iter(self.engine.score(prompts, [candidates] * len(prompts)))
+        return [self._judgement([sum(log_probs) for log_probs in next(scored)]) if known else None for known in judged]
 
     def _judgement(self, log_probs: Sequence[float]) -> Judgement:
         top = max(log_probs)

@@ -30,29 +30,26 @@ class Settings(Protocol):
     bertscore_layer: int
 
 
-Reward = Callable[[Sequence[Scored]], list[float]]
+Reward = Callable[[Sequence[Scored]], list[float | None]]
+"""One value an item; None where the judge's prompt is over its limit."""
 
 
 def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], Judge]) -> dict[str, Reward]:
     """The rewards called `names`; the encoder and the judge are loaded when first used."""
     loaded: list[SentenceEncoder] = []
 
-    def cosine(items: Sequence[Scored]) -> list[float]:
+    def cosine(items: Sequence[Scored]) -> list[float | None]:
         if not loaded:
             loaded.append(SentenceEncoder(settings.encoder))
-        return embedding.cosine([i.expected_output for i in items], [i.response for i in items], loaded[0])
+        return [*embedding.cosine([i.expected_output for i in items], [i.response for i in items], loaded[0])]
 
-    def bertscore(items: Sequence[Scored]) -> list[float]:
-        return embedding.bert_score(
-            [i.expected_output for i in items],
-            [i.response for i in items],
-            settings.encoder,
-            settings.bertscore_layer,
-        )
+    def bertscore(items: Sequence[Scored]) -> list[float | None]:
+        expected, responses = [i.expected_output for i in items], [i.response for i in items]
+        return [*embedding.bert_score(expected, responses, settings.encoder, settings.bertscore_layer)]
 
-    def judged(items: Sequence[Scored]) -> list[float]:
+    def judged(items: Sequence[Scored]) -> list[float | None]:
         judgements = judge()([i.input for i in items], [i.expected_output for i in items], [i.response for i in items])
-        return [judgement.reward for judgement in judgements]
+        return [None if judgement is None else judgement.reward for judgement in judgements]
 
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore}
     known |= {name: _pairwise(metric) for name, metric in overlap.METRICS.items()}
@@ -63,6 +60,12 @@ def _pairwise(metric: Callable[[str, str], float]) -> Reward:
     return lambda items: [metric(item.expected_output, item.response) for item in items]
 
 
-def mix(weights: Mapping[str, float], values: Mapping[str, float]) -> float:
-    """The weighted mean of `values` over the rewards in `weights`."""
-    return sum(weight * values[name] for name, weight in weights.items()) / sum(weights.values())
+def mix(weights: Mapping[str, float], values: Mapping[str, float | None]) -> float | None:
+    """The weighted mean of `values` over the rewards in `weights`; None where one of them is."""
+    total = 0.0
+    for name, weight in weights.items():
+        value = values[name]
+        if value is None:
+            return None
+        total += weight * value
+    return total / sum(weights.values())

@@ -54,11 +54,17 @@ class Run:
         return dict(json.loads((self.path(stage) / "stage.json").read_text()))
 
     def stage(self, name: str, work: Callable[[Path], Record]) -> Record:
-        """Do `work(folder)` unless the stage is done; return the facts it recorded."""
+        """Do `work(folder)` unless the stage is done and its files are whole; return the facts it recorded."""
+        folder = self.path(name)
+        problem = stage_problem(folder) if self.done(name) else None
+        if problem is not None:
+            self.progress.say(f"{problem}; made again")
+            (folder / "stage.json").unlink()
         if not self.done(name):
-            self.path(name).mkdir(parents=True, exist_ok=True)
-            facts = work(self.path(name))
-            write_text(self.path(name) / "stage.json", json.dumps(facts, indent=2) + "\n")
+            folder.mkdir(parents=True, exist_ok=True)
+            facts = work(folder)
+            sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _results(folder)}
+            write_text(folder / "stage.json", json.dumps(facts | {"files": sizes}, indent=2) + "\n")
         return self.facts(name)
 
     def shards(
@@ -184,6 +190,31 @@ def read_records(path: Path) -> list[Record]:
 def _columns(record: Record) -> Record:
     """The fields that a Parquet reader can show as columns; nested ones are in `record` only."""
     return {key: value for key, value in record.items() if not isinstance(value, list | dict)}
+
+
+def stage_problem(folder: Path) -> str | None:
+    """What is wrong with the files of a finished stage, if anything: one is missing, cut short or damaged."""
+    sizes = json.loads((folder / "stage.json").read_text())["files"]
+    for name, size in sizes.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{path}: missing"
+        if path.stat().st_size != size:
+            return f"{path}: damaged (found {path.stat().st_size} bytes, expected {size})"
+        if path.suffix == ".parquet":
+            try:
+                read_records(path)
+            except UserError as error:
+                return str(error)
+    return None
+
+
+def _results(folder: Path) -> Iterator[Path]:
+    """The files of a finished stage; its checkpoints are removed later, its model card is written later."""
+    for path in sorted(folder.rglob("*")):
+        kept = path.is_file() and "checkpoints" not in path.parts and path.suffix not in (".partial", ".damaged")
+        if kept and path.name not in ("stage.json", "README.md"):
+            yield path
 
 
 def read_stage(folder: Path) -> list[Record]:

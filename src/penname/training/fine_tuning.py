@@ -6,6 +6,7 @@ tokens only, each sample weighted by its reward, normalised over the whole optim
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 import shutil
@@ -113,27 +114,49 @@ def fine_tune(
     if not all(map(math.isfinite, losses)):
         raise UserError(f"training of {folder.name} diverged (loss {losses[-1]}): lower training.learning_rate")
     model = trainer.accelerator.unwrap_model(trainer.model)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise UserError(f"training of {folder.name} diverged in its last step: lower training.learning_rate")
+    steps = trainer.state.global_step
+    # The optimizer's state would leave no room for writing with the checkpoints.
+    del trainer
+    gc.collect()
     if choose is not None:
-        scores = {path: choose(path) for path in _complete(checkpoints)}
-        best = max(scores, key=scores.__getitem__)
+        del model
+        gc.collect()
+        best = _best(_complete(checkpoints), choose)
+        if settings.lora_rank:
+            shutil.copytree(best, folder / "adapter", dirs_exist_ok=True)
         model = load_model(str(best), "float32")
     elif settings.lora_rank:
         model.save_pretrained(folder / "adapter")
         model = model.merge_and_unload()
     model.config.use_cache = True
     save_checkpoint(model, load_tokenizer(base), folder / "model")
-    epochs = trainer.state.global_step * settings.batch_size / len(samples)
+    epochs = steps * settings.batch_size / len(samples)
     return TrainingResult(
         started_from=base,
         weights_before=before,
         weights_after=weights_hash(model),
         samples=len(samples),
-        steps=trainer.state.global_step,
+        steps=steps,
         tokens=round(epochs * sum(len(s.prompt) + len(s.target) for s in samples)),
         target_tokens=round(epochs * sum(len(s.target) for s in samples)),
         first_loss=losses[0],
         last_loss=losses[-1],
     )
+
+
+def _best(checkpoints: Sequence[Path], choose: Callable[[Path], float]) -> Path:
+    """The checkpoint with the highest score; a score is kept beside its checkpoint, so a kill repeats one at most."""
+    scores = {}
+    for path in checkpoints:
+        kept = path / "score"
+        if not kept.is_file():
+            scratch = path / "score.partial"
+            scratch.write_text(repr(choose(path)))
+            scratch.rename(kept)
+        scores[path] = float(kept.read_text())
+    return max(scores, key=scores.__getitem__)
 
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
