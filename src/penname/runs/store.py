@@ -51,7 +51,8 @@ class Run:
 
     def facts(self, stage: str) -> Record:
         """What the finished stage recorded about itself."""
-        return dict(json.loads((self.path(stage) / "stage.json").read_text()))
+        recorded = json.loads((self.path(stage) / "stage.json").read_text())
+        return {key: value for key, value in recorded.items() if key != "files"}
 
     def stage(self, name: str, work: Callable[[Path], Record]) -> Record:
         """Do `work(folder)` unless the stage is done and its files are whole; return the facts it recorded."""
