@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy import stats
 
+from penname.evaluation.significance import bootstrap_interval
 from penname.methods.pipeline import results_of
 
 matplotlib.rcParams["svg.hashsalt"] = "penname"
@@ -19,7 +19,7 @@ results, _, _ = results_of([run])
 figure, axes = plt.subplots(figsize=(7, 0.5 * len(results) + 1.2), layout="constrained")
 for place, (method, examples) in enumerate(results.items()):
     rewards = np.array([example["metrics"]["reward"] for example in examples.values()], dtype=float)
-    low, high = stats.bootstrap((rewards,), np.mean, rng=0).confidence_interval
+    low, high = bootstrap_interval(np.zeros(len(rewards)), rewards, seed=0)
     axes.barh(place, rewards.mean(), color="#3b6ea5" if method == "rest-pg" else "#a9bcd0")
     axes.plot([low, high], [place, place], color="black", linewidth=1.5)
     axes.text(high + 0.01, place, f"{rewards.mean():.3f}", va="center")

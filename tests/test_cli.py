@@ -62,8 +62,9 @@ def test_compare_prints_the_promised_json(run):
     assert set(found["methods"]) == {"zero-shot", "rag", "sft-reasoning", "rest-pg"}
     assert {"reward", "rouge1", "rougeL", "meteor", "n"} <= set(found["methods"]["rest-pg"])
     assert found["methods"]["rest-pg"]["n"] == 6
-    assert {"a", "b", "metric", "difference", "p"} <= set(found["tests"][0])
+    assert {"a", "b", "metric", "difference", "interval", "p"} <= set(found["tests"][0])
     assert len(found["tests"]) == 6 * 4
+    assert "| 4 | rest-pg |" in penname("compare", run, "--markdown").stdout
 
 
 def records(folder):

@@ -14,6 +14,7 @@ from rich.console import Console
 from penname.errors import UserError
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is rich's
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 console = Console()
@@ -99,9 +100,10 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     as_json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
-    _show_table(runs, split, as_json=as_json)
+    _show_table(runs, split, as_json=as_json, as_markdown=as_markdown)
 
 
 @app.command()
@@ -148,8 +150,10 @@ def doctor(as_json: JsonOption = False) -> None:
         console.print(f"{key}: {value}", markup=False, highlight=False)
 
 
-def _show_table(runs: list[Path], split: str | None = None, *, as_json: bool = False) -> None:
-    from penname.evaluation.table import render, summary
+def _show_table(
+    runs: list[Path], split: str | None = None, *, as_json: bool = False, as_markdown: bool = False
+) -> None:
+    from penname.evaluation.table import render, summary, to_markdown
     from penname.methods.pipeline import results_of
 
     results, names, missing = results_of(runs, split)
@@ -157,6 +161,8 @@ def _show_table(runs: list[Path], split: str | None = None, *, as_json: bool = F
         print(f"penname: note: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps(summary(results)))
+    elif as_markdown:
+        print(to_markdown(summary(results), names))
     else:
         console.print(render(summary(results), console.width, names))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from penname.evaluation.significance import bootstrap_interval, holm, paired_t_test
+from penname.evaluation.significance import bootstrap_interval, paired_t_test
 
 
 def scores(n: int, seed: int, shift: float = 0.0) -> tuple[list[float], list[float]]:
@@ -104,29 +104,3 @@ def test_bootstrap_interval_is_fixed_by_its_seed() -> None:
 def test_bootstrap_interval_of_one_pair_and_of_none() -> None:
     assert bootstrap_interval([0.25], [0.75], seed=0) == (0.5, 0.5)
     assert all(math.isnan(end) for end in bootstrap_interval([], [], seed=0))
-
-
-def test_holm_by_hand() -> None:
-    # 0.01 * 4, 0.02 * 3, then 0.03 * 2 and 0.04 * 1 raised to what came before.
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
-    assert holm([0.03]) == [0.03]
-    assert holm([]) == []
-
-
-def test_holm_leaves_out_what_has_no_p() -> None:
-    adjusted = holm([0.01, math.nan, 0.02])
-    assert (adjusted[0], adjusted[2]) == pytest.approx((0.02, 0.02))
-    assert math.isnan(adjusted[1])
-
-
-def test_holm_rejects_what_the_step_down_procedure_rejects() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        ps = (rng.uniform(0, 1, rng.integers(1, 12)) ** 3).tolist()
-        rejected = set()
-        for rank, i in enumerate(np.argsort(ps)):
-            if ps[i] > 0.05 / (len(ps) - rank):
-                break
-            rejected.add(int(i))
-        assert {i for i, p in enumerate(holm(ps)) if p <= 0.05} == rejected

@@ -60,5 +60,14 @@ def test_a_reasoning_cannot_end_itself_with_the_answer_phrase(renderer, phrase):
     assert parse(compose(text, OUTPUT), with_reasoning=True).response == OUTPUT
 
 
-def test_a_reasoning_cut_by_the_limit_ends_with_its_last_sentence(renderer):
-    assert write(renderer, ["Terse. Likes mills. And of"], finish_reason="length").text == "Terse. Likes mills."
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Terse. Likes mills. And of", "Terse. Likes mills."),
+        ("- terse\n- likes mills\n- and", "- terse\n- likes mills"),
+        ("Terse. The summary is:\n\nThe us", "Terse."),
+        ("The summary includes the following:\n\nThe us", None),
+    ],
+)
+def test_a_reasoning_cut_by_the_limit_ends_with_its_last_sentence_or_point(renderer, text, kept):
+    assert write(renderer, [text], finish_reason="length").text == kept

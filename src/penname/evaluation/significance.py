@@ -1,4 +1,4 @@
-"""Is one method better than another on the same examples? Paired t-test, bootstrap, Holm's correction."""
+"""Is one method better than another on the same examples? Paired t-test and bootstrap."""
 
 from __future__ import annotations
 
@@ -73,21 +73,6 @@ def bootstrap_interval(a: Sequence[float], b: Sequence[float], seed: int) -> tup
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's (1979) step-down correction for many comparisons: adjusted p values, in the order given.
-
-    A comparison whose adjusted p is below alpha is significant with a family-wise error rate of alpha. NaN
-    stays NaN and does not count as a comparison.
-    """
-    order = sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
-    adjusted = [math.nan] * len(ps)
-    highest = 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * ps[i]))
-        adjusted[i] = highest
-    return adjusted
 
 
 def _differences(a: Sequence[float], b: Sequence[float]) -> np.ndarray:

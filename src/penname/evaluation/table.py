@@ -20,7 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from penname.evaluation.significance import paired_t_test
+from penname.evaluation.significance import bootstrap_interval, paired_t_test
 from penname.rewards.overlap import meteor_name
 
 ALPHA = 0.05
@@ -47,11 +47,11 @@ def summary(results: Results) -> dict[str, Any]:
     """Means of every method and tests of every pair of methods, ready for JSON.
 
     ``{"methods": {NAME: {METRIC: mean, ..., "n": examples}},
-    "tests": [{"a", "b", "metric", "difference", "p"}, ...]}``
+    "tests": [{"a", "b", "metric", "difference", "interval", "p"}, ...]}``
 
     A mean over several tasks is the macro average, the mean of the tasks' means. A test is two-tailed and
     paired, over the examples of all tasks that both methods have; difference is mean(b) - mean(a) over these.
-    It is None without pairs, and p below two.
+    It is None without pairs, and p below two. interval is the difference's 95 % bootstrap interval.
 
     Some fields are there only where results need them: a method's ``"missing": {METRIC: count}`` where values
     are missing; a test's ``"n"``, the number of pairs, where some examples of a or b have no partner; and
@@ -134,8 +134,10 @@ def _tests(results: Results, metrics: Sequence[str]) -> list[dict[str, Any]]:
 def _test(a: Mapping[str, Scored], b: Mapping[str, Scored], metric: str) -> dict[str, Any]:
     both = [(_value(a[i], metric), _value(b[i], metric)) for i in a if i in b]
     pairs = [(of_a, of_b) for of_a, of_b in both if of_a is not None and of_b is not None]
-    test = paired_t_test([of_a for of_a, _ in pairs], [of_b for _, of_b in pairs])
-    entry: dict[str, Any] = {"difference": _json(test.difference), "p": _json(test.p)}
+    scores = [of_a for of_a, _ in pairs], [of_b for _, of_b in pairs]
+    test = paired_t_test(*scores)
+    interval = [_json(end) for end in bootstrap_interval(*scores, seed=0)]
+    entry: dict[str, Any] = {"difference": _json(test.difference), "interval": interval, "p": _json(test.p)}
     if test.n < max(len(a), len(b)):
         entry["n"] = test.n
     return entry

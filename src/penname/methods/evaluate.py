@@ -53,6 +53,7 @@ def evaluate_method(
         return {
             "examples": len(scored),
             "malformed": sum(r["malformed"] for r in scored),
+            "without_reasoning": sum(with_reasoning and not r["reasoning"] for r in scored),
             "unfinished": sum(r["finish_reason"] == "length" for r in scored),
             "mean_new_tokens": sum(r["new_tokens"] for r in scored) / len(scored),
             "mean_reward": _mean(r["metrics"]["reward"] for r in scored),
@@ -60,8 +61,10 @@ def evaluate_method(
 
     facts = bench.run.stage(name, stage)
     bench.run.progress.say(
-        f"{name}: mean reward {facts['mean_reward']:.4f}, {facts['malformed']} malformed and "
-        f"{facts['unfinished']} unfinished of {facts['examples']}, {facts['mean_new_tokens']:.0f} tokens each"
+        f"{name}: mean reward {facts['mean_reward']:.4f}; of {facts['examples']} {facts['malformed']} malformed, "
+        f"{facts['unfinished']} unfinished"
+        f"{', {} without reasoning'.format(facts['without_reasoning']) if with_reasoning else ''}; "
+        f"{facts['mean_new_tokens']:.0f} tokens each"
     )
     return read_stage(bench.run.path(f"{name}/metrics"))
 

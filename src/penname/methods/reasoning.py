@@ -104,9 +104,12 @@ def _token_ids(renderer: Renderer, text: str) -> list[int]:
 
 
 def _tidy(text: str, finish_reason: str) -> str:
-    """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens."""
+    """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens.
+
+    A line that ends in a colon announces what never came.
+    """
     text = without_phrases(text)
     if finish_reason == "length":
-        ends = [m.end() for m in re.finditer(r"[.!?](?=\s)|[^\n](?=\n)", text)]
+        ends = [m.end() for m in re.finditer(r"[.!?](?=\s)|[^\n:](?=\n)", text)]
         text = text[: ends[-1]] if ends else ""
     return text.strip()
