@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from penname.evaluation.significance import bootstrap_interval
 from penname.evaluation.table import render, summary, to_markdown
 from penname.rewards.overlap import meteor_name
 
@@ -61,9 +62,10 @@ def test_one_task() -> None:
             assert entry[metric] == pytest.approx(np.mean(values(scored, method, metric)), abs=1e-12)
     assert len(report["tests"]) == 3 * len(METRICS)
     for test in report["tests"]:
-        assert list(test) == ["a", "b", "metric", "difference", "p"]
+        assert list(test) == ["a", "b", "metric", "difference", "interval", "p"]
         a, b = (values(scored, test[side], test["metric"]) for side in "ab")
         assert test["difference"] == pytest.approx(np.mean(b) - np.mean(a), abs=1e-12)
+        assert test["interval"] == list(bootstrap_interval(a, b, seed=0))
         assert test["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
     assert {(test["a"], test["b"]) for test in report["tests"]} == {
         ("sft", "rest-em"),
@@ -141,7 +143,8 @@ def test_what_cannot_be_told_is_none_and_valid_json() -> None:
     assert report["methods"]["sft"] == {"reward": None, "n": 1, "missing": {"reward": 1}}
     assert [(test["difference"], test["p"], test["n"]) for test in report["tests"]] == [(None, None, 0)] * 3
     single = summary({"a": {"1": example("t", reward=0.25)}, "b": {"1": example("t", reward=0.5)}})
-    assert single["tests"] == [{"a": "a", "b": "b", "metric": "reward", "difference": 0.25, "p": None}]
+    sole = {"a": "a", "b": "b", "metric": "reward", "difference": 0.25, "interval": [0.25, 0.25], "p": None}
+    assert single["tests"] == [sole]
     assert "–" in shown(report, 80)
     assert summary({}) == {"methods": {}, "tests": []}
 
