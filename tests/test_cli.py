@@ -91,10 +91,12 @@ def test_a_damaged_or_missing_file_of_a_finished_run_is_named_and_made_again(run
     metrics = folder / "evaluation" / "test" / "rag" / "metrics" / "00000.parquet"
     metrics.write_bytes(metrics.read_bytes()[:-9])
     (folder / "evaluation" / "test" / "rest-pg" / "metrics" / "00000.parquet").unlink()
+    (folder / "data" / "test" / "00000.parquet").unlink()
     refused(penname("compare", folder), "rag/metrics/00000.parquet: damaged", "start the run again")
     again = penname("train", recipe, "--run", folder)
     assert again.returncode == 0, again.stderr
     assert "rest-pg/metrics/00000.parquet: missing; made again" in again.stdout.replace("\n", "")
+    assert "data/test/00000.parquet: missing; made again" in again.stdout.replace("\n", "")
     assert penname("compare", folder, "--json").stdout == expected
 
 

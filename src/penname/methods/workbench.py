@@ -54,10 +54,12 @@ class Workbench:
         name = f"data/{split}"
         settings = self.recipe.retrieval
 
-        def work(examples: Sequence[Example]) -> list[Record]:
-            return [asdict(prepared(e, [d.text for d in retrieve(e, retriever, settings.k)])) for e in examples]
-
         def stage(folder: Any) -> Record:
+            retriever = make_retriever(settings.retriever, settings.encoder, self.recipe.seed)
+
+            def work(examples: Sequence[Example]) -> list[Record]:
+                return [asdict(prepared(e, [d.text for d in retrieve(e, retriever, settings.k)])) for e in examples]
+
             examples = load_split(self.recipe.data, split, getattr(self.recipe.limit, split), self.recipe.seed)
             records = self.run.shards(name, examples, len(examples), work)
             empty = sum(not record["context"] for record in records)
@@ -65,8 +67,6 @@ class Workbench:
                 self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document in reach")
             return {"examples": len(records), "without_context": empty}
 
-        if not self.run.done(name):
-            retriever = make_retriever(settings.retriever, settings.encoder, self.recipe.seed)
         self.run.stage(name, stage)
         return [
             Prepared(**{**record, "context": tuple(record["context"])}) for record in read_stage(self.run.path(name))

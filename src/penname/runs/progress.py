@@ -21,6 +21,8 @@ class ConsoleProgress:
         self._bar: RichProgress | None = None
 
     def start(self, stage: str, total: int, unit: str) -> None:
+        if self._bar is not None:
+            self._bar.stop()
         self._title = stage
         self._total, self._unit, self._count, self._tokens = total, unit, 0, 0
         self._started = self._said = time.monotonic()
