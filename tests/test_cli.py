@@ -149,6 +149,28 @@ def test_generate_for_a_new_user(run, tmp_path, kind):
     assert ("the response is not personalized" in done.stderr) == (kind == "empty")
 
 
+def test_generate_with_a_model_of_no_run(run, tmp_path):
+    profile = tmp_path / "p.jsonl"
+    profile.write_text('{"text": "I wrote of clouds before."}\n')
+    done = penname("generate", "--model", "bundled", "--profile", profile, "--prompt", "Write of clouds.")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "was not trained by penname" in done.stderr
+    refused(
+        penname("generate", "--model", "bundled", "--method", "sft", "--profile", profile, "--prompt", "x"), "is no run"
+    )
+    refused(
+        penname("generate", "--model", tmp_path / "none", "--profile", profile, "--prompt", "x"), "could not be loaded"
+    )
+
+
+def test_generate_says_which_method_of_a_run_wrote(run, tmp_path):
+    profile = tmp_path / "p.jsonl"
+    profile.write_text('{"text": "I wrote of clouds before."}\n')
+    done = penname("generate", "--model", run, "--profile", profile, "--prompt", "Write of clouds.")
+    assert "written by the run's method rest-pg" in done.stderr
+
+
 def test_a_checkpoint_of_other_templates_is_refused(run, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(run / "sft-reasoning" / "training" / "model", model)

@@ -108,7 +108,7 @@ def compare(
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Option(help="Folder of a run, or of a model that penname trained.")],
+    model: Annotated[str, typer.Option(help="A run's folder, a model's folder, a hub id, or 'bundled'.")],
     profile: Annotated[Path, typer.Option(help="JSONL of documents, or a folder of .txt and .md files.")],
     prompt: Annotated[str, typer.Option(help="What to write.")],
     method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
@@ -119,7 +119,7 @@ def generate(
     """Write for a user from the documents in a profile; the user need not have been in training."""
     from penname.methods.write import write_for
 
-    written = write_for(Path(model), profile, prompt, method, seed)
+    written = write_for(model, profile, prompt, method, seed)
     for note in written.notes:
         print(f"penname: note: {note}", file=sys.stderr)
     if as_json:

@@ -13,7 +13,7 @@ class Lines:
     def __init__(self):
         self.lines = []
 
-    def start(self, stage, total, unit):
+    def start(self, stage, total, unit, completions=1):
         pass
 
     def advance(self, count, tokens=0, note=""):

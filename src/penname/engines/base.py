@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 
 TokenIds = Sequence[int]
 
-OnTokens = Callable[[int], object]
-"""Told how many new tokens were written since the last call, as they are written; for showing progress."""
+OnWritten = Callable[[int, int], object]
+"""Told how many tokens were written and how many completions ended since the last call; for showing progress."""
 
 
 @dataclass(frozen=True)

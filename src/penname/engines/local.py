@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from transformers import DynamicCache
 
-from penname.engines.base import Generated, OnTokens, Sampling, TokenIds
+from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
 from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.score_tree import score_batches
@@ -29,11 +29,11 @@ class LocalEngine:
     """
 
     def __init__(
-        self, model: str | Any, dtype: str = "bfloat16", rows: int = 64, on_tokens: OnTokens | None = None
+        self, model: str | Any, dtype: str = "bfloat16", rows: int = 64, on_written: OnWritten | None = None
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
         self.rows = rows
-        self.on_tokens = on_tokens or (lambda tokens: None)
+        self.on_written = on_written or (lambda tokens, ended: None)
 
     @torch.inference_mode()
     def generate(
@@ -118,6 +118,7 @@ class LocalEngine:
         stopped = [False] * len(owners)
         # rows[i] is the row that place i of the batch writes; None once it has ended.
         rows: list[int | None] = list(range(len(owners)))
+        living = list(range(len(rows)))
         for step in range(sampling.max_new_tokens):
             drawn = next_tokens(logits, sampling.temperature, sampling.top_p, draws[:, step])
             for place, token in enumerate(drawn.tolist()):
@@ -128,14 +129,16 @@ class LocalEngine:
                     stopped[row], rows[place] = True, None
                 else:
                     tokens[row].append(token)
-            living = [place for place, row in enumerate(rows) if row is not None]
-            self.on_tokens(len(living))
-            if not living or step + 1 == sampling.max_new_tokens:
+            before, living = living, [place for place, row in enumerate(rows) if row is not None]
+            last = step + 1 == sampling.max_new_tokens
+            self.on_written(len(living), len(before) if last else len(before) - len(living))
+            if not living or last:
                 break
             if len(living) < COMPACT_BELOW * len(rows):
                 cache.keep(living)
                 rows = [rows[place] for place in living]
                 drawn, draws = drawn[living], draws[living]
+                living = list(range(len(rows)))
             logits = self._forward(cache, drawn[:, None])[:, -1]
         written = [Generated(ids, "stop" if ended else "length") for ids, ended in zip(tokens, stopped, strict=True)]
         return _by_owner(written, owners)

@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
-from penname.engines.base import Generated, OnTokens, Sampling, TokenIds
+from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class OpenAIEngine:
         concurrency: int = 16,
         timeout: float = 600.0,
         max_retries: int = 5,
-        on_tokens: OnTokens | None = None,
+        on_written: OnWritten | None = None,
     ) -> None:
         try:
             import openai
@@ -101,7 +101,7 @@ class OpenAIEngine:
         self._server = server
         self._concurrency = concurrency
         self._timeout = timeout
-        self._on_tokens = on_tokens or (lambda tokens: None)
+        self._on_written = on_written or (lambda tokens, ended: None)
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
@@ -203,7 +203,7 @@ class OpenAIEngine:
         if choice.finish_reason not in ("stop", "length"):
             raise self._failure(f"ended a completion with {choice.finish_reason!r}, not 'stop' or 'length'")
         tokens = self._completion_tokens(choice)
-        self._on_tokens(len(tokens))
+        self._on_written(len(tokens), 1)
         end = next((i for i, token in enumerate(tokens) if token in sampling.stop_ids), None)
         return Generated(tokens[:end], choice.finish_reason if end is None else "stop")
 

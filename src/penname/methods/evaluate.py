@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from penname.engines.base import Sampling
-from penname.engines.sampling import sample_seed
 from penname.methods.workbench import Prepared, Split, Workbench
-from penname.prompts.completion import parse
 from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage
 
@@ -87,31 +84,16 @@ def _write(
     bench: Workbench, model: Path | None, examples: Sequence[Prepared], *, with_reasoning: bool, with_context: bool
 ) -> list[Record]:
     settings = bench.recipe.evaluation
-    sampling = Sampling(
-        bench.recipe.prompt.max_output_tokens,
-        settings.temperature,
-        settings.top_p,
-        (bench.renderer.end_id,),
+    return bench.write(
+        model,
+        examples,
+        iteration=EVALUATION,
+        samples=1,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        with_reasoning=with_reasoning,
+        with_context=with_context,
     )
-    prompts = [bench.prompt(e, with_reasoning=with_reasoning, with_context=with_context) for e in examples]
-    seeds = [[sample_seed(bench.recipe.seed, EVALUATION, e.example_id, 0)] for e in examples]
-    engine = bench.engine(bench.recipe.generator, str(model) if model else None)
-    written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
-    records = []
-    for example, prompt, (generated,) in zip(examples, prompts, written, strict=True):
-        parts = parse(bench.renderer.text(generated.tokens), with_reasoning=with_reasoning)
-        records.append(
-            {
-                "example_id": example.example_id,
-                "task": example.task,
-                "response": parts.response,
-                "reasoning": parts.reasoning,
-                "finish_reason": generated.finish_reason,
-                "new_tokens": len(generated.tokens),
-                "documents_shortened": prompt.shortened,
-            }
-        )
-    return records
 
 
 def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float | None]]:

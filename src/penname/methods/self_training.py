@@ -17,15 +17,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from penname.engines.base import Sampling
 from penname.engines.models import locate_model
-from penname.engines.sampling import sample_seed
 from penname.errors import UserError
 from penname.methods.evaluate import mean_reward
 from penname.methods.reasoning import TeacherInput, write_reasoning
 from penname.methods.selection import select
 from penname.methods.workbench import Prepared, Workbench
-from penname.prompts.completion import compose, parse
+from penname.prompts.completion import compose
 from penname.prompts.templates import template_hash
 from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage, write_records, write_text
@@ -71,7 +69,8 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
         return [asdict(reasoning) for reasoning in written]
 
     def stage(folder: Path) -> Record:
-        records = bench.run.shards("reasoning", train, recipe.shard_size, work)
+        attempts = recipe.reasoning.attempts
+        records = bench.run.shards("reasoning", train, recipe.shard_size, work, completions=attempts)
         dropped = sum(record["text"] is None for record in records)
         bench.run.progress.say(
             f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated over "
@@ -122,31 +121,17 @@ def expectation(
     """Sample m completions an input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
     recipe = bench.recipe
     settings = recipe.expectation
-    sampling = Sampling(recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (bench.renderer.end_id,))
 
     def sample(examples: Sequence[Prepared]) -> list[Record]:
-        prompts = [bench.prompt(e, with_reasoning=with_reasoning).tokens for e in examples]
-        seeds = [
-            [sample_seed(recipe.seed, iteration, e.example_id, j) for j in range(settings.samples)] for e in examples
-        ]
-        written = bench.engine(recipe.generator, str(model)).generate(prompts, seeds, sampling)
-        records = []
-        for example, row in zip(examples, written, strict=True):
-            for j, generated in enumerate(row):
-                text = bench.renderer.text(generated.tokens).strip()
-                parts = parse(text, with_reasoning=with_reasoning)
-                records.append(
-                    {
-                        "example_id": example.example_id,
-                        "sample": j,
-                        "completion": text,
-                        "reasoning": parts.reasoning,
-                        "response": parts.response,
-                        "finish_reason": generated.finish_reason,
-                        "new_tokens": len(generated.tokens),
-                    }
-                )
-        return records
+        return bench.write(
+            model,
+            examples,
+            iteration=iteration,
+            samples=settings.samples,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            with_reasoning=with_reasoning,
+        )
 
     by_id = {e.example_id: e for e in train}
 
@@ -164,7 +149,7 @@ def expectation(
         ]
 
     def choose(folder: Path) -> Record:
-        samples = bench.run.shards(f"{stage}/samples", train, recipe.shard_size, sample)
+        samples = bench.run.shards(f"{stage}/samples", train, recipe.shard_size, sample, completions=settings.samples)
         size = recipe.shard_size * settings.samples
         rewarded = bench.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")
         selection = select(rewarded, settings.threshold, settings.quantile, settings.max_kept)

@@ -6,16 +6,19 @@ import gc
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from penname.config import EngineConfig, Recipe
 from penname.data.records import Example
 from penname.data.sources import load_split
-from penname.engines.base import Engine, OnTokens
+from penname.engines.base import Engine, OnWritten, Sampling
 from penname.engines.models import load_tokenizer, locate_model
+from penname.engines.sampling import sample_seed
 from penname.errors import UserError
+from penname.prompts.completion import parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
-from penname.prompts.templates import TemplateName
+from penname.prompts.templates import generator_template
 from penname.retrieval.retrieve import make_retriever, retrieve
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import Reward, Scored, make_rewards, mix
@@ -83,11 +86,52 @@ class Workbench:
 
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
         """Raises UserError naming the example where its input alone is over the limit."""
-        name: TemplateName = "figure8_input" if with_reasoning else "no_reasoning_input"
+        name = generator_template(with_reasoning=with_reasoning)
         try:
             return self.renderer.render(name, example.context if with_context else [], input=example.input)
         except PromptTooLong as error:
             raise UserError(f"example {example.example_id!r}: {error}") from None
+
+    def write(
+        self,
+        model: Path | None,
+        examples: Sequence[Prepared],
+        *,
+        iteration: int,
+        samples: int,
+        temperature: float,
+        top_p: float,
+        with_reasoning: bool,
+        with_context: bool = True,
+    ) -> list[Record]:
+        """`samples` completions of each example, taken apart, by `model` or else the generator as it is."""
+        sampling = Sampling(self.recipe.prompt.max_output_tokens, temperature, top_p, (self.renderer.end_id,))
+        prompts = [self.prompt(e, with_reasoning=with_reasoning, with_context=with_context) for e in examples]
+        seeds = [
+            [sample_seed(self.recipe.seed, iteration, e.example_id, number) for number in range(samples)]
+            for e in examples
+        ]
+        engine = self.engine(self.recipe.generator, str(model) if model else None)
+        written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
+        records = []
+        for example, prompt, completions in zip(examples, prompts, written, strict=True):
+            for number, generated in enumerate(completions):
+                text = self.renderer.text(generated.tokens).strip()
+                parts = parse(text, with_reasoning=with_reasoning)
+                records.append(
+                    {
+                        "example_id": example.example_id,
+                        "task": example.task,
+                        "sample": number,
+                        "completion": text,
+                        "reasoning": parts.reasoning,
+                        "response": parts.response,
+                        "finish_reason": generated.finish_reason,
+                        "new_tokens": len(generated.tokens),
+                        "documents_shortened": prompt.shortened,
+                    }
+                )
+        return records
 
     def _fits(self, example: Prepared) -> bool:
         try:
@@ -101,7 +145,7 @@ class Workbench:
         wanted = config if model is None else config.model_copy(update={"model": model})
         if self._loaded is None or self._loaded[0] != wanted:
             self.release()
-            self._loaded = (wanted, make_engine(wanted, lambda tokens: self.run.progress.advance(0, tokens)))
+            self._loaded = (wanted, make_engine(wanted, self.run.progress.wrote))
         return self._loaded[1]
 
     def release(self) -> None:
@@ -150,18 +194,18 @@ def prepared(example: Example, context: Sequence[str]) -> Prepared:
     return Prepared(example.id, example.user_id, example.task, example.input, example.output, tuple(context))
 
 
-def make_engine(config: EngineConfig, on_tokens: OnTokens) -> Engine:
+def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine
 
-        return VLLMEngine(locate_model(config.model), dtype=config.dtype, on_tokens=on_tokens)
+        return VLLMEngine(locate_model(config.model), dtype=config.dtype, on_written=on_written)
     if config.kind == "openai":
         from penname.engines.openai import OpenAIEngine
 
         assert config.base_url is not None
         return OpenAIEngine(
-            config.base_url, config.model, load_tokenizer(config.model), server=config.server, on_tokens=on_tokens
+            config.base_url, config.model, load_tokenizer(config.model), server=config.server, on_written=on_written
         )
     from penname.engines.local import LocalEngine
 
-    return LocalEngine(config.model, config.dtype, config.rows, on_tokens)
+    return LocalEngine(config.model, config.dtype, config.rows, on_written)

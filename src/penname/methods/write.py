@@ -1,10 +1,11 @@
-"""Writing for a user who was never in training, with a trained model and the user's own documents."""
+"""Writing for a user who was never in training, with a model and the user's own documents."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from penname.config import METHODS, PromptConfig, RetrievalConfig
 from penname.data.jsonl import load_profile
@@ -17,8 +18,8 @@ from penname.errors import DataError, UserError
 from penname.methods.pipeline import load_run_recipe, model_folder
 from penname.methods.self_training import PROMPT_FILE
 from penname.prompts.completion import parse
-from penname.prompts.render import Renderer
-from penname.prompts.templates import template_hash
+from penname.prompts.render import PromptFormat, Renderer
+from penname.prompts.templates import generator_template, template_hash
 from penname.retrieval.retrieve import make_retriever, retrieve
 
 TEMPERATURE, TOP_P = 0.1, 0.95
@@ -32,39 +33,34 @@ class Written:
     notes: list[str]
 
 
-def write_for(model: Path, profile: Path, prompt: str, method: str | None, seed: int) -> Written:
+def write_for(model: str, profile: Path, prompt: str, method: str | None, seed: int) -> Written:
     """One response to `prompt`.
 
-    Raises UserError where the model or the profile is not there, or the model was trained on other templates.
+    model: the folder of a run or of a model that penname trained; else a model as it is, `bundled`, a folder or a
+    hub id, prompted without reasoning. Raises UserError where the model or the profile is not there, or the model
+    was trained on other templates.
     """
     if not prompt.strip():
         raise UserError("--prompt: found empty text, expected what to write")
     if not profile.exists():
         raise DataError(profile, found="no such file or folder", expected="the user's documents")
     documents = load_profile(profile)
-    folder = trained_model(model, method)
-    facts = json.loads((folder / PROMPT_FILE).read_text(encoding="utf-8"))
-    for name, expected in facts["templates"].items():
-        if template_hash(name) != expected:
-            raise UserError(
-                f"{folder}: trained on another text of template {name} ({expected}, here {template_hash(name)}); "
-                "train again or use the version it was trained with"
-            )
+    folder, notes = _locate(model, method)
+    tokenizer = load_tokenizer(folder)
+    facts = _prompt_facts(Path(folder), "chat" if tokenizer.chat_template else "plain")
     settings = PromptConfig.model_validate(facts["prompt"])
     retrieval = RetrievalConfig.model_validate(facts["retrieval"])
-    renderer = Renderer(load_tokenizer(str(folder)), facts["format"], settings.max_input_tokens)
+    with_reasoning = bool(facts["with_reasoning"])
+    renderer = Renderer(tokenizer, facts["format"], settings.max_input_tokens)
     example = Example("prompt", "user", "generate", prompt, profile=tuple(documents))
     retriever = make_retriever(retrieval.retriever, retrieval.encoder, seed)
     context = [document.text for document in retrieve(example, retriever, retrieval.k)]
-    with_reasoning = bool(facts["with_reasoning"])
-    name = "figure8_input" if with_reasoning else "no_reasoning_input"
-    rendered = renderer.render(name, context, input=prompt)  # type: ignore[arg-type]
+    rendered = renderer.render(generator_template(with_reasoning=with_reasoning), context, input=prompt)
     sampling = Sampling(settings.max_output_tokens, TEMPERATURE, TOP_P, (renderer.end_id,))
     seeds = [[sample_seed(seed, 0, "prompt", 0)]]
-    generated = LocalEngine(str(folder)).generate([rendered.tokens], seeds, sampling)[0][0]
+    generated = LocalEngine(folder).generate([rendered.tokens], seeds, sampling)[0][0]
     text = renderer.text(generated.tokens)
     parts = parse(text, with_reasoning=with_reasoning)
-    notes = []
     if not documents:
         notes.append(f"the profile {profile} is empty: the response is not personalized")
     if rendered.shortened:
@@ -76,18 +72,36 @@ def write_for(model: Path, profile: Path, prompt: str, method: str | None, seed:
     return Written(parts.response or text.strip(), parts.reasoning, notes)
 
 
-def trained_model(model: Path, method: str | None) -> Path:
-    """The model's folder: `model` itself, or that of a run's `method` (its last one if left out)."""
-    if (model / PROMPT_FILE).is_file():
-        return model
-    if not (model / "recipe.yaml").is_file():
-        raise UserError(f"--model {model}: found neither a run nor a model trained by penname")
-    recipe = load_run_recipe(model)
-    folders = {m: model_folder(model, m, recipe.expectation.iterations) for m in METHODS if m in recipe.methods}
-    trained = [m for m, folder in folders.items() if (folder / PROMPT_FILE).is_file()]
+def _locate(model: str, method: str | None) -> tuple[str, list[str]]:
+    """What to load for `model`, and what to tell the user of it: a run's `method`, or its last one if left out."""
+    folder = Path(model)
+    if not (folder / "recipe.yaml").is_file():
+        if method is not None:
+            raise UserError(f"--method {method}: --model {model} is no run, and only a run has methods to choose from")
+        trained_here = (folder / PROMPT_FILE).is_file()
+        return model, [] if trained_here else [f"{model} was not trained by penname: written as by the method rag"]
+    recipe = load_run_recipe(folder)
+    folders = {m: model_folder(folder, m, recipe.expectation.iterations) for m in METHODS if m in recipe.methods}
+    trained = {m: folder for m, folder in folders.items() if (folder / PROMPT_FILE).is_file()}
     if not trained:
         raise UserError(f"--model {model}: no method of this run is trained yet")
-    chosen = method or trained[-1]
-    if chosen not in trained:
-        raise UserError(f"--method: found {chosen!r}, expected one of {', '.join(trained)}")
-    return next(folder for m, folder in folders.items() if m == chosen)
+    if method is None:
+        chosen = list(trained)[-1]
+        return str(trained[chosen]), [f"written by the run's method {chosen}"] if len(trained) > 1 else []
+    if method not in trained:
+        raise UserError(f"--method: found {method!r}, expected one of {', '.join(trained)}")
+    return str(next(folder for m, folder in trained.items() if m == method)), []
+
+
+def _prompt_facts(folder: Path, untrained_format: PromptFormat) -> dict[str, Any]:
+    """How the model must be prompted: as it was trained, or by the recipes' defaults where it was not."""
+    if not (folder / PROMPT_FILE).is_file():
+        return {"with_reasoning": False, "format": untrained_format, "prompt": {}, "retrieval": {}}
+    facts: dict[str, Any] = json.loads((folder / PROMPT_FILE).read_text(encoding="utf-8"))
+    for name, expected in facts["templates"].items():
+        if template_hash(name) != expected:
+            raise UserError(
+                f"{folder}: trained on another text of template {name} ({expected}, here {template_hash(name)}); "
+                "train again or use the version it was trained with"
+            )
+    return facts

@@ -35,6 +35,11 @@ def fill(name: TemplateName, **values: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template(name))
 
 
+def generator_template(*, with_reasoning: bool) -> TemplateName:
+    """The template of the generator's prompt."""
+    return "figure8_input" if with_reasoning else "no_reasoning_input"
+
+
 @cache
 def template_hash(name: TemplateName) -> str:
     """Identifies the template's exact text; it travels with a checkpoint trained on it."""

@@ -13,18 +13,23 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class ConsoleProgress:
-    """Shows stage, examples, tokens a second and time left; `log` gets the lines with their times."""
+    """Shows stage, examples, tokens a second and time left; `log` gets the lines with their times.
+
+    What is finished is told with `advance`; what is being written, and may be lost with a kill, with `wrote`.
+    """
 
     def __init__(self, console: Console, log: Path | None = None) -> None:
         self._console = console
         self._log = log
         self._bar: RichProgress | None = None
 
-    def start(self, stage: str, total: int, unit: str) -> None:
+    def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None:
+        """A stage of `total` units; `completions` are written for each."""
         if self._bar is not None:
             self._bar.stop()
         self._title = stage
-        self._total, self._unit, self._count, self._tokens = total, unit, 0, 0
+        self._total, self._unit, self._completions = total, unit, completions
+        self._count = self._tokens = self._ended = 0
         self._started = self._said = time.monotonic()
         if self._console.is_terminal:
             self._bar = RichProgress(
@@ -39,17 +44,27 @@ class ConsoleProgress:
             self._bar.start()
             self._task = self._bar.add_task(stage, total=total, speed="")
 
+    def wrote(self, tokens: int, completions: int) -> None:
+        self._tokens += tokens
+        self._ended += completions
+        self._show()
+
     def advance(self, count: int, tokens: int = 0, note: str = "") -> None:
         self._count += count
         self._tokens += tokens
+        self._ended = 0
+        self._show(note)
+
+    def _show(self, note: str = "") -> None:
+        reached = self._count + self._ended / self._completions
         if self._bar is not None:
-            self._bar.update(self._task, advance=count, speed=f"{self._speed()} {note}")
-        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and self._count < self._total:
+            self._bar.update(self._task, completed=reached, speed=f"{self._speed()} {note}")
+        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and reached < self._total:
             self._said = time.monotonic()
             elapsed = self._said - self._started
-            left = _duration(elapsed / self._count * (self._total - self._count)) if self._count else "?"
+            left = _duration(elapsed / reached * (self._total - reached)) if reached else "?"
             self.say(
-                f"{self._title}: {self._count}/{self._total} {self._unit}{self._speed()}"
+                f"{self._title}: {int(reached)}/{self._total} {self._unit}{self._speed()}"
                 f"{', ' + note if note else ''}, {left} left"
             )
 

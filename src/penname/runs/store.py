@@ -30,7 +30,8 @@ Record = dict[str, Any]
 class Progress(Protocol):
     """Where a stage says how far it is: see `penname.runs.progress`."""
 
-    def start(self, stage: str, total: int, unit: str) -> None: ...
+    def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None: ...
+    def wrote(self, tokens: int, completions: int) -> None: ...
     def advance(self, count: int, tokens: int = 0, note: str = "") -> None: ...
     def finish(self, note: str = "") -> None: ...
     def say(self, line: str) -> None: ...
@@ -75,9 +76,11 @@ class Run:
         size: int,
         work: Callable[[Sequence[Any]], list[Record]],
         unit: str = "examples",
+        completions: int = 1,
     ) -> list[Record]:
         """Apply `work` to `items` in shards of `size`; return all records, those of earlier processes included.
 
+        unit, completions: for showing progress, what an item is and how many completions are written for it.
         A shard that cannot be read is named, set aside as `*.damaged` and made again; the others stay.
         """
         folder = self.path(name)
@@ -86,7 +89,7 @@ class Run:
         shards = [self._read_shard(path) for path in paths]
         parts = [items[number * size : (number + 1) * size] for number in range(len(shards))]
         missing = sum(len(part) for part, found in zip(parts, shards, strict=True) if found is None)
-        self.progress.start(name, missing, unit)
+        self.progress.start(name, missing, unit, completions)
         for number, part in enumerate(parts):
             if shards[number] is None:
                 made = work(part)

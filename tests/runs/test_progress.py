@@ -1,0 +1,44 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from penname.runs import progress
+
+
+@pytest.fixture
+def console(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", -1.0)
+    return Console(file=io.StringIO(), width=200)
+
+
+def lines(console):
+    return console.file.getvalue().splitlines()
+
+
+def test_time_left_is_told_before_the_first_shard_is_whole(console):
+    bar = progress.ConsoleProgress(console)
+    bar.start("samples", 10, "examples", completions=4)
+    bar.wrote(100, 0)
+    bar.wrote(100, 20)
+    assert lines(console)[0].startswith("samples: 0/10 examples")
+    assert lines(console)[0].endswith("? left")
+    assert lines(console)[1].startswith("samples: 5/10 examples")
+    assert lines(console)[1].endswith("0s left")
+
+
+def test_what_was_being_written_counts_once_it_is_whole(console, tmp_path):
+    bar = progress.ConsoleProgress(console, tmp_path / "log.txt")
+    bar.start("samples", 10, "examples", completions=4)
+    bar.wrote(100, 20)
+    bar.advance(5)
+    bar.wrote(100, 4)
+    bar.advance(5)
+    bar.finish()
+    assert [line.split(",")[0] for line in lines(console)] == [
+        "samples: 5/10 examples",
+        "samples: 5/10 examples",
+        "samples: 6/10 examples",
+        "samples: 10 examples in 0s",
+    ]
+    assert "samples: 10 examples in 0s" in (tmp_path / "log.txt").read_text()
