@@ -32,6 +32,7 @@ class LocalEngine:
         self, model: str | Any, dtype: str = "bfloat16", rows: int = 64, on_written: OnWritten | None = None
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
+        self.model.set_attn_implementation(ATTENTION)
         self.rows = rows
         self.on_written = on_written or (lambda tokens, ended: None)
 
@@ -80,7 +81,6 @@ class LocalEngine:
 
     def _prefill(self, prompts: Sequence[TokenIds]) -> tuple[SharedPrefixCache, torch.Tensor]:
         """The prompts' keys and values, and the logits (prompts, vocabulary) after each."""
-        self.model.set_attn_implementation("sdpa" if self.model._supports_sdpa else "eager")
         cache = SharedPrefixCache([len(prompt) for prompt in prompts])
         logits = []
         for index, prompt in enumerate(prompts):
@@ -89,7 +89,6 @@ class LocalEngine:
             out = self.model(input_ids=ids, past_key_values=own, use_cache=True, logits_to_keep=1)
             logits.append(out.logits[0, -1])
             cache.add_prompt(index, _keys_and_values(own))
-        self.model.set_attn_implementation(ATTENTION)
         return cache, torch.stack(logits)
 
     def _forward(self, cache: SharedPrefixCache, ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
