@@ -41,19 +41,18 @@ def packed_attention(
 ) -> tuple[torch.Tensor, None]:
     """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim)."""
     refuse_sinks(kwargs.get("s_aux"))
+    settings = (scaling, sliding_window, softcap)
     parts = []
     for span in spans:
         end = span.target_ends[0]
-        own = slice(span.start, end)
-        parts.append(
-            causal_attention(query[:, :, own], key[:, :, own], value[:, :, own], scaling, sliding_window, softcap)
-        )
+        first = slice(span.start, end)
+        parts.append(causal_attention(query[:, :, first], key[:, :, first], value[:, :, first], *settings))
         for next_end in span.target_ends[1:]:
             keys, values = (
                 torch.cat([held[:, :, span.start : span.prompt_end], held[:, :, end:next_end]], dim=2)
                 for held in (key, value)
             )
-            parts.append(causal_attention(query[:, :, end:next_end], keys, values, scaling, sliding_window, softcap))
+            parts.append(causal_attention(query[:, :, end:next_end], keys, values, *settings))
             end = next_end
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
