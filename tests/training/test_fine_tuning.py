@@ -111,6 +111,7 @@ def test_packed_gradients_of_every_architecture(shape):
     """Prompts that several samples share are computed once; windows are shorter than prompt and target."""
     model = make_model(shape)
     samples = make_samples(7, same_prompt=3)
+    samples.insert(2, TrainingSample(samples[1].prompt, [9], 0.5))  # of its target nothing is read
     expected_loss, expected = reference_gradients(model, samples)
     model.set_attn_implementation(PACKED)
     model.zero_grad()

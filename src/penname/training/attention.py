@@ -42,18 +42,21 @@ def packed_attention(
     """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim)."""
     refuse_sinks(kwargs.get("s_aux"))
     settings = (scaling, sliding_window, softcap)
+    # A span falls into its prompt with the first target, and the other targets.
+    ends = [end for span in spans for end in span.target_ends]
+    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    pieces = zip(*(projected.split(lengths, dim=2) for projected in (query, key, value)), strict=True)
     parts = []
     for span in spans:
-        end = span.target_ends[0]
-        first = slice(span.start, end)
-        parts.append(causal_attention(query[:, :, first], key[:, :, first], value[:, :, first], *settings))
-        for next_end in span.target_ends[1:]:
-            keys, values = (
-                torch.cat([held[:, :, span.start : span.prompt_end], held[:, :, end:next_end]], dim=2)
-                for held in (key, value)
-            )
-            parts.append(causal_attention(query[:, :, end:next_end], keys, values, *settings))
-            end = next_end
+        own_query, own_key, own_value = next(pieces)
+        parts.append(causal_attention(own_query, own_key, own_value, *settings))
+        prompt = slice(0, span.prompt_end - span.start)
+        for _ in span.target_ends[1:]:
+            target_query, target_key, target_value = next(pieces)
+            if target_query.shape[2]:
+                keys = torch.cat([own_key[:, :, prompt], target_key], dim=2)
+                values = torch.cat([own_value[:, :, prompt], target_value], dim=2)
+                parts.append(causal_attention(target_query, keys, values, *settings))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
