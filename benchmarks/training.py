@@ -21,7 +21,7 @@ from common import TASKS, examples, finish, median, parser, run
 from torch.utils.data import SequentialSampler
 
 from penname.config import TrainingConfig
-from penname.engines.models import load_model, load_tokenizer
+from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.prompts.render import Renderer
 from penname.retrieval.retrieve import make_retriever, retrieve
 from penname.training.attention import PACKED
@@ -82,6 +82,7 @@ def train_trl(data: list[TrainingSample], folder: Path) -> list[float]:
         args=SFTConfig(
             output_dir=str(folder),
             max_length=None,
+            use_cpu=pick_device() == "cpu",
             completion_only_loss=True,
             per_device_train_batch_size=BATCH,
             learning_rate=ours.learning_rate,
