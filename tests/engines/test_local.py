@@ -61,6 +61,20 @@ def test_a_sample_depends_on_its_seed_not_on_its_batch(model, tokenizer, prompts
     assert alone[0][0] != other[0][0]
 
 
+def test_workers_share_the_batches_and_change_nothing(model, tokenizer, prompts):
+    sampling = Sampling(12, 0.9, 0.95, (tokenizer.eos_token_id,))
+    seeds = [[1, 2], [3, 4], [5, 6]]
+    told = []
+    several = LocalEngine(model, rows=4, workers=2, on_written=lambda tokens, ended: told.append((tokens, ended)))
+    threads = torch.get_num_threads()
+    written = several.generate(prompts, seeds, sampling)
+    assert torch.get_num_threads() == threads
+    assert written == LocalEngine(model, rows=4, workers=1).generate(prompts, seeds, sampling)
+    tokens, ended = map(sum, zip(*told, strict=True))
+    assert tokens == sum(len(generated.tokens) for row in written for generated in row)
+    assert ended == 6
+
+
 def test_seeds_are_of_run_iteration_example_and_sample():
     seeds = {sample_seed(r, t, e, j) for r in (0, 1) for t in (0, 1) for e in ("a", "b") for j in (0, 1)}
     assert len(seeds) == 16
@@ -88,8 +102,8 @@ def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
     assert stats.chisquare(observed[used], wanted[used] * observed.sum() / wanted.sum()).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("family", ["gemma3", "gemma2", "mistral"])
-def test_sliding_windows_and_soft_caps_are_those_of_a_plain_forward_pass(family):
+@pytest.mark.parametrize("family", ["gemma3", "gemma2", "mistral", "qwen3"])
+def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
     import transformers
 
     sizes = {
@@ -100,6 +114,7 @@ def test_sliding_windows_and_soft_caps_are_those_of_a_plain_forward_pass(family)
         "gemma3": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
         "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
         "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+        "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
     }[family]
     torch.manual_seed(0)
     model = architecture(config(**sizes)).eval()

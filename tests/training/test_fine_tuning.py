@@ -1,29 +1,42 @@
 """The weighted loss against a plain reference, and what fine-tuning leaves behind."""
 
 import json
+from itertools import pairwise
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
+from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 
 from penname.config import TrainingConfig
 from penname.engines.models import load_model
 from penname.errors import UserError
+from penname.training.attention import PACKED
 from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, weights_hash
-from penname.training.packing import TrainingSample, pack
+from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
+
+SHAPES = {
+    "llama": {},
+    "qwen3": {"head_dim": 8},
+    "gemma2": {"head_dim": 8, "sliding_window": 16, "attn_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
+    "gemma3_text": {"head_dim": 8, "sliding_window": 16, "query_pre_attn_scalar": 8},
+}
+
+
+def make_model(shape):
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        shape, vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, **SHAPES[shape],
+    )  # fmt: skip
+    return AutoModelForCausalLM.from_config(config, attn_implementation="eager")
 
 
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, attn_implementation="sdpa",
-    )  # fmt: skip
-    return LlamaForCausalLM(config)
+    return make_model("llama")
 
 
-def make_samples(count):
+def make_samples(count, same_prompt=1):
     generator = torch.Generator().manual_seed(1)
 
     def tokens(low, high):
@@ -31,11 +44,13 @@ def make_samples(count):
         return torch.randint(3, 97, (length,), generator=generator).tolist()
 
     weights = torch.rand(count, generator=generator).tolist()
-    return [TrainingSample(tokens(3, 20), tokens(2, 15), w) for w in weights]
+    prompts = [tokens(3, 20) for _ in range(-(-count // same_prompt))]
+    return [TrainingSample(prompts[i // same_prompt], tokens(1, 15), w) for i, w in enumerate(weights)]
 
 
 def reference_gradients(model, samples):
     """One sample at a time, no packing, no accumulation: sum of weight x NLL over all target tokens' number."""
+    model.set_attn_implementation("eager")
     model.zero_grad()
     total = sum(len(s.target) for s in samples)
     loss = torch.zeros(())
@@ -59,9 +74,11 @@ class Gradients(TrainerCallback):
 
 @pytest.mark.parametrize(("micro_batch", "batch"), [(8, 8), (4, 8), (1, 8), (2, 8)])
 @pytest.mark.parametrize("count", [8, 11])
-def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch, count):
+@pytest.mark.parametrize("same_prompt", [1, 3])
+def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch, count, same_prompt):
     """Count 11 leaves a ragged last window of 3 samples, which must be normalised by its own tokens."""
-    samples = make_samples(count)
+    samples = make_samples(count, same_prompt)
+    model.set_attn_implementation(PACKED)
     settings = TrainingConfig(learning_rate=1e-12, batch_size=batch, micro_batch_size=micro_batch, max_grad_norm=1e9)
     arguments = _arguments(settings, count, tmp_path, seed=0)
     arguments.bf16 = False
@@ -89,12 +106,34 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch
             assert (gradients[name] - value).norm() <= 1e-5 * value.norm(), name
 
 
-def test_no_sample_sees_another_in_a_packed_row(model):
-    samples = make_samples(3)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_packed_gradients_of_every_architecture(shape):
+    """Prompts that several samples share are computed once; windows are shorter than prompt and target."""
+    model = make_model(shape)
+    samples = make_samples(7, same_prompt=3)
+    samples.insert(2, TrainingSample(samples[1].prompt, [9], 0.5))  # of its target nothing is read
+    expected_loss, expected = reference_gradients(model, samples)
+    model.set_attn_implementation(PACKED)
+    model.zero_grad()
     row = pack(samples)
-    packed = model(input_ids=row["input_ids"], position_ids=row["position_ids"], use_cache=False).logits[0]
-    alone = [model(torch.tensor([s.prompt + s.target])).logits[0] for s in samples]
-    assert torch.allclose(packed, torch.cat(alone), atol=1e-5)
+    assert row["input_ids"].shape[1] < sum(len(s.prompt) + len(s.target) for s in samples) - 7
+    loss = weighted_loss(model, row, row["labels"].numel())
+    loss.backward()
+    assert loss.item() == pytest.approx(expected_loss, rel=1e-5)
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad - expected[name]).norm() <= 1e-5 * expected[name].norm(), name
+
+
+def test_an_epoch_takes_every_sample_once_and_those_of_a_prompt_together():
+    samples = make_samples(50, same_prompt=4)
+    sampler = ByPrompt(samples, seed=3)
+    first = list(sampler)
+    assert sorted(first) == list(range(50))
+    prompts = [tuple(samples[i].prompt) for i in first]
+    assert sum(a != b for a, b in pairwise(prompts)) == len(set(prompts)) - 1
+    assert first == list(sampler)
+    sampler.set_epoch(1)
+    assert first != list(sampler)
 
 
 def test_maximization_changes_the_weights_of_the_checkpoint_it_starts_from(tiny_model, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, TypeVar
 
 import torch
@@ -11,11 +13,13 @@ from transformers import DynamicCache
 from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
 from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
-from penname.engines.score_tree import score_batches
+from penname.engines.score_tree import ScoreBatch, score_batches
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
 from penname.errors import UserError
 
 Item = TypeVar("Item")
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the batch once fewer than this share of its rows are still being written."""
@@ -26,52 +30,73 @@ class LocalEngine:
 
     rows: how many completions are written at once; prompts are taken in their order until that many rows are
     full, so a call's batches, and with them its rounding, depend on the call alone.
+    workers: threads that each work on a batch of their own, with an equal share of the processor's cores. Steps of a
+    few rows are too small to keep several cores busy together.
     """
 
     def __init__(
-        self, model: str | Any, dtype: str = "bfloat16", rows: int = 64, on_written: OnWritten | None = None
+        self,
+        model: str | Any,
+        dtype: str = "bfloat16",
+        rows: int = 64,
+        on_written: OnWritten | None = None,
+        workers: int | None = None,
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
+        self.workers = workers or (torch.get_num_threads() if self.model.device.type == "cpu" else 1)
+        self.model.set_attn_implementation(ATTENTION)
         self.rows = rows
-        self.on_written = on_written or (lambda tokens, ended: None)
+        self._on_written = on_written or (lambda tokens, ended: None)
+        self._telling = Lock()
 
-    @torch.inference_mode()
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
     ) -> list[list[Generated]]:
         """See `Engine.generate`."""
         results: list[list[Generated]] = [[] for _ in prompts]
-        for batch in self._batches(prompts, seeds):
-            written = self._generate([prompts[i] for i in batch], [seeds[i] for i in batch], sampling)
-            for i, completions in zip(batch, written, strict=True):
+        batches = self._batches(prompts, seeds)
+        written = self._on_workers(
+            lambda batch: self._generate([prompts[i] for i in batch], [seeds[i] for i in batch], sampling), batches
+        )
+        for batch, of_batch in zip(batches, written, strict=True):
+            for i, completions in zip(batch, of_batch, strict=True):
                 results[i] = completions
         return results
 
-    @torch.inference_mode()
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`; a prompt has two tokens at least.
 
         Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
         """
         results: list[list[list[float]]] = [[] for _ in prompts]
-        for batch in score_batches(prompts, candidates, self.rows):
-            cache, _ = self._prefill(batch.starts)
-            ids, tree = batch.layout(self.model.device)
-            cache.open_rows(batch.owners, ids.shape[1])
-            cache.tree = tree
-            logits = self._forward(cache, ids, logits_to_keep=batch.tail)
-            for i, log_probs in zip(batch.indices, batch.log_probs(logits), strict=True):
+        batches = list(score_batches(prompts, candidates, self.rows))
+        for batch, scores in zip(batches, self._on_workers(self._score, batches), strict=True):
+            for i, log_probs in zip(batch.indices, scores, strict=True):
                 results[i] = log_probs
         return results
 
+    def _on_workers(self, work: Callable[[Batch], Result], batches: Sequence[Batch]) -> list[Result]:
+        """`work` of each batch, in the order of the batches."""
+        with_grad_off = torch.inference_mode()(work)
+        if min(self.workers, len(batches)) < 2:
+            return [with_grad_off(batch) for batch in batches]
+        threads = torch.get_num_threads()
+        share = max(1, threads // self.workers)
+        try:
+            with ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(share,)) as pool:
+                return list(pool.map(with_grad_off, batches))
+        finally:
+            torch.set_num_threads(threads)
+
     def _batches(self, prompts: Sequence[TokenIds], rows: Sequence[Sequence[Any]]) -> list[list[int]]:
         """Indices of prompts whose rows are written together: the longest prompts first, so little is padded."""
+        each = min(self.rows, sum(map(len, rows))) / self.workers
         batches: list[list[int]] = []
-        filled = self.rows
+        filled = each
         for i in sorted(range(len(prompts)), key=lambda i: -len(prompts[i])):
             if not rows[i]:
                 continue
-            if filled + len(rows[i]) > self.rows:
+            if filled + len(rows[i]) > each:
                 batches.append([])
                 filled = 0
             batches[-1].append(i)
@@ -80,7 +105,6 @@ class LocalEngine:
 
     def _prefill(self, prompts: Sequence[TokenIds]) -> tuple[SharedPrefixCache, torch.Tensor]:
         """The prompts' keys and values, and the logits (prompts, vocabulary) after each."""
-        self.model.set_attn_implementation("sdpa" if self.model._supports_sdpa else "eager")
         cache = SharedPrefixCache([len(prompt) for prompt in prompts])
         logits = []
         for index, prompt in enumerate(prompts):
@@ -89,7 +113,6 @@ class LocalEngine:
             out = self.model(input_ids=ids, past_key_values=own, use_cache=True, logits_to_keep=1)
             logits.append(out.logits[0, -1])
             cache.add_prompt(index, _keys_and_values(own))
-        self.model.set_attn_implementation(ATTENTION)
         return cache, torch.stack(logits)
 
     def _forward(self, cache: SharedPrefixCache, ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
@@ -105,6 +128,13 @@ class LocalEngine:
         )
         cache.advance(ids.shape[1])
         return out.logits
+
+    def _score(self, batch: ScoreBatch) -> list[list[list[float]]]:
+        cache, _ = self._prefill(batch.starts)
+        ids, tree = batch.layout(self.model.device)
+        cache.open_rows(batch.owners, ids.shape[1])
+        cache.tree = tree
+        return batch.log_probs(self._forward(cache, ids, logits_to_keep=batch.tail))
 
     def _generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
@@ -131,7 +161,8 @@ class LocalEngine:
                     tokens[row].append(token)
             before, living = living, [place for place, row in enumerate(rows) if row is not None]
             last = step + 1 == sampling.max_new_tokens
-            self.on_written(len(living), len(before) if last else len(before) - len(living))
+            with self._telling:
+                self._on_written(len(living), len(before) if last else len(before) - len(living))
             if not living or last:
                 break
             if len(living) < COMPACT_BELOW * len(rows):

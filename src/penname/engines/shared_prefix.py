@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from penname.errors import UserError
+from penname.engines.attention import causal_attention, refuse_sinks
 
 ATTENTION = "penname_shared_prefix"
 
@@ -209,14 +209,14 @@ def shared_prefix_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of new tokens over their row's prompt and over the row's own tokens.
+    """Attention of new tokens over their row's prompt and over the row's own tokens; without a cache, over a prompt.
 
     query: (rows, heads, new, dim); key, value: (rows, key heads, so far, dim), the rows' own tokens only.
     Returns (rows, new, heads, dim).
     """
-    assert shared_prefix is not None
-    if kwargs.get("s_aux") is not None:
-        raise UserError("this model's attention (with sinks) is not supported by the local engine")
+    refuse_sinks(kwargs.get("s_aux"))
+    if shared_prefix is None:
+        return causal_attention(query, key, value, scaling, sliding_window, softcap).transpose(1, 2), None
     cache = shared_prefix
     layer: int = module.layer_idx  # type: ignore[assignment]
     rows, heads, new, dim = query.shape

@@ -96,8 +96,41 @@ def _lcs_length(a: list[str], b: list[str]) -> int:
 @lru_cache(maxsize=1024)
 def _words(text: str) -> tuple[str, ...]:
     """``nltk.word_tokenize`` with an untrained sentence splitter; without any, full stops cling to words."""
-    sentences, words = _tokenizers()
-    return tuple(word for sentence in sentences(text) for word in words(sentence))
+    sentences, _ = _tokenizers()
+    return tuple(word for sentence in sentences(text) for word in _sentence_words(sentence))
+
+
+def _sentence_words(sentence: str) -> list[str]:
+    """nltk's words of a sentence, put together from those of its pieces between spaces: most pieces are plain.
+
+    nltk's rules look across a space in two cases, and then the whole sentence is given to it: at a piece without
+    a letter or digit, and around an apostrophe at a piece's end.
+    """
+    pieces = sentence.split(" ")
+    words: list[str] = []
+    for place, piece in enumerate(pieces, 1):
+        if piece.isalnum() and piece.lower() not in _TWO_WORDS:
+            words.append(piece)
+        elif len(pieces) > 1 and _ALONE.fullmatch(piece):
+            words += _piece_words(piece, place == len(pieces))
+        else:
+            return _tokenizers()[1](sentence)
+    return words
+
+
+_ALONE = re.compile(r"(?=\S*\w)[^\s'](?:\S*[^\s'])?")
+_PLAIN = re.compile(r"""(["(]?)([^\W_]+(?:-[^\W_]+)*)([,;:?!)"]?)(\.?)""")
+_TWO_WORDS = frozenset({"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"})
+
+
+@lru_cache(maxsize=2**17)
+def _piece_words(piece: str, last: bool) -> list[str]:
+    """nltk's words of a piece among others; a full stop is a word of its own in the last one only."""
+    plain = _PLAIN.fullmatch(piece)
+    if plain and (last or not plain[4]) and _TWO_WORDS.isdisjoint(plain[2].lower().split("-")):
+        opening, closing = plain[1].replace('"', "``"), plain[3].replace('"', "''")
+        return [word for word in (opening, plain[2], closing, plain[4]) if word]
+    return _tokenizers()[1](f"a {piece}")[1:] if last else _tokenizers()[1](f"a {piece} a")[1:-1]
 
 
 @cache

@@ -20,7 +20,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.errors import UserError
-from penname.training.packing import TrainingSample, pack, weighted_loss
+from penname.training.attention import PACKED
+from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
 
 COMPLETE = "complete"
 
@@ -61,12 +62,15 @@ class TrainingResult:
 
 
 class WeightedTrainer(Trainer):
-    """transformers' Trainer with `weighted_loss`."""
+    """transformers' Trainer with `weighted_loss` over packed rows."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Makes the Trainer count the target tokens of the whole accumulation window and leave scaling to us.
         self.model_accepts_loss_kwargs = True
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByPrompt:
+        return ByPrompt(train_dataset or self.train_dataset, self.args.data_seed)
 
     def compute_loss(
         self,
@@ -98,6 +102,7 @@ def fine_tune(
     """
     model = load_model(base, "float32")
     before = weights_hash(model)
+    model.set_attn_implementation(PACKED)
     if settings.lora_rank:
         model = _with_lora(model, settings.lora_rank)
     checkpoints = folder / "checkpoints"

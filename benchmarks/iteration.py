@@ -1,0 +1,102 @@
+"""One EM iteration end to end, 64 inputs and m = 8: penname against the same steps written plainly.
+
+Both sides sample from the bundled model for the same prompts, reward with the mean of ROUGE-1, ROUGE-L and METEOR, keep
+the best quarter, and fine-tune the bundled model on it for one epoch in batches of 8. The plain side is what a script
+would do: transformers' `generate` with num_return_sequences, rouge_score and nltk in a loop, trl's SFTTrainer. Both
+draw from the same distribution, so their samples differ.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import LONGLAMP, finish, parser, run, timed
+from rich.console import Console
+
+from penname.config import load_recipe
+from penname.engines.models import bundled_model, load_model
+from penname.methods.self_training import expectation, kept_samples, train_stage
+from penname.methods.workbench import Prepared, Workbench
+from penname.runs.progress import ConsoleProgress
+from penname.runs.store import Run
+from penname.training.packing import TrainingSample
+from rewards import plain as plain_rewards
+from training import train_trl
+
+
+def workbench(folder: Path, inputs: int, samples: int, new_tokens: int) -> Workbench:
+    recipe = load_recipe(
+        "laptop",
+        [
+            f"data=[{{format: longlamp, path: {LONGLAMP}/abstract_generation_user}}]",
+            f"limit.train={inputs}",
+            f"prompt={{max_input_tokens: 768, max_output_tokens: {new_tokens}}}",
+            f"expectation.samples={samples}",
+            "training={learning_rate: 1.0e-4, batch_size: 8, micro_batch_size: 2}",
+        ],
+    )
+    return Workbench(recipe, Run(folder, ConsoleProgress(Console(stderr=True))))
+
+
+def with_penname(bench: Workbench, train: list[Prepared]) -> int:
+    kept = expectation(bench, "rest-em/iteration-1", bundled_model(), train, 1, False)
+    train_stage(
+        bench, "rest-em/iteration-1", str(bundled_model()), lambda: kept_samples(bench, train, kept, False), False
+    )
+    return len(kept)
+
+
+def plainly(bench: Workbench, train: list[Prepared], folder: Path) -> int:
+    settings = bench.recipe.expectation
+    end = bench.renderer.end_id
+    model = load_model("bundled", "bfloat16")
+    drawn: list[tuple[list[int], list[int], float]] = []
+    for example in train:
+        prompt = bench.prompt(example, with_reasoning=False).tokens
+        ids = torch.tensor([prompt])
+        out = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=bench.recipe.prompt.max_output_tokens,
+            do_sample=True,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=0,
+            num_return_sequences=settings.samples,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+        targets = [row[: row.index(end) + 1] for row in out[:, len(prompt) :].tolist() if end in row]
+        scores = plain_rewards(example.output, [bench.renderer.text(target) for target in targets])
+        drawn += [(prompt, target, sum(s) / 3) for target, s in zip(targets, scores, strict=True)]
+    del model
+    drawn.sort(key=lambda sample: -sample[2])
+    kept = [TrainingSample(prompt, target) for prompt, target, _ in drawn[: len(drawn) // 4]]
+    train_trl(kept, folder)
+    return len(kept)
+
+
+def main() -> None:
+    given = parser(__doc__).parse_args()
+    inputs, samples, new_tokens = (6, 8, 96) if given.quick else (64, 8, 448)
+    facts: dict[str, Any] = {"inputs": inputs, "samples_an_input": samples, "max_new_tokens": new_tokens}
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = workbench(Path(scratch) / "run", inputs, samples, new_tokens)
+        train = bench.prepare_training()
+        ours, ours_kept = timed(with_penname, bench, train)
+        plain, plain_kept = timed(plainly, bench, train, Path(scratch) / "trl")
+    finish(
+        plain / ours,
+        3,
+        penname_s=round(ours, 1),
+        plain_s=round(plain, 1),
+        penname_kept=ours_kept,
+        plain_kept=plain_kept,
+        **facts,
+    )
+
+
+run(main)

@@ -1,0 +1,84 @@
+"""Judging 32 responses an input: penname's scoring against one full forward pass a response, with the same model.
+
+The judge is Figure 6's prompt with the bundled model; the responses are real abstracts of 100 to 300 tokens. The plain
+side computes a judge prompt in one pass that keeps its keys and values, and from there the five scores, as ended
+strings, in one more small pass. Both sides compute in bfloat16 for the speeds; the probabilities of the first input's
+scores are compared in float32.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from common import examples, finish, median, parser, run, timed
+
+from penname.engines.local import LocalEngine
+from penname.engines.models import load_model, load_tokenizer
+from penname.prompts.render import Renderer
+from penname.rewards.judge import SCORES, Judge
+
+RESPONSES = 32
+
+
+@torch.inference_mode()
+def plain_probabilities(model: Any, renderer: Renderer, x: str, expected: str, response: str) -> list[float]:
+    prompt = renderer.render("figure6_judge", [], input=x, expected_output=expected, response=response).tokens
+    out = model(torch.tensor([prompt]), use_cache=True, logits_to_keep=1)
+    first = out.logits[0, -1].float().log_softmax(-1)
+    candidates = [renderer.target(str(score)) for score in SCORES]
+    width = max(map(len, candidates)) - 1
+    ids = torch.tensor([candidate[:-1] + [0] * (width - len(candidate) + 1) for candidate in candidates])
+    cache = copy.deepcopy(out.past_key_values)
+    cache.batch_repeat_interleave(len(candidates))
+    rest = model(ids, past_key_values=cache).logits.float().log_softmax(-1)
+    sums = [
+        first[c[0]] + sum(rest[row, place - 1, c[place]] for place in range(1, len(c)))
+        for row, c in enumerate(candidates)
+    ]
+    return torch.stack([torch.as_tensor(s) for s in sums]).softmax(0).tolist()
+
+
+def main() -> None:
+    arguments = parser(__doc__).parse_args()
+    count = 2 if arguments.quick else 8
+    renderer = Renderer(load_tokenizer("bundled"), "chat", 2048)
+    inputs = examples("abstract_generation_user")
+    texts = [document.text for example in inputs[:100] for document in example.profile]
+    responses = [text for text in dict.fromkeys(texts) if 100 <= len(renderer.target(text)) <= 300]
+    engine = LocalEngine("bundled")
+    model = load_model("bundled", "bfloat16")
+    times: dict[str, list[float]] = {"penname": [], "plain": []}
+    judge = Judge(engine, renderer)
+    for number, example in enumerate(inputs[: count + 1]):
+        own = responses[number * RESPONSES : (number + 1) * RESPONSES]
+        asked = ([example.input] * RESPONSES, [example.output or ""] * RESPONSES, own)
+        ours, _ = timed(judge, *asked)
+        plain, _ = timed(
+            lambda *lists: [plain_probabilities(model, renderer, *one) for one in zip(*lists, strict=True)], *asked
+        )
+        if number:  # the first warms up
+            times["penname"].append(ours)
+            times["plain"].append(plain)
+    exact = Judge(LocalEngine("bundled", dtype="float32"), renderer)
+    reference = load_model("bundled", "float32")
+    few = (asked[0][:4], asked[1][:4], asked[2][:4])
+    apart = max(
+        abs(p - q)
+        for judgement, one in zip(exact(*few), zip(*few, strict=True), strict=True)
+        for p, q in zip(judgement.probabilities, plain_probabilities(reference, renderer, *one), strict=True)
+    )
+    assert apart < 1e-3, apart
+    finish(
+        median([b / a for a, b in zip(times["penname"], times["plain"], strict=True)]),
+        6,
+        penname_responses_per_s=round(RESPONSES / median(times["penname"]), 2),
+        plain_responses_per_s=round(RESPONSES / median(times["plain"]), 2),
+        largest_difference_of_a_probability=apart,
+        inputs=count,
+        responses_an_input=RESPONSES,
+    )
+
+
+run(main)

@@ -1,0 +1,73 @@
+"""ROUGE-1 + ROUGE-L + METEOR of 32 responses an input: penname against rouge_score and nltk called in a loop.
+
+Both sides score the same texts and must give the same numbers to 1e-9: an abstract as the expected output, and as
+its responses 32 abstracts by the same author and others. nltk's METEOR gets the words of the tokenizer that penname
+uses, and WordNet only where penname has it. The first input of a side finds its caches cold.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from common import examples, finish, median, parser, run, timed
+from nltk.stem.porter import PorterStemmer
+from nltk.tokenize import NLTKWordTokenizer
+from nltk.tokenize.punkt import PunktSentenceTokenizer
+from nltk.translate.meteor_score import single_meteor_score
+from rouge_score.rouge_scorer import RougeScorer
+
+from penname.rewards.overlap import METRICS, meteor_name
+
+RESPONSES = 32
+
+
+def plain(expected: str, responses: list[str]) -> list[tuple[float, ...]]:
+    """As a script would do it."""
+    scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
+    sentences, words, stemmer = PunktSentenceTokenizer(), NLTKWordTokenizer(), PorterStemmer()
+    given = {} if meteor_name() == "meteor" else {"wordnet": SimpleNamespace(synsets=lambda word: ())}
+
+    def tokenize(text: str) -> list[str]:
+        return [word for sentence in sentences.tokenize(text) for word in words.tokenize(sentence)]
+
+    scores = []
+    for response in responses:
+        rouge = scorer.score(expected, response)
+        meteor = single_meteor_score(tokenize(expected), tokenize(response), stemmer=stemmer, **given)
+        scores.append((rouge["rouge1"].fmeasure, rouge["rougeL"].fmeasure, meteor))
+    return scores
+
+
+def ours(expected: str, responses: list[str]) -> list[tuple[float, ...]]:
+    return [tuple(metric(expected, response) for metric in METRICS.values()) for response in responses]
+
+
+def main() -> None:
+    arguments = parser(__doc__).parse_args()
+    inputs = examples("abstract_generation_user")[: 10 if arguments.quick else 100]
+    others = [document.text for example in inputs for document in example.profile]
+    times: dict[str, list[float]] = {"penname": [], "plain": []}
+    for number, example in enumerate(inputs):
+        own = [document.text for document in example.profile][: RESPONSES // 2]
+        start = number * RESPONSES % len(others)
+        responses = [*own, *others[start:], *others][:RESPONSES]
+        taken, found = timed(ours, example.output, responses)
+        times["penname"].append(taken)
+        taken, reference = timed(plain, example.output, responses)
+        times["plain"].append(taken)
+        for a, b in zip(found, reference, strict=True):
+            assert all(abs(x - y) <= 1e-9 for x, y in zip(a, b, strict=True)), (a, b)
+    finish(
+        median([b / a for a, b in zip(times["penname"], times["plain"], strict=True)]),
+        10,
+        inputs=len(inputs),
+        responses_an_input=RESPONSES,
+        penname_ms_a_response=round(1000 * median(times["penname"]) / RESPONSES, 3),
+        plain_ms_a_response=round(1000 * median(times["plain"]) / RESPONSES, 3),
+        ratio_of_the_first_input=round(times["plain"][0] / times["penname"][0], 2),
+        ratio_of_the_sums=round(sum(times["plain"]) / sum(times["penname"]), 2),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

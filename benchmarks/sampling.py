@@ -1,0 +1,146 @@
+"""m = 32 samples of real prompts of about 1,000 tokens: penname's local engine against `generate`, and vLLM on request.
+
+Prompts are those of `rag` on abstract_generation_user, for the bundled model in bfloat16, at temperature 0.7 and
+top-p 0.95; responses end when the model ends them. Both sides draw from the same distribution, so their texts differ
+and what is compared is new tokens a second. With --vllm (vLLM installed, see README.md) vLLM called directly and the
+vllm engine are measured too, started and warm.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from common import examples, finish, parser, run
+
+from penname.engines.base import Generated, Sampling
+from penname.engines.local import LocalEngine
+from penname.engines.models import bundled_model, load_model, load_tokenizer
+from penname.engines.sampling import sample_seed
+from penname.prompts.render import Renderer
+from penname.retrieval.retrieve import make_retriever, retrieve
+
+SAMPLES = 32
+
+
+def rag_prompts(count: int, max_tokens: int) -> tuple[list[list[int]], int]:
+    """Token ids of real prompts, the longest the limit allows, and the id that ends a completion."""
+    renderer = Renderer(load_tokenizer("bundled"), "chat", max_tokens)
+    retriever = make_retriever("bm25", None, 0)
+    prompts = []
+    for example in examples("abstract_generation_user"):
+        context = [document.text for document in retrieve(example, retriever, 5)]
+        prompt = renderer.render("no_reasoning_input", context, input=example.input)
+        if len(prompt.tokens) > 0.9 * max_tokens:
+            prompts.append(prompt.tokens)
+        if len(prompts) == count:
+            break
+    return prompts, renderer.end_id
+
+
+def with_penname(prompts: list[list[int]], sampling: Sampling, rows: int) -> tuple[int, float]:
+    engine = LocalEngine("bundled", rows=rows)
+    seeds = [[sample_seed(0, 0, str(i), j) for j in range(SAMPLES)] for i in range(len(prompts))]
+    engine.generate([prompts[0][:64]], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
+    started = time.perf_counter()
+    written = engine.generate(prompts, seeds, sampling)
+    taken = time.perf_counter() - started
+    return new_tokens(written), taken
+
+
+def new_tokens(written: list[list[Generated]]) -> int:
+    """Tokens drawn, the ones that ended a completion among them."""
+    return sum(len(g.tokens) + (g.finish_reason == "stop") for row in written for g in row)
+
+
+def with_generate(prompts: list[list[int]], sampling: Sampling) -> tuple[int, float]:
+    model = load_model("bundled", "bfloat16")
+    settings: dict[str, Any] = {
+        "do_sample": True,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": 0,
+        "num_return_sequences": SAMPLES,
+        "eos_token_id": list(sampling.stop_ids),
+        "pad_token_id": sampling.stop_ids[0],
+    }
+    model.generate(torch.tensor([prompts[0][:64]]), max_new_tokens=4, **settings)
+    tokens = 0
+    started = time.perf_counter()
+    for prompt in prompts:
+        ids = torch.tensor([prompt])
+        out = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=sampling.max_new_tokens, **settings
+        )
+        ended = (out[:, len(prompt) :] == sampling.stop_ids[0]).long()
+        tokens += int((ended.cumsum(dim=1) - ended == 0).sum())  # up to the first end, itself included
+    return tokens, time.perf_counter() - started
+
+
+def with_vllm(prompts: list[list[int]], sampling: Sampling) -> dict[str, float]:
+    """New tokens a second of vLLM called directly and of the engine on it, in turn, both warm."""
+    from penname.engines.vllm import VLLMEngine
+
+    longest = max(map(len, prompts)) + sampling.max_new_tokens
+    engine = VLLMEngine(str(bundled_model()), dtype="bfloat16", max_model_len=longest)
+    from vllm import SamplingParams
+
+    params = SamplingParams(
+        n=SAMPLES,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_new_tokens,
+        stop_token_ids=list(sampling.stop_ids),
+        ignore_eos=True,
+        detokenize=False,
+    )
+    inputs = [{"prompt_token_ids": prompt} for prompt in prompts]
+    seeds = [[sample_seed(0, 0, str(i), j) for j in range(SAMPLES)] for i in range(len(prompts))]
+    engine.generate([prompts[0][:64]], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
+    speeds = {}
+    started = time.perf_counter()
+    outputs = engine._llm.generate(inputs, params, use_tqdm=False)
+    tokens = sum(len(one.token_ids) for output in outputs for one in output.outputs)
+    speeds["vllm_direct"] = tokens / (time.perf_counter() - started)
+    engine._llm.reset_prefix_cache()
+    started = time.perf_counter()
+    written = engine.generate(prompts, seeds, sampling)
+    speeds["vllm_engine"] = new_tokens(written) / (time.perf_counter() - started)
+    engine.close()
+    return speeds
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--rows", type=int, default=192, help="rows the local engine writes at once")
+    arguments.add_argument("--vllm", action="store_true", help="measure vLLM too")
+    given = arguments.parse_args()
+    count, longest = (1, 24) if given.quick else (8, 256)
+    prompts, end = rag_prompts(count, 1024)
+    sampling = Sampling(longest, 0.7, 0.95, (end,))
+    facts: dict[str, Any] = {}
+    if given.vllm:
+        facts |= {f"{name}_tokens_per_s": round(speed, 1) for name, speed in with_vllm(prompts, sampling).items()}
+    tokens, taken = with_penname(prompts, sampling, given.rows)
+    plain_tokens, plain_taken = with_generate(prompts, sampling)
+    ours, plain = tokens / taken, plain_tokens / plain_taken
+    if given.vllm:
+        facts["ratio_to_vllm_direct"] = round(ours / facts["vllm_direct_tokens_per_s"], 3)
+        facts["vllm_engine_to_direct"] = round(facts["vllm_engine_tokens_per_s"] / facts["vllm_direct_tokens_per_s"], 3)
+    finish(
+        ours / plain,
+        6,
+        penname_tokens_per_s=round(ours, 1),
+        generate_tokens_per_s=round(plain, 1),
+        penname_new_tokens=tokens,
+        generate_new_tokens=plain_tokens,
+        prompts=len(prompts),
+        prompt_tokens=sum(map(len, prompts)) // len(prompts),
+        samples_a_prompt=SAMPLES,
+        max_new_tokens=longest,
+        **facts,
+    )
+
+
+run(main)
