@@ -85,7 +85,7 @@ def main() -> None:
     facts: dict[str, Any] = {"inputs": inputs, "samples_an_input": samples, "max_new_tokens": new_tokens}
     with tempfile.TemporaryDirectory() as scratch:
         bench = workbench(Path(scratch) / "run", inputs, samples, new_tokens)
-        train = bench.prepare_training()
+        train = bench.prepare_fitting("train")
         ours, ours_kept = timed(with_penname, bench, train)
         plain, plain_kept = timed(plainly, bench, train, Path(scratch) / "trl")
     finish(

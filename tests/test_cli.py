@@ -184,6 +184,41 @@ def test_a_checkpoint_of_other_templates_is_refused(run, tmp_path):
     )
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[1", '{"with_reasoning": '])
+def test_damaged_files_of_a_run_are_named(run, tmp_path, content):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (tmp_path / "p.jsonl").write_text('{"text": "x"}\n')
+    facts = copy / "sft-reasoning" / "training" / "model" / "penname.json"
+    facts.write_text(content)
+    done = penname(
+        "generate",
+        "--model",
+        copy,
+        "--method",
+        "sft-reasoning",
+        "--profile",
+        tmp_path / "p.jsonl",
+        "--prompt",
+        "Write of clouds.",
+    )
+    refused(done, "penname.json: damaged")
+    stage = copy / "evaluation" / "test" / "rag" / "stage.json"
+    stage.write_text(content)
+    refused(penname("compare", copy), f"{stage}: damaged")
+    (copy / "environment.json").write_text(content)
+    refused(penname("compare", copy), "environment.json: damaged")
+
+
+def test_fewer_methods_than_the_run_was_started_with(recipe, run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "evaluation" / "test" / "rest-pg")
+    done = penname("train", recipe, "--run", copy, "--set", "methods=[rag]")
+    assert done.returncode == 0, done.stderr
+    assert "rest-pg is not evaluated on test yet" in done.stderr
+
+
 def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

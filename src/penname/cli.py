@@ -31,6 +31,9 @@ def main() -> None:
     except UserError as error:
         print(f"penname: {error}", file=sys.stderr)
         sys.exit(2)
+    except PermissionError as error:
+        print(f"penname: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except SystemExit as stop:
         if stop.code == 130:  # Ctrl-C
             print("penname: stopped; the same command goes on from here", file=sys.stderr)
@@ -64,8 +67,8 @@ def train(
         return
     check_inputs(loaded, folder)
     check_room(plan, folder)
-    log = folder / "log.txt"
-    train_run(loaded, folder, ConsoleProgress(console, log))
+    with ConsoleProgress(console, folder / "log.txt") as progress:
+        train_run(loaded, folder, progress)
     _show_table([folder])
     _show_example(folder)
     console.print(f"run: {folder}", markup=False)
@@ -77,7 +80,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="val or test.")] = "test",
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a run's methods on a split."""
+    """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
     from penname.methods.pipeline import evaluate_in_run, load_run_recipe
     from penname.methods.workbench import Workbench
     from penname.runs.progress import ConsoleProgress
@@ -86,12 +89,12 @@ def evaluate(
     recipe = load_run_recipe(run)
     if split not in ("val", "test"):
         raise UserError(f"--split: found {split!r}, expected val or test")
-    progress = ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
-    folder = Run(run, progress)
-    with disk_errors(run), folder.lock():
-        bench = Workbench(recipe, folder)
-        for method in recipe.methods:
-            evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
+    with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
+        folder = Run(run, progress)
+        with disk_errors(run), folder.lock():
+            bench = Workbench(recipe, folder)
+            for method in recipe.methods:
+                evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
     _show_table([run], split, as_json=as_json)
 
 
@@ -109,7 +112,7 @@ def compare(
 @app.command()
 def generate(
     model: Annotated[str, typer.Option(help="A run's folder, a model's folder, a hub id, or 'bundled'.")],
-    profile: Annotated[Path, typer.Option(help="JSONL of documents, or a folder of .txt and .md files.")],
+    profile: Annotated[Path, typer.Option(help="JSONL of documents, a .txt or .md file, or a folder of these.")],
     prompt: Annotated[str, typer.Option(help="What to write.")],
     method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
     show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
@@ -168,21 +171,31 @@ def _show_table(
 
 
 def _show_example(folder: Path) -> None:
-    """The first test example's author and prompt, and what each method wrote."""
+    """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
+    from penname.config import WITH_REASONING
     from penname.methods.pipeline import load_run_recipe
     from penname.runs.store import read_stage
 
     recipe = load_run_recipe(folder)
     split = recipe.evaluation.split
-    example = read_stage(folder / "data" / split)[0]
+    written = {
+        method: read_stage(folder / "evaluation" / split / method / "metrics")
+        for method in recipe.methods
+        if (folder / "evaluation" / split / method / "stage.json").is_file()
+    }
+    reasonings = [
+        sum(bool(record["reasoning"]) for record in records) for records in zip(*written.values(), strict=True)
+    ]
+    shown = next(iter(written.values()))[reasonings.index(max(reasonings))]["example_id"]
+    example = next(e for e in read_stage(folder / "data" / split) if e["example_id"] == shown)
     lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
     lines.append(f"  written by the author: {example['output']}")
-    for method in recipe.methods:
-        record = read_stage(folder / "evaluation" / split / method / "metrics")[0]
+    for method, records in written.items():
+        record = next(record for record in records if record["example_id"] == shown)
         reward = record["metrics"]["reward"]
         lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
-        if record["reasoning"]:
-            lines.append(f"  reasoning: {record['reasoning']}")
+        if method in WITH_REASONING:
+            lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
         lines.append(f"  response: {record['response']}")
     console.print("\n".join(lines), markup=False, highlight=False)
 

@@ -207,6 +207,8 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         line = mark.line + 1 if mark else None
         raise DataError(path, line=line, found=f"broken YAML ({reason})", expected="a recipe") from None
+    except RecursionError:
+        raise DataError(path, found="YAML nested too deeply", expected="a recipe") from None
     if not isinstance(values, dict):
         raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
     for override in overrides:

@@ -110,3 +110,11 @@ def test_a_limit_draws_the_same_examples_again():
     assert first == [e.id for e in load_split(sources, "train", 10, 7)]
     assert len(first) == 10
     assert first != [e.id for e in load_split(sources, "train", 10, 8)]
+
+
+def test_tasks_that_number_their_examples_alike_stand_together(tmp_path):
+    for task in ("one", "two"):
+        (tmp_path / task).mkdir()
+        (tmp_path / task / "train.jsonl").write_text(json.dumps(EXAMPLE | {"task": task}) + "\n")
+    sources = [SourceConfig(format="jsonl", path=str(tmp_path / task)) for task in ("one", "two")]
+    assert [example.id for example in load_split(sources, "train", None, 0)] == ["one-e1", "two-e1"]

@@ -177,6 +177,17 @@ def test_the_best_checkpoint_on_validation_is_taken(tiny_model, tmp_path):
     assert result.weights_after == hashes[2] != hashes[3]
 
 
+def test_a_damaged_checkpoint_is_passed_over(tiny_model, tmp_path):
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 6
+    settings = TrainingConfig(learning_rate=1e-3, batch_size=2, save_every=1)
+    whole = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
+    newest = tmp_path / "checkpoints" / "checkpoint-3"
+    damaged = newest / "optimizer.pt"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    again = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
+    assert again.weights_after == whole.weights_after
+
+
 def test_a_diverging_loss_is_named(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], float("inf"))] * 2
     with pytest.raises(UserError, match="learning_rate"):

@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,7 +29,7 @@ class Source(Protocol):
 def load_split(sources: Sequence[Source], split: str, limit: int | None, seed: int) -> list[Example]:
     """All examples of `split`; with `limit`, at most that many of each source, drawn with `seed`.
 
-    Raises DataError for a missing split, a split without examples, or ids that repeat across sources.
+    Raises DataError for a missing split, a split without examples, or ids that repeat within a task.
     """
     examples: list[Example] = []
     for source in sources:
@@ -39,6 +40,8 @@ def load_split(sources: Sequence[Source], split: str, limit: int | None, seed: i
             keep = sorted(random.Random(f"{seed}-{split}").sample(range(len(found)), limit))
             found = [found[i] for i in keep]
         examples += found
+    if len({e.id for e in examples}) < len(examples):  # tasks that number their examples alike
+        examples = [replace(example, id=f"{example.task}-{example.id}") for example in examples]
     repeated = [id for id, count in Counter(e.id for e in examples).items() if count > 1]
     if repeated:
         raise UserError(f"example id {repeated[0]!r} stands in more than one place: ids must be unique")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import re
@@ -40,16 +41,17 @@ def bundled_model() -> Path:
     if not (folder / "config.json").is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                _fetch_gguf(Path(scratch))
+                dense = Path(scratch) / "dense"
+                _make_dense(Path(scratch), dense)
+                if not folder.exists():  # another process may have been faster
+                    dense.rename(folder)
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise UserError(
-                f"cache folder {cache}: {error.strerror}; set PENNAME_CACHE to one that can be written"
+                f"cache folder {cache}: {reason}; set PENNAME_CACHE to one that can be written and has 1 GiB free"
             ) from None
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            _fetch_gguf(Path(scratch))
-            dense = Path(scratch) / "dense"
-            _make_dense(Path(scratch), dense)
-            if not folder.exists():  # another process may have been faster
-                dense.rename(folder)
     return folder
 
 
@@ -132,7 +134,7 @@ def count_parameters(name: str) -> tuple[int | None, str]:
 
     try:
         config = load_config(name)
-        with torch.device("meta"):
+        with _loading(name), torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
         return sum(p.numel() for p in model.parameters()), "configuration"
     except UserError:
@@ -140,6 +142,15 @@ def count_parameters(name: str) -> tuple[int | None, str]:
         if size is None:
             return None, "unknown"
         return int(float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]]), "name"
+
+
+def free_memory() -> None:
+    """Give back what dropped models held, on a GPU as well, where another process may want it."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def pick_device() -> str:

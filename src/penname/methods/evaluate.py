@@ -18,9 +18,9 @@ def evaluate_method(
 ) -> list[Record]:
     """Per-example outputs and metrics of one method; they stay in the run.
 
-    A malformed completion has no response: it is scored as an empty text, and counted.
+    A malformed completion has no response: it scores 0 in every metric, and is counted.
     """
-    examples = bench.prepare(split)
+    examples = bench.prepare_fitting(split)
     name = f"evaluation/{split}/{method}"
 
     def write(part: Sequence[Prepared]) -> list[Record]:
@@ -99,5 +99,9 @@ def _write(
 def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float | None]]:
     recipe = bench.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
-    items = [Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"] or "") for r in written]
-    return [values for values in bench.score(names, items) if values is not None]
+    items = [
+        r["response"] and Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"])
+        for r in written
+    ]
+    nothing: dict[str, float | None] = dict.fromkeys(["reward", *names], 0.0)
+    return [nothing if values is None else values for values in bench.score(names, items)]

@@ -20,7 +20,7 @@ from penname.methods.evaluate import evaluate_method
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.overlap import meteor_name
-from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, stage_problem, write_text
+from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, stage_problem, write_text
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "bm25s", "sentence-transformers", "nltk")
 
@@ -89,7 +89,7 @@ def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Resul
         used = split or recipe.evaluation.split
         environment = folder / "environment.json"
         if environment.is_file():
-            names |= {"meteor": json.loads(environment.read_text())["meteor"]}
+            names |= {"meteor": read_json(environment)["meteor"]}
         for method in recipe.methods:
             stage = folder / "evaluation" / used / method
             if not (stage / "stage.json").is_file():
@@ -125,7 +125,7 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
     environment = run.folder / "environment.json"
     found = describe_environment()
     if environment.is_file():
-        before = json.loads(environment.read_text())
+        before = read_json(environment)
         changed = [name for name in PACKAGES if before["packages"].get(name) != found["packages"].get(name)]
         if changed or before["cores"] != found["cores"]:
             run.progress.say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,7 @@ def make_plan(recipe: Recipe) -> Plan:
         steps.append(Step("reasoning", train, tries, tries and tries * recipe.reasoning.max_new_tokens, None))
     for name, wanted in (("sft", plain), ("sft-reasoning", reasoning)):
         if wanted:
-            steps.append(Step(f"{name}/training", train, None, None, train and total_steps(recipe.training, train)))
+            steps.append(Step(f"{name}/training", train, None, None, _optimizer_steps(recipe, train)))
     for method in (m for m in SELF_TRAINED if m in trained):
         for iteration in range(1, iterations + 1):
             drawn = train and train * recipe.expectation.samples
@@ -70,7 +71,7 @@ def make_plan(recipe: Recipe) -> Plan:
                     most,
                     None,
                     None,
-                    most and total_steps(recipe.training, most),
+                    _optimizer_steps(recipe, most),
                 )
             )
     steps += [
@@ -91,9 +92,15 @@ def make_plan(recipe: Recipe) -> Plan:
 
 def _checkpoints(recipe: Recipe, samples: int | None) -> int:
     """How many checkpoints a training keeps at once: two, or all where the best of them is taken."""
-    if recipe.training.validate_every is None or samples is None:
+    steps = _optimizer_steps(recipe, samples)
+    if recipe.training.validate_every is None or steps is None:
         return 2
-    return total_steps(recipe.training, samples) // recipe.training.validate_every
+    return steps // recipe.training.validate_every
+
+
+def _optimizer_steps(recipe: Recipe, samples: int | None) -> int | None:
+    known = samples is not None or recipe.training.max_steps is not None
+    return total_steps(recipe.training, samples or 0) if known else None
 
 
 def training_memory(parameters: int, recipe: Recipe) -> int:
@@ -125,6 +132,8 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)
     for engine in engines:
+        if engine.kind != "local" and find_spec(engine.kind) is None:
+            raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         load_tokenizer(engine.model)
         if engine.kind != "openai":
             load_config(engine.model)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -36,7 +37,7 @@ PROMPT_FILE = "penname.json"
 def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Path:
     """The model after supervised fine-tuning and `iterations` rounds of expectation and maximization."""
     supervised = "sft-reasoning" if with_reasoning else "sft"
-    train = bench.prepare_training()
+    train = bench.prepare_fitting("train")
     targets = reasoning_targets(bench, train) if with_reasoning else {e.example_id: e.output for e in train}
     base = locate_model(bench.recipe.generator.model)
     model = train_stage(
@@ -177,8 +178,12 @@ def train_stage(
         samples = make_samples()
         if not samples:
             facts = bench.run.path(f"{stage}/selection/stage.json")
-            why = f"; see {facts}: lower expectation.threshold, or sample more" if facts.exists() else ""
-            raise UserError(f"{name}: nothing to train on, no sample was kept{why}")
+            if facts.exists():
+                setting = "quantile" if recipe.expectation.quantile is not None else "threshold"
+                why = f"no sample was kept, see {facts}: lower expectation.{setting} or sample more, in another folder"
+            else:
+                why = "all targets are over prompt.max_output_tokens, or every reasoning was dropped"
+            raise UserError(f"{name}: nothing to train on, {why}")
         bench.release()
         progress = bench.run.progress
         steps = total_steps(recipe.training, len(samples))
@@ -194,9 +199,9 @@ def train_stage(
             progress.advance(step - reported, tokens * (step - reported), f"loss {loss:.3f}")
             reported = step
 
-        chooser = _chooser(bench, with_reasoning) if recipe.training.validate_every else None
+        chooser = _chooser(bench, name, with_reasoning) if recipe.training.validate_every else None
         result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
-        progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
+        progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}" if chooser is None else "")
         write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(bench, with_reasoning), indent=2))
         return asdict(result)
 
@@ -205,14 +210,20 @@ def train_stage(
     return bench.run.path(name) / "model"
 
 
-def _chooser(bench: Workbench, with_reasoning: bool) -> Callable[[Path], float]:
+def _chooser(bench: Workbench, stage: str, with_reasoning: bool) -> Callable[[Path], float]:
     """Mean reward of a checkpoint on validation examples, for choosing the best one (REST-PG Appendix B)."""
-    examples = bench.prepare("val")
+    examples = bench.prepare_fitting("val")
     most = bench.recipe.training.validation_examples
     chosen: list[Prepared] = []
     for task in dict.fromkeys(e.task for e in examples):
-        chosen += [e for e in examples if e.task == task][:most]
-    return lambda checkpoint: mean_reward(bench, checkpoint, chosen, with_reasoning=with_reasoning)
+        of_task = [e for e in examples if e.task == task]
+        chosen += random.Random(f"{bench.recipe.seed}-{task}").sample(of_task, min(most, len(of_task)))
+
+    def choose(checkpoint: Path) -> float:
+        bench.run.progress.start(f"{stage}: validating {checkpoint.name}", len(chosen), "examples")
+        return mean_reward(bench, checkpoint, chosen, with_reasoning=with_reasoning)
+
+    return choose
 
 
 def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from penname.config import EngineConfig, Recipe
 from penname.data.records import Example
 from penname.data.sources import load_split
 from penname.engines.base import Engine, OnWritten, Sampling
-from penname.engines.models import load_tokenizer, locate_model
+from penname.engines.models import free_memory, load_tokenizer, locate_model
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
 from penname.prompts.completion import parse
@@ -75,13 +74,18 @@ class Workbench:
             Prepared(**{**record, "context": tuple(record["context"])}) for record in read_stage(self.run.path(name))
         ]
 
-    def prepare_training(self) -> list[Prepared]:
-        """The training examples whose prompt fits into the limit; the others are counted and left out."""
-        examples = self.prepare("train")
+    def prepare_fitting(self, split: Split) -> list[Prepared]:
+        """The split's examples whose input fits into the limit; the others are counted and left out.
+
+        Raises UserError naming one where none fits.
+        """
+        examples = self.prepare(split)
         fitting = [e for e in examples if self._fits(e)]
+        if not fitting:
+            self.prompt(examples[0], with_reasoning=True, with_context=False)
         if len(fitting) < len(examples):
             over = len(examples) - len(fitting)
-            self.run.progress.say(f"{over} of {len(examples)} training inputs are over {self.renderer.limit}: left out")
+            self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {self.renderer.limit}: left out")
         return fitting
 
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
@@ -155,7 +159,8 @@ class Workbench:
             self._loaded = None
             if close is not None:
                 close()
-            gc.collect()
+            del close
+            free_memory()
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         return make_rewards(names, self.recipe.reward, self._judge)

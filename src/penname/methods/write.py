@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from penname.prompts.completion import parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.retrieval.retrieve import make_retriever, retrieve
+from penname.runs.store import read_json
 
 TEMPERATURE, TOP_P = 0.1, 0.95
 """Inference settings of the REST-PG paper (Appendix B); the paper gives no p, 0.95 is ours."""
@@ -40,8 +40,8 @@ def write_for(model: str, profile: Path, prompt: str, method: str | None, seed: 
     hub id, prompted without reasoning. Raises UserError where the model or the profile is not there, or the model
     was trained on other templates.
     """
-    if not prompt.strip():
-        raise UserError("--prompt: found empty text, expected what to write")
+    if not prompt.strip() or (not prompt.isascii() and prompt != prompt.encode(errors="replace").decode()):
+        raise UserError("--prompt: found no text in UTF-8, expected what to write")
     if not profile.exists():
         raise DataError(profile, found="no such file or folder", expected="the user's documents")
     documents = load_profile(profile)
@@ -97,7 +97,7 @@ def _prompt_facts(folder: Path, untrained_format: PromptFormat) -> dict[str, Any
     """How the model must be prompted: as it was trained, or by the recipes' defaults where it was not."""
     if not (folder / PROMPT_FILE).is_file():
         return {"with_reasoning": False, "format": untrained_format, "prompt": {}, "retrieval": {}}
-    facts: dict[str, Any] = json.loads((folder / PROMPT_FILE).read_text(encoding="utf-8"))
+    facts = read_json(folder / PROMPT_FILE)
     for name, expected in facts["templates"].items():
         if template_hash(name) != expected:
             raise UserError(

@@ -60,6 +60,8 @@ class Renderer:
             first = self._tokens(after)[:1]
             if first and first[0] in self.tokenizer.all_special_ids:
                 return first[0]
+        if self.tokenizer.eos_token_id is None:
+            raise UserError("this tokenizer has no end-of-text token: it is not that of a model that writes")
         return int(self.tokenizer.eos_token_id)
 
     def render(self, name: TemplateName, documents: Sequence[str], **values: str) -> Prompt:

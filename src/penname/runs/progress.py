@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -22,6 +23,14 @@ class ConsoleProgress:
         self._console = console
         self._log = log
         self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """After an error the terminal gets its cursor back."""
+        if self._bar is not None:
+            self._bar.stop()
 
     def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None:
         """A stage of `total` units; `completions` are written for each."""

@@ -52,7 +52,7 @@ class Run:
 
     def facts(self, stage: str) -> Record:
         """What the finished stage recorded about itself."""
-        recorded = json.loads((self.path(stage) / "stage.json").read_text())
+        recorded = read_json(self.path(stage) / "stage.json")
         return {key: value for key, value in recorded.items() if key != "files"}
 
     def stage(self, name: str, work: Callable[[Path], Record]) -> Record:
@@ -144,9 +144,13 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise UserError(_full(folder, error)) from None
     except Exception as error:
         # Writers in compiled code raise errors of their own for a full disk.
-        if "No space left on device" not in str(error) and "os error 28" not in str(error):
+        if not any(sign in str(error) for sign in _FULL_DISK):
             raise
         raise UserError(_full(folder, error)) from None
+
+
+# Of the system, of safetensors and of torch.save.
+_FULL_DISK = ("No space left on device", "os error 28", "unexpected pos")
 
 
 def _full(folder: Path, error: Exception) -> str:
@@ -156,6 +160,17 @@ def _full(folder: Path, error: Exception) -> str:
         f"no space left on the disk while writing {name} ({free:.2f} GiB free): free some and start the same "
         "command again, what is finished is kept"
     )
+
+
+def read_json(path: Path) -> Record:
+    """An object of JSON. Raises UserError naming a file that is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"{path}: damaged (found no object of JSON)")
+    return found
 
 
 def write_text(path: Path, text: str) -> None:
@@ -198,7 +213,10 @@ def _columns(record: Record) -> Record:
 
 def stage_problem(folder: Path) -> str | None:
     """What is wrong with the files of a finished stage, if anything: one is missing, cut short or damaged."""
-    sizes = json.loads((folder / "stage.json").read_text())["files"]
+    try:
+        sizes = read_json(folder / "stage.json")["files"]
+    except UserError as error:
+        return str(error)
     for name, size in sizes.items():
         path = folder / name
         if not path.is_file():

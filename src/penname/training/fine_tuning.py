@@ -6,8 +6,8 @@ tokens only, each sample weighted by its reward, normalised over the whole optim
 
 from __future__ import annotations
 
-import gc
 import hashlib
+import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from penname.engines.models import load_model, load_tokenizer, pick_device
+from penname.engines.models import free_memory, load_model, load_tokenizer, pick_device
 from penname.errors import UserError
 from penname.training.attention import PACKED
 from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
@@ -70,7 +70,8 @@ class WeightedTrainer(Trainer):
         self.model_accepts_loss_kwargs = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByPrompt:
-        return ByPrompt(train_dataset or self.train_dataset, self.args.data_seed)
+        samples: Any = self.train_dataset
+        return ByPrompt(samples, self.args.data_seed or 0)
 
     def compute_loss(
         self,
@@ -110,6 +111,7 @@ def fine_tune(
         model=model,
         args=_arguments(settings, len(samples), checkpoints, seed),
         train_dataset=list(samples),
+        processing_class=load_tokenizer(base),  # so that a checkpoint can be served
         data_collator=pack,
         callbacks=[_Report(on_step)],
     )
@@ -117,17 +119,17 @@ def fine_tune(
     trainer.train(resume_from_checkpoint=_newest_complete(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     if not all(map(math.isfinite, losses)):
-        raise UserError(f"training of {folder.name} diverged (loss {losses[-1]}): lower training.learning_rate")
+        raise UserError(f"training in {folder} diverged (loss {losses[-1]}): lower training.learning_rate")
     model = trainer.accelerator.unwrap_model(trainer.model)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-        raise UserError(f"training of {folder.name} diverged in its last step: lower training.learning_rate")
+        raise UserError(f"training in {folder} diverged in its last step: lower training.learning_rate")
     steps = trainer.state.global_step
     # The optimizer's state would leave no room for writing with the checkpoints.
     del trainer
-    gc.collect()
+    free_memory()
     if choose is not None:
         del model
-        gc.collect()
+        free_memory()
         best = _best(_complete(checkpoints), choose)
         if settings.lora_rank:
             shutil.copytree(best, folder / "adapter", dirs_exist_ok=True)
@@ -158,10 +160,19 @@ def _best(checkpoints: Sequence[Path], choose: Callable[[Path], float]) -> Path:
         kept = path / "score"
         if not kept.is_file():
             scratch = path / "score.partial"
-            scratch.write_text(repr(choose(path)))
+            scratch.write_text(repr(choose(_merged(path))))
             scratch.rename(kept)
         scores[path] = float(kept.read_text())
     return max(scores, key=scores.__getitem__)
+
+
+def _merged(checkpoint: Path) -> Path:
+    """A checkpoint that every engine can load: an adapter is merged into its base."""
+    if not (checkpoint / "adapter_config.json").is_file():
+        return checkpoint
+    if not (checkpoint / "merged").is_dir():
+        save_checkpoint(load_model(str(checkpoint), "float32"), load_tokenizer(str(checkpoint)), checkpoint / "merged")
+    return checkpoint / "merged"
 
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -190,6 +201,8 @@ def total_steps(settings: Settings, samples: int) -> int:
 
 
 def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> TrainingArguments:
+    # Older versions of transformers know only this name, newer ones warn of it where it is given.
+    checkpointing: dict[str, Any] = {"gradient_checkpointing": True} if settings.gradient_checkpointing else {}
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.micro_batch_size,
@@ -201,7 +214,6 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        activation_checkpointing=settings.gradient_checkpointing,
         bf16=True,
         use_cpu=pick_device() == "cpu",
         seed=seed,
@@ -215,6 +227,7 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        **checkpointing,
     )
 
 
@@ -235,8 +248,17 @@ def _newest_complete(checkpoints: Path) -> str | None:
 
 
 def _complete(checkpoints: Path) -> list[Path]:
+    """Checkpoints that were written to their end, and whose files still have their sizes, the oldest first."""
     found = (mark.parent for mark in checkpoints.glob(f"checkpoint-*/{COMPLETE}"))
-    return sorted(found, key=lambda p: int(p.name.rsplit("-", 1)[1]))
+    whole = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text())
+    return sorted(whole, key=lambda p: int(p.name.rsplit("-", 1)[1]))
+
+
+def _sizes(checkpoint: Path) -> str:
+    """Sizes of the files the Trainer wrote, as text."""
+    files = sorted(path for path in checkpoint.iterdir() if path.is_file())
+    own = (path for path in files if path.name != COMPLETE and not path.name.startswith("score"))
+    return json.dumps({path.name: path.stat().st_size for path in own})
 
 
 class _Report(TrainerCallback):
@@ -250,4 +272,5 @@ class _Report(TrainerCallback):
             self._on_step(state.global_step, float(logs["loss"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        (folder / COMPLETE).write_text(_sizes(folder))
