@@ -7,7 +7,7 @@ quickstart: install
 	$(VENV)/bin/penname quickstart
 
 test: install-test
-	$(VENV)/bin/ruff check src tests
+	$(VENV)/bin/ruff check src tests benchmarks
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
 
