@@ -82,7 +82,7 @@ def _locate(model: str, method: str | None) -> tuple[str, list[str]]:
         return model, [] if trained_here else [f"{model} was not trained by penname: written as by the method rag"]
     recipe = load_run_recipe(folder)
     folders = {m: model_folder(folder, m, recipe.expectation.iterations) for m in METHODS if m in recipe.methods}
-    trained = {m: folder for m, folder in folders.items() if (folder / PROMPT_FILE).is_file()}
+    trained: dict[str, Path] = {m: folder for m, folder in folders.items() if (folder / PROMPT_FILE).is_file()}
     if not trained:
         raise UserError(f"--model {model}: no method of this run is trained yet")
     if method is None:
@@ -90,7 +90,7 @@ def _locate(model: str, method: str | None) -> tuple[str, list[str]]:
         return str(trained[chosen]), [f"written by the run's method {chosen}"] if len(trained) > 1 else []
     if method not in trained:
         raise UserError(f"--method: found {method!r}, expected one of {', '.join(trained)}")
-    return str(next(folder for m, folder in trained.items() if m == method)), []
+    return str(trained[method]), []
 
 
 def _prompt_facts(folder: Path, untrained_format: PromptFormat) -> dict[str, Any]:
