@@ -12,9 +12,9 @@ import torch
 from common import examples, finish, median, parser, run, timed
 
 from penname.engines.models import load_model, load_tokenizer
+from penname.engines.packed import PACKED
 from penname.prompts.render import Renderer
 from penname.retrieval.retrieve import make_retriever, retrieve
-from penname.training.attention import PACKED
 from penname.training.packing import TrainingSample, pack, weighted_loss
 
 

@@ -1,3 +1,9 @@
 """penname: train a language model to write as each of your users would, and prove how well it does."""
 
+import os
+
 __version__ = "0.1.0"
+
+# torch reads it at its first allocation. Large pages for tensors of 2 MiB and more, where Linux offers them on request:
+# otherwise much of a training step and of a long prompt goes into mapping fresh memory in pages of 4 KiB.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

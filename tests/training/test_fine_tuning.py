@@ -9,8 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 
 from penname.config import TrainingConfig
 from penname.engines.models import load_model
+from penname.engines.packed import PACKED
 from penname.errors import UserError
-from penname.training.attention import PACKED
 from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, weights_hash
 from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
 

@@ -20,12 +20,14 @@ def causal_attention(
     scaling: float | None,
     window: int | None = None,
     softcap: float | None = None,
+    tail: tuple[int, ...] = (),
 ) -> torch.Tensor:
     """Attention of the last tokens of a text, `query`, over all of it.
 
     query: (batch, heads, new, dim); key, value: (batch, key heads, length, dim), each shared by several heads. A token
     sees itself and what came before, with a sliding window no more than the last `window` tokens. `softcap` bounds
-    the scores as in Gemma 2. Returns (batch, heads, new, dim).
+    the scores as in Gemma 2. `tail`: the text ends in several continuations of these numbers of tokens, side by side,
+    which do not see each other. Returns (batch, heads, new, dim).
 
     On a processor it is matrix products over blocks of queries: torch's fused kernel takes two to three times as long
     in bfloat16, forwards and backwards.
@@ -35,21 +37,26 @@ def causal_attention(
     batch, heads, new, dim = query.shape
     key_heads, length = key.shape[1:3]
     repeat = heads // key_heads
-    if query.device.type != "cpu" and new == length and softcap is None and (window is None or length <= window):
+    plain = new == length and not tail and softcap is None and (window is None or length <= window)
+    if query.device.type != "cpu" and plain:
         return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=repeat > 1)
+    trunk = length - sum(tail)
     query = (query * (dim**-0.5 if scaling is None else scaling)).view(batch, key_heads, repeat, new, dim)
     parts = []
     for start, block in zip(range(0, new, BLOCK), query.split(BLOCK, dim=3), strict=True):
-        end = start + block.shape[3]
+        queries = block.shape[3]
         before = length - new + start
-        first = 0 if window is None else max(0, before - window + 1)
-        last = before + end - start
+        first = 0 if window is None else max(0, min(before, trunk) - window + 1)
+        last = before + queries
         scores = block.reshape(batch, key_heads, -1, dim) @ key[:, :, first:last].transpose(-1, -2)
         if softcap is not None:
             scores = torch.tanh(scores / softcap) * softcap
-        mask = _mask(end - start, last - first, repeat, window, scores.dtype, scores.device)
-        attended = torch.softmax(scores + mask, dim=-1) @ value[:, :, first:last]
-        parts.append(attended.view(batch, key_heads, repeat, end - start, -1))
+        # Blocks that stop short of the continuations have the masks of any text.
+        seen_of = (trunk - first, tail) if last > trunk else (last - first, ())
+        mask = _mask(before - first, queries, *seen_of, window, scores.dtype, scores.device)
+        scores = scores.view(batch, key_heads, repeat, queries, -1) + mask
+        attended = torch.softmax(scores, dim=-1).view(batch, key_heads, repeat * queries, -1) @ value[:, :, first:last]
+        parts.append(attended.view(batch, key_heads, repeat, queries, -1))
     return torch.cat(parts, dim=3).flatten(1, 2)
 
 
@@ -58,16 +65,29 @@ def refuse_sinks(sinks: torch.Tensor | None) -> None:
         raise UserError("this model's attention (with sinks) is not supported")
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _mask(
-    queries: int, keys: int, repeat: int, window: int | None, dtype: torch.dtype, device: torch.device
+    before: int,
+    queries: int,
+    trunk: int,
+    tail: tuple[int, ...],
+    window: int | None,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> torch.Tensor:
-    """(repeat x queries, keys), to be added to scores; the last query stands at the last key."""
+    """(queries, before + queries), to be added to the scores of `queries` behind `before` tokens.
+
+    The text has `trunk` tokens before it falls into its `tail`.
+    """
     with torch.inference_mode(False):
-        places = torch.arange(keys, device=device)
-        own = places[keys - queries :, None]
-        seen = places <= own
+        last = before + queries
+        continuation = [number for number, tokens in enumerate(tail, 1) for _ in range(tokens)]
+        part = torch.tensor([0] * trunk + continuation, device=device)[:last]
+        depth = torch.tensor([*range(trunk), *(trunk + n for tokens in tail for n in range(tokens))], device=device)
+        depth = depth[:last]
+        place = torch.arange(last, device=device)
+        own = slice(before, last)
+        seen = (place <= place[own, None]) & ((part == 0) | (part == part[own, None]))
         if window is not None:
-            seen = seen & (places > own - window)
-        mask = torch.zeros(queries, keys, dtype=dtype, device=device).masked_fill_(~seen, float("-inf"))
-        return mask.repeat(repeat, 1)
+            seen &= depth > depth[own, None] - window
+        return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, float("-inf"))

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
 from penname.engines.models import load_model
 from penname.engines.sampling import next_tokens, uniforms
-from penname.engines.score_tree import ScoreBatch, score_batches
+from penname.engines.scoring import ScoreRow, score_rows
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
 from penname.errors import UserError
 
@@ -69,9 +69,9 @@ class LocalEngine:
         Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
         """
         results: list[list[list[float]]] = [[] for _ in prompts]
-        batches = list(score_batches(prompts, candidates, self.rows))
-        for batch, scores in zip(batches, self._on_workers(self._score, batches), strict=True):
-            for i, log_probs in zip(batch.indices, scores, strict=True):
+        rows = list(score_rows(prompts, candidates, self.workers))
+        for row, scores in zip(rows, self._on_workers(self._score, rows), strict=True):
+            for i, log_probs in zip(row.indices, scores, strict=True):
                 results[i] = log_probs
         return results
 
@@ -115,26 +115,28 @@ class LocalEngine:
             cache.add_prompt(index, _keys_and_values(own))
         return cache, torch.stack(logits)
 
-    def _forward(self, cache: SharedPrefixCache, ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """Logits after `ids` (rows, new), which follow what the rows hold already."""
-        depths = cache.used + torch.arange(ids.shape[1], device=ids.device) if cache.tree is None else cache.tree.depths
+    def _forward(self, cache: SharedPrefixCache, ids: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, vocabulary) after `ids` (rows,), which follow what the rows hold already."""
         out = self.model(
-            input_ids=ids,
-            position_ids=cache.positions[:, None] + depths,
+            input_ids=ids[:, None],
+            position_ids=cache.positions[:, None] + cache.used,
             past_key_values=cache,
             use_cache=True,
             shared_prefix=cache,
-            **kwargs,
         )
-        cache.advance(ids.shape[1])
-        return out.logits
+        cache.advance()
+        return out.logits[:, -1]
 
-    def _score(self, batch: ScoreBatch) -> list[list[list[float]]]:
-        cache, _ = self._prefill(batch.starts)
-        ids, tree = batch.layout(self.model.device)
-        cache.open_rows(batch.owners, ids.shape[1])
-        cache.tree = tree
-        return batch.log_probs(self._forward(cache, ids, logits_to_keep=batch.tail))
+    def _score(self, row: ScoreRow) -> list[list[list[float]]]:
+        device = self.model.device
+        out = self.model(
+            input_ids=torch.tensor([row.input_ids], device=device),
+            position_ids=torch.tensor([row.position_ids], device=device),
+            spans=tuple(row.spans),
+            logits_to_keep=torch.tensor(row.sources, device=device),
+            use_cache=False,
+        )
+        return row.log_probs(out.logits[0])
 
     def _generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
@@ -170,7 +172,7 @@ class LocalEngine:
                 rows = [rows[place] for place in living]
                 drawn, draws = drawn[living], draws[living]
                 living = list(range(len(rows)))
-            logits = self._forward(cache, drawn[:, None])[:, -1]
+            logits = self._forward(cache, drawn)
         written = [Generated(ids, "stop" if ended else "length") for ids, ended in zip(tokens, stopped, strict=True)]
         return _by_owner(written, owners)
 

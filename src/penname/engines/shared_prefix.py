@@ -11,30 +11,19 @@ architecture whose layers call `cache.update` and then the attention function ca
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import AttentionInterface
 
 from penname.engines.attention import causal_attention, refuse_sinks
+from penname.engines.packed import Span, packed_attention
 
 ATTENTION = "penname_shared_prefix"
 
 GROWTH = 32
 """The rows' buffers grow by this many tokens: few copies, few empty places."""
-
-
-@dataclass(frozen=True)
-class Tree:
-    """Rows whose new tokens are no chain: several continuations of one text side by side.
-
-    depths: (rows, new), each token's position counted from the end of the prompt. unseen: (rows, new, new), which
-    of the row's tokens (last axis) a token must not see.
-    """
-
-    depths: torch.Tensor
-    unseen: torch.Tensor
 
 
 class SharedPrefixCache:
@@ -54,7 +43,6 @@ class SharedPrefixCache:
         self._prefix_values: list[torch.Tensor] = []
         self._keys: list[_Buffer] = []
         self._values: list[_Buffer] = []
-        self.tree: Tree | None = None
         self._masks: dict[tuple[int, int, int | None], tuple[torch.Tensor | None, torch.Tensor | None]] = {}
 
     def add_prompt(self, index: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
@@ -80,8 +68,8 @@ class SharedPrefixCache:
         """Store the new tokens' keys and values; return the rows' own ones, with some empty places at the end."""
         return self._keys[layer].put(keys, self.used), self._values[layer].put(values, self.used)
 
-    def advance(self, tokens: int) -> None:
-        self.used += tokens
+    def advance(self) -> None:
+        self.used += 1
         self._masks.clear()
 
     def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,29 +114,24 @@ class SharedPrefixCache:
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """What is added to the scores over the prompts and over the rows' own `places`, for `new` tokens a row.
 
-        A token sees its prompt and its row's own tokens up to itself, or those that `self.tree` lets it see; with a
-        sliding window, no more than the last `window` tokens, itself among them. Layers alike share the masks of a
-        step.
+        A token sees its prompt and its row's own tokens up to itself; with a sliding window, no more than the last
+        `window` tokens, itself among them. Layers alike share the masks of a step.
         """
         key = (new, places, window)
         if key not in self._masks:
             device = self.positions.device
             prefix = torch.arange(max(self.lengths), device=device)
             beyond = (prefix >= torch.tensor(self.lengths, device=device)[:, None])[:, None]
-            if self.tree is None:
-                depths = keys = torch.arange(places, device=device)[None]
-                depths = depths[:, self.used : self.used + new]
-                unseen = keys[:, None] > depths[..., None]
-            else:
-                depths = keys = self.tree.depths
-                unseen = self.tree.unseen
+            keys = torch.arange(places, device=device)
+            depths = keys[self.used : self.used + new]
+            unseen = keys > depths[:, None]
             if window is not None and max(self.lengths) + self.used + new > window:
-                unseen = unseen | (keys[:, None] <= depths[..., None] - window)
+                unseen = unseen | (keys <= depths[:, None] - window)
                 # Rows of the prompt x heads that share a key x new tokens, as the queries are laid out.
                 absolute = (self.positions[:, None] + depths)[self.by_prompt]
                 out_of_sight = (prefix <= absolute[:, :, None, :, None] - window).expand(-1, -1, repeat, -1, -1)
                 beyond = beyond | out_of_sight.flatten(1, 3)
-            self._masks[key] = (self._added(beyond[:, None]), self._added(unseen.repeat(1, repeat, 1)[:, None]))
+            self._masks[key] = (self._added(beyond[:, None]), self._added(unseen.repeat(repeat, 1)))
         return self._masks[key]
 
     def _added(self, unseen: torch.Tensor) -> torch.Tensor | None:
@@ -205,16 +188,23 @@ def shared_prefix_attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     shared_prefix: SharedPrefixCache | None = None,
+    spans: Sequence[Span] = (),
     sliding_window: int | None = None,
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of new tokens over their row's prompt and over the row's own tokens; without a cache, over a prompt.
+    """Attention of new tokens over their row's prompt and over the row's own tokens.
+
+    Without `shared_prefix` it is attention over a prompt, or over a packed row where `spans` are given.
 
     query: (rows, heads, new, dim); key, value: (rows, key heads, so far, dim), the rows' own tokens only.
     Returns (rows, new, heads, dim).
     """
     refuse_sinks(kwargs.get("s_aux"))
+    if spans:
+        return packed_attention(
+            module, query, key, value, attention_mask, scaling, spans, sliding_window, softcap, **kwargs
+        )
     if shared_prefix is None:
         return causal_attention(query, key, value, scaling, sliding_window, softcap).transpose(1, 2), None
     cache = shared_prefix

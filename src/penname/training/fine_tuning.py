@@ -19,8 +19,8 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from penname.engines.models import free_memory, load_model, load_tokenizer, pick_device
+from penname.engines.packed import PACKED
 from penname.errors import UserError
-from penname.training.attention import PACKED
 from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
 
 COMPLETE = "complete"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
-from penname.training.attention import Span
+from penname.engines.packed import Span
 
 
 @dataclass(frozen=True)

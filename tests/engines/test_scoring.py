@@ -5,7 +5,7 @@ import torch
 import transformers
 
 from penname.engines.local import LocalEngine
-from penname.engines.score_tree import score_batches
+from penname.engines.scoring import score_rows
 
 START = list(range(10, 50))
 OTHER = list(range(60, 90))
@@ -13,16 +13,17 @@ ALIKE = [[*START, 1, 2, 3], [*START, 1, 4], [*START, 5, 6, 7, 8, 9, 3]]
 CANDIDATES = [[7], [7, 8], [], [8, 7, 6], [7, 7]]
 
 
-def starts(prompts, rows=64):
-    batches = list(score_batches(prompts, [[[1, 2]]] * len(prompts), rows))
-    return [[len(start) for start in batch.starts] for batch in batches]
+def starts(prompts, workers=1, candidates=([1, 2],)):
+    rows = score_rows(prompts, [candidates] * len(prompts), workers)
+    return [[span.prompt_end - span.start for span in row.spans] for row in rows]
 
 
 def test_neighbours_that_start_alike_share_their_start():
     assert starts(ALIKE) == [[40]]
     assert starts([*ALIKE, OTHER, OTHER]) == [[40, 29]]
     assert starts([ALIKE[0], OTHER, ALIKE[1]]) == [[42, 29, 41]]
-    assert starts(ALIKE, rows=2) == [[40], [40]]
+    assert starts(ALIKE, workers=2) == [[40], [40]]
+    assert starts(ALIKE, candidates=[]) == []
 
 
 def test_a_prompt_that_is_the_start_of_another_keeps_its_last_token():

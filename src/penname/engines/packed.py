@@ -1,6 +1,6 @@
-"""Attention in a packed row: a prompt's tokens see the prompt, a target's see its prompt and the target so far.
+"""Attention in a packed row: texts one after another, those with a common start behind it, the start held once.
 
-Each span is attended to alone, so nothing is computed for what a mask would hide, and no sample sees another. It is
+Each text is attended to alone, so nothing is computed for what a mask would hide, and no text sees another. It is
 registered as a transformers attention function, so any decoder-only architecture that takes one can use it.
 """
 
@@ -20,11 +20,16 @@ PACKED = "penname_packed"
 
 @dataclass(frozen=True)
 class Span:
-    """Places in a packed row: a prompt from `start` to `prompt_end`, its targets one after another behind it."""
+    """Places in a packed row: a prompt from `start` to `prompt_end`, and behind it the texts that go on from it.
+
+    ends: where each of those texts ends; the next one starts there. tail: each of them ends in several continuations
+    of these numbers of tokens, side by side (see `causal_attention`).
+    """
 
     start: int
     prompt_end: int
-    target_ends: tuple[int, ...]
+    ends: tuple[int, ...]
+    tail: tuple[int, ...] = ()
 
 
 def packed_attention(
@@ -42,21 +47,21 @@ def packed_attention(
     """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim)."""
     refuse_sinks(kwargs.get("s_aux"))
     settings = (scaling, sliding_window, softcap)
-    # A span falls into its prompt with the first target, and the other targets.
-    ends = [end for span in spans for end in span.target_ends]
+    # A span falls into its prompt with the first text, and the other texts.
+    ends = [end for span in spans for end in span.ends]
     lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     pieces = zip(*(projected.split(lengths, dim=2) for projected in (query, key, value)), strict=True)
     parts = []
     for span in spans:
         own_query, own_key, own_value = next(pieces)
-        parts.append(causal_attention(own_query, own_key, own_value, *settings))
+        parts.append(causal_attention(own_query, own_key, own_value, *settings, span.tail))
         prompt = slice(0, span.prompt_end - span.start)
-        for _ in span.target_ends[1:]:
-            target_query, target_key, target_value = next(pieces)
-            if target_query.shape[2]:
-                keys = torch.cat([own_key[:, :, prompt], target_key], dim=2)
-                values = torch.cat([own_value[:, :, prompt], target_value], dim=2)
-                parts.append(causal_attention(target_query, keys, values, *settings))
+        for _ in span.ends[1:]:
+            text_query, text_key, text_value = next(pieces)
+            if text_query.shape[2]:
+                keys = torch.cat([own_key[:, :, prompt], text_key], dim=2)
+                values = torch.cat([own_value[:, :, prompt], text_value], dim=2)
+                parts.append(causal_attention(text_query, keys, values, *settings, span.tail))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 

@@ -1,0 +1,120 @@
+"""How prompts and candidates are laid into one row to be scored: what they share is computed once, nothing is padded.
+
+A judge scores many responses to one input: its prompts start alike, up to the response. And it compares a few
+candidates after each. So a row holds the start that prompts share, then each prompt's own rest with all of its
+candidates side by side behind it, which see the start and the rest but not each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from penname.engines.base import TokenIds
+from penname.engines.packed import Span
+
+TOKENS_AT_ONCE = 6144
+"""A row holds about so many tokens at most."""
+
+
+@dataclass
+class ScoreRow:
+    """Prompts scored together. indices: which ones; sources: places whose logits count, prompt after prompt."""
+
+    indices: list[int] = field(default_factory=list)
+    candidates: list[Sequence[TokenIds]] = field(default_factory=list)
+    input_ids: list[int] = field(default_factory=list)
+    position_ids: list[int] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+    def add_start(self, start: TokenIds, tail: tuple[int, ...]) -> None:
+        """Open a span: the prompts added next go on from `start`, and have candidates of the lengths in `tail`."""
+        place = len(self.input_ids)
+        self.input_ids += start
+        self.position_ids += range(len(start))
+        self.spans.append(Span(place, len(self.input_ids), (), tail))
+
+    def add(self, index: int, rest: TokenIds, candidates: Sequence[TokenIds]) -> None:
+        """Add a prompt. A candidate's last token is left out: nothing follows it."""
+        span = self.spans[-1]
+        start = span.prompt_end - span.start
+        end = start + len(rest)
+        self.indices.append(index)
+        self.candidates.append(candidates)
+        self.input_ids += rest
+        self.position_ids += range(start, end)
+        self.sources.append(len(self.input_ids) - 1)
+        for candidate in candidates:
+            read = candidate[:-1]
+            self.sources += range(len(self.input_ids), len(self.input_ids) + len(read))
+            self.input_ids += read
+            self.position_ids += range(end, end + len(read))
+        self.spans[-1] = Span(span.start, span.prompt_end, (*span.ends, len(self.input_ids)), span.tail)
+
+    def log_probs(self, logits: torch.Tensor) -> list[list[list[float]]]:
+        """Log-probabilities of the candidates' tokens from the logits (sources, vocabulary)."""
+        log_probs = logits.float().log_softmax(-1)
+        scored = []
+        last = 0
+        for candidates in self.candidates:
+            place = last + 1
+            scores = []
+            for candidate in candidates:
+                places = [last, *range(place, place + len(candidate) - 1)] if candidate else []
+                scores.append(log_probs[places, list(candidate)].tolist())
+                place += len(candidate[:-1])
+            scored.append(scores)
+            last = place
+        return scored
+
+
+def score_rows(
+    prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]], workers: int
+) -> Iterator[ScoreRow]:
+    """Rows of about equal length, as many for each worker; prompts keep their order, those without candidates go."""
+    tails = [tuple(len(candidate[:-1]) for candidate in row) for row in candidates]
+    groups = _alike(prompts, tails, [i for i, row in enumerate(candidates) if row])
+    # A row counts what it adds to the others: not the start that it repeats where a group goes on from one before.
+    tokens = sum(shared + sum(len(prompts[i]) - shared + sum(tails[i]) for i in members) for shared, members in groups)
+    full = tokens / (workers * math.ceil(tokens / (workers * TOKENS_AT_ONCE)) or 1)
+    row, added = ScoreRow(), 0
+    for shared, members in groups:
+        added += shared
+        for i in members:
+            if row.indices and added >= full:
+                yield row
+                row, added = ScoreRow(), 0
+            if not row.spans or i == members[0]:
+                row.add_start(prompts[i][:shared], tails[i])
+            row.add(i, prompts[i][shared:], candidates[i])
+            added += len(prompts[i]) - shared + sum(tails[i])
+    if row.indices:
+        yield row
+
+
+def _alike(
+    prompts: Sequence[TokenIds], tails: Sequence[tuple[int, ...]], wanted: Sequence[int]
+) -> list[tuple[int, list[int]]]:
+    """Neighbours that start alike for half or more of each prompt; how many tokens they share, short of the last.
+
+    Their candidates have the same lengths.
+    """
+    groups: list[tuple[int, list[int]]] = []
+    longest = 0
+    for i in wanted:
+        if groups:
+            shared, members = groups[-1]
+            first = prompts[members[0]]
+            common = next((n for n in range(shared) if n == len(prompts[i]) or first[n] != prompts[i][n]), shared)
+            common = min(common, len(prompts[i]) - 1)
+            longest = max(longest, len(prompts[i]))
+            if 2 * common >= longest and tails[i] == tails[members[0]]:
+                groups[-1] = (common, [*members, i])
+                continue
+        groups.append((len(prompts[i]) - 1, [i]))
+        longest = len(prompts[i])
+    return groups
