@@ -102,8 +102,7 @@ def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
     assert stats.chisquare(observed[used], wanted[used] * observed.sum() / wanted.sum()).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("family", ["gemma3", "gemma2", "mistral", "qwen3"])
-def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
+def random_model(family):
     import transformers
 
     sizes = {
@@ -117,7 +116,31 @@ def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
         "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
     }[family]
     torch.manual_seed(0)
-    model = architecture(config(**sizes)).eval()
+    return architecture(config(**sizes)).eval()
+
+
+@pytest.mark.parametrize("family", ["gemma3", "qwen3"])
+def test_prompts_that_wait_and_join_later_get_the_same_texts(family):
+    model = random_model(family)
+    prompts = [list(range(2, 2 + n)) for n in (9, 4, 15, 7, 11, 3, 20)]
+    seeds = [[10 * i + j for j in range(1 + i % 3)] for i in range(len(prompts))]
+    sampling = Sampling(40, 1.0, 1.0, tuple(range(100, 106)))  # rows end at different times, some at the limit
+    told = []
+    few = LocalEngine(model, rows=5, workers=1, on_written=lambda tokens, ended: told.append(tokens))
+    together = few.generate(prompts, seeds, sampling)
+    engine = LocalEngine(model)
+    alone = [
+        [engine.generate([prompt], [[seed]], sampling)[0][0] for seed in own]
+        for prompt, own in zip(prompts, seeds, strict=True)
+    ]
+    assert together == alone
+    assert {g.finish_reason for row in together for g in row} == {"stop", "length"}
+    assert max(told) <= 5
+
+
+@pytest.mark.parametrize("family", ["gemma3", "gemma2", "mistral", "qwen3"])
+def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
+    model = random_model(family)
     prompts = [list(range(2, 2 + n)) for n in (9, 4, 15)]
     candidates = [[[20, 21, 22, 23, 24, 25, 26, 27, 28], [30]], [[31, 32]], [[33, 34, 35], [36, 37]]]
     scored = LocalEngine(model).score(prompts, candidates)

@@ -181,7 +181,7 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 6
     settings = TrainingConfig(learning_rate=1e-3, batch_size=2, save_every=1)
     whole = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
-    newest = tmp_path / "checkpoints" / "checkpoint-3"
+    newest = tmp_path / "checkpoints" / "checkpoint-2"  # none is written after the last step
     damaged = newest / "optimizer.pt"
     damaged.write_bytes(damaged.read_bytes()[:100])
     again = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)

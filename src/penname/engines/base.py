@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 TokenIds = Sequence[int]
+FinishReason = Literal["stop", "length"]
 
 OnWritten = Callable[[int, int], object]
 """Told how many tokens were written and how many completions ended since the last call; for showing progress."""
@@ -36,7 +37,7 @@ class Generated:
     """One completion: its token ids without the stop token, and why it ended."""
 
     tokens: list[int]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
 
 
 class Engine(Protocol):

@@ -29,65 +29,94 @@ GROWTH = 32
 class SharedPrefixCache:
     """Keys and values of the prompts, each held once, and of the rows that go on from them.
 
-    lengths: number of tokens of each prompt.
-    The prompts' own caches are taken over one after another with `add_prompt`, then `open_rows` makes room for the
-    rows. `update` is what a model's layers call.
+    rows: how many there may be at once; capacity: tokens a row may grow to.
+    Room is made with `open_prompts`, the prompts' own caches are taken over one after another with `add_prompt`, then
+    `open_rows` makes room for their rows; the same again later lets other prompts join. `update` is what a model's
+    layers call.
     """
 
     is_compileable = False
 
-    def __init__(self, lengths: list[int]) -> None:
-        self.lengths = lengths
-        self.used = 0
+    def __init__(self, rows: int, capacity: int, device: torch.device) -> None:
+        self.lengths: list[int] = []
+        self.owners: list[int] = []
+        self._used: list[int] = []
+        self._device = device
+        self._rows = rows
+        self._capacity = capacity
         self._prefix_keys: list[torch.Tensor] = []
         self._prefix_values: list[torch.Tensor] = []
         self._keys: list[_Buffer] = []
         self._values: list[_Buffer] = []
-        self._masks: dict[tuple[int, int, int | None], tuple[torch.Tensor | None, torch.Tensor | None]] = {}
+        self._masks: dict[int | None, tuple[torch.Tensor | None, torch.Tensor | None]] = {}
+
+    def open_prompts(self, lengths: list[int]) -> range:
+        """Make room for more prompts of these lengths; returns their numbers."""
+        before = len(self.lengths)
+        self.lengths = [*self.lengths, *lengths]
+        for prefixes in (self._prefix_keys, self._prefix_values):
+            for layer, held in enumerate(prefixes):
+                shape = (len(self.lengths), held.shape[1], max(self.lengths), held.shape[3])
+                prefixes[layer] = held.new_zeros(shape)
+                prefixes[layer][:before, :, : held.shape[2]] = held
+        return range(before, len(self.lengths))
 
     def add_prompt(self, index: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Take over the keys and values, each (1, heads, length, dim), that a plain forward pass left."""
-        longest = max(self.lengths)
         for layer, (keys, values) in enumerate(layers):
             if layer == len(self._prefix_keys):
-                shape = (len(self.lengths), keys.shape[1], longest, keys.shape[3])
+                shape = (len(self.lengths), keys.shape[1], max(self.lengths), keys.shape[3])
                 self._prefix_keys.append(keys.new_zeros(shape))
                 self._prefix_values.append(values.new_zeros((*shape[:3], values.shape[3])))
+                self._keys.append(_Buffer(self._rows, keys.shape[1], self._capacity, keys.shape[3], keys))
+                self._values.append(_Buffer(self._rows, keys.shape[1], self._capacity, values.shape[3], values))
             self._prefix_keys[layer][index, :, : keys.shape[2]] = keys[0]
             self._prefix_values[layer][index, :, : values.shape[2]] = values[0]
 
-    def open_rows(self, owners: list[int], capacity: int) -> None:
-        """Make room for rows of at most `capacity` tokens; row r goes on from the prompt `owners[r]`."""
-        for prefix, buffers in ((self._prefix_keys, self._keys), (self._prefix_values, self._values)):
-            buffers += [_Buffer(len(owners), p.shape[1], capacity, p.shape[3], p) for p in prefix]
-        self._assign(owners)
+    def open_rows(self, owners: list[int]) -> None:
+        """Add rows without tokens; each goes on from the prompt of that number."""
+        for buffer in (*self._keys, *self._values):
+            buffer.open_rows(len(owners))
+        self._used += [0] * len(owners)
+        self._assign([*self.owners, *owners])
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the new tokens' keys and values; return the rows' own ones, with some empty places at the end."""
-        return self._keys[layer].put(keys, self.used), self._values[layer].put(values, self.used)
+        return self._keys[layer].put(keys, self._at), self._values[layer].put(values, self._at)
 
-    def advance(self) -> None:
-        self.used += 1
+    def advance(self) -> torch.Tensor:
+        """Make room for a new token in every row; returns their positions (rows,).
+
+        A row that is full, which nobody reads any more, has its last token overwritten.
+        """
+        depths = torch.tensor([min(used, self._capacity - 1) for used in self._used], device=self._device)
+        self._used = [min(used + 1, self._capacity) for used in self._used]
+        for buffer in (*self._keys, *self._values):
+            buffer.reach(max(self._used))
+        self._at = (torch.arange(len(depths), device=self._device), slice(None), depths)
+        self._positions = self._starts + depths
         self._masks.clear()
+        return self._positions
 
     def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self._prefix_keys[layer], self._prefix_values[layer]
 
     def keep(self, rows: list[int]) -> None:
         """Keep `rows` only, and the prompts that still have one."""
-        index = torch.tensor(rows, device=self.positions.device)
+        index = torch.tensor(rows, dtype=torch.long, device=self._device)
         for buffer in (*self._keys, *self._values):
             buffer.keep(index)
+        self._used = [self._used[row] for row in rows]
         owners = [self.owners[row] for row in rows]
         groups = sorted(set(owners))
         if len(groups) < len(self.lengths):
             self.lengths = [self.lengths[group] for group in groups]
-            chosen = torch.tensor(groups, device=index.device)
+            chosen = torch.tensor(groups, dtype=torch.long, device=self._device)
             for prefixes in (self._prefix_keys, self._prefix_values):
                 for layer, prefix in enumerate(prefixes):
-                    prefixes[layer] = prefix[chosen, :, : max(self.lengths)]
+                    prefixes[layer] = prefix[chosen, :, : max(self.lengths, default=0)]
         self._assign([groups.index(owner) for owner in owners])
 
     def _assign(self, owners: list[int]) -> None:
@@ -95,55 +124,54 @@ class SharedPrefixCache:
 
         Only attention over the prompts is padded so; all else is computed for the rows as they are.
         """
-        device = self._prefix_keys[0].device
         self.owners = owners
         members: list[list[int]] = [[] for _ in self.lengths]
         back = []
         for row, owner in enumerate(owners):
             back.append((owner, len(members[owner])))
             members[owner].append(row)
-        most = max(map(len, members))
-        self.by_prompt = torch.tensor([rows + rows[:1] * (most - len(rows)) for rows in members], device=device)
-        self.back = torch.tensor([owner * most + place for owner, place in back], device=device)
-        lengths = torch.tensor(self.lengths, device=device)
-        self.positions = lengths[torch.tensor(owners, device=device)]
-        self._masks.clear()
+        most = max(map(len, members), default=0)
+        self.by_prompt = torch.tensor([rows + rows[:1] * (most - len(rows)) for rows in members], device=self._device)
+        self.back = torch.tensor([owner * most + place for owner, place in back], device=self._device)
+        self._starts = torch.tensor([self.lengths[owner] for owner in owners], device=self._device)
 
-    def masks(
-        self, new: int, places: int, repeat: int, window: int | None
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """What is added to the scores over the prompts and over the rows' own `places`, for `new` tokens a row.
+    def masks(self, places: int, repeat: int, window: int | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """What is added to the new tokens' scores over the prompts and over the rows' own `places`; None for nothing.
 
         A token sees its prompt and its row's own tokens up to itself; with a sliding window, no more than the last
         `window` tokens, itself among them. Layers alike share the masks of a step.
         """
-        key = (new, places, window)
-        if key not in self._masks:
-            device = self.positions.device
-            prefix = torch.arange(max(self.lengths), device=device)
-            beyond = (prefix >= torch.tensor(self.lengths, device=device)[:, None])[:, None]
-            keys = torch.arange(places, device=device)
-            depths = keys[self.used : self.used + new]
-            unseen = keys > depths[:, None]
-            if window is not None and max(self.lengths) + self.used + new > window:
-                unseen = unseen | (keys <= depths[:, None] - window)
-                # Rows of the prompt x heads that share a key x new tokens, as the queries are laid out.
-                absolute = (self.positions[:, None] + depths)[self.by_prompt]
-                out_of_sight = (prefix <= absolute[:, :, None, :, None] - window).expand(-1, -1, repeat, -1, -1)
-                beyond = beyond | out_of_sight.flatten(1, 3)
-            self._masks[key] = (self._added(beyond[:, None]), self._added(unseen.repeat(repeat, 1)))
-        return self._masks[key]
+        longest = self.get_seq_length()
+        if window is not None and longest <= window:
+            window = None
+        if window not in self._masks:
+            prefix = torch.arange(max(self.lengths), device=self._device)
+            beyond = (prefix >= torch.tensor(self.lengths, device=self._device)[:, None])[:, None]
+            keys = torch.arange(places, device=self._device)
+            depths = (self._positions - self._starts)[:, None]
+            unseen = keys > depths
+            if window is not None:
+                unseen = unseen | (keys <= depths - window)
+                # Rows of the prompt x heads that share a key, as the queries are laid out.
+                positions = self._positions[self.by_prompt].repeat_interleave(repeat, dim=1)
+                beyond = beyond | (prefix <= positions[..., None] - window)
+            plain_prefix = window is None and len(set(self.lengths)) == 1
+            plain_rows = window is None and set(self._used) == {places}
+            self._masks[window] = (
+                None if plain_prefix else self._added(beyond[:, None]),
+                None if plain_rows else self._added(unseen[:, None, None]),
+            )
+        return self._masks[window]
 
-    def _added(self, unseen: torch.Tensor) -> torch.Tensor | None:
-        if not bool(unseen.any()):
-            return None
+    def _added(self, unseen: torch.Tensor) -> torch.Tensor:
         dtype = self._prefix_keys[0].dtype
         # Not infinity: a prompt all out of sight must weigh nothing beside the row's own tokens, not be undefined.
         mask = torch.zeros(unseen.shape, dtype=dtype, device=unseen.device)
         return mask.masked_fill_(unseen, torch.finfo(dtype).min / 2)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        return max(self.lengths) + self.used
+        """An upper bound of the rows' lengths, the new token included."""
+        return max(self.lengths) + max(self._used)
 
 
 class _Buffer:
@@ -157,24 +185,32 @@ class _Buffer:
         # Zeros, because empty places get a weight of 0, and 0 times what is not a number is not a number.
         self._memory = like.new_zeros(rows * heads * capacity * dim)
         self._capacity = capacity
-        self.held = self._view(rows, heads, min(GROWTH, capacity), dim)
+        self.held = self._view(0, heads, min(GROWTH, capacity), dim)
 
-    def put(self, new: torch.Tensor, used: int) -> torch.Tensor:
-        """Lay `new` (rows, heads, tokens, dim) behind the `used` tokens; return all places."""
-        end = used + new.shape[2]
-        rows, heads, places, dim = self.held.shape
-        if end > places:
-            old = self.held[:, :, :used].clone()
-            self.held = self._view(rows, heads, min(max(end, places + GROWTH), self._capacity), dim)
-            self.held[:, :, :used] = old
-            self.held[:, :, used:] = 0
-        self.held[:, :, used:end] = new
+    def reach(self, places: int) -> None:
+        """Hold so many places a row at least."""
+        if places > self.held.shape[2]:
+            self._lay(self.held.shape[0], min(max(places, self.held.shape[2] + GROWTH), self._capacity))
+
+    def put(self, new: torch.Tensor, at: tuple[torch.Tensor, slice, torch.Tensor]) -> torch.Tensor:
+        """Lay `new` (rows, heads, 1, dim) at the rows' next places; return all places."""
+        self.held[at] = new[:, :, 0]
         return self.held
+
+    def open_rows(self, rows: int) -> None:
+        self._lay(self.held.shape[0] + rows, self.held.shape[2])
 
     def keep(self, rows: torch.Tensor) -> None:
         kept = self.held[rows]
         self.held = self._view(*kept.shape)
         self.held.copy_(kept)
+
+    def _lay(self, rows: int, places: int) -> None:
+        """The same tokens in more rows or places."""
+        old = self.held.clone()
+        self.held = self._view(rows, old.shape[1], places, old.shape[3])
+        self.held.zero_()
+        self.held[: old.shape[0], :, : old.shape[2]] = old
 
     def _view(self, *shape: int) -> torch.Tensor:
         return self._memory[: math.prod(shape)].view(shape)
@@ -193,12 +229,12 @@ def shared_prefix_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of new tokens over their row's prompt and over the row's own tokens.
+    """Attention of each row's new token over the row's prompt and over the row's own tokens.
 
     Without `shared_prefix` it is attention over a prompt, or over a packed row where `spans` are given.
 
-    query: (rows, heads, new, dim); key, value: (rows, key heads, so far, dim), the rows' own tokens only.
-    Returns (rows, new, heads, dim).
+    query: (rows, heads, 1, dim); key, value: (rows, key heads, places, dim), the rows' own tokens only.
+    Returns (rows, 1, heads, dim).
     """
     refuse_sinks(kwargs.get("s_aux"))
     if spans:
@@ -209,22 +245,22 @@ def shared_prefix_attention(
         return causal_attention(query, key, value, scaling, sliding_window, softcap).transpose(1, 2), None
     cache = shared_prefix
     layer: int = module.layer_idx  # type: ignore[assignment]
-    rows, heads, new, dim = query.shape
-    key_heads, so_far = key.shape[1:3]
+    rows, heads, _, dim = query.shape
+    key_heads, places = key.shape[1:3]
     repeat = heads // key_heads
     scaling = dim**-0.5 if scaling is None else scaling
-    prefix_mask, own_mask = cache.masks(new, so_far, repeat, sliding_window)
-    query = query.reshape(rows, key_heads, repeat * new, dim)
+    prefix_mask, own_mask = cache.masks(places, repeat, sliding_window)
+    query = query.reshape(rows, key_heads, repeat, dim)
     prompts, most = cache.by_prompt.shape
-    by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, most * repeat * new, dim)
+    by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, most * repeat, dim)
     over_prefix, prefix_lse = _attend(by_prompt, *cache.prefix(layer), prefix_mask, scaling, softcap)
-    over_prefix = over_prefix.view(prompts, key_heads, most, repeat * new, -1).transpose(1, 2).flatten(0, 1)[cache.back]
-    prefix_lse = prefix_lse.view(prompts, key_heads, most, repeat * new, 1).transpose(1, 2).flatten(0, 1)[cache.back]
+    over_prefix = over_prefix.view(prompts, key_heads, most, repeat, -1).transpose(1, 2).flatten(0, 1)[cache.back]
+    prefix_lse = prefix_lse.view(prompts, key_heads, most, repeat, 1).transpose(1, 2).flatten(0, 1)[cache.back]
 
     over_own, own_lse = _attend(query, key, value, own_mask, scaling, softcap)
 
     share = torch.sigmoid(prefix_lse - own_lse).to(query.dtype)
-    return torch.lerp(over_own, over_prefix, share).reshape(rows, heads, new, -1).transpose(1, 2), None
+    return torch.lerp(over_own, over_prefix, share).reshape(rows, 1, heads, -1), None
 
 
 def _attend(

@@ -113,7 +113,7 @@ def fine_tune(
         train_dataset=list(samples),
         processing_class=load_tokenizer(base),  # so that a checkpoint can be served
         data_collator=pack,
-        callbacks=[_Report(on_step)],
+        callbacks=[_Report(on_step), *([] if choose else [_NoLastCheckpoint()])],
     )
     trainer.remove_callback(PrinterCallback)  # the run's own progress says it
     trainer.train(resume_from_checkpoint=_newest_complete(checkpoints))
@@ -187,10 +187,10 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
 
 def weights_hash(model: torch.nn.Module) -> str:
     """Identifies the weights, whatever device they are on."""
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hashlib.sha256()
     for _, tensor in sorted(model.state_dict().items()):
         digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
 
 
 def total_steps(settings: Settings, samples: int) -> int:
@@ -274,3 +274,11 @@ class _Report(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         (folder / COMPLETE).write_text(_sizes(folder))
+
+
+class _NoLastCheckpoint(TrainerCallback):
+    """Keeps the Trainer from writing a checkpoint after the last step: the model itself is written next."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_save = False

@@ -1,0 +1,134 @@
+"""Completions of several prompts written together, a token a step: rows that end leave, waiting prompts join."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from penname.engines.base import FinishReason, Generated, OnWritten, Sampling, TokenIds
+from penname.engines.sampling import next_tokens, uniforms
+from penname.engines.shared_prefix import SharedPrefixCache
+from penname.errors import UserError
+
+COMPACT_BELOW = 0.75
+"""Ended rows leave the batch once fewer than this share of its rows are still being written."""
+
+REFILL_BELOW = 0.5
+"""Waiting prompts join once fewer than this share of the rows that there may be are being written."""
+
+
+@dataclass
+class _Row:
+    """A completion in progress; draws: a random number for each of its tokens."""
+
+    draws: torch.Tensor
+    tokens: list[int] = field(default_factory=list)
+    finish_reason: FinishReason | None = None
+
+    def generated(self) -> Generated:
+        assert self.finish_reason is not None
+        return Generated(self.tokens, self.finish_reason)
+
+
+class Writing:
+    """Writes completions of `prompts`, one a seed, at most `most` rows at once (more where one prompt has more).
+
+    Which rows stand together follows from the arguments alone, so a run that is resumed gives the same texts.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[TokenIds],
+        seeds: Sequence[Sequence[int]],
+        sampling: Sampling,
+        most: int,
+    ) -> None:
+        self._model = model
+        self._prompts = prompts
+        self._sampling = sampling
+        self._rows = [[_Row(draws) for draws in uniforms(own, sampling.max_new_tokens)] for own in seeds]
+        self._most = min(max(most, *map(len, seeds)), sum(map(len, seeds)))
+        self._waiting = deque(range(len(prompts)))
+        self._batch: list[_Row] = []
+        self._cache = SharedPrefixCache(self._most, sampling.max_new_tokens, model.device)
+
+    def run(self, on_written: OnWritten) -> list[list[Generated]]:
+        """The completions of each prompt."""
+        drawn = torch.empty(0, dtype=torch.long)
+        while True:
+            living = [place for place, row in enumerate(self._batch) if row.finish_reason is None]
+            refill = bool(self._waiting) and len(living) <= REFILL_BELOW * self._most
+            if not living and not refill:
+                return [[row.generated() for row in own] for own in self._rows]
+            if refill or len(living) < COMPACT_BELOW * len(self._batch):
+                self._cache.keep(living)
+                self._batch = [self._batch[place] for place in living]
+                drawn = drawn[living]
+            logits = [self._read(drawn)] if self._batch else []
+            if refill:
+                logits.append(self._join())
+            drawn = self._draw(torch.cat(logits), on_written)
+
+    def _join(self) -> torch.Tensor:
+        """Let prompts join the batch, as many as there are rows for; logits (new rows, vocabulary) after them."""
+        joining = []
+        free = self._most - len(self._batch)
+        while self._waiting and len(self._rows[self._waiting[0]]) <= free:
+            joining.append(self._waiting.popleft())
+            free -= len(self._rows[joining[-1]])
+        numbers = self._cache.open_prompts([len(self._prompts[i]) for i in joining])
+        logits, owners = [], []
+        for number, i in zip(numbers, joining, strict=True):
+            own = DynamicCache()
+            ids = torch.tensor([list(self._prompts[i])], device=self._model.device)
+            out = self._model(input_ids=ids, past_key_values=own, use_cache=True, logits_to_keep=1)
+            self._cache.add_prompt(number, _keys_and_values(own))
+            logits.append(out.logits[0, -1:].expand(len(self._rows[i]), -1))
+            owners += [number] * len(self._rows[i])
+            self._batch += self._rows[i]
+        self._cache.open_rows(owners)
+        return torch.cat(logits)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, vocabulary) after the rows' newest tokens, `ids`."""
+        out = self._model(
+            input_ids=ids[:, None],
+            position_ids=self._cache.advance()[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+            shared_prefix=self._cache,
+        )
+        return out.logits[:, -1]
+
+    def _draw(self, logits: torch.Tensor, on_written: OnWritten) -> torch.Tensor:
+        """Draw a token a row, and give it to the rows that have not ended."""
+        draws = torch.stack([row.draws[min(len(row.tokens), len(row.draws) - 1)] for row in self._batch])
+        drawn = next_tokens(logits, self._sampling.temperature, self._sampling.top_p, draws.to(logits.device))
+        written = ended = 0
+        for row, token in zip(self._batch, drawn.tolist(), strict=True):
+            if row.finish_reason is not None:
+                continue
+            if token in self._sampling.stop_ids:
+                row.finish_reason = "stop"
+            else:
+                row.tokens.append(token)
+                written += 1
+                if len(row.tokens) == self._sampling.max_new_tokens:
+                    row.finish_reason = "length"
+            ended += row.finish_reason is not None
+        on_written(written, ended)
+        return drawn
+
+
+def _keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    pairs = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
+    found = [(keys, values) for keys, values in pairs if keys is not None and values is not None]
+    if len(found) < len(pairs):
+        raise UserError("this model has layers without keys and values, which the local engine does not support")
+    return found
