@@ -9,14 +9,19 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+import torch
 
 from penname.config import SourceConfig
 from penname.data.records import Example
 from penname.data.sources import load_split
+from penname.engines.base import Sampling
 from penname.errors import UserError
+from penname.prompts.render import Renderer
+from penname.retrieval.retrieve import make_retriever, retrieve
 
 LONGLAMP = "$PENNAME_DATA/longlamp-format"
 Result = TypeVar("Result")
@@ -34,11 +39,62 @@ def examples(task: str, split: str = "test") -> list[Example]:
     return load_split([SourceConfig(format="longlamp", path=f"{LONGLAMP}/{task}")], split, None, 0)
 
 
+def with_prompts(task: str, renderer: Renderer, k: int) -> Iterator[tuple[Example, list[int]]]:
+    """Examples of a task, each with the token ids of its prompt: the input and the k best documents by BM25."""
+    retriever = make_retriever("bm25", None, 0)
+    for example in examples(task):
+        context = [document.text for document in retrieve(example, retriever, k)]
+        yield example, renderer.render("no_reasoning_input", context, input=example.input).tokens
+
+
+def plain_generate(model: Any, prompt: list[int], samples: int, sampling: Sampling) -> list[list[int]]:
+    """`samples` completions by transformers' own `generate`, the tokens that ended them included."""
+    ids = torch.tensor([prompt], device=model.device)
+    out = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=sampling.max_new_tokens,
+        do_sample=True,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=0,
+        num_return_sequences=samples,
+        eos_token_id=list(sampling.stop_ids),
+        pad_token_id=sampling.stop_ids[0],
+    )
+    completions = []
+    for row in out[:, len(prompt) :].tolist():
+        ends = [place for place, token in enumerate(row) if token in sampling.stop_ids]
+        completions.append(row[: ends[0] + 1] if ends else row)
+    return completions
+
+
 def timed(work: Callable[..., Result], *arguments: Any) -> tuple[float, Result]:
     """How many seconds `work(*arguments)` took, and its result."""
     started = time.perf_counter()
     result = work(*arguments)
     return time.perf_counter() - started, result
+
+
+def matrix_flops() -> float:
+    """Floating-point operations a second that this machine gives a large matrix product in bfloat16."""
+    side = 2048
+    a, b = torch.randn(2, side, side).bfloat16()
+    a @ b
+    return 2 * side**3 / median([timed(torch.matmul, a, b)[0] for _ in range(9)])
+
+
+def forward_flops(model: Any, tokens: int, pairs: float) -> float:
+    """Operations a forward pass needs: two a token and weight, and for each pair of tokens that attend to each other.
+
+    The embedding is left out: it is looked up, and what it takes as output layer is small where few logits are wanted.
+    """
+    config = model.config
+    weights = sum(p.numel() for p in model.parameters()) - model.get_input_embeddings().weight.numel()
+    width = config.num_attention_heads * (
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    )
+    return 2.0 * weights * tokens + 4.0 * config.num_hidden_layers * width * pairs
 
 
 def median(values: Sequence[float]) -> float:

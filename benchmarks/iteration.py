@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-from common import LONGLAMP, finish, parser, run, timed
+from common import LONGLAMP, finish, parser, plain_generate, run, timed
 from rich.console import Console
 
 from penname.config import load_recipe
+from penname.engines.base import Sampling
 from penname.engines.models import bundled_model, load_model
 from penname.methods.self_training import expectation, kept_samples, train_stage
 from penname.methods.workbench import Prepared, Workbench
@@ -50,26 +50,13 @@ def with_penname(bench: Workbench, train: list[Prepared]) -> int:
 
 
 def plainly(bench: Workbench, train: list[Prepared], folder: Path) -> int:
-    settings = bench.recipe.expectation
-    end = bench.renderer.end_id
+    settings, end = bench.recipe.expectation, bench.renderer.end_id
+    sampling = Sampling(bench.recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (end,))
     model = load_model("bundled", "bfloat16")
     drawn: list[tuple[list[int], list[int], float]] = []
     for example in train:
         prompt = bench.prompt(example, with_reasoning=False).tokens
-        ids = torch.tensor([prompt])
-        out = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=bench.recipe.prompt.max_output_tokens,
-            do_sample=True,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            top_k=0,
-            num_return_sequences=settings.samples,
-            eos_token_id=end,
-            pad_token_id=end,
-        )
-        targets = [row[: row.index(end) + 1] for row in out[:, len(prompt) :].tolist() if end in row]
+        targets = [row for row in plain_generate(model, prompt, settings.samples, sampling) if row[-1] == end]
         scores = plain_rewards(example.output, [bench.renderer.text(target) for target in targets])
         drawn += [(prompt, target, sum(s) / 3) for target, s in zip(targets, scores, strict=True)]
     del model

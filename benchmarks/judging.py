@@ -4,15 +4,19 @@ The judge is Figure 6's prompt with the bundled model; the responses are real ab
 side computes a judge prompt in one pass that keeps its keys and values, and from there the five scores, as ended
 strings, in one more small pass. Both sides compute in bfloat16 for the speeds; the probabilities of the first input's
 scores are compared in float32.
+
+The limit of the ratio is shown beside it: the plain side's time over what the operations that are left, with the start
+of the prompts computed once, would take at the speed of a large matrix product.
 """
 
 from __future__ import annotations
 
 import copy
+from itertools import takewhile
 from typing import Any
 
 import torch
-from common import examples, finish, median, parser, run, timed
+from common import examples, finish, forward_flops, matrix_flops, median, parser, run, timed
 
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
@@ -40,6 +44,18 @@ def plain_probabilities(model: Any, renderer: Renderer, x: str, expected: str, r
     return torch.stack([torch.as_tensor(s) for s in sums]).softmax(0).tolist()
 
 
+def needed_flops(model: Any, renderer: Renderer, x: str, expected: str, responses: list[str]) -> float:
+    """Operations needed to judge `responses`, what their prompts have in common computed once."""
+    prompts = [
+        renderer.render("figure6_judge", [], input=x, expected_output=expected, response=response).tokens
+        for response in responses
+    ]
+    start = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*prompts, strict=False)))
+    rests = [len(prompt) - start for prompt in prompts]
+    pairs = start**2 / 2 + sum(start * rest + rest**2 / 2 for rest in rests)
+    return forward_flops(model, start + sum(rests), pairs)
+
+
 def main() -> None:
     arguments = parser(__doc__).parse_args()
     count = 2 if arguments.quick else 8
@@ -49,7 +65,8 @@ def main() -> None:
     responses = [text for text in dict.fromkeys(texts) if 100 <= len(renderer.target(text)) <= 300]
     engine = LocalEngine("bundled")
     model = load_model("bundled", "bfloat16")
-    times: dict[str, list[float]] = {"penname": [], "plain": []}
+    times: dict[str, list[float]] = {"penname": [], "plain": [], "limit": []}
+    peak = matrix_flops()
     judge = Judge(engine, renderer)
     for number, example in enumerate(inputs[: count + 1]):
         own = responses[number * RESPONSES : (number + 1) * RESPONSES]
@@ -61,6 +78,7 @@ def main() -> None:
         if number:  # the first warms up
             times["penname"].append(ours)
             times["plain"].append(plain)
+            times["limit"].append(needed_flops(model, renderer, example.input, example.output or "", own) / peak)
     exact = Judge(LocalEngine("bundled", dtype="float32"), renderer)
     reference = load_model("bundled", "float32")
     few = (asked[0][:4], asked[1][:4], asked[2][:4])
@@ -75,6 +93,9 @@ def main() -> None:
         6,
         penname_responses_per_s=round(RESPONSES / median(times["penname"]), 2),
         plain_responses_per_s=round(RESPONSES / median(times["plain"]), 2),
+        ratio_at_the_limit=round(median([b / a for a, b in zip(times["limit"], times["plain"], strict=True)]), 2),
+        share_of_matrix_speed=round(median([a / b for a, b in zip(times["limit"], times["penname"], strict=True)]), 2),
+        matrix_tflops=round(peak / 1e12, 2),
         largest_difference_of_a_probability=apart,
         inputs=count,
         responses_an_input=RESPONSES,

@@ -9,17 +9,16 @@ vllm engine are measured too, started and warm.
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import Any
 
-import torch
-from common import examples, finish, parser, run
+from common import finish, parser, plain_generate, run, with_prompts
 
 from penname.engines.base import Generated, Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import bundled_model, load_model, load_tokenizer
 from penname.engines.sampling import sample_seed
 from penname.prompts.render import Renderer
-from penname.retrieval.retrieve import make_retriever, retrieve
 
 SAMPLES = 32
 
@@ -27,16 +26,8 @@ SAMPLES = 32
 def rag_prompts(count: int, max_tokens: int) -> tuple[list[list[int]], int]:
     """Token ids of real prompts, the longest the limit allows, and the id that ends a completion."""
     renderer = Renderer(load_tokenizer("bundled"), "chat", max_tokens)
-    retriever = make_retriever("bm25", None, 0)
-    prompts = []
-    for example in examples("abstract_generation_user"):
-        context = [document.text for document in retrieve(example, retriever, 5)]
-        prompt = renderer.render("no_reasoning_input", context, input=example.input)
-        if len(prompt.tokens) > 0.9 * max_tokens:
-            prompts.append(prompt.tokens)
-        if len(prompts) == count:
-            break
-    return prompts, renderer.end_id
+    prompts = (prompt for _, prompt in with_prompts("abstract_generation_user", renderer, 5))
+    return list(islice((prompt for prompt in prompts if len(prompt) > 0.9 * max_tokens), count)), renderer.end_id
 
 
 def with_penname(prompts: list[list[int]], sampling: Sampling, rows: int) -> tuple[int, float]:
@@ -56,25 +47,9 @@ def new_tokens(written: list[list[Generated]]) -> int:
 
 def with_generate(prompts: list[list[int]], sampling: Sampling) -> tuple[int, float]:
     model = load_model("bundled", "bfloat16")
-    settings: dict[str, Any] = {
-        "do_sample": True,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": 0,
-        "num_return_sequences": SAMPLES,
-        "eos_token_id": list(sampling.stop_ids),
-        "pad_token_id": sampling.stop_ids[0],
-    }
-    model.generate(torch.tensor([prompts[0][:64]]), max_new_tokens=4, **settings)
-    tokens = 0
+    plain_generate(model, prompts[0][:64], 2, Sampling(4, 0.7, 0.95, sampling.stop_ids))
     started = time.perf_counter()
-    for prompt in prompts:
-        ids = torch.tensor([prompt])
-        out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=sampling.max_new_tokens, **settings
-        )
-        ended = (out[:, len(prompt) :] == sampling.stop_ids[0]).long()
-        tokens += int((ended.cumsum(dim=1) - ended == 0).sum())  # up to the first end, itself included
+    tokens = sum(len(row) for prompt in prompts for row in plain_generate(model, prompt, SAMPLES, sampling))
     return tokens, time.perf_counter() - started
 
 

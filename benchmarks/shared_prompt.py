@@ -7,27 +7,24 @@ with each sample carrying its own copy of it. Prompts and texts are real abstrac
 from __future__ import annotations
 
 import random
+from itertools import islice
 
 import torch
-from common import examples, finish, median, parser, run, timed
+from common import examples, finish, median, parser, run, timed, with_prompts
 
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.packed import PACKED
 from penname.prompts.render import Renderer
-from penname.retrieval.retrieve import make_retriever, retrieve
 from penname.training.packing import TrainingSample, pack, weighted_loss
 
 
 def kept_samples(inputs: int, most: int) -> list[list[TrainingSample]]:
     """For each of `inputs` prompts 1 to `most` samples: abstracts of other inputs, of at most 256 tokens."""
     renderer = Renderer(load_tokenizer("bundled"), "chat", 768)
-    retriever = make_retriever("bm25", None, 0)
     data = examples("abstract_generation_user")
     draw = random.Random(0)
     made = []
-    for example in data[:inputs]:
-        context = [document.text for document in retrieve(example, retriever, 2)]
-        prompt = renderer.render("no_reasoning_input", context, input=example.input).tokens
+    for _, prompt in islice(with_prompts("abstract_generation_user", renderer, 2), inputs):
         texts = [other.output or "" for other in draw.sample(data, draw.randint(1, most))]
         targets = [renderer.target(text) for text in texts]
         made.append([TrainingSample(prompt, [*t[:255], t[-1]], draw.random()) for t in targets])

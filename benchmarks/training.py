@@ -17,14 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import TASKS, examples, finish, median, parser, run
+from common import TASKS, finish, median, parser, run, with_prompts
 from torch.utils.data import SequentialSampler
 
 from penname.config import TrainingConfig
 from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.engines.packed import PACKED
 from penname.prompts.render import Renderer
-from penname.retrieval.retrieve import make_retriever, retrieve
 from penname.training.fine_tuning import WeightedTrainer, _arguments
 from penname.training.packing import TrainingSample, pack
 
@@ -34,15 +33,12 @@ BATCH = 8
 def samples(count: int) -> list[TrainingSample]:
     """`count` examples, the tasks in turn, each with 2 documents and at most 384 target tokens."""
     renderer = Renderer(load_tokenizer("bundled"), "chat", 1024)
-    retriever = make_retriever("bm25", None, 0)
     made = []
-    tasks = [iter(examples(task)) for task in TASKS]
+    tasks = [with_prompts(task, renderer, 2) for task in TASKS]
     while len(made) < count:
-        example = next(tasks[len(made) % len(tasks)])
-        context = [document.text for document in retrieve(example, retriever, 2)]
+        example, prompt = next(tasks[len(made) % len(tasks)])
         target = renderer.target(example.output or "")
-        prompt = renderer.render("no_reasoning_input", context, input=example.input)
-        made.append(TrainingSample(prompt.tokens, [*target[:-1][:383], target[-1]]))
+        made.append(TrainingSample(prompt, [*target[:-1][:383], target[-1]]))
     return made
 
 

