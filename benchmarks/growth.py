@@ -117,4 +117,5 @@ def main() -> None:
     )
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)

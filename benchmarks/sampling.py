@@ -89,10 +89,11 @@ def with_vllm(prompts: list[list[int]], sampling: Sampling) -> dict[str, float]:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rows", type=int, default=192, help="rows the local engine writes at once")
+    arguments.add_argument("--prompts", type=int, help="8 if left out, 1 with --quick")
     arguments.add_argument("--vllm", action="store_true", help="measure vLLM too")
     given = arguments.parse_args()
     count, longest = (1, 24) if given.quick else (8, 256)
-    prompts, end = rag_prompts(count, 1024)
+    prompts, end = rag_prompts(given.prompts or count, 1024)
     sampling = Sampling(longest, 0.7, 0.95, (end,))
     facts: dict[str, Any] = {}
     if given.vllm:
@@ -118,4 +119,5 @@ def main() -> None:
     )
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)

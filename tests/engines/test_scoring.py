@@ -34,8 +34,9 @@ def test_little_in_common_is_not_shared():
     assert starts([[*START[:10], *OTHER], [*START[:10], *reversed(OTHER)]]) == [[39, 39]]
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma3"])
-def test_scores_are_those_of_a_plain_forward_pass_a_candidate(family):
+@pytest.mark.parametrize(("family", "times"), [("llama", 1), ("gemma3", 1), ("llama", 8), ("gemma3", 8)])
+def test_scores_are_those_of_a_plain_forward_pass_a_candidate(family, times):
+    """`times`: how often prompts repeat their start; with 8 they are longer than attention's blocks."""
     sizes = {
         "vocab_size": 120, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "head_dim": 8,
         "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "eos_token_id": 1,
@@ -45,7 +46,7 @@ def test_scores_are_those_of_a_plain_forward_pass_a_candidate(family):
         model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes)).eval()
     else:
         model = transformers.Gemma3ForCausalLM(transformers.Gemma3TextConfig(**sizes, sliding_window=6)).eval()
-    prompts = [*ALIKE, OTHER, START]
+    prompts = [START * (times - 1) + prompt for prompt in (*ALIKE, OTHER, START)]
     candidates = [CANDIDATES, CANDIDATES[:2], CANDIDATES, [], CANDIDATES[::-1]]
     scored = LocalEngine(model).score(prompts, candidates)
     model.set_attn_implementation("eager")

