@@ -18,7 +18,6 @@ from penname.engines.writing import Writing
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
-
 ROWS_A_WORKER = 32
 """With fewer rows than this for each, workers gain nothing: they wait for each other's Python."""
 

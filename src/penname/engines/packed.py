@@ -44,8 +44,12 @@ def packed_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim)."""
+    """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim).
+
+    Without spans the row is one text.
+    """
     refuse_sinks(kwargs.get("s_aux"))
+    spans = spans or (Span(0, query.shape[2], (query.shape[2],)),)
     settings = (scaling, sliding_window, softcap)
     # A span falls into its prompt with the first text, and the other texts.
     ends = [end for span in spans for end in span.ends]

@@ -44,12 +44,13 @@ def _next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform
     drawn = torch.empty(len(logits), dtype=torch.long, device=logits.device)
     rows = torch.arange(len(logits), device=logits.device)
     for candidates in (*CANDIDATES, logits.shape[-1]):
-        top, ids = probabilities[rows].topk(min(candidates, logits.shape[-1]), dim=-1)
+        top, ids = probabilities.topk(min(candidates, logits.shape[-1]), dim=-1)
         top = top.double()
-        drawn[rows] = _draw(top, ids, top_p, uniform[rows])
-        rows = rows[top.sum(dim=-1) < top_p]
-        if not len(rows):
+        drawn[rows] = _draw(top, ids, top_p, uniform)
+        beyond = top.sum(dim=-1) < top_p
+        if not bool(beyond.any()):
             break
+        rows, probabilities, uniform = rows[beyond], probabilities[beyond], uniform[beyond]
     return drawn
 
 

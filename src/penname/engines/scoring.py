@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -53,7 +53,7 @@ class ScoreRow:
             self.sources += range(len(self.input_ids), len(self.input_ids) + len(read))
             self.input_ids += read
             self.position_ids += range(end, end + len(read))
-        self.spans[-1] = Span(span.start, span.prompt_end, (*span.ends, len(self.input_ids)), span.tail)
+        self.spans[-1] = replace(span, ends=(*span.ends, len(self.input_ids)))
 
     def log_probs(self, logits: torch.Tensor) -> list[list[list[float]]]:
         """Log-probabilities of the candidates' tokens from the logits (sources, vocabulary)."""

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from penname.engines.attention import causal_attention, refuse_sinks
+from penname.engines.attention import refuse_sinks
 from penname.engines.packed import Span, packed_attention
 
 ATTENTION = "penname_shared_prefix"
@@ -231,18 +231,16 @@ def shared_prefix_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention of each row's new token over the row's prompt and over the row's own tokens.
 
-    Without `shared_prefix` it is attention over a prompt, or over a packed row where `spans` are given.
+    Without `shared_prefix` it is attention in a packed row.
 
     query: (rows, heads, 1, dim); key, value: (rows, key heads, places, dim), the rows' own tokens only.
     Returns (rows, 1, heads, dim).
     """
-    refuse_sinks(kwargs.get("s_aux"))
-    if spans:
+    if shared_prefix is None:
         return packed_attention(
             module, query, key, value, attention_mask, scaling, spans, sliding_window, softcap, **kwargs
         )
-    if shared_prefix is None:
-        return causal_attention(query, key, value, scaling, sliding_window, softcap).transpose(1, 2), None
+    refuse_sinks(kwargs.get("s_aux"))
     cache = shared_prefix
     layer: int = module.layer_idx  # type: ignore[assignment]
     rows, heads, _, dim = query.shape
