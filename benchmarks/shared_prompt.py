@@ -15,7 +15,8 @@ from common import examples, finish, median, parser, run, timed, with_prompts
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.packed import PACKED
 from penname.prompts.render import Renderer
-from penname.training.packing import TrainingSample, pack, weighted_loss
+from penname.training.loss import weighted_loss
+from penname.training.packing import TrainingSample, pack
 
 
 def kept_samples(inputs: int, most: int) -> list[list[TrainingSample]]:

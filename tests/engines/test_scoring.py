@@ -15,7 +15,7 @@ CANDIDATES = [[7], [7, 8], [], [8, 7, 6], [7, 7]]
 
 def starts(prompts, workers=1, candidates=([1, 2],)):
     rows = score_rows(prompts, [candidates] * len(prompts), workers)
-    return [[span.prompt_end - span.start for span in row.spans] for row in rows]
+    return [[span.prompt_end - span.start for span in row.packed.spans] for row in rows]
 
 
 def test_neighbours_that_start_alike_share_their_start():

@@ -12,7 +12,8 @@ from penname.engines.models import load_model
 from penname.engines.packed import PACKED
 from penname.errors import UserError
 from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, weights_hash
-from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
+from penname.training.loss import weighted_loss
+from penname.training.packing import ByPrompt, TrainingSample, pack
 
 SHAPES = {
     "llama": {},
@@ -106,9 +107,12 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch
             assert (gradients[name] - value).norm() <= 1e-5 * value.norm(), name
 
 
+@pytest.mark.parametrize("recompute_above", [10, 1024])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_packed_gradients_of_every_architecture(shape):
+def test_packed_gradients_of_every_architecture(shape, recompute_above, monkeypatch):
     """Prompts that several samples share are computed once; windows are shorter than prompt and target."""
+    monkeypatch.setattr("penname.engines.attention.RECOMPUTE_ABOVE", recompute_above)
+    monkeypatch.setattr("penname.training.loss.ROWS_AT_ONCE", 8)
     model = make_model(shape)
     samples = make_samples(7, same_prompt=3)
     samples.insert(2, TrainingSample(samples[1].prompt, [9], 0.5))  # of its target nothing is read

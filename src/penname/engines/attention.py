@@ -6,11 +6,16 @@ from functools import lru_cache
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from penname.errors import UserError
 
 BLOCK = 256
 """So many queries at a time on a processor: what a causal mask hides is skipped in steps of it."""
+
+RECOMPUTE_ABOVE = 1024
+"""In training, a longer text's attention weights are computed again on the way back, not kept: they grow with the
+square of its length, and from here on would be as large as all else that is kept of a layer."""
 
 
 def causal_attention(
@@ -34,12 +39,31 @@ def causal_attention(
     """
     # The keys and queries of a rotary embedding may come in a wider type than the values.
     query, key = query.to(value.dtype), key.to(value.dtype)
+    new, length = query.shape[2], key.shape[2]
+    plain = new == length and not tail and softcap is None and (window is None or length <= window)
+    if query.device.type != "cpu" and plain:
+        grouped = key.shape[1] < query.shape[1]
+        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
+    given = (query, key, value, scaling, window, softcap, tail)
+    if not query.requires_grad or length <= RECOMPUTE_ABOVE:
+        return _in_blocks(*given)
+    result: torch.Tensor = checkpoint(_in_blocks, *given, use_reentrant=False, preserve_rng_state=False)
+    return result
+
+
+def _in_blocks(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float | None,
+    tail: tuple[int, ...],
+) -> torch.Tensor:
+    """`causal_attention`, a block of queries at a time."""
     batch, heads, new, dim = query.shape
     key_heads, length = key.shape[1:3]
     repeat = heads // key_heads
-    plain = new == length and not tail and softcap is None and (window is None or length <= window)
-    if query.device.type != "cpu" and plain:
-        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=repeat > 1)
     trunk = length - sum(tail)
     query = (query * (dim**-0.5 if scaling is None else scaling)).view(batch, key_heads, repeat, new, dim)
     parts = []

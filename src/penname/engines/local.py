@@ -14,6 +14,7 @@ from penname.engines.models import load_model
 from penname.engines.scoring import ScoreRow, score_rows
 from penname.engines.shared_prefix import ATTENTION
 from penname.engines.writing import Writing
+from penname.errors import UserError
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -26,7 +27,7 @@ class LocalEngine:
     """Generates and scores with a model in this process.
 
     rows: how many completions are written at once.
-    workers: threads that each write and score a share of the prompts, with an equal share of the processor's cores;
+    workers: threads that each write or score a share of the prompts, with an equal share of the processor's cores;
     by default as many as have rows enough. Steps of a few rows are too small to keep several cores busy together.
     A call's batches, and with them its rounding, depend on the call alone.
     """
@@ -40,8 +41,13 @@ class LocalEngine:
         workers: int | None = None,
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
+        if self.model._is_stateful or getattr(self.model.config, "num_kv_shared_layers", 0):
+            raise UserError(
+                f"{type(self.model).__name__} has layers without keys and values of their own, which the local engine "
+                "does not support (expected a decoder with attention in every layer, or another engine)"
+            )
         cores = torch.get_num_threads() if self.model.device.type == "cpu" else 1
-        self.workers = workers or max(1, min(cores, rows // ROWS_A_WORKER))
+        self._most_workers, self._workers = cores, workers
         self.model.set_attn_implementation(ATTENTION)
         self.rows = rows
         self._on_written = on_written or (lambda tokens, ended: None)
@@ -52,13 +58,14 @@ class LocalEngine:
     ) -> list[list[Generated]]:
         """See `Engine.generate`."""
         results: list[list[Generated]] = [[] for _ in prompts]
+        workers = self._workers_for(min(self.rows, sum(map(len, seeds))))
 
         def write(share: list[int]) -> list[list[Generated]]:
             of_share = [prompts[i] for i in share], [seeds[i] for i in share]
-            return Writing(self.model, *of_share, sampling, self.rows // self.workers).run(self._tell)
+            return Writing(self.model, *of_share, sampling, self.rows // workers).run(self._tell)
 
-        shares = self._shares(prompts, seeds)
-        for share, written in zip(shares, self._on_workers(write, shares), strict=True):
+        shares = _shares(prompts, seeds, workers)
+        for share, written in zip(shares, self._on_workers(workers, write, shares), strict=True):
             for i, completions in zip(share, written, strict=True):
                 results[i] = completions
         return results
@@ -69,21 +76,25 @@ class LocalEngine:
         Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
         """
         results: list[list[list[float]]] = [[] for _ in prompts]
-        rows = list(score_rows(prompts, candidates, self.workers))
-        for row, scores in zip(rows, self._on_workers(self._score, rows), strict=True):
+        workers = self._workers_for(self.rows)
+        rows = list(score_rows(prompts, candidates, workers))
+        for row, scores in zip(rows, self._on_workers(workers, self._score, rows), strict=True):
             for i, log_probs in zip(row.indices, scores, strict=True):
                 results[i] = log_probs
         return results
 
-    def _on_workers(self, work: Callable[[Batch], Result], batches: Sequence[Batch]) -> list[Result]:
+    def _workers_for(self, rows: int) -> int:
+        return self._workers or max(1, min(self._most_workers, rows // ROWS_A_WORKER))
+
+    def _on_workers(self, workers: int, work: Callable[[Batch], Result], batches: Sequence[Batch]) -> list[Result]:
         """`work` of each batch, in the order of the batches."""
         with_grad_off = torch.inference_mode()(work)
-        if min(self.workers, len(batches)) < 2:
+        if min(workers, len(batches)) < 2:
             return [with_grad_off(batch) for batch in batches]
         threads = torch.get_num_threads()
-        share = max(1, threads // self.workers)
+        share = max(1, threads // workers)
         try:
-            with ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(share,)) as pool:
+            with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(share,)) as pool:
                 return list(pool.map(with_grad_off, batches))
         finally:
             torch.set_num_threads(threads)
@@ -92,18 +103,14 @@ class LocalEngine:
         with self._telling:
             self._on_written(tokens, ended)
 
-    def _shares(self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Each worker's prompts, the longest first, so that those written together have about the same length."""
-        wanted = sorted((i for i, own in enumerate(seeds) if own), key=lambda i: -len(prompts[i]))
-        return [share for worker in range(self.workers) if (share := wanted[worker :: self.workers])]
-
     def _score(self, row: ScoreRow) -> list[list[list[float]]]:
         device = self.model.device
-        out = self.model(
-            input_ids=torch.tensor([row.input_ids], device=device),
-            position_ids=torch.tensor([row.position_ids], device=device),
-            spans=tuple(row.spans),
-            logits_to_keep=torch.tensor(row.sources, device=device),
-            use_cache=False,
-        )
+        sources = torch.tensor(row.sources, device=device)
+        out = self.model(**row.packed.inputs(device), logits_to_keep=sources, use_cache=False)
         return row.log_probs(out.logits[0])
+
+
+def _shares(prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], workers: int) -> list[list[int]]:
+    """Each worker's prompts, the longest first, so that those written together have about the same length."""
+    wanted = sorted((i for i, own in enumerate(seeds) if own), key=lambda i: -len(prompts[i]))
+    return [share for worker in range(workers) if (share := wanted[worker::workers])]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from penname.engines.base import TokenIds
-from penname.engines.packed import Span
+from penname.engines.packed import PackedRow
 
 TOKENS_AT_ONCE = 6144
 """A row holds about so many tokens at most."""
@@ -24,36 +24,20 @@ TOKENS_AT_ONCE = 6144
 class ScoreRow:
     """Prompts scored together. indices: which ones; sources: places whose logits count, prompt after prompt."""
 
+    packed: PackedRow = field(default_factory=PackedRow)
     indices: list[int] = field(default_factory=list)
     candidates: list[Sequence[TokenIds]] = field(default_factory=list)
-    input_ids: list[int] = field(default_factory=list)
-    position_ids: list[int] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-
-    def add_start(self, start: TokenIds, tail: tuple[int, ...]) -> None:
-        """Open a span: the prompts added next go on from `start`, and have candidates of the lengths in `tail`."""
-        place = len(self.input_ids)
-        self.input_ids += start
-        self.position_ids += range(len(start))
-        self.spans.append(Span(place, len(self.input_ids), (), tail))
 
     def add(self, index: int, rest: TokenIds, candidates: Sequence[TokenIds]) -> None:
-        """Add a prompt. A candidate's last token is left out: nothing follows it."""
-        span = self.spans[-1]
-        start = span.prompt_end - span.start
-        end = start + len(rest)
+        """Add a prompt, of which `rest` goes on from the start that was opened last.
+
+        A candidate's last token is left out: nothing follows it.
+        """
+        places = self.packed.add(rest, [candidate[:-1] for candidate in candidates])
         self.indices.append(index)
         self.candidates.append(candidates)
-        self.input_ids += rest
-        self.position_ids += range(start, end)
-        self.sources.append(len(self.input_ids) - 1)
-        for candidate in candidates:
-            read = candidate[:-1]
-            self.sources += range(len(self.input_ids), len(self.input_ids) + len(read))
-            self.input_ids += read
-            self.position_ids += range(end, end + len(read))
-        self.spans[-1] = replace(span, ends=(*span.ends, len(self.input_ids)))
+        self.sources += places[len(rest) - 1 :]
 
     def log_probs(self, logits: torch.Tensor) -> list[list[list[float]]]:
         """Log-probabilities of the candidates' tokens from the logits (sources, vocabulary)."""
@@ -88,8 +72,8 @@ def score_rows(
             if row.indices and added >= full:
                 yield row
                 row, added = ScoreRow(), 0
-            if not row.spans or i == members[0]:
-                row.add_start(prompts[i][:shared], tails[i])
+            if not row.indices or i == members[0]:
+                row.packed.open(prompts[i][:shared], tails[i])
             row.add(i, prompts[i][shared:], candidates[i])
             added += len(prompts[i]) - shared + sum(tails[i])
     if row.indices:

@@ -30,9 +30,9 @@ class SharedPrefixCache:
     """Keys and values of the prompts, each held once, and of the rows that go on from them.
 
     rows: how many there may be at once; capacity: tokens a row may grow to.
-    Room is made with `open_prompts`, the prompts' own caches are taken over one after another with `add_prompt`, then
-    `open_rows` makes room for their rows; the same again later lets other prompts join. `update` is what a model's
-    layers call.
+    Room is made with `open_prompts`; after `read_prompts` a forward pass over a packed row of prompts leaves their keys
+    and values here; then `open_rows` makes room for their rows. The same again later lets other prompts join. `update`
+    is what a model's layers call.
     """
 
     is_compileable = False
@@ -41,6 +41,7 @@ class SharedPrefixCache:
         self.lengths: list[int] = []
         self.owners: list[int] = []
         self._used: list[int] = []
+        self._reading: dict[int, slice] = {}
         self._device = device
         self._rows = rows
         self._capacity = capacity
@@ -61,20 +62,15 @@ class SharedPrefixCache:
                 prefixes[layer][:before, :, : held.shape[2]] = held
         return range(before, len(self.lengths))
 
-    def add_prompt(self, index: int, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Take over the keys and values, each (1, heads, length, dim), that a plain forward pass left."""
-        for layer, (keys, values) in enumerate(layers):
-            if layer == len(self._prefix_keys):
-                shape = (len(self.lengths), keys.shape[1], max(self.lengths), keys.shape[3])
-                self._prefix_keys.append(keys.new_zeros(shape))
-                self._prefix_values.append(values.new_zeros((*shape[:3], values.shape[3])))
-                self._keys.append(_Buffer(self._rows, keys.shape[1], self._capacity, keys.shape[3], keys))
-                self._values.append(_Buffer(self._rows, keys.shape[1], self._capacity, values.shape[3], values))
-            self._prefix_keys[layer][index, :, : keys.shape[2]] = keys[0]
-            self._prefix_values[layer][index, :, : values.shape[2]] = values[0]
+    def read_prompts(self, numbers: Sequence[int], spans: Sequence[Span]) -> None:
+        """The next forward pass is over these prompts, which lie at `spans` of a packed row."""
+        self._reading = {
+            number: slice(span.start, span.prompt_end) for number, span in zip(numbers, spans, strict=True)
+        }
 
     def open_rows(self, owners: list[int]) -> None:
         """Add rows without tokens; each goes on from the prompt of that number."""
+        self._reading = {}
         for buffer in (*self._keys, *self._values):
             buffer.open_rows(len(owners))
         self._used += [0] * len(owners)
@@ -83,8 +79,23 @@ class SharedPrefixCache:
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store the new tokens' keys and values; return the rows' own ones, with some empty places at the end."""
-        return self._keys[layer].put(keys, self._at), self._values[layer].put(values, self._at)
+        """Store the new tokens' keys and values.
+
+        Of prompts, (1, heads, tokens, dim): returned as they are. Of a new token in each row, (rows, heads, 1, dim):
+        returned are the rows' own ones, with some empty places at the end.
+        """
+        if not self._reading:
+            return self._keys[layer].put(keys, self._at), self._values[layer].put(values, self._at)
+        if layer == len(self._prefix_keys):
+            shape = (len(self.lengths), keys.shape[1], max(self.lengths), keys.shape[3])
+            self._prefix_keys.append(keys.new_zeros(shape))
+            self._prefix_values.append(values.new_zeros((*shape[:3], values.shape[3])))
+            self._keys.append(_Buffer(self._rows, keys.shape[1], self._capacity, keys.shape[3], keys))
+            self._values.append(_Buffer(self._rows, keys.shape[1], self._capacity, values.shape[3], values))
+        for number, places in self._reading.items():
+            self._prefix_keys[layer][number, :, : self.lengths[number]] = keys[0, :, places]
+            self._prefix_values[layer][number, :, : self.lengths[number]] = values[0, :, places]
+        return keys, values
 
     def advance(self) -> torch.Tensor:
         """Make room for a new token in every row; returns their positions (rows,).

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from penname.engines.base import FinishReason, Generated, OnWritten, Sampling, TokenIds
+from penname.engines.packed import PackedRow
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.shared_prefix import SharedPrefixCache
-from penname.errors import UserError
 
 COMPACT_BELOW = 0.75
 """Ended rows leave the batch once fewer than this share of its rows are still being written."""
 
 REFILL_BELOW = 0.5
 """Waiting prompts join once fewer than this share of the rows that there may be are being written."""
+
+TOKENS_AT_ONCE = 2048
+"""Prompts are read in rows of about so many tokens: enough to keep the cores busy, few enough to stay near them."""
 
 
 @dataclass
@@ -82,18 +85,35 @@ class Writing:
         while self._waiting and len(self._rows[self._waiting[0]]) <= free:
             joining.append(self._waiting.popleft())
             free -= len(self._rows[joining[-1]])
-        numbers = self._cache.open_prompts([len(self._prompts[i]) for i in joining])
-        logits, owners = [], []
-        for number, i in zip(numbers, joining, strict=True):
-            own = DynamicCache()
-            ids = torch.tensor([list(self._prompts[i])], device=self._model.device)
-            out = self._model(input_ids=ids, past_key_values=own, use_cache=True, logits_to_keep=1)
-            self._cache.add_prompt(number, _keys_and_values(own))
-            logits.append(out.logits[0, -1:].expand(len(self._rows[i]), -1))
-            owners += [number] * len(self._rows[i])
-            self._batch += self._rows[i]
-        self._cache.open_rows(owners)
-        return torch.cat(logits)
+        lengths = [len(self._prompts[i]) for i in joining]
+        numbers = self._cache.open_prompts(lengths)
+        ends = [*accumulate(lengths)]
+        logits = []
+        for _, places in groupby(range(len(joining)), key=lambda place: ends[place] // TOKENS_AT_ONCE):
+            first, *others = places
+            together = slice(first, first + 1 + len(others))
+            logits.append(self._read_prompts(numbers[together], joining[together]))
+        samples = [len(self._rows[i]) for i in joining]
+        self._cache.open_rows([number for number, count in zip(numbers, samples, strict=True) for _ in range(count)])
+        self._batch += [row for i in joining for row in self._rows[i]]
+        return torch.cat(logits).repeat_interleave(torch.tensor(samples, device=self._model.device), dim=0)
+
+    def _read_prompts(self, numbers: Sequence[int], prompts: Sequence[int]) -> torch.Tensor:
+        """Logits (prompts, vocabulary) after each of `prompts`, which the cache has under `numbers`."""
+        row = PackedRow()
+        ends = []
+        for i in prompts:
+            ends.append(row.open(self._prompts[i]))
+            row.add([])
+        self._cache.read_prompts(numbers, row.spans)
+        out = self._model(
+            **row.inputs(self._model.device),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=torch.tensor(ends, device=self._model.device),
+        )
+        logits: torch.Tensor = out.logits[0]
+        return logits
 
     def _read(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits (rows, vocabulary) after the rows' newest tokens, `ids`."""
@@ -124,11 +144,3 @@ class Writing:
             ended += row.finish_reason is not None
         on_written(written, ended)
         return drawn
-
-
-def _keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    pairs = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
-    found = [(keys, values) for keys, values in pairs if keys is not None and values is not None]
-    if len(found) < len(pairs):
-        raise UserError("this model has layers without keys and values, which the local engine does not support")
-    return found

@@ -21,7 +21,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from penname.engines.models import free_memory, load_model, load_tokenizer, pick_device
 from penname.engines.packed import PACKED
 from penname.errors import UserError
-from penname.training.packing import ByPrompt, TrainingSample, pack, weighted_loss
+from penname.training.loss import weighted_loss
+from penname.training.packing import ByPrompt, TrainingSample, pack
 
 COMPLETE = "complete"
 

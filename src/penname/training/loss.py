@@ -1,0 +1,54 @@
+"""The loss of fine-tuning: negative log-likelihood of target tokens, each sample weighted by its reward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+ROWS_AT_ONCE = 64
+"""So many tokens' logits are held in float32 at once."""
+
+
+def weighted_loss(model: Any, inputs: dict[str, Any], target_tokens: int | torch.Tensor) -> torch.Tensor:
+    """Sum over target tokens of weight x negative log-likelihood, over `target_tokens`.
+
+    REST-PG Algorithm 1, line 11: the expectation of R(x, y, y_hat) log p(y_hat | x). `target_tokens` counts the
+    whole optimizer step, all accumulated micro-batches and devices, so how the step is cut up does not matter.
+    Weights scale the loss and do not enter the count: with all weights 1 it is the usual fine-tuning loss.
+    Logits are computed only where a target token is predicted. `inputs`: see `penname.training.packing.pack`.
+    """
+    logits = model(
+        input_ids=inputs["input_ids"],
+        position_ids=inputs["position_ids"],
+        spans=inputs["spans"],
+        logits_to_keep=inputs["sources"][0],
+        use_cache=False,
+    ).logits[0]
+    losses = _TokenLosses.apply(logits, inputs["labels"][0])
+    return (losses * inputs["weights"][0]).sum() / target_tokens
+
+
+class _TokenLosses(torch.autograd.Function):
+    """Cross-entropy in float32 of logits (tokens, vocabulary) of any type; returns (tokens,).
+
+    torch's own keeps the logits and their probabilities in float32, which for a vocabulary of 50,000 is more than
+    the rest of a small model's step. This keeps what it was given, and computes the rest a few tokens at a time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        totals = torch.cat([part.float().logsumexp(-1) for part in logits.split(ROWS_AT_ONCE)])
+        ctx.save_for_backward(logits, labels, totals)
+        return totals - logits.gather(-1, labels[:, None])[:, 0].float()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        logits, labels, totals = ctx.saved_tensors
+        result = torch.empty_like(logits)
+        for start in range(0, len(labels), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            own = (logits[part].float() - totals[part, None]).exp_()
+            own[torch.arange(len(own), device=own.device), labels[part]] -= 1
+            result[part] = own.mul_(gradient[part, None])
+        return result, None
