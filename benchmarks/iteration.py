@@ -33,7 +33,7 @@ def workbench(folder: Path, inputs: int, samples: int, new_tokens: int) -> Workb
         [
             f"data=[{{format: longlamp, path: {LONGLAMP}/abstract_generation_user}}]",
             f"limit.train={inputs}",
-            f"prompt={{max_input_tokens: 768, max_output_tokens: {new_tokens}}}",
+            f"prompt={{max_input_tokens: 512, max_output_tokens: {new_tokens}}}",
             f"expectation.samples={samples}",
             "training={learning_rate: 1.0e-4, batch_size: 8, micro_batch_size: 2}",
         ],
@@ -68,7 +68,7 @@ def plainly(bench: Workbench, train: list[Prepared], folder: Path) -> int:
 
 def main() -> None:
     given = parser(__doc__).parse_args()
-    inputs, samples, new_tokens = (6, 8, 96) if given.quick else (64, 8, 448)
+    inputs, samples, new_tokens = (6, 8, 96) if given.quick else (64, 8, 192)
     facts: dict[str, Any] = {"inputs": inputs, "samples_an_input": samples, "max_new_tokens": new_tokens}
     with tempfile.TemporaryDirectory() as scratch:
         bench = workbench(Path(scratch) / "run", inputs, samples, new_tokens)

@@ -60,7 +60,7 @@ def stop_at(folder: Path, process: subprocess.Popen[bytes], number: int, wait: f
 
 def main() -> None:
     given = parser(__doc__).parse_args()
-    inputs, samples, new_tokens = (60, 4, 4) if given.quick else (64, 32, 64)
+    inputs, samples, new_tokens = (60, 4, 4) if given.quick else (64, 32, 32)
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "whole"
         process = start(whole, inputs, samples, new_tokens)

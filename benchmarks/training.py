@@ -120,7 +120,7 @@ def measured(name: str) -> dict[str, Any]:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--examples", type=int, help="512 if left out, 16 with --quick")
-    arguments.add_argument("--micro-batch", type=int, default=2, help="penname's samples a row")
+    arguments.add_argument("--micro-batch", type=int, default=1, help="penname's samples a row")
     arguments.add_argument("--checkpointing", action="store_true", help="gradient checkpointing for penname")
     arguments.add_argument("--side", choices=["penname", "trl"], help="measure one side only")
     given = arguments.parse_args()
