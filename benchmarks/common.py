@@ -69,10 +69,10 @@ def plain_generate(model: Any, prompt: list[int], samples: int, sampling: Sampli
     return completions
 
 
-def timed(work: Callable[..., Result], *arguments: Any) -> tuple[float, Result]:
-    """How many seconds `work(*arguments)` took, and its result."""
+def timed(work: Callable[..., Result], *arguments: Any, **named: Any) -> tuple[float, Result]:
+    """How many seconds `work` of these arguments took, and its result."""
     started = time.perf_counter()
-    result = work(*arguments)
+    result = work(*arguments, **named)
     return time.perf_counter() - started, result
 
 

@@ -8,11 +8,10 @@ vllm engine are measured too, started and warm.
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import Any
 
-from common import finish, parser, plain_generate, run, with_prompts
+from common import finish, parser, plain_generate, run, timed, with_prompts
 
 from penname.engines.base import Generated, Sampling
 from penname.engines.local import LocalEngine
@@ -34,9 +33,7 @@ def with_penname(prompts: list[list[int]], sampling: Sampling, rows: int) -> tup
     engine = LocalEngine("bundled", rows=rows)
     seeds = [[sample_seed(0, 0, str(i), j) for j in range(SAMPLES)] for i in range(len(prompts))]
     engine.generate([prompts[0][:64]], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
-    started = time.perf_counter()
-    written = engine.generate(prompts, seeds, sampling)
-    taken = time.perf_counter() - started
+    taken, written = timed(engine.generate, prompts, seeds, sampling)
     return new_tokens(written), taken
 
 
@@ -48,19 +45,20 @@ def new_tokens(written: list[list[Generated]]) -> int:
 def with_generate(prompts: list[list[int]], sampling: Sampling) -> tuple[int, float]:
     model = load_model("bundled", "bfloat16")
     plain_generate(model, prompts[0][:64], 2, Sampling(4, 0.7, 0.95, sampling.stop_ids))
-    started = time.perf_counter()
-    tokens = sum(len(row) for prompt in prompts for row in plain_generate(model, prompt, SAMPLES, sampling))
-    return tokens, time.perf_counter() - started
+    taken, rows = timed(lambda: [plain_generate(model, prompt, SAMPLES, sampling) for prompt in prompts])
+    return sum(len(tokens) for of_prompt in rows for tokens in of_prompt), taken
 
 
 def with_vllm(prompts: list[list[int]], sampling: Sampling) -> dict[str, float]:
-    """New tokens a second of vLLM called directly and of the engine on it, in turn, both warm."""
+    """New tokens a second of vLLM called directly, at its default settings, and of the engine on it, both warm."""
+    from vllm import LLM, SamplingParams
+
     from penname.engines.vllm import VLLMEngine
 
     longest = max(map(len, prompts)) + sampling.max_new_tokens
-    engine = VLLMEngine(str(bundled_model()), dtype="bfloat16", max_model_len=longest)
-    from vllm import SamplingParams
-
+    folder = str(bundled_model())
+    warm_up = prompts[0][:64]
+    llm = LLM(model=folder, dtype="bfloat16", max_model_len=longest)
     params = SamplingParams(
         n=SAMPLES,
         temperature=sampling.temperature,
@@ -70,19 +68,18 @@ def with_vllm(prompts: list[list[int]], sampling: Sampling) -> dict[str, float]:
         ignore_eos=True,
         detokenize=False,
     )
-    inputs = [{"prompt_token_ids": prompt} for prompt in prompts]
+    llm.generate([{"prompt_token_ids": warm_up}], SamplingParams(n=2, max_tokens=4), use_tqdm=False)
+    taken, outputs = timed(llm.generate, [{"prompt_token_ids": prompt} for prompt in prompts], params, use_tqdm=False)
+    speeds = {"vllm_direct": sum(len(one.token_ids) for output in outputs for one in output.outputs) / taken}
+    llm.llm_engine.engine_core.shutdown()
+
+    engine = VLLMEngine(folder, dtype="bfloat16", max_model_len=longest)
     seeds = [[sample_seed(0, 0, str(i), j) for j in range(SAMPLES)] for i in range(len(prompts))]
-    engine.generate([prompts[0][:64]], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
-    speeds = {}
-    started = time.perf_counter()
-    outputs = engine._llm.generate(inputs, params, use_tqdm=False)
-    tokens = sum(len(one.token_ids) for output in outputs for one in output.outputs)
-    speeds["vllm_direct"] = tokens / (time.perf_counter() - started)
-    engine._llm.reset_prefix_cache()
-    started = time.perf_counter()
-    written = engine.generate(prompts, seeds, sampling)
-    speeds["vllm_engine"] = new_tokens(written) / (time.perf_counter() - started)
+    engine.generate([warm_up], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
+    taken, written = timed(engine.generate, prompts, seeds, sampling)
+    speeds["vllm_engine"] = new_tokens(written) / taken
     engine.close()
+    print(speeds, flush=True)
     return speeds
 
 

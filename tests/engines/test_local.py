@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+import transformers
 from scipy import stats
 
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.sampling import next_tokens, sample_seed, uniforms
+from penname.errors import UserError
 
 QUESTIONS = ("What is the capital of France?", "Name three colours, please, and say why you like them.", "Hello")
 
@@ -81,30 +83,35 @@ def test_seeds_are_of_run_iteration_example_and_sample():
     assert sample_seed(0, 1, "a", 2) == sample_seed(0, 1, "a", 2)
 
 
-@pytest.mark.parametrize(("vocabulary", "top_p"), [(40, 0.9), (40, 1.0), (600, 0.8), (600, 1.0)])
-def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
-    draws = 20_000
-    generator = torch.Generator().manual_seed(0)
-    logits = 1.5 * torch.randn(vocabulary, generator=generator)
-    probabilities = (logits / 0.7).softmax(-1).double().numpy()
+def nucleus(logits, temperature, top_p):
+    """The exact distribution a token is drawn from."""
+    probabilities = (logits.double() / temperature).softmax(-1).numpy()
     order = np.argsort(-probabilities)
     before = np.cumsum(probabilities[order]) - probabilities[order]
-    nucleus = order[before < top_p]
-    expected = np.zeros(vocabulary)
-    expected[nucleus] = probabilities[nucleus] / probabilities[nucleus].sum()
-    drawn = next_tokens(logits.expand(draws, -1), 0.7, top_p, uniforms([3], draws)[0])
-    counts = np.bincount(drawn.numpy(), minlength=vocabulary)
+    kept = order[before < top_p]
+    expected = np.zeros(len(probabilities))
+    expected[kept] = probabilities[kept] / probabilities[kept].sum()
+    return expected
+
+
+def assert_drawn_from(expected, drawn):
+    counts = np.bincount(drawn, minlength=len(expected))
     assert counts[expected == 0].sum() == 0
-    often = expected * draws >= 5
+    often = expected * len(drawn) >= 5
     observed = np.append(counts[often], counts[~often].sum())
-    wanted = np.append(expected[often], expected[~often].sum()) * draws
+    wanted = np.append(expected[often], expected[~often].sum()) * len(drawn)
     used = wanted > 0
     assert stats.chisquare(observed[used], wanted[used] * observed.sum() / wanted.sum()).pvalue > 1e-3
 
 
-def random_model(family):
-    import transformers
+@pytest.mark.parametrize(("vocabulary", "top_p"), [(40, 0.9), (40, 1.0), (600, 0.8), (600, 1.0)])
+def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
+    logits = 1.5 * torch.randn(vocabulary, generator=torch.Generator().manual_seed(0))
+    drawn = next_tokens(logits.expand(20_000, -1), 0.7, top_p, uniforms([3], 20_000)[0])
+    assert_drawn_from(nucleus(logits, 0.7, top_p), drawn.numpy())
 
+
+def random_model(family):
     sizes = {
         "vocab_size": 120, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "head_dim": 8,
         "num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 6, "pad_token_id": 0, "eos_token_id": 1,
@@ -114,9 +121,39 @@ def random_model(family):
         "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
         "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
         "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+        "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     }[family]
     torch.manual_seed(0)
     return architecture(config(**sizes)).eval()
+
+
+@pytest.mark.parametrize(
+    ("family", "draws"), [("llama", 20_000), ("gemma3", 20_000), ("qwen3", 20_000), ("bundled", 2000)]
+)
+def test_two_tokens_of_a_model_are_drawn_from_its_exact_distributions(family, draws, request):
+    """The second one's distribution is that after each first one, weighted by how probable that one is."""
+    model = request.getfixturevalue("model") if family == "bundled" else random_model(family)
+    if family != "bundled":
+        model.get_output_embeddings().weight.data *= 8  # or every token would be about as probable as any other
+    prompt = list(range(20, 30))
+    written = LocalEngine(model).generate([prompt], [range(draws)], Sampling(2, 0.7, 0.8, ()))[0]
+    model.set_attn_implementation("eager")
+
+    def after(tokens):
+        with torch.no_grad():
+            return nucleus(model(torch.tensor([prompt + tokens]), use_cache=False).logits[0, -1], 0.7, 0.8)
+
+    first = after([])
+    second = sum(first[token] * after([token]) for token in np.flatnonzero(first).tolist())
+    assert 3 < np.count_nonzero(first) < 100
+    assert_drawn_from(first, [g.tokens[0] for g in written])
+    assert_drawn_from(second, [g.tokens[1] for g in written])
+
+
+def test_a_model_without_attention_is_refused():
+    config = transformers.MambaConfig(vocab_size=120, hidden_size=16, state_size=4, num_hidden_layers=1)
+    with pytest.raises(UserError, match="MambaForCausalLM"):
+        LocalEngine(transformers.MambaForCausalLM(config))
 
 
 @pytest.mark.parametrize("family", ["gemma3", "qwen3"])
@@ -138,7 +175,7 @@ def test_prompts_that_wait_and_join_later_get_the_same_texts(family):
     assert max(told) <= 5
 
 
-@pytest.mark.parametrize("family", ["gemma3", "gemma2", "mistral", "qwen3"])
+@pytest.mark.parametrize("family", ["llama", "gemma3", "gemma2", "mistral", "qwen3"])
 def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
     model = random_model(family)
     prompts = [list(range(2, 2 + n)) for n in (9, 4, 15)]

