@@ -65,6 +65,7 @@ def engine(request: pytest.FixtureRequest, folder: Path, tokenizer: Any, tmp_pat
         "127.0.0.1",
         "--port",
         str(port),
+        "--no-enable-chunked-prefill",
     ]
     log = tmp_path_factory.mktemp("vllm") / "log.txt"
     with log.open("wb") as output:
@@ -109,6 +110,14 @@ def test_a_sample_follows_its_seed_whatever_stands_beside_it(engine: Engine, pro
     assert together[0][0] == together[0][2]
     assert together[0][0] != together[0][1]
     assert engine.generate([prompts[2]], [[8]], sampling) == [together[2]]
+
+
+@needs_vllm
+def test_more_prompts_than_one_step_reads_keep_their_seeds(engine: Engine) -> None:
+    """Some 10,000 tokens: vLLM reads 4,096 or 8,192 in a step."""
+    prompts = [[100 + i] * (LIMIT - 8) for i in range(10_000 // LIMIT)]
+    written = engine.generate(prompts, [[1]] * len(prompts), Sampling(2, temperature=1.0, top_p=0.95, stop_ids=()))
+    assert [len(generated.tokens) for (generated,) in written] == [2] * len(prompts)
 
 
 @needs_vllm

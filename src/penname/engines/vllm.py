@@ -4,7 +4,8 @@ Each sample is a request of its own, so that it carries its own seed; vLLM's pre
 prompt once. Scores are vLLM's prompt log-probabilities.
 
 On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
-torchaudio and torchcodec installed; starting takes about a minute.
+torchaudio and torchcodec installed; starting takes about a minute. A vLLM server on a CPU wants
+`--no-enable-chunked-prefill` for samples with a seed.
 """
 
 from __future__ import annotations
