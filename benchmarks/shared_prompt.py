@@ -13,7 +13,7 @@ import torch
 from common import examples, finish, median, parser, run, timed, with_prompts
 
 from penname.engines.models import load_model, load_tokenizer
-from penname.engines.packed import PACKED
+from penname.engines.packed_attention import PACKED
 from penname.prompts.render import Renderer
 from penname.training.loss import weighted_loss
 from penname.training.packing import TrainingSample, pack

@@ -22,7 +22,7 @@ from torch.utils.data import SequentialSampler
 
 from penname.config import TrainingConfig
 from penname.engines.models import load_model, load_tokenizer, pick_device
-from penname.engines.packed import PACKED
+from penname.engines.packed_attention import PACKED
 from penname.prompts.render import Renderer
 from penname.training.fine_tuning import WeightedTrainer, _arguments
 from penname.training.packing import TrainingSample, pack

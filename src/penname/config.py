@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -118,6 +119,12 @@ class TrainingConfig(Section):
                 f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
             )
         return self
+
+    def steps(self, samples: int) -> int:
+        """Optimizer steps: `max_steps` where given, else `epochs` with a ragged last window counted in full."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return math.ceil(self.epochs * math.ceil(samples / self.batch_size))
 
 
 class ExpectationConfig(Section):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 
 from penname.engines.base import TokenIds
-from penname.engines.packed import PackedRow
+from penname.engines.packed_row import PackedRow
 
 TOKENS_AT_ONCE = 6144
 """A row holds about so many tokens at most."""

@@ -18,7 +18,8 @@ import torch
 from transformers import AttentionInterface
 
 from penname.engines.attention import refuse_sinks
-from penname.engines.packed import Span, packed_attention
+from penname.engines.packed_attention import packed_attention
+from penname.engines.packed_row import Span
 
 ATTENTION = "penname_shared_prefix"
 

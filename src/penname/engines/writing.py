@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from penname.engines.base import FinishReason, Generated, OnWritten, Sampling, TokenIds
-from penname.engines.packed import PackedRow
+from penname.engines.packed_row import PackedRow
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.shared_prefix import SharedPrefixCache
 

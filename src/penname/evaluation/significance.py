@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 _RESAMPLES = 10_000
 # Numbers drawn at once, so that memory stays at some 16 MB whatever the number of examples.
@@ -38,6 +37,8 @@ def paired_t_test(a: Sequence[float], b: Sequence[float]) -> TTest:
 
     Raises ValueError when a and b differ in length.
     """
+    from scipy import stats  # takes half a second
+
     differences = _differences(a, b)
     n = len(differences)
     if n == 0:

@@ -12,7 +12,6 @@ from penname.config import SELF_TRAINED, UNTRAINED, WITH_REASONING, Recipe
 from penname.data.sources import load_split
 from penname.engines.models import count_parameters, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
-from penname.training.fine_tuning import total_steps
 
 
 def size(count: int) -> str:
@@ -100,7 +99,7 @@ def _checkpoints(recipe: Recipe, samples: int | None) -> int:
 
 def _optimizer_steps(recipe: Recipe, samples: int | None) -> int | None:
     known = samples is not None or recipe.training.max_steps is not None
-    return total_steps(recipe.training, samples or 0) if known else None
+    return recipe.training.steps(samples or 0) if known else None
 
 
 def training_memory(parameters: int, recipe: Recipe) -> int:

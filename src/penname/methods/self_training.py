@@ -28,7 +28,6 @@ from penname.prompts.completion import compose
 from penname.prompts.templates import template_hash
 from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage, write_records, write_text
-from penname.training.fine_tuning import fine_tune, total_steps
 from penname.training.packing import TrainingSample
 
 PROMPT_FILE = "penname.json"
@@ -175,6 +174,8 @@ def train_stage(
     name = f"{stage}/training"
 
     def work(folder: Path) -> Record:
+        from penname.training.fine_tuning import fine_tune  # with transformers' Trainer, which takes seconds
+
         samples = make_samples()
         if not samples:
             facts = bench.run.path(f"{stage}/selection/stage.json")
@@ -186,7 +187,7 @@ def train_stage(
             raise UserError(f"{name}: nothing to train on, {why}")
         bench.release()
         progress = bench.run.progress
-        steps = total_steps(recipe.training, len(samples))
+        steps = recipe.training.steps(len(samples))
         progress.start(name, steps, "steps")
         tokens = sum(len(s.prompt) + len(s.target) for s in samples) * recipe.training.batch_size // len(samples)
         reported = 0

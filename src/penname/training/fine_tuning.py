@@ -19,7 +19,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from penname.engines.models import free_memory, load_model, load_tokenizer, pick_device
-from penname.engines.packed import PACKED
+from penname.engines.packed_attention import PACKED
 from penname.errors import UserError
 from penname.training.loss import weighted_loss
 from penname.training.packing import ByPrompt, TrainingSample, pack
@@ -45,6 +45,8 @@ class Settings(Protocol):
     save_every: int
     validate_every: int | None
     gradient_checkpointing: bool
+
+    def steps(self, samples: int) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -194,13 +196,6 @@ def weights_hash(model: torch.nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def total_steps(settings: Settings, samples: int) -> int:
-    """Optimizer steps: `max_steps` where given, else `epochs` with a ragged last window counted in full."""
-    if settings.max_steps is not None:
-        return settings.max_steps
-    return math.ceil(settings.epochs * math.ceil(samples / settings.batch_size))
-
-
 def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> TrainingArguments:
     # Older versions of transformers know only this name, newer ones warn of it where it is given.
     checkpointing: dict[str, Any] = {"gradient_checkpointing": True} if settings.gradient_checkpointing else {}
@@ -208,7 +203,7 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         output_dir=str(folder),
         per_device_train_batch_size=settings.micro_batch_size,
         gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
-        max_steps=total_steps(settings, samples),
+        max_steps=settings.steps(samples),
         optim=settings.optimizer,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="linear",

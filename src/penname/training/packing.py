@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
-from penname.engines.packed import PackedRow
+from penname.engines.packed_row import PackedRow
 
 
 @dataclass(frozen=True)

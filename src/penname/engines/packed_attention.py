@@ -1,0 +1,58 @@
+"""Attention in a packed row (see `penname.engines.packed_row`).
+
+Each text is attended to alone, so nothing is computed for what a mask would hide, and no text sees another. It is
+registered as a transformers attention function, so any decoder-only architecture that takes one can use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+from penname.engines.attention import causal_attention, refuse_sinks
+from penname.engines.packed_row import Span
+
+PACKED = "penname_packed"
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    spans: Sequence[Span] = (),
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim).
+
+    Without spans the row is one text.
+    """
+    refuse_sinks(kwargs.get("s_aux"))
+    spans = spans or (Span(0, query.shape[2], (query.shape[2],)),)
+    settings = (scaling, sliding_window, softcap)
+    # A span falls into its prompt with the first text, and the other texts.
+    ends = [end for span in spans for end in span.ends]
+    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    pieces = zip(*(projected.split(lengths, dim=2) for projected in (query, key, value)), strict=True)
+    parts = []
+    for span in spans:
+        own_query, own_key, own_value = next(pieces)
+        parts.append(causal_attention(own_query, own_key, own_value, *settings, span.tail))
+        prompt = slice(0, span.prompt_end - span.start)
+        for _ in span.ends[1:]:
+            text_query, text_key, text_value = next(pieces)
+            if text_query.shape[2]:
+                keys = torch.cat([own_key[:, :, prompt], text_key], dim=2)
+                values = torch.cat([own_value[:, :, prompt], text_value], dim=2)
+                parts.append(causal_attention(text_query, keys, values, *settings, span.tail))
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(PACKED, packed_attention)
