@@ -21,7 +21,7 @@ STAGE = "rest-em/iteration-1/samples"
 def command(folder: Path, inputs: int, samples: int, new_tokens: int) -> list[str]:
     settings = {
         "methods": "[rest-em]",
-        "data": f"[{{format: longlamp, path: {LONGLAMP}/abstract_generation_user}}]",
+        "data": f"[{{format: longlamp, path: {LONGLAMP}/email_completion_user}}]",
         "limit": f"{{train: {inputs}, test: 1}}",
         "retrieval": "{retriever: bm25, k: 1}",
         "prompt": f"{{max_input_tokens: 512, max_output_tokens: {new_tokens}}}",
@@ -60,7 +60,7 @@ def stop_at(folder: Path, process: subprocess.Popen[bytes], number: int, wait: f
 
 def main() -> None:
     given = parser(__doc__).parse_args()
-    inputs, samples, new_tokens = (60, 4, 4) if given.quick else (64, 32, 32)
+    inputs, samples, new_tokens = (52, 2, 48) if given.quick else (64, 32, 48)
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "whole"
         process = start(whole, inputs, samples, new_tokens)
