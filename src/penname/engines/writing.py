@@ -89,10 +89,9 @@ class Writing:
         numbers = self._cache.open_prompts(lengths)
         ends = [*accumulate(lengths)]
         logits = []
-        for _, places in groupby(range(len(joining)), key=lambda place: ends[place] // TOKENS_AT_ONCE):
-            first, *others = places
-            together = slice(first, first + 1 + len(others))
-            logits.append(self._read_prompts(numbers[together], joining[together]))
+        for _, group in groupby(range(len(joining)), key=lambda place: ends[place] // TOKENS_AT_ONCE):
+            together = list(group)
+            logits.append(self._read_prompts([numbers[i] for i in together], [joining[i] for i in together]))
         samples = [len(self._rows[i]) for i in joining]
         self._cache.open_rows([number for number, count in zip(numbers, samples, strict=True) for _ in range(count)])
         self._batch += [row for i in joining for row in self._rows[i]]
