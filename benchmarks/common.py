@@ -39,10 +39,10 @@ def examples(task: str, split: str = "test") -> list[Example]:
     return load_split([SourceConfig(format="longlamp", path=f"{LONGLAMP}/{task}")], split, None, 0)
 
 
-def with_prompts(task: str, renderer: Renderer, k: int) -> Iterator[tuple[Example, list[int]]]:
+def with_prompts(task: str, renderer: Renderer, k: int, split: str = "test") -> Iterator[tuple[Example, list[int]]]:
     """Examples of a task, each with the token ids of its prompt: the input and the k best documents by BM25."""
     retriever = make_retriever("bm25", None, 0)
-    for example in examples(task):
+    for example in examples(task, split):
         context = [document.text for document in retrieve(example, retriever, k)]
         yield example, renderer.render("no_reasoning_input", context, input=example.input).tokens
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ BATCH = 8
 
 
 def samples(count: int) -> list[TrainingSample]:
-    """`count` examples, the tasks in turn, each with 2 documents and at most 384 target tokens."""
+    """`count` examples, the tasks in turn while they last: 2 documents, at most 384 target tokens."""
     renderer = Renderer(load_tokenizer("bundled"), "chat", 1024)
+    tasks = [with_prompts(task, renderer, 2, "train") for task in TASKS]
+    in_turn = (found for found in chain.from_iterable(zip_longest(*tasks)) if found)
     made = []
-    tasks = [with_prompts(task, renderer, 2) for task in TASKS]
-    while len(made) < count:
-        example, prompt = next(tasks[len(made) % len(tasks)])
+    for example, prompt in islice(in_turn, count):
         target = renderer.target(example.output or "")
         made.append(TrainingSample(prompt, [*target[:-1][:383], target[-1]]))
     return made
