@@ -56,4 +56,4 @@ def test_scores_are_those_of_a_plain_forward_pass_a_candidate(family, times):
             with torch.no_grad():
                 logits = model(torch.tensor([prompt + candidate]), use_cache=False).logits[0].log_softmax(-1)
             plain = [logits[len(prompt) - 1 + i, t].item() for i, t in enumerate(candidate)]
-            assert own == pytest.approx(plain, abs=1e-4)
+            assert own == pytest.approx(plain, rel=1e-5, abs=1e-5)

@@ -89,7 +89,7 @@ def refuse_sinks(sinks: torch.Tensor | None) -> None:
         raise UserError("this model's attention (with sinks) is not supported")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # every layer asks for the same ones: a row's texts, times their blocks, times the windows
 def _mask(
     before: int,
     queries: int,

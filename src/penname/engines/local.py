@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ class LocalEngine:
     rows: how many completions are written at once.
     workers: threads that each write or score a share of the prompts, with an equal share of the processor's cores;
     by default as many as have rows enough. Steps of a few rows are too small to keep several cores busy together.
-    A call's batches, and with them its rounding, depend on the call alone.
+    A call's batches, and with them its rounding, depend on the call and the number of threads alone.
     """
 
     def __init__(
@@ -41,22 +41,35 @@ class LocalEngine:
         workers: int | None = None,
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
-        if self.model._is_stateful or getattr(self.model.config, "num_kv_shared_layers", 0):
-            raise UserError(
-                f"{type(self.model).__name__} has layers without keys and values of their own, which the local engine "
-                "does not support (expected a decoder with attention in every layer, or another engine)"
-            )
+        self._take_attention()
         cores = torch.get_num_threads() if self.model.device.type == "cpu" else 1
         self._most_workers, self._workers = cores, workers
-        self.model.set_attn_implementation(ATTENTION)
         self.rows = rows
         self._on_written = on_written or (lambda tokens, ended: None)
         self._telling = Lock()
+        self._stopping = False
+
+    def _take_attention(self) -> None:
+        """Give the model our attention; refuse one that would not compute the same with it."""
+        config = self.model.config.get_text_config()
+        kinds = {*(getattr(config, "layer_types", None) or ())} - {"full_attention", "sliding_attention"}
+        if self.model._is_stateful or kinds or getattr(config, "num_kv_shared_layers", 0):
+            reason = f"layers of {', '.join(sorted(kinds))}" if kinds else "layers without keys and values of their own"
+        else:
+            self.model.set_attn_implementation(ATTENTION)
+            if self.model.config._attn_implementation == ATTENTION:
+                return
+            reason = "attention of its own making"
+        raise UserError(
+            f"{type(self.model).__name__} has {reason}, which the local engine does not support (expected a decoder "
+            "whose attention transformers lets one replace, or another engine)"
+        )
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
     ) -> list[list[Generated]]:
         """See `Engine.generate`."""
+        self._check_lengths(len(prompt) + sampling.max_new_tokens for prompt in prompts)
         results: list[list[Generated]] = [[] for _ in prompts]
         workers = self._workers_for(min(self.rows, sum(map(len, seeds))))
 
@@ -75,6 +88,9 @@ class LocalEngine:
 
         Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
         """
+        self._check_lengths(
+            len(prompt) + max(map(len, own), default=0) for prompt, own in zip(prompts, candidates, strict=True)
+        )
         results: list[list[list[float]]] = [[] for _ in prompts]
         workers = self._workers_for(self.rows)
         rows = list(score_rows(prompts, candidates, workers))
@@ -82,6 +98,12 @@ class LocalEngine:
             for i, log_probs in zip(row.indices, scores, strict=True):
                 results[i] = log_probs
         return results
+
+    def _check_lengths(self, lengths: Iterable[int]) -> None:
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        longest = max(lengths, default=0)
+        if limit is not None and longest > limit:
+            raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
 
     def _workers_for(self, rows: int) -> int:
         return self._workers or max(1, min(self._most_workers, rows // ROWS_A_WORKER))
@@ -92,14 +114,20 @@ class LocalEngine:
         if min(workers, len(batches)) < 2:
             return [with_grad_off(batch) for batch in batches]
         threads = torch.get_num_threads()
-        share = max(1, threads // workers)
+        pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
         try:
-            with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(share,)) as pool:
-                return list(pool.map(with_grad_off, batches))
+            return list(pool.map(with_grad_off, batches))
+        except BaseException:
+            self._stopping = True  # the other workers end at their next token, not with their share
+            raise
         finally:
+            pool.shutdown(cancel_futures=True)
+            self._stopping = False
             torch.set_num_threads(threads)
 
     def _tell(self, tokens: int, ended: int) -> None:
+        if self._stopping:
+            raise RuntimeError("another worker has failed, or the process is told to stop")
         with self._telling:
             self._on_written(tokens, ended)
 

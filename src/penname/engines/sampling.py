@@ -12,6 +12,7 @@ CANDIDATES = (256, 4096)
 """The nucleus is looked for among this many of the most probable tokens, then among all: sorting all takes longest."""
 
 ROWS_AT_ONCE = 8
+"""So few rows stay in a processor's cache: three times as fast there as all at once."""
 
 
 def sample_seed(run_seed: int, iteration: int, example_id: str, sample: int) -> int:
@@ -34,8 +35,8 @@ def next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform:
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    # A few rows at a time stay in the processor's cache: three times as fast as all at once.
-    parts = zip(logits.split(ROWS_AT_ONCE), uniform.split(ROWS_AT_ONCE), strict=True)
+    at_once = ROWS_AT_ONCE if logits.device.type == "cpu" else max(1, len(logits))
+    parts = zip(logits.split(at_once), uniform.split(at_once), strict=True)
     return torch.cat([_next_tokens(part, temperature, top_p, draws) for part, draws in parts])
 
 

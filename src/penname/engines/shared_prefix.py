@@ -118,9 +118,9 @@ class SharedPrefixCache:
     def keep(self, rows: list[int]) -> None:
         """Keep `rows` only, and the prompts that still have one."""
         index = torch.tensor(rows, dtype=torch.long, device=self._device)
-        for buffer in (*self._keys, *self._values):
-            buffer.keep(index)
         self._used = [self._used[row] for row in rows]
+        for buffer in (*self._keys, *self._values):
+            buffer.keep(index, max(self._used, default=0))
         owners = [self.owners[row] for row in rows]
         groups = sorted(set(owners))
         if len(groups) < len(self.lengths):
@@ -182,8 +182,8 @@ class SharedPrefixCache:
         return mask.masked_fill_(unseen, torch.finfo(dtype).min / 2)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """An upper bound of the rows' lengths, the new token included."""
-        return max(self.lengths) + max(self._used)
+        """An upper bound of the rows' lengths, the new token included; 0 while there are none."""
+        return max(self.lengths, default=0) + max(self._used, default=0)
 
 
 class _Buffer:
@@ -212,8 +212,9 @@ class _Buffer:
     def open_rows(self, rows: int) -> None:
         self._lay(self.held.shape[0] + rows, self.held.shape[2])
 
-    def keep(self, rows: torch.Tensor) -> None:
-        kept = self.held[rows]
+    def keep(self, rows: torch.Tensor, places: int) -> None:
+        """Keep these rows, and no more places than they have tokens in, rounded up."""
+        kept = self.held[rows, :, : -(-max(places, 1) // GROWTH) * GROWTH]
         self.held = self._view(*kept.shape)
         self.held.copy_(kept)
 

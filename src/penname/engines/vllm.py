@@ -1,7 +1,8 @@
 """Generation and scoring with vLLM in this process (Kwon et al., 2023), on CUDA or on a plain CPU.
 
-Each sample is a request of its own, so that it carries its own seed; vLLM's prefix cache computes a shared
-prompt once. Scores are vLLM's prompt log-probabilities.
+Each sample is a request of its own, so that it carries its own seed; vLLM's prefix cache computes their shared
+prompt once. Scores are vLLM's prompt log-probabilities, for which it does not use that cache: a candidate costs a pass
+over the whole prompt, so a judge is faster on the local engine.
 
 On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
 torchaudio and torchcodec installed; starting takes about a minute. A vLLM server on a CPU wants

@@ -19,7 +19,7 @@ COMPACT_BELOW = 0.75
 """Ended rows leave the batch once fewer than this share of its rows are still being written."""
 
 REFILL_BELOW = 0.5
-"""Waiting prompts join once fewer than this share of the rows that there may be are being written."""
+"""Waiting prompts join once no more than this share of the rows that there may be are being written, and they fit."""
 
 TOKENS_AT_ONCE = 2048
 """Prompts are read in rows of about so many tokens: enough to keep the cores busy, few enough to stay near them."""
@@ -66,7 +66,8 @@ class Writing:
         drawn = torch.empty(0, dtype=torch.long)
         while True:
             living = [place for place, row in enumerate(self._batch) if row.finish_reason is None]
-            refill = bool(self._waiting) and len(living) <= REFILL_BELOW * self._most
+            free = self._most - len(living)
+            refill = len(living) <= REFILL_BELOW * self._most and self._next_fits(free)
             if not living and not refill:
                 return [[row.generated() for row in own] for own in self._rows]
             if refill or len(living) < COMPACT_BELOW * len(self._batch):
@@ -78,11 +79,15 @@ class Writing:
                 logits.append(self._join())
             drawn = self._draw(torch.cat(logits), on_written)
 
+    def _next_fits(self, free: int) -> bool:
+        """Whether a prompt waits that has no more rows than these; the rows of one always fit where no other is."""
+        return bool(self._waiting) and len(self._rows[self._waiting[0]]) <= free
+
     def _join(self) -> torch.Tensor:
         """Let prompts join the batch, as many as there are rows for; logits (new rows, vocabulary) after them."""
         joining = []
         free = self._most - len(self._batch)
-        while self._waiting and len(self._rows[self._waiting[0]]) <= free:
+        while self._next_fits(free):
             joining.append(self._waiting.popleft())
             free -= len(self._rows[joining[-1]])
         lengths = [len(self._prompts[i]) for i in joining]

@@ -12,7 +12,8 @@ from penname.config import EngineConfig, Recipe
 from penname.data.records import Example
 from penname.data.sources import load_split
 from penname.engines.base import Engine, OnWritten, Sampling
-from penname.engines.models import free_memory, load_tokenizer, locate_model
+from penname.engines.memory import free_memory
+from penname.engines.models import load_tokenizer, locate_model
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
 from penname.prompts.completion import parse

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from penname.engines.models import free_memory, load_model, load_tokenizer, pick_device
+from penname.engines.memory import free_memory
+from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.engines.packed_attention import PACKED
 from penname.errors import UserError
 from penname.training.loss import weighted_loss
@@ -105,6 +106,9 @@ def fine_tune(
     UserError where the loss diverges.
     """
     model = load_model(base, "float32")
+    for parameter in model.parameters():
+        # A weight may be a view of its file, of which each page is copied when an optimizer first writes to it: slow.
+        parameter.data = parameter.data.clone()
     before = weights_hash(model)
     model.set_attn_implementation(PACKED)
     if settings.lora_rank:
