@@ -97,6 +97,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         prompt = renderer.render("figure8_input", ["I wrote of it."], input=str(record["input"])).tokens
         target = compose("short plain sentences", str(record["output"]))
         samples.append(TrainingSample(prompt, renderer.target(target)))
-    settings = TrainingConfig(learning_rate=5e-3, epochs=20, batch_size=8, micro_batch_size=8)
+    settings = TrainingConfig(learning_rate=5e-3, epochs=20, batch_size=8)
     fine_tune(str(start), samples, settings, folder / "trained", 0, lambda *_: None)
     return folder / "trained" / "model"

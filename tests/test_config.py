@@ -45,7 +45,6 @@ def test_overrides_reach_nested_keys():
         (SMALL.replace("[rag]", "[rga]"), "found 'rga'"),
         (SMALL.replace("threshold: 1.0", "threshold: 2"), "found 2"),
         (SMALL.replace("threshold: 1.0", "{}").replace("{{}}", "{}"), "give one of threshold"),
-        (SMALL + "training: {batch_size: 3, micro_batch_size: 2}\n", "not a multiple of micro_batch_size 2"),
         (SMALL.replace("format: presidents", "format: jsonl"), "format jsonl needs a path"),
         ("methods: [rag\n", "broken YAML"),
         ("- 1\n", "found list"),

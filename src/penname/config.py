@@ -101,7 +101,9 @@ class TrainingConfig(Section):
     epochs: Annotated[float, Field(gt=0)] = 1.0
     max_steps: Count | None = None
     batch_size: Count = 8
-    micro_batch_size: Count = 2
+    micro_batch_tokens: Count = Field(
+        1536, description="most tokens computed at once, a shared prompt counted once; a sample alone may have more"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     lora_rank: Count | None = None
@@ -111,14 +113,6 @@ class TrainingConfig(Section):
         None, description="steps between checkpoints of which the best on validation examples is taken"
     )
     validation_examples: Count = Field(1024, description="validation examples of each task for that")
-
-    @model_validator(mode="after")
-    def _batches(self) -> Self:
-        if self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
-            )
-        return self
 
     def steps(self, samples: int) -> int:
         """Optimizer steps: `max_steps` where given, else `epochs` with a ragged last window counted in full."""

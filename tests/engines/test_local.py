@@ -166,7 +166,10 @@ def test_rows_with_small_and_large_nuclei_are_drawn_together():
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (transformers.MambaConfig(vocab_size=120, hidden_size=16, state_size=4, num_hidden_layers=1), "linear_attention"),
+        (
+            transformers.MambaConfig(vocab_size=120, hidden_size=16, state_size=4, num_hidden_layers=1),
+            "linear_attention",
+        ),
         (transformers.GPTJConfig(vocab_size=120, n_embd=32, n_layer=1, n_head=2, rotary_dim=4), "of its own making"),
     ],
 )

@@ -11,9 +11,9 @@ from penname.config import TrainingConfig
 from penname.engines.models import load_model
 from penname.engines.packed_attention import PACKED
 from penname.errors import UserError
-from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, weights_hash
+from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, pack_step, weights_hash
 from penname.training.loss import weighted_loss
-from penname.training.packing import ByPrompt, TrainingSample, pack
+from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
 
 SHAPES = {
     "llama": {},
@@ -73,21 +73,21 @@ class Gradients(TrainerCallback):
         self.steps.append({name: p.grad.clone() for name, p in model.named_parameters()})
 
 
-@pytest.mark.parametrize(("micro_batch", "batch"), [(8, 8), (4, 8), (1, 8), (2, 8)])
+@pytest.mark.parametrize("most_tokens", [1, 30, 60, 1000])
 @pytest.mark.parametrize("count", [8, 11])
 @pytest.mark.parametrize("same_prompt", [1, 3])
-def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch, count, same_prompt):
+def test_gradients_equal_the_plain_reference(model, tmp_path, most_tokens, count, same_prompt):
     """Count 11 leaves a ragged last window of 3 samples, which must be normalised by its own tokens."""
     samples = make_samples(count, same_prompt)
     model.set_attn_implementation(PACKED)
-    settings = TrainingConfig(learning_rate=1e-12, batch_size=batch, micro_batch_size=micro_batch, max_grad_norm=1e9)
+    settings = TrainingConfig(learning_rate=1e-12, batch_size=8, max_grad_norm=1e9)
     arguments = _arguments(settings, count, tmp_path, seed=0)
     arguments.bf16 = False
     seen = []
 
     def collate(part):
         seen.append(part)
-        return pack(part)
+        return pack_step(part, most_tokens)
 
     kept = Gradients()
     trainer = WeightedTrainer(
@@ -98,7 +98,7 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch
     order = [s for part in seen for s in part]
     assert sorted(s.weight for s in order) == sorted(s.weight for s in samples)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    windows = [order[i : i + batch] for i in range(0, count, batch)]
+    windows = [order[i : i + 8] for i in range(0, count, 8)]
     assert len(kept.steps) == len(windows) == len(losses)
     for window, gradients, loss in zip(windows, kept.steps, losses, strict=True):
         expected_loss, expected = reference_gradients(model, window)
@@ -107,10 +107,24 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, micro_batch, batch
             assert (gradients[name] - value).norm() <= 1e-5 * value.norm(), name
 
 
-@pytest.mark.parametrize("recompute_above", [10, 1024])
+def test_a_micro_batch_holds_a_prompt_once_and_no_more_tokens_than_allowed():
+    samples = make_samples(40, same_prompt=4)
+    parts = micro_batches(samples, 70)
+    assert sorted(s.weight for part in parts for s in part) == sorted(s.weight for s in samples)
+    sizes = [pack(part)["input_ids"].shape[1] for part in parts]
+    assert sizes == sorted(sizes, reverse=True)
+    assert 60 < sizes[0] <= 70
+    assert len(parts) < 20
+    assert sum(sizes) < sum(len(s.prompt) + len(s.target) - 1 for s in samples)
+    # Of a target of one token nothing is read, so it fits in behind any sample of its prompt.
+    assert all(len(s.target) == 1 for part in micro_batches(samples, 1) for s in part[1:])
+
+
+@pytest.mark.parametrize(("recompute_above", "block"), [(10, 256), (1024, 256), (10, 8), (1024, 8)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_packed_gradients_of_every_architecture(shape, recompute_above, monkeypatch):
+def test_packed_gradients_of_every_architecture(shape, recompute_above, block, monkeypatch):
     """Prompts that several samples share are computed once; windows are shorter than prompt and target."""
+    monkeypatch.setattr("penname.engines.attention.BLOCK", block)
     monkeypatch.setattr("penname.engines.attention.RECOMPUTE_ABOVE", recompute_above)
     monkeypatch.setattr("penname.training.loss.ROWS_AT_ONCE", 8)
     model = make_model(shape)

@@ -52,7 +52,8 @@ class LocalEngine:
     def _take_attention(self) -> None:
         """Give the model our attention; refuse one that would not compute the same with it."""
         config = self.model.config.get_text_config()
-        kinds = {*(getattr(config, "layer_types", None) or ())} - {"full_attention", "sliding_attention"}
+        layers: Sequence[str] = getattr(config, "layer_types", None) or ()
+        kinds = set(layers) - {"full_attention", "sliding_attention"}
         if self.model._is_stateful or kinds or getattr(config, "num_kv_shared_layers", 0):
             reason = f"layers of {', '.join(sorted(kinds))}" if kinds else "layers without keys and values of their own"
         else:

@@ -111,7 +111,8 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
     state = {"adamw_torch_fused": 16, "adafactor": 9}[recipe.training.optimizer]
     if recipe.training.lora_rank:
         state = 4
-    tokens = recipe.training.micro_batch_size * (recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens)
+    sample = recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens
+    tokens = min(recipe.training.batch_size * sample, max(recipe.training.micro_batch_tokens, sample))
     activation = 3.2e6 * (parameters / 1.35e8) ** 0.5 * (0.15 if recipe.training.gradient_checkpointing else 1.0)
     return round(parameters * state + tokens * activation)
 
@@ -145,7 +146,7 @@ def check_room(plan: Plan, folder: Path) -> None:
         if plan.memory > available:
             raise UserError(
                 f"not enough memory: found {size(available)} available, expected about "
-                f"{size(plan.memory)}; lower training.micro_batch_size or prompt.max_input_tokens, set "
+                f"{size(plan.memory)}; lower training.micro_batch_tokens or prompt.max_input_tokens, set "
                 "training.lora_rank, or take a smaller model"
             )
     parent = next(p for p in [folder, *folder.absolute().parents] if p.exists())

@@ -1,7 +1,7 @@
 """Weighted supervised fine-tuning (REST-PG sections 3.1 and 3.2) with transformers' Trainer.
 
-The Trainer brings optimizers, schedules, mixed precision, several devices and resuming; ours is the loss: target
-tokens only, each sample weighted by its reward, normalised over the whole optimizer step.
+The Trainer brings optimizers, schedules, mixed precision and resuming; ours is the loss: target tokens only, each
+sample weighted by its reward, normalised over the whole optimizer step. Training takes one GPU, or the processor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.engines.packed_attention import PACKED
 from penname.errors import UserError
 from penname.training.loss import weighted_loss
-from penname.training.packing import ByPrompt, TrainingSample, pack
+from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
 
 COMPLETE = "complete"
 
@@ -39,7 +40,7 @@ class Settings(Protocol):
     epochs: float
     max_steps: int | None
     batch_size: int
-    micro_batch_size: int
+    micro_batch_tokens: int
     weight_decay: float
     max_grad_norm: float
     lora_rank: int | None
@@ -66,26 +67,25 @@ class TrainingResult:
 
 
 class WeightedTrainer(Trainer):
-    """transformers' Trainer with `weighted_loss` over packed rows."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # Makes the Trainer count the target tokens of the whole accumulation window and leave scaling to us.
-        self.model_accepts_loss_kwargs = True
+    """transformers' Trainer with `weighted_loss`; what it calls a batch is the samples of an optimizer step."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByPrompt:
         samples: Any = self.train_dataset
         return ByPrompt(samples, self.args.data_seed or 0)
 
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        assert num_items_in_batch is not None
-        return weighted_loss(model, inputs, num_items_in_batch)
+        model.train()
+        rows = self._prepare_inputs(inputs)["rows"]
+        target_tokens = sum(row["labels"].numel() for row in rows)
+        losses = []
+        for row in rows:
+            with self.compute_loss_context_manager():
+                loss = weighted_loss(model, row, target_tokens)
+            self.accelerator.backward(loss)
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
 
 
 def fine_tune(
@@ -119,7 +119,7 @@ def fine_tune(
         args=_arguments(settings, len(samples), checkpoints, seed),
         train_dataset=list(samples),
         processing_class=load_tokenizer(base),  # so that a checkpoint can be served
-        data_collator=pack,
+        data_collator=partial(pack_step, most_tokens=settings.micro_batch_tokens),
         callbacks=[_Report(on_step), *([] if choose else [_NoLastCheckpoint()])],
     )
     trainer.remove_callback(PrinterCallback)  # the run's own progress says it
@@ -158,6 +158,11 @@ def fine_tune(
         first_loss=losses[0],
         last_loss=losses[-1],
     )
+
+
+def pack_step(samples: Sequence[TrainingSample], most_tokens: int) -> dict[str, Any]:
+    """The rows of an optimizer step; see `micro_batches` and `pack`."""
+    return {"rows": [pack(part) for part in micro_batches(samples, most_tokens)]}
 
 
 def _best(checkpoints: Sequence[Path], choose: Callable[[Path], float]) -> Path:
@@ -203,10 +208,9 @@ def weights_hash(model: torch.nn.Module) -> str:
 def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> TrainingArguments:
     # Older versions of transformers know only this name, newer ones warn of it where it is given.
     checkpointing: dict[str, Any] = {"gradient_checkpointing": True} if settings.gradient_checkpointing else {}
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=settings.micro_batch_size,
-        gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
+        per_device_train_batch_size=settings.batch_size,
         max_steps=settings.steps(samples),
         optim=settings.optimizer,
         learning_rate=settings.learning_rate,
@@ -229,6 +233,12 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         dataloader_pin_memory=False,
         **checkpointing,
     )
+    if arguments.world_size > 1:
+        raise UserError(
+            f"training takes one process, this is one of {arguments.world_size}: start penname without torchrun"
+        )
+    arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and cut packed rows between them
+    return arguments
 
 
 def _with_lora(model: Any, rank: int) -> Any:
@@ -242,8 +252,8 @@ def _with_lora(model: Any, rank: int) -> Any:
 def _newest_complete(checkpoints: Path) -> str | None:
     """The newest checkpoint that was written to its end; half-written ones are removed."""
     whole = _complete(checkpoints)
-    for partial in set(checkpoints.glob("checkpoint-*")) - set(whole):
-        shutil.rmtree(partial)
+    for torn in set(checkpoints.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(torn)
     return str(whole[-1]) if whole else None
 
 

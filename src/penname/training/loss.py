@@ -10,11 +10,11 @@ ROWS_AT_ONCE = 64
 """So many tokens' logits are held in float32 at once."""
 
 
-def weighted_loss(model: Any, inputs: dict[str, Any], target_tokens: int | torch.Tensor) -> torch.Tensor:
+def weighted_loss(model: Any, inputs: dict[str, Any], target_tokens: int) -> torch.Tensor:
     """Sum over target tokens of weight x negative log-likelihood, over `target_tokens`.
 
     REST-PG Algorithm 1, line 11: the expectation of R(x, y, y_hat) log p(y_hat | x). `target_tokens` counts the
-    whole optimizer step, all accumulated micro-batches and devices, so how the step is cut up does not matter.
+    whole optimizer step, all its micro-batches, so how the step is cut up does not matter.
     Weights scale the loss and do not enter the count: with all weights 1 it is the usual fine-tuning loss.
     Logits are computed only where a target token is predicted. `inputs`: see `penname.training.packing.pack`.
     """

@@ -1,4 +1,4 @@
-"""Training samples and how they are laid into one row a micro-batch: no padding, and each prompt once."""
+"""Training samples and how they are laid into rows, one a micro-batch: no padding, and a prompt once a row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainingSample:
 class ByPrompt(Sampler[int]):
     """A random order of the samples, another one each epoch, in which samples of one prompt stand together.
 
-    So those that are kept for one input, up to 10, fall into the same micro-batch, where their prompt is computed once.
+    So those that are kept for one input, up to 10, fall into the same optimizer step, where they share rows.
     """
 
     def __init__(self, samples: Sequence[TrainingSample], seed: int) -> None:
@@ -45,12 +45,37 @@ class ByPrompt(Sampler[int]):
             yield from self._groups[group]
 
 
+def micro_batches(samples: Sequence[TrainingSample], most_tokens: int) -> list[list[TrainingSample]]:
+    """The samples of an optimizer step in parts of at most `most_tokens` tokens, or of one sample.
+
+    Samples of a prompt stand together, and in each part the prompt counts once. The largest part comes first: what it
+    frees has room for every other, and memory does not fall to pieces.
+    """
+    parts: list[list[TrainingSample]] = []
+    sizes: list[int] = []
+    room = 0
+    for members in _by_prompt(samples):
+        opened = False
+        for sample in (samples[i] for i in members):
+            needed = len(sample.target) - 1 + (0 if opened else len(sample.prompt))
+            if needed > room or not parts:
+                parts.append([])
+                sizes.append(0)
+                needed = len(sample.target) - 1 + len(sample.prompt)
+                room = max(most_tokens, needed)
+            parts[-1].append(sample)
+            sizes[-1] += needed
+            room -= needed
+            opened = True
+    return [parts[i] for i in sorted(range(len(parts)), key=lambda i: -sizes[i])]
+
+
 def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
     """Lay `samples` one after another into a single row: each prompt once, behind it the targets that follow it.
 
     A target's last token is only predicted, never read. Returns
     - input_ids, position_ids, spans: see `PackedRow.inputs`; a target's positions go on from its prompt's,
-    - labels: (1, target tokens), what is to be predicted, also as shift_labels, which is what the Trainer counts,
+    - labels: (1, target tokens), what is to be predicted,
     - sources: (1, target tokens), the place whose logits predict it,
     - weights: (1, target tokens).
     """
@@ -64,11 +89,9 @@ def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
             sources += [last, *row.add(sample.target[:-1])]
             labels += sample.target
             weights += [sample.weight] * len(sample.target)
-    targets = torch.tensor([labels])
     return {
         **row.inputs(),
-        "labels": targets,
-        "shift_labels": targets,
+        "labels": torch.tensor([labels]),
         "sources": torch.tensor([sources]),
         "weights": torch.tensor([weights], dtype=torch.float32),
     }
