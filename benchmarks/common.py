@@ -76,12 +76,28 @@ def timed(work: Callable[..., Result], *arguments: Any, **named: Any) -> tuple[f
     return time.perf_counter() - started, result
 
 
-def matrix_flops() -> float:
-    """Floating-point operations a second that this machine gives a large matrix product in bfloat16."""
-    side = 2048
-    a, b = torch.randn(2, side, side).bfloat16()
-    a @ b
-    return 2 * side**3 / median([timed(torch.matmul, a, b)[0] for _ in range(9)])
+def matrix_flops(device: torch.device) -> float:
+    """Floating-point operations a second that a device gives a large matrix product in bfloat16."""
+    side = 2048 if device.type == "cpu" else 8192
+    a, b = torch.randn(2, side, side, device=device).bfloat16()
+
+    def product() -> float:
+        return float((a @ b)[0, 0])  # reading a number waits for a GPU
+
+    product()
+    return 2 * side**3 / median([timed(product)[0] for _ in range(9)])
+
+
+def copied_bytes(device: torch.device) -> float:
+    """Bytes a second that a device copies of a large tensor, reading and writing counted."""
+    source = torch.randn(2**26, device=device)
+    target = torch.empty_like(source)
+
+    def copy() -> float:
+        return float(target.copy_(source)[0])
+
+    copy()
+    return 2 * source.numel() * 4 / median([timed(copy)[0] for _ in range(9)])
 
 
 def forward_flops(model: Any, tokens: int, pairs: float) -> float:
@@ -95,6 +111,12 @@ def forward_flops(model: Any, tokens: int, pairs: float) -> float:
         getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     )
     return 2.0 * weights * tokens + 4.0 * config.num_hidden_layers * width * pairs
+
+
+def forward_bytes(model: Any, tokens: int) -> float:
+    """Bytes a forward pass in bfloat16 moves at least: every product's weights once, its input and its output."""
+    linear = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and "lm_head" not in name]
+    return 2.0 * sum(m.weight.numel() + tokens * (m.in_features + m.out_features) for m in linear)
 
 
 def median(values: Sequence[float]) -> float:

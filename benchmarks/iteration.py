@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from common import LONGLAMP, finish, parser, plain_generate, run, timed
 from rich.console import Console
 
@@ -35,7 +36,7 @@ def workbench(folder: Path, inputs: int, samples: int, new_tokens: int) -> Workb
             f"limit.train={inputs}",
             f"prompt={{max_input_tokens: 512, max_output_tokens: {new_tokens}}}",
             f"expectation.samples={samples}",
-            "training={learning_rate: 1.0e-4, batch_size: 8, micro_batch_size: 2}",
+            "training={learning_rate: 1.0e-4, batch_size: 8}",
         ],
     )
     return Workbench(recipe, Run(folder, ConsoleProgress(Console(stderr=True))))
@@ -52,6 +53,7 @@ def with_penname(bench: Workbench, train: list[Prepared]) -> int:
 def plainly(bench: Workbench, train: list[Prepared], folder: Path) -> int:
     settings, end = bench.recipe.expectation, bench.renderer.end_id
     sampling = Sampling(bench.recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (end,))
+    torch.manual_seed(0)
     model = load_model("bundled", "bfloat16")
     drawn: list[tuple[list[int], list[int], float]] = []
     for example in train:
@@ -61,8 +63,8 @@ def plainly(bench: Workbench, train: list[Prepared], folder: Path) -> int:
         drawn += [(prompt, target, sum(s) / 3) for target, s in zip(targets, scores, strict=True)]
     del model
     drawn.sort(key=lambda sample: -sample[2])
-    kept = [TrainingSample(prompt, target) for prompt, target, _ in drawn[: len(drawn) // 4]]
-    train_trl(kept, folder)
+    kept = [TrainingSample(prompt, target) for prompt, target, _ in drawn[: -(-len(drawn) // 4)]]
+    train_trl(kept, folder, bench.recipe.training)
     return len(kept)
 
 

@@ -1,25 +1,29 @@
-"""Fine-tuning after an expectation step: several kept samples of one prompt, the prompt computed once or for each.
+"""Fine-tuning after an expectation step: several kept samples of a prompt, the prompt computed once a row or for each.
 
-The same samples give the same gradients, on both sides by penname: with the samples of a prompt packed behind it, and
-with each sample carrying its own copy of it. Prompts and texts are real abstracts.
+The same optimizer steps at a recipe's defaults on both sides: with the rows that penname's training makes of a step's
+samples, in which those of a prompt stand behind it, and with a row for each sample. Both give the same gradients.
+Prompts and texts are real abstracts.
 """
 
 from __future__ import annotations
 
 import random
 from itertools import islice
+from typing import Any
 
 import torch
 from common import examples, finish, median, parser, run, timed, with_prompts
 
+from penname.config import TrainingConfig
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.packed_attention import PACKED
 from penname.prompts.render import Renderer
+from penname.training.fine_tuning import pack_step
 from penname.training.loss import weighted_loss
-from penname.training.packing import TrainingSample, pack
+from penname.training.packing import ByPrompt, TrainingSample, pack
 
 
-def kept_samples(inputs: int, most: int) -> list[list[TrainingSample]]:
+def kept_samples(inputs: int, most: int) -> list[TrainingSample]:
     """For each of `inputs` prompts 1 to `most` samples: abstracts of other inputs, of at most 256 tokens."""
     renderer = Renderer(load_tokenizer("bundled"), "chat", 768)
     data = examples("abstract_generation_user")
@@ -28,7 +32,7 @@ def kept_samples(inputs: int, most: int) -> list[list[TrainingSample]]:
     for _, prompt in islice(with_prompts("abstract_generation_user", renderer, 2), inputs):
         texts = [other.output or "" for other in draw.sample(data, draw.randint(1, most))]
         targets = [renderer.target(text) for text in texts]
-        made.append([TrainingSample(prompt, [*t[:255], t[-1]], draw.random()) for t in targets])
+        made += [TrainingSample(prompt, [*t[:255], t[-1]], draw.random()) for t in targets]
     return made
 
 
@@ -40,36 +44,40 @@ def main() -> None:
     model.set_attn_implementation(PACKED)
     model.train()
 
-    def step(rows: list[dict[str, object]], tokens: int) -> float:
+    def step(rows: list[dict[str, Any]], tokens: int) -> float:
         model.zero_grad()
         total = 0.0
         for row in rows:
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = weighted_loss(model, row, tokens)
+            on_device = {name: part.to(model.device) if torch.is_tensor(part) else part for name, part in row.items()}
+            with torch.autocast(model.device.type, torch.bfloat16):
+                loss = weighted_loss(model, on_device, tokens)
             loss.backward()
             total += loss.item()
         return total
 
-    groups = kept_samples(2 if given.quick else 12, given.most)
+    settings = TrainingConfig()
+    samples = kept_samples(2 if given.quick else 12, given.most)
+    order = [samples[i] for i in ByPrompt(samples, 0)]
     times: dict[str, list[float]] = {"shared": [], "repeated": []}
-    losses: dict[str, list[float]] = {"shared": [], "repeated": []}
-    for group in groups:
-        tokens = sum(len(s.target) for s in group)
-        rows = {"shared": [pack(group)], "repeated": [pack([sample]) for sample in group]}
-        for name, packed in rows.items():
-            taken, loss = timed(step, packed, tokens)
-            times[name].append(taken)
-            losses[name].append(loss)
-    apart = max(abs(a - b) / b for a, b in zip(losses["shared"], losses["repeated"], strict=True))
+    apart = []
+    for start in range(0, len(order), settings.batch_size):
+        batch = order[start : start + settings.batch_size]
+        tokens = sum(len(s.target) for s in batch)
+        shared, loss = timed(step, pack_step(batch, settings.micro_batch_tokens)["rows"], tokens)
+        repeated, expected = timed(step, [pack([sample]) for sample in batch], tokens)
+        apart.append(abs(loss - expected) / expected)
+        if start:  # the first warms up
+            times["shared"].append(shared)
+            times["repeated"].append(repeated)
     finish(
         sum(times["repeated"]) / sum(times["shared"]),
         1.5,
         shared_s=round(sum(times["shared"]), 2),
         repeated_s=round(sum(times["repeated"]), 2),
         median_ratio=round(median([b / a for a, b in zip(times["shared"], times["repeated"], strict=True)]), 3),
-        samples_a_prompt=round(sum(map(len, groups)) / len(groups), 2),
-        prompts=len(groups),
-        largest_difference_of_a_loss=apart,
+        samples_a_prompt=round(len(samples) / len({tuple(s.prompt) for s in samples}), 2),
+        samples=len(samples),
+        largest_difference_of_a_loss=max(apart),
     )
 
 

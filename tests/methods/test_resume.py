@@ -49,7 +49,7 @@ def work(recipe: Recipe, folder: Path) -> None:
 
 
 def outcome(folder: Path) -> tuple[object, ...]:
-    selected = [read_stage(folder / f"{m}/iteration-1/selection") for m in ("rest-em", "rest-pg")]
+    selected = [list(read_stage(folder / f"{m}/iteration-1/selection")) for m in ("rest-em", "rest-pg")]
     return (*selected, summary(results_of([folder])[0]))
 
 

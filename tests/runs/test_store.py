@@ -51,18 +51,28 @@ def squares(calls):
 
 def test_shards_are_made_once_and_a_damaged_one_again(run):
     calls = []
-    first = run.shards("s", range(10), 4, squares(calls))
+    first = list(run.shards("s", range(10), 4, squares(calls)))
     assert calls == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     path = run.path("s") / "00001.parquet"
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 0xFF
     path.write_bytes(data)
     calls.clear()
-    assert run.shards("s", range(10), 4, squares(calls)) == first
+    assert list(run.shards("s", range(10), 4, squares(calls))) == first
     assert calls == [[4, 5, 6, 7]]
     assert "00001.parquet: damaged" in run.progress.lines[-1]
     assert (run.path("s") / "00001.damaged").exists()
-    assert read_stage(run.path("s")) == first
+    assert list(read_stage(run.path("s"))) == first
+
+
+def test_records_are_a_sequence_over_their_shards(run):
+    made = run.shards("s", range(10), 4, squares([]))
+    whole = list(made)
+    assert len(made) == 10
+    for part in (slice(0, 4), slice(3, 9), slice(8, None), slice(None), slice(None, None, -3), slice(4, 4)):
+        assert made[part] == whole[part]
+    assert (made[0], made[7], made[-1]) == (whole[0], whole[7], whole[-1])
+    assert list(run.shards("empty", [], 4, squares([]))) == []
 
 
 @pytest.mark.parametrize("size", [0, 10, 200])

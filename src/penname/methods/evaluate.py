@@ -63,7 +63,7 @@ def evaluate_method(
         f"{', {} without reasoning'.format(facts['without_reasoning']) if with_reasoning else ''}; "
         f"{facts['mean_new_tokens']:.0f} tokens each"
     )
-    return read_stage(bench.run.path(f"{name}/metrics"))
+    return list(read_stage(bench.run.path(f"{name}/metrics")))
 
 
 def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +20,13 @@ class Selection:
     counts: dict[str, int]
 
 
-def threshold_of(samples: Sequence[Record], threshold: float | None, quantile: float | None) -> float:
+def threshold_of(rewards: Sequence[float], threshold: float | None, quantile: float | None) -> float:
     """tau: `threshold` itself, or the quantile (lower value) of this run's rewards."""
     if threshold is not None:
         return threshold
-    rewards = sorted(sample["reward"] for sample in samples if sample["reward"] is not None)
     if not rewards:
         return math.inf
-    return float(rewards[min(len(rewards) - 1, math.floor((quantile or 0.0) * len(rewards)))])
+    return sorted(rewards)[min(len(rewards) - 1, math.floor((quantile or 0.0) * len(rewards)))]
 
 
 def select(samples: Sequence[Record], threshold: float | None, quantile: float | None, max_kept: int) -> Selection:
@@ -35,28 +35,31 @@ def select(samples: Sequence[Record], threshold: float | None, quantile: float |
     Of an input's samples those with the highest rewards are kept, the lower sample number first among equals;
     the same completion is kept once. Never kept: malformed completions, which have no reward, and unfinished
     ones, because a target that breaks off would teach to break off (our reading; the paper is silent on both).
+    `samples` may be more than memory holds: it is gone through twice, and only what is kept is held.
     """
-    eligible = [s for s in samples if s["reward"] is not None and s["finish_reason"] == "stop"]
-    tau = threshold_of(eligible, threshold, quantile)
-    by_input: dict[str, list[Record]] = {s["example_id"]: [] for s in samples}
-    seen: set[tuple[str, str]] = set()
-    for sample in sorted(eligible, key=lambda s: (-s["reward"], s["sample"])):
-        key = (sample["example_id"], sample["completion"])
-        mine = by_input[sample["example_id"]]
-        if sample["reward"] >= tau and key not in seen and len(mine) < max_kept:
-            seen.add(key)
-            mine.append(sample)
-    kept = [sample for mine in by_input.values() for sample in mine]
-    return Selection(
-        kept,
-        tau,
-        {
-            "samples": len(samples),
-            "kept": len(kept),
-            "malformed": sum(s["response"] is None for s in samples),
-            "unrewarded": sum(s["response"] is not None and s["reward"] is None for s in samples),
-            "unfinished": sum(s["finish_reason"] == "length" for s in samples),
-            "inputs": len(by_input),
-            "inputs_without_kept": sum(not mine for mine in by_input.values()),
-        },
-    )
+    counts = {"samples": len(samples), "kept": 0, "malformed": 0, "unrewarded": 0, "unfinished": 0}
+    places: dict[str, list[int]] = {}
+    eligible: list[tuple[float, int, int, str, bytes]] = []
+    for place, s in enumerate(samples):
+        places.setdefault(s["example_id"], [])
+        counts["malformed"] += s["response"] is None
+        counts["unrewarded"] += s["response"] is not None and s["reward"] is None
+        counts["unfinished"] += s["finish_reason"] == "length"
+        if s["reward"] is not None and s["finish_reason"] == "stop":
+            text = hashlib.sha256(s["completion"].encode()).digest()
+            eligible.append((-s["reward"], s["sample"], place, s["example_id"], text))
+    tau = threshold_of([-reward for reward, *_ in eligible], threshold, quantile)
+    seen: set[tuple[str, bytes]] = set()
+    for reward, _, place, example_id, text in sorted(eligible):
+        if -reward >= tau and (example_id, text) not in seen and len(places[example_id]) < max_kept:
+            seen.add((example_id, text))
+            places[example_id].append(place)
+    chosen = {place for own in places.values() for place in own}
+    found = {place: s for place, s in enumerate(samples) if place in chosen}
+    kept = [found[place] for own in places.values() for place in own]
+    counts |= {
+        "kept": len(kept),
+        "inputs": len(places),
+        "inputs_without_kept": sum(not own for own in places.values()),
+    }
+    return Selection(kept, tau, counts)

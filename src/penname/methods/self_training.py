@@ -159,7 +159,7 @@ def expectation(
         return facts
 
     bench.run.stage(f"{stage}/selection", choose)
-    return read_stage(bench.run.path(f"{stage}/selection"))
+    return list(read_stage(bench.run.path(f"{stage}/selection")))
 
 
 def train_stage(

@@ -11,13 +11,14 @@ import errno
 import fcntl
 import hashlib
 import json
-import math
 import os
 import shutil
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +36,36 @@ class Progress(Protocol):
     def advance(self, count: int, tokens: int = 0, note: str = "") -> None: ...
     def finish(self, note: str = "") -> None: ...
     def say(self, line: str) -> None: ...
+
+
+class Records(Sequence[Record]):
+    """The records of shards, in order, read from disk a shard at a time: there may be more than memory holds."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._ends = [*accumulate(map(_count_records, paths))]
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for path in self._paths:
+            yield from read_records(path)
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Record]: ...
+    def __getitem__(self, place: int | slice) -> Record | list[Record]:
+        wanted = range(len(self))[place]
+        if isinstance(wanted, int):
+            return self[wanted : wanted + 1][0]
+        if not wanted:
+            return []
+        first, last = bisect_right(self._ends, min(wanted)), bisect_right(self._ends, max(wanted))
+        start = self._ends[first - 1] if first else 0
+        read = [record for path in self._paths[first : last + 1] for record in read_records(path)]
+        return [read[i - start] for i in wanted]
 
 
 class Run:
@@ -77,7 +108,7 @@ class Run:
         work: Callable[[Sequence[Any]], list[Record]],
         unit: str = "examples",
         completions: int = 1,
-    ) -> list[Record]:
+    ) -> Records:
         """Apply `work` to `items` in shards of `size`; return all records, those of earlier processes included.
 
         unit, completions: for showing progress, what an item is and how many completions are written for it.
@@ -85,30 +116,30 @@ class Run:
         """
         folder = self.path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{number:05d}.parquet" for number in range(math.ceil(len(items) / size))]
-        shards = [self._read_shard(path) for path in paths]
-        parts = [items[number * size : (number + 1) * size] for number in range(len(shards))]
-        missing = sum(len(part) for part, found in zip(parts, shards, strict=True) if found is None)
+        starts = range(0, len(items), size)
+        paths = [folder / f"{number:05d}.parquet" for number in range(len(starts))]
+        whole = [self._is_whole(path) for path in paths]
+        missing = sum(min(size, len(items) - start) for start, done in zip(starts, whole, strict=True) if not done)
         self.progress.start(name, missing, unit, completions)
-        for number, part in enumerate(parts):
-            if shards[number] is None:
-                made = work(part)
-                write_records(paths[number], made)
-                shards[number] = made
+        for start, path, done in zip(starts, paths, whole, strict=True):
+            if not done:
+                part = items[start : start + size]
+                write_records(path, work(part))
                 self.progress.advance(len(part))
         self.progress.finish("" if missing == len(items) else f"{len(items) - missing} done before")
-        return [record for shard in shards for record in shard or ()]
+        return Records(paths)
 
-    def _read_shard(self, path: Path) -> list[Record] | None:
+    def _is_whole(self, path: Path) -> bool:
         if not path.exists():
-            return None
+            return False
         try:
-            return read_records(path)
+            read_records(path)
         except UserError as error:
             aside = path.with_suffix(".damaged")
             path.rename(aside)
             self.progress.say(f"{error}; set aside as {aside.name} and made again")
-            return None
+            return False
+        return True
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -206,6 +237,13 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
+def _count_records(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException):
+        raise UserError(f"{path}: damaged (not a whole Parquet file)") from None
+
+
 def _columns(record: Record) -> Record:
     """The fields that a Parquet reader can show as columns; nested ones are in `record` only."""
     return {key: value for key, value in record.items() if not isinstance(value, list | dict)}
@@ -239,6 +277,6 @@ def _results(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def read_stage(folder: Path) -> list[Record]:
+def read_stage(folder: Path) -> Records:
     """All records of a stage's shards, in order."""
-    return [record for path in sorted(folder.glob("*.parquet")) for record in read_records(path)]
+    return Records(sorted(folder.glob("*.parquet")))
