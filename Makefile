@@ -9,7 +9,7 @@ quickstart: install
 test: install-test
 	$(VENV)/bin/ruff check src tests benchmarks
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 test-slow: install-test
 	$(VENV)/bin/python -m pytest -m slow

@@ -8,6 +8,10 @@ from pathlib import Path
 
 # Some tests run a model in two processes at once: threads that spin while they wait would starve the other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# And more threads than cores, with tests in several processes, slow each other many times over.
+os.environ.setdefault(
+    "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
+)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

@@ -107,7 +107,8 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, most_tokens, count
             assert (gradients[name] - value).norm() <= 1e-5 * value.norm(), name
 
 
-def test_a_micro_batch_holds_a_prompt_once_and_no_more_tokens_than_allowed():
+def test_a_micro_batch_holds_a_prompt_once_and_no_more_tokens_than_allowed(monkeypatch):
+    monkeypatch.setattr("penname.training.packing.LENGTHS", 1)
     samples = make_samples(40, same_prompt=4)
     parts = micro_batches(samples, 70)
     assert sorted(s.weight for part in parts for s in part) == sorted(s.weight for s in samples)
@@ -116,6 +117,9 @@ def test_a_micro_batch_holds_a_prompt_once_and_no_more_tokens_than_allowed():
     assert 60 < sizes[0] <= 70
     assert len(parts) < 20
     assert sum(sizes) < sum(len(s.prompt) + len(s.target) - 1 for s in samples)
+    monkeypatch.setattr("penname.training.packing.LENGTHS", 16)
+    filled = [pack(part)["input_ids"].shape[1] for part in parts]
+    assert filled == [-(-size // 16) * 16 for size in sizes]
     # Of a target of one token nothing is read, so it fits in behind any sample of its prompt.
     assert all(len(s.target) == 1 for part in micro_batches(samples, 1) for s in part[1:])
 

@@ -44,6 +44,16 @@ def keep_memory() -> None:
             libc.free(ctypes.c_void_p(block))
 
 
+def trim_memory() -> None:
+    """Give back what the C library keeps without use, here and there between what is in use.
+
+    What is given back has to be mapped again, so this is for now and then: for rows of all lengths, kept memory falls
+    to pieces, of which ever more are needed.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def free_memory() -> None:
     """Give back what dropped models held, on a GPU as well, where another process may want it."""
     import torch

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from penname.engines.memory import free_memory
+from penname.engines.memory import free_memory, trim_memory
 from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.engines.packed_attention import PACKED
 from penname.errors import UserError
@@ -27,6 +27,9 @@ from penname.training.loss import weighted_loss
 from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
 
 COMPLETE = "complete"
+
+TRIM_EVERY = 8
+"""Optimizer steps after which memory that is kept but not used is given back."""
 
 
 class Settings(Protocol):
@@ -77,6 +80,8 @@ class WeightedTrainer(Trainer):
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         model.train()
+        if self.state.global_step % TRIM_EVERY == 0:
+            trim_memory()
         rows = self._prepare_inputs(inputs)["rows"]
         target_tokens = sum(row["labels"].numel() for row in rows)
         losses = []

@@ -11,6 +11,10 @@ from torch.utils.data import Sampler
 
 from penname.engines.packed_row import PackedRow
 
+LENGTHS = 128
+"""Rows are filled up to a multiple of so many tokens: what torch prepares for the products of a length takes time and
+memory, and it is kept."""
+
 
 @dataclass(frozen=True)
 class TrainingSample:
@@ -73,7 +77,7 @@ def micro_batches(samples: Sequence[TrainingSample], most_tokens: int) -> list[l
 def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
     """Lay `samples` one after another into a single row: each prompt once, behind it the targets that follow it.
 
-    A target's last token is only predicted, never read. Returns
+    A target's last token is only predicted, never read. At the end stands filler that nothing is learned from. Returns
     - input_ids, position_ids, spans: see `PackedRow.inputs`; a target's positions go on from its prompt's,
     - labels: (1, target tokens), what is to be predicted,
     - sources: (1, target tokens), the place whose logits predict it,
@@ -89,6 +93,10 @@ def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
             sources += [last, *row.add(sample.target[:-1])]
             labels += sample.target
             weights += [sample.weight] * len(sample.target)
+    filler = -len(row.input_ids) % LENGTHS
+    if filler:
+        row.open([row.input_ids[0]] * filler)
+        row.add([])
     return {
         **row.inputs(),
         "labels": torch.tensor([labels]),
