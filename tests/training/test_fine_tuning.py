@@ -229,3 +229,10 @@ def test_a_diverging_loss_is_named(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], float("inf"))] * 2
     with pytest.raises(UserError, match="learning_rate"):
         fine_tune(str(tiny_model), samples, TrainingConfig(batch_size=2), tmp_path, 0, lambda *_: None)
+
+
+def test_a_model_that_would_not_see_the_packed_rows_is_refused(tmp_path):
+    config = AutoConfig.for_model("gptj", vocab_size=97, n_embd=32, n_layer=1, n_head=2, rotary_dim=4)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "base")
+    with pytest.raises(UserError, match=r"GPTJForCausalLM has attention of its own making"):
+        fine_tune(str(tmp_path / "base"), make_samples(2), TrainingConfig(), tmp_path, 0, lambda *_: None)

@@ -11,6 +11,7 @@ import torch
 
 from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
 from penname.engines.models import load_model
+from penname.engines.packed_attention import take_attention
 from penname.engines.scoring import ScoreRow, score_rows
 from penname.engines.shared_prefix import ATTENTION
 from penname.engines.writing import Writing
@@ -41,30 +42,13 @@ class LocalEngine:
         workers: int | None = None,
     ) -> None:
         self.model = load_model(model, dtype) if isinstance(model, str) else model
-        self._take_attention()
+        take_attention(self.model, ATTENTION)
         cores = torch.get_num_threads() if self.model.device.type == "cpu" else 1
         self._most_workers, self._workers = cores, workers
         self.rows = rows
         self._on_written = on_written or (lambda tokens, ended: None)
         self._telling = Lock()
         self._stopping = False
-
-    def _take_attention(self) -> None:
-        """Give the model our attention; refuse one that would not compute the same with it."""
-        config = self.model.config.get_text_config()
-        layers: Sequence[str] = getattr(config, "layer_types", None) or ()
-        kinds = set(layers) - {"full_attention", "sliding_attention"}
-        if self.model._is_stateful or kinds or getattr(config, "num_kv_shared_layers", 0):
-            reason = f"layers of {', '.join(sorted(kinds))}" if kinds else "layers without keys and values of their own"
-        else:
-            self.model.set_attn_implementation(ATTENTION)
-            if self.model.config._attn_implementation == ATTENTION:
-                return
-            reason = "attention of its own making"
-        raise UserError(
-            f"{type(self.model).__name__} has {reason}, which the local engine does not support (expected a decoder "
-            "whose attention transformers lets one replace, or another engine)"
-        )
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling

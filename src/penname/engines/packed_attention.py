@@ -14,8 +14,30 @@ from transformers import AttentionInterface
 
 from penname.engines.attention import causal_attention, refuse_sinks
 from penname.engines.packed_row import Span
+from penname.errors import UserError
 
 PACKED = "penname_packed"
+
+
+def take_attention(model: Any, attention: str) -> None:
+    """Give `model` one of our attention functions, by its registered name.
+
+    Raises UserError for a model that would not compute the same with it, or would go on with its own.
+    """
+    config = model.config.get_text_config()
+    layers: Sequence[str] = getattr(config, "layer_types", None) or ()
+    kinds = set(layers) - {"full_attention", "sliding_attention"}
+    if model._is_stateful or kinds or getattr(config, "num_kv_shared_layers", 0):
+        reason = f"layers of {', '.join(sorted(kinds))}" if kinds else "layers without keys and values of their own"
+    else:
+        model.set_attn_implementation(attention)
+        if model.config._attn_implementation == attention:
+            return
+        reason = "attention of its own making"
+    raise UserError(
+        f"{type(model).__name__} has {reason}, which the local engine and training do not support (expected a decoder "
+        "whose attention transformers lets one replace)"
+    )
 
 
 def packed_attention(

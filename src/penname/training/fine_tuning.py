@@ -21,7 +21,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from penname.engines.memory import free_memory, trim_memory
 from penname.engines.models import load_model, load_tokenizer, pick_device
-from penname.engines.packed_attention import PACKED
+from penname.engines.packed_attention import PACKED, take_attention
 from penname.errors import UserError
 from penname.training.loss import weighted_loss
 from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
@@ -108,14 +108,14 @@ def fine_tune(
     newest whole one and ends with the same weights. `on_step` gets the steps done and the loss. With
     LoRA the merged model is written, and the adapter beside it in `folder/adapter`. With `choose`, which scores a
     checkpoint, the best of those kept every `validate_every` steps is written in place of the last. Raises
-    UserError where the loss diverges.
+    UserError where the loss diverges, and for a model that cannot be given packed rows.
     """
     model = load_model(base, "float32")
     for parameter in model.parameters():
         # A weight may be a view of its file, of which each page is copied when an optimizer first writes to it: slow.
         parameter.data = parameter.data.clone()
     before = weights_hash(model)
-    model.set_attn_implementation(PACKED)
+    take_attention(model, PACKED)
     if settings.lora_rank:
         model = _with_lora(model, settings.lora_rank)
     checkpoints = folder / "checkpoints"

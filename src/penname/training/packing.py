@@ -1,4 +1,4 @@
-"""Training samples and how they are laid into rows, one a micro-batch: no padding, and a prompt once a row."""
+"""Training samples and how they are laid into rows, one a micro-batch: side by side, and a prompt once a row."""
 
 from __future__ import annotations
 
