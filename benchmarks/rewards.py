@@ -17,7 +17,8 @@ from nltk.tokenize.punkt import PunktSentenceTokenizer
 from nltk.translate.meteor_score import single_meteor_score
 from rouge_score.rouge_scorer import RougeScorer
 
-from penname.rewards.overlap import METRICS, meteor_name
+from penname.rewards.meteor import meteor_name
+from penname.rewards.overlap import METRICS
 
 TASK = "abstract_generation_user"
 RESPONSES = 32

@@ -14,7 +14,7 @@ from scipy import stats
 
 from penname.evaluation.significance import bootstrap_interval
 from penname.evaluation.table import render, summary, to_markdown
-from penname.rewards.overlap import meteor_name
+from penname.rewards.meteor import meteor_name
 
 METRICS = ("reward", "rouge1", "rougeL", "meteor")
 NAMES = {"meteor": "meteor"}

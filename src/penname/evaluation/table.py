@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penname.evaluation.significance import bootstrap_interval, paired_t_test
-from penname.rewards.overlap import meteor_name
+from penname.rewards.meteor import meteor_name
 
 ALPHA = 0.05
 
@@ -157,7 +157,7 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
     or not paired.
 
     names: what to show for a metric's key. Without it METEOR is shown as this machine computes it
-        (:func:`penname.rewards.overlap.meteor_name`), so give it for numbers from another one.
+        (:func:`penname.rewards.meteor.meteor_name`), so give it for numbers from another one.
     """
     names = _names(summary, names)
     sections, notes = _sections(summary, names), _notes(summary, names)

@@ -19,7 +19,7 @@ from penname.evaluation.table import Results, Scored, summary
 from penname.methods.evaluate import evaluate_method
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
-from penname.rewards.overlap import meteor_name
+from penname.rewards.meteor import meteor_name
 from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, stage_problem, write_text
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "bm25s", "sentence-transformers", "nltk")

@@ -1,0 +1,157 @@
+"""METEOR: words of one text aligned with those of another, exactly, by stem, and by synonym."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from types import SimpleNamespace
+
+# nltk is imported where it is first needed: it takes over a second, which ROUGE alone should not cost.
+
+Word = tuple[int, str]
+"""A word and its place in a text."""
+
+
+def meteor(reference: str, response: str) -> float:
+    """METEOR (Banerjee and Lavie, 2005; the parameters of Lavie and Agarwal, 2007), 0..1.
+
+    The number of nltk's ``single_meteor_score``: exact matches, then Porter stems, then WordNet synonyms. Where
+    WordNet's data is absent the synonyms are left out and :func:`meteor_name` says so. Two texts alike score
+    ``1 - 0.5 / words**3``, not 1: the penalty never falls below one chunk. A text without words scores 0.
+
+    Words are those of nltk's ``word_tokenize``, which Hugging Face's ``evaluate`` uses, but for Punkt's
+    trained abbreviations, which are a download: "Mr." ends a sentence here. On 78 pairs of real abstracts,
+    mails, reviews and posts that moved a score by 0.00003 on average and 0.0008 at most.
+    """
+    expected, found = _words(reference), _words(response)
+    matches = _align(expected, found)
+    if not matches:
+        return 0.0
+    precision, recall = len(matches) / len(found), len(matches) / len(expected)
+    mean = precision * recall / (0.9 * precision + 0.1 * recall)
+    chunks = sum(matches.get(place - 1) != other - 1 for place, other in matches.items())
+    return mean * (1 - 0.5 * (chunks / len(matches)) ** 3)
+
+
+def meteor_name() -> str:
+    """What tables call this machine's METEOR: ``meteor``, or ``meteor-no-synonyms`` without WordNet's data.
+
+    nltk looks for the data in its own folders (``NLTK_DATA`` adds one) and downloads nothing.
+    """
+    return "meteor" if _wordnet() else "meteor-no-synonyms"
+
+
+def _align(expected: Iterable[str], found: Iterable[str]) -> dict[int, int]:
+    """Places of found words, each with that of the expected word it is matched with.
+
+    nltk's alignment is this one, made by comparing every word with every other. Both begin at the texts' ends.
+    """
+    from nltk.translate.meteor_score import wordnetsyn_match
+
+    stem, wordnet = _stemmer(), _wordnet()
+    exact, left, left_expected = _matches(list(enumerate(expected)), list(enumerate(found)))
+    stems, left, left_expected = _matches(
+        [(place, stem(word)) for place, word in left_expected], [(place, stem(word)) for place, word in left]
+    )
+    matches = dict(exact + stems)
+    if wordnet:
+        same, _, _ = wordnetsyn_match([word for _, word in left], [word for _, word in left_expected], wordnet)
+        matches |= {left[i][0]: left_expected[j][0] for i, j in same}
+    return matches
+
+
+def _matches(expected: list[Word], found: list[Word]) -> tuple[list[tuple[int, int]], list[Word], list[Word]]:
+    """Places of words that are the same, and the words left: those found, those expected."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, word in expected:
+        places[word].append(place)
+    matches, left = [], []
+    for place, word in reversed(found):
+        if places.get(word):
+            matches.append((place, places[word].pop()))
+        else:
+            left.append((place, word))
+    taken = {place for _, place in matches}
+    return matches, left[::-1], [(place, word) for place, word in expected if place not in taken]
+
+
+# m samples of one input are scored against one reference: its words are worth keeping.
+@lru_cache(maxsize=1024)
+def _words(text: str) -> tuple[str, ...]:
+    """``nltk.word_tokenize`` in lower case, with an untrained sentence splitter; without, full stops cling to words."""
+    sentences, _ = _tokenizers()
+    return tuple(word.lower() for sentence in sentences(text) for word in _sentence_words(sentence))
+
+
+def _sentence_words(sentence: str) -> list[str]:
+    """nltk's words of a sentence, put together from those of its pieces between spaces: most pieces are plain.
+
+    nltk's rules look across a space in three cases, and then the whole sentence is given to it: at a piece without
+    a letter or digit, around an apostrophe at a piece's end, and before two quotes at its beginning.
+    """
+    pieces = sentence.split(" ")
+    words: list[str] = []
+    for place, piece in enumerate(pieces, 1):
+        if piece.isalnum() and piece.lower() not in _TWO_WORDS:
+            words.append(piece)
+        elif len(pieces) > 1 and _ALONE.fullmatch(piece):
+            words += _piece_words(piece, place == len(pieces))
+        else:
+            return _tokenizers()[1](sentence)
+    return words
+
+
+_ALONE = re.compile(r"""(?=\S*\w)(?!"["'])[^\s'](?:\S*[^\s'])?""")
+_TWO_WORDS = frozenset({"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"})
+
+# A piece to which nltk's rules do no more than `_piece_words` does.
+_PLAIN = re.compile(
+    rf"(?!.*(?:--|[,:]{{2}}|\.\.|'.*'|'(?:ye|n)\b|(?i:{'|'.join(_TWO_WORDS)})))"
+    r"(?:[\w!-&(-/:-@[-_{-~»”’«“‘„]|(?<=[A-Za-z])'(?=[A-Za-z]))+"
+)
+_LAST_STOP = re.compile(r"""\.(?=[])}>"»”’]*$)""")
+_OPENING_QUOTE = re.compile(r"""(?:^|(?<=[(\[{<«“‘„]))\"""")
+_MARK = re.compile(r"[]!#$%&()*;<>?@[{}»”’«“‘„]|[,:](?!\d)")
+_ENDING = re.compile(r"('[sSmMdD]|'ll|'LL|'re|'RE|'ve|'VE|(?<=.)n't|(?<=.)N'T)(?= |$)")
+
+
+@lru_cache(maxsize=2**17)
+def _piece_words(piece: str, last: bool) -> list[str]:
+    """nltk's words of a piece among others; a full stop is a word of its own in the last one only."""
+    if not _PLAIN.fullmatch(piece):
+        return _tokenizers()[1](f"a {piece}")[1:] if last else _tokenizers()[1](f"a {piece} a")[1:-1]
+    if last:
+        piece = _LAST_STOP.sub(" . ", piece)
+    piece = _OPENING_QUOTE.sub(" `` ", piece).replace('"', " '' ")
+    piece = _MARK.sub(r" \g<0> ", piece)
+    return _ENDING.sub(r" \1", piece).split()
+
+
+@cache
+def _tokenizers() -> tuple[Callable[[str], list[str]], Callable[[str], list[str]]]:
+    from nltk.tokenize import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
+    return PunktSentenceTokenizer().tokenize, NLTKWordTokenizer().tokenize
+
+
+@cache
+def _stemmer() -> Callable[[str], str]:
+    """Porter's stems, remembered: texts repeat their words."""
+    from nltk.stem.porter import PorterStemmer
+
+    return lru_cache(maxsize=2**17)(PorterStemmer().stem)
+
+
+@cache
+def _wordnet() -> SimpleNamespace | None:
+    """WordNet with remembered look-ups, None where nltk has not its data."""
+    from nltk.corpus import wordnet
+
+    try:
+        wordnet.ensure_loaded()
+    except LookupError:
+        return None
+    return SimpleNamespace(synsets=lru_cache(maxsize=2**17)(wordnet.synsets))
