@@ -46,7 +46,7 @@ def written(folder: Path) -> float:
 
 
 def start(folder: Path, *settings: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command(folder, *settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command(folder, *settings), stdout=subprocess.DEVNULL)
 
 
 def stop_at(folder: Path, process: subprocess.Popen[bytes], number: int, wait: float) -> float:

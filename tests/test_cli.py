@@ -238,7 +238,11 @@ def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_pat
         ("generator.model=/nowhere/model", ("'/nowhere/model'", "could not be loaded")),
         ("trainin.epochs=1", ("unknown key", "did you mean 'training'")),
         ("data=[{format: jsonl, path: /nowhere}]", ("/nowhere: found no such folder",)),
-        ("prompt.max_input_tokens=4000000", ("not enough memory", "micro_batch_tokens")),
+        ("prompt.max_input_tokens=4000000", ("prompt.max_input_tokens", "found 40000", "at most 8192")),
+        (
+            "training={batch_size: 1000000, micro_batch_tokens: 100000000}",
+            ("not enough memory", "lower training.micro_batch_tokens"),
+        ),
         ("prompt.max_input_tokens=20", ("example '", "over the limit of 20", "raise prompt.max_input_tokens")),
         ("seed=[", ("found no YAML value",)),
         ("seed=99999999999999", ("field 'seed'", "less than 4294967296")),

@@ -163,6 +163,29 @@ def test_rows_with_small_and_large_nuclei_are_drawn_together():
     assert len(set(drawn.tolist())) > 5
 
 
+TINY = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "pad_token_id": 0,
+    "initializer_range": 0.2,
+}
+LATENT = {
+    "num_key_value_heads": 4,
+    "head_dim": 8,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 8,
+    "n_routed_experts": 4,
+    "moe_intermediate_size": 16,
+    "num_experts_per_tok": 2,
+}
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
@@ -171,6 +194,11 @@ def test_rows_with_small_and_large_nuclei_are_drawn_together():
             "linear_attention",
         ),
         (transformers.GPTJConfig(vocab_size=120, n_embd=32, n_layer=1, n_head=2, rotary_dim=4), "of its own making"),
+        (transformers.StableLmConfig(**TINY), "where texts lie"),
+        (transformers.GptOssConfig(**TINY, head_dim=8, num_local_experts=2, num_experts_per_tok=1), "sinks"),
+        (transformers.DiffLlamaConfig(**TINY), "computes something else"),
+        (transformers.DeepseekV2Config(**{**TINY, **LATENT}), "computes something else"),
+        (transformers.DeepseekV2Config(**{**TINY, **LATENT, "kv_lora_rank": 24}), "fails with ours"),
     ],
 )
 def test_a_model_that_would_compute_something_else_is_refused(config, reason):
@@ -243,3 +271,20 @@ def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
                 assert candidate == second.tokens == plain.argmax(-1).tolist()
             else:
                 assert own == pytest.approx([plain[i, t].item() for i, t in enumerate(candidate)], rel=1e-5, abs=1e-5)
+
+
+def test_a_text_depends_on_no_longer_one_beside_it():
+    """Phi-3's positions are turned otherwise once one of them is beyond those that it was first trained for."""
+    rope = {"rope_type": "longrope", "long_factor": [4.0] * 4, "short_factor": [1.0] * 4, "rope_theta": 10000.0}
+    limits = {"max_position_embeddings": 64, "original_max_position_embeddings": 16}
+    config = transformers.Phi3Config(**TINY, **limits, rope_parameters=rope)
+    engine = LocalEngine(transformers.AutoModelForCausalLM.from_config(config))
+    alone = engine.score([[3, 4, 5]], [[[6]]])
+    assert engine.score([[3, 4, 5], [7] * 15], [[[6]], [[8]]])[0][0] == pytest.approx(alone[0][0], rel=1e-5)
+    with pytest.raises(UserError, match="17 tokens, this model takes at most 16"):
+        engine.score([[3, 4, 5], [7] * 16], [[[6]], [[8]]])
+
+
+def test_a_tiny_temperature_is_greedy():
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(next_tokens(logits, 1e-40, 0.9, uniforms([1], 3)[0]), logits.argmax(-1))

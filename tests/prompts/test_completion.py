@@ -30,7 +30,7 @@ def test_case_and_white_space_do_not_matter(text):
 
 @pytest.mark.parametrize("text", ["", "just text", OPENING_PHRASE + " r", ANSWER_PHRASE, ANSWER_PHRASE + "  \n"])
 def test_without_phrase_or_response_it_is_malformed(text):
-    assert parse(text, with_reasoning=True).malformed
+    assert parse(text, with_reasoning=True).response is None
 
 
 def test_the_first_answer_phrase_counts():
@@ -39,4 +39,4 @@ def test_the_first_answer_phrase_counts():
 
 def test_without_reasoning_all_is_response():
     assert parse(f"r {ANSWER_PHRASE} a", with_reasoning=False).response == f"r {ANSWER_PHRASE} a"
-    assert parse("  ", with_reasoning=False).malformed
+    assert parse("  ", with_reasoning=False).response is None

@@ -174,7 +174,7 @@ def test_an_epoch_takes_every_sample_once_and_those_of_a_prompt_together():
 
 
 def test_maximization_changes_the_weights_of_the_checkpoint_it_starts_from(tiny_model, tmp_path):
-    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], 0.5)] * 4
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], 0.5)] * 3
     settings = TrainingConfig(learning_rate=1e-3, batch_size=2)
     result = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
     base = load_model(str(tiny_model), "float32")
@@ -183,7 +183,7 @@ def test_maximization_changes_the_weights_of_the_checkpoint_it_starts_from(tiny_
     assert result.weights_before == weights_hash(base)
     assert result.weights_after == weights_hash(trained) != result.weights_before
     assert result.steps == 2
-    assert result.target_tokens == 16
+    assert (result.tokens, result.target_tokens) == (21, 12)
 
 
 def test_lora_leaves_an_adapter_and_a_merged_model(tiny_model, tmp_path):

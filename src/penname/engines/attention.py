@@ -86,7 +86,7 @@ def _in_blocks(
 
 def refuse_sinks(sinks: torch.Tensor | None) -> None:
     if sinks is not None:
-        raise UserError("this model's attention (with sinks) is not supported")
+        raise UserError("attention with sinks")
 
 
 @lru_cache(maxsize=256)  # every layer asks for the same ones: a row's texts, times their blocks, times the windows

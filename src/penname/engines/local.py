@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import torch
 
 from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
-from penname.engines.models import load_model
-from penname.engines.packed_attention import take_attention
+from penname.engines.models import length_limit, load_model
 from penname.engines.scoring import ScoreRow, score_rows
 from penname.engines.shared_prefix import ATTENTION
+from penname.engines.supported import take_attention
 from penname.engines.writing import Writing
 from penname.errors import UserError
 
@@ -85,7 +85,7 @@ class LocalEngine:
         return results
 
     def _check_lengths(self, lengths: Iterable[int]) -> None:
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        limit = length_limit(self.model.config)
         longest = max(lengths, default=0)
         if limit is not None and longest > limit:
             raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")

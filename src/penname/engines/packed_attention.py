@@ -19,27 +19,6 @@ from penname.errors import UserError
 PACKED = "penname_packed"
 
 
-def take_attention(model: Any, attention: str) -> None:
-    """Give `model` one of our attention functions, by its registered name.
-
-    Raises UserError for a model that would not compute the same with it, or would go on with its own.
-    """
-    config = model.config.get_text_config()
-    layers: Sequence[str] = getattr(config, "layer_types", None) or ()
-    kinds = set(layers) - {"full_attention", "sliding_attention"}
-    if model._is_stateful or kinds or getattr(config, "num_kv_shared_layers", 0):
-        reason = f"layers of {', '.join(sorted(kinds))}" if kinds else "layers without keys and values of their own"
-    else:
-        model.set_attn_implementation(attention)
-        if model.config._attn_implementation == attention:
-            return
-        reason = "attention of its own making"
-    raise UserError(
-        f"{type(model).__name__} has {reason}, which the local engine and training do not support (expected a decoder "
-        "whose attention transformers lets one replace)"
-    )
-
-
 def packed_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -54,10 +33,11 @@ def packed_attention(
 ) -> tuple[torch.Tensor, None]:
     """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim).
 
-    Without spans the row is one text.
+    Raises UserError without spans: a layer that does not hand them on would let texts see each other.
     """
     refuse_sinks(kwargs.get("s_aux"))
-    spans = spans or (Span(0, query.shape[2], (query.shape[2],)),)
+    if not spans:
+        raise UserError("layers that do not hand on to their attention where texts lie")
     settings = (scaling, sliding_window, softcap)
     # A span falls into its prompt with the first text, and the other texts.
     ends = [end for span in spans for end in span.ends]

@@ -11,6 +11,9 @@ import torch
 CANDIDATES = (256, 4096)
 """The nucleus is looked for among this many of the most probable tokens, then among all: sorting all takes longest."""
 
+GREEDY_BELOW = 1e-5
+"""A temperature under it is 0: divided by less, logits are beyond what float32 holds."""
+
 ROWS_AT_ONCE = 8
 """So few rows stay in a processor's cache: three times as fast there as all at once."""
 
@@ -33,7 +36,7 @@ def next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform:
     logits: (rows, vocabulary); uniform: (rows,) in [0, 1). Tokens are ordered by probability, so equal
     uniforms give equal tokens whatever else is in the batch.
     """
-    if temperature == 0:
+    if temperature < GREEDY_BELOW:
         return logits.argmax(dim=-1)
     at_once = ROWS_AT_ONCE if logits.device.type == "cpu" else max(1, len(logits))
     parts = zip(logits.split(at_once), uniform.split(at_once), strict=True)

@@ -10,7 +10,7 @@ import psutil
 
 from penname.config import SELF_TRAINED, UNTRAINED, WITH_REASONING, Recipe
 from penname.data.sources import load_split
-from penname.engines.models import count_parameters, load_config, load_tokenizer, pick_device
+from penname.engines.models import count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
 
 
@@ -137,6 +137,18 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
         load_tokenizer(engine.model)
         if engine.kind != "openai":
             load_config(engine.model)
+    if recipe.generator.kind != "openai":
+        _check_lengths(recipe)
+
+
+def _check_lengths(recipe: Recipe) -> None:
+    needed = recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens
+    limit = length_limit(load_config(recipe.generator.model))
+    if limit is not None and needed > limit:
+        raise UserError(
+            f"prompt.max_input_tokens and prompt.max_output_tokens: found {needed} together, expected at most {limit}, "
+            f"which is what {recipe.generator.model} takes"
+        )
 
 
 def check_room(plan: Plan, folder: Path) -> None:

@@ -29,10 +29,6 @@ class Completion:
     reasoning: str | None
     response: str | None
 
-    @property
-    def malformed(self) -> bool:
-        return self.response is None
-
 
 def without_phrases(text: str) -> str:
     """`text` without Figure 8's fixed phrases: in a reasoning, a second answer phrase would end it early."""

@@ -12,6 +12,9 @@ from rich.progress import Progress as RichProgress
 
 SECONDS_BETWEEN_LINES = 10.0
 
+TOLD_FROM = 0.05
+"""From this share of a stage on, how long the rest takes is more than a guess."""
+
 
 class ConsoleProgress:
     """Shows stage, examples, tokens a second and time left; `log` gets the lines with their times.
@@ -71,7 +74,8 @@ class ConsoleProgress:
         elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and reached < self._total:
             self._said = time.monotonic()
             elapsed = self._said - self._started
-            left = _duration(elapsed / reached * (self._total - reached)) if reached else "?"
+            told = reached >= TOLD_FROM * self._total
+            left = _duration(elapsed / reached * (self._total - reached)) if told else "?"
             self.say(
                 f"{self._title}: {int(reached)}/{self._total} {self._unit}{self._speed()}"
                 f"{', ' + note if note else ''}, {left} left"

@@ -21,7 +21,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from penname.engines.memory import free_memory, trim_memory
 from penname.engines.models import load_model, load_tokenizer, pick_device
-from penname.engines.packed_attention import PACKED, take_attention
+from penname.engines.packed_attention import PACKED
+from penname.engines.supported import take_attention
 from penname.errors import UserError
 from penname.training.loss import weighted_loss
 from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
@@ -151,7 +152,7 @@ def fine_tune(
         model = model.merge_and_unload()
     model.config.use_cache = True
     save_checkpoint(model, load_tokenizer(base), folder / "model")
-    epochs = steps * settings.batch_size / len(samples)
+    epochs = steps / math.ceil(len(samples) / settings.batch_size)
     return TrainingResult(
         started_from=base,
         weights_before=before,

@@ -1,0 +1,92 @@
+"""Which models penname's attention serves: what a configuration rules out, and the rest by trying a few tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from penname.engines.packed_attention import PACKED
+from penname.engines.packed_row import PackedRow
+from penname.engines.shared_prefix import SharedPrefixCache
+from penname.errors import UserError
+
+TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
+"""Token ids that are tried, side by side, as no model's attention may mix them up."""
+
+FAR = {torch.float32: 1e-3}
+FAR_IN_HALF_PRECISION = 0.3
+"""Log-probabilities that lie this far apart on average are not the same but for rounding."""
+
+
+def take_attention(model: Any, attention: str) -> None:
+    """Give `model` one of our attention functions, by its registered name: `PACKED`, or `ATTENTION` to write as well.
+
+    Raises UserError for a model that would not compute the same with it, or would go on with its own.
+    """
+    reason = _ruled_out(model) or _tried(model, attention)
+    if reason:
+        raise UserError(
+            f"{type(model).__name__} has {reason}, which the local engine and training do not support (expected a "
+            "decoder whose attention transformers lets one replace)"
+        )
+
+
+def _ruled_out(model: Any) -> str | None:
+    config = model.config.get_text_config()
+    layers: Sequence[str] = getattr(config, "layer_types", None) or ()
+    kinds = set(layers) - {"full_attention", "sliding_attention"}
+    if model._is_stateful or kinds or getattr(config, "num_kv_shared_layers", 0):
+        return f"layers of {', '.join(sorted(kinds))}" if kinds else "layers without keys and values of their own"
+    return None
+
+
+@torch.no_grad()
+def _tried(model: Any, attention: str) -> str | None:
+    """Set the attention; why the model does not compute with it what it does with transformers' own, if so."""
+    texts = [[token % model.config.get_text_config().vocab_size for token in text] for text in TEXTS]
+    model.set_attn_implementation("eager")
+    expected = [_log_probs(model(torch.tensor([text], device=model.device), use_cache=False))[0] for text in texts]
+    model.set_attn_implementation(attention)
+    if model.config._attn_implementation != attention:
+        return "attention of its own making"
+    try:
+        found = _read(model, texts).split([len(text) for text in texts])
+        if attention != PACKED:
+            found = (*found, *_written(model, texts))
+            expected += [log_probs[-1:] for log_probs in expected]
+    except UserError as error:
+        return str(error)
+    except Exception as error:  # whatever a model does with keys and values that are not laid out as it expects
+        return f"attention that fails with ours ({str(error).splitlines()[0]})"
+    far = FAR.get(model.dtype, FAR_IN_HALF_PRECISION)
+    apart = max((a - b).abs().mean().item() for a, b in zip(found, expected, strict=True))
+    return None if apart < far else "attention that computes something else with ours"
+
+
+def _read(model: Any, texts: Sequence[Sequence[int]], **given: Any) -> torch.Tensor:
+    """Log-probabilities (tokens, vocabulary) of texts side by side in a packed row."""
+    row = PackedRow()
+    for text in texts:
+        row.open(text)
+        row.add([])
+    cache = given.get("past_key_values")
+    if cache is not None:
+        cache.read_prompts(cache.open_prompts([len(text) for text in texts]), row.spans)
+    return _log_probs(model(**row.inputs(model.device), use_cache=cache is not None, **given))[0]
+
+
+def _written(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Log-probabilities (texts, 1, vocabulary) after each text, whose last token is read as if it had been drawn."""
+    cache = SharedPrefixCache(len(texts), 1, model.device)
+    _read(model, [text[:-1] for text in texts], past_key_values=cache)
+    cache.open_rows([*range(len(texts))])
+    last = torch.tensor([[text[-1]] for text in texts], device=model.device)
+    positions = cache.advance()[:, None]
+    return _log_probs(model(last, position_ids=positions, past_key_values=cache, use_cache=True, shared_prefix=cache))
+
+
+def _log_probs(out: Any) -> torch.Tensor:
+    found: torch.Tensor = out.logits.float().log_softmax(-1)
+    return found
