@@ -201,11 +201,13 @@ def _show_example(folder: Path) -> None:
 
 
 def _show_plan(plan: Any, folder: Path) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from penname.methods.plan import size
 
-    table = Table("stage", "examples", "samples", "new tokens, at most", "optimizer steps, at most")
+    table = Table(
+        Column("stage", no_wrap=True), "examples", "samples", "new tokens, at most", "optimizer steps, at most"
+    )
     for step in plan.steps:
         counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
         table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))

@@ -69,7 +69,7 @@ class LocalEngine:
         return results
 
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
-        """See `Engine.score`; a prompt has two tokens at least.
+        """See `Engine.score`.
 
         Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
         """

@@ -64,7 +64,7 @@ def score_rows(
     groups = _alike(prompts, tails, [i for i, row in enumerate(candidates) if row])
     # A row counts what it adds to the others: not the start that it repeats where a group goes on from one before.
     tokens = sum(shared + sum(len(prompts[i]) - shared + sum(tails[i]) for i in members) for shared, members in groups)
-    full = tokens / (workers * math.ceil(tokens / (workers * TOKENS_AT_ONCE)) or 1)
+    full = tokens / (workers * max(1, math.ceil(tokens / (workers * TOKENS_AT_ONCE))))
     row, added = ScoreRow(), 0
     for shared, members in groups:
         added += shared
