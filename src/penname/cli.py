@@ -206,7 +206,11 @@ def _show_plan(plan: Any, folder: Path) -> None:
     from penname.methods.plan import size
 
     table = Table(
-        Column("stage", no_wrap=True), "examples", "samples", "new tokens, at most", "optimizer steps, at most"
+        Column("stage", no_wrap=True),
+        "examples",
+        "samples",
+        Column("new tokens, at most", min_width=len("100,000,000")),
+        "optimizer steps, at most",
     )
     for step in plan.steps:
         counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
