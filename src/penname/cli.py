@@ -201,6 +201,7 @@ def _show_example(folder: Path) -> None:
 
 
 def _show_plan(plan: Any, folder: Path) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
     from penname.methods.plan import size
@@ -211,6 +212,7 @@ def _show_plan(plan: Any, folder: Path) -> None:
         "samples",
         Column("new tokens, at most", min_width=len("100,000,000")),
         "optimizer steps, at most",
+        box=SIMPLE_HEAD,
     )
     for step in plan.steps:
         counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
