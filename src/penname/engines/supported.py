@@ -15,8 +15,7 @@ from penname.errors import UserError
 TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
 """Token ids that are tried, side by side, as no model's attention may mix them up."""
 
-FAR = {torch.float32: 1e-3}
-FAR_IN_HALF_PRECISION = 0.3
+FAR, FAR_IN_HALF_PRECISION = 1e-3, 0.3
 """Log-probabilities that lie this far apart on average are not the same but for rounding."""
 
 
@@ -58,9 +57,11 @@ def _tried(model: Any, attention: str) -> str | None:
             expected += [log_probs[-1:] for log_probs in expected]
     except UserError as error:
         return str(error)
+    except (MemoryError, torch.OutOfMemoryError):  # says nothing of the model
+        raise
     except Exception as error:  # whatever a model does with keys and values that are not laid out as it expects
-        return f"attention that fails with ours ({str(error).splitlines()[0]})"
-    far = FAR.get(model.dtype, FAR_IN_HALF_PRECISION)
+        return f"attention that fails with ours ({error!r})"
+    far = FAR if model.dtype == torch.float32 else FAR_IN_HALF_PRECISION
     apart = max((a - b).abs().mean().item() for a, b in zip(found, expected, strict=True))
     return None if apart < far else "attention that computes something else with ours"
 

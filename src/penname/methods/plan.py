@@ -136,14 +136,13 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         load_tokenizer(engine.model)
         if engine.kind != "openai":
-            load_config(engine.model)
-    if recipe.generator.kind != "openai":
-        _check_lengths(recipe)
+            config = load_config(engine.model)
+            if engine is recipe.generator:
+                _check_lengths(recipe, length_limit(config))
 
 
-def _check_lengths(recipe: Recipe) -> None:
+def _check_lengths(recipe: Recipe, limit: int | None) -> None:
     needed = recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens
-    limit = length_limit(load_config(recipe.generator.model))
     if limit is not None and needed > limit:
         raise UserError(
             f"prompt.max_input_tokens and prompt.max_output_tokens: found {needed} together, expected at most {limit}, "
