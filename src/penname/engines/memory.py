@@ -12,15 +12,17 @@ import gc
 import mmap
 from functools import cache
 
+import psutil
+
 # Names and values of <malloc.h> and <sys/mman.h>.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 MADV_HUGEPAGE = 14
 
-HEAP_BLOCK = 2**25
-"""The largest block that glibc can be told to take from its heap."""
+SETTLING_STEPS = 8
+"""After so many steps a process has the memory that it works with."""
 
-HEAP_BLOCKS = 256
-"""So many of them are marked for large pages; until something is written there they are addresses only."""
+GROWN = 1.1
+"""Memory kept without use is given back once the process has so many times that."""
 
 
 @cache
@@ -34,24 +36,36 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.malloc.restype = ctypes.c_void_p
         libc.mallopt(M_TRIM_THRESHOLD, -1)
-        libc.mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK)
-        size = HEAP_BLOCK - mmap.PAGESIZE
-        blocks = sorted(filter(None, (libc.malloc(ctypes.c_size_t(size)) for _ in range(HEAP_BLOCKS))))
-        if blocks:
-            first = blocks[0] + -blocks[0] % mmap.PAGESIZE
-            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(blocks[-1] - first), MADV_HUGEPAGE)
-        for block in reversed(blocks):
+        libc.mallopt(M_MMAP_MAX, 0)
+        size = psutil.virtual_memory().total // 2  # until something is written there, addresses only
+        block = libc.malloc(ctypes.c_size_t(size))
+        if block:
+            first = block + -block % mmap.PAGESIZE
+            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(size - mmap.PAGESIZE), MADV_HUGEPAGE)
             libc.free(ctypes.c_void_p(block))
 
 
-def trim_memory() -> None:
-    """Give back what the C library keeps without use, here and there between what is in use.
+class KeptMemory:
+    """What the C library keeps without use between the steps of a training, given back where it has become too much.
 
-    What is given back has to be mapped again, so this is for now and then: for rows of all lengths, kept memory falls
-    to pieces, of which ever more are needed.
+    For rows of all lengths it falls to pieces, of which ever more are needed. But what is given back has to be mapped
+    again, in small pages, with which all later steps take a fifth longer: so not before the process has grown.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._settling = SETTLING_STEPS
+        self._settled = 0
+
+    def between_steps(self) -> None:
+        resident = self._process.memory_info().rss
+        if self._settling:
+            self._settling -= 1
+            self._settled = max(self._settled, resident)
+        elif resident > GROWN * self._settled:
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
+            self._settling = SETTLING_STEPS
 
 
 def free_memory() -> None:

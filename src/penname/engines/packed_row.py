@@ -41,6 +41,12 @@ class PackedRow:
         self.spans.append(Span(start, len(self.input_ids), (), tail))
         return len(self.input_ids) - 1
 
+    def add_alone(self, text: TokenIds) -> int:
+        """Add a text that shares nothing with another. Returns the place of its last token."""
+        last = self.open(text)
+        self.add([])
+        return last
+
     def add(self, text: TokenIds, continuations: Sequence[TokenIds] = ()) -> range:
         """Add a text that goes on from the last prompt, and its continuations side by side; returns their places."""
         span = self.spans[-1]

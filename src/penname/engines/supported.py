@@ -70,8 +70,7 @@ def _read(model: Any, texts: Sequence[Sequence[int]], **given: Any) -> torch.Ten
     """Log-probabilities (tokens, vocabulary) of texts side by side in a packed row."""
     row = PackedRow()
     for text in texts:
-        row.open(text)
-        row.add([])
+        row.add_alone(text)
     cache = given.get("past_key_values")
     if cache is not None:
         cache.read_prompts(cache.open_prompts([len(text) for text in texts]), row.spans)

@@ -105,10 +105,7 @@ class Writing:
     def _read_prompts(self, numbers: Sequence[int], prompts: Sequence[int]) -> torch.Tensor:
         """Logits (prompts, vocabulary) after each of `prompts`, which the cache has under `numbers`."""
         row = PackedRow()
-        ends = []
-        for i in prompts:
-            ends.append(row.open(self._prompts[i]))
-            row.add([])
+        ends = [row.add_alone(self._prompts[i]) for i in prompts]
         self._cache.read_prompts(numbers, row.spans)
         out = self._model(
             **row.inputs(self._model.device),

@@ -95,8 +95,7 @@ def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
             weights += [sample.weight] * len(sample.target)
     filler = -len(row.input_ids) % LENGTHS
     if filler:
-        row.open([row.input_ids[0]] * filler)
-        row.add([])
+        row.add_alone([row.input_ids[0]] * filler)
     return {
         **row.inputs(),
         "labels": torch.tensor([labels]),
