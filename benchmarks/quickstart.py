@@ -1,4 +1,4 @@
-"""`make quickstart` against itself before penname had an engine of its own: each from a fresh clone, installation and all.
+"""`make quickstart` against itself before penname had an engine of its own, each from a fresh clone with installation.
 
 Environments and caches, pip's too, are new on both sides. With --quick only the installations are timed.
 """
