@@ -15,14 +15,17 @@ from functools import cache
 import psutil
 
 # Names and values of <malloc.h> and <sys/mman.h>.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MADV_HUGEPAGE = 14
 
-SETTLING_STEPS = 8
-"""After so many steps a process has the memory that it works with."""
+HEAP_BLOCK = 2**25
+"""The largest block that glibc can be told to take from its heap."""
 
-GROWN = 1.1
-"""Memory kept without use is given back once the process has so many times that."""
+HEAP_BLOCKS = 256
+"""So many of them are marked for large pages; until something is written there they are addresses only."""
+
+LARGE_SHARE = 0.25
+"""A process that has more of the machine's memory than this is to give back what it keeps without use."""
 
 
 @cache
@@ -36,36 +39,25 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.malloc.restype = ctypes.c_void_p
         libc.mallopt(M_TRIM_THRESHOLD, -1)
-        libc.mallopt(M_MMAP_MAX, 0)
-        size = psutil.virtual_memory().total // 2  # until something is written there, addresses only
-        block = libc.malloc(ctypes.c_size_t(size))
-        if block:
-            first = block + -block % mmap.PAGESIZE
-            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(size - mmap.PAGESIZE), MADV_HUGEPAGE)
+        libc.mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK)
+        size = HEAP_BLOCK - mmap.PAGESIZE
+        blocks = sorted(filter(None, (libc.malloc(ctypes.c_size_t(size)) for _ in range(HEAP_BLOCKS))))
+        if blocks:
+            first = blocks[0] + -blocks[0] % mmap.PAGESIZE
+            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(blocks[-1] - first), MADV_HUGEPAGE)
+        for block in reversed(blocks):
             libc.free(ctypes.c_void_p(block))
 
 
-class KeptMemory:
-    """What the C library keeps without use between the steps of a training, given back where it has become too much.
+def trim_if_large() -> None:
+    """Give back what the C library keeps without use, here and there between what is in use, if the process is large.
 
-    For rows of all lengths it falls to pieces, of which ever more are needed. But what is given back has to be mapped
-    again, in small pages, with which all later steps take a fifth longer: so not before the process has grown.
+    For rows of all lengths, kept memory falls to pieces, of which ever more are needed. But what is given back has to
+    be mapped again, in small pages, with which all later steps take up to a fifth longer.
     """
-
-    def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._settling = SETTLING_STEPS
-        self._settled = 0
-
-    def between_steps(self) -> None:
-        resident = self._process.memory_info().rss
-        if self._settling:
-            self._settling -= 1
-            self._settled = max(self._settled, resident)
-        elif resident > GROWN * self._settled:
-            with contextlib.suppress(OSError, AttributeError):
-                ctypes.CDLL(None).malloc_trim(0)
-            self._settling = SETTLING_STEPS
+    if psutil.Process().memory_info().rss > LARGE_SHARE * psutil.virtual_memory().total:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def free_memory() -> None:

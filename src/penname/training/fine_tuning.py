@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from penname.engines.memory import KeptMemory, free_memory
+from penname.engines.memory import free_memory, trim_if_large
 from penname.engines.models import load_model, load_tokenizer, pick_device
 from penname.engines.packed_attention import PACKED
 from penname.engines.supported import take_attention
@@ -28,6 +28,9 @@ from penname.training.loss import weighted_loss
 from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
 
 COMPLETE = "complete"
+
+TRIM_EVERY = 8
+"""Optimizer steps after which a process that has grown large gives back memory that is kept but not used."""
 
 
 class Settings(Protocol):
@@ -70,10 +73,6 @@ class TrainingResult:
 class WeightedTrainer(Trainer):
     """transformers' Trainer with `weighted_loss`; what it calls a batch is the samples of an optimizer step."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self._memory = KeptMemory()
-
     def _get_train_sampler(self, train_dataset: Any = None) -> ByPrompt:
         samples: Any = self.train_dataset
         return ByPrompt(samples, self.args.data_seed or 0)
@@ -82,7 +81,8 @@ class WeightedTrainer(Trainer):
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         model.train()
-        self._memory.between_steps()
+        if self.state.global_step % TRIM_EVERY == 0:
+            trim_if_large()
         rows = self._prepare_inputs(inputs)["rows"]
         target_tokens = sum(row["labels"].numel() for row in rows)
         losses = []
