@@ -197,6 +197,7 @@ LATENT = {
         (transformers.StableLmConfig(**TINY), "where texts lie"),
         (transformers.GptOssConfig(**TINY, head_dim=8, num_local_experts=2, num_experts_per_tok=1), "sinks"),
         (transformers.DiffLlamaConfig(**TINY), "computes something else"),
+        (transformers.PhimoeConfig(**TINY, sliding_window=8), "a sliding window that its attention is not told of"),
         (transformers.DeepseekV2Config(**{**TINY, **LATENT}), "computes something else"),
         (transformers.DeepseekV2Config(**{**TINY, **LATENT, "kv_lora_rank": 24}), "fails with ours"),
     ],

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from penname.config import TrainingConfig
 from penname.engines.models import load_model
 from penname.engines.packed_attention import PACKED
+from penname.engines.packed_row import PackedRow
 from penname.errors import UserError
 from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, pack_step, weights_hash
 from penname.training.loss import weighted_loss
@@ -199,6 +200,37 @@ def test_lora_leaves_an_adapter_and_a_merged_model(tiny_model, tmp_path):
     assert not torch.allclose(base[name], merged[name])
 
 
+def test_an_adapter_begins_with_the_seed(tiny_model, tmp_path):
+    samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 4
+    settings = TrainingConfig(learning_rate=1e-2, batch_size=2, lora_rank=2)
+
+    def weights(seed, folder):
+        return fine_tune(str(tiny_model), samples, settings, tmp_path / folder, seed, lambda *_: None).weights_after
+
+    assert weights(1, "a") == weights(1, "b") != weights(2, "c")
+
+
+def test_attention_dropout_is_that_of_the_plain_model():
+    model = make_model("llama")
+    model.config.attention_dropout = 0.5
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    tokens = torch.arange(3, 23)
+    model.train()
+
+    def logits(**given):
+        torch.manual_seed(5)
+        return model(tokens[None], use_cache=False, **given).logits[0, : len(tokens)]
+
+    plain = logits()
+    model.set_attn_implementation(PACKED)
+    row = PackedRow()
+    row.add_alone(tokens.tolist())
+    assert torch.allclose(plain, logits(spans=tuple(row.spans)), atol=1e-5)
+    model.eval()
+    assert not torch.allclose(plain, logits(spans=tuple(row.spans)), atol=1e-2)
+
+
 def test_the_best_checkpoint_on_validation_is_taken(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 6
     settings = TrainingConfig(learning_rate=1e-3, batch_size=2, validate_every=1)
@@ -227,7 +259,7 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_model, tmp_path):
 
 def test_a_diverging_loss_is_named(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], float("inf"))] * 2
-    with pytest.raises(UserError, match="learning_rate"):
+    with pytest.raises(UserError, match=r"in step 1 .*learning_rate, in another folder"):
         fine_tune(str(tiny_model), samples, TrainingConfig(batch_size=2), tmp_path, 0, lambda *_: None)
 
 

@@ -26,13 +26,14 @@ def causal_attention(
     window: int | None = None,
     softcap: float | None = None,
     tail: tuple[int, ...] = (),
+    dropout: float = 0.0,
 ) -> torch.Tensor:
     """Attention of the last tokens of a text, `query`, over all of it.
 
     query: (batch, heads, new, dim); key, value: (batch, key heads, length, dim), each shared by several heads. A token
     sees itself and what came before, with a sliding window no more than the last `window` tokens. `softcap` bounds
     the scores as in Gemma 2. `tail`: the text ends in several continuations of these numbers of tokens, side by side,
-    which do not see each other. Returns (batch, heads, new, dim).
+    which do not see each other. `dropout`: this share of the weights is dropped. Returns (batch, heads, new, dim).
 
     On a processor it is matrix products over blocks of queries: torch's fused kernel takes two to three times as long
     in bfloat16, forwards and backwards.
@@ -43,11 +44,13 @@ def causal_attention(
     plain = new == length and not tail and softcap is None and (window is None or length <= window)
     if query.device.type != "cpu" and plain:
         grouped = key.shape[1] < query.shape[1]
-        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
-    given = (query, key, value, scaling, window, softcap, tail)
+        return scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=grouped
+        )
+    given = (query, key, value, scaling, window, softcap, tail, dropout)
     if not query.requires_grad or length <= RECOMPUTE_ABOVE:
         return _in_blocks(*given)
-    result: torch.Tensor = checkpoint(_in_blocks, *given, use_reentrant=False, preserve_rng_state=False)
+    result: torch.Tensor = checkpoint(_in_blocks, *given, use_reentrant=False, preserve_rng_state=dropout > 0)
     return result
 
 
@@ -59,6 +62,7 @@ def _in_blocks(
     window: int | None,
     softcap: float | None,
     tail: tuple[int, ...],
+    dropout: float,
 ) -> torch.Tensor:
     """`causal_attention`, a block of queries at a time."""
     batch, heads, new, dim = query.shape
@@ -79,7 +83,8 @@ def _in_blocks(
         seen_of = (trunk - first, tail) if last > trunk else (last - first, ())
         mask = _mask(before - first, queries, *seen_of, window, scores.dtype, scores.device)
         scores = scores.view(batch, key_heads, repeat, queries, -1) + mask
-        attended = torch.softmax(scores, dim=-1).view(batch, key_heads, repeat * queries, -1) @ value[:, :, first:last]
+        shares = torch.dropout(torch.softmax(scores, dim=-1), dropout, train=dropout > 0)
+        attended = shares.view(batch, key_heads, repeat * queries, -1) @ value[:, :, first:last]
         parts.append(attended.view(batch, key_heads, repeat, queries, -1))
     return torch.cat(parts, dim=3).flatten(1, 2)
 
@@ -115,3 +120,8 @@ def _mask(
         if window is not None:
             seen &= depth > depth[own, None] - window
         return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, float("-inf"))
+
+
+def forget_masks() -> None:
+    """Let go of the masks that are held for texts of the same lengths."""
+    _mask.cache_clear()

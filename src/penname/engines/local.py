@@ -27,7 +27,7 @@ ROWS_A_WORKER = 32
 class LocalEngine:
     """Generates and scores with a model in this process.
 
-    rows: how many completions are written at once.
+    rows: how many completions are written at once; more where one prompt has more.
     workers: threads that each write or score a share of the prompts, with an equal share of the processor's cores;
     by default as many as have rows enough. Steps of a few rows are too small to keep several cores busy together.
     A call's batches, and with them its rounding, depend on the call and the number of threads alone.

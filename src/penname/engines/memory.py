@@ -1,4 +1,4 @@
-"""Memory of the process: kept while models work, given back when they are dropped.
+"""Memory of the process: what the C library keeps of it, and when that is given back.
 
 Large pages for single tensors of 2 MiB and more are torch's own switch, THP_MEM_ALLOC_ENABLE, which it reads at its
 first allocation: `penname/__init__.py` sets it.
@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import gc
 import mmap
+import os
 from functools import cache
 
 import psutil
@@ -25,7 +26,7 @@ HEAP_BLOCKS = 256
 """So many of them are marked for large pages; until something is written there they are addresses only."""
 
 LARGE_SHARE = 0.25
-"""A process that has more of the machine's memory than this is to give back what it keeps without use."""
+"""A process that has more of the machine's memory than this gives back what it keeps without use."""
 
 
 @cache
@@ -33,9 +34,13 @@ def keep_memory() -> None:
     """Have the C library keep the memory that tensors give back, in large pages, instead of mapping it in every step.
 
     A training step on a processor takes a third longer without. Where the library has no such switch (it is glibc's),
-    nothing happens.
+    nothing happens; nor where addresses are limited, or the library is told to fill what it hands out.
     """
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, ImportError):
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY or "MALLOC_PERTURB_" in os.environ:
+            return
         libc = ctypes.CDLL(None)
         libc.malloc.restype = ctypes.c_void_p
         libc.mallopt(M_TRIM_THRESHOLD, -1)
@@ -61,9 +66,13 @@ def trim_if_large() -> None:
 
 
 def free_memory() -> None:
-    """Give back what dropped models held, on a GPU as well, where another process may want it."""
+    """Give back what dropped models held: all of it on a GPU, where other processes want it, the rest if it is much."""
     import torch
 
+    from penname.engines.attention import forget_masks
+
+    forget_masks()
     gc.collect()
+    trim_if_large()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

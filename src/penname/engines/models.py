@@ -98,7 +98,8 @@ def _make_dense(source: Path, target: Path) -> None:
 def load_model(name: str, dtype: str) -> Any:
     """A causal language model for inference, in `dtype`, on the GPU where there is one.
 
-    Raises UserError where the model is not there. A folder with a PEFT adapter is loaded onto its base and merged.
+    A folder with a PEFT adapter is loaded onto its base and merged. From then on the process keeps memory, see
+    `keep_memory`. Raises UserError where the model is not there.
     """
     import torch
     from transformers import AutoModelForCausalLM

@@ -29,6 +29,7 @@ def packed_attention(
     spans: Sequence[Span] = (),
     sliding_window: int | None = None,
     softcap: float | None = None,
+    dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim).
@@ -46,14 +47,14 @@ def packed_attention(
     parts = []
     for span in spans:
         own_query, own_key, own_value = next(pieces)
-        parts.append(causal_attention(own_query, own_key, own_value, *settings, span.tail))
+        parts.append(causal_attention(own_query, own_key, own_value, *settings, span.tail, dropout))
         prompt = slice(0, span.prompt_end - span.start)
         for _ in span.ends[1:]:
             text_query, text_key, text_value = next(pieces)
             if text_query.shape[2]:
                 keys = torch.cat([own_key[:, :, prompt], text_key], dim=2)
                 values = torch.cat([own_value[:, :, prompt], text_value], dim=2)
-                parts.append(causal_attention(text_query, keys, values, *settings, span.tail))
+                parts.append(causal_attention(text_query, keys, values, *settings, span.tail, dropout))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from transformers import AttentionInterface
 
-from penname.engines.packed_attention import PACKED
+from penname.engines.packed_attention import PACKED, packed_attention
 from penname.engines.packed_row import PackedRow
 from penname.engines.shared_prefix import SharedPrefixCache
 from penname.errors import UserError
 
 TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
 """Token ids that are tried, side by side, as no model's attention may mix them up."""
+
+PROBE = "penname_probe"
 
 FAR, FAR_IN_HALF_PRECISION = 1e-3, 0.3
 """Log-probabilities that lie this far apart on average are not the same but for rounding."""
@@ -51,6 +54,8 @@ def _tried(model: Any, attention: str) -> str | None:
     if model.config._attn_implementation != attention:
         return "attention of its own making"
     try:
+        if _window_in_mask_only(model, texts):
+            return "a sliding window that its attention is not told of"
         found = _read(model, texts).split([len(text) for text in texts])
         if attention != PACKED:
             found = (*found, *_written(model, texts))
@@ -64,6 +69,27 @@ def _tried(model: Any, attention: str) -> str | None:
     far = FAR if model.dtype == torch.float32 else FAR_IN_HALF_PRECISION
     apart = max((a - b).abs().mean().item() for a, b in zip(found, expected, strict=True))
     return None if apart < far else "attention that computes something else with ours"
+
+
+def _window_in_mask_only(model: Any, texts: Sequence[Sequence[int]]) -> bool:
+    """Whether the model has a sliding window, longer than `texts`, that none of its layers hands to its attention."""
+    config = model.config.get_text_config()
+    layers = getattr(config, "layer_types", None) or ["sliding_attention"]
+    defined = hasattr(type(config), "sliding_window")  # a configuration takes any key, and may not know it
+    if not defined or not config.sliding_window or "sliding_attention" not in layers:
+        return False
+    told: list[int | None] = []
+
+    def probe(*given: Any, **named: Any) -> Any:
+        told.append(named.get("sliding_window"))
+        return packed_attention(*given, **named)
+
+    AttentionInterface.register(PROBE, probe)
+    attention = model.config._attn_implementation
+    model.set_attn_implementation(PROBE)
+    _read(model, texts)
+    model.set_attn_implementation(attention)
+    return not any(told)
 
 
 def _read(model: Any, texts: Sequence[Sequence[int]], **given: Any) -> torch.Tensor:

@@ -104,7 +104,8 @@ def _sentence_words(sentence: str) -> list[str]:
 
 
 _ALONE = re.compile(r"""(?=\S*\w)(?!"["'])[^\s'](?:\S*[^\s'])?""")
-_TWO_WORDS = frozenset({"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"})
+# With the two other letters that Python's patterns take for an i where case does not count, in lower case.
+_TWO_WORDS = frozenset({"cannot", "gimme", "g\u0131mme", "gi\u0307mme", "gonna", "gotta", "lemme", "wanna"})
 
 # A piece to which nltk's rules do no more than `_piece_words` does.
 _PLAIN = re.compile(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from penname.engines.memory import free_memory, trim_if_large
 from penname.engines.models import load_model, load_tokenizer, pick_device
@@ -118,6 +118,7 @@ def fine_tune(
     before = weights_hash(model)
     take_attention(model, PACKED)
     if settings.lora_rank:
+        set_seed(seed)  # the Trainer sets it only later, and an adapter begins at random
         model = _with_lora(model, settings.lora_rank)
     checkpoints = folder / "checkpoints"
     trainer = WeightedTrainer(
@@ -131,11 +132,9 @@ def fine_tune(
     trainer.remove_callback(PrinterCallback)  # the run's own progress says it
     trainer.train(resume_from_checkpoint=_newest_complete(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    if not all(map(math.isfinite, losses)):
-        raise UserError(f"training in {folder} diverged (loss {losses[-1]}): lower training.learning_rate")
     model = trainer.accelerator.unwrap_model(trainer.model)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-        raise UserError(f"training in {folder} diverged in its last step: lower training.learning_rate")
+        raise _diverged("in its last step")
     steps = trainer.state.global_step
     # The optimizer's state would leave no room for writing with the checkpoints.
     del trainer
@@ -145,7 +144,9 @@ def fine_tune(
         free_memory()
         best = _best(_complete(checkpoints), choose)
         if settings.lora_rank:
-            shutil.copytree(best, folder / "adapter", dirs_exist_ok=True)
+            (folder / "adapter").mkdir(exist_ok=True)
+            for path in best.glob("adapter_*"):
+                shutil.copy(path, folder / "adapter")
         model = load_model(str(best), "float32")
     elif settings.lora_rank:
         model.save_pretrained(folder / "adapter")
@@ -285,11 +286,17 @@ class _Report(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
+            if not math.isfinite(logs["loss"]):
+                raise _diverged(f"in step {state.global_step} (loss {logs['loss']})")
             self._on_step(state.global_step, float(logs["loss"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         (folder / COMPLETE).write_text(_sizes(folder))
+
+
+def _diverged(where: str) -> UserError:
+    return UserError(f"training diverged {where}: lower training.learning_rate, in another folder (--run)")
 
 
 class _NoLastCheckpoint(TrainerCallback):
