@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 Pooling = Literal["mean", "model default"]
 
+BATCH, BATCH_ON_PROCESSOR = 32, 8
+"""Texts at once; on a processor, more would fall out of its cache between a layer's steps."""
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 
 
@@ -70,7 +73,7 @@ class SentenceEncoder:
 
         return Path(snapshot_download(self.name, local_files_only=True))
 
-    def encode(self, texts: Sequence[str], batch_size: int = 32, *, normalize: bool = False) -> npt.NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, normalize: bool = False) -> npt.NDArray[np.float32]:
         """Vectors of the texts, shape (len(texts), dimension); of length 1 when `normalize` is set.
 
         A model that normalises by itself, as the default one does unless pooling is "mean", gives vectors of
@@ -79,14 +82,17 @@ class SentenceEncoder:
         """
         if texts:
             warn_truncated(self.truncated(texts), len(texts), self.window)
-        return self.embed(texts, batch_size, normalize=normalize)
+        return self.embed(texts, normalize=normalize)
 
-    def embed(self, texts: Sequence[str], batch_size: int = 32, *, normalize: bool = False) -> npt.NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], *, normalize: bool = False) -> npt.NDArray[np.float32]:
         """`encode` without the warning."""
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         vectors = self._model.encode(
-            list(texts), batch_size=batch_size, normalize_embeddings=normalize, show_progress_bar=False
+            list(texts),
+            batch_size=BATCH_ON_PROCESSOR if self._model.device.type == "cpu" else BATCH,
+            normalize_embeddings=normalize,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 

@@ -102,7 +102,7 @@ def test_mean_pooling_averages_the_last_hidden_states(plain_folder: Path, folder
     with network_watched() as seen:
         encoder = SentenceEncoder(path, pooling="mean")
     assert seen == []
-    vectors = encoder.encode(TEXTS, batch_size=2)
+    vectors = encoder.encode(TEXTS)
     assert vectors.shape == (len(TEXTS), encoder.dimension) == (len(TEXTS), 384)
     for text, vector in zip(TEXTS, vectors, strict=True):
         np.testing.assert_allclose(vector, mean_hidden_state(plain_folder, text), atol=2e-5)
