@@ -42,7 +42,7 @@ def examples(task: str, split: str = "test") -> list[Example]:
 def with_prompts(task: str, renderer: Renderer, k: int, split: str = "test") -> Iterator[tuple[Example, list[int]]]:
     """Examples of a task, each with the token ids of its prompt: the input and the k best documents by BM25."""
     found = examples(task, split)
-    for example, documents in zip(found, retrieve_all(found, make_retriever("bm25", None, 0), k), strict=True):
+    for example, documents in retrieve_all(found, make_retriever("bm25", None, 0), k):
         context = [document.text for document in documents]
         yield example, renderer.render("no_reasoning_input", context, input=example.input).tokens
 

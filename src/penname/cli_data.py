@@ -149,8 +149,6 @@ def rank(
 
     Vectors are kept in the cache: a ranking that was stopped goes on, and a text is embedded once.
     """
-    from itertools import tee
-
     from penname.config import RetrievalConfig
     from penname.data.report import Report
     from penname.data.sources import read_split
@@ -168,11 +166,10 @@ def rank(
         with unfinished.open("w", encoding="utf-8") as file, ConsoleProgress(Console(stderr=True)) as progress:
             for name, source, split in _splits(sources):
                 progress.start(name, sum(1 for _ in read_split(source, split, Report())), "examples")
-                asked, examples = tee(read_split(source, split, Report()))
-                found = retrieve_all(
-                    asked, ranked, settings.k, settings.documents, lambda note: progress.advance(0, note=note)
-                )
-                for example, context in zip(examples, found, strict=True):
+                examples = read_split(source, split, Report())
+                for example, context in retrieve_all(
+                    examples, ranked, settings.k, settings.documents, lambda note: progress.advance(0, note=note)
+                ):
                     place_of = {id(d): i for side in (example.profile, example.neighbours) for i, d in enumerate(side)}
                     places = [{"user_id": d.user_id, "place": place_of[id(d)], "id": d.id} for d in context]
                     file.write(json.dumps({"split": name, "id": example.id, "documents": places}) + "\n")
@@ -305,8 +302,6 @@ def _is_recipe(data: str) -> bool:
 
 
 def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> None:
-    from itertools import tee
-
     from penname.data.leaks import Leaks, find_copies, find_future, find_shared_users
     from penname.data.report import Report
     from penname.data.sources import read_split, splits_of
@@ -317,9 +312,8 @@ def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> 
     future, dated = Leaks(), True
     for split in splits_of(source):
         users[split] = set()
-        asked, examples = tee(read_split(source, split, Report()))
-        contexts = retrieve_all(asked, retriever, settings.k, settings.documents)
-        for example, context in zip(examples, contexts, strict=True):
+        examples = read_split(source, split, Report())
+        for example, context in retrieve_all(examples, retriever, settings.k, settings.documents):
             users[split].add(example.user_id)
             find_copies(split, example, context, found)
             find_future(split, example, future)

@@ -167,6 +167,30 @@ def test_a_folder_a_user(tmp_path):
     assert splits["train"][0].profile[0].title in {r["headline"] for r in rows()}
 
 
+def test_files_of_another_kind_are_named(tmp_path):
+    for record in rows():
+        folder = tmp_path / "texts" / record["author"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{record['headline']}.txt").write_text(record["body"])
+    (tmp_path / "texts" / "read me.pdf").write_text("%PDF")
+    lines = []
+    converted(tmp_path / "texts", tmp_path / "out", Report(tell=lines.append))
+    assert len(lines) == 1
+    assert "read me.pdf: found a file that is not read, expected texts in a folder a user" in lines[0]
+    write(tmp_path / "texts" / "all.csv", rows())
+    report = Report()
+    converted(tmp_path / "texts", tmp_path / "of tables", report)
+    assert report.noted == {"files of another kind": 61}
+
+
+def test_what_a_killed_conversion_left_is_made_anew(tmp_path):
+    (tmp_path / "out.unfinished").mkdir()
+    (tmp_path / "out.unfinished" / "odd.jsonl").write_text("{")
+    converted(write(tmp_path / "a.csv", rows()), tmp_path / "out")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.csv", "out"]
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
 def test_a_mailbox_becomes_email_completion(tmp_path):
     mails = [
         f"From: {r['author'].replace(' ', '')}@x.org\nSubject: {r['headline']}\n\n{r['body']}\n".encode()

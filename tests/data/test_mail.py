@@ -48,6 +48,15 @@ def test_a_mailbox(tmp_path):
     assert any("sent.mbox:6: found 1 places with bytes of another encoding" in line for line in lines)
 
 
+def test_text_before_the_first_mail_is_reported(tmp_path):
+    path = mbox(tmp_path, MAILS[:1])
+    path.write_bytes(b"\nnotes of my own\n" + path.read_bytes())
+    documents, report, lines = read(path)
+    assert len(documents) == 1
+    assert report.skipped == {"text before the first mail": 1}
+    assert "sent.mbox:1: found text before the first mail ('notes of my own'), expected a line From" in lines[0]
+
+
 @pytest.mark.parametrize(
     "cut", ["On Mon, 3 Jun 2002, Bob wrote:", "---------------------- Forwarded by Bob", "From: Bob", "-- ", "_" * 30]
 )

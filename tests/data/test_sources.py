@@ -7,6 +7,7 @@ import pytest
 from penname.config import SourceConfig
 from penname.data import presidents
 from penname.data.jsonl import load_profile
+from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import DataError, UserError
 
@@ -125,6 +126,22 @@ def test_documents_of_their_own_file_less_the_target_and_the_future(tmp_path):
     first, second = load(tmp_path)
     assert [d.id for d in first.profile] == ["d0", "d2", "d3"]
     assert [d.id for d in second.profile] == ["d0", "d1"]
+
+
+def test_a_repeated_document_id_is_a_bad_row_unless_it_is_of_another_user(tmp_path):
+    documents = [{"user_id": user, "id": "d0", "text": f"text {n}"} for n, user in enumerate("uvu")]
+    write(
+        tmp_path / "documents.jsonl", *documents, {"user_id": "u", "text": "no id"}, {"user_id": "u", "text": "again"}
+    )
+    write(tmp_path / "train.jsonl", {k: v for k, v in EXAMPLE.items() if k != "profile"})
+    with pytest.raises(
+        DataError, match=r"documents\.jsonl:3: field 'id': found 'd0' again of user 'u' \(first on line 1"
+    ):
+        load(tmp_path)
+    report = Report()
+    source = SourceConfig(format="jsonl", path=str(tmp_path))
+    assert [d.text for d in load_split([source], "train", None, 0, report)[0].profile] == ["text 0", "no id", "again"]
+    assert (report.rows, report.kept, report.skipped) == (6, 5, {"repeated document id": 1})
 
 
 def test_odd_dates_are_bad_rows_and_a_year_is_not_before_its_days(tmp_path):

@@ -108,7 +108,7 @@ def test_many_examples_are_ranked_as_one_by_one_whatever_the_blocks(name, limit,
         for i in range(12)
     ]
     retriever = make_retriever(name, None, 0)
-    alone = [retrieve(e, retriever, 3) for e in examples]
+    alone = [(e, retrieve(e, retriever, 3)) for e in examples]
     assert list(retrieve_all(iter(examples), retriever, 3)) == alone
     monkeypatch.setattr(module, limit, 50 if limit == "BLOCK_CHARACTERS" else 3)
     assert list(retrieve_all(iter(examples), retriever, 3)) == alone

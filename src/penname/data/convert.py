@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -91,15 +90,16 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
         found = f"{len(users)} users, too few for an example in {', '.join(empty)}"
         raise DataError(path, found=found, expected="more users, or lower --min-documents")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
+    unfinished.mkdir()
     try:
-        _write(scratch / DOCUMENTS_FILE, (_record(d) for documents in users.values() for d in documents))
+        _write(unfinished / DOCUMENTS_FILE, (_record(d) for documents in users.values() for d in documents))
         for split, records in examples.items():
-            _write(scratch / f"{split}.jsonl", records)
-        scratch.chmod(0o755)
-        scratch.replace(folder)
+            _write(unfinished / f"{split}.jsonl", records)
+        unfinished.replace(folder)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return {split: len(records) for split, records in examples.items()}
 
 
@@ -110,10 +110,14 @@ def read_documents(path: Path, settings: Settings, report: Report) -> Iterator[D
     if table_suffix(path):
         yield from _of_table(path, dict(settings.columns), report)
     elif is_mail(path):
-        for file in mail_files(path):
+        files = mail_files(path)
+        _note_others(path, files, "mail", report)
+        for file in files:
             yield from read_mail(file, report)
     elif path.is_dir() and table_files(path):
-        for file in table_files(path):
+        files = table_files(path)
+        _note_others(path, files, "tables", report)
+        for file in files:
             yield from _of_table(file, dict(settings.columns), report)
     elif path.is_dir():
         yield from _of_folders(path, report)
@@ -128,6 +132,7 @@ def _of_folders(path: Path, report: Report) -> Iterator[Document]:
     texts = [file for file in files if file.suffix.lower() in TEXT_SUFFIXES]
     if not texts:
         raise DataError(path, found="no text in a folder of its own", expected="USER/NAME.txt")
+    _note_others(path, texts, "texts in a folder a user", report)
     for file in texts:
         report.rows += 1
         try:
@@ -140,6 +145,13 @@ def _of_folders(path: Path, report: Report) -> Iterator[Document]:
             continue
         report.kept += 1
         yield document
+
+
+def _note_others(folder: Path, read: Sequence[Path], kind: str, report: Report) -> None:
+    """Files that are not read, because they are not of the kind that the folder is taken for."""
+    others = {file for file in folder.rglob("*") if file.is_file()}.difference(read) if folder.is_dir() else set()
+    for file in sorted(others):
+        report.note(DataError(file, found="a file that is not read", expected=kind, reason="files of another kind"))
 
 
 def _of_table(path: Path, chosen: dict[str, str], report: Report) -> Iterator[Document]:

@@ -24,7 +24,7 @@ from penname.data.records import (
     written_before,
 )
 from penname.data.report import Report
-from penname.data.rows import Row, decode, open_bytes, read_lines, read_rows, row_of_line, table_suffix
+from penname.data.rows import decode, open_bytes, read_rows, row_of_line
 from penname.errors import DataError
 
 TEXT_SUFFIXES = (".txt", ".md")
@@ -63,15 +63,8 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         texts = [f for f in files if f.suffix.lower() in TEXT_SUFFIXES and f.is_file()]
         return [document for f in texts if (document := document_of_file(f, user_id, report)).text]
-    # Lines of JSON whatever the name, as long as it is no other table's.
-    rows = _rows_of_lines(path, report) if table_suffix(path) in (None, ".jsonl") else read_rows(path, report)
+    rows = read_rows(path, report, otherwise=".jsonl")
     return [document_of({"user_id": user_id, **record}, Place(path, line)) for line, record in rows]
-
-
-def _rows_of_lines(path: Path, report: Report) -> Iterator[Row]:
-    for number, line in read_lines(path, report):
-        if line.strip():
-            yield from row_of_line(path, report, (number, line))
 
 
 def document_of_file(file: Path, user_id: str, report: Report) -> Document:
@@ -112,9 +105,17 @@ class DocumentsFile:
 
     def _index(self, report: Report) -> None:
         start = 0
+        first_lines: dict[int, int] = {}  # by a hash: the ids of many documents take more memory than their lines
         with self._path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 for document in _documents_of_line(raw, self._path, number, report):
+                    first = number if document.id is None else first_lines.setdefault(_key(document), number)
+                    if first != number:
+                        found = f"{document.id!r} again of user {document.user_id!r} (first on line {first})"
+                        report.bad(
+                            Place(self._path, number).error("id", found, "an id of its own", "repeated document id")
+                        )
+                        continue
                     self._starts.setdefault(document.user_id, []).append((number, start))
                     report.kept += 1
                 start += len(raw)
@@ -132,6 +133,10 @@ class DocumentsFile:
             for number, start in starts:
                 file.seek(start)
                 yield from _documents_of_line(file.readline(), self._path, number, Report())
+
+
+def _key(document: Document) -> int:
+    return hash((document.user_id, document.id))
 
 
 def _documents_of_line(raw: bytes, path: Path, number: int, report: Report) -> Iterator[Document]:

@@ -26,6 +26,7 @@ from penname.errors import DataError
 
 MAILBOX_SUFFIXES = (".mbox", ".mbx")
 MESSAGE_SUFFIXES = (".eml",)
+MAIL_BEGINS = b"From "
 AVOCADO_MAIL = re.compile(r"-EM\.txt$")
 """In the Avocado archives these are mails; others are attachments, contacts and appointments."""
 
@@ -55,7 +56,7 @@ def mail_files(path: Path) -> list[Path]:
 def read_mail(path: Path, report: Report) -> Iterator[Document]:
     """The mails of a file; what holds no text of the sender's own is left out. A mail is a row."""
     if path.suffix.lower() in MAILBOX_SUFFIXES:
-        messages = _of_mailbox(path)
+        messages = _of_mailbox(path, report)
     elif path.suffix.lower() == ".zip":
         messages = _of_archive(path, report)
     else:
@@ -79,11 +80,27 @@ def _of_file(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
     try:
         yield 1, path.read_bytes()
     except OSError as error:
+        _unreadable(path, error, report)
+
+
+def _unreadable(path: Path, error: OSError, report: Report) -> None:
+    report.rows += 1
+    report.bad(DataError(path, found=str(error.strerror), expected="a readable file", reason="unreadable file"))
+
+
+def _of_mailbox(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
+    try:
+        with path.open("rb") as file:
+            first = next((line for line in file if line.strip()), MAIL_BEGINS)
+    except OSError as error:
+        _unreadable(path, error, report)
+        return
+    if not first.startswith(MAIL_BEGINS):
         report.rows += 1
-        report.bad(DataError(path, found=str(error.strerror), expected="a readable file", reason="unreadable file"))
-
-
-def _of_mailbox(path: Path) -> Iterator[tuple[int, bytes]]:
+        found = f"text before the first mail ({first[:40].decode(errors='replace').strip()!r})"
+        report.bad(
+            DataError(path, line=1, found=found, expected="a line From ...", reason="text before the first mail")
+        )
     box = mailbox.mbox(path, create=False)
     try:
         for number, key in enumerate(box.keys(), 1):

@@ -38,12 +38,13 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP = b"\x1f\x8b"
 
 
-def read_rows(path: Path, report: Report) -> Iterator[Row]:
+def read_rows(path: Path, report: Report, otherwise: str | None = None) -> Iterator[Row]:
     """The rows of `path`, in order; what cannot be read goes to `report`.
 
+    otherwise: the suffix that a name of none of the `SUFFIXES` stands for.
     Raises DataError for a file that is missing, unreadable, of no known format or without any row.
     """
-    suffix = table_suffix(path)
+    suffix = table_suffix(path) or otherwise
     if suffix is None:
         raise DataError(path, found=f"a file named {path.name}", expected=f"one that ends in {', '.join(SUFFIXES)}")
     if not path.is_file():

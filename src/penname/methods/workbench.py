@@ -70,8 +70,8 @@ class Workbench:
                 self.run.progress.advance(0, note=note)
 
             def work(examples: Sequence[Example]) -> list[Record]:
-                contexts = retrieve_all(examples, retriever, settings.k, settings.documents, tell)
-                return [asdict(prepared(e, c, self.recipe.prompt)) for e, c in zip(examples, contexts, strict=True)]
+                found = retrieve_all(examples, retriever, settings.k, settings.documents, tell)
+                return [asdict(prepared(example, context, self.recipe.prompt)) for example, context in found]
 
             report = Report(strict=True)
             examples = load_split(self.recipe.data, split, getattr(self.recipe.limit, split), self.recipe.seed, report)

@@ -71,7 +71,7 @@ def make_retriever(name: RetrieverName, encoder: str | None, seed: int, tokens: 
 
 def retrieve(example: Example, retriever: Retriever, k: int, documents: DocumentsName = "own") -> list[Document]:
     """The k documents for `example`, best first."""
-    return next(retrieve_all([example], retriever, k, documents))
+    return next(retrieve_all([example], retriever, k, documents))[1]
 
 
 def retrieve_all(
@@ -80,8 +80,8 @@ def retrieve_all(
     k: int,
     documents: DocumentsName = "own",
     tell: Tell = lambda note: None,
-) -> Iterator[list[Document]]:
-    """For each example, in order, its k documents, best first; of `both` sides 2k.
+) -> Iterator[tuple[Example, list[Document]]]:
+    """Each example, in order, with its k documents, best first; of `both` sides 2k.
 
     A document that is a copy of the expected output is never retrieved: profiles of real data repeat themselves, and
     the target must not stand in its own context. Raises UserError where an encoder cannot be had or the cache of
@@ -89,9 +89,9 @@ def retrieve_all(
     """
     for block in blocks(examples, documents if k else None):
         orders = iter(retriever([search for _, searches in block for search in searches], tell))
-        for output, searches in block:
-            original = Original(output or "")
-            yield [document for search in searches for document in _best(search, next(orders), k, original)]
+        for example, searches in block:
+            original = Original(example.output or "")
+            yield example, [document for search in searches for document in _best(search, next(orders), k, original)]
         del block  # before the next one is made
 
 
@@ -107,12 +107,12 @@ def _best(search: Search, order: npt.NDArray[np.intp], k: int, original: Origina
 
 def blocks(
     examples: Iterable[Example], documents: DocumentsName | None
-) -> Iterator[list[tuple[str | None, list[Search]]]]:
-    """Expected outputs and searches of the examples, some at a time; `documents` is None for no document at all.
+) -> Iterator[list[tuple[Example, list[Search]]]]:
+    """The examples with their searches, some at a time; `documents` is None for no document at all.
 
     Documents that say the same are put into one text: examples of a user repeat most of the user's profile.
     """
-    block: list[tuple[str | None, list[Search]]] = []
+    block: list[tuple[Example, list[Search]]] = []
     kept: dict[tuple[object, ...], str] = {}
     counted: set[int] = set()
     characters = places = 0
@@ -120,7 +120,7 @@ def blocks(
         sides = [example.profile] if documents in ("own", "both") else []
         sides += [example.neighbours] if documents in ("neighbours", "both") else []
         searches = [Search(query_of(example), side, [_text_of(example, d, kept) for d in side]) for side in sides]
-        block.append((example.output, searches))
+        block.append((example, searches))
         new = {id(d.text): len(d.text) for side in sides for d in side if id(d.text) not in counted}
         counted.update(new)
         characters += sum(new.values())
