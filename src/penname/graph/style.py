@@ -1,0 +1,349 @@
+"""The style trajectory: which users write alike, told by style features that are propagated over the user-topic graph.
+
+PaT embeds users by GraphSAGE (Hamilton et al., 2017); features, layers and loss are our reconstruction. A user's
+embedding is what the user's documents look like, plus what one hears on the user's topics from all others: there each
+user is left out, so that nobody's embedding hears itself, and what an example hears never holds its own target.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch_geometric.nn import SAGEConv
+from torch_geometric.utils import scatter
+
+from penname.graph.stylometry import stylometric
+from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors
+
+TRIGRAMS, SKETCH = 2**18, 1024
+"""Character trigrams are hashed to so many places, and these summed up, with random signs, to so many features."""
+
+MOST_DEVIATIONS = 4.0
+SHARES = {"trigrams": 1.0, "stylometric": 0.5, "sentence": 0.7}
+"""Lengths of the parts of a feature vector: how much each counts before training."""
+
+AT_ONCE = 2**14
+"""Documents whose trigrams are counted at once."""
+
+
+@dataclass(frozen=True)
+class StyleFeatures:
+    """What makes features of texts: fitted to some, fit for others.
+
+    weight: of each hashed trigram (its inverse document frequency); mean, deviation: of the stylometric features.
+    encode: gives sentence vectors of texts, shape (texts, dimension); None for style alone.
+    """
+
+    weight: Vectors
+    mean: Vectors
+    deviation: Vectors
+    encode: Callable[[Sequence[str]], Vectors] | None = None
+
+    def of_texts(self, texts: Sequence[str]) -> Vectors:
+        """Features of the texts, shape (texts, features), each part of fixed length."""
+        return np.concatenate([self._of_some(texts[i : i + AT_ONCE]) for i in range(0, max(1, len(texts)), AT_ONCE)])
+
+    def _of_some(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            width = SKETCH + len(self.mean) + (0 if self.encode is None else self.encode(["a"]).shape[1])
+            return np.zeros((0, width), np.float32)
+        counts = _trigrams(texts)
+        counts.data *= self.weight[counts.indices]
+        stylometry = (stylometric(texts) - self.mean) / self.deviation
+        parts = {
+            "trigrams": (counts @ _sketch()).toarray(),
+            "stylometric": np.clip(stylometry, -MOST_DEVIATIONS, MOST_DEVIATIONS),
+        }
+        if self.encode is not None:
+            parts["sentence"] = self.encode(texts)
+        return np.concatenate([SHARES[name] * _unit(part) for name, part in parts.items()], axis=1, dtype=np.float32)
+
+
+def fit_features(texts: Sequence[str], encode: Callable[[Sequence[str]], Vectors] | None = None) -> StyleFeatures:
+    """Features whose weights and scales are those of `texts`."""
+    with_trigram = np.zeros(TRIGRAMS)
+    for start in range(0, len(texts), AT_ONCE):
+        with_trigram += np.bincount(_trigrams(texts[start : start + AT_ONCE]).indices, minlength=TRIGRAMS)
+    stylometry = stylometric(texts)
+    return StyleFeatures(
+        (np.log((1 + len(texts)) / (1 + with_trigram)) + 1).astype(np.float32),
+        stylometry.mean(axis=0),
+        stylometry.std(axis=0) + 1e-6,
+        encode,
+    )
+
+
+def _trigrams(texts: Sequence[str]) -> csr_array:
+    """1 + log of how often each hashed trigram of characters within words stands in each text."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 3), n_features=TRIGRAMS, alternate_sign=False, norm=None, lowercase=False
+    )
+    counts = csr_array(hashing.transform(texts), dtype=np.float32)
+    counts.data = 1 + np.log(counts.data)
+    return counts
+
+
+def _sketch() -> csr_array:
+    """Sums hashed trigrams up, with random signs: dot products stay what they were, but for noise."""
+    generator = np.random.default_rng(0)
+    signs = generator.choice(np.array([-1, 1], np.float32), TRIGRAMS)
+    return csr_array((signs, (np.arange(TRIGRAMS), generator.integers(0, SKETCH, TRIGRAMS))), (TRIGRAMS, SKETCH))
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+class StyleModel(nn.Module):
+    """Embeds users by what they write and by what they hear on their topics.
+
+    width: features of a document; dimension: of an embedding.
+    """
+
+    def __init__(self, width: int, dimension: int, seed: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, dimension, bias=False)
+        self.of_documents = nn.Linear(dimension, dimension, bias=False)
+        self.of_users = nn.Linear(dimension, dimension)
+        self.hear = SAGEConv((dimension, dimension), dimension, root_weight=False, bias=False)
+        generator = torch.Generator().manual_seed(seed)
+        for layer in (self.project, self.of_documents, self.of_users):
+            nn.init.normal_(layer.weight, std=1 / math.sqrt(dimension), generator=generator)
+        nn.init.zeros_(self.of_users.bias)
+        nn.init.zeros_(self.hear.lin_l.weight)
+
+    @torch.no_grad()
+    def begin_as(self, features: Tensor) -> None:
+        """Begin with embeddings whose cosines are those of features such as these, as near as their dimension allows.
+
+        What is heard counts nothing yet.
+        """
+        products = (features.T @ features).double().numpy()
+        axes = np.linalg.eigh(products).eigenvectors[:, ::-1][:, : len(self.project.weight)]
+        nn.init.zeros_(self.project.weight)
+        self.project.weight[: axes.shape[1]] = torch.from_numpy(axes.T.astype(np.float32))
+
+    def heard(self, documents: Tensor, users: Tensor) -> Tensor:
+        """What topics tell, shape (topics, dimension), given means of the documents on them and of their users."""
+        return torch.relu(self.of_documents(documents) + self.of_users(users))
+
+    def embed(self, own: Tensor, heard: Tensor, hearer: Tensor) -> Tensor:
+        """Embeddings of length 1. own: means of users' documents; heard: what the users at places `hearer` hear."""
+        edges = torch.stack([torch.arange(len(heard)), hearer])
+        return nn.functional.normalize(own + self.hear((heard, own), edges), dim=1)
+
+
+class _Pairs:
+    """Each user with each of the user's topics, by user and then topic, and how many documents and users there are.
+
+    of_document: the pair of each document, `NO_TOPIC` where it has no topic.
+    """
+
+    def __init__(self, graph: UserTopicGraph) -> None:
+        self.users, self.topics = len(graph.users), len(graph.topics)
+        self.document_user = torch.from_numpy(graph.user)
+        topic = torch.from_numpy(graph.topic)
+        self._on_topic = topic != NO_TOPIC
+        keys = self.document_user * max(1, self.topics) + topic
+        pairs, place = torch.unique(keys[self._on_topic], return_inverse=True)
+        self.user, self.topic = pairs // max(1, self.topics), pairs % max(1, self.topics)
+        self._place = place
+        self.of_document = torch.full((len(topic),), NO_TOPIC)
+        self.of_document[self._on_topic] = place
+        self.documents = torch.bincount(place, minlength=len(pairs))
+        self.documents_on = scatter(self.documents, self.topic, dim_size=self.topics)
+        self.users_on = torch.bincount(self.topic, minlength=self.topics)
+
+    def sums(self, projected: Tensor) -> _Sums:
+        own = scatter(projected, self.document_user, dim_size=self.users, reduce="mean")
+        of_pair = scatter(projected[self._on_topic], self._place, dim_size=len(self.user))
+        of_topic = scatter(of_pair, self.topic, dim_size=self.topics)
+        return _Sums(own, of_pair, of_topic, scatter(own[self.user], self.topic, dim_size=self.topics))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """own: means of users' projected documents. of_pair, of_topic: sums of documents. of_users: of a topic's users."""
+
+    own: Tensor
+    of_pair: Tensor
+    of_topic: Tensor
+    of_users: Tensor
+
+
+def _heard_in_pairs(model: StyleModel, pairs: _Pairs, sums: _Sums) -> Tensor:
+    """For each pair what the user hears on the topic from all others."""
+    documents = _mean(sums.of_topic[pairs.topic] - sums.of_pair, pairs.documents_on[pairs.topic] - pairs.documents)
+    users = _mean(sums.of_users[pairs.topic] - sums.own[pairs.user], pairs.users_on[pairs.topic] - 1)
+    return model.heard(documents, users)
+
+
+def _mean(sums: Tensor, counts: Tensor) -> Tensor:
+    """Means, zero where there is nothing."""
+    return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], 0.0)
+
+
+@dataclass(frozen=True)
+class StyleTraining:
+    """How the style model is trained; nothing of it is known from PaT."""
+
+    dimension: int = 256
+    epochs: int = 60
+    learning_rate: float = 1e-3
+    dropout: float = 0.1
+    without_history: float = 0.25
+    temperature: float = 0.1
+    authors_at_once: int = 4096
+    seed: int = 0
+
+
+def train_style(features: Vectors, graph: UserTopicGraph, settings: StyleTraining) -> StyleModel:
+    """A style model of a graph whose documents have these features, trained without labels: full-batch GraphSAGE.
+
+    An author's documents are cut at random into two parts, which attract each other and repel those of other authors
+    (InfoNCE, van den Oord et al., 2018). Some of the first parts keep their topics only, as users without history do.
+    Authors of one document are heard, but train nothing. An eighth of the authors is kept aside: the epoch with the
+    lowest loss on them is the one that counts.
+    """
+    model = StyleModel(features.shape[1], settings.dimension, settings.seed)
+    inputs, pairs = torch.from_numpy(features), _Pairs(graph)
+    model.begin_as(inputs)
+    generator = np.random.default_rng(settings.seed)
+    authors = generator.permutation(np.flatnonzero(np.bincount(graph.user, minlength=len(graph.users)) > 1))
+    aside, trained = np.split(authors, [len(authors) // 8])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
+
+    def loss_of(chosen: Ints, generator: np.random.Generator, *, training: bool) -> Tensor:
+        projected = model.project(nn.functional.dropout(inputs, settings.dropout, training))
+        heard = _heard_in_pairs(model, pairs, pairs.sums(projected))
+        documents, part = _cut_in_two(graph, chosen, generator)
+        own = scatter(projected[documents], part, dim_size=2 * len(chosen), reduce="mean")
+        silent = 2 * np.flatnonzero(generator.random(len(chosen)) < settings.without_history)
+        own = own.index_fill(0, torch.from_numpy(silent), 0.0)
+        on_topic = pairs.of_document[documents] != NO_TOPIC
+        edges = torch.unique(torch.stack([pairs.of_document[documents], part])[:, on_topic], dim=1)
+        embedded = model.embed(own, heard[edges[0]], edges[1])
+        logits = embedded[::2] @ embedded[1::2].T / settings.temperature
+        same = torch.arange(len(chosen))
+        return (nn.functional.cross_entropy(logits, same) + nn.functional.cross_entropy(logits.T, same)) / 2
+
+    best, lowest = copy.deepcopy(model.state_dict()), math.inf
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)  # of dropout
+        for _ in range(settings.epochs if len(aside) > 1 else 0):
+            for chosen in np.array_split(generator.permutation(trained), -(-len(trained) // settings.authors_at_once)):
+                optimizer.zero_grad()
+                loss_of(chosen, generator, training=True).backward()
+                optimizer.step()
+            with torch.no_grad():
+                loss = float(loss_of(aside, np.random.default_rng(settings.seed), training=False))
+            if loss < lowest:
+                best, lowest = copy.deepcopy(model.state_dict()), loss
+    model.load_state_dict(best)
+    return model.eval()
+
+
+def _cut_in_two(graph: UserTopicGraph, authors: Ints, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The authors' documents, and for each the part it falls into: 2i or 2i + 1 for author i.
+
+    Half of the first parts are a single document, as that of a user who has just begun.
+    """
+    documents, parts = [], []
+    for place, author in enumerate(authors):
+        own = generator.permutation(graph.documents_of(author))
+        cut = 1 if generator.random() < 0.5 else generator.integers(1, max(2, len(own) // 2 + 1))
+        documents.append(own)
+        parts.append(2 * place + (np.arange(len(own)) >= cut))
+    return torch.from_numpy(np.concatenate(documents)), torch.from_numpy(np.concatenate(parts))
+
+
+class StyleIndex:
+    """The embeddings of all users of a graph, to find those who write alike.
+
+    features: of the graph's documents, shape (documents, features).
+    """
+
+    def __init__(self, model: StyleModel, features: Vectors, graph: UserTopicGraph) -> None:
+        self._model, self._graph, self._pairs = model, graph, _Pairs(graph)
+        with torch.no_grad():
+            self._sums = self._pairs.sums(model.project(torch.from_numpy(features)))
+            self._heard = _heard_in_pairs(model, self._pairs, self._sums)
+            self._embedded = model.embed(self._sums.own, self._heard, self._pairs.user)
+        self._starts = torch.searchsorted(self._pairs.user, torch.arange(len(graph.users) + 1)).tolist()
+
+    @property
+    def embedded(self) -> Vectors:
+        """Each user's embedding, shape (users, dimension), of length 1."""
+        return self._embedded.numpy()
+
+    @torch.no_grad()
+    def embed(self, own: Vectors | None, topics: Sequence[int], without: int | None = None) -> Vectors:
+        """The embedding of a user who need not be in the graph, shape (dimension,).
+
+        own: the mean of the features of what the user has written, or of the prompt alone; None for nothing known.
+        topics: places of the topics the user writes on. without: place of a user who is not heard there.
+        """
+        written = torch.zeros(self._embedded.shape[1]) if own is None else self._model.project(torch.from_numpy(own))
+        on = torch.tensor(sorted(set(topics)), dtype=torch.long)
+        heard = self._heard_without(on, without)
+        return self._model.embed(written[None], heard, torch.zeros_like(on))[0].numpy()
+
+    @torch.no_grad()
+    def alike(self, own: Vectors | None, topics: Sequence[int], without: int | None, k: int) -> list[tuple[int, float]]:
+        """The k users whose style is nearest to that of the user that `embed` is asked for, with their cosines.
+
+        User `without` is not among them, and what that one has written does not count in the others' embeddings either.
+        """
+        embedded = self._embedded
+        if without is not None:
+            affected, changed = self._embedded_without(without)
+            embedded = embedded.index_copy(0, affected, changed)
+        scores = embedded @ torch.from_numpy(self.embed(own, topics, without))
+        if without is not None:
+            scores[without] = -math.inf
+        best = torch.sort(scores, descending=True, stable=True).indices[:k].tolist()
+        return [(user, float(scores[user])) for user in best if scores[user] > -math.inf]
+
+    def _heard_without(self, topics: Tensor, without: int | None, also: Tensor | None = None) -> Tensor:
+        """What is heard on the topics, less what user `without` says there, and less a pair a topic (`also`)."""
+        documents, in_documents = self._sums.of_topic[topics], self._pairs.documents_on[topics]
+        users, in_users = self._sums.of_users[topics], self._pairs.users_on[topics]
+        if without is not None:
+            own = slice(self._starts[without], self._starts[without + 1])
+            place = torch.full((self._pairs.topics,), -1)
+            place[self._pairs.topic[own]] = torch.arange(own.start, own.stop)
+            there = place[topics] >= 0
+            pair = place[topics][there]
+            documents[there] -= self._sums.of_pair[pair]
+            in_documents[there] -= self._pairs.documents[pair]
+            users[there] -= self._sums.own[without]
+            in_users[there] -= 1
+        if also is not None:
+            documents = documents - self._sums.of_pair[also]
+            in_documents = in_documents - self._pairs.documents[also]
+            users = users - self._sums.own[self._pairs.user[also]]
+            in_users = in_users - 1
+        return self._model.heard(_mean(documents, in_documents), _mean(users, in_users))
+
+    def _embedded_without(self, without: int) -> tuple[Tensor, Tensor]:
+        """The users who share a topic with user `without`, and their embeddings as if that one had never written."""
+        own = slice(self._starts[without], self._starts[without + 1])
+        shared = torch.isin(self._pairs.topic, self._pairs.topic[own])
+        shared[own] = False
+        users = torch.unique(self._pairs.user[shared])
+        theirs = torch.isin(self._pairs.user, users).nonzero().flatten()
+        heard = self._heard[theirs]
+        changed = shared[theirs]
+        heard[changed] = self._heard_without(self._pairs.topic[theirs[changed]], without, theirs[changed])
+        hearer = torch.searchsorted(users, self._pairs.user[theirs])
+        return users, self._model.embed(self._sums.own[users], heard, hearer)

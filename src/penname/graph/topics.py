@@ -1,0 +1,144 @@
+"""The topic trajectory: what users of like preferences wrote on the same topic, with semantic backoff.
+
+That PaT backs off where exact matches are sparse is known; what aligns preferences, the order of the levels and the
+scores are our reconstruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from penname.data.records import Document
+from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors
+
+Level = Literal["topic", "nearest topics", "corpus"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+NEAREST = 5
+"""So many topics are near one."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document of the topic trajectory: its place in the graph, and the level it was found at."""
+
+    document: int
+    level: Level
+
+
+class TopicIndex:
+    """The documents of a graph, to find those on a topic by users who prefer what a user prefers.
+
+    vectors: the documents' sentence vectors of length 1, shape (documents, dimension).
+    """
+
+    def __init__(self, graph: UserTopicGraph, vectors: Vectors) -> None:
+        self._graph, self._vectors = graph, vectors
+        users = len(graph.users)
+        self._of_users = _sums(vectors, graph.user, users)
+        on_topic = graph.topic != NO_TOPIC
+        self._of_topics = _sums(vectors[on_topic], graph.topic[on_topic], len(graph.topics))
+        rated = np.array([np.nan if d.rating is None else d.rating for d in graph.documents], np.float64)
+        known = ~np.isnan(rated)
+        numbers = np.bincount(graph.user[known], minlength=users)
+        self._ratings = np.bincount(graph.user[known], rated[known], users) / np.where(numbers, numbers, np.nan)
+        self._rating_range = float(np.ptp(rated[known])) if known.any() else 0.0
+
+    def find(
+        self,
+        query: Vectors,
+        history: Sequence[Document],
+        history_vectors: Vectors,
+        topic: int | None,
+        without: int | None,
+        k: int,
+        *,
+        allowed: Callable[[Document], bool] = lambda document: True,
+        levels: Sequence[Level] = LEVELS,
+    ) -> list[Found]:
+        """At most k documents of others, those on the topic first, each level's best first.
+
+        query: the prompt's sentence vector; history: what the user has written, with its sentence vectors, from which
+        the user's preferences are told. topic: its place, None where nobody wrote on it. without: the user's place,
+        whose documents are neither found nor part of a topic's vector. allowed: documents of which this is false are
+        passed over.
+        """
+        aligned = self._alignment(history, history_vectors)
+        found: list[Found] = []
+        taken: set[int] = set()
+        for level in levels:
+            for documents in self._of_level(level, query, topic, without):
+                others = documents[self._graph.user[documents] != (-1 if without is None else without)]
+                scores = self._vectors[others] @ query + aligned[self._graph.user[others]]
+                for place in others[np.argsort(-scores, kind="stable")]:
+                    if len(found) == k:
+                        return found
+                    if int(place) not in taken and allowed(self._graph.documents[place]):
+                        taken.add(int(place))
+                        found.append(Found(int(place), level))
+        return found
+
+    def _alignment(self, history: Sequence[Document], vectors: Vectors) -> npt.NDArray[np.float64]:
+        """How far each user's preferences are the user's, 0 for all where nothing is known of them.
+
+        The mean of how near the users' mean ratings are and of the cosine of what they have written.
+        """
+        parts = []
+        ratings = [document.rating for document in history if document.rating is not None]
+        if ratings and self._rating_range:
+            apart = np.abs(self._ratings - np.mean(ratings)) / self._rating_range
+            parts.append(1 - np.minimum(1, np.nan_to_num(apart, nan=1)))
+        if history:
+            parts.append(_cosines(self._of_users, vectors.sum(axis=0)))
+        return np.mean(parts, axis=0) if parts else np.zeros(len(self._graph.users))
+
+    def _of_level(self, level: Level, query: Vectors, topic: int | None, without: int | None) -> Iterator[Ints]:
+        if level == "corpus":
+            yield np.arange(len(self._graph.documents))
+        elif level == "nearest topics":
+            for near in self._nearest_topics(query, topic, without):
+                yield self._graph.documents_on(near)
+        elif topic is not None:
+            yield self._graph.documents_on(topic)
+
+    def _nearest_topics(self, query: Vectors, topic: int | None, without: int | None) -> Sequence[int]:
+        """Topics by the cosine of what was written on them to what was written on the topic, else to the query."""
+        target, sums = query, self._of_topics
+        changed, theirs = self._topics_without(without)
+        if topic is not None and self._documents_without(topic, without):
+            target = theirs[np.searchsorted(changed, topic)] if topic in changed else sums[topic]
+        nearness = _cosines(sums, target)
+        nearness[changed] = _cosines(theirs, target)
+        order = np.argsort(-nearness, kind="stable")
+        return [int(near) for near in order[: NEAREST + 1] if near != topic][:NEAREST]
+
+    def _topics_without(self, without: int | None) -> tuple[Ints, Vectors]:
+        """The topics of a user, in order, and sums of the vectors that others wrote on them."""
+        own = self._graph.documents_of(without) if without is not None else np.zeros(0, np.intp)
+        own = own[self._graph.topic[own] != NO_TOPIC]
+        topics, place = np.unique(self._graph.topic[own], return_inverse=True)
+        sums = self._of_topics[topics] - _sums(self._vectors[own], place, len(topics))
+        alone = [not self._documents_without(topic, without) for topic in topics]
+        sums[alone] = 0  # what is left is rounding
+        return topics, sums
+
+    def _documents_without(self, topic: int, without: int | None) -> bool:
+        """Whether anybody else wrote on the topic."""
+        return bool(np.any(self._graph.user[self._graph.documents_on(topic)] != (-1 if without is None else without)))
+
+
+def _sums(vectors: Vectors, group: Ints, groups: int) -> Vectors:
+    """For each group the sum of its vectors."""
+    members = csr_array((np.ones(len(group), np.float32), (group, np.arange(len(group)))), (groups, len(group)))
+    return np.asarray(members @ vectors, np.float32)
+
+
+def _cosines(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float64]:
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
+    return np.asarray(vectors @ vector / np.maximum(lengths, 1e-9), np.float64)

@@ -1,0 +1,101 @@
+"""The user-topic graph: users and topics are its nodes, and a document is an edge between its user and its topic.
+
+A topic is an item (PGraphRAG: a product or a hotel), or in a corpus of text alone a cluster of documents whose
+sentence vectors lie together. That PaT's topics are items is known from digests only; clusters are our reconstruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from penname.data.records import Document
+
+Ints = npt.NDArray[np.intp]
+Vectors = npt.NDArray[np.float32]
+
+NO_TOPIC = -1
+
+
+@dataclass(frozen=True)
+class UserTopicGraph:
+    """users, topics: names; user, topic: of each document, as a place among the names.
+
+    A document without a topic has `NO_TOPIC` and belongs to its user alone.
+    """
+
+    documents: Sequence[Document]
+    users: Sequence[str]
+    topics: Sequence[str]
+    user: Ints
+    topic: Ints
+
+    @cached_property
+    def place_of_user(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.users)}
+
+    @cached_property
+    def place_of_topic(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.topics)}
+
+    def documents_of(self, user: int) -> Ints:
+        """Places of the user's documents."""
+        return self._by_user[self._user_starts[user] : self._user_starts[user + 1]]
+
+    def documents_on(self, topic: int) -> Ints:
+        """Places of the documents on the topic."""
+        return self._by_topic[self._topic_starts[topic] : self._topic_starts[topic + 1]]
+
+    @cached_property
+    def _by_user(self) -> Ints:
+        return np.argsort(self.user, kind="stable")
+
+    @cached_property
+    def _user_starts(self) -> Ints:
+        return np.searchsorted(self.user[self._by_user], np.arange(len(self.users) + 1))
+
+    @cached_property
+    def _by_topic(self) -> Ints:
+        return np.argsort(self.topic, kind="stable")
+
+    @cached_property
+    def _topic_starts(self) -> Ints:
+        return np.searchsorted(self.topic[self._by_topic], np.arange(len(self.topics) + 1))
+
+
+def build_graph(documents: Sequence[Document], topics: Sequence[str | None] | None = None) -> UserTopicGraph:
+    """The graph of `documents`; `topics` are theirs, the items where left out."""
+    named = [d.item_id for d in documents] if topics is None else topics
+    users = {name: place for place, name in enumerate(dict.fromkeys(d.user_id for d in documents))}
+    known = {name: place for place, name in enumerate(dict.fromkeys(t for t in named if t is not None))}
+    return UserTopicGraph(
+        documents,
+        list(users),
+        list(known),
+        np.array([users[d.user_id] for d in documents], np.intp),
+        np.array([NO_TOPIC if t is None else known[t] for t in named], np.intp),
+    )
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Topics of a corpus of text alone. centers: shape (topics, dimension), of length 1."""
+
+    centers: Vectors
+
+    def topics_of(self, vectors: Vectors) -> list[str]:
+        """The nearest topic's name for each sentence vector."""
+        return [f"topic {place}" for place in (vectors @ self.centers.T).argmax(axis=1)]
+
+
+def cluster(vectors: Vectors, count: int, seed: int) -> Clusters:
+    """`count` topics of sentence vectors of length 1, by k-means; fewer where there are fewer vectors."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    found = MiniBatchKMeans(min(count, len(vectors)), random_state=seed, n_init=3, batch_size=4096).fit(vectors)
+    centers = found.cluster_centers_.astype(np.float32)
+    return Clusters(centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-9))

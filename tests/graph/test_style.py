@@ -1,0 +1,145 @@
+"""The style trajectory: features, what propagates over the graph, and that nobody hears the one who is left out."""
+
+import numpy as np
+import pytest
+import torch
+
+from penname.data.records import Document
+from penname.graph.style import StyleIndex, StyleModel, StyleTraining, fit_features, train_style
+from penname.graph.stylometry import NAMES, stylometric
+from penname.graph.user_topic import build_graph
+
+SHOUTED = "WOW!!! THIS IS SO GREAT!!! i love it... and you will too!!!"
+QUIET = "It would appear, upon reflection, that the article is adequate; nevertheless, I should prefer another."
+
+
+def documents(seed=0, users=30, topics=8, most=4):
+    """Random edges; every third user shouts, and shouters write on the first topics."""
+    generator = np.random.default_rng(seed)
+    return [
+        Document(
+            f"u{u}",
+            f"{SHOUTED if u % 3 == 0 else QUIET} {' '.join(generator.choice(list('abcdefgh'), 6))}",
+            item_id=f"t{generator.integers(0, topics // 2) if u % 3 == 0 else generator.integers(topics // 2, topics)}",
+        )
+        for u in range(users)
+        for _ in range(generator.integers(1, most + 1))
+    ]
+
+
+@pytest.fixture(scope="module")
+def written():
+    return documents()
+
+
+@pytest.fixture(scope="module")
+def features(written):
+    texts = [d.text for d in written]
+    return fit_features(texts).of_texts(texts)
+
+
+def heard_model(width, dimension=16):
+    """A model for which what is heard counts."""
+    model = StyleModel(width, dimension, 0)
+    torch.nn.init.normal_(model.hear.lin_l.weight, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def test_stylometric_features_tell_what_they_say():
+    rates = dict(zip(NAMES, stylometric(["The cat, the dog. WE sit!", ""])[0], strict=True))
+    assert rates["word the"] == pytest.approx(2 / 6)
+    assert rates["mark ','"] == pytest.approx(1 / 25)
+    assert rates["words a sentence"] == pytest.approx(3)
+    assert rates["words in capitals"] == pytest.approx(1 / 6)
+    assert rates["distinct words"] == pytest.approx(5 / 6**0.5)
+    assert np.isfinite(stylometric(["", " ", "…", "。", "a" * 10_000, "\ud800"])).all()
+
+
+def test_features_are_those_of_each_text_alone(features, written):
+    fitted = fit_features([d.text for d in written])
+    np.testing.assert_array_equal(fitted.of_texts([written[3].text])[0], features[3])
+    assert fitted.of_texts([]).shape == (0, features.shape[1])
+
+
+def test_sentence_vectors_are_a_part_of_the_features_where_wanted(features, written):
+    encoded = fit_features([d.text for d in written], lambda texts: np.ones((len(texts), 5), np.float32))
+    assert encoded.of_texts(["a text"]).shape[1] == features.shape[1] + 5
+    assert encoded.of_texts([]).shape[1] == features.shape[1] + 5
+
+
+def test_one_who_is_left_out_is_heard_nowhere(features, written):
+    """As in a graph that never held the user, computed anew."""
+    model, graph = heard_model(features.shape[1]), build_graph(written)
+    index = StyleIndex(model, features, graph)
+    for name in ("u0", "u7", "u29"):
+        user = graph.place_of_user[name]
+        others = [i for i, d in enumerate(written) if d.user_id != name]
+        without = build_graph([written[i] for i in others])
+        plain = StyleIndex(model, features[others], without)
+        topics = {written[i].item_id for i in graph.documents_of(user)}
+        own = features[graph.documents_of(user)].mean(axis=0)
+        here = [graph.place_of_topic[t] for t in topics]
+        there = [without.place_of_topic[t] for t in topics if t in without.place_of_topic]
+        np.testing.assert_allclose(index.embed(own, here, user), plain.embed(own, there), atol=1e-5)
+        found = index.alike(own, here, user, 10)
+        expected = plain.alike(own, there, None, 10)
+        assert [graph.users[u] for u, _ in found] == [without.users[u] for u, _ in expected]
+        np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], atol=1e-5)
+
+
+def test_a_users_embedding_hears_the_others_and_not_itself(features, written):
+    model, graph = heard_model(features.shape[1]), build_graph(written)
+    index = StyleIndex(model, features, graph)
+    user = graph.place_of_user["u4"]
+    own = features[graph.documents_of(user)].mean(axis=0)
+    topics = graph.topic[graph.documents_of(user)]
+    np.testing.assert_allclose(index.embed(own, topics, user), index.embedded[user], atol=1e-5)
+    deaf = StyleIndex(model, features, build_graph(written, [None] * len(written)))
+    assert np.abs(deaf.embedded[user] - index.embedded[user]).max() > 0.01
+
+
+def test_whatever_the_one_left_out_has_written_finds_the_same(features, written):
+    graph = build_graph(written)
+    user = graph.place_of_user["u5"]
+    changed = features.copy()
+    changed[graph.documents_of(user)] = 3 * np.random.default_rng(0).normal(size=changed.shape[1])
+    own, topics = features[0], graph.topic[graph.documents_of(user)]
+    found = [
+        StyleIndex(heard_model(features.shape[1]), given, graph).alike(own, topics, user, 30)
+        for given in (features, changed)
+    ]
+    assert [u for u, _ in found[0]] == [u for u, _ in found[1]]
+    assert user not in [u for u, _ in found[0]]
+    assert len(found[0]) == 29
+
+
+def test_a_user_without_history_is_told_by_the_topic_alone(features, written):
+    """After training, shouters are near one who will write where others shout."""
+    graph = build_graph(written)
+    model = train_style(features, graph, StyleTraining(dimension=16, epochs=100, learning_rate=1e-2))
+    index = StyleIndex(model, features, graph)
+    loud, quiet = graph.place_of_topic["t0"], graph.place_of_topic["t6"]
+    for topic, shouts in ((loud, True), (quiet, False)):
+        found = index.alike(None, [topic], None, 5)
+        assert [int(graph.users[user][1:]) % 3 == 0 for user, _ in found] == [shouts] * 5
+
+
+def test_training_is_the_same_each_time_and_pulls_authors_together(features, written):
+    graph = build_graph(written)
+    settings = StyleTraining(dimension=16, epochs=5)
+    first, second = (train_style(features, graph, settings) for _ in range(2))
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name])
+    assert any(
+        not torch.equal(value, StyleModel(features.shape[1], 16, 0).state_dict()[name])
+        for name, value in first.state_dict().items()
+    )
+
+
+def test_graphs_too_small_to_train_on_leave_the_model_as_it_begins():
+    few = [Document("a", "one text", item_id="t"), Document("b", "another text", item_id="t")]
+    features = fit_features([d.text for d in few]).of_texts([d.text for d in few])
+    index = StyleIndex(train_style(features, build_graph(few), StyleTraining(dimension=8)), features, build_graph(few))
+    assert index.alike(features[0], [0], 0, 5) == [
+        (1, pytest.approx(float(index.embedded[1] @ index.embed(features[0], [0], 0))))
+    ]
