@@ -298,7 +298,8 @@ def _example(document: Document, task: str, mail: bool) -> dict[str, Any] | None
     else:
         rated = "" if document.rating is None else f" and a rating of {document.rating:g}"
         prompt, output = f'Write the text with the title "{title}"{rated}.', text
-    return {
+    item = {} if document.item_id is None else {"item_id": document.item_id}
+    return item | {
         "id": f"{task}-{document.id}",
         "user_id": document.user_id,
         "task": task,

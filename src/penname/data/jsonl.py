@@ -1,8 +1,8 @@
 """penname's own format: a file of examples a split, and the users' documents inline or in `documents.jsonl`.
 
-An example: `{"id", "user_id", "task", "input", "output", "profile"?, "query"?, "date"?, "document_id"?}`. Where the
-profile is not inline it is what `documents.jsonl` holds of the user, less the document the output was taken from
-(`document_id`) and, for an example with a date, less what was not written before that date.
+An example: `{"id", "user_id", "task", "input", "output", "profile"?, "query"?, "date"?, "item_id"?, "document_id"?}`.
+Where the profile is not inline it is what `documents.jsonl` holds of the user, less the document that the output was
+taken from (`document_id`) and, for an example with a date, less what was not written before that date.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from penname.errors import DataError
 
 TEXT_SUFFIXES = (".txt", ".md")
 DOCUMENTS_FILE = "documents.jsonl"
-EXAMPLE_FIELDS = ("id", "user_id", "task", "input", "output", "profile", "query", "date", "document_id")
+EXAMPLE_FIELDS = ("id", "user_id", "task", "input", "output", "profile", "query", "date", "item_id", "document_id")
 DOCUMENT_FIELDS = tuple(f.name for f in fields(Document))
 
 
@@ -176,6 +176,7 @@ def _example(record: dict[str, Any], place: Place, task: str | None, documents: 
         profile=tuple(profile),
         query=optional_text(record, "query", place),
         date=date,
+        item_id=optional_text(record, "item_id", place),
     )
 
 

@@ -114,6 +114,12 @@ def read_examples(
             yield example
 
 
+def read_documents(files: Sequence[Path], report: Report, *, carved: str | None = None) -> Iterator[Document]:
+    """All reviews of one split that have a text, targets included: what its graph is made of."""
+    for user in _read_users(files, report, carved):
+        yield from (review.document for review in user.reviews if review.document.text.strip())
+
+
 def _read_users(files: Sequence[Path], report: Report, carved: str | None) -> list[User]:
     users: dict[str, User] = {}
     for path in files:
@@ -201,6 +207,7 @@ def _example(
         input=prompt,
         output=output,
         profile=_without_target(history, original, report),
+        item_id=document.item_id,
         neighbours=_without_target(others, original, report),
         query=query,
         layout="pgraphrag",

@@ -39,6 +39,7 @@ class Example:
     """An input prompt x of a user, the output y the user really wrote, and the user's profile.
 
     output: None where it is unknown, as when writing for a new user.
+    item_id: of the item that the output is about.
     neighbours: what other users wrote about the item that the output is about, where the data has items.
     query: what to retrieve documents for, where that is not the whole input.
     date: when the output was written, where the data says so.
@@ -51,6 +52,7 @@ class Example:
     input: str
     output: str | None = None
     profile: tuple[Document, ...] = field(default=())
+    item_id: str | None = None
     neighbours: tuple[Document, ...] = field(default=())
     query: str | None = None
     date: str | None = None

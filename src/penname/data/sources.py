@@ -15,7 +15,7 @@ from typing import Literal, Protocol, overload
 
 from penname.data import hub, jsonl, longlamp, pgraphrag, presidents
 from penname.data.pgraphrag import SharedNames
-from penname.data.records import Example
+from penname.data.records import Document, Example
 from penname.data.report import Report
 from penname.data.rows import read_rows
 from penname.data.splits import dataset_name, files_of_dataset, no_split, split_files, split_of_file, table_files
@@ -123,12 +123,7 @@ def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
             raise DataError("presidents", found=f"split {split!r}", expected=", ".join(presidents.SPLITS))
         yield from _counted(presidents.load_examples(split), report)
         return
-    path = _place(source)
-    present = split_files(path)
-    stored = "val" if source.carve else split
-    if stored not in present:
-        raise no_split(path, stored, present)
-    files = present[stored]
+    path, files = _files(source, split)
     if source.format == "longlamp":
         task = source.task or (path.parent if path.is_file() else path).name
         yield from longlamp.read_examples(files, task, report)
@@ -145,6 +140,21 @@ def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
     else:
         folder = path.parent if path.is_file() else path
         yield from jsonl.read_examples(folder, files, source.task, report)
+
+
+def read_documents(source: Source, split: str, report: Report) -> Iterator[Document]:
+    """All documents of a split, each once: those of its examples' profiles, in pgraphrag the targets too."""
+    if source.format == "pgraphrag":
+        _, files = _files(source, split)
+        yield from pgraphrag.read_documents(files, report, carved=split if source.carve else None)
+        return
+    seen: set[tuple[str, str]] = set()
+    for example in read_split(source, split, report):
+        for document in example.profile:
+            key = (document.user_id, document.text)
+            if key not in seen:
+                seen.add(key)
+                yield document
 
 
 def name_of(source: Source) -> str:
@@ -172,6 +182,16 @@ def _counted(examples: Sequence[Example], report: Report) -> Iterator[Example]:
     report.rows += len(examples)
     report.kept += len(examples)
     yield from examples
+
+
+def _files(source: Source, split: str) -> tuple[Path, list[Path]]:
+    """Where the source is, and which of its files hold the split. Raises DataError where none does."""
+    path = _place(source)
+    present = split_files(path)
+    stored = "val" if source.carve else split
+    if stored not in present:
+        raise no_split(path, stored, present)
+    return path, present[stored]
 
 
 def _place(source: Source) -> Path:

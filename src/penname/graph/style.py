@@ -299,8 +299,8 @@ class StyleIndex:
         return self._model.embed(written[None], heard, torch.zeros_like(on))[0].numpy()
 
     @torch.no_grad()
-    def alike(self, own: Vectors | None, topics: Sequence[int], without: int | None, k: int) -> list[tuple[int, float]]:
-        """The k users whose style is nearest to that of the user that `embed` is asked for, with their cosines.
+    def alike(self, own: Vectors | None, topics: Sequence[int], without: int | None = None) -> Ints:
+        """All users, those first whose style is nearest to that of the user that `embed` is asked for.
 
         User `without` is not among them, and what that one has written does not count in the others' embeddings either.
         """
@@ -309,10 +309,8 @@ class StyleIndex:
             affected, changed = self._embedded_without(without)
             embedded = embedded.index_copy(0, affected, changed)
         scores = embedded @ torch.from_numpy(self.embed(own, topics, without))
-        if without is not None:
-            scores[without] = -math.inf
-        best = torch.sort(scores, descending=True, stable=True).indices[:k].tolist()
-        return [(user, float(scores[user])) for user in best if scores[user] > -math.inf]
+        order: Ints = torch.sort(scores, descending=True, stable=True).indices.numpy()
+        return order if without is None else order[order != without]
 
     def _heard_without(self, topics: Tensor, without: int | None, also: Tensor | None = None) -> Tensor:
         """What is heard on the topics, less what user `without` says there, and less a pair a topic (`also`)."""

@@ -35,15 +35,15 @@ class DenseRanking:
         tell: is called with how far embedding is.
         """
         asked = [(query, texts) for query, texts in zip(queries, profiles, strict=True) if texts]
-        vectors = self._vectors(list(dict.fromkeys(text for query, own in asked for text in (query, *own))), tell)
+        vectors = self.vectors(list(dict.fromkeys(text for query, own in asked for text in (query, *own))), tell)
         orders = []
         for query, texts in zip(queries, profiles, strict=True):
             scores = np.stack([vectors[text] for text in texts]) @ vectors[query] if texts else np.zeros(0)
             orders.append(np.argsort(-scores, kind="stable"))
         return orders
 
-    def _vectors(self, texts: Sequence[str], tell: Callable[[str], None]) -> dict[str, Vector]:
-        """Vectors of distinct texts; those that are new are embedded and kept."""
+    def vectors(self, texts: Sequence[str], tell: Callable[[str], None]) -> dict[str, Vector]:
+        """Vectors of distinct texts; those that are new are embedded and kept. tell: as `rank` calls it."""
         vectors = self._store.read(texts) if texts else {}
         # Batches of like length waste no padding; the longest first, so that memory runs out at once if it does.
         missing = sorted((text for text in texts if text not in vectors), key=len, reverse=True)

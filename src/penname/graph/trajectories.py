@@ -1,0 +1,110 @@
+"""Both trajectories of an example: documents of users who write alike, and documents on its topic.
+
+The target of an example is nowhere in them: all that its user has written is left out of the graph, and copies of the
+target by others are passed over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penname.data.duplicates import Original
+from penname.data.layouts import query_of
+from penname.data.pgraphrag import is_shared_name
+from penname.data.records import Document, Example
+from penname.graph.style import StyleFeatures, StyleIndex, StyleModel
+from penname.graph.topics import LEVELS, Level, TopicIndex
+from penname.graph.user_topic import Clusters, UserTopicGraph, Vectors, build_graph
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """style, topic: documents, best first; levels: where each of the topic's was found."""
+
+    style: list[Document]
+    topic: list[Document]
+    levels: list[Level]
+
+
+class Finder:
+    """Finds the trajectories of examples in one graph.
+
+    documents: of the split the examples are of, all users'. encode: gives sentence vectors of length 1.
+    clusters: the topics of a corpus of text alone; None where topics are the documents' items.
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[Document],
+        model: StyleModel,
+        features: StyleFeatures,
+        encode: Callable[[Sequence[str]], Vectors],
+        clusters: Clusters | None = None,
+    ) -> None:
+        self._encode, self._features, self._clusters = encode, features, clusters
+        self._vectors = encode([d.text for d in documents])
+        topics = None if clusters is None else clusters.topics_of(self._vectors)
+        self.graph: UserTopicGraph = build_graph(documents, topics)
+        self._style = StyleIndex(model, features.of_texts([d.text for d in documents]), self.graph)
+        self._topic = TopicIndex(self.graph, self._vectors)
+        counts = Counter(d.user_id for d in documents)
+        self._nobodys = {p for name, p in self.graph.place_of_user.items() if is_shared_name(name, counts[name])}
+
+    def find(self, example: Example, k: int, levels: Sequence[Level] = LEVELS) -> Trajectories:
+        """At most k documents of each trajectory; the topic's are those of `levels` only."""
+        query = self._encode([query_of(example)])[0]
+        without = self.graph.place_of_user.get(example.user_id)
+        topic = self._topic_of(example, query)
+        original = Original(example.output or "")
+
+        def allowed(document: Document) -> bool:
+            return not original.copied_in(document.text)
+
+        history = list(example.profile)
+        found = self._topic.find(
+            query, history, self._encode([d.text for d in history]), topic, without, k, allowed=allowed, levels=levels
+        )
+        return Trajectories(
+            self._style_documents(example, query, topic, without, k, allowed),
+            [self.graph.documents[f.document] for f in found],
+            [f.level for f in found],
+        )
+
+    def _topic_of(self, example: Example, query: Vectors) -> int | None:
+        if self._clusters is not None:
+            return self.graph.place_of_topic.get(self._clusters.topics_of(query[None])[0])
+        return None if example.item_id is None else self.graph.place_of_topic.get(example.item_id)
+
+    def _style_documents(
+        self,
+        example: Example,
+        query: Vectors,
+        topic: int | None,
+        without: int | None,
+        k: int,
+        allowed: Callable[[Document], bool],
+    ) -> list[Document]:
+        """Of each of the users who write most alike the document nearest to the prompt."""
+        topics = [topic] if topic is not None else []
+        if self._clusters is None:
+            items = {d.item_id for d in example.profile if d.item_id in self.graph.place_of_topic}
+            topics += [self.graph.place_of_topic[item] for item in items if item is not None]
+        own = None
+        if example.profile or not topics:
+            texts = [d.text for d in example.profile] or [query_of(example)]
+            own = self._features.of_texts(texts).mean(axis=0)
+        chosen: list[Document] = []
+        for user in self._style.alike(own, topics, without):
+            if len(chosen) == k:
+                break
+            if user in self._nobodys:
+                continue
+            places = [p for p in self.graph.documents_of(user) if allowed(self.graph.documents[p])]
+            if places:
+                nearest = np.argmax(self._vectors[np.array(places)] @ query)
+                chosen.append(self.graph.documents[int(places[nearest])])
+        return chosen

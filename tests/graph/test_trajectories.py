@@ -1,0 +1,165 @@
+"""Both trajectories of PGraphRAG's records, and that no target is in anything that its example sees."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from penname.config import SourceConfig
+from penname.data.report import Report
+from penname.data.sources import read_documents, read_split
+from penname.encoders import SentenceEncoder
+from penname.graph.style import StyleModel, StyleTraining, fit_features, train_style
+from penname.graph.trajectories import Finder
+from penname.graph.user_topic import build_graph, cluster
+
+WAYS = ("it was fine, i guess, nothing much to say about the", "GREAT!!! I LOVE IT!!! everyone must try the")
+ITEMS = ("soap", "comb", "rope", "lamp", "tent", "boat")
+
+
+def secret(user):
+    """A word that stands in this user's target alone."""
+    return f"secretword{user}x"
+
+
+def write(folder, secrets=secret, users=40):
+    generator = np.random.default_rng(0)
+    records = []
+    for u in range(users):
+        items = [*generator.choice(ITEMS, generator.integers(1, 4)), ITEMS[u % 6]]
+        words = [" ".join(generator.choice(list("abcdefghij"), 5)) for _ in items]
+        reviews = [
+            {
+                "rating": 5 if u % 2 else 2,
+                "title": f"The {item}",
+                "text": f"{WAYS[u % 2]} {item} {word} {secrets(u) if i == 0 else ''}",
+                "pid": item,
+            }
+            for i, (item, word) in enumerate(zip(items[: 1 + u % 3], words, strict=False))
+        ]
+        records.append({"id": f"user{u}", "profile": reviews})
+    (folder / "shop_dev.json").write_text(json.dumps(records))
+    return SourceConfig(format="pgraphrag", path=str(folder / "shop_dev.json"))
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return SentenceEncoder()
+
+
+def finder_of(source, encoder, clusters=None, fitted_to=None):
+    """A finder whose model hears its neighbours loudly."""
+    documents = list(read_documents(source, "val", Report(strict=True)))
+    features = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
+    model = StyleModel(features.of_texts(["a"]).shape[1], 32, 0)
+    torch.nn.init.normal_(model.hear.lin_l.weight, generator=torch.Generator().manual_seed(1))
+    return Finder(documents, model, features, lambda texts: encoder.embed(texts, normalize=True), clusters)
+
+
+def test_no_target_is_in_anything_its_example_sees(tmp_path, encoder):
+    source = write(tmp_path)
+    finder = finder_of(source, encoder)
+    examples = list(read_split(source, "val", Report(strict=True)))
+    assert len(examples) == 40
+    shown = 0
+    for example in examples:
+        number = example.user_id.removeprefix("user")
+        found = finder.find(example, 5)
+        seen = [example.input, *(d.text for d in (*example.profile, *example.neighbours, *found.style, *found.topic))]
+        assert secret(number) in str(example.output)
+        assert not any(secret(number) in text for text in seen)
+        assert not any(d.user_id == example.user_id for d in (*found.style, *found.topic))
+        shown += sum("secretword" in text for text in seen)
+    assert shown > 100  # the targets of others may be read
+
+
+def test_what_is_found_does_not_depend_on_the_target(tmp_path, encoder):
+    """Its words are in no feature, no topic's mean and no corpus: with others in their place all is the same."""
+    user = 7
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = write(tmp_path / "a")
+    second = write(
+        tmp_path / "b", lambda u: "WHOLLY other words, here; and in ANOTHER style!" if u == user else secret(u)
+    )
+    found = []
+    for source in (first, second):
+        example = next(e for e in read_split(source, "val", Report()) if e.user_id == f"user{user}")
+        found.append(finder_of(source, encoder, fitted_to=first).find(example, 8))
+    assert found[0] == found[1]
+
+
+def test_topics_are_backed_off_and_levels_told(tmp_path, encoder):
+    source = write(tmp_path)
+    finder = finder_of(source, encoder)
+    example = next(iter(read_split(source, "val", Report())))
+    found = finder.find(example, 60)
+    assert {d.item_id for d, level in zip(found.topic, found.levels, strict=True) if level == "topic"} == {
+        example.item_id
+    }
+    assert found.levels == sorted(found.levels, key=("topic", "nearest topics", "corpus").index)
+    exact = finder.find(example, 60, levels=("topic",))
+    assert set(exact.levels) == {"topic"}
+    assert len(exact.topic) < len(found.topic)
+
+
+def test_a_user_whom_nobody_knows_is_served_at_once(tmp_path, encoder):
+    """From the edge to the item, or from the prompt alone."""
+    source = write(tmp_path)
+    finder = finder_of(source, encoder)
+    example = next(iter(read_split(source, "val", Report())))
+    for item in (example.item_id, "never seen"):
+        unknown = type(example)("new", "a new user", "shop_long", "Write: The soap", query="The soap", item_id=item)
+        found = finder.find(unknown, 3)
+        assert len(found.style) == len(found.topic) == 3
+        assert len({d.user_id for d in found.style}) == 3
+
+
+def test_names_that_many_share_are_nobodys_style(tmp_path, encoder):
+    source = write(tmp_path)
+    records = json.loads((tmp_path / "shop_dev.json").read_text())
+    records[3]["id"] = "A verified traveler"
+    (tmp_path / "shop_dev.json").write_text(json.dumps(records))
+    finder = finder_of(source, encoder)
+    for example in list(read_split(source, "val", Report()))[:10]:
+        assert "A verified traveler" not in {d.user_id for d in finder.find(example, 39).style}
+
+
+def test_text_alone_has_clusters_for_topics(tmp_path, encoder):
+    source = write(tmp_path)
+    documents = list(read_documents(source, "val", Report()))
+    vectors = encoder.embed([d.text for d in documents], normalize=True)
+    clusters = cluster(vectors, 6, 0)
+    finder = finder_of(source, encoder, clusters)
+    assert len(finder.graph.topics) <= 6
+    example = next(iter(read_split(source, "val", Report())))
+    topic = clusters.topics_of(encoder.embed([str(example.query)], normalize=True))[0]
+    found = finder.find(example, 5)
+    assert "topic" not in found.levels or topic in finder.graph.place_of_topic
+    assert len(found.topic) == 5
+
+
+def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    trained_on = list(read_documents(write(tmp_path / "a"), "val", Report()))
+    features = fit_features([d.text for d in trained_on])
+    model = train_style(
+        features.of_texts([d.text for d in trained_on]),
+        build_graph(trained_on),
+        StyleTraining(dimension=32, epochs=20, learning_rate=1e-2),
+    )
+    source = write(tmp_path / "b", users=30)
+    finder = Finder(
+        list(read_documents(source, "val", Report())),
+        model,
+        features,
+        lambda texts: encoder.embed(texts, normalize=True),
+    )
+    right = 0
+    examples = [e for e in read_split(source, "val", Report()) if e.profile]
+    for example in examples:
+        way = int(example.user_id.removeprefix("user")) % 2
+        right += sum(int(d.user_id.removeprefix("user")) % 2 == way for d in finder.find(example, 3).style)
+    assert right > 0.9 * 3 * len(examples)
