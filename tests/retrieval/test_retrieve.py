@@ -1,8 +1,18 @@
 """Retrievers rank as they should, block after block, and never hand over the target."""
 
-import pytest
+import json
+import os
+from pathlib import Path
 
+import numpy as np
+import pytest
+from rank_bm25 import BM25Okapi
+
+from penname.config import SourceConfig
+from penname.data.duplicates import SHARE, runs_of, words_of
 from penname.data.records import Document, Example
+from penname.data.report import Report
+from penname.data.sources import read_split
 from penname.retrieval import retrieve as module
 from penname.retrieval.retrieve import make_retriever, recency, retrieve, retrieve_all
 
@@ -125,3 +135,33 @@ def test_no_more_than_a_block_is_read_ahead(monkeypatch):
 
     next(retrieve_all(examples(), make_retriever("bm25", None, 0), 1))
     assert len(read) == 3
+
+
+@pytest.mark.skipif("PENNAME_DATA" not in os.environ, reason="PENNAME_DATA is not set: no PGraphRAG data")
+@pytest.mark.parametrize("name", ["amazon", "hotel", "gap"])
+def test_pgraphrags_candidates_and_their_order(name):
+    """Other users' reviews of the target's item, ranked by rank_bm25, computed anew from the file."""
+    path = Path(os.environ["PENNAME_DATA"]) / "pgraphrag" / f"{name}_dev.json"
+    reviews = [(record["id"], r) for record in json.loads(path.read_text()) for r in record["profile"]]
+    of_item = {}
+    for user, review in reviews:
+        of_item.setdefault(review["pid"], []).append((user, review["title"] or "", review["text"] or ""))
+    targets = {record["id"]: record["profile"][0] for record in json.loads(path.read_text())}
+    source = SourceConfig(format="pgraphrag", path=str(path))
+    examples = list(read_split(source, "val", Report()))[::5]
+    for asked, found in retrieve_all(examples, make_retriever("bm25", None, 0), 4, "neighbours"):
+        target = targets[asked.user_id]
+        runs = runs_of(words_of(target["text"]))
+        candidates = [
+            (title, text)
+            for user, title, text in of_item[target["pid"]]
+            if user != asked.user_id and text.strip() and len(runs & runs_of(words_of(text))) < SHARE * len(runs)
+        ]
+        if not candidates:
+            assert found == []
+            continue
+        scores = BM25Okapi([words_of(f"{title} {text}") for title, text in candidates]).get_scores(
+            words_of(target["title"])
+        )
+        best = [candidates[i] for i in np.argsort(-scores, kind="stable")[:4]]
+        assert [(d.title, d.text) for d in found] == best
