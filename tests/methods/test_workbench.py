@@ -68,6 +68,53 @@ def test_documents_are_shown_as_the_benchmark_shows_them(tmp_path, tiny_model):
     assert made.prompt(example, with_reasoning=False, with_context=False).text == RECORD["input"]
 
 
+@pytest.mark.parametrize(
+    ("documents", "context"),
+    [
+        (
+            "both",
+            'User\'s Own Reviews:\nReview title: "Old", Review text: "An old one."\nOther Users\' Reviews:\n'
+            'Review title: "Good", Review text: "Bob liked it."\n',
+        ),
+        ("own", 'User\'s Own Reviews:\nReview title: "Old", Review text: "An old one."\n'),
+        ("neighbours", 'Other Users\' Reviews:\nReview title: "Good", Review text: "Bob liked it."\n'),
+    ],
+)
+def test_pgraphrags_prompts_show_whose_reviews_they_are(tmp_path, tiny_model, documents, context):
+    review = {"rating": 5, "pid": "i"}
+    users = [
+        {
+            "id": "ann",
+            "profile": [
+                review | {"title": "Fine", "text": "The target."},
+                review | {"title": "Old", "text": "An old one.", "pid": "j"},
+            ],
+        },
+        {"id": "bob", "profile": [review | {"title": "Good", "text": "Bob liked it."}]},
+    ]
+    (tmp_path / "hotel_dev.json").write_text(json.dumps(users))
+    recipe = Recipe.model_validate(
+        {
+            "methods": ["zero-shot", "rag"],
+            "data": [{"format": "pgraphrag", "path": str(tmp_path / "hotel_dev.json")}],
+            "generator": {"model": str(tiny_model), "format": "plain"},
+            "retrieval": {"k": 2, "documents": documents},
+            "prompt": {"style": "benchmark"},
+            "expectation": {"threshold": 1.0},
+            "reward": {"mixture": {"rouge1": 1}},
+        }
+    )
+    made = Workbench(recipe, Run(tmp_path / "run", Lines()))
+    ann, bob = made.prepare("val")
+    shown = made.prompt(ann, with_reasoning=False).text
+    assert context in shown
+    assert shown.endswith("Generate the review text using the format: 'Review text:'. Do NOT generate anything else!.")
+    without_history = made.prompt(bob, with_reasoning=False).text
+    assert ("User's Own Reviews:\n" in without_history) == (documents != "neighbours")
+    nothing = made.prompt(ann, with_reasoning=False, with_context=False).text
+    assert nothing.removeprefix("<s>").startswith("Given only information on this review:\nGenerate a review")
+
+
 def test_a_split_without_an_example_is_one_line(tmp_path, tiny_model):
     made = bench(tmp_path, tiny_model)
     (tmp_path / "abstract_generation_user" / "test.jsonl").write_text(json.dumps({**RECORD, "output": ""}))

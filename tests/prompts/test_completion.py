@@ -40,3 +40,20 @@ def test_the_first_answer_phrase_counts():
 def test_without_reasoning_all_is_response():
     assert parse(f"r {ANSWER_PHRASE} a", with_reasoning=False).response == f"r {ANSWER_PHRASE} a"
     assert parse("  ", with_reasoning=False).response is None
+
+
+@pytest.mark.parametrize(
+    ("text", "response"),
+    [
+        ('Review text: "It broke."', "It broke."),
+        ("review title: 'Broken' ", "Broken"),
+        ("Rating: 4", "4"),
+        ('It said "no"', 'It said "no"'),
+        ("My Rating: 4", "My Rating: 4"),
+        ('"', '"'),
+        ("Review text:", None),
+    ],
+)
+def test_pgraphrags_labels_and_quotation_marks_are_taken_off(text, response):
+    assert parse(text, with_reasoning=False, label=True).response == response
+    assert parse(text, with_reasoning=False).response == text.strip()

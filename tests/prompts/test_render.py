@@ -5,7 +5,7 @@ import pytest
 from penname.engines.models import load_tokenizer
 from penname.errors import UserError
 from penname.prompts.render import Renderer
-from penname.prompts.templates import benchmark_template, fill, separator, template, template_hash
+from penname.prompts.templates import ANSWER_FORMATS, benchmark_template, fill, separator, template, template_hash
 
 DOCUMENTS = ["alpha " * 60, "beta " * 60, "gamma " * 60]
 
@@ -39,15 +39,50 @@ def test_figure_8_reads_as_printed():
     ],
 )
 def test_longlamps_prompts_read_as_its_scripts_write_them(layout, text):
-    name = benchmark_template(layout, with_context=True)
+    name = benchmark_template(layout, "own")
     assert fill(name, input="X", context=separator(name).join("AB")) == text
-    assert fill(benchmark_template(layout, with_context=False), input="X", context="") == "X"
+    assert fill(benchmark_template(layout, None), input="X", context="") == "X"
 
 
-@pytest.mark.parametrize("layout", ["plain", "pgraphrag"])
-def test_data_of_no_prompt_of_its_own_is_refused(layout):
-    with pytest.raises(UserError, match="expected LongLaMP's"):
-        benchmark_template(layout, with_context=True)
+def test_data_of_no_prompt_of_its_own_is_refused():
+    with pytest.raises(UserError, match="expected a benchmark's"):
+        benchmark_template("plain", "own")
+
+
+@pytest.mark.parametrize(
+    ("documents", "start"),
+    [
+        (
+            "both",
+            "Given the following reviews from the same user and other users on the same product:\n"
+            "User's Own Reviews:\none\ntwo\nOther Users' Reviews:\nthree\n",
+        ),
+        ("own", "Given the following reviews from the user on different products:\nUser's Own Reviews:\none\ntwo\n"),
+        (
+            "neighbours",
+            "Given the following reviews from other users on the same product:\nOther Users' Reviews:\nthree\n",
+        ),
+        (None, "Given only information on this review:\n"),
+    ],
+)
+def test_pgraphrags_prompts_read_as_its_scripts_write_them(tokenizer, documents, start):
+    name = benchmark_template("pgraphrag_long", documents)
+    prompt = Renderer(tokenizer, "plain", 2000).render(
+        name, {"own": ["one", "two"], "neighbours": ["three"]}, input="X", format=ANSWER_FORMATS["pgraphrag_long"]
+    )
+    expected = f"{start}X\nGenerate the review text using the format: 'Review text:'. Do NOT generate anything else!."
+    assert prompt.text == expected
+
+
+def test_of_several_lists_the_last_are_cut_first(tokenizer):
+    lists = {"own": DOCUMENTS[:2], "neighbours": DOCUMENTS[2:]}
+    values = {"input": "X", "format": "F"}
+    whole = Renderer(tokenizer, "plain", 2000).render("pgraphrag_both", lists, **values)
+    prompt = Renderer(tokenizer, "plain", len(whole.tokens) - 30).render("pgraphrag_both", lists, **values)
+    assert prompt.text.count("alpha") == 60
+    assert prompt.text.count("gamma") == 60
+    assert 0 < prompt.text.count("beta") < 60
+    assert prompt.shortened == 1
 
 
 @pytest.mark.parametrize(

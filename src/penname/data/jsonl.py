@@ -63,7 +63,12 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         texts = [f for f in files if f.suffix.lower() in TEXT_SUFFIXES and f.is_file()]
         return [document for f in texts if (document := document_of_file(f, user_id, report)).text]
-    rows = read_rows(path, report, otherwise=".jsonl")
+    try:
+        rows = list(read_rows(path, report, otherwise=".jsonl"))
+    except DataError as error:
+        if error.reason == "no row":  # a user who has written nothing yet
+            return []
+        raise
     return [document_of({"user_id": user_id, **record}, Place(path, line)) for line, record in rows]
 
 

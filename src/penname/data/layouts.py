@@ -79,11 +79,17 @@ def _shown_neighbourly(document: Document) -> str:
     return f'Review title: "{document.title or ""}", Review text: "{document.text}"'
 
 
+def _shown_rated(document: Document) -> str:
+    return f"{_shown_neighbourly(document)}, Review rating: {'' if document.rating is None else f'{document.rating:g}'}"
+
+
 LAYOUTS: Mapping[LayoutName, Layout] = {
     "plain": Layout(_text, _text),
     "email": Layout(_text, _shown_email),
     "abstract": Layout(_titled, _shown_abstract),
     "review": Layout(_whole_review, _shown_review),
     "topic": Layout(_titled, _shown_topic),
-    "pgraphrag": Layout(_titled, _shown_neighbourly),
+    "pgraphrag_long": Layout(_titled, _shown_neighbourly),
+    "pgraphrag_short": Layout(_titled, _shown_neighbourly),
+    "pgraphrag_rating": Layout(_titled, _shown_rated),
 }

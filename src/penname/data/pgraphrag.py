@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from penname.data.duplicates import Original
 from penname.data.records import (
     Document,
     Example,
+    LayoutName,
     Place,
     list_of_records,
     optional_number,
@@ -41,6 +42,11 @@ from penname.errors import DataError
 TaskName = Literal["long", "short", "rating"]
 SharedNames = Literal["keep", "cap", "drop"]
 
+LAYOUTS: Mapping[TaskName, LayoutName] = {
+    "long": "pgraphrag_long",
+    "short": "pgraphrag_short",
+    "rating": "pgraphrag_rating",
+}
 ITEM_FIELDS = ("pid", "productAsin")
 CARVED = {"train": 0.7, "val": 0.1, "test": 0.2}
 """Shares of the users in the splits that a development split is carved into."""
@@ -210,7 +216,7 @@ def _example(
         item_id=document.item_id,
         neighbours=_without_target(others, original, report),
         query=query,
-        layout="pgraphrag",
+        layout=LAYOUTS[task],
     )
 
 

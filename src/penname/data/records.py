@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from penname.errors import DataError
 
-LayoutName = Literal["plain", "email", "abstract", "review", "topic", "pgraphrag"]
+LayoutName = Literal[
+    "plain", "email", "abstract", "review", "topic", "pgraphrag_long", "pgraphrag_short", "pgraphrag_rating"
+]
 
 MOST_CHARACTERS = 1_000_000
 """Of one text. A longer one, a novel and more, is a fault of the data and would stall what reads it."""

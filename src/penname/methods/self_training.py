@@ -57,7 +57,7 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
     recipe = bench.recipe
 
     def work(examples: Sequence[Prepared]) -> list[Record]:
-        inputs = [TeacherInput(e.example_id, e.input, e.output, e.context) for e in examples]
+        inputs = [TeacherInput(e.example_id, e.input, e.output, e.shown) for e in examples]
         settings = recipe.reasoning
         written = write_reasoning(
             bench.engine(recipe.teacher),
@@ -232,7 +232,7 @@ def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:
     names: list[TemplateName] = ["figure8_input", "figure8_output"] if with_reasoning else ["no_reasoning_input"]
     if bench.recipe.prompt.style == "benchmark":
         layouts = dict.fromkeys(example.layout for example in bench.prepare("train"))
-        names = [benchmark_template(layout, with_context=True) for layout in layouts]
+        names = [benchmark_template(layout, bench.recipe.retrieval.documents) for layout in layouts]
     return {
         "with_reasoning": with_reasoning,
         "format": bench.recipe.generator.format,

@@ -20,7 +20,7 @@ from penname.engines.sampling import sample_seed
 from penname.errors import UserError
 from penname.prompts.completion import parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
-from penname.prompts.templates import benchmark_template, generator_template
+from penname.prompts.templates import ANSWER_FORMATS, benchmark_template, generator_template
 from penname.retrieval.retrieve import make_retriever, retrieve_all
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import Reward, Scored, make_rewards, mix
@@ -34,7 +34,10 @@ RANKED_AT_ONCE = 2**10
 
 @dataclass(frozen=True)
 class Prepared:
-    """An example with its context: what the prompt shows of the retrieved documents, best first."""
+    """An example with its context: what the prompt shows of the retrieved documents, best first.
+
+    context: of the user's own, neighbours: of other users' on the same item.
+    """
 
     example_id: str
     user_id: str
@@ -42,7 +45,13 @@ class Prepared:
     input: str
     output: str
     context: tuple[str, ...]
+    neighbours: tuple[str, ...] = ()
     layout: LayoutName = "plain"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What is shown where a prompt does not tell whose documents are whose."""
+        return self.context + self.neighbours
 
 
 class Workbench:
@@ -78,14 +87,15 @@ class Workbench:
             if found := report.summary():
                 self.run.progress.say(f"{name}: {found}")
             records = self.run.shards(name, examples, RANKED_AT_ONCE, work)
-            empty = sum(not record["context"] for record in records)
+            empty = sum(not record["context"] and not record["neighbours"] for record in records)
             if empty:
                 self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document in reach")
             return {"examples": len(records), "without_context": empty}
 
         self.run.stage(name, stage)
         return [
-            Prepared(**{**record, "context": tuple(record["context"])}) for record in read_stage(self.run.path(name))
+            Prepared(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
+            for record in read_stage(self.run.path(name))
         ]
 
     def prepare_fitting(self, split: Split) -> list[Prepared]:
@@ -104,13 +114,20 @@ class Workbench:
 
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
         """Raises UserError naming the example where its input alone is over the limit."""
-        context = example.context if with_context else ()
+        context: dict[str, tuple[str, ...]] = {"context": example.shown if with_context else ()}
+        values = {"input": example.input}
+        name = generator_template(with_reasoning=with_reasoning)
         if self.recipe.prompt.style == "benchmark":
-            name = benchmark_template(example.layout, with_context=bool(context))
-        else:
-            name = generator_template(with_reasoning=with_reasoning)
+            settings = self.recipe.retrieval
+            whose = settings.documents if with_context and settings.k else None
+            if example.layout in ANSWER_FORMATS:  # PGraphRAG's headers stand there with nothing under them too
+                context = {"own": example.context, "neighbours": example.neighbours} if whose else {}
+                values["format"] = ANSWER_FORMATS[example.layout]
+            elif not example.shown:
+                whose = None
+            name = benchmark_template(example.layout, whose)
         try:
-            return self.renderer.render(name, context, input=example.input)
+            return self.renderer.render(name, context, **values)
         except PromptTooLong as error:
             raise UserError(f"example {example.example_id!r}: {error}") from None
 
@@ -136,10 +153,11 @@ class Workbench:
         engine = self.engine(self.recipe.generator, str(model) if model else None)
         written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
         records = []
+        label = self.recipe.prompt.style == "benchmark"
         for example, prompt, completions in zip(examples, prompts, written, strict=True):
             for number, generated in enumerate(completions):
                 text = self.renderer.text(generated.tokens).strip()
-                parts = parse(text, with_reasoning=with_reasoning)
+                parts = parse(text, with_reasoning=with_reasoning, label=label and example.layout in ANSWER_FORMATS)
                 records.append(
                     {
                         "example_id": example.example_id,
@@ -214,9 +232,17 @@ class Workbench:
 def prepared(example: Example, documents: Sequence[Document], prompt: PromptConfig) -> Prepared:
     if example.output is None or not example.output.strip():
         raise UserError(f"example {example.id!r} ({example.task}): field 'output': found nothing, expected text")
-    context = [shown_text(example, d) if prompt.style == "benchmark" else d.text for d in documents]
+    others = {id(document) for document in example.neighbours}
+    own, neighbours = (
+        tuple(
+            shown_text(example, d) if prompt.style == "benchmark" else d.text
+            for d in documents
+            if (id(d) in others) == of_others
+        )
+        for of_others in (False, True)
+    )
     return Prepared(
-        example.id, example.user_id, example.task, example.input, example.output, tuple(context), example.layout
+        example.id, example.user_id, example.task, example.input, example.output, own, neighbours, example.layout
     )
 
 

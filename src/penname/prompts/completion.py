@@ -19,6 +19,7 @@ def _tolerant(phrase: str) -> re.Pattern[str]:
     return re.compile(r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
 
 
+_LABEL = re.compile(r"^(review (text|title)|rating):", re.IGNORECASE)
 _OPENING, _ANSWER = _tolerant(OPENING_PHRASE), _tolerant(ANSWER_PHRASE)
 
 
@@ -35,19 +36,27 @@ def without_phrases(text: str) -> str:
     return _ANSWER.sub("", _OPENING.sub("", text))
 
 
+def without_label(text: str) -> str:
+    """`text` without PGraphRAG's label before it, and without quotation marks around it."""
+    text = _LABEL.sub("", text.strip()).strip()
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1].strip() if quoted else text
+
+
 def compose(reasoning: str, response: str) -> str:
     """The training target of Figure 8's output box."""
     return fill("figure8_output", reasoning=reasoning.strip(), response=response.strip())
 
 
-def parse(text: str, *, with_reasoning: bool) -> Completion:
+def parse(text: str, *, with_reasoning: bool, label: bool = False) -> Completion:
     """Take a completion apart at the first occurrence of the second fixed phrase.
 
     Without reasoning the whole text is the response. A completion that should reason and lacks the phrase, or
-    has nothing after it, is malformed; so is an empty one.
+    has nothing after it, is malformed; so is an empty one. label: the response of a model without reasoning stands
+    behind a label, as PGraphRAG's prompts ask for it (`Review text:`), or in quotation marks.
     """
     if not with_reasoning:
-        return Completion(None, text.strip() or None)
+        return Completion(None, (without_label(text) if label else text.strip()) or None)
     answer = _ANSWER.search(text)
     if answer is None:
         return Completion(text.strip() or None, None)

@@ -6,7 +6,7 @@ What the limit costs is paid by documents only, least relevant first: the instru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -64,21 +64,38 @@ class Renderer:
             raise UserError("this tokenizer has no end-of-text token: it is not that of a model that writes")
         return int(self.tokenizer.eos_token_id)
 
-    def render(self, name: TemplateName, documents: Sequence[str], **values: str) -> Prompt:
+    def render(
+        self, name: TemplateName, documents: Sequence[str] | Mapping[str, Sequence[str]], **values: str
+    ) -> Prompt:
         """Fill `name` in with `documents` (most relevant first) as its context.
 
-        Raises PromptTooLong where the prompt is over the limit without any document.
+        documents: several lists where a template has a field for each, by the fields' names; over the limit, the last
+            ones of all lists are cut first. Raises PromptTooLong where the prompt is over it without any document.
         """
-        budget = self.max_tokens - len(self._tokens(self._wrap(fill(name, context="", **values))))
+        lists = documents if isinstance(documents, Mapping) else {"context": documents}
+        ranked = sorted(
+            ((rank, field, text) for field, texts in lists.items() for rank, text in enumerate(texts)),
+            key=lambda entry: entry[0],
+        )
+        fields, documents = [field for _, field, _ in ranked], [text for *_, text in ranked]
+
+        def filled(kept: Sequence[str]) -> str:
+            of_field = {
+                name: [text for field, text in zip(fields, kept, strict=False) if field == name] for name in lists
+            }
+            joined = {field: between.join(texts) for field, texts in of_field.items()}
+            return self._wrap(fill(name, **joined, **values))
+
+        between = separator(name)
+        budget = self.max_tokens - len(self._tokens(filled([])))
         if budget < 0:
             raise PromptTooLong(
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
                 f"{self.max_tokens}: raise {self.limit} or shorten the input {values.get('input', '')[:60]!r}"
             )
-        between = separator(name)
         kept = self._within(documents, budget, between)
         while True:
-            text = self._wrap(fill(name, context=between.join(kept), **values))
+            text = filled(kept)
             tokens = self._tokens(text)
             over = len(tokens) - self.max_tokens
             if over <= 0:

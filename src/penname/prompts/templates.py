@@ -7,6 +7,7 @@
 | figure8_input, figure8_output | REST-PG, Figure 8: input and output of the models that reason |
 | no_reasoning_input | our reconstruction: Figure 8's input without its two sentences about the summary |
 | longlamp_* | LongLaMP's prompts for models that follow instructions, one a task; `none` where there is no document |
+| pgraphrag_* | PGraphRAG's prompts for Llama models (its Appendix A and scripts), by whose reviews are shown |
 
 The paper prints no template for the models without reasoning; their output is the response alone (Figure 15).
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Literal, cast
@@ -33,6 +35,10 @@ TemplateName = Literal[
     "longlamp_review",
     "longlamp_topic",
     "longlamp_none",
+    "pgraphrag_both",
+    "pgraphrag_own",
+    "pgraphrag_neighbours",
+    "pgraphrag_none",
 ]
 DOCUMENT_SEPARATOR = " | "
 """What stands between documents in a context (Figure 12); documents are raw text, without titles."""
@@ -57,15 +63,30 @@ def generator_template(*, with_reasoning: bool) -> TemplateName:
 
 def separator(name: TemplateName) -> str:
     """What stands between the documents of a template's context."""
+    if name.startswith("pgraphrag"):
+        return "\n"
     return ", and " if name.startswith("longlamp") else DOCUMENT_SEPARATOR
 
 
-def benchmark_template(layout: LayoutName, *, with_context: bool) -> TemplateName:
-    """LongLaMP's own prompt for data of this layout. Raises UserError for data of another benchmark or none."""
-    name = f"longlamp_{layout if with_context else 'none'}"
-    if layout in ("plain", "pgraphrag"):
-        raise UserError(f"prompt.style benchmark: found data that is {layout}, expected LongLaMP's (format longlamp)")
-    return cast(TemplateName, name)
+def benchmark_template(layout: LayoutName, documents: str | None) -> TemplateName:
+    """The benchmark's own prompt for data of this layout. Raises UserError for data of no benchmark.
+
+    documents: whose are shown: own, neighbours or both; None for no document at all.
+    """
+    if layout == "plain":
+        expected = "a benchmark's (format longlamp or pgraphrag)"
+        raise UserError(f"prompt.style benchmark: found data that is {layout}, expected {expected}")
+    if layout.startswith("pgraphrag"):
+        return cast(TemplateName, f"pgraphrag_{documents or 'none'}")
+    return cast(TemplateName, f"longlamp_{layout if documents else 'none'}")
+
+
+ANSWER_FORMATS: Mapping[LayoutName, str] = {
+    "pgraphrag_long": "Generate the review text using the format: 'Review text:'.",
+    "pgraphrag_short": "Generate the review title in 10 words or less using the format: 'Review title:'.",
+    "pgraphrag_rating": "Generate the integer review rating using the format: 'Rating:'.",
+}
+"""How PGraphRAG's prompts ask for an answer, by task."""
 
 
 @cache
