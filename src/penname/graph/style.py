@@ -304,11 +304,11 @@ class StyleIndex:
 
         User `without` is not among them, and what that one has written does not count in the others' embeddings either.
         """
-        embedded = self._embedded
+        asked = torch.from_numpy(self.embed(own, topics, without))
+        scores = self._embedded @ asked
         if without is not None:
             affected, changed = self._embedded_without(without)
-            embedded = embedded.index_copy(0, affected, changed)
-        scores = embedded @ torch.from_numpy(self.embed(own, topics, without))
+            scores[affected] = changed @ asked
         order: Ints = torch.sort(scores, descending=True, stable=True).indices.numpy()
         return order if without is None else order[order != without]
 
@@ -317,11 +317,9 @@ class StyleIndex:
         documents, in_documents = self._sums.of_topic[topics], self._pairs.documents_on[topics]
         users, in_users = self._sums.of_users[topics], self._pairs.users_on[topics]
         if without is not None:
-            own = slice(self._starts[without], self._starts[without + 1])
-            place = torch.full((self._pairs.topics,), -1)
-            place[self._pairs.topic[own]] = torch.arange(own.start, own.stop)
-            there = place[topics] >= 0
-            pair = place[topics][there]
+            theirs = self._pairs.topic[self._starts[without] : self._starts[without + 1]]
+            there = torch.isin(topics, theirs)
+            pair = self._starts[without] + torch.searchsorted(theirs, topics[there])
             documents[there] -= self._sums.of_pair[pair]
             in_documents[there] -= self._pairs.documents[pair]
             users[there] -= self._sums.own[without]
@@ -335,13 +333,17 @@ class StyleIndex:
 
     def _embedded_without(self, without: int) -> tuple[Tensor, Tensor]:
         """The users who share a topic with user `without`, and their embeddings as if that one had never written."""
-        own = slice(self._starts[without], self._starts[without + 1])
-        shared = torch.isin(self._pairs.topic, self._pairs.topic[own])
-        shared[own] = False
-        users = torch.unique(self._pairs.user[shared])
-        theirs = torch.isin(self._pairs.user, users).nonzero().flatten()
+        topics = self._pairs.topic[self._starts[without] : self._starts[without + 1]]
+        documents = [self._graph.documents_on(topic) for topic in topics.tolist()]
+        found = np.unique(self._graph.user[np.concatenate(documents)]) if documents else np.zeros(0, np.intp)
+        users = torch.from_numpy(found[found != without])
+        numbers = torch.tensor(
+            [self._starts[user + 1] - self._starts[user] for user in users.tolist()], dtype=torch.long
+        )
+        hearer = torch.repeat_interleave(torch.arange(len(users)), numbers)
+        theirs = torch.searchsorted(self._pairs.user, users)[hearer] + torch.arange(len(hearer))
+        theirs -= (torch.cumsum(numbers, 0) - numbers)[hearer]
         heard = self._heard[theirs]
-        changed = shared[theirs]
+        changed = torch.isin(self._pairs.topic[theirs], topics)
         heard[changed] = self._heard_without(self._pairs.topic[theirs[changed]], without, theirs[changed])
-        hearer = torch.searchsorted(users, self._pairs.user[theirs])
         return users, self._model.embed(self._sums.own[users], heard, hearer)

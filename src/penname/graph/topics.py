@@ -41,9 +41,10 @@ class TopicIndex:
     def __init__(self, graph: UserTopicGraph, vectors: Vectors) -> None:
         self._graph, self._vectors = graph, vectors
         users = len(graph.users)
-        self._of_users = _sums(vectors, graph.user, users)
+        self._like_users = _unit(_sums(vectors, graph.user, users))
         on_topic = graph.topic != NO_TOPIC
         self._of_topics = _sums(vectors[on_topic], graph.topic[on_topic], len(graph.topics))
+        self._like_topics = _unit(self._of_topics)
         rated = np.array([np.nan if d.rating is None else d.rating for d in graph.documents], np.float64)
         known = ~np.isnan(rated)
         numbers = np.bincount(graph.user[known], minlength=users)
@@ -95,7 +96,7 @@ class TopicIndex:
             apart = np.abs(self._ratings - np.mean(ratings)) / self._rating_range
             parts.append(1 - np.minimum(1, np.nan_to_num(apart, nan=1)))
         if history:
-            parts.append(_cosines(self._of_users, vectors.sum(axis=0)))
+            parts.append(self._like_users @ _unit(vectors.sum(axis=0)))
         return np.mean(parts, axis=0) if parts else np.zeros(len(self._graph.users))
 
     def _of_level(self, level: Level, query: Vectors, topic: int | None, without: int | None) -> Iterator[Ints]:
@@ -109,12 +110,12 @@ class TopicIndex:
 
     def _nearest_topics(self, query: Vectors, topic: int | None, without: int | None) -> Sequence[int]:
         """Topics by the cosine of what was written on them to what was written on the topic, else to the query."""
-        target, sums = query, self._of_topics
+        target = query
         changed, theirs = self._topics_without(without)
         if topic is not None and self._documents_without(topic, without):
-            target = theirs[np.searchsorted(changed, topic)] if topic in changed else sums[topic]
-        nearness = _cosines(sums, target)
-        nearness[changed] = _cosines(theirs, target)
+            target = theirs[np.searchsorted(changed, topic)] if topic in changed else self._of_topics[topic]
+        nearness = self._like_topics @ target
+        nearness[changed] = _unit(theirs) @ target
         order = np.argsort(-nearness, kind="stable")
         return [int(near) for near in order[: NEAREST + 1] if near != topic][:NEAREST]
 
@@ -139,6 +140,5 @@ def _sums(vectors: Vectors, group: Ints, groups: int) -> Vectors:
     return np.asarray(members @ vectors, np.float32)
 
 
-def _cosines(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float64]:
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
-    return np.asarray(vectors @ vector / np.maximum(lengths, 1e-9), np.float64)
+def _unit(vectors: Vectors) -> Vectors:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
