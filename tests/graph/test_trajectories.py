@@ -53,7 +53,7 @@ def finder_of(source, encoder, clusters=None, fitted_to=None):
     documents = list(read_documents(source, "val", Report(strict=True)))
     features = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
     model = StyleModel(features.of_texts(["a"]).shape[1], 32, 0)
-    torch.nn.init.normal_(model.hear.lin_l.weight, generator=torch.Generator().manual_seed(1))
+    torch.nn.init.ones_(model.beside_own)
     return Finder(documents, model, features, lambda texts: encoder.embed(texts, normalize=True), clusters)
 
 

@@ -107,7 +107,8 @@ def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 class StyleModel(nn.Module):
     """Embeds users by what they write and by what they hear on their topics.
 
-    width: features of a document; dimension: of an embedding.
+    width: features of a document; dimension: of an embedding. What is heard counts `beside_own` beside what the user
+    has written, at first nothing, and is all there is of one who has written nothing.
     """
 
     def __init__(self, width: int, dimension: int, seed: int) -> None:
@@ -116,18 +117,15 @@ class StyleModel(nn.Module):
         self.of_documents = nn.Linear(dimension, dimension, bias=False)
         self.of_users = nn.Linear(dimension, dimension)
         self.hear = SAGEConv((dimension, dimension), dimension, root_weight=False, bias=False)
+        self.beside_own = nn.Parameter(torch.zeros(()))
         generator = torch.Generator().manual_seed(seed)
-        for layer in (self.project, self.of_documents, self.of_users):
+        for layer in (self.project, self.of_documents, self.of_users, self.hear.lin_l):
             nn.init.normal_(layer.weight, std=1 / math.sqrt(dimension), generator=generator)
         nn.init.zeros_(self.of_users.bias)
-        nn.init.zeros_(self.hear.lin_l.weight)
 
     @torch.no_grad()
     def begin_as(self, features: Tensor) -> None:
-        """Begin with embeddings whose cosines are those of features such as these, as near as their dimension allows.
-
-        What is heard counts nothing yet.
-        """
+        """Begin with embeddings whose cosines are those of features such as these, as near as the dimension allows."""
         products = (features.T @ features).double().numpy()
         axes = np.linalg.eigh(products).eigenvectors[:, ::-1][:, : len(self.project.weight)]
         nn.init.zeros_(self.project.weight)
@@ -140,7 +138,8 @@ class StyleModel(nn.Module):
     def embed(self, own: Tensor, heard: Tensor, hearer: Tensor) -> Tensor:
         """Embeddings of length 1. own: means of users' documents; heard: what the users at places `hearer` hear."""
         edges = torch.stack([torch.arange(len(heard)), hearer])
-        return nn.functional.normalize(own + self.hear((heard, own), edges), dim=1)
+        weight = torch.where(own.any(dim=1, keepdim=True), self.beside_own, 1.0)
+        return nn.functional.normalize(own + weight * self.hear((heard, own), edges), dim=1)
 
 
 class _Pairs:
@@ -212,8 +211,8 @@ def train_style(features: Vectors, graph: UserTopicGraph, settings: StyleTrainin
 
     An author's documents are cut at random into two parts, which attract each other and repel those of other authors
     (InfoNCE, van den Oord et al., 2018). Some of the first parts keep their topics only, as users without history do.
-    Authors of one document are heard, but train nothing. An eighth of the authors is kept aside: the epoch with the
-    lowest loss on them is the one that counts.
+    Authors of one document are heard, but train nothing. An eighth of the authors is kept aside: the epoch after which
+    their parts find each other best is the one that counts, and that may be none.
     """
     model = StyleModel(features.shape[1], settings.dimension, settings.seed)
     inputs, pairs = torch.from_numpy(features), _Pairs(graph)
@@ -223,7 +222,8 @@ def train_style(features: Vectors, graph: UserTopicGraph, settings: StyleTrainin
     aside, trained = np.split(authors, [len(authors) // 8])
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
 
-    def loss_of(chosen: Ints, generator: np.random.Generator, *, training: bool) -> Tensor:
+    def similarities(chosen: Ints, generator: np.random.Generator, *, training: bool) -> Tensor:
+        """Cosines of all first parts of the chosen authors to all second parts."""
         projected = model.project(nn.functional.dropout(inputs, settings.dropout, training))
         heard = _heard_in_pairs(model, pairs, pairs.sums(projected))
         documents, part = _cut_in_two(graph, chosen, generator)
@@ -233,22 +233,30 @@ def train_style(features: Vectors, graph: UserTopicGraph, settings: StyleTrainin
         on_topic = pairs.of_document[documents] != NO_TOPIC
         edges = torch.unique(torch.stack([pairs.of_document[documents], part])[:, on_topic], dim=1)
         embedded = model.embed(own, heard[edges[0]], edges[1])
-        logits = embedded[::2] @ embedded[1::2].T / settings.temperature
-        same = torch.arange(len(chosen))
-        return (nn.functional.cross_entropy(logits, same) + nn.functional.cross_entropy(logits.T, same)) / 2
+        return embedded[::2] @ embedded[1::2].T
 
-    best, lowest = copy.deepcopy(model.state_dict()), math.inf
+    @torch.no_grad()
+    def found() -> float:
+        """Mean reciprocal rank of the second parts of those kept aside, among those of others too."""
+        chosen = np.concatenate([aside, trained[: settings.authors_at_once]])
+        scores = similarities(chosen, np.random.default_rng(settings.seed), training=False)[: len(aside)]
+        right = scores.diagonal()[:, None]
+        return float((1 / (1 + (scores > right).sum(dim=1))).mean())
+
+    best, highest = copy.deepcopy(model.state_dict()), found() if len(aside) else 0.0
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # of dropout
-        for _ in range(settings.epochs if len(aside) > 1 else 0):
-            for chosen in np.array_split(generator.permutation(trained), -(-len(trained) // settings.authors_at_once)):
+        for _ in range(settings.epochs if len(aside) else 0):
+            parts = -(-len(trained) // settings.authors_at_once)
+            for chosen in np.array_split(generator.permutation(trained), parts):
+                logits = similarities(chosen, generator, training=True) / settings.temperature
+                same = torch.arange(len(chosen))
+                loss = nn.functional.cross_entropy(logits, same) + nn.functional.cross_entropy(logits.T, same)
                 optimizer.zero_grad()
-                loss_of(chosen, generator, training=True).backward()
+                loss.backward()
                 optimizer.step()
-            with torch.no_grad():
-                loss = float(loss_of(aside, np.random.default_rng(settings.seed), training=False))
-            if loss < lowest:
-                best, lowest = copy.deepcopy(model.state_dict()), loss
+            if (now := found()) > highest:
+                best, highest = copy.deepcopy(model.state_dict()), now
     model.load_state_dict(best)
     return model.eval()
 
