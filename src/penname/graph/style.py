@@ -196,7 +196,7 @@ def _mean(sums: Tensor, counts: Tensor) -> Tensor:
 class StyleTraining:
     """How the style model is trained; nothing of it is known from PaT."""
 
-    dimension: int = 256
+    dimension: int = 512
     epochs: int = 60
     learning_rate: float = 1e-3
     dropout: float = 0.1
