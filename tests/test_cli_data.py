@@ -91,7 +91,7 @@ def test_validate_names_every_bad_row_and_goes_on(penname, posts):
 def test_leaks_are_found_and_told(penname, posts):
     write(posts / "train.jsonl", RECORD)
     write(posts / "validation.jsonl", {**RECORD, "author": "c"})
-    assert penname("data", "leaks", posts).stdout == "no leak\n"
+    assert penname("data", "leaks", posts).stdout == "no leak (contexts and users looked at)\n"
     copied = {**RECORD, "profile": [{"input": "i", "output": "IT rains, today"}, {"input": "i", "output": "Another."}]}
     write(posts / "train.jsonl", copied)
     done = penname("data", "leaks", posts, "--json")

@@ -72,6 +72,7 @@ def validate(
     shared_names: SharedOption = "keep",
 ) -> None:
     """Name every bad row and everything else worth knowing, a line each; exit code 2 where a row is bad."""
+    from penname.data.pgraphrag import SHARED_NAME
     from penname.data.report import Report
     from penname.data.sources import read_split
     from penname.errors import DataError
@@ -87,7 +88,7 @@ def validate(
             broken += 1
         left_out = report.summary() or "nothing left out"
         console.print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {left_out}", markup=False, highlight=False)
-        broken += sum(report.skipped.values())
+        broken += report.skipped.total() - report.skipped[SHARED_NAME]  # which were to be left out
     if broken:
         raise UserError(f"{data}: found {broken:,} rows that cannot be used, expected none; each is named above")
 
@@ -114,8 +115,10 @@ def leaks(
         raise UserError(f"--setting: found {setting!r}, expected user or temporal")
     found = Leaks()
     settings = _retrieval(data)
-    for source in _sources(data, format, task, carve, shared_names):
+    checked = [
         _find_leaks(source, setting or setting_of(source.task or source.path or ""), settings, found)
+        for source in _sources(data, format, task, carve, shared_names)
+    ]
     serious = {kind: count for kind, count in found.counts.items() if kind in (COPY, TWO_SPLITS, FUTURE)}
     if as_json:
         print(json.dumps({"leaks": serious, "notes": {k: n for k, n in found.counts.items() if k not in serious}}))
@@ -128,7 +131,7 @@ def leaks(
         kinds = "; ".join(f"{count:,} times {kind}" for kind, count in serious.items())
         raise UserError(f"{data}: found {kinds}, expected no leak")
     if not as_json:
-        print("no leak")
+        print(f"no leak ({', '.join(dict.fromkeys(checked))})")
 
 
 @app.command()
@@ -161,7 +164,7 @@ def rank(
     ranked = make_retriever(settings.retriever, settings.encoder, 0, settings.tokens)
     if out.is_dir():
         raise UserError(f"--out {out}: found a folder, expected a file to write")
-    unfinished = out.with_name(out.name + ".unfinished")
+    unfinished = out.absolute().with_name(f".{out.name}.penname-unfinished")
     try:
         with unfinished.open("w", encoding="utf-8") as file, ConsoleProgress(Console(stderr=True)) as progress:
             for name, source, split in _splits(sources):
@@ -208,6 +211,8 @@ def convert(
 
     if split not in ("leave-one-out", "time"):
         raise UserError(f"--split: found {split!r}, expected leave-one-out or time")
+    if not task.strip():
+        raise UserError("--task: found no text, expected a name")
     named = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in named.items() if name is not None)
     settings = Settings(split, task, columns, min_documents, min_words, per_user, hash_users)  # type: ignore[arg-type]
@@ -219,7 +224,12 @@ def convert(
             print(line, file=sys.stderr)
 
     report = Report(tell=tell)
-    counts = convert(data, out, settings, report)
+    try:
+        counts = convert(data, out, settings, report)
+    except UserError:
+        if found := report.summary():
+            print(found, file=sys.stderr)
+        raise
     if told["lines"] > FINDINGS_SHOWN:
         print(f"penname: note: {told['lines'] - FINDINGS_SHOWN:,} more such lines", file=sys.stderr)
     if as_json:
@@ -301,7 +311,8 @@ def _is_recipe(data: str) -> bool:
     return data in shipped_recipes() or Path(data).suffix in (".yaml", ".yml")
 
 
-def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> None:
+def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> str:
+    """Look for all kinds of leaks in a source; says what was looked at."""
     from penname.data.leaks import Leaks, find_copies, find_future, find_shared_users
     from penname.data.report import Report
     from penname.data.sources import read_split, splits_of
@@ -320,8 +331,11 @@ def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> 
             dated = dated and example.date is not None
     if setting == "temporal" or (setting is None and dated):
         found.include(future)
-    elif source.format != "presidents" or setting == "user":  # whose authors write in every split, by design
+        return "contexts and dates looked at"
+    if source.format != "presidents" or setting == "user":  # whose authors write in every split, by design
         find_shared_users(users, found)
+        return "contexts and users looked at"
+    return "contexts looked at"
 
 
 def _show_statistics(splits: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from test_mail import mbox
@@ -184,11 +185,37 @@ def test_files_of_another_kind_are_named(tmp_path):
 
 
 def test_what_a_killed_conversion_left_is_made_anew(tmp_path):
-    (tmp_path / "out.unfinished").mkdir()
-    (tmp_path / "out.unfinished" / "odd.jsonl").write_text("{")
+    (tmp_path / ".out.penname-unfinished").mkdir()
+    (tmp_path / ".out.penname-unfinished" / "odd.jsonl").write_text("{")
     converted(write(tmp_path / "a.csv", rows()), tmp_path / "out")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.csv", "out"]
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_folders_and_files_that_nothing_can_be_made_of(tmp_path):
+    """A name that is no text is replaced, a text over the limit is a bad row, numbers that are none are bad rows."""
+    for record in rows():
+        folder = tmp_path / "texts" / (b"\xff".decode(errors="surrogateescape") + record["author"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{record['headline']}.txt").write_text(record["body"])
+    (tmp_path / "texts" / "big").mkdir()
+    (tmp_path / "texts" / "big" / "a.txt").write_text("word " * 300_000)
+    report = Report()
+    splits = converted(tmp_path / "texts", tmp_path / "out", report)
+    assert report.skipped == {"text too long": 1}
+    assert all(e.user_id.startswith("\ufffduser") for e in splits["train"])
+    rated = [r | {"rating": "inf" if i == 3 else "1_0" if i == 4 else "4"} for i, r in enumerate(rows())]
+    report = Report()
+    converted(write(tmp_path / "a.csv", rated), tmp_path / "rated", report)
+    assert report.skipped == {"bad rating": 2}
+
+
+def test_the_folder_one_stands_in(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.csv", rows())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    convert(path, Path("."), Settings(), Report())
+    assert (tmp_path / "here" / "documents.jsonl").is_file()
 
 
 def test_a_mailbox_becomes_email_completion(tmp_path):

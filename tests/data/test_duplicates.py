@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penname.data.duplicates import RUN, SHARE, Original, runs_of, without_copies, words_of
+from penname.data.records import Document
 
 TEXT = "The committee met on Tuesday and agreed that the old bridge should be closed before the winter rains come."
 
@@ -28,7 +29,21 @@ def test_a_copy_survives_case_marks_quotes_and_a_word_or_two(other, copied):
 def test_short_and_empty_originals():
     assert Original("Great product!").copied_in("great PRODUCT")
     assert not Original("Great product!").copied_in("A great product")
-    assert not Original("!!!").copied_in("!!!")
+    assert Original("!!!").copied_in("!!!")
+    assert not Original(" ").copied_in(" ")
+    assert Original("Works great at home").copied_in("My title: works  GREAT at home, really.")
+    assert Original("cafe\u0301 \U0001f44d").copied_in("caf\u00e9 \U0001f44d")
+    assert not Original("\U0001f44d").copied_in("\U0001f389")
+
+
+def test_titles_and_descriptions_count():
+    for fields in ({"text": TEXT}, {"text": "x", "title": TEXT}, {"text": "x", "description": f"So: {TEXT}"}):
+        assert Original(TEXT).held_by(Document("u", **fields))
+    assert not Original(TEXT).held_by(Document("u", "x", title="y"))
+
+
+def test_texts_without_words_are_told_apart():
+    assert without_copies(["\U0001f44d", "\U0001f389", "\U0001f44d"]) == [0, 1]
 
 
 @settings(max_examples=300, deadline=None)

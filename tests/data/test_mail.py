@@ -58,6 +58,38 @@ def test_text_before_the_first_mail_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "mail",
+    [
+        b"From: a@x.org\nDate: Fri, 31 Dec 9999 23:59:00 -0500\n\nMy own text.\n",
+        b"From: a@x.org\nContent-Type: text/plain; charset=unicode_escape\n\nMy own \\ud800 text.\n",
+    ],
+)
+def test_odd_dates_and_charsets_are_no_fault_of_the_text(tmp_path, mail):
+    (document,), _, _ = read(mbox(tmp_path, [mail]))
+    assert document.date is None
+    assert document.text.encode().startswith(b"My own")
+
+
+def test_a_mail_nested_too_deeply_is_one_row(tmp_path):
+    parts = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i, i) for i in range(3000))
+    documents, report, _ = read(mbox(tmp_path, [b"From: a@x.org\n" + parts, MAILS[0]]))
+    assert [d.user_id for d in documents] == ["ann@x.org"]
+    assert report.rows == 2
+
+
+def test_the_other_mails_of_an_archive_with_a_broken_one_are_read(tmp_path):
+    path = tmp_path / "mails.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for i in range(3):
+            archive.writestr(f"{i}-EM.txt", f"From: u{i}@x.org\n\nMail number {i}, whole.\n")
+    path.write_bytes(path.read_bytes().replace(b"Mail number 1", b"Mail NUMBER 1"))
+    documents, report, lines = read(path)
+    assert [d.user_id for d in documents] == ["u0@x.org", "u2@x.org"]
+    assert report.skipped == {"broken archive": 1}
+    assert "mails.zip:2: found a broken archive (Bad CRC-32" in lines[0]
+
+
+@pytest.mark.parametrize(
     "cut", ["On Mon, 3 Jun 2002, Bob wrote:", "---------------------- Forwarded by Bob", "From: Bob", "-- ", "_" * 30]
 )
 def test_what_is_not_the_senders_own(cut):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +35,27 @@ def csv_text(separator):
         if separator == ","
         else ('name\ttext\nann\tGrüße — naïve 😀\nbob\t"a ""quoted"", text\nof two lines"')
     )
+
+
+def test_every_whole_line_of_a_broken_gzip_is_read(tmp_path):
+    """As many as zlib unpacks; several files in one are one."""
+    content = b"".join(b'{"n": %d, "text": "%d"}\n' % (n, hash(n * n)) for n in range(3000))
+    packed = gzip.compress(content)
+    path = tmp_path / "a.jsonl.gz"
+    for whole, count, fault in (
+        (packed[: len(packed) // 2], None, "found a gzip file that ends early; what follows is not read"),
+        (packed[:-4], 3000, "ends early"),
+        (packed[:-8] + b"12345678", 3000, "found a broken gzip file (Error -3 while decompressing data"),
+        (packed + b"garbage", 3000, "found a broken gzip file"),
+        (packed + gzip.compress(b'{"n": 3000}\n'), 3001, None),
+    ):
+        path.write_bytes(whole)
+        rows, told = read(path)
+        unpacked = zlib.decompressobj(31).decompress(whole) if count is None else b""
+        assert len(rows) == (unpacked.count(b"\n") if count is None else count)
+        faults = [line for line in told if "gzip" in line]
+        assert len(faults) == (fault is not None)
+        assert fault is None or fault in faults[0]
 
 
 @pytest.mark.parametrize("zipped", [False, True])

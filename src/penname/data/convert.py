@@ -74,6 +74,7 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
     path: a table, an mbox file, a folder of these, or a folder with a folder of texts a user.
     Returns the number of examples of each split. Raises UserError where there is nothing to convert.
     """
+    folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: found files, expected a new or empty folder")
     users = by_user(_usable(read_documents(path, settings, report), settings, report), settings, report)
@@ -90,7 +91,7 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
         found = f"{len(users)} users, too few for an example in {', '.join(empty)}"
         raise DataError(path, found=found, expected="more users, or lower --min-documents")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(folder.name + ".unfinished")
+    unfinished = folder.with_name(f".{folder.name}.penname-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
     unfinished.mkdir()
     try:
@@ -136,15 +137,23 @@ def _of_folders(path: Path, report: Report) -> Iterator[Document]:
     for file in texts:
         report.rows += 1
         try:
-            document = document_of_file(file, file.relative_to(path).parts[0], report)
+            document = document_of_file(file, _printable(file.relative_to(path).parts[0]), report)
         except OSError as error:
             report.bad(DataError(file, found=str(error.strerror), expected="a readable file", reason="unreadable file"))
+            continue
+        except DataError as error:
+            report.bad(error)
             continue
         if not document.text:
             report.skip(DataError(file, found="no text", expected="a text", reason="empty text"))
             continue
         report.kept += 1
         yield document
+
+
+def _printable(name: str) -> str:
+    """A file's name with what is no text in it replaced."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _note_others(folder: Path, read: Sequence[Path], kind: str, report: Report) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from penname.data.records import (
+    MOST_CHARACTERS,
     Document,
     Example,
     Place,
@@ -50,6 +51,10 @@ def read_examples(folder: Path, files: Sequence[Path], task: str | None, report:
                 continue
             seen[example.id] = line
             report.kept += 1
+            own = record.get("document_id")
+            if own is not None and record.get("profile") is None and not documents.has(example.user_id, str(own)):
+                found = f"{own!r}, no document of user {example.user_id!r} in {DOCUMENTS_FILE}"
+                report.note(place.error("document_id", found, "the output's document", "unknown document_id"))
             yield example
 
 
@@ -76,6 +81,9 @@ def document_of_file(file: Path, user_id: str, report: Report) -> Document:
     """A text file as a document."""
     with open_bytes(file) as opened:
         text = decode(opened.read().removeprefix(b"\xef\xbb\xbf"), file, 1, report).strip()
+    if len(text) > MOST_CHARACTERS:
+        found = f"a text of {len(text):,} characters"
+        raise DataError(file, found=found, expected=f"at most {MOST_CHARACTERS:,}", reason="text too long")
     return Document(user_id=user_id, text=text, id=file.name, title=file.stem)
 
 
@@ -107,6 +115,8 @@ class DocumentsFile:
         self._last: tuple[str, list[Document]] = ("", [])
         if path.is_file():
             self._index(report)
+        elif path.with_name(f"{path.name}.gz").is_file():
+            raise DataError(f"{path}.gz", found="a gzip file", expected=f"{path.name} unpacked, to read from any line")
 
     def _index(self, report: Report) -> None:
         start = 0
@@ -124,6 +134,9 @@ class DocumentsFile:
                     self._starts.setdefault(document.user_id, []).append((number, start))
                     report.kept += 1
                 start += len(raw)
+
+    def has(self, user_id: str, document_id: str) -> bool:
+        return any(document.id == document_id for document in self.of_user(user_id))
 
     def of_user(self, user_id: str) -> list[Document]:
         """The user's documents, in the file's order."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from penname.data.duplicates import Original
-from penname.data.records import Document, Example
+from penname.data.duplicates import Original, stands_in
+from penname.data.records import Document, Example, written_before
 
 Setting = Literal["user", "temporal"]
 
@@ -35,17 +35,23 @@ COPY = "target in its own context"
 COPY_IN_PROFILE = "copy of the target in its profile, which retrieval leaves out"
 TWO_SPLITS = "user in two splits"
 FUTURE = "future document in the profile"
+SAME_TIME = "document of the target's own day or year, so nothing says what was written before"
 UNDATED = "date unknown, so nothing says what was written before"
 
 
 def find_copies(split: str, example: Example, context: Sequence[Document], leaks: Leaks) -> None:
-    """Exact and near copies of the expected output among the documents retrieved for the example."""
+    """Exact and near copies of the expected output among the documents retrieved for the example.
+
+    Retrieval leaves copies out by the same definition; that the output stands nowhere letter for letter is looked for
+    here on its own.
+    """
     if example.output is None:
         return
     original = Original(example.output)
     for kind, documents in ((COPY, context), (COPY_IN_PROFILE, (*example.profile, *example.neighbours))):
         for document in documents:
-            if original.copied_in(document.text):
+            parts = [part for part in (document.text, document.title, document.description) if part]
+            if original.held_by(document) or any(stands_in(example.output, part) for part in parts):
                 where = document.id or document.title or document.text[:40]
                 leaks.add(kind, f"{split} example {example.id!r}: document {where!r}")
 
@@ -66,9 +72,11 @@ def find_future(split: str, example: Example, leaks: Leaks) -> None:
     if example.date is None or any(document.date is None for document in example.profile):
         leaks.add(UNDATED, f"{split} example {example.id!r}")
     for document in example.profile:
-        if example.date is not None and document.date is not None and document.date > example.date:
-            place = document.id or document.title or document.text[:40]
-            leaks.add(FUTURE, f"{split} example {example.id!r} of {example.date}: {place!r} of {document.date}")
+        if example.date is None or document.date is None or written_before(document, example.date):
+            continue
+        place = document.id or document.title or document.text[:40]
+        kind = FUTURE if document.date > example.date else SAME_TIME
+        leaks.add(kind, f"{split} example {example.id!r} of {example.date}: {place!r} of {document.date}")
 
 
 def setting_of(name: str) -> Setting | None:

@@ -66,7 +66,7 @@ def read_mail(path: Path, report: Report) -> Iterator[Document]:
         place = Place(path, number)
         try:
             document = _document(message_from_bytes(raw, policy=policy.compat32), place, report)
-        except (MessageError, ValueError, LookupError, AttributeError) as error:
+        except (MessageError, ValueError, LookupError, AttributeError, RecursionError) as error:
             report.bad(place.error(None, f"a broken mail ({str(error)[:80]})", "a mail", "broken mail"))
             continue
         except DataError as error:
@@ -114,11 +114,23 @@ def _of_archive(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for number, name in enumerate(sorted(n for n in archive.namelist() if _holds_mail(n)), 1):
-                yield number, archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        report.rows += 1
-        found = f"a broken archive ({str(error)[:80]})"
-        report.bad(DataError(path, line=number, found=found, expected="a zip archive", reason="broken archive"))
+                try:
+                    raw = archive.read(name)
+                except _BROKEN as error:
+                    _broken_archive(path, number, error, report)
+                else:
+                    yield number, raw
+    except _BROKEN as error:
+        _broken_archive(path, number, error, report)
+
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
+
+
+def _broken_archive(path: Path, number: int, error: Exception, report: Report) -> None:
+    report.rows += 1
+    found = f"a broken archive ({str(error)[:80]})"
+    report.bad(DataError(path, line=number, found=found, expected="a zip archive", reason="broken archive"))
 
 
 def _holds_mail(name: str) -> bool:
@@ -130,7 +142,7 @@ def _document(message: Message, place: Place, report: Report) -> Document:
     sender = parseaddr(_header(message, "From"))[1].lower()
     if not sender:
         raise place.error("From", "no address", "the sender's", "mail without a sender")
-    text = own_text(_body(message, place, report))
+    text = own_text(_body(message, place, report)).encode("utf-8", "replace").decode()
     if not text:
         raise place.error(None, "no text of the sender's own", "a text", "mail without text of the sender's own")
     if len(text) > MOST_CHARACTERS:
@@ -180,6 +192,6 @@ def _header(message: Message, name: str) -> str:
 def _date(text: str) -> str | None:
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+        return (date.astimezone(UTC) if date.tzinfo else date).replace(tzinfo=None).isoformat()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return (date.astimezone(UTC) if date.tzinfo else date).replace(tzinfo=None).isoformat()

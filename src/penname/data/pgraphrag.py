@@ -10,7 +10,8 @@ the paper: graphs are built for each split alone).
 | `short` | text | title | text |
 | `rating` | title and text | rating | title and text |
 
-Copies of the target's text, wherever they stand, are left out of the example's history and neighbours. Ids that are
+Copies of the target's text, wherever they stand, are left out of the example's history and neighbours, and where the
+title is to be written also reviews with the same title. Ids that are
 names many people share ("A verified traveler") are noted; which ones these are is our guess, see `is_shared_name`.
 """
 
@@ -51,6 +52,7 @@ ITEM_FIELDS = ("pid", "productAsin")
 CARVED = {"train": 0.7, "val": 0.1, "test": 0.2}
 """Shares of the users in the splits that a development split is carved into."""
 
+SHARED_NAME = "name that many share"
 CAP = 4
 """So many documents of a shared name's history are kept by `cap`."""
 
@@ -128,10 +130,11 @@ def read_documents(files: Sequence[Path], report: Report, *, carved: str | None 
 
 def _read_users(files: Sequence[Path], report: Report, carved: str | None) -> list[User]:
     users: dict[str, User] = {}
+    of_other_splits = 0
     for path in files:
         for line, record in read_rows(path, report):
             if carved is not None and "id" in record and carved_split(str(record["id"])) != carved:
-                report.rows -= 1  # a row of another split
+                of_other_splits += 1
                 continue
             place = Place(path, line)
             try:
@@ -141,6 +144,7 @@ def _read_users(files: Sequence[Path], report: Report, carved: str | None) -> li
                 users[user.id] = user
             except DataError as error:
                 report.bad(error)
+    report.rows -= of_other_splits
     return list(users.values())
 
 
@@ -189,7 +193,7 @@ def _example(
     target, *history = user.reviews
     document, place = target.document, target.place
     if is_shared_name(user.id, len(user.reviews)):
-        shared = user.place.error("id", f"{user.id!r}", "one person's id", "name that many share")
+        shared = user.place.error("id", f"{user.id!r}", "one person's id", SHARED_NAME)
         if shared_names == "drop":
             report.skip(shared)
             return None
@@ -203,7 +207,7 @@ def _example(
     if task == "rating" and document.rating is None:
         report.skip(place.error("rating", "nothing", "the target's rating", "target without a rating"))
         return None
-    original = Original(text)
+    originals = [Original(text), *([Original(title)] if task == "short" else [])]
     others = [review for review in by_item[document.item_id] if review.document.user_id != user.id]
     prompt, output, query = _task(task, title, text, document.rating, dataset)
     return Example(
@@ -212,22 +216,22 @@ def _example(
         task=f"{dataset}_{task}",
         input=prompt,
         output=output,
-        profile=_without_target(history, original, report),
+        profile=_without_target(history, originals, report),
         item_id=document.item_id,
-        neighbours=_without_target(others, original, report),
+        neighbours=_without_target(others, originals, report),
         query=query,
         layout=LAYOUTS[task],
     )
 
 
-def _without_target(reviews: Sequence[Review], target: Original, report: Report) -> tuple[Document, ...]:
-    """The documents that have a text and hold no copy of the target."""
+def _without_target(reviews: Sequence[Review], originals: Sequence[Original], report: Report) -> tuple[Document, ...]:
+    """The documents that have a text and hold no copy of the target's text, nor of a title that is to be written."""
     kept = []
     for review in reviews:
         document = review.document
         if not document.text.strip():
             report.note(review.place.error("text", "no text", "a text", "document without text, left out"))
-        elif target.copied_in(document.text):
+        elif any(original.held_by(document) for original in originals):
             report.note(review.place.error("text", "a copy of a target", "another text", "copy of a target, left out"))
         else:
             kept.append(document)

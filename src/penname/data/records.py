@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -106,7 +107,7 @@ def optional_date(record: Mapping[str, Any], name: str, place: Place) -> str | N
     A year alone and seconds or milliseconds since 1970 are taken too. Raises DataError for others.
     """
     text = (optional_text(record, name, place) or "").strip()
-    if not text or (text.isdigit() and len(text) == 4):
+    if not text or (text.isascii() and text.isdigit() and len(text) == 4):
         return text or None
     try:
         whole = text.split(".")[0]
@@ -134,9 +135,10 @@ def optional_number(record: Mapping[str, Any], name: str, place: Place) -> float
     if value is None or value == "":
         return None
     try:
-        if isinstance(value, bool):
+        number = float(value)
+        if isinstance(value, bool) or not math.isfinite(number) or "_" in str(value):
             raise ValueError
-        return float(value)
+        return number
     except (TypeError, ValueError, OverflowError):
         raise place.error(name, repr(value)[:80], "a number") from None
 

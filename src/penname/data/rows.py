@@ -7,18 +7,17 @@ characters. A row that cannot be read is reported and the next one read.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import re
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from penname.data.records import MOST_CHARACTERS
 from penname.data.report import Report
@@ -35,7 +34,7 @@ _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_GZIP = b"\x1f\x8b"
+_GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
 def read_rows(path: Path, report: Report, otherwise: str | None = None) -> Iterator[Row]:
@@ -71,11 +70,50 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     with path.open("rb") as file:
         zipped = file.read(2) == _GZIP
         file.seek(0)
-        if zipped:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield io.BufferedReader(unpacked)
-        else:
-            yield file
+        yield io.BufferedReader(Unpacked(file)) if zipped else file
+
+
+class Unpacked(io.RawIOBase):
+    """The bytes of a gzip file, up to where it is no gzip any more; `fault` says then what is wrong.
+
+    Python's own reader raises there, and with it what a buffer above it had read before is lost.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._unpacker = zlib.decompressobj(_WITH_GZIP_HEADER)
+        self._ready = b""
+        self.fault: str | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and self.fault is None:
+            packed = self._unpacker.unused_data.lstrip(b"\0") if self._unpacker.eof else b""
+            packed = packed or self._file.read(io.DEFAULT_BUFFER_SIZE)
+            if self._unpacker.eof:  # several files may stand in one
+                if not packed:
+                    return 0
+                self._unpacker = zlib.decompressobj(_WITH_GZIP_HEADER)
+            elif not packed:
+                self.fault = "a gzip file that ends early"
+            self._ready = self._unpack(packed)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    def _unpack(self, packed: bytes) -> bytes:
+        before = self._unpacker.copy()
+        try:
+            return self._unpacker.decompress(packed)
+        except zlib.error as error:
+            self.fault = f"a broken gzip file ({str(error)[:80]})"
+        unpacked: list[bytes] = []
+        with suppress(zlib.error):  # byte by byte, up to the fault
+            unpacked.extend(before.decompress(packed[i : i + 1]) for i in range(len(packed)))
+        return b"".join(unpacked)
 
 
 def decode(raw: bytes, path: Path, line: int, report: Report) -> str:
@@ -91,24 +129,22 @@ def decode(raw: bytes, path: Path, line: int, report: Report) -> str:
 def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file, blank ones included.
 
-    A gzip file that ends early gives the lines up to there and counts as one more row, which is bad.
+    A gzip file that ends early or is broken gives the lines up to there and counts as one more row, which is bad.
     """
     number = 0
-    try:
-        with open_bytes(path) as file:
-            for number, line in enumerate(_decoded(file, path, report), 1):
+    with open_bytes(path) as file:
+        for number, line in enumerate(_decoded(file, path, report), 1):
+            if line.endswith("\n") or _fault(file) is None:  # else it is cut off
                 yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+        fault = _fault(file)
+    if fault is not None:
         report.rows += 1
-        report.bad(
-            DataError(
-                path,
-                line=number + 1,
-                found="a gzip file that ends early",
-                expected="a whole one",
-                reason="a gzip file that ends early",
-            )
-        )
+        found = f"{fault}; what follows is not read"
+        report.bad(DataError(path, line=number, found=found, expected="a whole one", reason="broken gzip file"))
+
+
+def _fault(file: io.BufferedReader) -> str | None:
+    return file.raw.fault if isinstance(file.raw, Unpacked) else None
 
 
 def _decoded(file: io.BufferedReader, path: Path, report: Report) -> Iterator[str]:
@@ -175,7 +211,7 @@ def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterat
                     value = _without_surrogates(value, path, number, report)
             except (ValueError, RecursionError) as error:
                 report.rows += 1
-                report.bad(_broken(path, number, error))
+                report.bad(_broken(path, number, error, "; what follows in the list is not read"))
                 return
             report.rows += 1
             yield from _record(value, path, number, report)
@@ -199,9 +235,10 @@ def _end_of_space(text: str, place: int) -> int:
     return match.end()
 
 
-def _broken(path: Path, line: int, error: Exception) -> DataError:
+def _broken(path: Path, line: int, error: Exception, more: str = "") -> DataError:
     reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-    return DataError(path, line=line, found=f"broken JSON ({reason})", expected="a JSON object", reason="broken JSON")
+    expected = "a JSON object, a line each or in one list"
+    return DataError(path, line=line, found=f"broken JSON ({reason}){more}", expected=expected, reason="broken JSON")
 
 
 def _record(value: Any, path: Path, line: int, report: Report) -> Iterator[Row]:
@@ -298,8 +335,8 @@ def _read_parquet(path: Path, report: Report) -> Iterator[Row]:
                     number += 1
                     report.rows += 1
                     yield number, _plain(record)
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0][:100]
+    except (pyarrow.ArrowException, UnicodeDecodeError, OverflowError, ValueError) as error:
+        reason = f"from row {number + 1} on: {str(error).splitlines()[0][:100]}"
         report.rows += 1
         report.bad(
             DataError(path, found=f"broken Parquet ({reason})", expected="a Parquet file", reason="broken Parquet")

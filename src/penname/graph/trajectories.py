@@ -62,7 +62,7 @@ class Finder:
         original = Original(example.output or "")
 
         def allowed(document: Document) -> bool:
-            return not original.copied_in(document.text)
+            return not original.held_by(document)
 
         history = list(example.profile)
         found = self._topic.find(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from penname.encoders import Pooling, SentenceEncoder, locate_encoder, warn_truncated
 from penname.retrieval.store import Vector, VectorStore, fingerprint
 
-EMBEDDED_AT_ONCE = 256
+EMBEDDED_AT_ONCE = 64
 """Texts between two writes to the cache: what a killed ranking repeats at most."""
 
 

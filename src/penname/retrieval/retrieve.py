@@ -100,7 +100,7 @@ def _best(search: Search, order: npt.NDArray[np.intp], k: int, original: Origina
     for place in order:
         if len(best) == k:
             break
-        if not original.copied_in(search.documents[place].text):
+        if not original.held_by(search.documents[place]):
             best.append(search.documents[place])
     return best
 
