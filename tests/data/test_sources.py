@@ -128,6 +128,12 @@ def test_documents_of_their_own_file_less_the_target_and_the_future(tmp_path):
     assert [d.id for d in second.profile] == ["d0", "d1"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_files_of_any_unicode(tmp_path, encoding):
+    (tmp_path / "a.txt").write_text("Grüße,\n\nzwei Zeilen.\n", encoding=encoding)
+    assert [d.text for d in load_profile(tmp_path)] == ["Grüße,\n\nzwei Zeilen."]
+
+
 def test_a_repeated_document_id_is_a_bad_row_unless_it_is_of_another_user(tmp_path):
     documents = [{"user_id": user, "id": "d0", "text": f"text {n}"} for n, user in enumerate("uvu")]
     write(

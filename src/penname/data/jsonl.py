@@ -25,7 +25,7 @@ from penname.data.records import (
     written_before,
 )
 from penname.data.report import Report
-from penname.data.rows import decode, open_bytes, read_rows, row_of_line
+from penname.data.rows import decode, read_lines, read_rows, row_of_line
 from penname.errors import DataError
 
 TEXT_SUFFIXES = (".txt", ".md")
@@ -79,8 +79,7 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
 
 def document_of_file(file: Path, user_id: str, report: Report) -> Document:
     """A text file as a document."""
-    with open_bytes(file) as opened:
-        text = decode(opened.read().removeprefix(b"\xef\xbb\xbf"), file, 1, report).strip()
+    text = "".join(line for _, line in read_lines(file, report)).strip()
     if len(text) > MOST_CHARACTERS:
         found = f"a text of {len(text):,} characters"
         raise DataError(file, found=found, expected=f"at most {MOST_CHARACTERS:,}", reason="text too long")
