@@ -42,6 +42,11 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
+def parts_of(document: Document) -> list[str]:
+    """All texts in which a document can show another: its text, title and description."""
+    return [part for part in (document.text, document.title, document.description) if part]
+
+
 class Original:
     """A text that copies are looked for of."""
 
@@ -59,7 +64,7 @@ class Original:
 
     def held_by(self, document: Document) -> bool:
         """Whether the document's text, title or description holds a copy."""
-        return any(part and self.copied_in(part) for part in (document.text, document.title, document.description))
+        return any(map(self.copied_in, parts_of(document)))
 
     def copied_in(self, text: str) -> bool:
         """Whether `text` holds a copy. Nothing is a copy of an empty text."""

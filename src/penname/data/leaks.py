@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from penname.data.duplicates import Original, stands_in
+from penname.data.duplicates import Original, parts_of, stands_in
 from penname.data.records import Document, Example, written_before
 
 Setting = Literal["user", "temporal"]
@@ -50,8 +50,8 @@ def find_copies(split: str, example: Example, context: Sequence[Document], leaks
     original = Original(example.output)
     for kind, documents in ((COPY, context), (COPY_IN_PROFILE, (*example.profile, *example.neighbours))):
         for document in documents:
-            parts = [part for part in (document.text, document.title, document.description) if part]
-            if original.held_by(document) or any(stands_in(example.output, part) for part in parts):
+            shown = any(stands_in(example.output, part) for part in parts_of(document))
+            if shown or original.held_by(document):
                 where = document.id or document.title or document.text[:40]
                 leaks.add(kind, f"{split} example {example.id!r}: document {where!r}")
 

@@ -30,6 +30,7 @@ MAIL_BEGINS = b"From "
 AVOCADO_MAIL = re.compile(r"-EM\.txt$")
 """In the Avocado archives these are mails; others are attachments, contacts and appointments."""
 
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 _END_OF_OWN_TEXT = re.compile(
     r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # what the mail answers or passes on
     r"|on .{5,200} wrote:$|begin forwarded message|from: .+|_{20,}$|={20,}$|-- ?$)",
@@ -116,15 +117,12 @@ def _of_archive(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
             for number, name in enumerate(sorted(n for n in archive.namelist() if _holds_mail(n)), 1):
                 try:
                     raw = archive.read(name)
-                except _BROKEN as error:
+                except _ARCHIVE_ERRORS as error:
                     _broken_archive(path, number, error, report)
                 else:
                     yield number, raw
-    except _BROKEN as error:
+    except _ARCHIVE_ERRORS as error:
         _broken_archive(path, number, error, report)
-
-
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
 def _broken_archive(path: Path, number: int, error: Exception, report: Report) -> None:

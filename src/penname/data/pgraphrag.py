@@ -11,8 +11,8 @@ the paper: graphs are built for each split alone).
 | `rating` | title and text | rating | title and text |
 
 Copies of the target's text, wherever they stand, are left out of the example's history and neighbours, and where the
-title is to be written also reviews with the same title. Ids that are
-names many people share ("A verified traveler") are noted; which ones these are is our guess, see `is_shared_name`.
+title is to be written also reviews with the same title. Ids that are names many people share ("A verified traveler")
+are noted; which ones these are is our guess, see `is_shared_name`.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from torch_geometric.nn import SAGEConv
 from torch_geometric.utils import scatter
 
 from penname.graph.stylometry import stylometric
-from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors
+from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors, unit
 
 TRIGRAMS, SKETCH = 2**18, 1024
 """Character trigrams are hashed to so many places, and these summed up, with random signs, to so many features."""
@@ -64,7 +64,7 @@ class StyleFeatures:
         }
         if self.encode is not None:
             parts["sentence"] = self.encode(texts)
-        return np.concatenate([SHARES[name] * _unit(part) for name, part in parts.items()], axis=1, dtype=np.float32)
+        return np.concatenate([SHARES[name] * unit(part) for name, part in parts.items()], axis=1, dtype=np.float32)
 
 
 def fit_features(texts: Sequence[str], encode: Callable[[Sequence[str]], Vectors] | None = None) -> StyleFeatures:
@@ -93,15 +93,12 @@ def _trigrams(texts: Sequence[str]) -> csr_array:
     return counts
 
 
+@cache
 def _sketch() -> csr_array:
     """Sums hashed trigrams up, with random signs: dot products stay what they were, but for noise."""
     generator = np.random.default_rng(0)
     signs = generator.choice(np.array([-1, 1], np.float32), TRIGRAMS)
     return csr_array((signs, (np.arange(TRIGRAMS), generator.integers(0, SKETCH, TRIGRAMS))), (TRIGRAMS, SKETCH))
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 class StyleModel(nn.Module):

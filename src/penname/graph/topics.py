@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from penname.data.records import Document
-from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors
+from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors, unit
 
 Level = Literal["topic", "nearest topics", "corpus"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -41,10 +41,10 @@ class TopicIndex:
     def __init__(self, graph: UserTopicGraph, vectors: Vectors) -> None:
         self._graph, self._vectors = graph, vectors
         users = len(graph.users)
-        self._like_users = _unit(_sums(vectors, graph.user, users))
+        self._like_users = unit(_sums(vectors, graph.user, users))
         on_topic = graph.topic != NO_TOPIC
         self._of_topics = _sums(vectors[on_topic], graph.topic[on_topic], len(graph.topics))
-        self._like_topics = _unit(self._of_topics)
+        self._like_topics = unit(self._of_topics)
         rated = np.array([np.nan if d.rating is None else d.rating for d in graph.documents], np.float64)
         known = ~np.isnan(rated)
         numbers = np.bincount(graph.user[known], minlength=users)
@@ -96,7 +96,7 @@ class TopicIndex:
             apart = np.abs(self._ratings - np.mean(ratings)) / self._rating_range
             parts.append(1 - np.minimum(1, np.nan_to_num(apart, nan=1)))
         if history:
-            parts.append(self._like_users @ _unit(vectors.sum(axis=0)))
+            parts.append(self._like_users @ unit(vectors.sum(axis=0)))
         return np.mean(parts, axis=0) if parts else np.zeros(len(self._graph.users))
 
     def _of_level(self, level: Level, query: Vectors, topic: int | None, without: int | None) -> Iterator[Ints]:
@@ -115,7 +115,7 @@ class TopicIndex:
         if topic is not None and self._documents_without(topic, without):
             target = theirs[np.searchsorted(changed, topic)] if topic in changed else self._of_topics[topic]
         nearness = self._like_topics @ target
-        nearness[changed] = _unit(theirs) @ target
+        nearness[changed] = unit(theirs) @ target
         order = np.argsort(-nearness, kind="stable")
         return [int(near) for near in order[: NEAREST + 1] if near != topic][:NEAREST]
 
@@ -138,7 +138,3 @@ def _sums(vectors: Vectors, group: Ints, groups: int) -> Vectors:
     """For each group the sum of its vectors."""
     members = csr_array((np.ones(len(group), np.float32), (group, np.arange(len(group)))), (groups, len(group)))
     return np.asarray(members @ vectors, np.float32)
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)

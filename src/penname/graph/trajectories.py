@@ -46,10 +46,11 @@ class Finder:
         clusters: Clusters | None = None,
     ) -> None:
         self._encode, self._features, self._clusters = encode, features, clusters
-        self._vectors = encode([d.text for d in documents])
+        texts = [d.text for d in documents]
+        self._vectors = encode(texts)
         topics = None if clusters is None else clusters.topics_of(self._vectors)
         self.graph: UserTopicGraph = build_graph(documents, topics)
-        self._style = StyleIndex(model, features.of_texts([d.text for d in documents]), self.graph)
+        self._style = StyleIndex(model, features.of_texts(texts), self.graph)
         self._topic = TopicIndex(self.graph, self._vectors)
         counts = Counter(d.user_id for d in documents)
         self._nobodys = {p for name, p in self.graph.place_of_user.items() if is_shared_name(name, counts[name])}

@@ -44,27 +44,30 @@ class UserTopicGraph:
 
     def documents_of(self, user: int) -> Ints:
         """Places of the user's documents."""
-        return self._by_user[self._user_starts[user] : self._user_starts[user + 1]]
+        return self._by_user.members(user)
 
     def documents_on(self, topic: int) -> Ints:
         """Places of the documents on the topic."""
-        return self._by_topic[self._topic_starts[topic] : self._topic_starts[topic + 1]]
+        return self._by_topic.members(topic)
 
     @cached_property
-    def _by_user(self) -> Ints:
-        return np.argsort(self.user, kind="stable")
+    def _by_user(self) -> _Groups:
+        return _Groups(self.user, len(self.users))
 
     @cached_property
-    def _user_starts(self) -> Ints:
-        return np.searchsorted(self.user[self._by_user], np.arange(len(self.users) + 1))
+    def _by_topic(self) -> _Groups:
+        return _Groups(self.topic, len(self.topics))
 
-    @cached_property
-    def _by_topic(self) -> Ints:
-        return np.argsort(self.topic, kind="stable")
 
-    @cached_property
-    def _topic_starts(self) -> Ints:
-        return np.searchsorted(self.topic[self._by_topic], np.arange(len(self.topics) + 1))
+class _Groups:
+    """Which places belong to each of so many groups, given the group of each."""
+
+    def __init__(self, group: Ints, groups: int) -> None:
+        self._order = np.argsort(group, kind="stable")
+        self._starts = np.searchsorted(group[self._order], np.arange(groups + 1))
+
+    def members(self, group: int) -> Ints:
+        return self._order[self._starts[group] : self._starts[group + 1]]
 
 
 def build_graph(documents: Sequence[Document], topics: Sequence[str | None] | None = None) -> UserTopicGraph:
@@ -98,4 +101,9 @@ def cluster(vectors: Vectors, count: int, seed: int) -> Clusters:
 
     found = MiniBatchKMeans(min(count, len(vectors)), random_state=seed, n_init=3, batch_size=4096).fit(vectors)
     centers = found.cluster_centers_.astype(np.float32)
-    return Clusters(centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-9))
+    return Clusters(unit(centers))
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """The vectors at length 1; zero stays zero."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
