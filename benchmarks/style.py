@@ -23,14 +23,12 @@ from penname.data.duplicates import without_copies
 from penname.data.records import Document
 from penname.graph.style import SHARES, SKETCH, StyleIndex, StyleTraining, fit_features, train_style
 from penname.graph.stylometry import NAMES
-from penname.graph.user_topic import Ints, build_graph, cluster
+from penname.graph.user_topic import Ints, Vectors, build_graph, cluster, unit
 from penname.retrieval.dense import DenseRanking
 
 TASKS = ("abstract_generation_user", "email_completion_user")
 TOPIC_SIZE = 40
 """Documents a topic, on average."""
-
-Vectors = npt.NDArray[np.float32]
 
 
 def documents_of(task: str, split: str) -> list[Document]:
@@ -57,12 +55,8 @@ def halves(documents: Sequence[Document]) -> tuple[list[int], list[int]]:
 
 def ranks(authors: Vectors, asked: Vectors, right: Ints) -> npt.NDArray[np.float64]:
     """The rank of the right author for each asked vector, by cosine."""
-    scores = _unit(asked) @ _unit(authors).T
+    scores = unit(asked) @ unit(authors).T
     return 1 + (scores > scores[np.arange(len(right)), right][:, None]).sum(axis=1)
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def measure(task: str, users: int | None) -> dict[str, Any]:
