@@ -1,4 +1,4 @@
-"""Dense rankings are plain dot products, and no text is embedded twice: not after a kill, nor after damage."""
+"""Dense rankings are plain dot products; nothing is embedded or ranked twice: not after a kill, nor after damage."""
 
 import logging
 import sqlite3
@@ -10,7 +10,7 @@ from penname.encoders import SentenceEncoder
 from penname.errors import UserError
 from penname.retrieval import dense
 from penname.retrieval.dense import DenseRanking
-from penname.retrieval.store import key_of
+from penname.retrieval.store import key_of, key_of_search
 
 PROFILES = [
     ["The cat sleeps.", "Stock prices fell.", "A kitten naps."],
@@ -24,7 +24,7 @@ QUERIES = ["two sleeping cats", "weather", "nothing", "a note of bread"]
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PENNAME_CACHE", str(tmp_path))
-    return tmp_path / "vectors"
+    return tmp_path / "retrieval"
 
 
 @pytest.fixture
@@ -67,6 +67,18 @@ def test_each_distinct_text_is_embedded_once(embedded):
     assert embedded == ["A new one."]
 
 
+def test_a_ranking_is_kept_by_its_content(cache, embedded):
+    first = ranked()
+    (path,) = cache.iterdir()
+    with sqlite3.connect(path) as file:
+        file.execute("DELETE FROM vectors")
+    embedded.clear()
+    assert ranked(QUERIES[::-1], PROFILES[::-1]) == first[::-1]
+    assert embedded == []
+    ranked(profiles=[PROFILES[0][::-1], *PROFILES[1:]])
+    assert set(embedded) == {QUERIES[0], *PROFILES[0]}
+
+
 def test_what_was_embedded_before_a_kill_is_kept(embedded, monkeypatch):
     monkeypatch.setattr(dense, "EMBEDDED_AT_ONCE", 8)
     notes = []
@@ -89,7 +101,7 @@ def test_encoders_do_not_share_vectors(embedded):
     assert len(embedded) == 2 * 47
 
 
-@pytest.mark.parametrize("damage", ["cut short", "no database", "a changed vector"])
+@pytest.mark.parametrize("damage", ["cut short", "no database", "a changed vector", "a changed ranking"])
 def test_damage_is_named_in_a_line_and_mended(damage, cache, caplog, embedded):
     first = ranked()
     embedded.clear()
@@ -99,16 +111,22 @@ def test_damage_is_named_in_a_line_and_mended(damage, cache, caplog, embedded):
         held = held[: len(held) // 2]
     elif damage == "no database":
         held[:100] = b"x" * 100
+    elif damage == "a changed vector":
+        with sqlite3.connect(path) as file:
+            file.execute("DELETE FROM rankings")
+            file.execute("UPDATE vectors SET entry = zeroblob(1536) WHERE key = ?", [key_of(QUERIES[0])])
+        held = path.read_bytes()
     else:
         with sqlite3.connect(path) as file:
-            file.execute("UPDATE vectors SET vector = zeroblob(1536) WHERE text = ?", [key_of(QUERIES[0])])
+            key = key_of_search(QUERIES[0], PROFILES[0])
+            file.execute("UPDATE rankings SET entry = zeroblob(12) WHERE key = ?", [key])
         held = path.read_bytes()
     path.write_bytes(held)
     with caplog.at_level(logging.WARNING):
         assert ranked() == first
     assert len([r for r in caplog.records if "made again" in r.message]) == 1
     assert str(path) in caplog.text
-    assert len(embedded) == (1 if damage == "a changed vector" else 47)
+    assert len(embedded) == {"a changed vector": 1, "a changed ranking": 0}.get(damage, 47)
     caplog.clear()
     embedded.clear()
     assert ranked() == first

@@ -1,4 +1,4 @@
-"""Ranking by the dot product of sentence vectors; each distinct text is embedded once, ever."""
+"""Ranking by the dot product of sentence vectors; no text is embedded twice and no search ranked twice, ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.encoders import Pooling, SentenceEncoder, locate_encoder, warn_truncated
-from penname.retrieval.store import Vector, VectorStore, fingerprint
+from penname.retrieval.store import Store, fingerprint, key_of, key_of_search
+
+Vector = npt.NDArray[np.float32]
 
 EMBEDDED_AT_ONCE = 64
 """Texts between two writes to the cache: what a killed ranking repeats at most."""
@@ -34,24 +36,33 @@ class DenseRanking:
 
         tell: is called with how far embedding is.
         """
-        asked = [(query, texts) for query, texts in zip(queries, profiles, strict=True) if texts]
-        vectors = self.vectors(list(dict.fromkeys(text for query, own in asked for text in (query, *own))), tell)
-        orders = []
-        for query, texts in zip(queries, profiles, strict=True):
-            scores = np.stack([vectors[text] for text in texts]) @ vectors[query] if texts else np.zeros(0)
-            orders.append(np.argsort(-scores, kind="stable"))
-        return orders
+        keys = [key_of_search(query, texts) for query, texts in zip(queries, profiles, strict=True)]
+        kept = self._store.read("rankings", set(keys))
+        new = {
+            key: (query, texts)
+            for key, query, texts in zip(keys, queries, profiles, strict=True)
+            if key not in kept and texts
+        }
+        vectors = self.vectors(list(dict.fromkeys(text for query, own in new.values() for text in (query, *own))), tell)
+        orders = {key: np.frombuffer(order, np.int32).astype(np.intp) for key, order in kept.items()}
+        for key, (query, texts) in new.items():
+            scores = np.stack([vectors[text] for text in texts]) @ vectors[query]
+            orders[key] = np.argsort(-scores, kind="stable")
+        self._store.write("rankings", {key: orders[key].astype(np.int32).tobytes() for key in new})
+        return [orders.get(key, np.zeros(0, np.intp)) for key in keys]
 
     def vectors(self, texts: Sequence[str], tell: Callable[[str], None]) -> dict[str, Vector]:
         """Vectors of distinct texts; those that are new are embedded and kept. tell: as `rank` calls it."""
-        vectors = self._store.read(texts) if texts else {}
+        keys = {text: key_of(text) for text in texts}
+        kept = self._store.read("vectors", keys.values())
+        vectors = {text: np.frombuffer(kept[key], np.float32) for text, key in keys.items() if key in kept}
         # Batches of like length waste no padding; the longest first, so that memory runs out at once if it does.
         missing = sorted((text for text in texts if text not in vectors), key=len, reverse=True)
         truncated = 0
         for start in range(0, len(missing), EMBEDDED_AT_ONCE):
             part = missing[start : start + EMBEDDED_AT_ONCE]
             new = dict(zip(part, self._encoder.embed(part, normalize=self._normalize), strict=True))
-            self._store.write(new)
+            self._store.write("vectors", {keys[text]: vector.tobytes() for text, vector in new.items()})
             vectors |= new
             truncated += self._encoder.truncated(part)
             tell(f"{start + len(part)} of {len(missing)} texts embedded")
@@ -64,7 +75,7 @@ class DenseRanking:
         return SentenceEncoder(self._name, self._pooling)
 
     @cached_property
-    def _store(self) -> VectorStore:
+    def _store(self) -> Store:
         # What a hub id stands for is known once it is loaded.
         folder = Path(self._name) if Path(self._name).is_dir() else self._encoder.folder
-        return VectorStore(f"{fingerprint(folder)} {self._pooling} {self._normalize}")
+        return Store(f"{fingerprint(folder)} {self._pooling} {self._normalize}")
