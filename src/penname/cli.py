@@ -108,9 +108,55 @@ def compare(
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    by_history: Annotated[
+        bool, typer.Option("--by-history", help="A table each for users with 0, 1, 2 to 4 and 5 or more documents.")
+    ] = False,
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
-    _show_table(runs, split, as_json=as_json, as_markdown=as_markdown)
+    if by_history:
+        _show_by_history(runs, split, as_json=as_json, as_markdown=as_markdown)
+    else:
+        _show_table(runs, split, as_json=as_json, as_markdown=as_markdown)
+
+
+@app.command()
+def cold_start(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    documents: Annotated[str, typer.Option(help="How many of a user's documents are left, some numbers.")] = "0,1,2,4",
+    metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
+    as_json: JsonOption = False,
+) -> None:
+    """Hide documents of users who have many: how does each method do with none, some and all of them?"""
+    from penname.evaluation.curves import draw_curves
+    from penname.evaluation.table import summary
+    from penname.methods.pipeline import cold_start as simulate
+    from penname.methods.pipeline import load_run_recipe
+    from penname.methods.workbench import RICH, Workbench
+    from penname.runs.progress import ConsoleProgress
+    from penname.runs.store import Run, disk_errors
+
+    numbers = [int(part) for part in documents.split(",") if part.strip().isdecimal() and int(part) < RICH]
+    if len(numbers) != len(documents.split(",")):
+        raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
+    recipe = load_run_recipe(run)
+    with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
+        folder = Run(run, progress)
+        with disk_errors(run), folder.lock():
+            found = simulate(Workbench(recipe, folder), sorted(set(numbers)), recipe.evaluation.split)
+    reports = {left: summary(results) for left, results in found}
+    methods = next(iter(reports.values()))["methods"]
+    if any(metric not in means for means in methods.values()):
+        known = [name for name in next(iter(methods.values())) if name not in ("n", "missing", "tasks")]
+        raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
+    curves = {name: [report["methods"][name][metric] for report in reports.values()] for name in methods}
+    users = next(iter(methods.values()))["n"]
+    path = run / f"cold-start-{metric}.png"
+    draw_curves(curves, list(reports), (f"documents known of each of {users} users", metric), path)
+    if as_json:
+        print(json.dumps(reports))
+        return
+    _show_curves(curves, list(reports), metric)
+    console.print(f"curves: {path}", markup=False, highlight=False)
 
 
 @app.command()
@@ -172,6 +218,38 @@ def _show_table(
         print(to_markdown(summary(results), names))
     else:
         console.print(render(summary(results), console.width, names))
+
+
+HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
+
+
+def _show_by_history(runs: list[Path], split: str | None, *, as_json: bool, as_markdown: bool) -> None:
+    from penname.evaluation.table import render, summary, to_markdown
+    from penname.methods.pipeline import results_of
+
+    found = {name: results_of(runs, split, histories) for name, histories in HISTORIES.items()}
+    for note in next(iter(found.values()))[2]:
+        print(f"penname: note: {note}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({name: summary(results) for name, (results, _, _) in found.items()}))
+        return
+    for name, (results, names, _) in found.items():
+        users = max(map(len, results.values()))
+        print(f"\nusers with {name} documents of their own: {users}")
+        if users and as_markdown:
+            print(to_markdown(summary(results), names))
+        elif users:
+            console.print(render(summary(results), console.width, names))
+
+
+def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], metric: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    table = Table(Column(f"{metric}, documents known:", no_wrap=True), *ticks, box=SIMPLE_HEAD)
+    for name, values in curves.items():
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
+    console.print(table)
 
 
 def _show_example(folder: Path) -> None:

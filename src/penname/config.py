@@ -20,9 +20,33 @@ from penname.prompts.render import PromptFormat
 from penname.retrieval.retrieve import DocumentsName, RetrieverName
 from penname.retrieval.tokens import TokensName
 
-MethodName = Literal["zero-shot", "rag", "sft", "sft-reasoning", "rest-em", "rest-pg"]
+MethodName = Literal[
+    "zero-shot",
+    "random",
+    "rag",
+    "pgraphrag-neighbours",
+    "pgraphrag",
+    "sft",
+    "sft-reasoning",
+    "rest-em",
+    "rest-pg",
+    "pat-no-reasoning",
+    "pat-no-dpo",
+    "pat",
+    "pat-no-style",
+    "pat-no-topic",
+    "pat-one-round",
+    "pat-exact-topics",
+    "pat-plain-reward",
+]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
-UNTRAINED = ("zero-shot", "rag")
+TRAINED = ("sft", "sft-reasoning", "rest-em", "rest-pg")
+"""Methods whose generator is their own; all others share one."""
+PAT = tuple(method for method in METHODS if method.startswith("pat"))
+WITH_AGENTS = tuple(method for method in PAT if method != "pat-no-reasoning")
+WITH_DPO = tuple(method for method in WITH_AGENTS if method != "pat-no-dpo")
+WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
+"""Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")
 SELF_TRAINED = ("rest-em", "rest-pg")
 RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]
@@ -187,6 +211,40 @@ class EvaluationConfig(Section):
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
 
 
+class DPOSettings(Section):
+    """How an agent is trained on its pairs (Rafailov et al., 2023)."""
+
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    epochs: Count = 1
+    batch_size: Count = 8
+    lora_rank: Count = 16
+    save_every: Count = 50
+
+
+class PaTConfig(Section):
+    """PaT, for users with little or no history; every value and its default is our reconstruction."""
+
+    style_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
+    topic_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
+    k: Count = Field(4, description="documents of each trajectory")
+    clusters: Count = Field(50, description="topics of a corpus whose documents have no items")
+    rounds: Count = Field(2, description="how often each agent writes, each time with the other's last summary")
+    max_input_tokens: Count = 1024
+    max_summary_tokens: Count = 96
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        0.7, description="of summaries that are compared; else they are written at that of evaluation"
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    iterations: Count = Field(1, description="each trains the style agent, then the topic agent, on fresh pairs")
+    samples: Annotated[int, Field(ge=2)] = Field(4, description="summaries of an input that are compared")
+    differential: Literal["left out", "previous round"] = Field(
+        "left out", description="what a summary's reward is measured from: its trajectory left out, or the last round"
+    )
+    margin: Share = Field(0.02, description="least difference of reward between a pair's summaries")
+    dpo: DPOSettings = DPOSettings()
+
+
 class Recipe(Section):
     """Everything that fixes a run."""
 
@@ -200,8 +258,12 @@ class Recipe(Section):
     prompt: PromptConfig = PromptConfig()
     reasoning: ReasoningConfig = ReasoningConfig()
     training: TrainingConfig = TrainingConfig()
-    expectation: ExpectationConfig
+    expectation: ExpectationConfig = ExpectationConfig(quantile=0.75)
     reward: RewardConfig
+    pat: PaTConfig = PaTConfig()
+    tune_generator: bool = Field(
+        False, description="fine-tune the generator of the methods that share one, on the prompts of all of them"
+    )
     evaluation: EvaluationConfig = EvaluationConfig()
     shard_size: Count = Field(16, description="examples a shard of the long stages")
 
@@ -214,9 +276,18 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _own_generator(self) -> Self:
-        trained = [method for method in self.methods if method not in UNTRAINED]
-        if trained and self.generator.kind == "openai":
-            raise ValueError(f"{trained[0]} writes with a model trained here, which generator.kind openai cannot serve")
+        trained = [method for method in self.methods if method in TRAINED]
+        if (trained or self.tune_generator) and self.generator.kind == "openai":
+            name = trained[0] if trained else "tune_generator"
+            raise ValueError(f"{name} writes with a model trained here, which generator.kind openai cannot serve")
+        return self
+
+    @model_validator(mode="after")
+    def _own_agents(self) -> Self:
+        trained = [method for method in self.methods if method in WITH_DPO]
+        for name, agent in (("style", self.pat.style_agent), ("topic", self.pat.topic_agent)):
+            if trained and (agent or self.generator).kind == "openai":
+                raise ValueError(f"{trained[0]} trains its {name} agent here, which kind openai cannot serve")
         return self
 
 

@@ -2,45 +2,16 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
+from tests.shop import secret, write
 
-from penname.config import SourceConfig
 from penname.data.report import Report
 from penname.data.sources import read_documents, read_split
 from penname.encoders import SentenceEncoder
 from penname.graph.style import StyleModel, StyleTraining, fit_features, train_style
 from penname.graph.trajectories import Finder
 from penname.graph.user_topic import build_graph, cluster
-
-WAYS = ("it was fine, i guess, nothing much to say about the", "GREAT!!! I LOVE IT!!! everyone must try the")
-ITEMS = ("soap", "comb", "rope", "lamp", "tent", "boat")
-
-
-def secret(user):
-    """A word that stands in this user's target alone."""
-    return f"secretword{user}x"
-
-
-def write(folder, secrets=secret, users=40):
-    generator = np.random.default_rng(0)
-    records = []
-    for u in range(users):
-        items = [*generator.choice(ITEMS, generator.integers(1, 4)), ITEMS[u % 6]]
-        words = [" ".join(generator.choice(list("abcdefghij"), 5)) for _ in items]
-        reviews = [
-            {
-                "rating": 5 if u % 2 else 2,
-                "title": f"The {item}",
-                "text": f"{WAYS[u % 2]} {item} {word} {secrets(u) if i == 0 else ''}",
-                "pid": item,
-            }
-            for i, (item, word) in enumerate(zip(items[: 1 + u % 3], words, strict=False))
-        ]
-        records.append({"id": f"user{u}", "profile": reviews})
-    (folder / "shop_dev.json").write_text(json.dumps(records))
-    return SourceConfig(format="pgraphrag", path=str(folder / "shop_dev.json"))
 
 
 @pytest.fixture(scope="module")

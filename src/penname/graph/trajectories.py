@@ -66,9 +66,8 @@ class Finder:
             return not original.held_by(document)
 
         history = list(example.profile)
-        found = self._topic.find(
-            query, history, self._encode([d.text for d in history]), topic, without, k, allowed=allowed, levels=levels
-        )
+        vectors = self._encode([d.text for d in history]) if history else query[None][:0]
+        found = self._topic.find(query, history, vectors, topic, without, k, allowed=allowed, levels=levels)
         return Trajectories(
             self._style_documents(example, query, topic, without, k, allowed),
             [self.graph.documents[f.document] for f in found],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from penname.methods.workbench import Prepared, Split, Workbench
+from penname.methods.workbench import Prepared, Split, Workbench, part_name
+from penname.prompts.render import Prompt
 from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage
 
@@ -14,17 +15,25 @@ EVALUATION = 0
 
 
 def evaluate_method(
-    bench: Workbench, method: str, model: Path | None, split: Split, *, with_reasoning: bool, with_context: bool
+    bench: Workbench,
+    method: str,
+    model: Path | None,
+    split: Split,
+    prompt_of: Callable[[Prepared], Prompt] | None = None,
+    *,
+    with_reasoning: bool,
+    history: int | None = None,
 ) -> list[Record]:
     """Per-example outputs and metrics of one method; they stay in the run.
 
-    A malformed completion has no response: it scores 0 in every metric, and is counted.
+    A malformed completion has no response: it scores 0 in every metric, and is counted. prompt_of: as
+    `Workbench.write` takes it; history: as `Workbench.examples` takes it.
     """
-    examples = bench.prepare_fitting(split)
-    name = f"evaluation/{split}/{method}"
+    examples = bench.prepare_fitting(split, history)
+    name = f"evaluation/{part_name(split, history)}/{method}"
 
     def write(part: Sequence[Prepared]) -> list[Record]:
-        return _write(bench, model, part, with_reasoning=with_reasoning, with_context=with_context)
+        return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning)
 
     def score(part: Sequence[Record]) -> list[Record]:
         by_id = {e.example_id: e for e in examples}
@@ -34,6 +43,7 @@ def evaluate_method(
                 "example_id": r["example_id"],
                 "task": r["task"],
                 "method": method,
+                "history": by_id[r["example_id"]].history,
                 "response": r["response"] or "",
                 "reasoning": r["reasoning"],
                 "metrics": values,
@@ -68,7 +78,7 @@ def evaluate_method(
 
 def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
     """Mean reward of `model` on `examples`."""
-    written = _write(bench, model, examples, with_reasoning=with_reasoning, with_context=True)
+    written = _write(bench, model, examples, None, with_reasoning=with_reasoning)
     scores = _score(bench, written, {e.example_id: e for e in examples})
     bench.release()
     return _mean(s["reward"] for s in scores)
@@ -81,7 +91,12 @@ def _mean(rewards: Iterable[float | None]) -> float:
 
 
 def _write(
-    bench: Workbench, model: Path | None, examples: Sequence[Prepared], *, with_reasoning: bool, with_context: bool
+    bench: Workbench,
+    model: Path | None,
+    examples: Sequence[Prepared],
+    prompt_of: Callable[[Prepared], Prompt] | None,
+    *,
+    with_reasoning: bool,
 ) -> list[Record]:
     settings = bench.recipe.evaluation
     return bench.write(
@@ -92,7 +107,7 @@ def _write(
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=with_reasoning,
-        with_context=with_context,
+        prompt_of=prompt_of,
     )
 
 

@@ -6,17 +6,18 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from penname.config import METHODS, SELF_TRAINED, UNTRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
+from penname.config import METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
 from penname.engines.models import arithmetic, pick_device
 from penname.errors import UserError
 from penname.evaluation.table import Results, Scored, summary
 from penname.methods.evaluate import evaluate_method
+from penname.methods.pat import method_prompts, shared_generator
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.meteor import meteor_name
@@ -40,19 +41,22 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
         _write_cards(run, recipe)
 
 
-def evaluate_in_run(bench: Workbench, method: MethodName, split: Split) -> list[Record]:
-    """The method's per-example records on `split`, training it first where it is not trained yet."""
-    with_reasoning = method in WITH_REASONING
+def evaluate_in_run(bench: Workbench, method: MethodName, split: Split, history: int | None = None) -> list[Record]:
+    """The method's per-example records on `split`, training it first where it is not trained yet.
+
+    history: as `Workbench.examples` takes it.
+    """
+    prompts = None if method in TRAINED else method_prompts(bench, method, split, history)
     model = model_of(bench, method)
     return evaluate_method(
-        bench, method, model, split, with_reasoning=with_reasoning, with_context=method != "zero-shot"
+        bench, method, model, split, prompts, with_reasoning=method in WITH_REASONING, history=history
     )
 
 
 def model_of(bench: Workbench, method: MethodName) -> Path | None:
     """The folder of the method's model, trained first where it is not yet; None for the generator as it is."""
-    if method in UNTRAINED:
-        return None
+    if method not in TRAINED:
+        return shared_generator(bench)
     return self_train(
         bench,
         with_reasoning=method in WITH_REASONING,
@@ -73,13 +77,15 @@ def load_run_recipe(folder: Path) -> Recipe:
     return load_recipe(str(path))
 
 
-def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Results, Record, list[str]]:
+def results_of(
+    folders: Iterable[Path], split: str | None = None, histories: range | None = None
+) -> tuple[Results, Record, list[str]]:
     """Per-example metrics of the runs' evaluated methods, what to call the metrics, and which methods are missing.
 
-    With several runs a method is shown as RUN:METHOD. Raises UserError where nothing is evaluated, or a file is
-    damaged or missing.
+    With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
+    of their own. Raises UserError where nothing is evaluated, or a file is damaged or missing.
     """
-    results: dict[str, dict[str, Scored]] = {}
+    results: dict[str, Mapping[str, Scored]] = {}
     names: Record = {}
     folders = list(folders)
     missing: list[str] = []
@@ -98,12 +104,39 @@ def results_of(folders: Iterable[Path], split: str | None = None) -> tuple[Resul
             if problem := stage_problem(stage):
                 raise UserError(f"{problem}; start the run again to make it again")
             label = method if len(folders) == 1 else f"{folder if same_name else folder.name}:{method}"
-            results[label] = {
-                r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in read_stage(stage / "metrics")
-            }
+            records = read_stage(stage / "metrics")
+            if histories is not None and any("history" not in r for r in records):
+                raise UserError(
+                    f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
+                )
+            kept = [r for r in records if histories is None or r["history"] in histories]
+            results |= _scored({label: kept})
     if not results:
         raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
     return results, names, missing
+
+
+def cold_start(bench: Workbench, counts: Sequence[int], split: Split) -> list[tuple[str, Results]]:
+    """The run's methods on users with `RICH` documents or more, with so many of them left, and at last with all.
+
+    Raises UserError where the split has no such user.
+    """
+    methods = [method for method in METHODS if method in bench.recipe.methods]
+
+    def results(history: int | None) -> dict[str, list[Record]]:
+        return {method: evaluate_in_run(bench, method, split, history) for method in methods}
+
+    found = [(str(history), _scored(results(history))) for history in counts]
+    rich = {example.example_id for example in bench.prepare_fitting(split, counts[0])}
+    kept = {method: [r for r in own if r["example_id"] in rich] for method, own in results(None).items()}
+    return [*found, ("all", _scored(kept))]
+
+
+def _scored(records: Mapping[str, Iterable[Record]]) -> Results:
+    return {
+        method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in own}
+        for method, own in records.items()
+    }
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:

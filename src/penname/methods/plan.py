@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import SELF_TRAINED, UNTRAINED, WITH_REASONING, Recipe
+from penname.config import SELF_TRAINED, TRAINED, WITH_REASONING, Recipe
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
@@ -47,7 +47,7 @@ def make_plan(recipe: Recipe) -> Plan:
     test = _count(recipe, recipe.evaluation.split, notes)
     out = recipe.prompt.max_output_tokens
     iterations = recipe.expectation.iterations
-    trained = [m for m in recipe.methods if m not in UNTRAINED]
+    trained = [m for m in recipe.methods if m in TRAINED]
     reasoning = any(m in WITH_REASONING for m in trained)
     plain = any(m not in WITH_REASONING for m in trained)
     steps: list[Step] = []
@@ -121,7 +121,7 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
 
 def check_inputs(recipe: Recipe, folder: Path) -> None:
     """Raise UserError for data or a model that is not there or not right, before anything is computed."""
-    trained = [m for m in recipe.methods if m not in UNTRAINED]
+    trained = [m for m in recipe.methods if m in TRAINED]
     splits = [*(["train"] if trained else []), recipe.evaluation.split]
     if trained and recipe.training.validate_every:
         splits.append("val")

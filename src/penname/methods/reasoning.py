@@ -91,7 +91,7 @@ def _first_clean(
     tokens = sum(len(attempt.tokens) for attempt in attempts)
     copied = 0
     for attempt in attempts:
-        text = _tidy(renderer.text(attempt.tokens), attempt.finish_reason)
+        text = tidy(renderer.text(attempt.tokens), attempt.finish_reason)
         copied = max(longest_common_run(_token_ids(renderer, text), source) for source in sources)
         if text and copied <= max_copied_tokens:
             return Reasoning(teacher_input.example_id, text, copied, tokens)
@@ -103,7 +103,7 @@ def _token_ids(renderer: Renderer, text: str) -> list[int]:
     return renderer.target(text.lower())[:-1]
 
 
-def _tidy(text: str, finish_reason: str) -> str:
+def tidy(text: str, finish_reason: str) -> str:
     """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens.
 
     A line that ends in a colon announces what never came.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +20,8 @@ from penname.engines.sampling import sample_seed
 from penname.errors import UserError
 from penname.prompts.completion import parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
-from penname.prompts.templates import ANSWER_FORMATS, benchmark_template, generator_template
-from penname.retrieval.retrieve import make_retriever, retrieve_all
+from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
+from penname.retrieval.retrieve import Retriever, make_retriever, recency, retrieve_all
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import Reward, Scored, make_rewards, mix
 from penname.runs.store import Record, Run, read_stage
@@ -31,12 +31,21 @@ Split = Literal["train", "val", "test"]
 RANKED_AT_ONCE = 2**10
 """Examples in a shard of prepared ones; their contexts are in memory together."""
 
+RICH = 5
+"""Documents of a user from which on it means something to hide some."""
+
+
+def part_name(split: Split, history: int | None) -> str:
+    """What the stages call a split whose users have so many documents left."""
+    return split if history is None else f"{split}-history-{history}"
+
 
 @dataclass(frozen=True)
 class Prepared:
     """An example with its context: what the prompt shows of the retrieved documents, best first.
 
-    context: of the user's own, neighbours: of other users' on the same item.
+    context: of the user's own, neighbours: of other users' on the same item. history: number of documents of the
+    user's own to choose from.
     """
 
     example_id: str
@@ -47,6 +56,7 @@ class Prepared:
     context: tuple[str, ...]
     neighbours: tuple[str, ...] = ()
     layout: LayoutName = "plain"
+    history: int = 0
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -61,19 +71,27 @@ class Workbench:
         self.recipe = recipe
         self.run = run
         self._loaded: tuple[EngineConfig, Engine] | None = None
+        self._renderers: dict[tuple[str, str, str], Renderer] = {}
 
     @cached_property
     def renderer(self) -> Renderer:
         limit = self.recipe.prompt.max_input_tokens
         return self._renderer(self.recipe.generator, limit, "prompt.max_input_tokens")
 
-    def prepare(self, split: Split) -> list[Prepared]:
-        """The split's examples with their contexts. Raises UserError for an example without an output."""
-        name = f"data/{split}"
+    def retriever(self) -> Retriever:
+        settings = self.recipe.retrieval
+        return make_retriever(settings.retriever, settings.encoder, self.recipe.seed, settings.tokens)
+
+    def prepare(self, split: Split, history: int | None = None) -> list[Prepared]:
+        """The split's examples with their contexts. Raises UserError for an example without an output.
+
+        history: see `examples`.
+        """
+        name = f"data/{part_name(split, history)}"
         settings = self.recipe.retrieval
 
         def stage(folder: Any) -> Record:
-            retriever = make_retriever(settings.retriever, settings.encoder, self.recipe.seed, settings.tokens)
+            retriever = self.retriever()
 
             def tell(note: str) -> None:
                 self.run.progress.advance(0, note=note)
@@ -83,7 +101,7 @@ class Workbench:
                 return [asdict(prepared(example, context, self.recipe.prompt)) for example, context in found]
 
             report = Report(strict=True)
-            examples = load_split(self.recipe.data, split, getattr(self.recipe.limit, split), self.recipe.seed, report)
+            examples = self.examples(split, history, report)
             if found := report.summary():
                 self.run.progress.say(f"{name}: {found}")
             records = self.run.shards(name, examples, RANKED_AT_ONCE, work)
@@ -98,12 +116,27 @@ class Workbench:
             for record in read_stage(self.run.path(name))
         ]
 
-    def prepare_fitting(self, split: Split) -> list[Prepared]:
+    def examples(self, split: Split, history: int | None, report: Report) -> Sequence[Example]:
+        """The split's examples as they are read.
+
+        history: only those whose users have `RICH` documents or more, with so many of these, the latest.
+        Raises UserError where there is none.
+        """
+        limit = getattr(self.recipe.limit, split)
+        found = load_split(self.recipe.data, split, limit, self.recipe.seed, report)
+        if history is None:
+            return found
+        rich = [e for e in found if len(e.profile) >= RICH]
+        if not rich:
+            raise UserError(f"{split}: found no user with {RICH} documents or more, expected some to hide documents of")
+        return [replace(e, profile=tuple(latest(e.profile, history))) for e in rich]
+
+    def prepare_fitting(self, split: Split, history: int | None = None) -> list[Prepared]:
         """The split's examples whose input fits into the limit; the others are counted and left out.
 
         Raises UserError naming one where none fits.
         """
-        examples = self.prepare(split)
+        examples = self.prepare(split, history)
         fitting = [e for e in examples if self._fits(e)]
         if not fitting:
             self.prompt(examples[0], with_reasoning=True, with_context=False)
@@ -126,10 +159,7 @@ class Workbench:
             elif not example.shown:
                 whose = None
             name = benchmark_template(example.layout, whose)
-        try:
-            return self.renderer.render(name, context, **values)
-        except PromptTooLong as error:
-            raise UserError(f"example {example.example_id!r}: {error}") from None
+        return render_for(example, self.renderer, name, context, **values)
 
     def write(
         self,
@@ -141,11 +171,15 @@ class Workbench:
         temperature: float,
         top_p: float,
         with_reasoning: bool,
-        with_context: bool = True,
+        prompt_of: Callable[[Prepared], Prompt] | None = None,
     ) -> list[Record]:
-        """`samples` completions of each example, taken apart, by `model` or else the generator as it is."""
+        """`samples` completions of each example, taken apart, by `model` or else the generator as it is.
+
+        prompt_of: gives an example's prompt, that of `prompt` where left out.
+        """
         sampling = Sampling(self.recipe.prompt.max_output_tokens, temperature, top_p, (self.renderer.end_id,))
-        prompts = [self.prompt(e, with_reasoning=with_reasoning, with_context=with_context) for e in examples]
+        prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
+        prompts = [prompt_of(e) for e in examples]
         seeds = [
             [sample_seed(self.recipe.seed, iteration, e.example_id, number) for number in range(samples)]
             for e in examples
@@ -153,11 +187,10 @@ class Workbench:
         engine = self.engine(self.recipe.generator, str(model) if model else None)
         written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
         records = []
-        label = self.recipe.prompt.style == "benchmark"
         for example, prompt, completions in zip(examples, prompts, written, strict=True):
             for number, generated in enumerate(completions):
                 text = self.renderer.text(generated.tokens).strip()
-                parts = parse(text, with_reasoning=with_reasoning, label=label and example.layout in ANSWER_FORMATS)
+                parts = parse(text, with_reasoning=with_reasoning, label=example.layout in ANSWER_FORMATS)
                 records.append(
                     {
                         "example_id": example.example_id,
@@ -220,13 +253,33 @@ class Workbench:
         limit = self.recipe.reasoning.max_input_tokens
         return self._renderer(self.recipe.teacher, limit, "reasoning.max_input_tokens")
 
+    def agent_renderer(self, agent: EngineConfig) -> Renderer:
+        return self._renderer(agent, self.recipe.pat.max_input_tokens, "pat.max_input_tokens")
+
     def _judge(self) -> Judge:
         reward = self.recipe.reward
         renderer = self._renderer(reward.judge, reward.judge_max_input_tokens, "reward.judge_max_input_tokens")
         return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
 
     def _renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
-        return Renderer(load_tokenizer(config.model), config.format, max_tokens, limit)
+        key = (config.model, config.format, limit)
+        if key not in self._renderers:
+            self._renderers[key] = Renderer(load_tokenizer(config.model), config.format, max_tokens, limit)
+        return self._renderers[key]
+
+
+def render_for(
+    example: Prepared,
+    renderer: Renderer,
+    name: TemplateName,
+    documents: Mapping[str, Sequence[str]],
+    **values: str,
+) -> Prompt:
+    """Raises UserError naming the example where its input alone is over the limit."""
+    try:
+        return renderer.render(name, documents, **values)
+    except PromptTooLong as error:
+        raise UserError(f"example {example.example_id!r}: {error}") from None
 
 
 def prepared(example: Example, documents: Sequence[Document], prompt: PromptConfig) -> Prepared:
@@ -242,8 +295,21 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         for of_others in (False, True)
     )
     return Prepared(
-        example.id, example.user_id, example.task, example.input, example.output, own, neighbours, example.layout
+        example.id,
+        example.user_id,
+        example.task,
+        example.input,
+        example.output,
+        own,
+        neighbours,
+        example.layout,
+        len(example.profile),
     )
+
+
+def latest(documents: Sequence[Document], count: int) -> list[Document]:
+    """So many of the documents, the latest by `recency`, in their order."""
+    return [documents[place] for place in sorted(recency(documents)[:count])]
 
 
 def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:

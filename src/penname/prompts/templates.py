@@ -8,6 +8,7 @@
 | no_reasoning_input | our reconstruction: Figure 8's input without its two sentences about the summary |
 | longlamp_* | LongLaMP's prompts for models that follow instructions, one a task; `none` where there is no document |
 | pgraphrag_* | PGraphRAG's prompts for Llama models (its Appendix A and scripts), by whose reviews are shown |
+| pat_* | our own: PaT's agents, alone and with the other's last summary, its generator, and a heading for all |
 
 The paper prints no template for the models without reasoning; their output is the response alone (Figure 15).
 """
@@ -39,6 +40,14 @@ TemplateName = Literal[
     "pgraphrag_own",
     "pgraphrag_neighbours",
     "pgraphrag_none",
+    "pgraphrag_random",
+    "pat_style",
+    "pat_style_refined",
+    "pat_topic",
+    "pat_topic_refined",
+    "pat_own",
+    "pat_response",
+    "pat_response_contexts",
 ]
 DOCUMENT_SEPARATOR = " | "
 """What stands between documents in a context (Figure 12); documents are raw text, without titles."""
@@ -63,6 +72,8 @@ def generator_template(*, with_reasoning: bool) -> TemplateName:
 
 def separator(name: TemplateName) -> str:
     """What stands between the documents of a template's context."""
+    if name.startswith("pat"):
+        return "\n- "
     if name.startswith("pgraphrag"):
         return "\n"
     return ", and " if name.startswith("longlamp") else DOCUMENT_SEPARATOR

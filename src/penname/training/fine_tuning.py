@@ -118,8 +118,10 @@ def fine_tune(
     before = weights_hash(model)
     take_attention(model, PACKED)
     if settings.lora_rank:
+        from peft import get_peft_model
+
         set_seed(seed)  # the Trainer sets it only later, and an adapter begins at random
-        model = _with_lora(model, settings.lora_rank)
+        model = get_peft_model(model, lora_config(settings.lora_rank))
     checkpoints = folder / "checkpoints"
     trainer = WeightedTrainer(
         model=model,
@@ -127,10 +129,10 @@ def fine_tune(
         train_dataset=list(samples),
         processing_class=load_tokenizer(base),  # so that a checkpoint can be served
         data_collator=partial(pack_step, most_tokens=settings.micro_batch_tokens),
-        callbacks=[_Report(on_step), *([] if choose else [_NoLastCheckpoint()])],
+        callbacks=[Report(on_step), *([] if choose else [NoLastCheckpoint()])],
     )
     trainer.remove_callback(PrinterCallback)  # the run's own progress says it
-    trainer.train(resume_from_checkpoint=_newest_complete(checkpoints))
+    trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
@@ -248,15 +250,13 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
     return arguments
 
 
-def _with_lora(model: Any, rank: int) -> Any:
-    from peft import LoraConfig, get_peft_model
+def lora_config(rank: int) -> Any:
+    from peft import LoraConfig
 
-    return get_peft_model(
-        model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def _newest_complete(checkpoints: Path) -> str | None:
+def newest_complete(checkpoints: Path) -> str | None:
     """The newest checkpoint that was written to its end; half-written ones are removed."""
     whole = _complete(checkpoints)
     for torn in set(checkpoints.glob("checkpoint-*")) - set(whole):
@@ -278,7 +278,7 @@ def _sizes(checkpoint: Path) -> str:
     return json.dumps({path.name: path.stat().st_size for path in own})
 
 
-class _Report(TrainerCallback):
+class Report(TrainerCallback):
     """Reports each step, and marks checkpoints that are whole."""
 
     def __init__(self, on_step: Callable[[int, float], None]) -> None:
@@ -299,7 +299,7 @@ def _diverged(where: str) -> UserError:
     return UserError(f"training diverged {where}: lower training.learning_rate, in another folder (--run)")
 
 
-class _NoLastCheckpoint(TrainerCallback):
+class NoLastCheckpoint(TrainerCallback):
     """Keeps the Trainer from writing a checkpoint after the last step: the model itself is written next."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

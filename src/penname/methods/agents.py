@@ -1,0 +1,132 @@
+"""PaT's agents: one summarizes how the user writes, the other what the text should be about, and they refine in turn.
+
+That there is a style agent and a topic agent that refine each other's work is known of PaT; templates, rounds and what
+an agent sees are our reconstruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, cast
+
+from penname.config import EngineConfig
+from penname.engines.base import Sampling
+from penname.engines.sampling import sample_seed
+from penname.methods.contexts import Contexts
+from penname.methods.prompting import own_texts
+from penname.methods.reasoning import tidy
+from penname.methods.workbench import Prepared, Workbench, render_for
+from penname.prompts.render import Prompt
+from penname.prompts.templates import TemplateName
+from penname.runs.store import Record
+
+AgentName = Literal["style", "topic"]
+AGENTS: tuple[AgentName, ...] = ("style", "topic")
+
+Agents = Mapping[AgentName, Path | None]
+"""The agents at work, each with the folder of its trained model, None for the model as it is."""
+
+Summaries = Mapping[str, Mapping[AgentName, str]]
+"""By example id: the agents' last summaries."""
+
+
+def other(agent: AgentName) -> AgentName:
+    return "topic" if agent == "style" else "style"
+
+
+def agent_config(bench: Workbench, agent: AgentName) -> EngineConfig:
+    recipe = bench.recipe
+    return (recipe.pat.style_agent if agent == "style" else recipe.pat.topic_agent) or recipe.generator
+
+
+def agent_prompt(
+    bench: Workbench, agent: AgentName, example: Prepared, contexts: Contexts, theirs: str | None
+) -> Prompt:
+    """What the agent is asked. theirs: the other agent's last summary, if there is one."""
+    found = ("alike", contexts.style) if agent == "style" else ("on_topic", contexts.topic)
+    lists = dict([found, ("own", own_texts(contexts))])
+    values = {"input": example.input} | ({"other": theirs} if theirs else {})
+    name = cast(TemplateName, f"pat_{agent}_refined" if theirs else f"pat_{agent}")
+    renderer = bench.agent_renderer(agent_config(bench, agent))
+    return render_for(example, renderer, name, lists, **values)
+
+
+def sample_summaries(
+    bench: Workbench,
+    agent: AgentName,
+    model: Path | None,
+    examples: Sequence[Prepared],
+    prompts: Sequence[Prompt],
+    *,
+    key: int,
+    samples: int,
+    temperature: float,
+) -> list[list[Record]]:
+    """For each example `samples` summaries. key: tells their random seeds from those of other calls."""
+    settings, config = bench.recipe.pat, agent_config(bench, agent)
+    renderer = bench.agent_renderer(config)
+    sampling = Sampling(settings.max_summary_tokens, temperature, settings.top_p, (renderer.end_id,))
+    seeds = [
+        [sample_seed(bench.recipe.seed, key, f"{agent} {example.example_id}", number) for number in range(samples)]
+        for example in examples
+    ]
+    engine = bench.engine(config, str(model) if model else None)
+    written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
+    return [
+        [
+            {
+                "example_id": example.example_id,
+                "sample": number,
+                "summary": tidy(renderer.text(generated.tokens), generated.finish_reason),
+                "finish_reason": generated.finish_reason,
+                "new_tokens": len(generated.tokens),
+            }
+            for number, generated in enumerate(row)
+        ]
+        for example, row in zip(examples, written, strict=True)
+    ]
+
+
+def refine(
+    bench: Workbench,
+    stage: str,
+    agents: Agents,
+    examples: Sequence[Prepared],
+    contexts: Mapping[str, Contexts],
+    rounds: int,
+) -> list[Summaries]:
+    """The summaries of each round, the last one last; from the second round on each agent sees the other's last one.
+
+    An agent that is alone has nothing to refine by, and writes once.
+    """
+    found: list[Summaries] = []
+    for number in range(1, (rounds if len(agents) > 1 else 1) + 1):
+        before: Summaries = found[-1] if found else {}
+        now: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
+        for agent, model in agents.items():
+            work = partial(_write_round, bench, agent, model, contexts, number, before)
+            name = f"{stage}/round-{number}/{agent}"
+            for record in bench.run.shards(name, examples, agent_config(bench, agent).rows, work):
+                now[record["example_id"]][agent] = record["summary"]
+        found.append(now)
+    return found
+
+
+def _write_round(
+    bench: Workbench,
+    agent: AgentName,
+    model: Path | None,
+    contexts: Mapping[str, Contexts],
+    number: int,
+    before: Summaries,
+    examples: Sequence[Prepared],
+) -> list[Record]:
+    prompts = [
+        agent_prompt(bench, agent, e, contexts[e.example_id], before.get(e.example_id, {}).get(other(agent)))
+        for e in examples
+    ]
+    temperature = bench.recipe.evaluation.temperature
+    written = sample_summaries(bench, agent, model, examples, prompts, key=number, samples=1, temperature=temperature)
+    return [record for (record,) in written]

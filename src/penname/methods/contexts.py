@@ -1,0 +1,173 @@
+"""What the methods for users without history show: documents of others, each found in the graph of its own split."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from penname.config import SourceConfig
+from penname.data.duplicates import Original
+from penname.data.layouts import shown_text
+from penname.data.records import Document, Example
+from penname.data.report import Report
+from penname.data.sources import load_split, read_documents
+from penname.graph.files import load_style, save_style
+from penname.graph.style import StyleTraining, fit_features, train_style
+from penname.graph.trajectories import Finder
+from penname.graph.user_topic import Vectors, build_graph, cluster
+from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
+from penname.retrieval.dense import DenseRanking
+from penname.retrieval.retrieve import DocumentsName, retrieve_all
+from penname.runs.store import Record, read_stage
+
+STYLE = "style-model"
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Documents, best first.
+
+    own: of the user. neighbours: of others on the target's item. random: of any others. These are shown as the data's
+    layout shows them, and the following as PaT's prompts do. history: the same as `own`. style: of users who write
+    alike. topic: of the topic trajectory; levels: where each of these was found. exact_topic: of its first level only.
+    """
+
+    example_id: str
+    own: tuple[str, ...]
+    neighbours: tuple[str, ...]
+    random: tuple[str, ...]
+    history: tuple[str, ...]
+    style: tuple[str, ...]
+    topic: tuple[str, ...]
+    levels: tuple[str, ...]
+    exact_topic: tuple[str, ...]
+
+
+def find_contexts(bench: Workbench, split: Split, history: int | None = None) -> dict[str, Contexts]:
+    """The contexts of a split's examples, by id. history: as `Workbench.prepare` takes it."""
+    recipe = bench.recipe
+    name = f"contexts/{part_name(split, history)}"
+    encoder = DenseRanking(None, pooling="model default", normalize=True)
+
+    def tell(note: str) -> None:
+        bench.run.progress.advance(0, note=note)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        vectors = encoder.vectors(list(dict.fromkeys(texts)), tell)
+        return np.stack([vectors[text] for text in texts])
+
+    def style(folder: Path) -> Record:
+        documents = _of_all_sources(recipe.data, "train")
+        bench.run.progress.start(STYLE, len(documents), "documents")
+        texts = [d.text for d in documents]
+        features = fit_features(texts, encode)
+        clusters = None
+        if all(d.item_id is None for d in documents):
+            clusters = cluster(encode(texts), recipe.pat.clusters, recipe.seed)
+        topics = None if clusters is None else clusters.topics_of(encode(texts))
+        graph = build_graph(documents, topics)
+        model = train_style(features.of_texts(texts), graph, StyleTraining(seed=recipe.seed))
+        save_style(folder, features, model, clusters)
+        bench.run.progress.advance(len(documents))
+        bench.run.progress.finish()
+        return {"documents": len(documents), "users": len(graph.users), "topics": len(graph.topics)}
+
+    @cache
+    def finder(source: int) -> Finder:
+        bench.run.stage(STYLE, style)
+        features, model, clusters = load_style(bench.run.path(STYLE), encode)
+        return Finder(list(read_documents(recipe.data[source], split, Report())), model, features, encode, clusters)
+
+    def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
+        def retrieved(side: DocumentsName) -> list[list[Document]]:
+            asked = (example for _, example in examples)
+            found = retrieve_all(asked, bench.retriever(), recipe.retrieval.k, side, tell)
+            return [documents for _, documents in found]
+
+        return [
+            asdict(_contexts(bench, example, finder(source), own, neighbours))
+            for (source, example), own, neighbours in zip(
+                examples, retrieved("own"), retrieved("neighbours"), strict=True
+            )
+        ]
+
+    def stage(folder: Path) -> Record:
+        examples = _examples(bench, split, history)
+        records = bench.run.shards(name, examples, RANKED_AT_ONCE, work)
+        levels = [level for record in records for level in record["levels"]]
+        counts = {level: levels.count(level) for level in dict.fromkeys(levels)}
+        bench.run.progress.say(f"{name}: topic documents by level: {', '.join(f'{c} {n}' for n, c in counts.items())}")
+        return {"examples": len(records), "levels": counts}
+
+    bench.run.stage(name, stage)
+    return {record["example_id"]: _read(record) for record in read_stage(bench.run.path(name))}
+
+
+def _read(record: Record) -> Contexts:
+    lists = {name: tuple(texts) for name, texts in record.items() if name != "example_id"}
+    return Contexts(record["example_id"], **lists)
+
+
+def _examples(bench: Workbench, split: Split, history: int | None) -> list[tuple[int, Example]]:
+    """The examples that `Workbench.prepare` reads, each with its source's number."""
+    recipe = bench.recipe
+    limit = getattr(recipe.limit, split)
+    counts = [len(load_split([source], split, limit, recipe.seed, Report())) for source in recipe.data]
+    numbers = [number for number, count in enumerate(counts) for _ in range(count)]
+    whole = bench.examples(split, None, Report())
+    source = {example.id: number for example, number in zip(whole, numbers, strict=True)}
+    return [(source[example.id], example) for example in bench.examples(split, history, Report())]
+
+
+def _of_all_sources(sources: Sequence[SourceConfig], split: Split) -> list[Document]:
+    """All documents; users and items of different sources are different ones, also where they are named alike."""
+    return [
+        replace(d, user_id=f"{number} {d.user_id}", item_id=None if d.item_id is None else f"{number} {d.item_id}")
+        for number, source in enumerate(sources)
+        for d in read_documents(source, split, Report())
+    ]
+
+
+def _contexts(
+    bench: Workbench, example: Example, finder: Finder, own: Sequence[Document], neighbours: Sequence[Document]
+) -> Contexts:
+    k = bench.recipe.pat.k
+    found = finder.find(example, k)
+
+    def shown(documents: Sequence[Document]) -> tuple[str, ...]:
+        return tuple(shown_text(example, document) for document in documents)
+
+    exact = [d for d, level in zip(found.topic, found.levels, strict=True) if level == "topic"]
+    return Contexts(
+        example.id,
+        shown(own),
+        shown(neighbours),
+        shown(_random(example, finder.graph.documents, bench.recipe.retrieval.k, bench.recipe.seed)),
+        _listed(own),
+        _listed(found.style),
+        _listed(found.topic),
+        tuple(found.levels),
+        _listed(exact),
+    )
+
+
+def _listed(documents: Sequence[Document]) -> tuple[str, ...]:
+    return tuple(f"{d.title}: {d.text}" if d.title else d.text for d in documents)
+
+
+def _random(example: Example, documents: Sequence[Document], k: int, seed: int) -> list[Document]:
+    """k documents of any others, none of which holds the expected output."""
+    drawn = random.Random(f"{seed}-{example.id}")
+    original = Original(example.output or "")
+    chosen: list[Document] = []
+    for place in drawn.sample(range(len(documents)), len(documents)):
+        if len(chosen) == k:
+            break
+        if documents[place].user_id != example.user_id and not original.held_by(documents[place]):
+            chosen.append(documents[place])
+    return chosen

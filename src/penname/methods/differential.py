@@ -1,0 +1,118 @@
+"""The differential reward: what a summary adds to the text that is written with it.
+
+That PaT rewards its agents so, and trains them by DPO, is known; both readings of it here, and how pairs are chosen,
+are our reconstruction. Of one input all summaries are measured from the same point, so either reading orders them as
+their plain rewards do; what differs is which inputs teach at all: one whose best summary adds nothing does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from penname.engines.base import Sampling
+from penname.engines.sampling import sample_seed
+from penname.methods.agents import AgentName
+from penname.methods.contexts import Contexts
+from penname.methods.evaluate import EVALUATION
+from penname.methods.prompting import response_prompt
+from penname.methods.workbench import Prepared, Workbench
+from penname.prompts.completion import parse
+from penname.prompts.templates import ANSWER_FORMATS
+from penname.rewards.mixture import Scored
+from penname.runs.store import Record
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """An example's summaries by one agent, to be compared.
+
+    others: what the generator is told beside them. start: what it is told in place of one of them where the reward is
+    measured from: None where the trajectory is left out, or the summary of the round before.
+    """
+
+    example: Prepared
+    contexts: Contexts
+    summaries: Sequence[str]
+    others: Mapping[AgentName, str]
+    start: str | None
+
+
+def differential_rewards(
+    bench: Workbench, generator: Path | None, agent: AgentName, candidates: Sequence[Candidates]
+) -> list[Record]:
+    """For each candidate `reward`, what the generator's text with it gets, and `differential`, less that without it.
+
+    All texts of an example are drawn with the same seed.
+    """
+    told = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
+    rewards = iter(_rewards(bench, generator, agent, told))
+    records = []
+    for c in candidates:
+        start = next(rewards)
+        for number, summary in enumerate(c.summaries):
+            reward = next(rewards)
+            records.append(
+                {
+                    "example_id": c.example.example_id,
+                    "sample": number,
+                    "summary": summary,
+                    "reward": reward,
+                    "differential": reward - start,
+                }
+            )
+    return records
+
+
+def _rewards(
+    bench: Workbench, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
+) -> list[float]:
+    """The reward of what the generator writes, told each summary; 0 where it writes nothing."""
+    recipe = bench.recipe
+    settings = recipe.evaluation
+    sampling = Sampling(recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (bench.renderer.end_id,))
+    prompts, seeds = [], []
+    for c, summary in told:
+        summaries: dict[AgentName, str | None] = {"style": None, "topic": None, **c.others, agent: summary}
+        prompts.append(response_prompt(bench, c.example, c.contexts, summaries["style"], summaries["topic"]).tokens)
+        seeds.append([sample_seed(recipe.seed, EVALUATION, c.example.example_id, 0)])
+    engine = bench.engine(recipe.generator, str(generator) if generator else None)
+    written = engine.generate(prompts, seeds, sampling)
+    items = []
+    for (c, _), (generated,) in zip(told, written, strict=True):
+        text = bench.renderer.text(generated.tokens).strip()
+        response = parse(text, with_reasoning=False, label=c.example.layout in ANSWER_FORMATS).response
+        items.append(None if response is None else Scored(c.example.input, c.example.output, response))
+    scores = bench.score(list(recipe.reward.mixture), items)
+    return [0.0 if score is None else score["reward"] or 0.0 for score in scores]
+
+
+def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool) -> tuple[list[Record], Record]:
+    """For each input its best and its worst summary, and what was dropped.
+
+    A pair is dropped whose rewards are less than `margin` apart; with `differential` also one whose best summary adds
+    nothing. Empty summaries are in no pair.
+    """
+    of_input: dict[str, list[Record]] = {}
+    for record in rewards:
+        of_input.setdefault(record["example_id"], []).append(record)
+    pairs, close, useless = [], 0, 0
+    for example_id, records in of_input.items():
+        written = sorted((r for r in records if r["summary"]), key=lambda r: (-r["reward"], r["sample"]))
+        if not written or written[0]["reward"] - written[-1]["reward"] < max(margin, 1e-9):
+            close += 1
+        elif differential and written[0]["differential"] <= 0:
+            useless += 1
+        else:
+            best, worst = written[0], written[-1]
+            pairs.append(
+                {
+                    "example_id": example_id,
+                    "chosen": best["summary"],
+                    "rejected": worst["summary"],
+                    "apart": best["reward"] - worst["reward"],
+                    "adds": best["differential"],
+                }
+            )
+    return pairs, {"inputs": len(of_input), "pairs": len(pairs), "too_close": close, "adding_nothing": useless}

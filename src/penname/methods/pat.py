@@ -1,0 +1,256 @@
+"""PaT: agents trained in alternation on fresh pairs, and the methods that leave a part of it out.
+
+| method | differs from `pat` in |
+|---|---|
+| pat-no-style, pat-no-topic | the generator is not told the one summary; the other is that of its agent alone |
+| pat-no-reasoning | the generator is shown the trajectories' documents in place of summaries |
+| pat-no-dpo | agents as they are |
+| pat-one-round | summaries of the first round |
+| pat-exact-topics | topic documents on the very topic only, without semantic backoff |
+| pat-plain-reward | agents trained on pairs that are chosen by plain rewards |
+
+All but the last and `pat-no-dpo` have the agents that `pat` trains.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from penname.config import PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, MethodName
+from penname.engines.models import locate_model
+from penname.methods.agents import (
+    AGENTS,
+    AgentName,
+    Agents,
+    Summaries,
+    agent_config,
+    agent_prompt,
+    other,
+    refine,
+    sample_summaries,
+)
+from penname.methods.contexts import Contexts, find_contexts
+from penname.methods.differential import Candidates, choose_pairs, differential_rewards
+from penname.methods.prompting import baseline_prompt, contexts_prompt, response_prompt
+from penname.methods.self_training import train_stage
+from penname.methods.workbench import Prepared, Split, Workbench, part_name
+from penname.prompts.render import Prompt
+from penname.runs.store import Record, read_stage, write_records
+from penname.training.packing import TrainingSample
+
+UNTRAINED: Agents = {"style": None, "topic": None}
+CANDIDATES = 1000
+"""Stands for the round in the seeds of summaries that are compared, plus the iteration."""
+
+
+def shared_generator(bench: Workbench) -> Path | None:
+    """The model of all methods that train none of their own: fine-tuned once if the recipe says so.
+
+    Each training example is shown with the prompt of one of these methods, all of them equally often, drawn by the
+    seed; PaT's summaries are those of agents as they are.
+    """
+    if not bench.recipe.tune_generator:
+        return None
+    base = locate_model(bench.recipe.generator.model)
+    return train_stage(bench, "generator", base, partial(_tuning_samples, bench), with_reasoning=False)
+
+
+def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
+    train = bench.prepare_fitting("train")
+    kinds = list(dict.fromkeys(_kind(method) for method in bench.recipe.methods if method not in TRAINED))
+    prompts = {kind: method_prompts(bench, kind, "train") for kind in kinds}
+    order = random.Random(f"{bench.recipe.seed}-generator").sample(train, len(train))
+    kind_of = {example.example_id: kinds[place % len(kinds)] for place, example in enumerate(order)}
+    samples = [TrainingSample(prompts[kind_of[e.example_id]](e).tokens, bench.renderer.target(e.output)) for e in train]
+    fitting = [s for s in samples if len(s.target) <= bench.recipe.prompt.max_output_tokens]
+    if len(fitting) < len(samples):
+        bench.run.progress.say(f"{len(samples) - len(fitting)} targets over prompt.max_output_tokens left out")
+    return fitting
+
+
+def _kind(method: MethodName) -> MethodName:
+    """The method whose prompt stands for this one's in fine-tuning the generator."""
+    return "pat-no-dpo" if method in WITH_AGENTS else method
+
+
+def method_prompts(
+    bench: Workbench, method: MethodName, split: Split, history: int | None = None
+) -> Callable[[Prepared], Prompt]:
+    """How `method` prompts the generator it shares, for the examples of a split."""
+    contexts = find_contexts(bench, split, history) if method in WITH_CONTEXTS else {}
+    if method not in PAT:
+        return lambda example: baseline_prompt(bench, method, example, contexts.get(example.example_id))
+    if method == "pat-no-reasoning":
+        return lambda example: contexts_prompt(bench, example, contexts[example.example_id])
+    summaries = _summaries(bench, method, split, history, contexts)
+
+    def prompt(example: Prepared) -> Prompt:
+        known = summaries[example.example_id]
+        return response_prompt(bench, example, contexts[example.example_id], known.get("style"), known.get("topic"))
+
+    return prompt
+
+
+def _summaries(
+    bench: Workbench, method: MethodName, split: Split, history: int | None, contexts: Mapping[str, Contexts]
+) -> Summaries:
+    """What the generator is told, by example id."""
+    examples = bench.prepare_fitting(split, history)
+    rounds = bench.recipe.pat.rounds
+    name = f"summaries/{part_name(split, history)}"
+    if method == "pat-no-dpo":
+        return refine(bench, f"pat-no-dpo/{name}", UNTRAINED, examples, contexts, rounds)[-1]
+    if method == "pat-plain-reward":
+        agents = train_agents(bench, differential=False)
+        return refine(bench, f"pat-plain-reward/{name}", agents, examples, contexts, rounds)[-1]
+    agents = train_agents(bench, differential=True)
+    if method == "pat-exact-topics":
+        exact = {i: replace(own, topic=own.exact_topic) for i, own in contexts.items()}
+        return refine(bench, f"pat-exact-topics/{name}", agents, examples, exact, rounds)[-1]
+    found = refine(bench, f"pat/{name}", agents, examples, contexts, rounds)
+    if method == "pat":
+        return found[-1]
+    left_out = {"pat-no-style": "style", "pat-no-topic": "topic"}.get(method)
+    return {i: {agent: text for agent, text in own.items() if agent != left_out} for i, own in found[0].items()}
+
+
+def train_agents(bench: Workbench, *, differential: bool) -> Agents:
+    """The agents after all iterations; each trains one agent and then the other, on pairs that are drawn anew."""
+    agents: dict[AgentName, Path | None] = dict(UNTRAINED)
+    method = "pat" if differential else "pat-plain-reward"
+    for iteration in range(1, bench.recipe.pat.iterations + 1):
+        for agent in AGENTS:
+            stage = f"{method}/iteration-{iteration}/{agent}"
+            # What agents as they are write and get does not depend on how pairs are chosen.
+            drawn = stage if any(agents.values()) else f"pat/iteration-{iteration}/{agent}"
+            rewards = _reward_candidates(bench, drawn, agent, agents, iteration)
+            agents[agent] = _train_agent(bench, stage, agent, agents, rewards, differential)
+    return agents
+
+
+def _reward_candidates(
+    bench: Workbench, stage: str, agent: AgentName, agents: Agents, iteration: int
+) -> Sequence[Record]:
+    """Summaries of the last round by the agent, the other agent's fixed, and what each is worth."""
+    settings = bench.recipe.pat
+    generator = shared_generator(bench)
+    train, contexts, rounds = _rounds_in_training(bench, stage, agents)
+    last = rounds[-1]
+
+    def draw(examples: Sequence[Prepared]) -> list[Record]:
+        prompts = [_last_prompt(bench, agent, e, contexts, rounds) for e in examples]
+        key = CANDIDATES + iteration
+        rows = sample_summaries(
+            bench,
+            agent,
+            agents[agent],
+            examples,
+            prompts,
+            key=key,
+            samples=settings.samples,
+            temperature=settings.temperature,
+        )
+        return [{"example_id": row[0]["example_id"], "summaries": [r["summary"] for r in row]} for row in rows]
+
+    def reward(drawn: Sequence[Record]) -> list[Record]:
+        candidates = [
+            Candidates(
+                by_id[record["example_id"]],
+                contexts[record["example_id"]],
+                record["summaries"],
+                {other(agent): last[record["example_id"]][other(agent)]},
+                _start(bench, agent, record["example_id"], rounds),
+            )
+            for record in drawn
+        ]
+        return differential_rewards(bench, generator, agent, candidates)
+
+    by_id = {e.example_id: e for e in train}
+    size = bench.recipe.shard_size
+    drawn = bench.run.shards(f"{stage}/candidates", train, size, draw, completions=settings.samples)
+    return bench.run.shards(f"{stage}/rewards", drawn, size, reward, completions=settings.samples + 1)
+
+
+def _rounds_in_training(
+    bench: Workbench, stage: str, agents: Agents
+) -> tuple[list[Prepared], Mapping[str, Contexts], list[Summaries]]:
+    train, contexts = bench.prepare_fitting("train"), find_contexts(bench, "train")
+    place = f"{stage}/summaries" if any(agents.values()) else "pat-no-dpo/summaries/train"
+    return train, contexts, refine(bench, place, agents, train, contexts, bench.recipe.pat.rounds)
+
+
+def _last_prompt(
+    bench: Workbench,
+    agent: AgentName,
+    example: Prepared,
+    contexts: Mapping[str, Contexts],
+    rounds: Sequence[Summaries],
+) -> Prompt:
+    """The agent's prompt of the last round."""
+    theirs = rounds[-2][example.example_id].get(other(agent)) if len(rounds) > 1 else None
+    return agent_prompt(bench, agent, example, contexts[example.example_id], theirs)
+
+
+def _start(bench: Workbench, agent: AgentName, example_id: str, rounds: Sequence[Summaries]) -> str | None:
+    """What a summary's reward is measured from."""
+    if bench.recipe.pat.differential == "left out" or len(rounds) == 1:
+        return None
+    return rounds[-2][example_id][agent]
+
+
+def _train_agent(
+    bench: Workbench, stage: str, agent: AgentName, agents: Agents, rewards: Sequence[Record], differential: bool
+) -> Path | None:
+    """The agent's model after DPO on its pairs; where there is none, the agent stays as it was."""
+    recipe = bench.recipe
+
+    def choose(folder: Path) -> Record:
+        pairs, counts = choose_pairs(rewards, recipe.pat.margin, differential=differential)
+        write_records(folder / "pairs.parquet", pairs)
+        bench.run.progress.say(f"{stage}: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items()))
+        return counts
+
+    def work(folder: Path) -> Record:
+        from penname.training.dpo import Pair, train_dpo  # with trl, which takes seconds
+
+        train, contexts, rounds = _rounds_in_training(bench, stage, agents)
+        by_id = {e.example_id: e for e in train}
+        renderer = bench.agent_renderer(config)
+        pairs = [
+            Pair(
+                _last_prompt(bench, agent, by_id[r["example_id"]], contexts, rounds).tokens,
+                renderer.target(r["chosen"]),
+                renderer.target(r["rejected"]),
+            )
+            for r in chosen
+        ]
+        bench.release()
+        start = str(agents[agent]) if agents[agent] else locate_model(config.model)
+        steps = recipe.pat.dpo.epochs * -(-len(pairs) // recipe.pat.dpo.batch_size)
+        progress = bench.run.progress
+        progress.start(f"{stage}/training", steps, "steps")
+        result = train_dpo(
+            start,
+            pairs,
+            recipe.pat.dpo,
+            folder,
+            recipe.seed,
+            lambda step, loss: progress.advance(1, 0, f"loss {loss:.3f}"),
+        )
+        progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
+        return asdict(result)
+
+    config = agent_config(bench, agent)
+    bench.run.stage(f"{stage}/pairs", choose)
+    chosen = list(read_stage(bench.run.path(f"{stage}/pairs")))
+    if not chosen:
+        bench.run.progress.say(f"{stage}: no pair to train on; the agent stays as it was")
+        return agents[agent]
+    bench.run.stage(f"{stage}/training", work)
+    shutil.rmtree(bench.run.path(f"{stage}/training") / "checkpoints", ignore_errors=True)
+    return bench.run.path(f"{stage}/training") / "model"

@@ -1,0 +1,64 @@
+"""Which prompt each method gives the generator it shares with others: they differ in the documents they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penname.methods.contexts import Contexts
+from penname.methods.workbench import Prepared, Workbench, render_for
+from penname.prompts.render import Prompt
+from penname.prompts.templates import ANSWER_FORMATS, fill
+
+NOTHING = "(nothing known)"
+
+
+def baseline_prompt(bench: Workbench, method: str, example: Prepared, contexts: Contexts | None) -> Prompt:
+    """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag` or `pgraphrag-neighbours`.
+
+    The last three, on the benchmark's own data, are PGraphRAG's prompts (its Appendix A); on other data the recipe's
+    prompt shows their documents.
+    """
+    if method in ("zero-shot", "rag"):
+        return bench.prompt(example, with_reasoning=False, with_context=method == "rag")
+    assert contexts is not None
+    lists: Mapping[str, tuple[str, ...]]
+    if method == "random":
+        name, lists = "random", {"random": contexts.random}
+    elif method == "pgraphrag-neighbours":
+        name, lists = "neighbours", {"neighbours": contexts.neighbours}
+    else:
+        name, lists = "both", {"own": contexts.own, "neighbours": contexts.neighbours}
+    if example.layout not in ANSWER_FORMATS:
+        context = [text for texts in lists.values() for text in texts]
+        return render_for(example, bench.renderer, "no_reasoning_input", {"context": context}, input=example.input)
+    answer = ANSWER_FORMATS[example.layout]
+    return render_for(example, bench.renderer, f"pgraphrag_{name}", lists, input=example.input, format=answer)  # type: ignore[arg-type]
+
+
+def response_prompt(
+    bench: Workbench, example: Prepared, contexts: Contexts, style: str | None, topic: str | None
+) -> Prompt:
+    """PaT's prompt of the generator: both summaries, None where there is none, and the user's own documents."""
+    return render_for(
+        example,
+        bench.renderer,
+        "pat_response",
+        {"own": own_texts(contexts)},
+        input=example.input,
+        style=style or NOTHING,
+        topic=topic or NOTHING,
+    )
+
+
+def contexts_prompt(bench: Workbench, example: Prepared, contexts: Contexts) -> Prompt:
+    """PaT without reasoning: the trajectories' documents themselves in place of summaries."""
+    lists = {"own": own_texts(contexts), "alike": contexts.style, "on_topic": contexts.topic}
+    return render_for(example, bench.renderer, "pat_response_contexts", lists, input=example.input)
+
+
+def own_texts(contexts: Contexts) -> tuple[str, ...]:
+    """The user's documents under their heading, which a user without history does not have."""
+    if not contexts.history:
+        return ()
+    first, *others = contexts.history
+    return (fill("pat_own", text=first), *others)

@@ -1,0 +1,128 @@
+"""Direct preference optimization (Rafailov et al., 2023) of an adapter, with trl's DPOTrainer.
+
+trl brings the loss and the reference, which is the model without its adapter: the policy that drew the pairs. Ours is
+that prompts and completions come as the very token ids that the engines see.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from datasets import Dataset
+from transformers import PrinterCallback
+from trl import DPOConfig, DPOTrainer
+
+from penname.engines.models import arithmetic, load_model, load_tokenizer, pick_device
+from penname.training.fine_tuning import NoLastCheckpoint, Report, lora_config, newest_complete, save_checkpoint
+
+
+class Settings(Protocol):
+    """What DPO reads of a recipe: see `penname.config.DPOSettings`."""
+
+    beta: float
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    lora_rank: int
+    save_every: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Token ids of a prompt and of two completions, each with the token that ends it."""
+
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+
+
+@dataclass(frozen=True)
+class DPOResult:
+    """accuracy: share of the last step's pairs whose chosen completion gained more than the rejected one."""
+
+    started_from: str
+    pairs: int
+    steps: int
+    first_loss: float
+    last_loss: float
+    last_accuracy: float
+
+
+class _TokensTrainer(DPOTrainer):
+    """trl's trainer for pairs that are cut into tokens already."""
+
+    def _prepare_dataset(self, dataset: Dataset, *arguments: Any) -> Dataset:
+        return dataset
+
+
+def train_dpo(
+    base: str,
+    pairs: Sequence[Pair],
+    settings: Settings,
+    folder: Path,
+    seed: int,
+    on_step: Callable[[int, float], None],
+) -> DPOResult:
+    """Train an adapter of `base`; the merged model is left in `folder/model`, the adapter in `folder/adapter`.
+
+    Checkpoints go to `folder/checkpoints`, for the caller to remove; after a kill the same call goes on from the newest
+    whole one and ends with the same weights. Raises UserError where the loss diverges.
+    """
+    tokenizer = load_tokenizer(base)
+    checkpoints = folder / "checkpoints"
+    trainer = _TokensTrainer(
+        model=load_model(base, "float32"),
+        args=DPOConfig(
+            output_dir=str(checkpoints),
+            beta=settings.beta,
+            learning_rate=settings.learning_rate,
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=1,  # a pair is two rows of a prompt's length already
+            gradient_accumulation_steps=settings.batch_size,
+            max_length=None,
+            bf16=arithmetic() == "bfloat16",
+            use_cpu=pick_device() == "cpu",
+            seed=seed,
+            data_seed=seed,
+            logging_steps=1,
+            save_strategy="steps",
+            save_steps=settings.save_every,
+            save_total_limit=2,
+            report_to=[],
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+            **_no_checkpointing(),
+        ),
+        train_dataset=Dataset.from_list(
+            [{"prompt_ids": p.prompt, "chosen_ids": p.chosen, "rejected_ids": p.rejected} for p in pairs]
+        ),
+        processing_class=tokenizer,
+        peft_config=lora_config(settings.lora_rank),
+        callbacks=[Report(on_step), NoLastCheckpoint()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # trl's use of names that transformers is giving up
+        trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
+    logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    model.save_pretrained(folder / "adapter")
+    save_checkpoint(model.merge_and_unload(), tokenizer, folder / "model")
+    return DPOResult(
+        base,
+        len(pairs),
+        trainer.state.global_step,
+        logged[0]["loss"],
+        logged[-1]["loss"],
+        logged[-1]["rewards/accuracies"],
+    )
+
+
+def _no_checkpointing() -> dict[str, Any]:
+    """Older versions of transformers know the one name, newer ones warn of it."""
+    known = {field.name for field in fields(DPOConfig)}
+    return {"activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing": False}

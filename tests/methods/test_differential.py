@@ -1,0 +1,109 @@
+"""The differential reward has the sign and the size of what a summary adds, told by a generator that obeys."""
+
+import pytest
+
+from penname.config import Recipe
+from penname.engines.base import Generated
+from penname.methods.contexts import Contexts
+from penname.methods.differential import Candidates, choose_pairs, differential_rewards
+from penname.methods.workbench import Prepared, Workbench
+from penname.runs.store import Run
+
+REFERENCE = "one two three four"
+WRITES = {"ALL": "one two three four", "HALF": "one two five six", "NONE": "seven eight nine ten"}
+"""What the generator writes when the prompt holds the word; rouge1 of these is 1, 0.5 and 0."""
+
+
+class Scripted:
+    """Writes what the last word of `WRITES` in the prompt's parts says; told nothing, half of the reference."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.prompts = []
+
+    def generate(self, prompts, seeds, sampling):
+        written = []
+        for prompt in prompts:
+            text = self.tokenizer.decode(prompt)
+            self.prompts.append(text)
+            key = next((word for word in ("ALL", "NONE", "HALF") if word in text), "HALF")
+            written.append([Generated(self.tokenizer(WRITES[key], add_special_tokens=False).input_ids, "stop")])
+        return written
+
+
+@pytest.fixture
+def bench(tmp_path, tiny_model, monkeypatch):
+    recipe = Recipe.model_validate(
+        {
+            "methods": ["pat"],
+            "data": [{"format": "presidents"}],
+            "generator": {"model": str(tiny_model)},
+            "reward": {"mixture": {"rouge1": 1}},
+        }
+    )
+    made = Workbench(recipe, Run(tmp_path, None))
+    made.scripted = Scripted(made.renderer.tokenizer)
+    monkeypatch.setattr(made, "engine", lambda config, model=None: made.scripted)
+    return made
+
+
+def candidates(summaries, others=None, start=None):
+    example = Prepared("e", "u", "t", "Count.", REFERENCE, ())
+    return Candidates(example, Contexts("e", *[()] * 8), summaries, others or {}, start)
+
+
+def scores(bench, agent, *asked):
+    return [
+        (round(r["reward"], 6), round(r["differential"], 6)) for r in differential_rewards(bench, None, agent, asked)
+    ]
+
+
+@pytest.mark.parametrize("agent", ["style", "topic"])
+def test_a_summary_is_measured_from_the_text_without_it(bench, agent):
+    found = scores(bench, agent, candidates(["ALL", "HALF", "NONE"]))
+    assert found == [(1.0, 0.5), (0.5, 0.0), (0.0, -0.5)]
+    without, *told = bench.scripted.prompts
+    line = "How a person writes: " if agent == "style" else "text should be about: "
+    assert f"{line}(nothing known)" in without
+    assert [f"{line}{word}" in prompt for word, prompt in zip(WRITES, told, strict=True)] == [True] * 3
+
+
+def test_or_from_the_text_with_the_summary_of_the_round_before(bench):
+    assert scores(bench, "style", candidates(["ALL", "NONE"], start="ALL")) == [(1.0, 0.0), (0.0, -1.0)]
+    assert scores(bench, "style", candidates(["ALL", "HALF"], start="NONE")) == [(1.0, 1.0), (0.5, 0.5)]
+
+
+def test_what_the_other_agent_says_counts_on_both_sides(bench):
+    """Where the other's summary brings everything, there is nothing left to add."""
+    assert scores(bench, "style", candidates(["HALF"], {"topic": "ALL"})) == [(1.0, 0.0)]
+
+
+def test_examples_do_not_mix(bench):
+    found = scores(bench, "topic", candidates(["ALL"]), candidates(["NONE", "ALL"], start="NONE"))
+    assert found == [(1.0, 0.5), (0.0, 0.0), (1.0, 1.0)]
+
+
+def reward(example, sample, value, start=0.3, summary="text"):
+    return {
+        "example_id": example,
+        "sample": sample,
+        "summary": summary and f"{summary} {sample}",
+        "reward": value,
+        "differential": value - start,
+    }
+
+
+def test_pairs_are_the_best_against_the_worst():
+    rewards = [
+        *[reward("a", i, v) for i, v in enumerate((0.4, 0.9, 0.1, 0.9))],
+        *[reward("b", i, v) for i, v in enumerate((0.5, 0.51))],  # too close
+        *[reward("c", i, v) for i, v in enumerate((0.1, 0.3))],  # the best adds nothing
+        reward("d", 0, 0.9, summary=""),  # nothing was written
+        reward("d", 1, 0.5),
+    ]
+    pairs, counts = choose_pairs(rewards, 0.05, differential=True)
+    assert [(p["example_id"], p["chosen"], p["rejected"]) for p in pairs] == [("a", "text 1", "text 2")]
+    assert (pairs[0]["apart"], pairs[0]["adds"]) == (pytest.approx(0.8), pytest.approx(0.6))
+    assert counts == {"inputs": 4, "pairs": 1, "too_close": 2, "adding_nothing": 1}
+    plain, _ = choose_pairs(rewards, 0.05, differential=False)
+    assert [p["example_id"] for p in plain] == ["a", "c"]

@@ -1,0 +1,188 @@
+"""PaT and its baselines from reviews to table, on a tiny model: no leaks, resumed alike, every method told apart."""
+
+import contextlib
+import json
+import shutil
+
+import pytest
+from tests.methods.test_workbench import Lines
+from tests.shop import secret, write
+
+from penname.cli import app
+from penname.config import METHODS, PAT, Recipe
+from penname.methods import pat
+from penname.methods.agents import AGENTS, agent_prompt
+from penname.methods.contexts import find_contexts
+from penname.methods.pat import method_prompts
+from penname.methods.pipeline import evaluate_in_run, results_of, train_run
+from penname.methods.workbench import Workbench
+from penname.runs.store import Run, read_stage
+from penname.training import dpo
+
+SHARED = [m for m in METHODS if m in ("zero-shot", "random", "rag", "pgraphrag-neighbours", "pgraphrag", *PAT)]
+
+
+def recipe_of(folder, tiny_model, methods, **changes):
+    for split in ("train", "test"):
+        write(folder, users=24, split=split)
+    return Recipe.model_validate(
+        {
+            "methods": methods,
+            "data": [{"format": "pgraphrag", "path": str(folder), "task": "long"}],
+            "limit": {"train": 6, "test": 6},
+            "generator": {"model": str(tiny_model), "rows": 8},
+            "retrieval": {"k": 2},
+            "prompt": {"max_input_tokens": 800, "max_output_tokens": 64},
+            "training": {"learning_rate": 3e-3, "batch_size": 4, "epochs": 10},
+            "reward": {"mixture": {"rouge1": 1, "meteor": 1}},
+            "evaluation": {"metrics": ["rouge1"], "temperature": 0.8},
+            "pat": {
+                "k": 2,
+                "max_input_tokens": 800,
+                "max_summary_tokens": 40,
+                "temperature": 1.0,
+                "samples": 3,
+                "margin": 0,
+                "dpo": {"lora_rank": 2, "batch_size": 2, "save_every": 1},
+            },
+            "shard_size": 3,
+        }
+        | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_model):
+    """A run of all methods that share a generator."""
+    folder = tmp_path_factory.mktemp("shop")
+    recipe = recipe_of(folder, tiny_model, SHARED, tune_generator=True)
+    lines = Lines()
+    train_run(recipe, folder / "run", lines)
+    return recipe, folder / "run", lines.said
+
+
+def test_all_methods_write_for_the_same_examples(run):
+    results, _, missing = results_of([run[1]])
+    assert list(results) == [m for m in run[0].methods]
+    assert len({tuple(own) for own in results.values()}) == 1
+    assert missing == []
+
+
+def test_agents_are_trained_in_alternation_from_what_they_were(run):
+    recipe, folder, said = run
+    for method in ("pat", "pat-plain-reward"):
+        for agent in AGENTS:
+            stage = folder / method / "iteration-1" / agent
+            pairs = list(read_stage(stage / "pairs"))
+            assert pairs, "a test of training needs pairs"
+            assert all(pair["apart"] > 0 for pair in pairs)
+            if method == "pat":
+                assert all(pair["adds"] > 0 for pair in pairs)
+            facts = json.loads((stage / "training" / "stage.json").read_text())
+            assert (facts["pairs"], facts["started_from"]) == (len(pairs), recipe.generator.model)
+    # The topic agent learns beside the style agent that was trained before.
+    assert (folder / "pat/iteration-1/topic/summaries/round-2/style").is_dir()
+    assert any("too close" in line for line in said)
+
+
+def test_each_method_tells_the_generator_its_own(run, tiny_model):
+    recipe, folder, _ = run
+    bench = Workbench(recipe, Run(folder, Lines()))
+    examples = bench.prepare_fitting("test")
+    known = next(e for e in examples if e.history)
+    texts = {method: method_prompts(bench, method, "test")(known).text for method in SHARED}
+    contexts = find_contexts(bench, "test")[known.example_id]
+    for method, shown in {
+        "rag": known.context,
+        "random": contexts.random,
+        "pgraphrag-neighbours": contexts.neighbours,
+        "pgraphrag": contexts.own + contexts.neighbours,
+        "pat-no-reasoning": contexts.history + contexts.style + contexts.topic,
+        "pat": contexts.history,
+    }.items():
+        assert shown, method
+        assert all(text in texts[method] for text in shown), method
+    assert not any(text in texts["zero-shot"] for text in known.context)
+    assert "How a person writes: (nothing known)" in texts["pat-no-style"]
+    assert "text should be about: (nothing known)" in texts["pat-no-topic"]
+    assert "(nothing known)" not in texts["pat"].split("own texts")[0]
+    different = [m for m in SHARED if m not in PAT] + ["pat-no-reasoning", "pat", "pat-no-style", "pat-no-topic"]
+    assert len({texts[m] for m in different}) == len(different)
+
+
+def test_no_prompt_of_any_method_holds_its_target(run):
+    """Each target has a word of its own; it is in nothing that agents or generator are shown for that example."""
+    recipe, folder, _ = run
+    bench = Workbench(recipe, Run(folder, Lines()))
+    seen = 0
+    for split in ("train", "test"):
+        contexts = find_contexts(bench, split)
+        for example in bench.prepare_fitting(split):
+            word = secret(example.user_id.removeprefix("user"))
+            assert word in example.output
+            own = contexts[example.example_id]
+            prompts = [agent_prompt(bench, agent, example, own, None).text for agent in AGENTS]
+            prompts += [method_prompts(bench, method, split)(example).text for method in SHARED]
+            assert not any(word in prompt for prompt in prompts)
+            seen += sum("secretword" in prompt for prompt in prompts)
+    assert seen, "others' targets are shown, so the words do reach prompts"
+
+
+def test_topics_of_the_very_item_alone_are_part_of_all(run):
+    recipe, folder, _ = run
+    for own in find_contexts(Workbench(recipe, Run(folder, Lines())), "test").values():
+        exact = [text for text, level in zip(own.topic, own.levels, strict=True) if level == "topic"]
+        assert list(own.exact_topic) == exact
+        assert len(own.topic) == 2
+
+
+def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
+    """Killed in each of the long stages in turn, the run goes on and writes the same texts."""
+    recipe, whole, _ = run
+    kills = []
+
+    class Killed(BaseException):
+        pass
+
+    def once(module, name, at):
+        original, count = getattr(module, name), [0]
+
+        def killing(*arguments, **named):
+            count[0] += 1
+            if count[0] == at:
+                kills.append(name)
+                raise Killed
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(module, name, killing)
+
+    once(pat, "sample_summaries", 2)
+    once(pat, "differential_rewards", 3)
+    once(dpo, "save_checkpoint", 2)
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy)
+    for folder in ("pat", "pat-no-dpo/summaries/train", "evaluation/test/pat"):
+        shutil.rmtree(copy / folder)
+    texts = None
+    for _ in range(4):
+        with contextlib.suppress(Killed):
+            records = evaluate_in_run(Workbench(recipe, Run(copy, Lines())), "pat", "test")
+            texts = [r["response"] for r in records]
+    assert sorted(kills) == ["differential_rewards", "sample_summaries", "save_checkpoint"]
+    assert texts == [r["response"] for r in read_stage(whole / "evaluation/test/pat/metrics")]
+
+
+def test_reports_by_history_and_the_cold_start(run, capsys):
+    from typer.testing import CliRunner
+
+    _, folder, _ = run
+    by_history = json.loads(CliRunner().invoke(app, ["compare", str(folder), "--by-history", "--json"]).stdout)
+    counts = {name: max((m["n"] for m in report["methods"].values()), default=0) for name, report in by_history.items()}
+    histories = [r["history"] for r in read_stage(folder / "evaluation/test/pat/metrics")]
+    assert counts == {
+        "0": histories.count(0), "1": histories.count(1), "2 to 4": sum(2 <= h <= 4 for h in histories), "5 or more": 0
+    }  # fmt: skip
+    assert counts["0"]
+    assert counts["1"]
+    poor = CliRunner().invoke(app, ["cold-start", str(folder)])
+    assert "no user with 5 documents or more" in str(poor.exception)

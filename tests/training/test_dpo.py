@@ -1,0 +1,65 @@
+"""DPO moves an adapter towards what was chosen, and a killed training ends with the same weights."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from penname.config import DPOSettings
+from penname.engines.models import load_model, load_tokenizer
+from penname.training.dpo import Pair, train_dpo
+from penname.training.fine_tuning import weights_hash
+
+SETTINGS = DPOSettings(learning_rate=1e-2, batch_size=4, epochs=2, lora_rank=4, save_every=2)
+
+
+@pytest.fixture
+def pairs(tiny_model):
+    tokenizer = load_tokenizer(str(tiny_model))
+
+    def tokens(text):
+        return tokenizer(text, add_special_tokens=False).input_ids
+
+    end = [tokenizer.eos_token_id]
+    return [Pair(tokens(f"Write of note {i}."), tokens("short") + end, tokens("LONG!") + end) for i in range(12)]
+
+
+@torch.no_grad()
+def log_prob(model, prompt, completion):
+    logits = model(torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
+    return sum(float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(completion))
+
+
+def test_what_was_chosen_gains_over_what_was_rejected(tmp_path, tiny_model, pairs):
+    losses = []
+    result = train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, lambda step, loss: losses.append(loss))
+    before = AutoModelForCausalLM.from_pretrained(tiny_model)
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    for p in pairs:
+        gain = [log_prob(after, p.prompt, c) - log_prob(before, p.prompt, c) for c in (p.chosen, p.rejected)]
+        assert gain[0] > gain[1]
+    assert losses[0] == pytest.approx(0.6931, abs=1e-4)  # log 2: the reference is the model as it starts
+    assert (result.pairs, result.steps, len(losses)) == (12, 6, 6)
+    assert result.last_loss < result.first_loss
+    assert result.last_accuracy == 1.0
+
+
+def test_the_adapter_on_its_base_is_the_model(tmp_path, tiny_model, pairs):
+    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, lambda *_: None)
+    adapted, merged = load_model(str(tmp_path / "adapter"), "float32"), load_model(str(tmp_path / "model"), "float32")
+    tokens = torch.tensor([pairs[0].prompt])
+    assert torch.allclose(adapted(tokens).logits, merged(tokens).logits, atol=1e-4)
+
+
+def test_a_killed_training_ends_with_the_same_weights(tmp_path, tiny_model, pairs):
+    def kill(step, loss):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path / "whole", 0, lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path / "killed", 0, kill)
+    steps = []
+    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path / "killed", 0, lambda step, loss: steps.append(step))
+    assert steps == [5, 6]
+    hashes = {weights_hash(load_model(str(tmp_path / run / "model"), "float32")) for run in ("whole", "killed")}
+    assert len(hashes) == 1
