@@ -26,10 +26,6 @@ MethodName = Literal[
     "rag",
     "pgraphrag-neighbours",
     "pgraphrag",
-    "sft",
-    "sft-reasoning",
-    "rest-em",
-    "rest-pg",
     "pat-no-reasoning",
     "pat-no-dpo",
     "pat",
@@ -38,8 +34,13 @@ MethodName = Literal[
     "pat-one-round",
     "pat-exact-topics",
     "pat-plain-reward",
+    "sft",
+    "sft-reasoning",
+    "rest-em",
+    "rest-pg",
 ]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
+"""In the order in which a run makes them."""
 TRAINED = ("sft", "sft-reasoning", "rest-em", "rest-pg")
 """Methods whose generator is their own; all others share one."""
 PAT = tuple(method for method in METHODS if method.startswith("pat"))
@@ -237,6 +238,7 @@ class PaTConfig(Section):
     )
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     iterations: Count = Field(1, description="each trains the style agent, then the topic agent, on fresh pairs")
+    examples: Count | None = Field(None, description="training examples that agents learn from; all if left out")
     samples: Annotated[int, Field(ge=2)] = Field(4, description="summaries of an input that are compared")
     differential: Literal["left out", "previous round"] = Field(
         "left out", description="what a summary's reward is measured from: its trajectory left out, or the last round"

@@ -37,7 +37,7 @@ from penname.methods.agents import (
 from penname.methods.contexts import Contexts, find_contexts
 from penname.methods.differential import Candidates, choose_pairs, differential_rewards
 from penname.methods.prompting import baseline_prompt, contexts_prompt, response_prompt
-from penname.methods.self_training import train_stage
+from penname.methods.self_training import train_stage, within_limit
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
 from penname.runs.store import Record, read_stage, write_records
@@ -63,14 +63,17 @@ def shared_generator(bench: Workbench) -> Path | None:
 def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
     train = bench.prepare_fitting("train")
     kinds = list(dict.fromkeys(_kind(method) for method in bench.recipe.methods if method not in TRAINED))
-    prompts = {kind: method_prompts(bench, kind, "train") for kind in kinds}
     order = random.Random(f"{bench.recipe.seed}-generator").sample(train, len(train))
-    kind_of = {example.example_id: kinds[place % len(kinds)] for place, example in enumerate(order)}
-    samples = [TrainingSample(prompts[kind_of[e.example_id]](e).tokens, bench.renderer.target(e.output)) for e in train]
-    fitting = [s for s in samples if len(s.target) <= bench.recipe.prompt.max_output_tokens]
-    if len(fitting) < len(samples):
-        bench.run.progress.say(f"{len(samples) - len(fitting)} targets over prompt.max_output_tokens left out")
-    return fitting
+    prompts: dict[str, Prompt] = {}
+    for place, kind in enumerate(kinds):
+        own = order[place :: len(kinds)]
+        contexts = find_contexts(bench, "train") if kind in WITH_CONTEXTS else {}
+        summaries: Summaries = {}
+        if kind == "pat-no-dpo":
+            summaries = refine(bench, "generator/summaries", UNTRAINED, own, contexts, bench.recipe.pat.rounds)[-1]
+        prompts |= {e.example_id: _prompt(bench, kind, e, contexts, summaries) for e in own}
+    samples = [TrainingSample(prompts[e.example_id].tokens, bench.renderer.target(e.output)) for e in train]
+    return within_limit(bench, samples)
 
 
 def _kind(method: MethodName) -> MethodName:
@@ -83,17 +86,23 @@ def method_prompts(
 ) -> Callable[[Prepared], Prompt]:
     """How `method` prompts the generator it shares, for the examples of a split."""
     contexts = find_contexts(bench, split, history) if method in WITH_CONTEXTS else {}
+    summaries = _summaries(bench, method, split, history, contexts) if method in WITH_AGENTS else {}
+    return lambda example: _prompt(bench, method, example, contexts, summaries)
+
+
+def _prompt(
+    bench: Workbench,
+    method: MethodName,
+    example: Prepared,
+    contexts: Mapping[str, Contexts],
+    summaries: Summaries,
+) -> Prompt:
     if method not in PAT:
-        return lambda example: baseline_prompt(bench, method, example, contexts.get(example.example_id))
+        return baseline_prompt(bench, method, example, contexts.get(example.example_id))
     if method == "pat-no-reasoning":
-        return lambda example: contexts_prompt(bench, example, contexts[example.example_id])
-    summaries = _summaries(bench, method, split, history, contexts)
-
-    def prompt(example: Prepared) -> Prompt:
-        known = summaries[example.example_id]
-        return response_prompt(bench, example, contexts[example.example_id], known.get("style"), known.get("topic"))
-
-    return prompt
+        return contexts_prompt(bench, example, contexts[example.example_id])
+    known = summaries[example.example_id]
+    return response_prompt(bench, example, contexts[example.example_id], known.get("style"), known.get("topic"))
 
 
 def _summaries(
@@ -179,9 +188,12 @@ def _reward_candidates(
 def _rounds_in_training(
     bench: Workbench, stage: str, agents: Agents
 ) -> tuple[list[Prepared], Mapping[str, Contexts], list[Summaries]]:
+    """The examples that agents learn from, with their contexts and the agents' summaries of all rounds."""
     train, contexts = bench.prepare_fitting("train"), find_contexts(bench, "train")
+    most = min(len(train), bench.recipe.pat.examples or len(train))
+    chosen = random.Random(f"{bench.recipe.seed}-agents").sample(train, most)
     place = f"{stage}/summaries" if any(agents.values()) else "pat-no-dpo/summaries/train"
-    return train, contexts, refine(bench, place, agents, train, contexts, bench.recipe.pat.rounds)
+    return chosen, contexts, refine(bench, place, agents, chosen, contexts, bench.recipe.pat.rounds)
 
 
 def _last_prompt(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import SELF_TRAINED, TRAINED, WITH_REASONING, Recipe
+from penname.config import SELF_TRAINED, TRAINED, WITH_AGENTS, WITH_CONTEXTS, WITH_DPO, WITH_REASONING, Recipe
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
@@ -73,20 +73,55 @@ def make_plan(recipe: Recipe) -> Plan:
                     _optimizer_steps(recipe, most),
                 )
             )
+    steps += _pat_steps(recipe, train, test)
     steps += [
         Step(f"evaluation/{recipe.evaluation.split}/{m}", test, test, test and test * out, None) for m in recipe.methods
     ]
     parameters, origin = count_parameters(recipe.generator.model)
     models = int(plain) + int(reasoning) + iterations * sum(m in SELF_TRAINED for m in trained)
+    trains = trained or recipe.tune_generator
+    models += int(recipe.tune_generator) + 2 * recipe.pat.iterations * len(_dpo_runs(recipe))
     return Plan(
         steps,
         parameters,
         origin,
-        parameters and training_memory(parameters, recipe) if trained else parameters and 2 * parameters,
+        parameters and training_memory(parameters, recipe) if trains else parameters and 2 * parameters,
         # Each model in float32, and while training the resumable checkpoints with their optimizer state.
-        parameters and models * 4 * parameters + (_checkpoints(recipe, train) * 12 * parameters if trained else 0),
+        parameters and models * 4 * parameters + (_checkpoints(recipe, train) * 12 * parameters if trains else 0),
         notes,
     )
+
+
+def _dpo_runs(recipe: Recipe) -> list[str]:
+    """The methods that train agents of their own; the others of them have those of `pat`."""
+    runs = ["pat"] if any(m in WITH_DPO and m != "pat-plain-reward" for m in recipe.methods) else []
+    return [*runs, *(m for m in recipe.methods if m == "pat-plain-reward")]
+
+
+def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step]:
+    steps = []
+    if recipe.tune_generator:
+        steps.append(Step("generator/training", train, None, None, _optimizer_steps(recipe, train)))
+    settings = recipe.pat
+    asked = train and min(train, settings.examples or train)
+    for method in _dpo_runs(recipe):
+        for iteration in range(1, settings.iterations + 1):
+            for agent in ("style", "topic"):
+                stage = f"{method}/iteration-{iteration}/{agent}"
+                drawn = asked and asked * settings.samples
+                most = asked and settings.dpo.epochs * -(-asked // settings.dpo.batch_size)
+                words = drawn and drawn * settings.max_summary_tokens
+                texts = asked and asked * (settings.samples + 1)
+                written = texts and texts * recipe.prompt.max_output_tokens
+                steps.append(Step(f"{stage}/candidates", asked, drawn, words, None))
+                steps.append(Step(f"{stage}/rewards", asked, texts, written, None))
+                steps.append(Step(f"{stage}/training", asked, None, None, most))
+    for method in recipe.methods:
+        if method in ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward"):
+            count = test and test * 2 * settings.rounds
+            most = count and count * settings.max_summary_tokens
+            steps.append(Step(f"{method}/summaries/{recipe.evaluation.split}", test, count, most, None))
+    return steps
 
 
 def _checkpoints(recipe: Recipe, samples: int | None) -> int:
@@ -122,7 +157,8 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
 def check_inputs(recipe: Recipe, folder: Path) -> None:
     """Raise UserError for data or a model that is not there or not right, before anything is computed."""
     trained = [m for m in recipe.methods if m in TRAINED]
-    splits = [*(["train"] if trained else []), recipe.evaluation.split]
+    learns = trained or recipe.tune_generator or any(m in WITH_CONTEXTS for m in recipe.methods)
+    splits = [*(["train"] if learns else []), recipe.evaluation.split]
     if trained and recipe.training.validate_every:
         splits.append("val")
     for split in splits:
@@ -131,6 +167,8 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     engines = [recipe.generator]
     if any(m in WITH_REASONING for m in trained):
         engines.append(recipe.teacher)
+    if any(m in WITH_AGENTS for m in recipe.methods):
+        engines += [agent for agent in (recipe.pat.style_agent, recipe.pat.topic_agent) if agent is not None]
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)
     for engine in engines:

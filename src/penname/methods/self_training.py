@@ -96,6 +96,11 @@ def supervised_samples(
         if example.example_id in targets:
             prompt = bench.prompt(example, with_reasoning=with_reasoning)
             samples.append(TrainingSample(prompt.tokens, bench.renderer.target(targets[example.example_id])))
+    return within_limit(bench, samples)
+
+
+def within_limit(bench: Workbench, samples: Sequence[TrainingSample]) -> list[TrainingSample]:
+    """The samples whose target is within the limit; the others are counted."""
     fitting = [s for s in samples if len(s.target) <= bench.recipe.prompt.max_output_tokens]
     if len(fitting) < len(samples):
         bench.run.progress.say(f"{len(samples) - len(fitting)} targets over prompt.max_output_tokens left out")
