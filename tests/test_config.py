@@ -6,9 +6,10 @@ from penname.config import load_recipe, shipped_recipes
 from penname.errors import UserError
 
 SMALL = "methods: [rag]\ndata: [{format: presidents}]\nexpectation: {threshold: 1.0}\nreward: {mixture: {rouge1: 1}}\n"
+SERVED = "generator: {kind: openai, base_url: x}\n"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "laptop", "paper"])
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_are_valid(name):
     assert load_recipe(name) == load_recipe(str(shipped_recipes()[name]))
     assert len(shipped_recipes()[name].read_text().splitlines()) <= 25
@@ -50,6 +51,13 @@ def test_overrides_reach_nested_keys():
         (SMALL.replace("format: presidents", "format: jsonl, path: x, carve: true"), "are for format pgraphrag"),
         (SMALL.replace("format: presidents", "format: pgraphrag, path: x, task: all"), "one of long, short, rating"),
         (SMALL.replace("[rag]", "[sft-reasoning]") + "prompt: {style: benchmark}\n", "benchmark has no reasoning"),
+        (SMALL.replace("[rag]", "[pat]") + SERVED, "pat trains its style agent here"),
+        (
+            SMALL.replace("[rag]", "[pat]") + "pat: {topic_agent: {kind: openai, base_url: x}}\n",
+            "trains its topic agent",
+        ),
+        (SMALL + SERVED + "tune_generator: true\n", "tune_generator writes with a model trained here"),
+        (SMALL.replace("[rag]", "[pat]") + "pat: {samples: 1}\n", "field 'pat.samples'"),
         ("methods: [rag\n", "broken YAML"),
         ("- 1\n", "found list"),
         ("methods: [rag]\n", "found nothing, expected a value"),
@@ -66,7 +74,9 @@ def test_bad_recipes_are_one_clear_line(tmp_path, text, message):
 
 
 def test_a_missing_recipe_names_those_that_ship():
-    with pytest.raises(UserError, match=r"nowhere.yaml: found no such recipe.*laptop, paper, quickstart"):
+    with pytest.raises(
+        UserError, match=r"nowhere.yaml: found no such recipe.*laptop, paper, pat-laptop, pat, quickstart"
+    ):
         load_recipe("nowhere.yaml")
 
 
