@@ -56,23 +56,23 @@ def measure(share: float) -> dict[str, Any]:
     documents = synthetic(share)
     texts = [d.text for d in documents]
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    fitting, features = timed(fit_features, texts)
-    transforming, made = timed(features.of_texts, texts)
+    making, (features, made) = timed(fit_features, texts)
     building, graph = timed(build_graph, documents)
     epoch, model = timed(train_style, made, graph, StyleTraining(epochs=1))
-    del made
-    indexing, finder = timed(Finder, documents, model, features, vectors_of)
+    indexing, finder = timed(Finder, documents, model, features, made, vectors_of)
     asked = np.random.default_rng(1).choice(len(documents), min(ASKED, len(documents)), replace=False)
 
     def find() -> None:
-        for place in asked:
-            d = documents[place]
-            finder.find(Example(str(place), d.user_id, "long", "", query=d.text[:40], item_id=d.item_id), 4)
+        of = [documents[place] for place in asked]
+        examples = [
+            Example(str(i), d.user_id, "long", "", query=d.text[:40], item_id=d.item_id) for i, d in enumerate(of)
+        ]
+        for _ in finder.find_all(examples, 4):
+            pass
 
     finding, _ = timed(find)
     steps = {
-        "fit_features_s": fitting,
-        "features_s": transforming,
+        "features_s": making,
         "build_s": building,
         "epoch_s": epoch,
         "index_s": indexing,

@@ -84,8 +84,8 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
         )
         return ranks(authors, dense_rows[asking], right)
 
-    features = fit_features(train_texts, encode)
-    of_train, of_held_out = features.of_texts(train_texts), features.of_texts(texts)
+    features, of_train = fit_features(train_texts, encode)
+    of_held_out = features.of_texts(texts)
     tfidf = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, lowercase=False)
     clusters = cluster(encode(train_texts), len(trained_on) // TOPIC_SIZE, 0)
 

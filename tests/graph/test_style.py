@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from penname.data.records import Document
-from penname.graph.style import StyleIndex, StyleModel, StyleTraining, fit_features, train_style
+from penname.graph.style import Asked, StyleIndex, StyleModel, StyleTraining, fit_features, train_style
 from penname.graph.stylometry import NAMES, stylometric
 from penname.graph.user_topic import build_graph
 
@@ -35,7 +35,7 @@ def written():
 @pytest.fixture(scope="module")
 def features(written):
     texts = [d.text for d in written]
-    return fit_features(texts).of_texts(texts)
+    return fit_features(texts)[1]
 
 
 def heard_model(width, dimension=16):
@@ -56,13 +56,13 @@ def test_stylometric_features_tell_what_they_say():
 
 
 def test_features_are_those_of_each_text_alone(features, written):
-    fitted = fit_features([d.text for d in written])
+    fitted, _ = fit_features([d.text for d in written])
     np.testing.assert_array_equal(fitted.of_texts([written[3].text])[0], features[3])
     assert fitted.of_texts([]).shape == (0, features.shape[1])
 
 
 def test_sentence_vectors_are_a_part_of_the_features_where_wanted(features, written):
-    encoded = fit_features([d.text for d in written], lambda texts: np.ones((len(texts), 5), np.float32))
+    encoded, _ = fit_features([d.text for d in written], lambda texts: np.ones((len(texts), 5), np.float32))
     assert encoded.of_texts(["a text"]).shape[1] == features.shape[1] + 5
     assert encoded.of_texts([]).shape[1] == features.shape[1] + 5
 
@@ -81,7 +81,7 @@ def test_one_who_is_left_out_is_heard_nowhere(features, written):
         here = [graph.place_of_topic[t] for t in topics]
         there = [without.place_of_topic[t] for t in topics if t in without.place_of_topic]
         np.testing.assert_allclose(index.embed(own, here, user), plain.embed(own, there), atol=1e-5)
-        found, expected = index.alike(own, here, user), plain.alike(own, there)
+        found, expected = list(index.alike(Asked(own, here, user))), list(plain.alike(Asked(own, there)))
         assert [graph.users[u] for u in found] == [without.users[u] for u in expected]
 
 
@@ -103,21 +103,22 @@ def test_whatever_the_one_left_out_has_written_finds_the_same(features, written)
     changed[graph.documents_of(user)] = 3 * np.random.default_rng(0).normal(size=changed.shape[1])
     own, topics = features[0], graph.topic[graph.documents_of(user)]
     found = [
-        StyleIndex(heard_model(features.shape[1]), given, graph).alike(own, topics, user)
+        list(StyleIndex(heard_model(features.shape[1]), given, graph).alike(Asked(own, topics, user)))
         for given in (features, changed)
     ]
     assert list(found[0]) == list(found[1])
     assert sorted([*found[0], user]) == list(range(30))
 
 
-def test_a_user_without_history_is_told_by_the_topic_alone(features, written):
+def test_a_user_without_history_is_told_by_the_topic_alone():
     """After training, shouters are near one who will write where others shout."""
-    graph = build_graph(written)
+    written = documents(users=120)
+    graph, (_, features) = build_graph(written), fit_features([d.text for d in written])
     model = train_style(features, graph, StyleTraining(dimension=16, epochs=100, learning_rate=1e-2))
     index = StyleIndex(model, features, graph)
     loud, quiet = graph.place_of_topic["t0"], graph.place_of_topic["t6"]
     for topic, shouts in ((loud, True), (quiet, False)):
-        found = index.alike(None, [topic])[:5]
+        found = list(index.alike(Asked(None, [topic])))[:5]
         assert [int(graph.users[user][1:]) % 3 == 0 for user in found] == [shouts] * 5
 
 
@@ -135,6 +136,6 @@ def test_training_is_the_same_each_time_and_pulls_authors_together(features, wri
 
 def test_graphs_too_small_to_train_on_leave_the_model_as_it_begins():
     few = [Document("a", "one text", item_id="t"), Document("b", "another text", item_id="t")]
-    features = fit_features([d.text for d in few]).of_texts([d.text for d in few])
+    _, features = fit_features([d.text for d in few])
     index = StyleIndex(train_style(features, build_graph(few), StyleTraining(dimension=8)), features, build_graph(few))
-    assert list(index.alike(features[0], [0], 0)) == [1]
+    assert list(index.alike(Asked(features[0], [0], 0))) == [1]

@@ -22,10 +22,11 @@ def encoder():
 def finder_of(source, encoder, clusters=None, fitted_to=None):
     """A finder whose model hears its neighbours loudly."""
     documents = list(read_documents(source, "val", Report(strict=True)))
-    features = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
-    model = StyleModel(features.of_texts(["a"]).shape[1], 32, 0)
+    features, _ = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
+    made = features.of_texts([d.text for d in documents])
+    model = StyleModel(made.shape[1], 32, 0)
     torch.nn.init.ones_(model.beside_own)
-    return Finder(documents, model, features, lambda texts: encoder.embed(texts, normalize=True), clusters)
+    return Finder(documents, model, features, made, lambda texts: encoder.embed(texts, normalize=True), clusters)
 
 
 def test_no_target_is_in_anything_its_example_sees(tmp_path, encoder):
@@ -115,17 +116,19 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     trained_on = list(read_documents(write(tmp_path / "a"), "val", Report()))
-    features = fit_features([d.text for d in trained_on])
+    features, made = fit_features([d.text for d in trained_on])
     model = train_style(
-        features.of_texts([d.text for d in trained_on]),
+        made,
         build_graph(trained_on),
         StyleTraining(dimension=32, epochs=20, learning_rate=1e-2),
     )
     source = write(tmp_path / "b", users=30)
+    documents = list(read_documents(source, "val", Report()))
     finder = Finder(
-        list(read_documents(source, "val", Report())),
+        documents,
         model,
         features,
+        features.of_texts([d.text for d in documents]),
         lambda texts: encoder.embed(texts, normalize=True),
     )
     right = 0

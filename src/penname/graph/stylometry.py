@@ -91,10 +91,8 @@ def _figures(text: str, words: Sequence[str], lowered: Sequence[str], sentences:
     words_a_sentence = n / max(1, len(sentences))
     return [
         math.log1p(len(words)),
-        float(np.mean(lengths)),
-        float(np.std(lengths)),
-        float(np.mean(in_sentence)),
-        float(np.std(in_sentence)),
+        *_mean_and_deviation(lengths),
+        *_mean_and_deviation(in_sentence),
         sum(length > 6 for length in lengths) / n,
         sum(length < 4 for length in lengths) / n,
         len(counts) / math.sqrt(n),
@@ -111,3 +109,9 @@ def _figures(text: str, words: Sequence[str], lowered: Sequence[str], sentences:
         206.835 - 1.015 * words_a_sentence - 84.6 * syllables / n,
         4.71 * sum(lengths) / n + 0.5 * words_a_sentence - 21.43,
     ]
+
+
+def _mean_and_deviation(numbers: Sequence[int]) -> tuple[float, float]:
+    """In plain Python: for the few numbers of a text numpy takes longer."""
+    mean = sum(numbers) / len(numbers)
+    return mean, math.sqrt(sum((number - mean) ** 2 for number in numbers) / len(numbers))

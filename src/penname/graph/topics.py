@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from penname.data.records import Document
-from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors, unit
+from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors, ranked, unit
 
 Level = Literal["topic", "nearest topics", "corpus"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -77,12 +77,12 @@ class TopicIndex:
             for documents in self._of_level(level, query, topic, without):
                 others = documents[self._graph.user[documents] != (-1 if without is None else without)]
                 scores = self._vectors[others] @ query + aligned[self._graph.user[others]]
-                for place in others[np.argsort(-scores, kind="stable")]:
+                for place in map(others.item, ranked(scores)):
                     if len(found) == k:
                         return found
-                    if int(place) not in taken and allowed(self._graph.documents[place]):
-                        taken.add(int(place))
-                        found.append(Found(int(place), level))
+                    if place not in taken and allowed(self._graph.documents[place]):
+                        taken.add(place)
+                        found.append(Found(place, level))
         return found
 
     def _alignment(self, history: Sequence[Document], vectors: Vectors) -> npt.NDArray[np.float64]:

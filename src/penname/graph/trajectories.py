@@ -7,7 +7,7 @@ target by others are passed over.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,12 @@ from penname.data.duplicates import Original
 from penname.data.layouts import query_of
 from penname.data.pgraphrag import is_shared_name
 from penname.data.records import Document, Example
-from penname.graph.style import StyleFeatures, StyleIndex, StyleModel
+from penname.graph.style import Asked, StyleFeatures, StyleIndex, StyleModel
 from penname.graph.topics import LEVELS, Level, TopicIndex
 from penname.graph.user_topic import Clusters, UserTopicGraph, Vectors, build_graph
+
+TOGETHER = 32
+"""Examples for which all users' embeddings are read once."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ class Trajectories:
 class Finder:
     """Finds the trajectories of examples in one graph.
 
-    documents: of the split the examples are of, all users'. encode: gives sentence vectors of length 1.
-    clusters: the topics of a corpus of text alone; None where topics are the documents' items.
+    documents: of the split the examples are of, all users'. features: fitted ones; made: those of the documents, shape
+    (documents, features). encode: gives sentence vectors of length 1. clusters: the topics of a corpus of text alone;
+    None where topics are the documents' items.
     """
 
     def __init__(
@@ -42,24 +46,43 @@ class Finder:
         documents: Sequence[Document],
         model: StyleModel,
         features: StyleFeatures,
+        made: Vectors,
         encode: Callable[[Sequence[str]], Vectors],
         clusters: Clusters | None = None,
     ) -> None:
         self._encode, self._features, self._clusters = encode, features, clusters
-        texts = [d.text for d in documents]
-        self._vectors = encode(texts)
+        self._vectors = encode([d.text for d in documents])
         topics = None if clusters is None else clusters.topics_of(self._vectors)
         self.graph: UserTopicGraph = build_graph(documents, topics)
-        self._style = StyleIndex(model, features.of_texts(texts), self.graph)
+        self._style = StyleIndex(model, made, self.graph)
         self._topic = TopicIndex(self.graph, self._vectors)
         counts = Counter(d.user_id for d in documents)
         self._nobodys = {p for name, p in self.graph.place_of_user.items() if is_shared_name(name, counts[name])}
 
     def find(self, example: Example, k: int, levels: Sequence[Level] = LEVELS) -> Trajectories:
         """At most k documents of each trajectory; the topic's are those of `levels` only."""
-        query = self._encode([query_of(example)])[0]
-        without = self.graph.place_of_user.get(example.user_id)
-        topic = self._topic_of(example, query)
+        return next(self.find_all([example], k, levels))
+
+    def find_all(self, examples: Sequence[Example], k: int, levels: Sequence[Level] = LEVELS) -> Iterator[Trajectories]:
+        """For each example what `find` gives."""
+        for start in range(0, len(examples), TOGETHER):
+            part = examples[start : start + TOGETHER]
+            queries = self._encode([query_of(example) for example in part])
+            topics = [self._topic_of(example, query) for example, query in zip(part, queries, strict=True)]
+            asked = [self._asked(example, topic) for example, topic in zip(part, topics, strict=True)]
+            alike = self._style.alike_all(asked)
+            for example, query, topic, users in zip(part, queries, topics, alike, strict=True):
+                yield self._find(example, query, topic, users, k, levels)
+
+    def _find(
+        self,
+        example: Example,
+        query: Vectors,
+        topic: int | None,
+        alike: Iterator[int],
+        k: int,
+        levels: Sequence[Level],
+    ) -> Trajectories:
         original = Original(example.output or "")
 
         def allowed(document: Document) -> bool:
@@ -67,9 +90,10 @@ class Finder:
 
         history = list(example.profile)
         vectors = self._encode([d.text for d in history]) if history else query[None][:0]
+        without = self.graph.place_of_user.get(example.user_id)
         found = self._topic.find(query, history, vectors, topic, without, k, allowed=allowed, levels=levels)
         return Trajectories(
-            self._style_documents(example, query, topic, without, k, allowed),
+            self._style_documents(query, alike, k, allowed),
             [self.graph.documents[f.document] for f in found],
             [f.level for f in found],
         )
@@ -79,16 +103,7 @@ class Finder:
             return self.graph.place_of_topic.get(self._clusters.topics_of(query[None])[0])
         return None if example.item_id is None else self.graph.place_of_topic.get(example.item_id)
 
-    def _style_documents(
-        self,
-        example: Example,
-        query: Vectors,
-        topic: int | None,
-        without: int | None,
-        k: int,
-        allowed: Callable[[Document], bool],
-    ) -> list[Document]:
-        """Of each of the users who write most alike the document nearest to the prompt."""
+    def _asked(self, example: Example, topic: int | None) -> Asked:
         topics = [topic] if topic is not None else []
         if self._clusters is None:
             items = {d.item_id for d in example.profile if d.item_id in self.graph.place_of_topic}
@@ -97,8 +112,14 @@ class Finder:
         if example.profile or not topics:
             texts = [d.text for d in example.profile] or [query_of(example)]
             own = self._features.of_texts(texts).mean(axis=0)
+        return Asked(own, topics, self.graph.place_of_user.get(example.user_id))
+
+    def _style_documents(
+        self, query: Vectors, alike: Iterator[int], k: int, allowed: Callable[[Document], bool]
+    ) -> list[Document]:
+        """Of each of the users who write most alike the document nearest to the prompt."""
         chosen: list[Document] = []
-        for user in self._style.alike(own, topics, without):
+        for user in alike:
             if len(chosen) == k:
                 break
             if user in self._nobodys:

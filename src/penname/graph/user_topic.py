@@ -6,7 +6,7 @@ sentence vectors lie together. That PaT's topics are items is known from digests
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,9 @@ Ints = npt.NDArray[np.intp]
 Vectors = npt.NDArray[np.float32]
 
 NO_TOPIC = -1
+
+FIRST = 256
+"""So many of a ranking are sorted at first."""
 
 
 @dataclass(frozen=True)
@@ -107,3 +110,11 @@ def cluster(vectors: Vectors, count: int, seed: int) -> Clusters:
 def unit(vectors: Vectors) -> Vectors:
     """The vectors at length 1; zero stays zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
+
+
+def ranked(scores: npt.NDArray[np.floating]) -> Iterator[int]:
+    """Places from the highest score to the lowest, equal ones in order; the rest is sorted only if it is asked for."""
+    first = scores >= np.partition(scores, -FIRST)[-FIRST] if len(scores) > FIRST else np.ones(len(scores), bool)
+    for part in (first, ~first):
+        places = np.flatnonzero(part)
+        yield from places[np.argsort(-scores[places], kind="stable")].tolist()

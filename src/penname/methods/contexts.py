@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from penname.data.report import Report
 from penname.data.sources import load_split, read_documents
 from penname.graph.files import load_style, save_style
 from penname.graph.style import StyleTraining, fit_features, train_style
-from penname.graph.trajectories import Finder
+from penname.graph.trajectories import Finder, Trajectories
 from penname.graph.user_topic import Vectors, build_graph, cluster
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
 from penname.retrieval.dense import DenseRanking
@@ -65,13 +66,13 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         documents = _of_all_sources(recipe.data, "train")
         bench.run.progress.start(STYLE, len(documents), "documents")
         texts = [d.text for d in documents]
-        features = fit_features(texts, encode)
+        features, made = fit_features(texts, encode)
         clusters = None
         if all(d.item_id is None for d in documents):
             clusters = cluster(encode(texts), recipe.pat.clusters, recipe.seed)
         topics = None if clusters is None else clusters.topics_of(encode(texts))
         graph = build_graph(documents, topics)
-        model = train_style(features.of_texts(texts), graph, StyleTraining(seed=recipe.seed))
+        model = train_style(made, graph, StyleTraining(seed=recipe.seed))
         save_style(folder, features, model, clusters)
         bench.run.progress.advance(len(documents))
         bench.run.progress.finish()
@@ -81,7 +82,8 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
     def finder(source: int) -> Finder:
         bench.run.stage(STYLE, style)
         features, model, clusters = load_style(bench.run.path(STYLE), encode)
-        return Finder(list(read_documents(recipe.data[source], split, Report())), model, features, encode, clusters)
+        documents = list(read_documents(recipe.data[source], split, Report()))
+        return Finder(documents, model, features, features.of_texts([d.text for d in documents]), encode, clusters)
 
     def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
         def retrieved(side: DocumentsName) -> list[list[Document]]:
@@ -89,10 +91,13 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
             found = retrieve_all(asked, bench.retriever(), recipe.retrieval.k, side, tell)
             return [documents for _, documents in found]
 
+        found: list[Trajectories] = []
+        for source, of_source in groupby(examples, key=lambda pair: pair[0]):
+            found += finder(source).find_all([example for _, example in of_source], recipe.pat.k)
         return [
-            asdict(_contexts(bench, example, finder(source), own, neighbours))
-            for (source, example), own, neighbours in zip(
-                examples, retrieved("own"), retrieved("neighbours"), strict=True
+            asdict(_contexts(bench, example, trajectories, finder(source).graph.documents, own, neighbours))
+            for (source, example), trajectories, own, neighbours in zip(
+                examples, found, retrieved("own"), retrieved("neighbours"), strict=True
             )
         ]
 
@@ -134,11 +139,13 @@ def _of_all_sources(sources: Sequence[SourceConfig], split: Split) -> list[Docum
 
 
 def _contexts(
-    bench: Workbench, example: Example, finder: Finder, own: Sequence[Document], neighbours: Sequence[Document]
+    bench: Workbench,
+    example: Example,
+    found: Trajectories,
+    documents: Sequence[Document],
+    own: Sequence[Document],
+    neighbours: Sequence[Document],
 ) -> Contexts:
-    k = bench.recipe.pat.k
-    found = finder.find(example, k)
-
     def shown(documents: Sequence[Document]) -> tuple[str, ...]:
         return tuple(shown_text(example, document) for document in documents)
 
@@ -147,7 +154,7 @@ def _contexts(
         example.id,
         shown(own),
         shown(neighbours),
-        shown(_random(example, finder.graph.documents, bench.recipe.retrieval.k, bench.recipe.seed)),
+        shown(_random(example, documents, bench.recipe.retrieval.k, bench.recipe.seed)),
         _listed(own),
         _listed(found.style),
         _listed(found.topic),
