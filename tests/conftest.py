@@ -27,7 +27,15 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+LONGEST_FIRST = ("test_cli.py", "test_resume.py", "test_pat.py")
+"""Files whose tests take longest: begun last, one of them would keep a single process busy at the end."""
+
 SUBJECTS = ("rain", "bread", "trains", "chess", "birds", "stones")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    last = len(LONGEST_FIRST)
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else last)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,14 +18,14 @@ from penname.data.layouts import shown_text
 from penname.data.records import Document, Example
 from penname.data.report import Report
 from penname.data.sources import load_split, read_documents
-from penname.graph.files import load_style, save_style
-from penname.graph.style import StyleTraining, fit_features, train_style
-from penname.graph.trajectories import Finder, Trajectories
 from penname.graph.user_topic import Vectors, build_graph, cluster
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.retrieve import DocumentsName, retrieve_all
 from penname.runs.store import Record, read_stage
+
+if TYPE_CHECKING:
+    from penname.graph.trajectories import Trajectories
 
 STYLE = "style-model"
 
@@ -49,8 +50,14 @@ class Contexts:
     exact_topic: tuple[str, ...]
 
 
+@lru_cache(maxsize=8)
 def find_contexts(bench: Workbench, split: Split, history: int | None = None) -> dict[str, Contexts]:
-    """The contexts of a split's examples, by id. history: as `Workbench.prepare` takes it."""
+    """The contexts of a split's examples, by id. history: as `Workbench.examples` takes it."""
+    # With torch-geometric, which takes seconds.
+    from penname.graph.files import load_style, save_style
+    from penname.graph.style import StyleTraining, fit_features, train_style
+    from penname.graph.trajectories import Finder
+
     recipe = bench.recipe
     name = f"contexts/{part_name(split, history)}"
     encoder = DenseRanking(None, pooling="model default", normalize=True)

@@ -18,7 +18,7 @@ import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from penname.config import PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, MethodName
@@ -48,6 +48,7 @@ CANDIDATES = 1000
 """Stands for the round in the seeds of summaries that are compared, plus the iteration."""
 
 
+@lru_cache(maxsize=4)
 def shared_generator(bench: Workbench) -> Path | None:
     """The model of all methods that train none of their own: fine-tuned once if the recipe says so.
 
@@ -128,6 +129,7 @@ def _summaries(
     return {i: {agent: text for agent, text in own.items() if agent != left_out} for i, own in found[0].items()}
 
 
+@lru_cache(maxsize=4)
 def train_agents(bench: Workbench, *, differential: bool) -> Agents:
     """The agents after all iterations; each trains one agent and then the other, on pairs that are drawn anew."""
     agents: dict[AgentName, Path | None] = dict(UNTRAINED)
@@ -192,7 +194,7 @@ def _rounds_in_training(
     train, contexts = bench.prepare_fitting("train"), find_contexts(bench, "train")
     most = min(len(train), bench.recipe.pat.examples or len(train))
     chosen = random.Random(f"{bench.recipe.seed}-agents").sample(train, most)
-    place = f"{stage}/summaries" if any(agents.values()) else "pat-no-dpo/summaries/train"
+    place = f"{stage}/summaries" if any(agents.values()) else "pat/summaries/untrained"
     return chosen, contexts, refine(bench, place, agents, chosen, contexts, bench.recipe.pat.rounds)
 
 
