@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 from tests.methods.test_workbench import Lines
-from tests.shop import secret, write
+from tests.shop import ITEMS, WAYS, secret, write
 
 from penname.cli import app
-from penname.config import METHODS, PAT, Recipe
+from penname.config import METHODS, PAT, Recipe, SourceConfig
 from penname.methods import pat
 from penname.methods.agents import AGENTS, agent_prompt
 from penname.methods.contexts import find_contexts
@@ -23,6 +23,7 @@ SHARED = [m for m in METHODS if m in ("zero-shot", "random", "rag", "pgraphrag-n
 
 
 def recipe_of(folder, tiny_model, methods, **changes):
+    folder.mkdir(exist_ok=True)
     for split in ("train", "test"):
         write(folder, users=24, split=split)
     return Recipe.model_validate(
@@ -186,3 +187,46 @@ def test_reports_by_history_and_the_cold_start(run, capsys):
     assert counts["1"]
     poor = CliRunner().invoke(app, ["cold-start", str(folder)])
     assert "no user with 5 documents or more" in str(poor.exception)
+
+
+def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_start(tmp_path, tiny_model):
+    from typer.testing import CliRunner
+
+    for split in ("train", "test"):
+        records = [
+            {
+                "id": f"{split}-{u}",
+                "user_id": f"user{u}",
+                "task": "notes",
+                "input": f"Write of {ITEMS[u % 6]}.",
+                "output": f"Never before seen words of {u}.",
+                "profile": [{"text": f"{WAYS[u % 2]} {ITEMS[(u + n) % 6]} {n}{u}"} for n in range(6 if u < 4 else 1)],
+            }
+            for u in range(8)
+        ]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    recipe = recipe_of(tmp_path / "unused", tiny_model, ["zero-shot", "rag", "random", "pat-no-reasoning"]).model_copy(
+        update={"data": [SourceConfig(format="jsonl", path=str(tmp_path))]}
+    )
+    train_run(recipe, tmp_path / "run", Lines())
+    bench = Workbench(recipe, Run(tmp_path / "run", Lines()))
+    contexts = find_contexts(bench, "test")
+    assert all(len(own.style) == len(own.topic) == len(own.random) == 2 for own in contexts.values())
+    assert {level for own in contexts.values() for level in own.levels} <= {"topic", "nearest topics", "corpus"}
+
+    asked = ["cold-start", str(tmp_path / "run"), "--documents", "0,2", "--metric", "rouge1"]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert (tmp_path / "run/cold-start-rouge1.png").stat().st_size > 10_000
+    found = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert list(found) == ["0", "2", "all"]
+    rich = {e.example_id for e in bench.prepare_fitting("test") if e.history == 6}
+    assert all(m["n"] == len(rich) for report in found.values() for m in report["methods"].values())
+    # Without any document known there is nothing that `rag` could show.
+    assert found["0"]["methods"]["rag"]["rouge1"] == found["0"]["methods"]["zero-shot"]["rouge1"]
+    kept = {e.example_id: e for e in bench.prepare_fitting("test", 2)}
+    assert set(kept) == rich
+    assert all(e.history == 2 for e in kept.values())
+    for number in ("5", "-1", "x", ""):
+        refused = CliRunner().invoke(app, ["cold-start", str(tmp_path / "run"), "--documents", number])
+        assert "expected numbers under 5" in str(refused.exception)
