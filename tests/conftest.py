@@ -27,7 +27,7 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-LONGEST_FIRST = ("test_cli.py", "test_resume.py", "test_pat.py")
+LONGEST_FIRST = ("test_resume.py", "test_pat.py", "test_cli.py")
 """Files whose tests take longest: begun last, one of them would keep a single process busy at the end."""
 
 SUBJECTS = ("rain", "bread", "trains", "chess", "birds", "stones")

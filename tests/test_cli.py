@@ -1,21 +1,36 @@
 """The command line as a user meets it: bad input is one line and exit code 2."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from unittest.mock import patch
 
 import pytest
+from rich.console import Console
 
+from penname import cli
 from penname.runs.store import read_records
 
-ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
 
-
-def penname(*arguments, cwd=None):
-    command = [sys.executable, "-c", "from penname.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, timeout=300)
+def penname(*arguments, cwd="."):
+    """In this process: another one would import torch anew, which takes seconds."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", ["penname", *map(str, arguments)]),
+        patch.object(cli, "console", Console(file=out, width=120)),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.chdir(cwd),
+    ):
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def refused(done, *parts):
@@ -271,7 +286,12 @@ def test_dry_run_plans_the_paper_without_its_models(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_doctor_says_what_is_here():
-    found = json.loads(penname("doctor", "--json").stdout)
+def test_as_a_process_of_its_own():
+    def started(*arguments):
+        command = [sys.executable, "-c", "from penname.cli import main; main()", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    found = json.loads(started("doctor", "--json").stdout)
     assert found["cores"] == os.cpu_count()
     assert found["packages"]["torch"].startswith("2.13")
+    refused(started("train", "nowhere.yaml"), "no such recipe")
