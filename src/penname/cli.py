@@ -139,15 +139,15 @@ def cold_start(
     if len(numbers) != len(documents.split(",")):
         raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
     recipe = load_run_recipe(run)
+    known = list(dict.fromkeys(["reward", *recipe.reward.mixture, *recipe.evaluation.metrics]))
+    if metric not in known:
+        raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
     with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
         folder = Run(run, progress)
         with disk_errors(run), folder.lock():
             found = simulate(Workbench(recipe, folder), sorted(set(numbers)), recipe.evaluation.split)
     reports = {left: summary(results) for left, results in found}
     methods = next(iter(reports.values()))["methods"]
-    if any(metric not in means for means in methods.values()):
-        known = [name for name in next(iter(methods.values())) if name not in ("n", "missing", "tasks")]
-        raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
     curves = {name: [report["methods"][name][metric] for report in reports.values()] for name in methods}
     users = next(iter(methods.values()))["n"]
     path = run / f"cold-start-{metric}.png"

@@ -246,6 +246,12 @@ class PaTConfig(Section):
     margin: Share = Field(0.02, description="least difference of reward between a pair's summaries")
     dpo: DPOSettings = DPOSettings()
 
+    @model_validator(mode="after")
+    def _round_before(self) -> Self:
+        if self.differential == "previous round" and self.rounds == 1:
+            raise ValueError("differential: previous round needs rounds of 2 or more")
+        return self
+
 
 class Recipe(Section):
     """Everything that fixes a run."""

@@ -1,6 +1,7 @@
 """Both trajectories of PGraphRAG's records, and that no target is in anything that its example sees."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -137,3 +138,12 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
         way = int(example.user_id.removeprefix("user")) % 2
         right += sum(int(d.user_id.removeprefix("user")) % 2 == way for d in finder.find(example, 3).style)
     assert right > 0.9 * 3 * len(examples)
+
+
+def test_a_copy_of_the_target_among_the_users_own_documents_changes_nothing(tmp_path, encoder):
+    source = write(tmp_path)
+    finder = finder_of(source, encoder)
+    example = next(e for e in read_split(source, "val", Report()) if e.profile)
+    copy = replace(example.profile[0], text=f"Once more: {example.output}", id="copy")
+    found = [finder.find(e, 8) for e in (example, replace(example, profile=(*example.profile, copy)))]
+    assert found[0] == found[1]

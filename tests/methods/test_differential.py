@@ -107,3 +107,13 @@ def test_pairs_are_the_best_against_the_worst():
     assert counts == {"inputs": 4, "pairs": 1, "too_close": 2, "adding_nothing": 1}
     plain, _ = choose_pairs(rewards, 0.05, differential=False)
     assert [p["example_id"] for p in plain] == ["a", "c"]
+
+
+def test_summaries_that_a_judge_could_not_score_are_in_no_pair():
+    unscored = reward("a", 0, 0.5) | {"reward": None, "differential": None}
+    rewards = [unscored, *[reward("a", i, v) for i, v in ((1, 0.8), (2, 0.6))]]
+    pairs, _ = choose_pairs(rewards, 0.05, differential=True)
+    assert [(p["chosen"], p["rejected"]) for p in pairs] == [("text 1", "text 2")]
+    unmeasured = [r | {"differential": None} for r in rewards]
+    assert choose_pairs(unmeasured, 0.05, differential=True)[0] == []
+    assert len(choose_pairs(unmeasured, 0.05, differential=False)[0]) == 1

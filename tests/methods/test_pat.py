@@ -10,6 +10,7 @@ from tests.shop import ITEMS, WAYS, secret, write
 
 from penname.cli import app
 from penname.config import METHODS, PAT, Recipe, SourceConfig
+from penname.errors import UserError
 from penname.methods import pat
 from penname.methods.agents import AGENTS, agent_prompt
 from penname.methods.contexts import find_contexts
@@ -162,7 +163,7 @@ def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
     once(dpo, "save_checkpoint", 2)
     copy = tmp_path / "run"
     shutil.copytree(whole, copy)
-    for folder in ("pat", "pat-no-dpo/summaries/train", "evaluation/test/pat"):
+    for folder in ("pat", "evaluation/test/pat"):
         shutil.rmtree(copy / folder)
     texts = None
     for _ in range(4):
@@ -230,3 +231,30 @@ def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_star
     for number in ("5", "-1", "x", ""):
         refused = CliRunner().invoke(app, ["cold-start", str(tmp_path / "run"), "--documents", number])
         assert "expected numbers under 5" in str(refused.exception)
+
+
+def test_without_any_document_there_is_no_graph(tmp_path, tiny_model):
+    for split in ("train", "test"):
+        record = {"id": split, "user_id": "u", "task": "notes", "input": "Write.", "output": "Words.", "profile": []}
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(record) + "\n")
+    recipe = recipe_of(tmp_path / "unused", tiny_model, ["random"]).model_copy(
+        update={"data": [SourceConfig(format="jsonl", path=str(tmp_path))]}
+    )
+    with pytest.raises(UserError, match="train: found no document of any user"):
+        train_run(recipe, tmp_path / "run", Lines())
+
+
+def test_inputs_that_leave_no_room_for_summaries_are_left_out(tmp_path, tiny_model):
+    recipe = recipe_of(tmp_path, tiny_model, ["pat-no-dpo"], limit={})
+    bench = Workbench(recipe, Run(tmp_path / "run", Lines()))
+    prepared = bench.prepare_fitting("test")
+    lists = {"own": [], "on_topic": []}
+    longest = max(
+        len(bench.renderer.render("pat_topic_refined", lists, input=e.input, other=" word" * 40).tokens)
+        for e in prepared
+    )
+    tight = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": longest - 1})})
+    bench = Workbench(tight, Run(tmp_path / "tight", Lines()))
+    left = bench.prepare_fitting("test")
+    assert 0 < len(left) < len(prepared)
+    assert any("left out" in line for line in bench.run.progress.said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class Finder:
     def find_all(self, examples: Sequence[Example], k: int, levels: Sequence[Level] = LEVELS) -> Iterator[Trajectories]:
         """For each example what `find` gives."""
         for start in range(0, len(examples), TOGETHER):
-            part = examples[start : start + TOGETHER]
+            part = [_without_copies(example) for example in examples[start : start + TOGETHER]]
             queries = self._encode([query_of(example) for example in part])
             topics = [self._topic_of(example, query) for example, query in zip(part, queries, strict=True)]
             asked = [self._asked(example, topic) for example, topic in zip(part, topics, strict=True)]
@@ -129,3 +129,9 @@ class Finder:
                 nearest = np.argmax(self._vectors[np.array(places)] @ query)
                 chosen.append(self.graph.documents[int(places[nearest])])
         return chosen
+
+
+def _without_copies(example: Example) -> Example:
+    """The example without documents of its user that hold the target: profiles of real data repeat themselves."""
+    original = Original(example.output or "")
+    return replace(example, profile=tuple(d for d in example.profile if not original.held_by(d)))

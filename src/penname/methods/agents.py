@@ -97,12 +97,9 @@ def refine(
     contexts: Mapping[str, Contexts],
     rounds: int,
 ) -> list[Summaries]:
-    """The summaries of each round, the last one last; from the second round on each agent sees the other's last one.
-
-    An agent that is alone has nothing to refine by, and writes once.
-    """
+    """The summaries of each round, the last one last; from the second round on each agent sees the other's last one."""
     found: list[Summaries] = []
-    for number in range(1, (rounds if len(agents) > 1 else 1) + 1):
+    for number in range(1, rounds + 1):
         before: Summaries = found[-1] if found else {}
         now: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
         for agent, model in agents.items():

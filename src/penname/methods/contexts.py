@@ -18,6 +18,7 @@ from penname.data.layouts import shown_text
 from penname.data.records import Document, Example
 from penname.data.report import Report
 from penname.data.sources import load_split, read_documents
+from penname.errors import UserError
 from penname.graph.user_topic import Vectors, build_graph, cluster
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
 from penname.retrieval.dense import DenseRanking
@@ -71,6 +72,8 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
 
     def style(folder: Path) -> Record:
         documents = _of_all_sources(recipe.data, "train")
+        if not documents:
+            raise UserError("train: found no document of any user, expected some to make the user-topic graph of")
         bench.run.progress.start(STYLE, len(documents), "documents")
         texts = [d.text for d in documents]
         features, made = fit_features(texts, encode)
@@ -90,6 +93,8 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         bench.run.stage(STYLE, style)
         features, model, clusters = load_style(bench.run.path(STYLE), encode)
         documents = list(read_documents(recipe.data[source], split, Report()))
+        if not documents:
+            raise UserError(f"{split}: found no document of any user, expected some to make the user-topic graph of")
         return Finder(documents, model, features, features.of_texts([d.text for d in documents]), encode, clusters)
 
     def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
@@ -162,16 +167,22 @@ def _contexts(
         shown(own),
         shown(neighbours),
         shown(_random(example, documents, bench.recipe.retrieval.k, bench.recipe.seed)),
-        _listed(own),
-        _listed(found.style),
-        _listed(found.topic),
+        _listed(example, own),
+        _listed(example, found.style),
+        _listed(example, found.topic),
         tuple(found.levels),
-        _listed(exact),
+        _listed(example, exact),
     )
 
 
-def _listed(documents: Sequence[Document]) -> tuple[str, ...]:
-    return tuple(f"{d.title}: {d.text}" if d.title else d.text for d in documents)
+def _listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
+    """As PaT's prompts show them: the title before the text, and the rating where one is asked for."""
+    rated = example.layout == "pgraphrag_rating"
+    titled = [f"{d.title}: {d.text}" if d.title else d.text for d in documents]
+    return tuple(
+        f"{text} (rated {d.rating:g})" if rated and d.rating is not None else text
+        for d, text in zip(documents, titled, strict=True)
+    )
 
 
 def _random(example: Example, documents: Sequence[Document], k: int, seed: int) -> list[Document]:

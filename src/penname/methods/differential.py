@@ -44,7 +44,7 @@ def differential_rewards(
 ) -> list[Record]:
     """For each candidate `reward`, what the generator's text with it gets, and `differential`, less that without it.
 
-    All texts of an example are drawn with the same seed.
+    Either is None where a judge could not say. All texts of an example are drawn with the same seed.
     """
     told = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
     rewards = iter(_rewards(bench, generator, agent, told))
@@ -59,7 +59,7 @@ def differential_rewards(
                     "sample": number,
                     "summary": summary,
                     "reward": reward,
-                    "differential": reward - start,
+                    "differential": None if reward is None or start is None else reward - start,
                 }
             )
     return records
@@ -67,7 +67,7 @@ def differential_rewards(
 
 def _rewards(
     bench: Workbench, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
-) -> list[float]:
+) -> list[float | None]:
     """The reward of what the generator writes, told each summary; 0 where it writes nothing."""
     recipe = bench.recipe
     settings = recipe.evaluation
@@ -85,24 +85,25 @@ def _rewards(
         response = parse(text, with_reasoning=False, label=c.example.layout in ANSWER_FORMATS).response
         items.append(None if response is None else Scored(c.example.input, c.example.output, response))
     scores = bench.score(list(recipe.reward.mixture), items)
-    return [0.0 if score is None else score["reward"] or 0.0 for score in scores]
+    return [0.0 if score is None else score["reward"] for score in scores]
 
 
 def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool) -> tuple[list[Record], Record]:
     """For each input its best and its worst summary, and what was dropped.
 
     A pair is dropped whose rewards are less than `margin` apart; with `differential` also one whose best summary adds
-    nothing. Empty summaries are in no pair.
+    nothing. Summaries that are empty or have no reward are in no pair.
     """
     of_input: dict[str, list[Record]] = {}
     for record in rewards:
         of_input.setdefault(record["example_id"], []).append(record)
     pairs, close, useless = [], 0, 0
     for example_id, records in of_input.items():
-        written = sorted((r for r in records if r["summary"]), key=lambda r: (-r["reward"], r["sample"]))
+        known = [r for r in records if r["summary"] and r["reward"] is not None]
+        written = sorted(known, key=lambda r: (-r["reward"], r["sample"]))
         if not written or written[0]["reward"] - written[-1]["reward"] < max(margin, 1e-9):
             close += 1
-        elif differential and written[0]["differential"] <= 0:
+        elif differential and (written[0]["differential"] is None or written[0]["differential"] <= 0):
             useless += 1
         else:
             best, worst = written[0], written[-1]

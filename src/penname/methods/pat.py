@@ -14,6 +14,7 @@ All but the last and `pat-no-dpo` have the agents that `pat` trains.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ def shared_generator(bench: Workbench) -> Path | None:
     """The model of all methods that train none of their own: fine-tuned once if the recipe says so.
 
     Each training example is shown with the prompt of one of these methods, all of them equally often, drawn by the
-    seed; PaT's summaries are those of agents as they are.
+    seed; PaT's summaries are those of agents as they are, and sometimes one of them alone.
     """
     if not bench.recipe.tune_generator:
         return None
@@ -71,10 +72,19 @@ def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
         contexts = find_contexts(bench, "train") if kind in WITH_CONTEXTS else {}
         summaries: Summaries = {}
         if kind == "pat-no-dpo":
-            summaries = refine(bench, "generator/summaries", UNTRAINED, own, contexts, bench.recipe.pat.rounds)[-1]
+            # Which examples these are depends on the recipe's methods, which may change where a run goes on.
+            ids = hashlib.sha256("\n".join(e.example_id for e in own).encode()).hexdigest()[:8]
+            written = refine(bench, f"generator/summaries-{ids}", UNTRAINED, own, contexts, bench.recipe.pat.rounds)[-1]
+            summaries = {e.example_id: _in_part(written[e.example_id], number) for number, e in enumerate(own)}
         prompts |= {e.example_id: _prompt(bench, kind, e, contexts, summaries) for e in own}
     samples = [TrainingSample(prompts[e.example_id].tokens, bench.renderer.target(e.output)) for e in train]
     return within_limit(bench, samples)
+
+
+def _in_part(written: Mapping[AgentName, str], number: int) -> Mapping[AgentName, str]:
+    """Of four one without style and one without topic: the generator is asked to write without these too."""
+    left_out = {1: "style", 2: "topic"}.get(number % 4)
+    return {agent: text for agent, text in written.items() if agent != left_out}
 
 
 def _kind(method: MethodName) -> MethodName:

@@ -80,12 +80,16 @@ def make_plan(recipe: Recipe) -> Plan:
     parameters, origin = count_parameters(recipe.generator.model)
     models = int(plain) + int(reasoning) + iterations * sum(m in SELF_TRAINED for m in trained)
     trains = trained or recipe.tune_generator
+    adapted = recipe.training.model_copy(update={"lora_rank": recipe.pat.dpo.lora_rank, "batch_size": 2})
+    largest = recipe if trains else recipe.model_copy(update={"training": adapted})  # a pair is two samples
     models += int(recipe.tune_generator) + 2 * recipe.pat.iterations * len(_dpo_runs(recipe))
     return Plan(
         steps,
         parameters,
         origin,
-        parameters and training_memory(parameters, recipe) if trains else parameters and 2 * parameters,
+        parameters and training_memory(parameters, largest)
+        if trains or _dpo_runs(recipe)
+        else parameters and 2 * parameters,
         # Each model in float32, and while training the resumable checkpoints with their optimizer state.
         parameters and models * 4 * parameters + (_checkpoints(recipe, train) * 12 * parameters if trains else 0),
         notes,
@@ -104,10 +108,21 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
         steps.append(Step("generator/training", train, None, None, _optimizer_steps(recipe, train)))
     settings = recipe.pat
     asked = train and min(train, settings.examples or train)
+
+    def summaries(stage: str, examples: int | None) -> Step:
+        count = examples and examples * 2 * settings.rounds
+        return Step(stage, examples, count, count and count * settings.max_summary_tokens, None)
+
+    if recipe.tune_generator and any(m in WITH_AGENTS for m in recipe.methods):
+        steps.insert(0, summaries("generator/summaries", train))
+    if _dpo_runs(recipe):
+        steps.append(summaries("pat/summaries/untrained", asked))
     for method in _dpo_runs(recipe):
         for iteration in range(1, settings.iterations + 1):
             for agent in ("style", "topic"):
                 stage = f"{method}/iteration-{iteration}/{agent}"
+                if (iteration, agent) != (1, "style"):
+                    steps.append(summaries(f"{stage}/summaries", asked))
                 drawn = asked and asked * settings.samples
                 most = asked and settings.dpo.epochs * -(-asked // settings.dpo.batch_size)
                 words = drawn and drawn * settings.max_summary_tokens
@@ -116,11 +131,9 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
                 steps.append(Step(f"{stage}/candidates", asked, drawn, words, None))
                 steps.append(Step(f"{stage}/rewards", asked, texts, written, None))
                 steps.append(Step(f"{stage}/training", asked, None, None, most))
-    for method in recipe.methods:
-        if method in ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward"):
-            count = test and test * 2 * settings.rounds
-            most = count and count * settings.max_summary_tokens
-            steps.append(Step(f"{method}/summaries/{recipe.evaluation.split}", test, count, most, None))
+    own = ("pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
+    for method in dict.fromkeys(m if m in own else "pat" for m in recipe.methods if m in WITH_AGENTS):
+        steps.append(summaries(f"{method}/summaries/{recipe.evaluation.split}", test))
     return steps
 
 
@@ -159,7 +172,7 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     trained = [m for m in recipe.methods if m in TRAINED]
     learns = trained or recipe.tune_generator or any(m in WITH_CONTEXTS for m in recipe.methods)
     splits = [*(["train"] if learns else []), recipe.evaluation.split]
-    if trained and recipe.training.validate_every:
+    if (trained or recipe.tune_generator) and recipe.training.validate_every:
         splits.append("val")
     for split in splits:
         if not (folder / "data" / split / "stage.json").is_file():

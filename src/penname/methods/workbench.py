@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from penname.config import EngineConfig, PromptConfig, Recipe
+from penname.config import WITH_AGENTS, EngineConfig, PromptConfig, Recipe
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
@@ -207,11 +207,28 @@ class Workbench:
         return records
 
     def _fits(self, example: Prepared) -> bool:
+        """Whether every prompt that the recipe's methods make of the example fits, without any document."""
         try:
             self.renderer.render("figure8_input", [], input=example.input)
+            if any(method in WITH_AGENTS for method in self.recipe.methods):
+                self._check_agents(example)
         except PromptTooLong:
             return False
         return True
+
+    def _check_agents(self, example: Prepared) -> None:
+        """Raises PromptTooLong where the example leaves no room for summaries of full length."""
+        settings = self.recipe.pat
+        summary = " word" * settings.max_summary_tokens  # a word is a token or more
+        told = {"input": example.input, "style": summary, "topic": summary}
+        self.renderer.render("pat_response", {"own": []}, **told)
+        for agent, template in (
+            (settings.style_agent, "pat_style_refined"),
+            (settings.topic_agent, "pat_topic_refined"),
+        ):
+            lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
+            renderer = self.agent_renderer(agent or self.recipe.generator)
+            renderer.render(cast(TemplateName, template), lists, input=example.input, other=summary)
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
         """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
