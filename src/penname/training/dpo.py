@@ -74,39 +74,39 @@ def train_dpo(
     """
     tokenizer = load_tokenizer(base)
     checkpoints = folder / "checkpoints"
-    trainer = _TokensTrainer(
-        model=load_model(base, "float32"),
-        args=DPOConfig(
-            output_dir=str(checkpoints),
-            beta=settings.beta,
-            learning_rate=settings.learning_rate,
-            num_train_epochs=settings.epochs,
-            per_device_train_batch_size=1,  # a pair is two rows of a prompt's length already
-            gradient_accumulation_steps=settings.batch_size,
-            max_length=None,
-            bf16=arithmetic() == "bfloat16",
-            use_cpu=pick_device() == "cpu",
-            seed=seed,
-            data_seed=seed,
-            logging_steps=1,
-            save_strategy="steps",
-            save_steps=settings.save_every,
-            save_total_limit=2,
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
-            **_no_checkpointing(),
-        ),
-        train_dataset=Dataset.from_list(
-            [{"prompt_ids": p.prompt, "chosen_ids": p.chosen, "rejected_ids": p.rejected} for p in pairs]
-        ),
-        processing_class=tokenizer,
-        peft_config=lora_config(settings.lora_rank),
-        callbacks=[Report(on_step), NoLastCheckpoint()],
-    )
-    trainer.remove_callback(PrinterCallback)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl's use of names that transformers is giving up
+        trainer = _TokensTrainer(
+            model=load_model(base, "float32"),
+            args=DPOConfig(
+                output_dir=str(checkpoints),
+                beta=settings.beta,
+                learning_rate=settings.learning_rate,
+                num_train_epochs=settings.epochs,
+                per_device_train_batch_size=1,  # a pair is two rows of a prompt's length already
+                gradient_accumulation_steps=settings.batch_size,
+                max_length=None,
+                bf16=arithmetic() == "bfloat16",
+                use_cpu=pick_device() == "cpu",
+                seed=seed,
+                data_seed=seed,
+                logging_steps=1,
+                save_strategy="steps",
+                save_steps=settings.save_every,
+                save_total_limit=2,
+                report_to=[],
+                disable_tqdm=True,
+                dataloader_pin_memory=False,
+                **_no_checkpointing(),
+            ),
+            train_dataset=Dataset.from_list(
+                [{"prompt_ids": p.prompt, "chosen_ids": p.chosen, "rejected_ids": p.rejected} for p in pairs]
+            ),
+            processing_class=tokenizer,
+            peft_config=lora_config(settings.lora_rank),
+            callbacks=[Report(on_step), NoLastCheckpoint()],
+        )
+        trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
