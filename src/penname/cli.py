@@ -206,7 +206,7 @@ def doctor(as_json: JsonOption = False) -> None:
 def _show_table(
     runs: list[Path], split: str | None = None, *, as_json: bool = False, as_markdown: bool = False
 ) -> None:
-    from penname.evaluation.table import render, summary, to_markdown
+    from penname.evaluation.table import summary
     from penname.methods.pipeline import results_of
 
     results, names, missing = results_of(runs, split)
@@ -214,17 +214,24 @@ def _show_table(
         print(f"penname: note: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps(summary(results)))
-    elif as_markdown:
-        print(to_markdown(summary(results), names))
     else:
-        console.print(render(summary(results), console.width, names))
+        _print_table(summary(results), names, as_markdown=as_markdown)
+
+
+def _print_table(report: dict[str, Any], names: dict[str, Any], *, as_markdown: bool) -> None:
+    from penname.evaluation.table import render, to_markdown
+
+    if as_markdown:
+        print(to_markdown(report, names))
+    else:
+        console.print(render(report, console.width, names))
 
 
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
 def _show_by_history(runs: list[Path], split: str | None, *, as_json: bool, as_markdown: bool) -> None:
-    from penname.evaluation.table import render, summary, to_markdown
+    from penname.evaluation.table import summary
     from penname.methods.pipeline import results_of
 
     found = {name: results_of(runs, split, histories) for name, histories in HISTORIES.items()}
@@ -236,10 +243,8 @@ def _show_by_history(runs: list[Path], split: str | None, *, as_json: bool, as_m
     for name, (results, names, _) in found.items():
         users = max(map(len, results.values()))
         print(f"\nusers with {name} documents of their own: {users}")
-        if users and as_markdown:
-            print(to_markdown(summary(results), names))
-        elif users:
-            console.print(render(summary(results), console.width, names))
+        if users:
+            _print_table(summary(results), names, as_markdown=as_markdown)
 
 
 def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], metric: str) -> None:

@@ -222,6 +222,10 @@ class DPOSettings(Section):
     lora_rank: Count = 16
     save_every: Count = 50
 
+    def steps(self, pairs: int) -> int:
+        """Optimizer steps, a ragged last window counted in full."""
+        return self.epochs * math.ceil(pairs / self.batch_size)
+
 
 class PaTConfig(Section):
     """PaT, for users with little or no history; every value and its default is our reconstruction."""

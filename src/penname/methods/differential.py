@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penname.engines.base import Sampling
-from penname.engines.sampling import sample_seed
 from penname.methods.agents import AgentName
 from penname.methods.contexts import Contexts
 from penname.methods.evaluate import EVALUATION
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
-from penname.prompts.completion import parse
-from penname.prompts.templates import ANSWER_FORMATS
+from penname.prompts.render import Prompt
 from penname.rewards.mixture import Scored
 from penname.runs.store import Record
 
@@ -69,23 +66,29 @@ def _rewards(
     bench: Workbench, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
 ) -> list[float | None]:
     """The reward of what the generator writes, told each summary; 0 where it writes nothing."""
-    recipe = bench.recipe
-    settings = recipe.evaluation
-    sampling = Sampling(recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (bench.renderer.end_id,))
-    prompts, seeds = [], []
-    for c, summary in told:
-        summaries: dict[AgentName, str | None] = {"style": None, "topic": None, **c.others, agent: summary}
-        prompts.append(response_prompt(bench, c.example, c.contexts, summaries["style"], summaries["topic"]).tokens)
-        seeds.append([sample_seed(recipe.seed, EVALUATION, c.example.example_id, 0)])
-    engine = bench.engine(recipe.generator, str(generator) if generator else None)
-    written = engine.generate(prompts, seeds, sampling)
-    items = []
-    for (c, _), (generated,) in zip(told, written, strict=True):
-        text = bench.renderer.text(generated.tokens).strip()
-        response = parse(text, with_reasoning=False, label=c.example.layout in ANSWER_FORMATS).response
-        items.append(None if response is None else Scored(c.example.input, c.example.output, response))
-    scores = bench.score(list(recipe.reward.mixture), items)
+    settings = bench.recipe.evaluation
+    prompts = iter([_prompt(bench, agent, c, summary) for c, summary in told])
+    written = bench.write(
+        generator,
+        [c.example for c, _ in told],
+        iteration=EVALUATION,
+        samples=1,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        with_reasoning=False,
+        prompt_of=lambda example: next(prompts),  # an example stands there once for each of its summaries
+    )
+    items = [
+        r["response"] and Scored(c.example.input, c.example.output, r["response"])
+        for (c, _), r in zip(told, written, strict=True)
+    ]
+    scores = bench.score(list(bench.recipe.reward.mixture), items)
     return [0.0 if score is None else score["reward"] for score in scores]
+
+
+def _prompt(bench: Workbench, agent: AgentName, candidates: Candidates, summary: str | None) -> Prompt:
+    told: dict[AgentName, str | None] = {"style": None, "topic": None, **candidates.others, agent: summary}
+    return response_prompt(bench, candidates.example, candidates.contexts, told["style"], told["topic"])
 
 
 def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool) -> tuple[list[Record], Record]:

@@ -83,7 +83,10 @@ def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
 
 def _in_part(written: Mapping[AgentName, str], number: int) -> Mapping[AgentName, str]:
     """Of four one without style and one without topic: the generator is asked to write without these too."""
-    left_out = {1: "style", 2: "topic"}.get(number % 4)
+    return _without(written, {1: "style", 2: "topic"}.get(number % 4))
+
+
+def _without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[AgentName, str]:
     return {agent: text for agent, text in written.items() if agent != left_out}
 
 
@@ -136,7 +139,7 @@ def _summaries(
     if method == "pat":
         return found[-1]
     left_out = {"pat-no-style": "style", "pat-no-topic": "topic"}.get(method)
-    return {i: {agent: text for agent, text in own.items() if agent != left_out} for i, own in found[0].items()}
+    return {i: _without(own, left_out) for i, own in found[0].items()}
 
 
 @lru_cache(maxsize=4)
@@ -222,7 +225,7 @@ def _last_prompt(
 
 def _start(bench: Workbench, agent: AgentName, example_id: str, rounds: Sequence[Summaries]) -> str | None:
     """What a summary's reward is measured from."""
-    if bench.recipe.pat.differential == "left out" or len(rounds) == 1:
+    if bench.recipe.pat.differential == "left out":
         return None
     return rounds[-2][example_id][agent]
 
@@ -255,7 +258,7 @@ def _train_agent(
         ]
         bench.release()
         start = str(agents[agent]) if agents[agent] else locate_model(config.model)
-        steps = recipe.pat.dpo.epochs * -(-len(pairs) // recipe.pat.dpo.batch_size)
+        steps = recipe.pat.dpo.steps(len(pairs))
         progress = bench.run.progress
         progress.start(f"{stage}/training", steps, "steps")
         result = train_dpo(

@@ -124,7 +124,7 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
                 if (iteration, agent) != (1, "style"):
                     steps.append(summaries(f"{stage}/summaries", asked))
                 drawn = asked and asked * settings.samples
-                most = asked and settings.dpo.epochs * -(-asked // settings.dpo.batch_size)
+                most = asked and settings.dpo.steps(asked)
                 words = drawn and drawn * settings.max_summary_tokens
                 texts = asked and asked * (settings.samples + 1)
                 written = texts and texts * recipe.prompt.max_output_tokens
