@@ -50,6 +50,8 @@ WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
 """Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")
 SELF_TRAINED = ("rest-em", "rest-pg")
+AgentName = Literal["style", "topic"]
+AGENTS: tuple[AgentName, ...] = get_args(AgentName)
 RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]
 EngineKind = Literal["local", "vllm", "openai"]
 Count = Annotated[int, Field(ge=1)]
@@ -297,10 +299,14 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _own_agents(self) -> Self:
         trained = [method for method in self.methods if method in WITH_DPO]
-        for name, agent in (("style", self.pat.style_agent), ("topic", self.pat.topic_agent)):
-            if trained and (agent or self.generator).kind == "openai":
+        for name in AGENTS:
+            if trained and self.agent(name).kind == "openai":
                 raise ValueError(f"{trained[0]} trains its {name} agent here, which kind openai cannot serve")
         return self
+
+    def agent(self, name: AgentName) -> EngineConfig:
+        """The model and engine of one of PaT's agents."""
+        return (self.pat.style_agent if name == "style" else self.pat.topic_agent) or self.generator
 
 
 def shipped_recipes() -> dict[str, Path]:

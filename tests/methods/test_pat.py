@@ -9,10 +9,10 @@ from tests.methods.test_workbench import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
 from penname.cli import app
-from penname.config import METHODS, PAT, Recipe, SourceConfig
+from penname.config import AGENTS, METHODS, PAT, Recipe, SourceConfig
 from penname.errors import UserError
 from penname.methods import pat
-from penname.methods.agents import AGENTS, agent_prompt
+from penname.methods.agents import agent_prompt
 from penname.methods.contexts import find_contexts
 from penname.methods.pat import method_prompts
 from penname.methods.pipeline import evaluate_in_run, results_of, train_run
@@ -258,3 +258,23 @@ def test_inputs_that_leave_no_room_for_summaries_are_left_out(tmp_path, tiny_mod
     left = bench.prepare_fitting("test")
     assert 0 < len(left) < len(prepared)
     assert any("left out" in line for line in bench.run.progress.said)
+
+
+def test_the_second_iteration_goes_on_from_the_agents_of_the_first(tmp_path, tiny_model):
+    recipe = recipe_of(tmp_path, tiny_model, ["pat"], tune_generator=True)
+    more = {"iterations": 2, "differential": "previous round", "temperature": 3.0}
+    recipe = recipe.model_copy(update={"pat": recipe.pat.model_copy(update=more)})
+    train_run(recipe, tmp_path / "run", Lines())
+    for agent in AGENTS:
+        first, second = (tmp_path / "run" / "pat" / f"iteration-{i}" / agent for i in (1, 2))
+        facts = json.loads((second / "training" / "stage.json").read_text())
+        assert facts["started_from"] == str(first / "training" / "model")
+        drawn = [[r["summaries"] for r in read_stage(stage / "candidates")] for stage in (first, second)]
+        assert drawn[0] != drawn[1]
+
+
+def test_one_round_alone_needs_no_other_agent(tmp_path, tiny_model):
+    recipe = recipe_of(tmp_path, tiny_model, ["pat"])
+    train_run(recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"rounds": 1})}), tmp_path / "run", Lines())
+    assert {p.name for p in (tmp_path / "run/pat/summaries/test").iterdir() if p.is_dir()} == {"round-1"}
+    assert len(list(read_stage(tmp_path / "run/evaluation/test/pat/metrics"))) == 6

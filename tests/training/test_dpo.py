@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM
 
 from penname.config import DPOSettings
 from penname.engines.models import load_model, load_tokenizer
+from penname.errors import UserError
 from penname.training.dpo import Pair, train_dpo
 from penname.training.fine_tuning import weights_hash
 
@@ -63,3 +64,10 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, tiny_model, pair
     assert steps == [5, 6]
     hashes = {weights_hash(load_model(str(tmp_path / run / "model"), "float32")) for run in ("whole", "killed")}
     assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_diverging_training_names_its_learning_rate(tmp_path, tiny_model, pairs, epochs):
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e38, "batch_size": 12, "epochs": epochs})
+    with pytest.raises(UserError, match=r"training diverged in .* step.*: lower pat\.dpo\.learning_rate"):
+        train_dpo(str(tiny_model), pairs, settings, tmp_path, 0, lambda *_: None)

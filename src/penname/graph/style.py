@@ -217,7 +217,12 @@ class StyleTraining:
     seed: int = 0
 
 
-def train_style(features: Vectors, graph: UserTopicGraph, settings: StyleTraining) -> StyleModel:
+def train_style(
+    features: Vectors,
+    graph: UserTopicGraph,
+    settings: StyleTraining,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> StyleModel:
     """A style model of a graph whose documents have these features, trained without labels: full-batch GraphSAGE.
 
     An author's documents are cut at random into two parts, which attract each other and repel those of other authors
@@ -269,6 +274,7 @@ def train_style(features: Vectors, graph: UserTopicGraph, settings: StyleTrainin
                 optimizer.step()
             if (now := found()) > highest:
                 best, highest = copy.deepcopy(model.state_dict()), now
+            on_epoch()
     model.load_state_dict(best)
     return model.eval()
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
-from penname.config import EngineConfig
+from penname.config import AgentName
 from penname.engines.base import Sampling
 from penname.engines.sampling import sample_seed
 from penname.methods.contexts import Contexts
@@ -21,9 +21,6 @@ from penname.methods.workbench import Prepared, Workbench, render_for
 from penname.prompts.render import Prompt
 from penname.prompts.templates import TemplateName
 from penname.runs.store import Record
-
-AgentName = Literal["style", "topic"]
-AGENTS: tuple[AgentName, ...] = ("style", "topic")
 
 Agents = Mapping[AgentName, Path | None]
 """The agents at work, each with the folder of its trained model, None for the model as it is."""
@@ -36,11 +33,6 @@ def other(agent: AgentName) -> AgentName:
     return "topic" if agent == "style" else "style"
 
 
-def agent_config(bench: Workbench, agent: AgentName) -> EngineConfig:
-    recipe = bench.recipe
-    return (recipe.pat.style_agent if agent == "style" else recipe.pat.topic_agent) or recipe.generator
-
-
 def agent_prompt(
     bench: Workbench, agent: AgentName, example: Prepared, contexts: Contexts, theirs: str | None
 ) -> Prompt:
@@ -49,7 +41,7 @@ def agent_prompt(
     lists = dict([found, ("own", own_texts(contexts))])
     values = {"input": example.input} | ({"other": theirs} if theirs else {})
     name = cast(TemplateName, f"pat_{agent}_refined" if theirs else f"pat_{agent}")
-    renderer = bench.agent_renderer(agent_config(bench, agent))
+    renderer = bench.agent_renderer(bench.recipe.agent(agent))
     return render_for(example, renderer, name, lists, **values)
 
 
@@ -65,7 +57,7 @@ def sample_summaries(
     temperature: float,
 ) -> list[list[Record]]:
     """For each example `samples` summaries. key: tells their random seeds from those of other calls."""
-    settings, config = bench.recipe.pat, agent_config(bench, agent)
+    settings, config = bench.recipe.pat, bench.recipe.agent(agent)
     renderer = bench.agent_renderer(config)
     sampling = Sampling(settings.max_summary_tokens, temperature, settings.top_p, (renderer.end_id,))
     seeds = [
@@ -105,7 +97,7 @@ def refine(
         for agent, model in agents.items():
             work = partial(_write_round, bench, agent, model, contexts, number, before)
             name = f"{stage}/round-{number}/{agent}"
-            for record in bench.run.shards(name, examples, agent_config(bench, agent).rows, work):
+            for record in bench.run.shards(name, examples, bench.recipe.agent(agent).rows, work):
                 now[record["example_id"]][agent] = record["summary"]
         found.append(now)
     return found

@@ -74,7 +74,8 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         documents = _of_all_sources(recipe.data, "train")
         if not documents:
             raise UserError("train: found no document of any user, expected some to make the user-topic graph of")
-        bench.run.progress.start(STYLE, len(documents), "documents")
+        settings = StyleTraining(seed=recipe.seed)
+        bench.run.progress.start(STYLE, settings.epochs, "epochs")
         texts = [d.text for d in documents]
         features, made = fit_features(texts, encode)
         clusters = None
@@ -82,10 +83,9 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
             clusters = cluster(encode(texts), recipe.pat.clusters, recipe.seed)
         topics = None if clusters is None else clusters.topics_of(encode(texts))
         graph = build_graph(documents, topics)
-        model = train_style(made, graph, StyleTraining(seed=recipe.seed))
+        model = train_style(made, graph, settings, lambda: bench.run.progress.advance(1))
         save_style(folder, features, model, clusters)
-        bench.run.progress.advance(len(documents))
-        bench.run.progress.finish()
+        bench.run.progress.finish(f"{len(documents)} documents")
         return {"documents": len(documents), "users": len(graph.users), "topics": len(graph.topics)}
 
     @cache

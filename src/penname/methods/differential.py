@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penname.methods.agents import AgentName
+from penname.config import AgentName
 from penname.methods.contexts import Contexts
 from penname.methods.evaluate import EVALUATION
 from penname.methods.prompting import response_prompt

@@ -22,14 +22,11 @@ from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from penname.config import PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, MethodName
+from penname.config import AGENTS, PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, AgentName, MethodName
 from penname.engines.models import locate_model
 from penname.methods.agents import (
-    AGENTS,
-    AgentName,
     Agents,
     Summaries,
-    agent_config,
     agent_prompt,
     other,
     refine,
@@ -272,7 +269,7 @@ def _train_agent(
         progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
         return asdict(result)
 
-    config = agent_config(bench, agent)
+    config = recipe.agent(agent)
     bench.run.stage(f"{stage}/pairs", choose)
     chosen = list(read_stage(bench.run.path(f"{stage}/pairs")))
     if not chosen:

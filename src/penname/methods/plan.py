@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import SELF_TRAINED, TRAINED, WITH_AGENTS, WITH_CONTEXTS, WITH_DPO, WITH_REASONING, Recipe
+from penname.config import AGENTS, SELF_TRAINED, TRAINED, WITH_AGENTS, WITH_CONTEXTS, WITH_DPO, WITH_REASONING, Recipe
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
@@ -181,7 +181,7 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     if any(m in WITH_REASONING for m in trained):
         engines.append(recipe.teacher)
     if any(m in WITH_AGENTS for m in recipe.methods):
-        engines += [agent for agent in (recipe.pat.style_agent, recipe.pat.topic_agent) if agent is not None]
+        engines += [recipe.agent(agent) for agent in AGENTS]
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)
     for engine in engines:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from penname.config import WITH_AGENTS, EngineConfig, PromptConfig, Recipe
+from penname.config import AGENTS, WITH_AGENTS, EngineConfig, PromptConfig, Recipe
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
@@ -222,13 +222,11 @@ class Workbench:
         summary = " word" * settings.max_summary_tokens  # a word is a token or more
         told = {"input": example.input, "style": summary, "topic": summary}
         self.renderer.render("pat_response", {"own": []}, **told)
-        for agent, template in (
-            (settings.style_agent, "pat_style_refined"),
-            (settings.topic_agent, "pat_topic_refined"),
-        ):
+        for agent in AGENTS:
             lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
-            renderer = self.agent_renderer(agent or self.recipe.generator)
-            renderer.render(cast(TemplateName, template), lists, input=example.input, other=summary)
+            renderer = self.agent_renderer(self.recipe.agent(agent))
+            name = cast(TemplateName, f"pat_{agent}_refined")
+            renderer.render(name, lists, input=example.input, other=summary)
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
         """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""

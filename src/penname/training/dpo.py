@@ -17,7 +17,17 @@ from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from penname.engines.models import arithmetic, load_model, load_tokenizer, pick_device
-from penname.training.fine_tuning import NoLastCheckpoint, Report, lora_config, newest_complete, save_checkpoint
+from penname.training.fine_tuning import (
+    NoLastCheckpoint,
+    Report,
+    check_finite,
+    lora_config,
+    newest_complete,
+    save_checkpoint,
+)
+
+LEARNING_RATE = "pat.dpo.learning_rate"
+"""The setting that is named where the loss diverges."""
 
 
 class Settings(Protocol):
@@ -104,12 +114,13 @@ def train_dpo(
             ),
             processing_class=tokenizer,
             peft_config=lora_config(settings.lora_rank),
-            callbacks=[Report(on_step), NoLastCheckpoint()],
+            callbacks=[Report(on_step, LEARNING_RATE), NoLastCheckpoint()],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
+    check_finite(model, LEARNING_RATE)
     model.save_pretrained(folder / "adapter")
     save_checkpoint(model.merge_and_unload(), tokenizer, folder / "model")
     return DPOResult(

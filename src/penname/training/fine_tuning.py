@@ -135,8 +135,7 @@ def fine_tune(
     trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-        raise _diverged("in its last step")
+    check_finite(model, "training.learning_rate")
     steps = trainer.state.global_step
     # The optimizer's state would leave no room for writing with the checkpoints.
     del trainer
@@ -279,15 +278,18 @@ def _sizes(checkpoint: Path) -> str:
 
 
 class Report(TrainerCallback):
-    """Reports each step, and marks checkpoints that are whole."""
+    """Reports each step, and marks checkpoints that are whole.
 
-    def __init__(self, on_step: Callable[[int, float], None]) -> None:
-        self._on_step = on_step
+    learning_rate: the setting that is named where the loss diverges.
+    """
+
+    def __init__(self, on_step: Callable[[int, float], None], learning_rate: str = "training.learning_rate") -> None:
+        self._on_step, self._learning_rate = on_step, learning_rate
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
             if not math.isfinite(logs["loss"]):
-                raise _diverged(f"in step {state.global_step} (loss {logs['loss']})")
+                raise _diverged(f"in step {state.global_step} (loss {logs['loss']})", self._learning_rate)
             self._on_step(state.global_step, float(logs["loss"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -295,8 +297,14 @@ class Report(TrainerCallback):
         (folder / COMPLETE).write_text(_sizes(folder))
 
 
-def _diverged(where: str) -> UserError:
-    return UserError(f"training diverged {where}: lower training.learning_rate, in another folder (--run)")
+def check_finite(model: torch.nn.Module, learning_rate: str) -> None:
+    """Raises UserError where the last step, after which no loss is computed, has left weights that are not numbers."""
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise _diverged("in its last step", learning_rate)
+
+
+def _diverged(where: str, learning_rate: str) -> UserError:
+    return UserError(f"training diverged {where}: lower {learning_rate}, in another folder (--run)")
 
 
 class NoLastCheckpoint(TrainerCallback):
