@@ -70,6 +70,19 @@ def test_all_methods_write_for_the_same_examples(run):
     assert missing == []
 
 
+def test_methods_whose_prompts_the_generator_has_not_seen_are_told(tmp_path, tiny_model):
+    def untold(*methods):
+        lines = Lines()
+        train_run(recipe_of(tmp_path, tiny_model, list(methods), tune_generator=True), tmp_path / "run", lines)
+        return [line for line in lines.said if "fine-tuned without" in line]
+
+    assert untold("zero-shot", "rag") == []
+    assert untold("zero-shot", "rag") == []
+    (told,) = untold("zero-shot", "rag", "random")
+    assert told.endswith("without the prompts of random")
+    assert untold("zero-shot", "rag", "random") == []
+
+
 def test_agents_are_trained_in_alternation_from_what_they_were(run):
     recipe, folder, said = run
     for method in ("pat", "pat-plain-reward"):

@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from penname.config import AGENTS, PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, AgentName, MethodName
+from penname.config import AGENTS, PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, AgentName, MethodName, Recipe
 from penname.engines.models import locate_model
 from penname.methods.agents import (
     Agents,
@@ -38,9 +38,11 @@ from penname.methods.prompting import baseline_prompt, contexts_prompt, response
 from penname.methods.self_training import train_stage, within_limit
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
-from penname.runs.store import Record, read_stage, write_records
+from penname.runs.store import Record, Run, read_stage, write_records
 from penname.training.packing import TrainingSample
 
+GENERATOR = "generator"
+"""The stages of the generator that methods share."""
 UNTRAINED: Agents = {"style": None, "topic": None}
 CANDIDATES = 1000
 """Stands for the round in the seeds of summaries that are compared, plus the iteration."""
@@ -56,7 +58,7 @@ def shared_generator(bench: Workbench) -> Path | None:
     if not bench.recipe.tune_generator:
         return None
     base = locate_model(bench.recipe.generator.model)
-    return train_stage(bench, "generator", base, partial(_tuning_samples, bench), with_reasoning=False)
+    return train_stage(bench, GENERATOR, base, partial(_tuning_samples, bench), with_reasoning=False)
 
 
 def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
@@ -71,8 +73,9 @@ def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
         if kind == "pat-no-dpo":
             # Which examples these are depends on the recipe's methods, which may change where a run goes on.
             ids = hashlib.sha256("\n".join(e.example_id for e in own).encode()).hexdigest()[:8]
-            written = refine(bench, f"generator/summaries-{ids}", UNTRAINED, own, contexts, bench.recipe.pat.rounds)[-1]
-            summaries = {e.example_id: _in_part(written[e.example_id], number) for number, e in enumerate(own)}
+            stage = f"{GENERATOR}/summaries-{ids}"
+            last = refine(bench, stage, UNTRAINED, own, contexts, bench.recipe.pat.rounds)[-1]
+            summaries = {e.example_id: _in_part(last[e.example_id], number) for number, e in enumerate(own)}
         prompts |= {e.example_id: _prompt(bench, kind, e, contexts, summaries) for e in own}
     samples = [TrainingSample(prompts[e.example_id].tokens, bench.renderer.target(e.output)) for e in train]
     return within_limit(bench, samples)
@@ -85,6 +88,14 @@ def _in_part(written: Mapping[AgentName, str], number: int) -> Mapping[AgentName
 
 def _without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[AgentName, str]:
     return {agent: text for agent, text in written.items() if agent != left_out}
+
+
+def untuned(run: Run, recipe: Recipe, before: Sequence[MethodName]) -> list[MethodName]:
+    """The recipe's methods whose prompts the run's generator has not seen, if it was fine-tuned for those `before`."""
+    if not recipe.tune_generator or not run.done(f"{GENERATOR}/training"):
+        return []
+    seen = {_kind(method) for method in before}
+    return [method for method in recipe.methods if method not in TRAINED and _kind(method) not in seen]
 
 
 def _kind(method: MethodName) -> MethodName:

@@ -17,7 +17,7 @@ from penname.engines.models import arithmetic, pick_device
 from penname.errors import UserError
 from penname.evaluation.table import Results, Scored, summary
 from penname.methods.evaluate import evaluate_method
-from penname.methods.pat import method_prompts, shared_generator
+from penname.methods.pat import method_prompts, shared_generator, untuned
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.meteor import meteor_name
@@ -148,6 +148,8 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
     resolved = recipe.model_dump(mode="json")
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
+        if late := untuned(run, recipe, before["methods"]):
+            run.progress.say(f"note: the generator was fine-tuned without the prompts of {', '.join(late)}")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
         change = _first_change(before, resolved | {"methods": before["methods"]})
         if change:
