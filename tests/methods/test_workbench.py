@@ -18,15 +18,21 @@ RECORD = {
 
 
 class Lines:
-    """Progress that keeps what is said."""
+    """Progress that keeps what is said, and shows one stage at a time."""
 
     def __init__(self):
         self.said = []
+        self.shown = None
 
-    def start(self, *arguments): ...
+    def start(self, stage, *arguments):
+        assert self.shown in (None, stage)
+        self.shown = stage
+
     def wrote(self, *arguments): ...
     def advance(self, *arguments, **named): ...
-    def finish(self, *arguments): ...
+    def finish(self, *arguments):
+        self.shown = None
+
     def say(self, line):
         self.said.append(line)
 

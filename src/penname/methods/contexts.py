@@ -90,7 +90,6 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
 
     @cache
     def finder(source: int) -> Finder:
-        bench.run.stage(STYLE, style)
         features, model, clusters = load_style(bench.run.path(STYLE), encode)
         documents = list(read_documents(recipe.data[source], split, Report()))
         if not documents:
@@ -114,6 +113,7 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         ]
 
     def stage(folder: Path) -> Record:
+        bench.run.stage(STYLE, style)
         examples = _examples(bench, split, history)
         records = bench.run.shards(name, examples, RANKED_AT_ONCE, work)
         levels = [level for record in records for level in record["levels"]]
