@@ -124,6 +124,34 @@ def test_compare_keeps_runs_of_the_same_name_apart_and_says_what_is_not_there(ru
     assert f"{other}: rag is not evaluated on test yet" in done.stderr
 
 
+def with_seed(run, folder, seed, before="seed: 0"):
+    shutil.copytree(run, folder)
+    path = folder / "recipe.yaml"
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, seed))
+    return folder
+
+
+def test_compare_takes_runs_of_several_seeds_as_one(run, tmp_path):
+    other = with_seed(run, tmp_path / "other", "seed: 1")
+    one, both = (json.loads(penname("compare", *runs, "--json").stdout) for runs in ([run], [run, other]))
+    taken = json.loads(penname("compare", run, other, "--over-seeds", "--json").stdout)
+    assert taken["methods"] == one["methods"]
+    assert len(both["methods"]) == 2 * len(one["methods"])
+    assert taken["seeds"]["n"] == 2
+    assert set(taken["seeds"]["deviation"]) == set(one["methods"])
+    assert "Means over 2 seeds" in penname("compare", run, other, "--over-seeds").stdout
+    refused(penname("compare", run, "--over-seeds"), "seeds 0, expected different ones")
+    refused(penname("compare", run, run, "--over-seeds"), "expected different ones")
+    changed = with_seed(other, tmp_path / "changed", "samples: 4", "samples: 3")
+    refused(penname("compare", run, changed, "--over-seeds"), "expectation.samples was 3, now 4")
+
+
+def test_compare_corrects_for_many_comparisons(run):
+    found = json.loads(penname("compare", run, "--holm", "--json").stdout)
+    assert all(test["p"] is None or test["p_corrected"] >= test["p"] for test in found["tests"])
+
+
 def test_train_again_repeats_nothing(run, recipe):
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")}
     assert penname("train", recipe, "--run", run).returncode == 0

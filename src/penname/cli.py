@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -24,6 +25,8 @@ console = Console()
 RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def train(
     check_room(plan, folder)
     with ConsoleProgress(console, folder / "log.txt") as progress:
         train_run(loaded, folder, progress)
-    _show_table([folder])
+    _show_table(_compare([folder]))
     _show_example(folder)
     console.print(f"run: {folder}", markup=False)
 
@@ -99,7 +102,11 @@ def evaluate(
             bench = Workbench(recipe, folder)
             for method in recipe.methods:
                 evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
-    _show_table([run], split, as_json=as_json)
+    compared = _compare([run], split)
+    if as_json:
+        print(json.dumps(compared.report))
+    else:
+        _show_table(compared)
 
 
 @app.command()
@@ -108,15 +115,33 @@ def compare(
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    holm: Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")] = False,
+    over_seeds: Annotated[
+        bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
+    ] = False,
     by_history: Annotated[
         bool, typer.Option("--by-history", help="A table each for users with 0, 1, 2 to 4 and 5 or more documents.")
     ] = False,
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
-    if by_history:
-        _show_by_history(runs, split, as_json=as_json, as_markdown=as_markdown)
-    else:
-        _show_table(runs, split, as_json=as_json, as_markdown=as_markdown)
+    if not by_history:
+        compared = _compare(runs, split, over_seeds=over_seeds, holm=holm)
+        _show_missing(compared)
+        if as_json:
+            print(json.dumps(compared.report))
+        else:
+            _show_table(compared, as_markdown=as_markdown)
+        return
+    found = {name: _compare(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
+    _show_missing(next(iter(found.values())))
+    if as_json:
+        print(json.dumps({name: compared.report for name, compared in found.items()}))
+        return
+    for name, compared in found.items():
+        users = max(entry["n"] for entry in compared.report["methods"].values())
+        print(f"\nusers with {name} documents of their own: {users}")
+        if users:
+            _show_table(compared, as_markdown=as_markdown)
 
 
 @app.command()
@@ -203,48 +228,46 @@ def doctor(as_json: JsonOption = False) -> None:
         console.print(f"{key}: {value}", markup=False, highlight=False)
 
 
-def _show_table(
-    runs: list[Path], split: str | None = None, *, as_json: bool = False, as_markdown: bool = False
-) -> None:
+@dataclass(frozen=True)
+class _Compared:
+    """A summary of methods, what to call its metrics, and which methods are missing."""
+
+    report: dict[str, Any]
+    names: dict[str, Any]
+    missing: list[str]
+
+
+def _compare(
+    runs: list[Path],
+    split: str | None = None,
+    histories: range | None = None,
+    *,
+    over_seeds: bool = False,
+    holm: bool = False,
+) -> _Compared:
     from penname.evaluation.table import summary
-    from penname.methods.pipeline import results_of
+    from penname.methods.pipeline import results_of, results_over_seeds
 
-    results, names, missing = results_of(runs, split)
-    for note in missing:
+    correction: Literal["holm"] | None = "holm" if holm else None
+    if over_seeds:
+        results, names, missing, seeds = results_over_seeds(runs, split, histories)
+        return _Compared(summary(results, correction) | {"seeds": seeds}, names, missing)
+    results, names, missing = results_of(runs, split, histories)
+    return _Compared(summary(results, correction), names, missing)
+
+
+def _show_missing(compared: _Compared) -> None:
+    for note in compared.missing:
         print(f"penname: note: {note}", file=sys.stderr)
-    if as_json:
-        print(json.dumps(summary(results)))
-    else:
-        _print_table(summary(results), names, as_markdown=as_markdown)
 
 
-def _print_table(report: dict[str, Any], names: dict[str, Any], *, as_markdown: bool) -> None:
+def _show_table(compared: _Compared, *, as_markdown: bool = False) -> None:
     from penname.evaluation.table import render, to_markdown
 
     if as_markdown:
-        print(to_markdown(report, names))
+        print(to_markdown(compared.report, compared.names))
     else:
-        console.print(render(report, console.width, names))
-
-
-HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
-
-
-def _show_by_history(runs: list[Path], split: str | None, *, as_json: bool, as_markdown: bool) -> None:
-    from penname.evaluation.table import summary
-    from penname.methods.pipeline import results_of
-
-    found = {name: results_of(runs, split, histories) for name, histories in HISTORIES.items()}
-    for note in next(iter(found.values()))[2]:
-        print(f"penname: note: {note}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({name: summary(results) for name, (results, _, _) in found.items()}))
-        return
-    for name, (results, names, _) in found.items():
-        users = max(map(len, results.values()))
-        print(f"\nusers with {name} documents of their own: {users}")
-        if users:
-            _print_table(summary(results), names, as_markdown=as_markdown)
+        console.print(render(compared.report, console.width, compared.names))
 
 
 def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], metric: str) -> None:

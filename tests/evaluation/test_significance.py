@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from penname.evaluation.significance import bootstrap_interval, paired_t_test
+from penname.evaluation.significance import bootstrap_interval, holm, paired_t_test
 
 
 def scores(n: int, seed: int, shift: float = 0.0) -> tuple[list[float], list[float]]:
@@ -37,9 +37,35 @@ def test_t_test_of_students_own_data() -> None:
     assert (round(test.difference, 2), round(test.t, 4), round(test.p, 6)) == (1.58, 4.0621, 0.002833)
 
 
+def test_effect_is_cohens_d_of_the_differences() -> None:
+    a, b = scores(40, 4, 0.1)
+    differences = np.array(b) - np.array(a)
+    assert paired_t_test(a, b).effect == pytest.approx(differences.mean() / differences.std(ddof=1))
+
+
+@pytest.mark.parametrize("n", [8, 60])
+def test_a_detectable_difference_is_found_four_times_of_five(n: int) -> None:
+    rng = np.random.default_rng(n)
+    spread = rng.normal(0, 0.2, (4000, n))
+    detectable = np.mean([paired_t_test([0.0] * n, own.tolist()).detectable for own in spread[:200]])
+    found = stats.ttest_1samp(spread + detectable, 0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.04)
+
+
+def test_holms_correction() -> None:
+    # Worked by hand: 0.005 four times, 0.01 three times, 0.03 twice, and 0.04 no lower than that.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    with_none = holm([0.01, math.nan, 0.02])
+    assert (with_none[0], with_none[2]) == (0.02, 0.02)
+    assert math.isnan(with_none[1])
+    assert holm([]) == []
+
+
 def test_alike_scores_do_not_differ() -> None:
     test = paired_t_test([0.1, 0.5, 0.5], [0.1, 0.5, 0.5])
     assert (test.difference, test.t, test.p, test.n) == (0.0, 0.0, 1.0, 3)
+    assert (test.effect, test.detectable) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("step", [0.25, 0.1])

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from penname.evaluation.significance import bootstrap_interval
+from penname.evaluation.significance import bootstrap_interval, holm
 from penname.evaluation.table import render, summary, to_markdown
 from penname.rewards.meteor import meteor_name
 
@@ -62,7 +62,7 @@ def test_one_task() -> None:
             assert entry[metric] == pytest.approx(np.mean(values(scored, method, metric)), abs=1e-12)
     assert len(report["tests"]) == 3 * len(METRICS)
     for test in report["tests"]:
-        assert list(test) == ["a", "b", "metric", "difference", "interval", "p"]
+        assert list(test) == ["a", "b", "metric", "n", "difference", "interval", "p", "effect", "detectable"]
         a, b = (values(scored, test[side], test["metric"]) for side in "ab")
         assert test["difference"] == pytest.approx(np.mean(b) - np.mean(a), abs=1e-12)
         assert test["interval"] == list(bootstrap_interval(a, b, seed=0))
@@ -96,7 +96,39 @@ def test_several_tasks_are_averaged_by_task_and_tested_together_and_apart() -> N
             a, b = values(scored, "sft", metric, task), values(scored, "rest-pg", metric, task)
             assert test["difference"] == pytest.approx(np.mean(b) - np.mean(a), abs=1e-12)
             assert test["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
-            assert "n" not in test
+            assert test["n"] == len(a)
+
+
+def test_p_values_are_corrected_within_a_column() -> None:
+    scored = results({"sft": 0.0, "rest-em": 0.03, "rest-pg": 0.06}, {"review": 40, "email": 12})
+    report = summary(scored, "holm")
+    plain = summary(scored)
+    for kind in ("tests", "task_tests"):
+        for metric in METRICS:
+            for task in {test.get("task") for test in report[kind]}:
+                column = [t for t in report[kind] if (t["metric"], t.get("task")) == (metric, task)]
+                before = [t["p"] for t in plain[kind] if (t["metric"], t.get("task")) == (metric, task)]
+                assert [t["p"] for t in column] == before
+                assert [t["p_corrected"] for t in column] == holm(before)
+    assert "uncorrected" in to_markdown(plain, NAMES)
+    assert "corrected by Holm" in to_markdown(report, NAMES)
+
+
+def test_marks_follow_the_corrected_values() -> None:
+    report = summary(results({"sft": 0.0, "rest-pg": 0.1}, {"review": 30}), "holm")
+    assert "¹" in shown(report, 80)
+    for test in report["tests"]:
+        test["p_corrected"] = 0.06
+    assert "¹" not in shown(report, 80)
+
+
+def test_few_examples_are_warned_of() -> None:
+    report = summary(results({"sft": 0.0, "rest-pg": 0.1}, {"review": 40, "email": 12}))
+    (test,) = [t for t in report["task_tests"] if (t["task"], t["metric"]) == ("email", "reward")]
+    (note,) = [line for line in to_markdown(report, NAMES).splitlines() if "Few examples" in line]
+    assert "with 12 of email" in note
+    assert f"{test['detectable']:.2g}" in note
+    assert "Few examples" not in to_markdown(summary(results({"a": 0, "b": 1}, {"t": 30})), NAMES)
 
 
 def test_missing_values_are_left_out_and_counted() -> None:
@@ -120,7 +152,7 @@ def test_missing_values_are_left_out_and_counted() -> None:
     assert "missing" not in report["methods"]["sft"]
     reward, rouge = report["tests"]
     assert (reward["difference"], reward["n"]) == (0.375, 2)
-    assert "n" not in rouge
+    assert rouge["n"] == 4
     assert "rag: reward is missing for 2 of 4 examples." in shown(report, 80)
 
 
@@ -143,8 +175,8 @@ def test_what_cannot_be_told_is_none_and_valid_json() -> None:
     assert report["methods"]["sft"] == {"reward": None, "n": 1, "missing": {"reward": 1}}
     assert [(test["difference"], test["p"], test["n"]) for test in report["tests"]] == [(None, None, 0)] * 3
     single = summary({"a": {"1": example("t", reward=0.25)}, "b": {"1": example("t", reward=0.5)}})
-    sole = {"a": "a", "b": "b", "metric": "reward", "difference": 0.25, "interval": [0.25, 0.25], "p": None}
-    assert single["tests"] == [sole]
+    known = {"a": "a", "b": "b", "metric": "reward", "n": 1, "difference": 0.25, "interval": [0.25, 0.25]}
+    assert single["tests"] == [known | {"p": None, "effect": None, "detectable": None}]
     assert "–" in shown(report, 80)
     assert summary({}) == {"methods": {}, "tests": []}
 

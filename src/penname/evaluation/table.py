@@ -7,12 +7,13 @@ of the means and of the tests, and counted.
 from __future__ import annotations
 
 import math
+import statistics
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from rich import box
 from rich.console import Console
@@ -20,11 +21,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from penname.evaluation.significance import bootstrap_interval, paired_t_test
+from penname.evaluation.significance import ALPHA, bootstrap_interval, holm, paired_t_test
 from penname.rewards.meteor import meteor_name
 
-ALPHA = 0.05
-
+FEW = 30
+"""Pairs below which a table warns of what its tests would miss."""
+Correction = Literal["holm"]
 _FIRST = ("reward", "rouge1", "rougeL", "meteor")
 _RESERVED = {"n", "missing", "tasks"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -43,36 +45,46 @@ Results = Mapping[str, Mapping[str, Scored]]
 """Method name -> example id -> scores."""
 
 
-def summary(results: Results) -> dict[str, Any]:
+def summary(results: Results, correction: Correction | None = None) -> dict[str, Any]:
     """Means of every method and tests of every pair of methods, ready for JSON.
 
     ``{"methods": {NAME: {METRIC: mean, ..., "n": examples}},
-    "tests": [{"a", "b", "metric", "difference", "interval", "p"}, ...]}``
+    "tests": [{"a", "b", "metric", "n", "difference", "interval", "p", "effect", "detectable"}, ...]}``
 
     A mean over several tasks is the macro average, the mean of the tasks' means. A test is two-tailed and
-    paired, over the examples of all tasks that both methods have; difference is mean(b) - mean(a) over these.
-    It is None without pairs, and p below two. interval is the difference's 95 % bootstrap interval.
+    paired, over the n examples of all tasks that both methods have; difference is mean(b) - mean(a) over these.
+    It is None without pairs, and p below two. interval is the difference's 95 % bootstrap interval; effect and
+    detectable are as in :class:`penname.evaluation.significance.TTest`, None where they are no number.
+
+    correction: adds to each test ``"p_corrected"``, for the comparisons of all pairs of methods in one metric, over
+    all tasks or within one: what stands in one column of the table.
 
     Some fields are there only where results need them: a method's ``"missing": {METRIC: count}`` where values
-    are missing; a test's ``"n"``, the number of pairs, where some examples of a or b have no partner; and
-    with several tasks a method's ``"tasks": {TASK: {METRIC: mean}}``, and ``"task_tests"``, which are tests
-    with their ``"task"``, over its examples only.
+    are missing; and with several tasks a method's ``"tasks": {TASK: {METRIC: mean}}``, and ``"task_tests"``, which
+    are tests with their ``"task"``, over its examples only.
 
     Raises ValueError for a metric named like one of these fields.
     """
-    metrics = _metrics(results)
-    every = [example for examples in results.values() for example in examples.values()]
-    tasks = list(dict.fromkeys(example["task"] for example in every))
-    several = len(tasks) > 1
+    metrics, tasks = _metrics(results), _tasks_of(results)
     report: dict[str, Any] = {
-        "methods": {name: _means(list(examples.values()), metrics, several) for name, examples in results.items()},
-        "tests": _tests(results, metrics),
+        "methods": averages(results),
+        "tests": _tests(results, metrics, correction),
     }
-    if several:
+    if len(tasks) > 1:
         report["task_tests"] = [
-            {"task": task, **test} for task in tasks for test in _tests(_only(results, task), metrics)
+            {"task": task, **test} for task in tasks for test in _tests(_only(results, task), metrics, correction)
         ]
     return report
+
+
+def averages(results: Results) -> dict[str, dict[str, Any]]:
+    """The ``"methods"`` of :func:`summary`."""
+    metrics, several = _metrics(results), len(_tasks_of(results)) > 1
+    return {name: _means(list(examples.values()), metrics, several) for name, examples in results.items()}
+
+
+def _tasks_of(results: Results) -> list[str]:
+    return list(dict.fromkeys(example["task"] for examples in results.values() for example in examples.values()))
 
 
 def _metrics(results: Results) -> list[str]:
@@ -123,12 +135,18 @@ def _means(examples: Sequence[Scored], metrics: Sequence[str], several: bool) ->
     return entry
 
 
-def _tests(results: Results, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    return [
+def _tests(results: Results, metrics: Sequence[str], correction: Correction | None) -> list[dict[str, Any]]:
+    tests = [
         {"a": a, "b": b, "metric": metric, **_test(results[a], results[b], metric)}
         for a, b in combinations(results, 2)
         for metric in metrics
     ]
+    for metric in metrics if correction else []:
+        column = [test for test in tests if test["metric"] == metric]
+        corrected = holm([math.nan if test["p"] is None else test["p"] for test in column])
+        for test, p in zip(column, corrected, strict=True):
+            test["p_corrected"] = _json(p)
+    return tests
 
 
 def _test(a: Mapping[str, Scored], b: Mapping[str, Scored], metric: str) -> dict[str, Any]:
@@ -137,14 +155,18 @@ def _test(a: Mapping[str, Scored], b: Mapping[str, Scored], metric: str) -> dict
     scores = [of_a for of_a, _ in pairs], [of_b for _, of_b in pairs]
     test = paired_t_test(*scores)
     interval = [_json(end) for end in bootstrap_interval(*scores, seed=0)]
-    entry: dict[str, Any] = {"difference": _json(test.difference), "interval": interval, "p": _json(test.p)}
-    if test.n < max(len(a), len(b)):
-        entry["n"] = test.n
-    return entry
+    return {
+        "n": test.n,
+        "difference": _json(test.difference),
+        "interval": interval,
+        "p": _json(test.p),
+        "effect": _json(test.effect),
+        "detectable": _json(test.detectable),
+    }
 
 
 def _json(number: float) -> float | None:
-    return None if math.isnan(number) else number
+    return number if math.isfinite(number) else None
 
 
 def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, str] | None = None) -> Table:
@@ -232,7 +254,8 @@ def _wins(tests: Iterable[Mapping[str, Any]]) -> defaultdict[str, set[tuple[str,
     """For each metric the pairs (winner, loser) whose difference is significant."""
     wins: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for test in tests:
-        if test["p"] is not None and test["p"] < ALPHA:
+        p = test.get("p_corrected", test["p"])
+        if p is not None and p < ALPHA:
             a, b = test["a"], test["b"]
             wins[test["metric"]].add((b, a) if test["difference"] > 0 else (a, b))
     return wins
@@ -299,7 +322,9 @@ def _heading(heading: str) -> Text:
 def _notes(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     """What a reader must know to read the numbers aright."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
-    notes = [f"Superscripts: better than that row's method (two-tailed paired t-test, p < {ALPHA}, uncorrected)."]
+    corrected = any("p_corrected" in test for test in summary["tests"])
+    how = "corrected by Holm's method for all pairs of methods in a column" if corrected else "uncorrected"
+    notes = [f"Superscripts: better than that row's method (two-tailed paired t-test, p < {ALPHA}, {how})."]
     if tasks := _tasks(summary):
         notes.append("The average is the mean of the tasks' means; its tests pool the examples of all tasks.")
         for name, entry in methods.items():
@@ -308,8 +333,38 @@ def _notes(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     for name, entry in methods.items():
         for metric, count in entry.get("missing", {}).items():
             notes.append(f"{name}: {names[metric]} is missing for {count} of {entry['n']} examples.")
-    if pairs := [test["n"] for test in summary["tests"] if "n" in test]:
-        notes.append(f"Not every example has a partner: some tests compare only {min(pairs)} pairs.")
+    notes += _few(summary, names)
+    if "seeds" in summary:
+        metric = next(iter(names))
+        deviations = {name: own[metric] for name, own in summary["seeds"]["deviation"].items() if metric in own}
+        shown = ", ".join(f"{name} {deviation:.4f}" for name, deviation in deviations.items())
+        notes.append(
+            f"Means over {summary['seeds']['n']} seeds; tests are of each example's mean. Standard deviation of the "
+            f"averages between seeds, {names[metric]}: {shown}."
+        )
+    lonely = [t["n"] for t in summary["tests"] if t["n"] < max(methods[t["a"]]["n"], methods[t["b"]]["n"])]
+    if lonely:
+        notes.append(f"Not every example has a partner: some tests compare only {min(lonely)} pairs.")
+    return notes
+
+
+def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    """What tests of few examples would miss, in the first metric: for each task, or for all there is."""
+    metric = next(iter(names))
+    found = defaultdict(list)
+    for test in summary.get("task_tests", summary["tests"]):
+        if test["metric"] == metric and test["detectable"]:
+            found[test.get("task", "")].append((test["n"], test["detectable"]))
+    notes = []
+    for task, tests in found.items():
+        fewest = min(n for n, _ in tests)
+        if fewest < FEW:
+            place = f" of {task}" if task else ""
+            missed = statistics.median(detectable for _, detectable in tests)
+            notes.append(
+                f"Few examples: with {fewest}{place} a difference in {names[metric]} of less than about {missed:.2g} "
+                "is missed more often than one time in five."
+            )
     return notes
 
 

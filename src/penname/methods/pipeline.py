@@ -15,7 +15,8 @@ import yaml
 from penname.config import METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
 from penname.engines.models import arithmetic, pick_device
 from penname.errors import UserError
-from penname.evaluation.table import Results, Scored, summary
+from penname.evaluation.seeds import between_seeds, over_seeds
+from penname.evaluation.table import Results, Scored, averages
 from penname.methods.evaluate import evaluate_method
 from penname.methods.pat import method_prompts, shared_generator, untuned
 from penname.methods.self_training import PROMPT_FILE, self_train
@@ -116,6 +117,27 @@ def results_of(
     return results, names, missing
 
 
+def results_over_seeds(
+    folders: Sequence[Path], split: str | None = None, histories: range | None = None
+) -> tuple[Results, Record, list[str], Record]:
+    """As `results_of`, of runs of one recipe with several seeds taken as one, and how the seeds differ.
+
+    Raises UserError for runs that differ in more than the seed, or that have the same one.
+    """
+    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude={"methods"}) for folder in folders}
+    first, *others = recipes
+    for folder in others:
+        if change := _first_change(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
+            raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
+    seeds = [recipe["seed"] for recipe in recipes.values()]
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
+    found = [results_of([folder], split, histories) for folder in folders]
+    runs = [results for results, _, _ in found]
+    missing = [note for _, _, notes in found for note in notes]
+    return over_seeds(runs), found[0][1], missing, {"n": len(runs), "deviation": between_seeds(runs)}
+
+
 def cold_start(bench: Workbench, counts: Sequence[int], split: Split) -> list[tuple[str, Results]]:
     """The run's methods on users with `RICH` documents or more, with so many of them left, and at last with all.
 
@@ -202,7 +224,7 @@ def _write_cards(run: Run, recipe: Recipe) -> None:
             continue
         records = read_stage(facts_path / "metrics")
         results: Results = {method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in records}}
-        means = summary(results)["methods"][method]
+        means = averages(results)[method]
         names = sorted({name for r in records for name in r["metrics"]})
         scores = "".join(f"| {name} | {means[name]:.4f} |\n" for name in names if means[name] is not None)
         write_text(
