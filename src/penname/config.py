@@ -212,6 +212,7 @@ class EvaluationConfig(Section):
     temperature: Annotated[float, Field(ge=0)] = 0.1
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
+    shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
 
 
 class DPOSettings(Section):

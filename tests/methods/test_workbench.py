@@ -1,12 +1,14 @@
 """Examples with their contexts: what is left out is told, and a benchmark's own prompts show what it shows."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from penname.config import Recipe
+from penname.data.records import Document, Example
 from penname.errors import UserError
-from penname.methods.workbench import Workbench
+from penname.methods.workbench import Workbench, with_others_profiles
 from penname.runs.store import Run
 
 RECORD = {
@@ -126,3 +128,25 @@ def test_a_split_without_an_example_is_one_line(tmp_path, tiny_model):
     (tmp_path / "abstract_generation_user" / "test.jsonl").write_text(json.dumps({**RECORD, "output": ""}))
     with pytest.raises(UserError, match="found no example, expected a test split"):
         made.prepare("test")
+
+
+def test_some_examples_get_the_profile_of_another_user_of_their_task():
+    examples = [
+        Example(f"{task}{i}", f"user{i // 2}", task, "Write.", "Words.", (Document(f"user{i // 2}", f"{task} {i}"),))
+        for task in ("notes", "mails")
+        for i in range(20)
+    ]
+    found = {share: with_others_profiles(examples, share, 7) for share in (0, 0.25, 0.5, 1)}
+    assert found[0] == examples
+    changed = {}
+    for share, own in found.items():
+        changed[share] = {new.id: new.profile for new, old in zip(own, examples, strict=True) if new != old}
+        assert len(changed[share]) == share * 40
+        for new, old in zip(own, examples, strict=True):
+            assert replace(new, profile=old.profile) == old
+            if new.profile != old.profile:
+                assert new.profile[0].user_id != old.user_id
+                assert new.profile[0].text.startswith(old.task)
+    assert changed[0.25].items() <= changed[0.5].items() <= changed[1].items()
+    with pytest.raises(UserError, match="task notes: found no second user"):
+        with_others_profiles(examples[:2], 1, 7)

@@ -1,4 +1,5 @@
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -42,3 +43,24 @@ def test_what_was_being_written_counts_once_it_is_whole(console, tmp_path):
         "samples: 10 examples in 0s",
     ]
     assert "samples: 10 examples in 0s" in (tmp_path / "log.txt").read_text()
+
+
+def test_stages_are_timed_whether_they_end_or_break_off(console, tmp_path):
+    def broken_off():
+        with progress.ConsoleProgress(console, tmp_path / "log.txt") as bar:
+            bar.start("samples", 10, "examples")
+            bar.wrote(100, 10)
+            bar.advance(10)
+            bar.finish()
+            bar.start("training", 3, "steps")
+            bar.advance(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    timed = [json.loads(line) for line in (tmp_path / "timing.jsonl").read_text().splitlines()]
+    assert [(t["stage"], t["unit"], t["count"], t["tokens"]) for t in timed] == [
+        ("samples", "examples", 10, 100),
+        ("training", "steps", 1, 0),
+    ]
+    assert all(0 <= t["seconds"] < 1 for t in timed)

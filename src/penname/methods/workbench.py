@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -123,7 +124,9 @@ class Workbench:
         Raises UserError where there is none.
         """
         limit = getattr(self.recipe.limit, split)
-        found = load_split(self.recipe.data, split, limit, self.recipe.seed, report)
+        found: Sequence[Example] = load_split(self.recipe.data, split, limit, self.recipe.seed, report)
+        if split == self.recipe.evaluation.split:
+            found = with_others_profiles(found, self.recipe.evaluation.shuffled, self.recipe.seed)
         if history is None:
             return found
         rich = [e for e in found if len(e.profile) >= RICH]
@@ -320,6 +323,29 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         example.layout,
         len(example.profile),
     )
+
+
+def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
+    """The examples, of which a share has the profile of another user of the task in place of the user's own.
+
+    REST-PG's Appendix A (Figure 5) replaces personalized contexts by those of others; that documents are retrieved anew
+    from the other's profile is our reading. What is replaced for a share is replaced for every larger one too, and
+    always by the same. Raises UserError where a task has one user only.
+    """
+    order = random.Random(f"{seed}-shuffled").sample(range(len(examples)), len(examples))
+    replaced = order[: round(share * len(examples))]
+    by_task: dict[str, list[Example]] = {}
+    for example in examples if replaced else []:
+        by_task.setdefault(example.task, []).append(example)
+    found = list(examples)
+    for place in replaced:
+        example = examples[place]
+        others = [e for e in by_task[example.task] if e.user_id != example.user_id and e.profile]
+        if not others:
+            raise UserError(f"task {example.task}: found no second user, expected some to shuffle profiles with")
+        other = random.Random(f"{seed}-{example.id}").choice(others)
+        found[place] = replace(example, profile=other.profile)
+    return found
 
 
 def latest(documents: Sequence[Document], count: int) -> list[Document]:

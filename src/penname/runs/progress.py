@@ -1,7 +1,12 @@
-"""Live progress: a rich bar on a terminal, plain lines elsewhere; the same lines go to the run's log."""
+"""Live progress: a rich bar on a terminal, plain lines elsewhere; the same lines go to the run's log.
+
+Beside the log `timing.jsonl` gets a line whenever a stage ends or breaks off: how much it did, and in which time. A
+stage that several processes worked at has several; what a process did that was killed is not there.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Self
@@ -11,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 SECONDS_BETWEEN_LINES = 10.0
+TIMING = "timing.jsonl"
 
 TOLD_FROM = 0.05
 """From this share of a stage on, how long the rest takes is more than a guess."""
@@ -26,6 +32,7 @@ class ConsoleProgress:
         self._console = console
         self._log = log
         self._bar: RichProgress | None = None
+        self._open = False
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +41,7 @@ class ConsoleProgress:
         """After an error the terminal gets its cursor back."""
         if self._bar is not None:
             self._bar.stop()
+        self._time()
 
     def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None:
         """A stage of `total` units; `completions` are written for each."""
@@ -42,6 +50,7 @@ class ConsoleProgress:
         self._title = stage
         self._total, self._unit, self._completions = total, unit, completions
         self._count = self._tokens = self._ended = 0
+        self._open = True
         self._started = self._said = time.monotonic()
         if self._console.is_terminal:
             self._bar = RichProgress(
@@ -85,6 +94,7 @@ class ConsoleProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        self._time()
         elapsed = time.monotonic() - self._started
         self.say(
             f"{self._title}: {self._count} {self._unit} in {_duration(elapsed)}{self._speed()}"
@@ -96,6 +106,14 @@ class ConsoleProgress:
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    def _time(self) -> None:
+        if self._open and self._log is not None:
+            seconds = round(time.monotonic() - self._started, 1)
+            done = {"stage": self._title, "unit": self._unit, "count": self._count, "tokens": self._tokens}
+            with self._log.with_name(TIMING).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(done | {"seconds": seconds}) + "\n")
+        self._open = False
 
     def _speed(self) -> str:
         elapsed = time.monotonic() - self._started
