@@ -7,13 +7,16 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from penname import cli_data
 from penname.errors import UserError
+
+if TYPE_CHECKING:
+    from penname.config import Recipe
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is rich's
@@ -79,6 +82,43 @@ def train(
     _show_table(_compare([folder]))
     _show_example(folder)
     console.print(f"run: {folder}", markup=False)
+
+
+@app.command()
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    over: Annotated[list[str], typer.Option(help="A setting and its values, as in expectation.samples=8,32.")],
+    run: Annotated[Path | None, typer.Option("--run", help="Folder of the runs; started again, it resumes.")] = None,
+    override: SetOption = None,
+    metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
+    as_json: JsonOption = False,
+) -> None:
+    """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
+    from penname.evaluation.curves import draw_curves
+    from penname.evaluation.table import summary
+    from penname.methods.sharing import taken
+    from penname.methods.sweep import make_points, run_sweep, total_of
+    from penname.runs.progress import ConsoleProgress
+
+    folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
+    points = make_points(recipe, over, override or [], folder)
+    _check_metric(metric, points[0].recipe)
+    told = Console(stderr=True) if as_json else console
+    results = run_sweep(points, lambda place: ConsoleProgress(told, place / "log.txt"))
+    names = [point.name.split("=")[1] if len(over) == 1 else point.name for point in points]
+    by_point = {name: summary(found) for name, found in zip(names, results, strict=True)}
+    methods = list(by_point[names[0]]["methods"])
+    curves = {m: [report["methods"][m][metric] for report in by_point.values()] for m in methods}
+    label = over[0].split("=")[0] if len(over) == 1 else "point"
+    path = folder / f"sweep-{metric}.png"
+    draw_curves(curves, names, (label, metric), path)
+    saved = total_of(record for point in points for record in taken(point.folder))
+    if as_json:
+        by_method = {m: summary({name: found[m] for name, found in zip(names, results, strict=True)}) for m in methods}
+        print(json.dumps({"points": by_point, "methods": by_method}))
+        return
+    _show_curves(curves, names, f"{metric}, {label}:")
+    console.print(f"curves: {path}\nshared by the points, not computed again: {saved}", markup=False, highlight=False)
 
 
 @app.command()
@@ -164,9 +204,7 @@ def cold_start(
     if len(numbers) != len(documents.split(",")):
         raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
     recipe = load_run_recipe(run)
-    known = list(dict.fromkeys(["reward", *recipe.reward.mixture, *recipe.evaluation.metrics]))
-    if metric not in known:
-        raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
+    _check_metric(metric, recipe)
     with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
         folder = Run(run, progress)
         with disk_errors(run), folder.lock():
@@ -180,7 +218,7 @@ def cold_start(
     if as_json:
         print(json.dumps(reports))
         return
-    _show_curves(curves, list(reports), metric)
+    _show_curves(curves, list(reports), f"{metric}, documents known:")
     console.print(f"curves: {path}", markup=False, highlight=False)
 
 
@@ -270,11 +308,17 @@ def _show_table(compared: _Compared, *, as_markdown: bool = False) -> None:
         console.print(render(compared.report, console.width, compared.names))
 
 
-def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], metric: str) -> None:
+def _check_metric(metric: str, recipe: Recipe) -> None:
+    known = list(dict.fromkeys(["reward", *recipe.reward.mixture, *recipe.evaluation.metrics]))
+    if metric not in known:
+        raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
+
+
+def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
-    table = Table(Column(f"{metric}, documents known:", no_wrap=True), *ticks, box=SIMPLE_HEAD)
+    table = Table(Column(title, no_wrap=True), *ticks, box=SIMPLE_HEAD)
     for name, values in curves.items():
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
     console.print(table)

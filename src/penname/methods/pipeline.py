@@ -161,23 +161,27 @@ def _scored(records: Mapping[str, Iterable[Record]]) -> Results:
     }
 
 
-def _record_recipe(run: Run, recipe: Recipe) -> None:
-    """Keep the recipe and the environment with the run; refuse to mix two recipes in one folder.
+def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    """Raises UserError where the folder has a run whose recipe differs in more than its methods."""
+    if not (folder / "recipe.yaml").is_file():
+        return
+    before = load_run_recipe(folder).model_dump(mode="json", exclude={"methods"})
+    if change := _first_change(before, recipe.model_dump(mode="json", exclude={"methods"})):
+        raise UserError(
+            f"run folder {folder} was started with another recipe: {change}; choose another folder with --run"
+        )
 
-    Methods may be added: those already there stay as they are.
-    """
+
+def _record_recipe(run: Run, recipe: Recipe) -> None:
+    """Keep the recipe and the environment with the run. Methods may be added: those already there stay as they are."""
     path = run.folder / "recipe.yaml"
     resolved = recipe.model_dump(mode="json")
+    refuse_other_recipe(run.folder, recipe)
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
         if late := untuned(run, recipe, before["methods"]):
             run.progress.say(f"note: the generator was fine-tuned without the prompts of {', '.join(late)}")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
-        change = _first_change(before, resolved | {"methods": before["methods"]})
-        if change:
-            raise UserError(
-                f"run folder {run.folder} was started with another recipe: {change}; choose another folder with --run"
-            )
     write_text(path, yaml.safe_dump(resolved, sort_keys=False))
     environment = run.folder / "environment.json"
     found = describe_environment()

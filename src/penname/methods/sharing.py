@@ -1,0 +1,148 @@
+"""What runs have in common: a stage whose settings are the same in two recipes is taken over, not computed again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from penname.config import TRAINED, Recipe
+from penname.runs.progress import TIMING
+from penname.runs.store import read_json, read_records, write_records, write_text
+
+TAKEN = "taken.json"
+FIRST_SAMPLES = ("iteration-1/samples", "iteration-1/rewards")
+
+_DATA = ("seed", "data", "limit", "retrieval", "prompt")
+_TEST = ("evaluation.split", "evaluation.shuffled")
+_MODEL = (*_DATA, "generator", "training", "reward", "evaluation.temperature", "evaluation.top_p")
+_REASONING = (*_DATA, "teacher", "reasoning", "shard_size")
+_DRAWN = ("shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
+_KEPT = ("expectation.threshold", "expectation.quantile", "expectation.max_kept", "expectation.start_from")
+_ALL = tuple(name for name in Recipe.model_fields if name != "expectation")
+
+
+def settings_of(stage: str) -> tuple[str, ...]:
+    """The settings, by their dotted names, that a stage's result depends on; more rather than fewer."""
+    match stage.split("/"):
+        case ["data", "train"]:
+            return _DATA
+        case ["data", _]:
+            return (*_DATA, *_TEST)
+        case ["reasoning"]:
+            return _REASONING
+        case ["sft" | "sft-reasoning" | "rest-em" | "rest-pg" as method, *rest]:
+            return _of_trained(method, rest)
+        case ["evaluation", _, method] if method in TRAINED:
+            of_model = _of_trained(method, ["training"])
+            return (*of_model, "evaluation", *(("expectation",) if method.startswith("rest") else ()))
+    return _ALL
+
+
+def _of_trained(method: str, rest: list[str]) -> tuple[str, ...]:
+    model = (*_MODEL, *_REASONING) if method in ("sft-reasoning", "rest-pg") else _MODEL
+    if method.startswith("sft"):
+        return model
+    return (*model, *_DRAWN, *(() if "/".join(rest) in FIRST_SAMPLES else _KEPT))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A stage taken over from the run called `source`, and what it would have cost.
+
+    share: of the stage's samples. seconds and tokens: of that share, as far as they were timed.
+    """
+
+    stage: str
+    source: str
+    share: float
+    seconds: float
+    tokens: int
+
+
+def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None:
+    """Put into run `folder` every stage of the finished run `donor` that its own recipe would make alike.
+
+    Files are linked, so they take no room. Fewer samples an input are the first ones of the first iteration, which is
+    what they would be (their seeds count from 0; in other batches, so up to rounding). What is there already stays.
+    `taken` says what has come.
+    """
+    known = {record.stage: record for record in taken(folder)}
+    for stage in _stages(donor):
+        different = _different(settings_of(stage), theirs, recipe)
+        fewer = different == ["expectation.samples"] and recipe.expectation.samples < theirs.expectation.samples
+        if (folder / stage).exists() or (different and not (fewer and stage.endswith(FIRST_SAMPLES))):
+            continue
+        share = recipe.expectation.samples / theirs.expectation.samples if different else 1.0
+        seconds, tokens = _cost(donor, stage)
+        known[stage] = Taken(stage, donor.name, share, seconds * share, round(tokens * share))
+        part = (folder / stage).with_name(f"{Path(stage).name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        if different:
+            _first_samples(donor / stage, part, recipe.expectation.samples)
+        else:
+            _link(donor / stage, part)
+        write_text(folder / TAKEN, json.dumps({"taken": [asdict(record) for record in known.values()]}, indent=2))
+        part.rename(folder / stage)
+
+
+def taken(folder: Path) -> list[Taken]:
+    """What a run has taken over, in all its processes. Raises UserError where its record of that is damaged."""
+    path = folder / TAKEN
+    return [Taken(**record) for record in read_json(path)["taken"]] if path.is_file() else []
+
+
+def _stages(run: Path) -> Iterator[str]:
+    """The folders of a run that hold the results of a stage, none of them within another."""
+    for folder, inner, files in os.walk(run):
+        if Path(folder) != run and ("stage.json" in files or any(file.endswith(".parquet") for file in files)):
+            inner.clear()
+            yield str(Path(folder).relative_to(run))
+
+
+def _different(names: tuple[str, ...], a: Recipe, b: Recipe) -> list[str]:
+    return [name for name in dict.fromkeys(names) if _setting(a, name) != _setting(b, name)]
+
+
+def _setting(recipe: Recipe, name: str) -> Any:
+    value: Any = recipe
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _link(source: Path, target: Path) -> None:
+    left_out = shutil.ignore_patterns("*.partial", "*.damaged", "checkpoints")
+    shutil.copytree(source, target, copy_function=_link_file, ignore=left_out, dirs_exist_ok=True)
+
+
+def _link_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system that knows no links
+        shutil.copy2(source, target)
+
+
+def _first_samples(source: Path, target: Path, samples: int) -> None:
+    for path in sorted(source.glob("*.parquet")):
+        write_records(target / path.name, [r for r in read_records(path) if r["sample"] < samples])
+
+
+def _cost(run: Path, stage: str) -> tuple[float, int]:
+    """Seconds and tokens of a stage, in this run or in that from which it had taken it over."""
+    for record in taken(run):
+        if record.stage == stage:
+            return record.seconds, record.tokens
+    seconds, tokens = 0.0, 0
+    path = run / TIMING
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        timed = json.loads(line)
+        if timed["stage"] == stage or timed["stage"].startswith(f"{stage}/"):
+            seconds += timed["seconds"]
+            tokens += timed["tokens"]
+    return seconds, tokens

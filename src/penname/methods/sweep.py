@@ -1,0 +1,84 @@
+"""One recipe at several values of its settings: a run a point, which share whatever does not depend on these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from penname.config import Recipe, load_recipe
+from penname.errors import UserError
+from penname.evaluation.table import Results
+from penname.methods.pipeline import refuse_other_recipe, results_of, train_run
+from penname.methods.plan import check_inputs, check_room, make_plan
+from penname.methods.sharing import Taken, take_over, taken
+from penname.runs.store import Progress
+
+
+@dataclass(frozen=True)
+class Point:
+    """name: what tells it from the others, as in `expectation.samples=8`; it is its run's folder too."""
+
+    name: str
+    recipe: Recipe
+    folder: Path
+
+
+def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], folder: Path) -> list[Point]:
+    """A point for each combination of the values of each `KEY=A,B,C` in `over`, in their order.
+
+    Raises UserError for a value that does not fit the recipe.
+    """
+    settings: list[list[str]] = []
+    for setting in over:
+        key, equals, values = setting.partition("=")
+        found = [value.strip() for value in values.split(",")]
+        if not equals or not key or not all(found) or len(set(found)) < max(2, len(found)):
+            raise UserError(f"--over {setting}: expected KEY=A,B and two different values or more")
+        settings.append([f"{key}={value}" for value in found])
+    points = []
+    for chosen in product(*settings):
+        name = ",".join(chosen)
+        points.append(Point(name, load_recipe(recipe, [*overrides, *chosen]), folder / name.replace("/", "_")))
+    return points
+
+
+def run_sweep(
+    points: Sequence[Point], open_progress: Callable[[Path], AbstractContextManager[Progress]]
+) -> list[Results]:
+    """Train and evaluate every point, those with most samples first, as fewer samples are the first of these.
+
+    open_progress: opens what is told of a run in the folder that it is given. Started again it goes on where it was
+    stopped. Returns the points' results, in their order.
+    """
+    for point in points:
+        refuse_other_recipe(point.folder, point.recipe)
+        check_inputs(point.recipe, point.folder)
+    done: list[Point] = []
+    for point in sorted(points, key=lambda point: -point.recipe.expectation.samples):
+        point.folder.mkdir(parents=True, exist_ok=True)
+        with open_progress(point.folder) as progress:
+            for other in done:
+                take_over(other.folder, other.recipe, point.folder, point.recipe)
+            progress.say(f"point {point.name}, {len(done) + 1} of {len(points)}{_saved(taken(point.folder))}")
+            check_room(make_plan(point.recipe), point.folder)
+            train_run(point.recipe, point.folder, progress)
+        done.append(point)
+    return [results_of([point.folder])[0] for point in points]
+
+
+def _saved(stages: Iterable[Taken]) -> str:
+    stages = list(stages)
+    if not stages:
+        return ""
+    names = ", ".join(f"{t.stage}{'' if t.share == 1 else f' ({t.share:.0%})'}" for t in stages)
+    return f"; taken over: {names}: {total_of(stages)} not computed again"
+
+
+def total_of(stages: Iterable[Taken]) -> str:
+    """How long the stages would have taken and how much they would have written, to be read."""
+    stages = list(stages)
+    minutes, tokens = sum(t.seconds for t in stages) / 60, sum(t.tokens for t in stages)
+    return f"{minutes:.1f} minutes and {tokens:,} tokens"

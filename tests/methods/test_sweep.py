@@ -1,0 +1,156 @@
+"""A sweep's points end as runs of their own would, and share what does not depend on the setting."""
+
+import contextlib
+import json
+
+import pytest
+from tests.methods.test_resume import small_recipe
+from tests.methods.test_workbench import Lines
+
+from penname.cli import app
+from penname.config import Recipe
+from penname.errors import UserError
+from penname.evaluation.table import averages
+from penname.methods import sweep
+from penname.methods.pipeline import results_of, train_run
+from penname.methods.sharing import settings_of, take_over, taken
+from penname.methods.sweep import make_points, run_sweep
+from penname.runs.store import read_stage
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, tiny_model, notes):
+    path = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    path.write_text(json.dumps(small_recipe(tiny_model, notes).model_dump(mode="json")))
+    return str(path)
+
+
+def swept(recipe, over, folder, progress=None):
+    points = make_points(recipe, [over], ["methods=[sft, rest-em]"], folder)
+    return points, run_sweep(points, lambda place: contextlib.nullcontext(progress or Lines()))
+
+
+def inodes(folder):
+    return {path.relative_to(folder): path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def by_samples(recipe, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    return swept(recipe, "expectation.samples=2,4", folder)
+
+
+def test_fewer_samples_are_the_first_ones_and_the_point_ends_as_a_run_of_its_own(by_samples, tmp_path):
+    (two, four), (results, _) = by_samples
+    assert (two.name, four.name) == ("expectation.samples=2", "expectation.samples=4")
+    train_run(two.recipe, tmp_path / "alone", Lines())
+    assert averages(results) == averages(results_of([tmp_path / "alone"])[0])
+    for stage in ("samples", "rewards"):
+        place = f"rest-em/iteration-1/{stage}"
+        found, alone, of_four = (list(read_stage(f / place)) for f in (two.folder, tmp_path / "alone", four.folder))
+        assert found == alone == [record for record in of_four if record["sample"] < 2]
+    shares = {record.stage: record.share for record in taken(two.folder)}
+    assert shares["rest-em/iteration-1/samples"] == 0.5
+    assert shares["sft/training"] == 1
+    assert "rest-em/iteration-1/selection" not in shares
+    assert "evaluation/test/rest-em" not in shares
+
+
+def test_what_is_shared_is_there_once_and_what_is_not_is_apart(by_samples):
+    (two, four), _ = by_samples
+    same = set(inodes(two.folder).items()) & set(inodes(four.folder).items())
+    shared = {str(path) for path, _ in same}
+    assert {"sft/training/model/model.safetensors", "data/train/stage.json", "evaluation/test/sft/stage.json"} <= shared
+    assert not any(path.startswith("rest-em") or "rest-em/" in path for path in shared)
+
+
+def test_iterations_go_on_from_each_other(recipe, tmp_path):
+    (one, two), _ = swept(recipe, "expectation.iterations=1,2", tmp_path)
+    assert inodes(one.folder / "rest-em/iteration-1") == inodes(two.folder / "rest-em/iteration-1")
+    assert (two.folder / "rest-em/iteration-2/training/stage.json").is_file()
+    assert not (one.folder / "rest-em/iteration-2").exists()
+
+
+def test_shuffled_profiles_change_the_evaluation_alone(recipe, tmp_path):
+    (none, all_of_them), _ = swept(recipe, "evaluation.shuffled=0,1", tmp_path)
+    stages = {record.stage for record in taken(all_of_them.folder)}
+    assert stages >= {"data/train", "sft/training", "rest-em/iteration-1/training"}
+    assert not any(stage.startswith(("evaluation", "data/test")) for stage in stages)
+    contexts = [
+        {r["example_id"]: r["context"] for r in read_stage(p.folder / "data/test")} for p in (none, all_of_them)
+    ]
+    assert contexts[0] != contexts[1]
+
+
+def test_a_sweep_that_was_broken_off_goes_on(recipe, by_samples, tmp_path, monkeypatch):
+    (_, expected), began = by_samples[1], []
+
+    def killed(recipe, folder, progress):
+        began.append(folder)
+        if len(began) == 2:
+            raise KeyboardInterrupt
+        train_run(recipe, folder, progress)
+
+    monkeypatch.setattr(sweep, "train_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        swept(recipe, "expectation.samples=2,4", tmp_path)
+    (two, four), results = swept(recipe, "expectation.samples=2,4", tmp_path)
+    assert began == [four.folder, two.folder, four.folder, two.folder]
+    assert averages(results[1]) == averages(expected)
+    assert averages(results[0]) == averages(by_samples[1][0])
+
+
+def test_runs_of_other_recipes_are_left_alone(recipe, by_samples, tmp_path):
+    (two, _), _ = by_samples
+    other = two.recipe.model_copy(update={"seed": 5})
+    take_over(two.folder, two.recipe, tmp_path / "other", other)
+    assert not (tmp_path / "other").exists()
+    before = inodes(two.folder)
+    points = make_points(recipe, ["expectation.samples=2,4"], ["methods=[sft]", "seed=5"], two.folder.parent)
+    with pytest.raises(UserError, match="started with another recipe: seed was 0, now 5"):
+        run_sweep(points, lambda place: contextlib.nullcontext(Lines()))
+    assert inodes(two.folder) == before
+
+
+@pytest.mark.parametrize("over", ["expectation.samples", "=1,2", "seed=1", "seed=1,1", "seed=1,,2"])
+def test_what_is_no_sweep_is_told(recipe, over):
+    with pytest.raises(UserError, match="expected KEY=A,B and two different values or more"):
+        make_points(recipe, [over], [], None)
+
+
+def test_several_settings_are_combined(recipe, tmp_path):
+    points = make_points(recipe, ["seed=1,2", "retrieval.k=3,4"], [], tmp_path)
+    assert [p.name for p in points] == [f"seed={s},retrieval.k={k}" for s in (1, 2) for k in (3, 4)]
+    assert [(p.recipe.seed, p.recipe.retrieval.k) for p in points] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+
+
+def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
+    from typer.testing import CliRunner
+
+    folder = by_samples[0][0].folder.parent
+    call = [
+        "sweep",
+        recipe,
+        "--over",
+        "expectation.samples=2,4",
+        "--run",
+        str(folder),
+        "--set",
+        "methods=[sft, rest-em]",
+    ]
+    shown = CliRunner().invoke(app, call)
+    assert shown.exit_code == 0, shown.output
+    assert "not computed again" in shown.output
+    assert (folder / "sweep-reward.png").stat().st_size > 10_000
+    found = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
+    assert list(found["points"]) == ["2", "4"]
+    assert list(found["methods"]["rest-em"]["methods"]) == ["2", "4"]
+    assert found["methods"]["sft"]["tests"][0]["difference"] == 0
+
+
+def test_every_stage_of_a_run_depends_on_the_seed_and_the_data(by_samples):
+    for stage in ("data/train", "data/test", "reasoning", "sft/training", "rest-pg/iteration-2/training"):
+        assert {"seed", "data"} <= set(settings_of(stage))
+    known = {name for name in Recipe.model_fields}
+    for stage in ("data/test", "rest-em/iteration-1/samples", "evaluation/test/rest-pg", "pat/iteration-1/style/pairs"):
+        assert {name.split(".")[0] for name in settings_of(stage)} <= known
