@@ -300,7 +300,8 @@ def _show_missing(compared: _Compared) -> None:
 
 
 def _show_table(compared: _Compared, *, as_markdown: bool = False) -> None:
-    from penname.evaluation.table import render, to_markdown
+    from penname.evaluation.formats import to_markdown
+    from penname.evaluation.table import render
 
     if as_markdown:
         print(to_markdown(compared.report, compared.names))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import random
@@ -12,8 +14,9 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from penname.evaluation.formats import comparisons_to_csv, means_to_csv, to_latex, to_markdown
 from penname.evaluation.significance import bootstrap_interval, holm
-from penname.evaluation.table import render, summary, to_markdown
+from penname.evaluation.table import render, summary
 from penname.rewards.meteor import meteor_name
 
 METRICS = ("reward", "rouge1", "rougeL", "meteor")
@@ -306,3 +309,32 @@ def test_meteor_goes_by_the_name_it_was_computed_under() -> None:
     assert "| meteor |" in to_markdown(report, {"meteor": "meteor"})
     assert f"| {meteor_name()} |" in to_markdown(report)
     assert list(report["methods"]["a"]) == ["meteor", "n"]
+
+
+def test_latex_marks_the_best_and_the_beaten_and_escapes_names() -> None:
+    report = summary(results({"a_b": 0.0, "50% {x}": 0.1}, {"review": 30}))
+    text = to_latex(report, NAMES)
+    best = report["methods"]["50% {x}"]["reward"]
+    (line,) = [line for line in text.splitlines() if line.startswith("2 &")]
+    assert line.startswith(rf"2 & 50\% \{{x\}} & \textbf{{{best:.4f}}}$^{{1}}$ & ")
+    assert line.endswith(r" & 30 \\")
+    assert r"1 & a\_b & " in text
+    assert text.count(r"\begin{tabular}{rlllllr}") == text.count(r"\end{tabular}") == 1
+    assert to_latex(summary(results({"a": 0}, TASKS)), NAMES).count(r"\toprule") == len(METRICS)
+
+
+def test_csv_holds_every_mean_and_every_test_whole() -> None:
+    report = summary(results({"a,b": 0.0, "c": 0.1}, TASKS), "holm")
+    means = list(csv.DictReader(io.StringIO(means_to_csv(report))))
+    assert len(means) == 2 * (len(TASKS) + 1) * len(METRICS)
+    for line in means:
+        entry = report["methods"][line["method"]]
+        expected = entry if line["task"] == "average" else entry["tasks"][line["task"]]
+        assert float(line["mean"]) == expected[line["metric"]]
+    tests = list(csv.DictReader(io.StringIO(comparisons_to_csv(report))))
+    assert len(tests) == len(report["tests"]) + len(report["task_tests"])
+    for line, test in zip(tests, [*report["tests"], *report["task_tests"]], strict=True):
+        assert line["task"] == test.get("task", "all")
+        assert [float(line["low"]), float(line["high"])] == test["interval"]
+        for field in ("difference", "p", "p_corrected", "effect"):
+            assert float(line[field]) == test[field]

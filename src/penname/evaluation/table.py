@@ -181,43 +181,46 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
     names: what to show for a metric's key. Without it METEOR is shown as this machine computes it
         (:func:`penname.rewards.meteor.meteor_name`), so give it for numbers from another one.
     """
-    names = _names(summary, names)
-    sections, notes = _sections(summary, names), _notes(summary, names)
-    table = _rich_table(sections, summary["methods"], notes)
+    names = names_of(summary, names)
+    parts, notes = sections(summary, names), notes_of(summary, names)
+    table = _rich_table(parts, summary["methods"], notes)
     console = Console(width=console_width)
     if Measurement.get(console, console.options.update(width=10_000), table).minimum <= console_width:
         return table
     single = [
-        _Section(": ".join(filter(None, (section.title, heading))), [("", cells)])
-        for section in sections
+        Section(": ".join(filter(None, (section.title, heading))), [("", cells)])
+        for section in parts
         for heading, cells in section.columns
     ]
     return _rich_table(single, summary["methods"], notes)
 
 
-def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
-    """The table of :func:`render` as Markdown, one table a section, then the notes as a list."""
-    names = _names(summary, names)
-    blocks = []
-    for section in _sections(summary, names):
-        if section.title:
-            blocks.append(f"**{_escape(section.title)}**")
-        headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
-        lines = [headings, ["---"] * len(headings), *_rows(section, summary["methods"])]
-        blocks.append("\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines))
-    blocks.append("\n".join(f"- {_escape(note)}" for note in _notes(summary, names)))
-    return "\n\n".join(blocks) + "\n"
+@dataclass(frozen=True)
+class Cell:
+    """A method's mean, None where there is none, and the numbers of the rows it beats."""
+
+    value: float | None
+    beaten: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The value with superscripts."""
+        if self.value is None:
+            return "–"
+        # Row 12 and rows 1 and 2 must not look alike.
+        comma = "," if max(self.beaten, default=0) > 9 else ""
+        return f"{self.value:.4f}{comma.join(str(row).translate(_SUPERSCRIPTS) for row in self.beaten)}"
 
 
 @dataclass(frozen=True)
-class _Section:
+class Section:
     """Columns under one title: of each its heading and a cell a method."""
 
     title: str
-    columns: list[tuple[str, list[str]]]
+    columns: list[tuple[str, list[Cell]]]
 
 
-def _names(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, str]:
+def names_of(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, str]:
     """What to show for each metric of the summary, in order."""
     metrics = [key for entry in summary["methods"].values() for key in entry if key not in _RESERVED]
     if names is None:
@@ -230,7 +233,8 @@ def _tasks(summary: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(task for entry in summary["methods"].values() for task in entry.get("tasks", {})))
 
 
-def _sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Section]:
+def sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[Section]:
+    """The table of :func:`render`, a section for each metric where there are several tasks, else one for all."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     wins = _wins(summary["tests"])
     averages = {
@@ -238,16 +242,16 @@ def _sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Sec
     }
     tasks = _tasks(summary)
     if not tasks:
-        return [_Section("", [(names[metric], cells) for metric, cells in averages.items()])]
+        return [Section("", [(names[metric], cells) for metric, cells in averages.items()])]
     wins_in = {task: _wins(test for test in summary["task_tests"] if test["task"] == task) for task in tasks}
-    sections = []
+    found = []
     for metric in names:
         columns = []
         for task in tasks:
             values = {name: entry["tasks"].get(task, {}).get(metric) for name, entry in methods.items()}
             columns.append((task, _cells(values, wins_in[task][metric])))
-        sections.append(_Section(names[metric], [*columns, ("Average (macro)", averages[metric])]))
-    return sections
+        found.append(Section(names[metric], [*columns, ("Average (macro)", averages[metric])]))
+    return found
 
 
 def _wins(tests: Iterable[Mapping[str, Any]]) -> defaultdict[str, set[tuple[str, str]]]:
@@ -261,33 +265,21 @@ def _wins(tests: Iterable[Mapping[str, Any]]) -> defaultdict[str, set[tuple[str,
     return wins
 
 
-def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> list[str]:
-    """Each method's value and, as superscripts, the rows it beats."""
-    # Row 12 and rows 1 and 2 must not look alike.
-    comma = "," if len(values) > 9 else ""
+def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> list[Cell]:
+    """Each method's value, and the rows it beats."""
     cells = []
     for name, value in values.items():
-        if value is None:
-            cells.append("–")
-            continue
         # Tests pool the examples both methods have; where the means shown say otherwise, no mark.
         beaten = [
-            str(row).translate(_SUPERSCRIPTS)
+            row
             for row, (other, below) in enumerate(values.items(), start=1)
-            if (name, other) in wins and below is not None and value > below
+            if (name, other) in wins and value is not None and below is not None and value > below
         ]
-        cells.append(f"{value:.4f}{comma.join(beaten)}")
+        cells.append(Cell(value, tuple(beaten)))
     return cells
 
 
-def _rows(section: _Section, methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    return [
-        [str(i + 1), name, *(cells[i] for _, cells in section.columns), str(entry["n"])]
-        for i, (name, entry) in enumerate(methods.items())
-    ]
-
-
-def _rich_table(sections: Sequence[_Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> Table:
+def _rich_table(sections: Sequence[Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> Table:
     """The sections below each other, then the notes; names and notes wrap where needed, numbers never."""
     page = Table.grid()
     for section in sections:
@@ -305,8 +297,9 @@ def _rich_table(sections: Sequence[_Section], methods: Mapping[str, Mapping[str,
         for heading, _ in section.columns:
             table.add_column(_heading(heading), no_wrap=True)
         table.add_column("n", justify="right", no_wrap=True)
-        for row in _rows(section, methods):
-            table.add_row(*map(Text, row))
+        for number, (name, entry) in enumerate(methods.items()):
+            cells = [cells[number].text for _, cells in section.columns]
+            table.add_row(*map(Text, [str(number + 1), name, *cells, str(entry["n"])]))
         page.add_row(table)
         page.add_row()
     page.add_row(Text("\n".join(notes)))
@@ -319,7 +312,7 @@ def _heading(heading: str) -> Text:
     return Text("\n".join(line.replace("_ ", "_") for line in lines))
 
 
-def _notes(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     """What a reader must know to read the numbers aright."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     corrected = any("p_corrected" in test for test in summary["tests"])
@@ -366,7 +359,3 @@ def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
                 "is missed more often than one time in five."
             )
     return notes
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
