@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,22 @@ def test_compare_takes_runs_of_several_seeds_as_one(run, tmp_path):
 def test_compare_corrects_for_many_comparisons(run):
     found = json.loads(penname("compare", run, "--holm", "--json").stdout)
     assert all(test["p"] is None or test["p_corrected"] >= test["p"] for test in found["tests"])
+
+
+def test_a_report_is_written_with_its_tables_and_pictures(run, tmp_path):
+    done = penname("report", run, "--out", tmp_path / "out")
+    assert "out/report.html" in done.stdout.replace("\n", ""), done.stderr
+    html = (tmp_path / "out" / "report.html").read_text()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL).group(1))
+    assert data["methods"] == ["zero-shot", "rag", "sft-reasoning", "rest-pg"]
+    assert {len(example["written"]) for example in data["examples"]} == {4}
+    assert len(data["examples"]) == 6
+    assert all(data["profiles"][example["user"]] for example in data["examples"])
+    assert "rest-pg/iteration-1/samples" in html, "stages are timed"
+    figures = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
+    assert {"reward-by-method.svg", "rest-pg-rewards.png", "rest-pg-kept.png", "learning-curve.svg"} <= figures
+    assert (tmp_path / "out" / "tables" / "means.csv").read_text().count("rest-pg") == 4
+    refused(penname("report", tmp_path), "found no recipe.yaml")
 
 
 def test_train_again_repeats_nothing(run, recipe):

@@ -28,6 +28,7 @@ console = Console()
 RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
 
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
@@ -94,7 +95,7 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
-    from penname.evaluation.curves import draw_curves
+    from penname.evaluation import figures
     from penname.evaluation.table import summary
     from penname.methods.sharing import taken
     from penname.methods.sweep import make_points, run_sweep, total_of
@@ -111,7 +112,7 @@ def sweep(
     curves = {m: [report["methods"][m][metric] for report in by_point.values()] for m in methods}
     label = over[0].split("=")[0] if len(over) == 1 else "point"
     path = folder / f"sweep-{metric}.png"
-    draw_curves(curves, names, (label, metric), path)
+    figures.save(figures.curves(curves, names, (label, metric)), path)
     saved = total_of(record for point in points for record in taken(point.folder))
     if as_json:
         by_method = {m: summary({name: found[m] for name, found in zip(names, results, strict=True)}) for m in methods}
@@ -155,7 +156,7 @@ def compare(
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
-    holm: Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")] = False,
+    holm: HolmOption = False,
     over_seeds: Annotated[
         bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
     ] = False,
@@ -185,6 +186,32 @@ def compare(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    out: Annotated[Path | None, typer.Option(help="Where to; the first run's folder 'report' if left out.")] = None,
+    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    holm: HolmOption = False,
+) -> None:
+    """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side."""
+    from penname.evaluation import figures
+    from penname.evaluation.report import make_report
+    from penname.methods.run_data import read_run
+
+    compared = _compare(runs, split, holm=holm)
+    made = make_report([read_run(run, split) for run in runs], compared.report)
+    folder = out or runs[0] / "report"
+    for inner in ("tables", "figures"):
+        (folder / inner).mkdir(parents=True, exist_ok=True)
+    for name, text in made.tables.items():
+        (folder / "tables" / name).write_text(text, encoding="utf-8")
+    for name, figure in made.pictures.items():
+        for ending in ("svg", "png"):
+            figures.save(figure, folder / "figures" / f"{name}.{ending}")
+    (folder / "report.html").write_text(made.html, encoding="utf-8")
+    console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
+
+
+@app.command()
 def cold_start(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     documents: Annotated[str, typer.Option(help="How many of a user's documents are left, some numbers.")] = "0,1,2,4",
@@ -192,7 +219,7 @@ def cold_start(
     as_json: JsonOption = False,
 ) -> None:
     """Hide documents of users who have many: how does each method do with none, some and all of them?"""
-    from penname.evaluation.curves import draw_curves
+    from penname.evaluation import figures
     from penname.evaluation.table import summary
     from penname.methods.pipeline import cold_start as simulate
     from penname.methods.pipeline import load_run_recipe
@@ -214,7 +241,8 @@ def cold_start(
     curves = {name: [report["methods"][name][metric] for report in reports.values()] for name in methods}
     users = next(iter(methods.values()))["n"]
     path = run / f"cold-start-{metric}.png"
-    draw_curves(curves, list(reports), (f"documents known of each of {users} users", metric), path)
+    labels = (f"documents known of each of {users} users", metric)
+    figures.save(figures.curves(curves, list(reports), labels), path)
     if as_json:
         print(json.dumps(reports))
         return

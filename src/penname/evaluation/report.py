@@ -1,0 +1,311 @@
+"""One page of HTML about one or more runs, which loads nothing from a network, and its tables and pictures as files.
+
+The page is `templates/report.html`. All that users or models wrote reaches it as data that its script shows as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+
+from penname.evaluation import figures
+from penname.evaluation.figures import Iteration
+from penname.evaluation.formats import comparisons_to_csv, means_to_csv, to_latex, to_markdown
+from penname.evaluation.table import Results, Scored, names_of, notes_of, sections
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+IN_READER, DOCUMENTS, CHARACTERS = 100, 10, 1500
+"""At most so many examples are in the reader, so many of a user's documents, and so much of each of them."""
+WITHOUT_REASONING = {"sft-reasoning": "sft", "rest-pg": "rest-em"}
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run's results and what led to them.
+
+    facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how it scored.
+    examples: by id, what was asked and shown. profiles: by user id, the texts of the user's documents. iterations: of
+    each self-trained method. timing: lines of the run's timing.jsonl. notes: what could not be read.
+    """
+
+    name: str
+    facts: Mapping[str, str]
+    recipe: str
+    results: Results
+    names: Mapping[str, str]
+    records: Mapping[str, Mapping[str, Record]]
+    examples: Mapping[str, Record]
+    profiles: Mapping[str, Sequence[str]]
+    iterations: Mapping[str, Sequence[Iteration]]
+    timing: Sequence[Record]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page, its pictures by name, and its tables by file name."""
+
+    html: str
+    pictures: Mapping[str, Figure]
+    tables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    text: str
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class _Table:
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[_Cell]]
+
+
+@dataclass
+class _Pictures:
+    """Pictures that the page shows, each with what stands under it."""
+
+    drawn: dict[str, Figure] = field(default_factory=dict)
+
+    def add(self, name: str, figure: Figure, caption: str) -> dict[str, str]:
+        self.drawn[name] = figure
+        return {"svg": Markup(figures.to_inline_svg(figure, name.replace("-", " "))), "caption": caption}
+
+
+def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
+    """A report of runs, and of the summary of all of their methods.
+
+    Methods are named as in the summary: RUN:METHOD where there are several runs.
+    """
+    names = names_of(summary, runs[0].names)
+    pictures = _Pictures()
+    rewards = pictures.add("reward-by-method", figures.mean_scores(_rewards(runs), "reward"), "Mean reward by method.")
+    training = [picture for run in runs for picture in _training(run, pictures, _prefix(runs, run))]
+    reasoning = _reasoning(runs, pictures)
+    costs = [_latency(runs), *(_times(run, _prefix(runs, run)) for run in runs if run.timing)]
+    data, shown = _reader(runs)
+    html = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title="penname: " + ", ".join(run.name for run in runs),
+            css=Markup(_template("report.css")),
+            js=Markup(_template("report.js")),
+            sections=[("results", "Results")]
+            + ([("training", "Training")] if training else [])
+            + [("cost", "Reasoning, time and tokens"), ("reader", "Reader"), ("recipes", "Runs")],
+            tables=_headline(summary, names),
+            notes=[*notes_of(summary, names), *(note for run in runs for note in run.notes)],
+            rewards=rewards,
+            training=training,
+            reasoning=reasoning,
+            costs=costs,
+            shown=shown,
+            runs=runs,
+            data=_as_script(data),
+        )
+    )
+    tables = {
+        "table.md": to_markdown(summary, names),
+        "table.tex": to_latex(summary, names),
+        "means.csv": means_to_csv(summary),
+        "tests.csv": comparisons_to_csv(summary),
+    }
+    return Report(html, pictures.drawn, tables)
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+
+
+def _template(name: str) -> str:
+    return (files("penname.evaluation") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _as_script(data: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _prefix(runs: Sequence[RunData], run: RunData) -> str:
+    return f"{run.name}:" if len(runs) > 1 else ""
+
+
+def _rewards(runs: Sequence[RunData]) -> dict[str, list[float]]:
+    """By method, the rewards there are."""
+    return {_prefix(runs, run) + method: _present(own.values()) for run in runs for method, own in run.results.items()}
+
+
+def _present(examples: Iterable[Scored]) -> list[float]:
+    return [reward for e in examples if (reward := e["metrics"].get("reward")) is not None]
+
+
+def _headline(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Table]:
+    found = []
+    for section in sections(summary, names):
+        rows = []
+        for number, (name, entry) in enumerate(summary["methods"].items()):
+            cells = [cells[number] for _, cells in section.columns]
+            values = [_Cell("–" if c.value is None else f"{c.value:.4f}", ", ".join(map(str, c.beaten))) for c in cells]
+            rows.append([_Cell(str(number + 1)), _Cell(name), *values, _Cell(str(entry["n"]))])
+        found.append(_Table(section.title, ["", "Method", *(heading for heading, _ in section.columns), "n"], rows))
+    return found
+
+
+def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, str]]:
+    """Learning curves, and of each self-trained method rewards and kept samples by iteration."""
+    if not run.iterations:
+        return []
+    name = prefix.replace(":", "-")
+    longest = max(map(len, run.iterations.values()))
+    means = {m: [sum(i.rewards) / max(1, len(i.rewards)) for i in found] for m, found in run.iterations.items()}
+    ticks = [str(number + 1) for number in range(longest)]
+    found = [
+        pictures.add(
+            f"{name}learning-curve",
+            figures.curves(means, ticks, ("iteration", "mean reward of samples")),
+            f"{prefix}Learning curve: mean reward of the training samples that each iteration's expectation step "
+            "draws from the model of the iteration before.",
+        )
+    ]
+    for method, iterations in run.iterations.items():
+        found.append(
+            pictures.add(
+                f"{name}{method}-rewards",
+                figures.reward_histograms(iterations, _present(run.results.get(method, {}).values())),
+                f"{prefix}{method}: rewards of samples. An iteration's are those of the model before it trains; those "
+                "of the model after it are the next one's, and after the last those of the evaluation.",
+            )
+        )
+        found.append(
+            pictures.add(
+                f"{name}{method}-kept",
+                figures.kept_per_input(iterations),
+                f"{prefix}{method}: how many samples of an input were kept.",
+            )
+        )
+    return found
+
+
+def _reasoning(runs: Sequence[RunData], pictures: _Pictures) -> list[dict[str, str]]:
+    words: dict[str, list[int]] = {}
+    rewards: dict[str, list[float]] = {}
+    for run in runs:
+        for method, records in run.records.items():
+            reasoned = [r for r in records.values() if r["reasoning"] and r["metrics"].get("reward") is not None]
+            if reasoned:
+                words[_prefix(runs, run) + method] = [len(r["reasoning"].split()) for r in reasoned]
+                rewards[_prefix(runs, run) + method] = [r["metrics"]["reward"] for r in reasoned]
+    if not words:
+        return []
+    caption = "Length of the reasoning against the reward of the response; r is Pearson's correlation."
+    return [pictures.add("reasoning-length", figures.length_against_reward(words, rewards), caption)]
+
+
+def _latency(runs: Sequence[RunData]) -> _Table:
+    """What a completion costs, and how much more with reasoning than without."""
+    rows = []
+    for run in runs:
+        tokens = {m: sum(r["new_tokens"] for r in own.values()) / len(own) for m, own in run.records.items() if own}
+        seconds = {method: _seconds_each(run, method) for method in tokens}
+        for method, mean in tokens.items():
+            without = WITHOUT_REASONING.get(method)
+            times = _ratio(tokens[method], tokens.get(without or ""))
+            slower = _ratio(seconds[method], seconds.get(without or ""))
+            each = seconds[method]
+            rows.append(
+                [
+                    _Cell(_prefix(runs, run) + method),
+                    _Cell(f"{mean:.0f}"),
+                    _Cell("–" if each is None else f"{each:.2f}"),
+                    _Cell(f"{times} tokens, {slower} time of {without}" if without in tokens else ""),
+                ]
+            )
+    return _Table("Cost of a completion", ["Method", "new tokens", "seconds (in batches)", "beside no reasoning"], rows)
+
+
+def _ratio(value: float | None, other: float | None) -> str:
+    return f"{value / other:.2f} ×" if value is not None and other else "– ×"
+
+
+def _seconds_each(run: RunData, method: str) -> float | None:
+    own = [
+        t for t in run.timing if t["stage"].startswith("evaluation/") and t["stage"].endswith(f"/{method}/responses")
+    ]
+    count = sum(t["count"] for t in own)
+    return sum(t["seconds"] for t in own) / count if count else None
+
+
+def _times(run: RunData, prefix: str) -> _Table:
+    """Seconds and tokens of each stage that took half a hundredth of the whole time or more."""
+    stages: dict[str, list[float]] = {}
+    for timed in run.timing:
+        total = stages.setdefault(timed["stage"], [0.0, 0])
+        total[0] += timed["seconds"]
+        total[1] += timed["tokens"]
+    whole, written = (sum(column) for column in zip(*stages.values(), strict=True))
+    rows = [
+        [_Cell(stage), _Cell(f"{seconds:,.1f}"), _Cell(f"{tokens:,.0f}"), _Cell(f"{tokens / seconds:,.0f}")]
+        for stage, (seconds, tokens) in stages.items()
+        if seconds and seconds >= 0.005 * whole
+    ]
+    rows.append([_Cell("all"), _Cell(f"{whole:,.1f}"), _Cell(f"{written:,.0f}"), _Cell("")])
+    return _Table(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
+
+
+def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
+    """Examples that all methods wrote for, as many of each task as there is room for."""
+    written = {_prefix(runs, run) + m: own for run in runs for m, own in run.records.items()}
+    examples = {i: example for run in runs for i, example in run.examples.items()}
+    common = [i for i in examples if all(i in own for own in written.values())]
+    tasks: dict[str, list[str]] = {}
+    for i in common:
+        tasks.setdefault(examples[i]["task"], []).append(i)
+    chosen = [i for own in tasks.values() for i in own[: max(1, IN_READER // len(tasks))]]
+    users = dict.fromkeys(examples[i]["user_id"] for i in chosen)
+    profiles = {user: next((p for run in runs if (p := run.profiles.get(user))), []) for user in users}
+    data = {
+        "methods": list(written),
+        "examples": [
+            {
+                "id": i,
+                "user": examples[i]["user_id"],
+                "task": examples[i]["task"],
+                "history": examples[i]["history"],
+                "input": examples[i]["input"],
+                "output": examples[i]["output"],
+                "context": [*examples[i]["context"], *examples[i]["neighbours"]],
+                "written": {method: _written(own[i]) for method, own in written.items()},
+            }
+            for i in chosen
+        ],
+        "profiles": {user: [_beginning(text) for text in own[:DOCUMENTS]] for user, own in profiles.items()},
+    }
+    return data, f"{len(chosen)} of {len(common)} examples."
+
+
+def _written(record: Record) -> Record:
+    kept = {key: record[key] for key in ("response", "reasoning", "metrics", "malformed")}
+    return kept | {"unfinished": record["finish_reason"] == "length"}
+
+
+def _beginning(text: str) -> str:
+    rest = len(text) - CHARACTERS
+    return text if rest <= 0 else f"{text[:CHARACTERS]} … ({rest:,} characters more)"

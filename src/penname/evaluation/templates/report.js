@@ -1,0 +1,109 @@
+"use strict";
+// Everything that users or models wrote reaches the page as text, never as markup.
+const data = JSON.parse(document.getElementById("data").textContent);
+const find = (id) => document.getElementById(id);
+const users = [...new Set(data.examples.map((example) => example.user))];
+const NOTHING = "nothing", AUTHOR = "the author's text";
+let place = 0;
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function fill(select, options) {
+  select.replaceChildren(...options.map(([value, text]) => {
+    const option = element("option", text);
+    option.value = value;
+    return option;
+  }));
+}
+
+const words = (text) => text.split(/(\s+)/).filter((part) => part);
+const plain = (word) => word.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+
+// The words of `text` that are in no longest common subsequence with `other`.
+function different(text, other) {
+  const parts = words(text), own = [];
+  parts.forEach((part, at) => { if (plain(part)) own.push(at); });
+  const theirs = words(other).map(plain).filter((word) => word);
+  const mine = own.map((at) => plain(parts[at]));
+  const longest = Array.from({length: mine.length + 1}, () => new Uint16Array(theirs.length + 1));
+  for (let i = mine.length - 1; i >= 0; i--)
+    for (let j = theirs.length - 1; j >= 0; j--)
+      longest[i][j] = mine[i] === theirs[j] ? longest[i + 1][j + 1] + 1 : Math.max(longest[i + 1][j], longest[i][j + 1]);
+  const same = new Set();
+  for (let i = 0, j = 0; i < mine.length && j < theirs.length;)
+    if (mine[i] === theirs[j]) { same.add(own[i]); i++; j++; }
+    else if (longest[i + 1][j] >= longest[i][j + 1]) i++;
+    else j++;
+  return parts.map((part, at) => [part, plain(part) !== "" && !same.has(at)]);
+}
+
+function paragraph(text, other, className) {
+  const made = element("p", undefined, className);
+  if (other === null) made.textContent = text;
+  else made.append(...different(text, other).map(([part, marked]) => marked ? element("mark", part) : part));
+  return made;
+}
+
+function card(title, ...content) {
+  const made = element("article", undefined, "card");
+  made.append(element("h3", title), ...content);
+  return made;
+}
+
+function list(title, texts) {
+  const made = element("details", undefined, "card");
+  made.append(element("summary", title), ...texts.map((text) => element("p", text)));
+  return made;
+}
+
+function show() {
+  const example = data.examples[place], base = find("base").value;
+  find("user").value = example.user;
+  fill(find("example"), data.examples.map((e, i) => [i, e]).filter(([, e]) => e.user === example.user)
+    .map(([i, e]) => [i, e.input.length > 90 ? e.input.slice(0, 90) + "…" : e.input]));
+  find("example").value = place;
+  const written = example.written[base];
+  const other = base === NOTHING ? null : base === AUTHOR ? example.output : written ? written.response : null;
+  const profile = data.profiles[example.user] || [];
+  const cards = [card("Prompt", element("p", example.input)), card("Written by the author", element("p", example.output))];
+  if (example.context.length) cards.push(list(`Documents in the prompt of rag and others: ${example.context.length}`, example.context));
+  if (profile.length) cards.push(list(`Documents of the user: ${profile.length} of ${example.history} shown`, profile));
+  const about = element("p", `${example.id}, task ${example.task}, ${example.history} documents of the user, ${place + 1} of ${data.examples.length}`, "soft");
+  const texts = element("div", undefined, "texts"), methods = element("div", undefined, "texts");
+  texts.append(...cards);
+  for (const [method, text] of Object.entries(example.written)) {
+    const scores = Object.entries(text.metrics).map(([name, value]) => `${name} ${value === null ? "none" : value.toFixed(3)}`);
+    if (text.unfinished) scores.push("broken off at the limit");
+    const content = [element("p", scores.join(", "), "soft")];
+    if (text.reasoning) content.push(element("p", text.reasoning, "reasoning"));
+    content.push(text.malformed ? element("p", "(malformed: no response)", "soft") : paragraph(text.response, base === method ? null : other));
+    methods.append(card(method, ...content));
+  }
+  find("shown").replaceChildren(about, texts, methods);
+}
+
+function move(step) {
+  place = (place + step + data.examples.length) % data.examples.length;
+  show();
+}
+
+if (data.examples.length) {
+  fill(find("user"), users.map((user) => [user, user]));
+  fill(find("base"), [AUTHOR, NOTHING, ...data.methods].map((name) => [name, name]));
+  find("user").addEventListener("change", (event) => { place = data.examples.findIndex((e) => e.user === event.target.value); show(); });
+  find("example").addEventListener("change", (event) => { place = Number(event.target.value); show(); });
+  find("base").addEventListener("change", show);
+  find("previous").addEventListener("click", () => move(-1));
+  find("next").addEventListener("click", () => move(1));
+  document.addEventListener("keydown", (event) => {
+    if (event.target.closest("select, input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = {j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1}[event.key];
+    if (step) move(step);
+  });
+  show();
+}

@@ -1,0 +1,110 @@
+"""What a report shows of a run, read from its folder: nothing is computed anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from penname.config import AGENTS, SELF_TRAINED, MethodName, Recipe
+from penname.data.report import Report
+from penname.data.sources import load_split
+from penname.errors import UserError
+from penname.evaluation.figures import Iteration
+from penname.evaluation.report import RunData
+from penname.methods.pipeline import load_run_recipe, results_of
+from penname.runs.progress import TIMING
+from penname.runs.store import Record, read_json, read_stage
+
+OWN_SUMMARIES = ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
+
+
+def read_run(folder: Path, split: str | None = None) -> RunData:
+    """Raises UserError where nothing is evaluated yet, or a file is damaged."""
+    recipe = load_run_recipe(folder)
+    used = split or recipe.evaluation.split
+    results, names, notes = results_of([folder], split)
+    records: dict[str, dict[str, Record]] = {}
+    for method in recipe.methods:
+        if method in results:
+            own = {r["example_id"]: r for r in read_stage(folder / "evaluation" / used / method / "metrics")}
+            records[method] = _with_summaries(folder, used, method, own)
+    examples = {r["example_id"]: r for r in read_stage(folder / "data" / used)}
+    profiles, problem = _profiles(recipe, used)
+    environment = folder / "environment.json"
+    return RunData(
+        name=folder.resolve().name,
+        facts=_facts(recipe, used, len(examples), read_json(environment) if environment.is_file() else {}),
+        recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
+        results=results,
+        names=names,
+        records=records,
+        examples=examples,
+        profiles=profiles,
+        iterations={method: found for method in SELF_TRAINED if (found := _iterations(folder, method))},
+        timing=_timing(folder),
+        notes=[*notes, *problem],
+    )
+
+
+def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> dict[str, str]:
+    versions = environment.get("packages", {})
+    return {
+        "methods": ", ".join(recipe.methods),
+        "generator": recipe.generator.model,
+        "data": ", ".join(source.hub or source.path or source.format for source in recipe.data),
+        "evaluated on": f"{examples} examples of {split}",
+        "reward": " + ".join(f"{weight:g} {name}" for name, weight in recipe.reward.mixture.items()),
+        "seed": str(recipe.seed),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+
+
+def _with_summaries(folder: Path, split: str, method: MethodName, records: dict[str, Record]) -> dict[str, Record]:
+    """PaT's reasoning is what its agents wrote last."""
+    rounds = sorted((folder / method / "summaries" / split).glob("round-*"), key=lambda path: int(path.name[6:]))
+    if method not in OWN_SUMMARIES or not rounds:
+        return records
+    said: dict[str, list[str]] = {}
+    for agent in AGENTS:
+        for record in read_stage(rounds[-1] / agent):
+            said.setdefault(record["example_id"], []).append(f"{agent.capitalize()}: {record['summary']}")
+    return {i: record | {"reasoning": "\n".join(said.get(i, []))} for i, record in records.items()}
+
+
+def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[str]]:
+    try:
+        limit = getattr(recipe.limit, split)
+        found = load_split(recipe.data, split, limit, recipe.seed, Report())
+    except UserError as error:
+        return {}, [f"profiles are not shown: {error}"]
+    profiles: dict[str, list[str]] = {}
+    for example in found:
+        if len(example.profile) > len(profiles.get(example.user_id, [])):
+            profiles[example.user_id] = [d.text for d in example.profile]
+    return profiles, []
+
+
+def _iterations(folder: Path, method: str) -> list[Iteration]:
+    found = []
+    for stage in sorted((folder / method).glob("iteration-*"), key=lambda path: int(path.name[10:])):
+        if not (stage / "selection" / "stage.json").is_file():
+            continue
+        kept: dict[str, int] = {}
+        rewards = []
+        for record in read_stage(stage / "rewards"):
+            kept.setdefault(record["example_id"], 0)
+            if record["reward"] is not None:
+                rewards.append(record["reward"])
+        for record in read_stage(stage / "selection"):
+            kept[record["example_id"]] += 1
+        found.append(Iteration(rewards, list(kept.values())))
+    return found
+
+
+def _timing(folder: Path) -> list[Record]:
+    path = folder / TIMING
+    if not path.is_file():
+        return []
+    lines: list[Any] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return lines

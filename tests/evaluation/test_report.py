@@ -1,0 +1,229 @@
+"""The report in a real browser: it opens without errors, its reader works by keyboard, and no text becomes markup."""
+
+import json
+import os
+import re
+import shutil
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from penname.evaluation.figures import Iteration
+from penname.evaluation.report import CHARACTERS, IN_READER, RunData, make_report
+from penname.evaluation.table import summary
+
+HOSTILE = (
+    """</script><script>document.title = "owned"</script><img src=x onerror='document.title="owned"'>"""
+    """{{ 7 * 7 }} & "ü" \u2028<!--"""
+)
+
+
+def scored(task, reward):
+    return {"task": task, "metrics": {"reward": reward, "rouge1": reward / 2}}
+
+
+def wrote(response, reasoning, reward, **more):
+    kept = {"response": response, "reasoning": reasoning, "metrics": {"reward": reward, "rouge1": reward / 2}}
+    return kept | {"malformed": False, "finish_reason": "stop", "new_tokens": 20} | more
+
+
+def run_data(name="small", examples=4, **changes):
+    ids = [f"{i}" for i in range(examples)]
+    methods = {"rag": 0.2, "rest-em": 0.3, "rest-pg": 0.4}
+    return RunData(
+        **{
+            "name": name,
+            "facts": {"generator": HOSTILE},
+            "recipe": f"seed: 0 # {HOSTILE}",
+            "results": {m: {i: scored("t", r + 0.01 * int(i)) for i in ids} for m, r in methods.items()},
+            "names": {},
+            "records": {
+                m: {i: wrote(f"{m} writes {i}: {HOSTILE}", HOSTILE if m == "rest-pg" else None, r) for i in ids}
+                for m, r in methods.items()
+            },
+            "examples": {
+                i: {
+                    "user_id": f"user {int(i) // 2} {HOSTILE}",
+                    "task": "t",
+                    "input": f"Write {i}. {HOSTILE}",
+                    "output": f"the author wrote {i}",
+                    "context": [HOSTILE],
+                    "neighbours": [],
+                    "history": 12,
+                }
+                for i in ids
+            },
+            "profiles": {f"user 0 {HOSTILE}": [HOSTILE, "x" * (CHARACTERS + 7)]},
+            "iterations": {"rest-pg": [Iteration([0.1, 0.5], [0, 2]), Iteration([0.3, 0.6], [1, 1])]},
+            "timing": [
+                {"stage": f"evaluation/test/{m}/responses", "count": 4, "tokens": 80, "seconds": s}
+                for m, s in (("rest-em", 2.0), ("rest-pg", 5.0))
+            ],
+            "notes": ["a note"],
+        }
+        | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def report():
+    data = run_data()
+    return make_report([data], summary(data.results))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from selenium import webdriver
+
+    driver = shutil.which("chromedriver")
+    if driver is None and "CI" not in os.environ:
+        pytest.skip("no chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    for switch in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def page(browser, report, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(report.html, encoding="utf-8")
+    browser.set_window_size(1200, 900)
+    browser.get(path.as_uri())
+    return browser
+
+
+def one(page, selector):
+    return page.find_element("css selector", selector)
+
+
+def responses(page):
+    return [p.text for p in page.find_elements("css selector", "#shown .texts:last-child .card > p:last-child")]
+
+
+def press(page, key):
+    one(page, "body").send_keys(key)
+
+
+def test_it_opens_without_errors_and_no_text_becomes_markup(page):
+    assert page.get_log("browser") == []
+    assert page.title == "penname: small"
+    assert page.find_elements("css selector", "img, #shown script") == []
+    assert "{{ 7 * 7 }}" in one(page, "#shown").text
+    assert "49" not in one(page, "#shown").text
+    assert "onerror='document.title=\"owned\"'" in one(page, "#recipes dd").text
+
+
+def test_it_asks_nothing_of_any_network(page):
+    names = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert names == []
+
+
+def test_the_reader_works_by_keyboard(page):
+    assert [text.split(":")[0] for text in responses(page)] == ["rag writes 0", "rest-em writes 0", "rest-pg writes 0"]
+    press(page, "j")
+    assert responses(page)[0].startswith("rag writes 1")
+    press(page, "\ue014")  # the right arrow
+    assert responses(page)[0].startswith("rag writes 2")
+    assert one(page, "#user").get_property("value").startswith("user 1")
+    press(page, "k")
+    press(page, "\ue012")  # the left arrow
+    press(page, "k")
+    assert responses(page)[0].startswith("rag writes 3")
+    for _ in range(4):
+        press(page, "\t")
+    one(page, "#next").send_keys("\n")
+    assert responses(page)[0].startswith("rag writes 0")
+
+
+def test_a_user_and_an_example_can_be_chosen(page):
+    from selenium.webdriver.support.select import Select
+
+    Select(one(page, "#user")).select_by_index(1)
+    assert responses(page)[0].startswith("rag writes 2")
+    Select(one(page, "#example")).select_by_index(1)
+    assert responses(page)[0].startswith("rag writes 3")
+
+
+def test_words_that_differ_are_marked(page):
+    from selenium.webdriver.support.select import Select
+
+    def marked():
+        cards = page.find_elements("css selector", "#shown .texts:last-child .card")
+        return [[m.text for m in card.find_elements("css selector", "mark")][:2] for card in cards]
+
+    assert marked()[0] == ["rag", "writes"]  # "0" is the author's too
+    Select(one(page, "#base")).select_by_visible_text("rag")
+    assert marked()[0] == []
+    assert marked()[1] == ["rest-em"]
+    Select(one(page, "#base")).select_by_visible_text("nothing")
+    assert marked() == [[], [], []]
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_it_fits_any_screen(page, width):
+    page.set_window_size(width, 900)
+    assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_dark_is_dark(page):
+    def brightness():
+        colour = one(page, "body").value_of_css_property("background-color")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+    assert brightness() > 200
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    assert brightness() < 50
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_cost_of_reasoning_is_told(page):
+    assert "1.00 × tokens, 2.50 × time of rest-em" in one(page, "#cost").text
+
+
+def test_texts_that_are_cut_say_so(page):
+    assert "(7 characters more)" in page.execute_script("return document.getElementById('shown').textContent")
+
+
+def test_pictures_are_whole_and_take_the_colour_of_the_text(report):
+    for svg in re.findall(r"<svg.*?</svg>", report.html, re.DOTALL):
+        root = ET.fromstring(svg.replace("xlink:", ""))
+        assert root.get("fill") == "currentColor"
+        assert "#000000" not in svg
+    assert set(report.pictures) == {
+        "reward-by-method",
+        "learning-curve",
+        "rest-pg-rewards",
+        "rest-pg-kept",
+        "reasoning-length",
+    }
+
+
+def test_tables_are_files_too(report):
+    assert set(report.tables) == {"table.md", "table.tex", "means.csv", "tests.csv"}
+    assert "rest-pg" in report.tables["table.tex"]
+
+
+def test_several_runs_stand_side_by_side():
+    runs = [run_data(name) for name in ("one", "two")]
+    results = {f"{run.name}:{m}": own for run in runs for m, own in run.results.items()}
+    html = make_report(runs, summary(results)).html
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL).group(1))
+    assert data["methods"] == list(results)
+    assert data["examples"][0]["written"]["two:rag"]["response"].startswith("rag writes 0")
+
+
+def test_a_large_run_is_read_in_part():
+    data = run_data(examples=3 * IN_READER)
+    html = make_report([data], summary(data.results)).html
+    assert f"{IN_READER} of {3 * IN_READER} examples." in html
+
+
+def test_a_run_without_training_times_or_profiles_has_a_report():
+    data = run_data(iterations={}, timing=[], profiles={}, records={"rag": run_data().records["rag"]})
+    report = make_report([data], summary({"rag": data.results["rag"]}))
+    assert "Training" not in report.html
