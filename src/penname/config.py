@@ -240,13 +240,15 @@ class PaTConfig(Section):
     rounds: Count = Field(2, description="how often each agent writes, each time with the other's last summary")
     max_input_tokens: Count = 1024
     max_summary_tokens: Count = 96
-    temperature: Annotated[float, Field(gt=0)] = Field(
-        0.7, description="of summaries that are compared; else they are written at that of evaluation"
+    temperature: Annotated[float, Field(gt=0)] = Field(0.7, description="of summaries that are compared")
+    summary_temperature: Annotated[float, Field(ge=0)] = Field(
+        0.1, description="of all other summaries: what the generator is told, and what agents tell each other"
     )
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     iterations: Count = Field(1, description="each trains the style agent, then the topic agent, on fresh pairs")
     examples: Count | None = Field(None, description="training examples that agents learn from; all if left out")
     samples: Annotated[int, Field(ge=2)] = Field(4, description="summaries of an input that are compared")
+    texts: Count = Field(1, description="written with each of these; their mean reward is the summary's")
     differential: Literal["left out", "previous round"] = Field(
         "left out", description="what a summary's reward is measured from: its trajectory left out, or the last round"
     )

@@ -27,7 +27,10 @@ class Scripted:
             text = self.tokenizer.decode(prompt)
             self.prompts.append(text)
             key = next((word for word in ("ALL", "NONE", "HALF") if word in text), "HALF")
-            written.append([Generated(self.tokenizer(WRITES[key], add_special_tokens=False).input_ids, "stop")])
+            # Every second text is good for nothing.
+            keys = [key if number % 2 == 0 else "NONE" for number in range(len(seeds[len(written)]))]
+            texts = [self.tokenizer(WRITES[key], add_special_tokens=False).input_ids for key in keys]
+            written.append([Generated(tokens, "stop") for tokens in texts])
         return written
 
 
@@ -71,6 +74,12 @@ def test_a_summary_is_measured_from_the_text_without_it(bench, agent):
 def test_or_from_the_text_with_the_summary_of_the_round_before(bench):
     assert scores(bench, "style", candidates(["ALL", "NONE"], start="ALL")) == [(1.0, 0.0), (0.0, -1.0)]
     assert scores(bench, "style", candidates(["ALL", "HALF"], start="NONE")) == [(1.0, 1.0), (0.5, 0.5)]
+
+
+def test_a_reward_is_the_mean_of_several_texts(bench):
+    pat = bench.recipe.pat.model_copy(update={"texts": 2})
+    bench.recipe = bench.recipe.model_copy(update={"pat": pat})
+    assert scores(bench, "style", candidates(["ALL", "NONE"])) == [(0.5, 0.25), (0.0, -0.25)]
 
 
 def test_what_the_other_agent_says_counts_on_both_sides(bench):

@@ -43,6 +43,7 @@ def recipe_of(folder, tiny_model, methods, **changes):
                 "max_input_tokens": 800,
                 "max_summary_tokens": 40,
                 "temperature": 1.0,
+                "summary_temperature": 0.8,
                 "samples": 3,
                 "margin": 0,
                 "dpo": {"lora_rank": 2, "batch_size": 2, "save_every": 1},

@@ -116,6 +116,6 @@ def _write_round(
         agent_prompt(bench, agent, e, contexts[e.example_id], before.get(e.example_id, {}).get(other(agent)))
         for e in examples
     ]
-    temperature = bench.recipe.evaluation.temperature
+    temperature = bench.recipe.pat.summary_temperature
     written = sample_summaries(bench, agent, model, examples, prompts, key=number, samples=1, temperature=temperature)
     return [record for (record,) in written]

@@ -39,9 +39,9 @@ class Candidates:
 def differential_rewards(
     bench: Workbench, generator: Path | None, agent: AgentName, candidates: Sequence[Candidates]
 ) -> list[Record]:
-    """For each candidate `reward`, what the generator's text with it gets, and `differential`, less that without it.
+    """For each candidate `reward`, what the generator's texts with it get, and `differential`, less those without it.
 
-    Either is None where a judge could not say. All texts of an example are drawn with the same seed.
+    Either is None where a judge could not say. An example's texts are drawn with the same seeds for each candidate.
     """
     told = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
     rewards = iter(_rewards(bench, generator, agent, told))
@@ -65,25 +65,33 @@ def differential_rewards(
 def _rewards(
     bench: Workbench, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
 ) -> list[float | None]:
-    """The reward of what the generator writes, told each summary; 0 where it writes nothing."""
-    settings = bench.recipe.evaluation
+    """The mean reward of what the generator writes, told each summary; 0 where it writes nothing."""
+    settings, texts = bench.recipe.evaluation, bench.recipe.pat.texts
     prompts = iter([_prompt(bench, agent, c, summary) for c, summary in told])
     written = bench.write(
         generator,
         [c.example for c, _ in told],
         iteration=EVALUATION,
-        samples=1,
+        samples=texts,
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=False,
         prompt_of=lambda example: next(prompts),  # an example stands there once for each of its summaries
     )
+    examples = [c.example for c, _ in told for _ in range(texts)]
     items = [
-        r["response"] and Scored(c.example.input, c.example.output, r["response"])
-        for (c, _), r in zip(told, written, strict=True)
+        r["response"] and Scored(example.input, example.output, r["response"])
+        for example, r in zip(examples, written, strict=True)
     ]
     scores = bench.score(list(bench.recipe.reward.mixture), items)
-    return [0.0 if score is None else score["reward"] for score in scores]
+    rewards = [0.0 if score is None else score["reward"] for score in scores]
+    return [_mean(rewards[start : start + texts]) for start in range(0, len(rewards), texts)]
+
+
+def _mean(rewards: Sequence[float | None]) -> float | None:
+    """Of those that a judge could say."""
+    present = [reward for reward in rewards if reward is not None]
+    return sum(present) / len(present) if present else None
 
 
 def _prompt(bench: Workbench, agent: AgentName, candidates: Candidates, summary: str | None) -> Prompt:

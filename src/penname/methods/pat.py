@@ -205,7 +205,8 @@ def _reward_candidates(
     by_id = {e.example_id: e for e in train}
     size = bench.recipe.shard_size
     drawn = bench.run.shards(f"{stage}/candidates", train, size, draw, completions=settings.samples)
-    return bench.run.shards(f"{stage}/rewards", drawn, size, reward, completions=settings.samples + 1)
+    texts = (settings.samples + 1) * settings.texts
+    return bench.run.shards(f"{stage}/rewards", drawn, size, reward, completions=texts)
 
 
 def _rounds_in_training(

@@ -126,7 +126,7 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
                 drawn = asked and asked * settings.samples
                 most = asked and settings.dpo.steps(asked)
                 words = drawn and drawn * settings.max_summary_tokens
-                texts = asked and asked * (settings.samples + 1)
+                texts = asked and asked * (settings.samples + 1) * settings.texts
                 written = texts and texts * recipe.prompt.max_output_tokens
                 steps.append(Step(f"{stage}/candidates", asked, drawn, words, None))
                 steps.append(Step(f"{stage}/rewards", asked, texts, written, None))
