@@ -169,6 +169,38 @@ def test_a_report_is_written_with_its_tables_and_pictures(run, tmp_path):
     refused(penname("report", tmp_path), "found no recipe.yaml")
 
 
+def test_people_judge_pairs_of_a_run(run, tmp_path):
+    page = tmp_path / "pairs.html"
+    export = ["judge-humans", "export", run, "--out", page, "--metric", "reward", "--difference", "0.01"]
+    done = penname(*export, "--pairs", "4")
+    assert done.returncode == 0, done.stderr
+    key = json.loads((tmp_path / "pairs.key.json").read_text())
+    assert 1 <= len(key["pairs"]) <= 4
+    answers = tmp_path / "ann.json"
+    choices = {n: "a" if p["scores"][0] > p["scores"][1] else "b" for n, p in key["pairs"].items()}
+    saved = {"export": key["export"], "annotator": "ann", "answers": choices}
+    answers.write_text(json.dumps(saved))
+    key_path = tmp_path / "pairs.key.json"
+    found = json.loads(penname("judge-humans", "import", key_path, answers, "--json").stdout)
+    assert found["annotators"]["ann"]["agreement"] == 1.0
+    assert penname("judge-humans", "import", key_path, answers).returncode == 0
+    refused(penname("judge-humans", "import", key_path, answers, answers), "'ann' a second time")
+    for change, message in (
+        ({"export": "other"}, "that of the key"),
+        ({"answers": {"99": "a"}}, "answers.99"),
+        ({"answers": {"1": "c"}}, "one of a, b, neither"),
+        ({"annotator": 5}, "field 'annotator'"),
+    ):
+        answers.write_text(json.dumps(saved | change))
+        refused(penname("judge-humans", "import", key_path, answers), message)
+    answers.write_text("no JSON")
+    refused(penname("judge-humans", "import", key_path, answers), "ann.json: found no JSON")
+    refused(penname("judge-humans", "import", key_path, tmp_path / "none.json"), "none.json")
+    refused(penname(*export, "--difference", "0.99"), "lower --difference")
+    refused(penname("judge-humans", "export", run, "--out", page), "--metric: found 'judge'")
+    refused(penname("judge-humans", "export", run, "--out", tmp_path / "x"), "ends in .html")
+
+
 def test_train_again_repeats_nothing(run, recipe):
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")}
     assert penname("train", recipe, "--run", run).returncode == 0

@@ -33,7 +33,8 @@ ALLOWED = {
         "config",
     },
     "cli_data": {"data", "retrieval", "runs", "evaluation", "config"},
-    "cli": {"cli_data", "methods", "runs", "evaluation", "config", "engines"},
+    "cli_humans": {"methods", "evaluation"},
+    "cli": {"cli_data", "cli_humans", "methods", "runs", "evaluation", "config", "engines"},
     "encoders": set(),
     "errors": set(),
 }

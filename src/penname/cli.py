@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from penname import cli_data
+from penname import cli_data, cli_humans
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is ric
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_humans.app, name="judge-humans")
 console = Console()
 
 RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]

@@ -1,9 +1,7 @@
 """The report in a real browser: it opens without errors, its reader works by keyboard, and no text becomes markup."""
 
 import json
-import os
 import re
-import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -69,22 +67,6 @@ def run_data(name="small", examples=4, **changes):
 def report():
     data = run_data()
     return make_report([data], summary(data.results))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from selenium import webdriver
-
-    driver = shutil.which("chromedriver")
-    if driver is None and "CI" not in os.environ:
-        pytest.skip("no chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    for switch in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture

@@ -5,18 +5,16 @@ The page is `templates/report.html`. All that users or models wrote reaches it a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from penname.evaluation import figures
 from penname.evaluation.figures import Iteration
 from penname.evaluation.formats import comparisons_to_csv, means_to_csv, to_latex, to_markdown
+from penname.evaluation.page import as_script, render
 from penname.evaluation.table import Results, Scored, names_of, notes_of, sections
 
 if TYPE_CHECKING:
@@ -96,26 +94,21 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
     reasoning = _reasoning(runs, pictures)
     costs = [_latency(runs), *(_times(run, _prefix(runs, run)) for run in runs if run.timing)]
     data, shown = _reader(runs)
-    html = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            title="penname: " + ", ".join(run.name for run in runs),
-            css=Markup(_template("report.css")),
-            js=Markup(_template("report.js")),
-            sections=[("results", "Results")]
-            + ([("training", "Training")] if training else [])
-            + [("cost", "Reasoning, time and tokens"), ("reader", "Reader"), ("recipes", "Runs")],
-            tables=_headline(summary, names),
-            notes=[*notes_of(summary, names), *(note for run in runs for note in run.notes)],
-            rewards=rewards,
-            training=training,
-            reasoning=reasoning,
-            costs=costs,
-            shown=shown,
-            runs=runs,
-            data=_as_script(data),
-        )
+    anchors = {"results": "Results"} | ({"training": "Training"} if training else {})
+    anchors |= {"cost": "Reasoning, time and tokens", "reader": "Reader", "recipes": "Runs"}
+    html = render(
+        "report",
+        title="penname: " + ", ".join(run.name for run in runs),
+        sections=list(anchors.items()),
+        tables=_headline(summary, names),
+        notes=[*notes_of(summary, names), *(note for run in runs for note in run.notes)],
+        rewards=rewards,
+        training=training,
+        reasoning=reasoning,
+        costs=costs,
+        shown=shown,
+        runs=runs,
+        data=as_script(data),
     )
     tables = {
         "table.md": to_markdown(summary, names),
@@ -124,24 +117,6 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
         "tests.csv": comparisons_to_csv(summary),
     }
     return Report(html, pictures.drawn, tables)
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-
-
-def _template(name: str) -> str:
-    return (files("penname.evaluation") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _as_script(data: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def _prefix(runs: Sequence[RunData], run: RunData) -> str:
@@ -270,10 +245,15 @@ def _times(run: RunData, prefix: str) -> _Table:
     return _Table(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
 
 
+def merge_runs(runs: Sequence[RunData]) -> tuple[dict[str, Mapping[str, Record]], dict[str, Record]]:
+    """All methods' records, by the methods' names in a table of these runs, and all examples."""
+    written = {_prefix(runs, run) + m: own for run in runs for m, own in run.records.items()}
+    return written, {i: example for run in runs for i, example in run.examples.items()}
+
+
 def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
     """Examples that all methods wrote for, as many of each task as there is room for."""
-    written = {_prefix(runs, run) + m: own for run in runs for m, own in run.records.items()}
-    examples = {i: example for run in runs for i, example in run.examples.items()}
+    written, examples = merge_runs(runs)
     common = [i for i in examples if all(i in own for own in written.values())]
     tasks: dict[str, list[str]] = {}
     for i in common:

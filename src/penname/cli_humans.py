@@ -1,0 +1,122 @@
+"""`penname judge-humans`: pairs of texts for people to judge, and how far their judgement agrees with a metric."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from penname.errors import DataError, UserError
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+console = Console()
+
+
+@app.command("export")
+def export_pairs(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    out: Annotated[Path, typer.Option(help="The page, to be sent to annotators; its key is written beside it.")],
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs, at most.")] = 100,
+    metric: Annotated[str, typer.Option(help="Whose scores are compared with people's choices.")] = "judge",
+    difference: Annotated[float, typer.Option(help="Least difference of scores within a pair.")] = 0.5,
+    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+) -> None:
+    """Draw pairs of the runs' texts whose scores are apart (REST-PG's Appendix A), as a page that needs no network."""
+    from penname.evaluation.humans import draw_pairs, make_key, make_page
+    from penname.evaluation.report import merge_runs
+    from penname.methods.run_data import read_run
+
+    if out.suffix != ".html":
+        raise UserError(f"--out: found {out}, expected a name that ends in .html")
+    written, examples = merge_runs([read_run(run, split) for run in runs])
+    known = dict.fromkeys(name for own in written.values() for r in own.values() for name in r["metrics"])
+    if metric not in known:
+        raise UserError(f"--metric: found {metric!r}, expected one that the runs were evaluated by: {', '.join(known)}")
+    drawn = draw_pairs(written, metric, difference, pairs, seed)
+    if not drawn:
+        raise UserError(
+            f"found no two texts for an example that differ in {metric} by {difference:g} or more; lower --difference"
+        )
+    key = make_key(drawn, metric)
+    key_path = out.with_suffix(".key.json")
+    key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
+    out.write_text(make_page(drawn, key, written, examples), encoding="utf-8")
+    fewer = f" (fewer than {pairs}: no more differ by {difference:g})" if len(drawn) < pairs else ""
+    console.print(f"{len(drawn)} pairs{fewer}: {out}", markup=False, highlight=False)
+    console.print(f"key, not for annotators: {key_path}", markup=False, highlight=False)
+
+
+@app.command("import")
+def import_answers(
+    key: Annotated[Path, typer.Argument(help="The key that was written beside the page.")],
+    answers: Annotated[list[Path], typer.Argument(help="Files of answers, one an annotator.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How far annotators agree with the metric (agreement, correlation) and with each other (Cohen's kappa)."""
+    from penname.evaluation.humans import agreement
+
+    known = _read(key, {"export": str, "metric": str, "pairs": dict})
+    found: dict[str, dict[str, str]] = {}
+    for path in answers:
+        name, own = _read_answers(path, known)
+        if name in found:
+            raise DataError(path, field="annotator", found=f"{name!r} a second time", expected="one file an annotator")
+        found[name] = own
+    report = agreement(known, found)
+    if as_json:
+        print(json.dumps(report))
+    else:
+        _show(report)
+
+
+def _read(path: Path, fields: dict[str, type]) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError(path, found="no JSON", expected="what the page saved, or the key beside it") from None
+    for name, kind in fields.items():
+        if not isinstance(found, dict) or not isinstance(found.get(name), kind):
+            raise DataError(path, field=name, found="none", expected=f"a {kind.__name__}")
+    checked: dict[str, Any] = found
+    return checked
+
+
+def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    from penname.evaluation.humans import CHOICES
+
+    found = _read(path, {"export": str, "annotator": str, "answers": dict})
+    if found["export"] != key["export"]:
+        raise DataError(path, field="export", found=found["export"], expected=f"{key['export']}, that of the key")
+    for number, choice in found["answers"].items():
+        if number not in key["pairs"]:
+            raise DataError(path, field=f"answers.{number}", found="an unknown pair", expected="one of the key's")
+        if choice not in CHOICES:
+            known = ", ".join(CHOICES)
+            raise DataError(path, field=f"answers.{number}", found=repr(choice), expected=f"one of {known}")
+    return found["annotator"], found["answers"]
+
+
+def _show(report: dict[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    metric = report["metric"]
+    headings = ("pairs", "undecided", f"agrees with {metric}", "95 % interval", f"correlation with {metric}")
+    table = Table(Column("annotator", no_wrap=True), *headings, box=SIMPLE_HEAD)
+    everyone = {"majority": report["majority"]} if len(report["annotators"]) > 1 else {}
+    for name, own in {**report["annotators"], **everyone}.items():
+        interval = "–" if own["interval"] is None else f"{own['interval'][0]:.2f} to {own['interval'][1]:.2f}"
+        counts = (str(own["pairs"]), str(own["undecided"]))
+        table.add_row(name, *counts, _number(own["agreement"]), interval, _number(own["correlation"]))
+    console.print(table)
+    for both in report["kappa"]:
+        names = " and ".join(both["annotators"])
+        console.print(f"Cohen's kappa of {names}: {_number(both['kappa'])} ({both['pairs']} pairs)", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

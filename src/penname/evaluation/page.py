@@ -1,0 +1,30 @@
+"""Pages of HTML that load nothing from a network; text of users and models reaches them as data."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+
+def render(name: str, **values: Any) -> str:
+    """The page of `templates/NAME.html` with the common style and the script of its name."""
+    loader = jinja2.FunctionLoader(_template)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    parts = {"css": Markup(_template("page.css")), "js": Markup(_template(f"{name}.js"))}
+    return environment.get_template(f"{name}.html").render(**values, **parts)
+
+
+def _template(name: str) -> str:
+    return (files("penname.evaluation") / "templates" / name).read_text(encoding="utf-8")
+
+
+def as_script(data: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)

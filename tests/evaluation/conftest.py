@@ -1,0 +1,26 @@
+"""A real browser for the pages."""
+
+import os
+import shutil
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Debian's Chromium, which saves files to its `downloads`."""
+    from selenium import webdriver
+
+    driver = shutil.which("chromedriver")
+    if driver is None and "CI" not in os.environ:
+        pytest.skip("no chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    for switch in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
+        options.add_argument(f"--{switch}")
+    downloads = tmp_path_factory.mktemp("downloads")
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    opened.downloads = downloads
+    yield opened
+    opened.quit()

@@ -1,0 +1,134 @@
+"""Pairs are drawn and judged as in REST-PG's Appendix A; the page is answered in a real browser."""
+
+import json
+import time
+
+import pytest
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+from tests.evaluation.test_report import HOSTILE, one, wrote
+
+from penname.evaluation.humans import agreement, draw_pairs, make_key, make_page
+
+METHODS = {"rag": 0.1, "sft": 0.4, "rest-pg": 0.8}
+WRITTEN = {m: {str(i): wrote(f"{m} {i} {HOSTILE}", None, r) for i in range(40)} for m, r in METHODS.items()}
+EXAMPLES = {str(i): {"input": f"Write {i}. {HOSTILE}", "output": f"Words {i}."} for i in range(40)}
+
+
+def test_pairs_are_far_enough_apart_and_the_better_one_is_first_as_often_as_not():
+    pairs = draw_pairs(WRITTEN, "reward", 0.4, 50, seed=0)
+    assert len(pairs) == 50
+    assert len({(p.example_id, frozenset(p.methods)) for p in pairs}) == 50
+    assert all(abs(p.scores[0] - p.scores[1]) >= 0.4 - 1e-9 for p in pairs)
+    assert all(p.scores == tuple(METHODS[m] for m in p.methods) for p in pairs)
+    assert {frozenset(p.methods) for p in pairs} == {frozenset({"rest-pg", "rag"}), frozenset({"rest-pg", "sft"})}
+    assert sum(p.scores[0] > p.scores[1] for p in pairs) == 25
+    order = [p.scores[0] > p.scores[1] for p in pairs]
+    assert order != sorted(order), "the order is not to be guessed"
+    assert order != [place % 2 == 0 for place in range(50)]
+    assert draw_pairs(WRITTEN, "reward", 0.4, 50, seed=0) == pairs
+    assert draw_pairs(WRITTEN, "reward", 0.4, 50, seed=1) != pairs
+    assert len(draw_pairs(WRITTEN, "reward", 0.4, 500, seed=0)) == 80
+    assert draw_pairs(WRITTEN, "reward", 0.75, 5, seed=0) == []
+
+
+def test_texts_that_are_empty_alike_or_unscored_are_in_no_pair():
+    written = {
+        "a": {"1": wrote("", None, 0.9), "2": wrote("same", None, 0.9), "3": wrote("x", None, 0.9)},
+        "b": {"1": wrote("y", None, 0.1), "2": wrote("same ", None, 0.1), "3": wrote("z", None, 0.1)},
+    }
+    written["b"]["3"]["metrics"]["reward"] = None
+    assert draw_pairs(written, "reward", 0.5, 10, seed=0) == []
+
+
+def key_of(differences):
+    pairs = {
+        str(n): {"example_id": str(n), "methods": ["x", "y"], "scores": [0.5 + d / 2, 0.5 - d / 2]}
+        for n, d in enumerate(differences, start=1)
+    }
+    return {"export": "e", "metric": "judge", "pairs": pairs}
+
+
+def test_agreement_correlation_and_kappa_are_those_of_the_books():
+    key = key_of([0.5, -0.5, 0.6, -0.7, 0.9, 0.5])
+    answers = {
+        "ann": {"1": "a", "2": "b", "3": "a", "4": "a", "5": "neither", "6": "a"},
+        "bob": {"1": "a", "2": "a", "3": "a", "4": "a", "5": "a"},
+        "cid": {"1": "b"},
+    }
+    found = agreement(key, answers)
+    ann = found["annotators"]["ann"]
+    assert (ann["pairs"], ann["undecided"], ann["agreement"]) == (6, 1, 0.8)
+    expected = stats.binomtest(4, 5).proportion_ci(method="wilson")
+    assert ann["interval"] == [expected.low, expected.high]
+    r = stats.pearsonr([0.5, -0.5, 0.6, -0.7, 0.9, 0.5], [1, -1, 1, 1, 0, 1]).statistic
+    assert ann["correlation"] == pytest.approx(r)
+    kappas = {tuple(k["annotators"]): (k["pairs"], k["kappa"]) for k in found["kappa"]}
+    shared = ["a", "b", "a", "a", "neither"], ["a"] * 5
+    assert kappas["ann", "bob"] == (5, pytest.approx(cohen_kappa_score(*shared)))
+    assert kappas["ann", "cid"] == (1, pytest.approx(cohen_kappa_score(["a"], ["b"])))
+    # 1: two of three say a; 2 and 5: undecided or alone; the rest as both or the only one say.
+    assert found["majority"]["pairs"] == 6
+    assert found["majority"]["undecided"] == 1
+    assert found["majority"]["agreement"] == 0.8
+
+
+def test_what_cannot_be_told_of_no_answers_is_none():
+    found = agreement(key_of([0.5]), {"ann": {}, "bob": {"1": "neither"}})
+    nothing = {"agreement": None, "interval": None, "correlation": None}
+    assert found["annotators"]["ann"] == {"pairs": 0, "undecided": 0, **nothing}
+    assert found["annotators"]["bob"] == {"pairs": 1, "undecided": 1, **nothing}
+    assert found["kappa"] == []
+
+
+@pytest.fixture
+def page(browser, tmp_path):
+    pairs = draw_pairs(WRITTEN, "reward", 0.4, 3, seed=0)
+    key = make_key(pairs, "reward")
+    path = tmp_path / "pairs.html"
+    path.write_text(make_page(pairs, key, WRITTEN, EXAMPLES), encoding="utf-8")
+    browser.get(path.as_uri())
+    browser.execute_script("localStorage.clear()")
+    browser.refresh()
+    browser.pairs, browser.key = pairs, key
+    return browser
+
+
+def test_the_page_hides_who_wrote_what(page):
+    source = page.page_source
+    assert "methods" not in source
+    assert "0.8" not in source
+    assert page.get_log("browser") == []
+
+
+def test_answers_are_kept_and_saved_as_a_file_that_import_reads(page):
+    body = one(page, "body")
+    assert f"Words {page.pairs[0].example_id}." in one(page, "#shown").text
+    body.send_keys("a")
+    body.send_keys("n")
+    assert "Pair 3 of 3, 2 answered" in one(page, "#progress").text
+    page.refresh()
+    assert "Pair 3 of 3, 2 answered" in one(page, "#progress").text, "kept by the browser"
+    one(page, "#choose-b").click()
+    one(page, "#save").click()
+    assert "Enter your name" in one(page, "#kept").text
+    one(page, "#name").send_keys("Ann B")
+    one(page, "#save").click()
+    saved = page.downloads / "answers-Ann-B.json"
+    for _ in range(50):
+        if saved.exists():
+            break
+        time.sleep(0.1)
+    found = json.loads(saved.read_text())
+    answers = {"1": "a", "2": "neither", "3": "b"}
+    assert found == {"export": page.key["export"], "annotator": "Ann B", "answers": answers}
+
+
+def test_going_back_shows_and_changes_a_choice(page):
+    body = one(page, "body")
+    body.send_keys("b")
+    body.send_keys("\ue012")  # the left arrow
+    assert one(page, "#choose-b").get_attribute("aria-pressed") == "true"
+    one(page, "#choose-a").click()
+    assert "1 answered" in one(page, "#progress").text
+    assert page.find_elements("css selector", "#shown script") == []
