@@ -169,6 +169,21 @@ def test_a_report_is_written_with_its_tables_and_pictures(run, tmp_path):
     refused(penname("report", tmp_path), "found no recipe.yaml")
 
 
+def test_losses_and_figures_of_stages_are_in_tensorboard(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(run / "tensorboard"))
+    found.Reload()
+    losses = found.Scalars("sft-reasoning/training/loss")
+    assert [event.step for event in losses] == list(range(1, len(losses) + 1))
+    facts = json.loads((run / "sft-reasoning" / "training" / "stage.json").read_text())
+    assert losses[-1].value == pytest.approx(facts["last_loss"], rel=1e-3)
+    means = json.loads(penname("compare", run, "--json").stdout)["methods"]
+    (logged,) = found.Scalars("evaluation/test/rest-pg/mean_reward")
+    assert logged.value == pytest.approx(means["rest-pg"]["reward"])
+    assert "rest-pg/iteration-1/selection/kept" in found.Tags()["scalars"]
+
+
 def test_people_judge_pairs_of_a_run(run, tmp_path):
     page = tmp_path / "pairs.html"
     export = ["judge-humans", "export", run, "--out", page, "--metric", "reward", "--difference", "0.01"]

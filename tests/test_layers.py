@@ -19,7 +19,7 @@ ALLOWED = {
     "training": {"engines"},
     "runs": set(),
     "evaluation": {"data", "rewards"},
-    "config": {"data", "prompts", "retrieval"},
+    "config": {"data", "prompts", "retrieval", "runs"},
     "methods": {
         "data",
         "retrieval",

@@ -81,7 +81,7 @@ def train(
     check_room(plan, folder)
     with ConsoleProgress(console, folder / "log.txt") as progress:
         train_run(loaded, folder, progress)
-    _show_table(_compare([folder]))
+    _show(_compare([folder]))
     _show_example(folder)
     console.print(f"run: {folder}", markup=False)
 
@@ -144,11 +144,7 @@ def evaluate(
             bench = Workbench(recipe, folder)
             for method in recipe.methods:
                 evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
-    compared = _compare([run], split)
-    if as_json:
-        print(json.dumps(compared.report))
-    else:
-        _show_table(compared)
+    _show(_compare([run], split), as_json=as_json)
 
 
 @app.command()
@@ -167,12 +163,7 @@ def compare(
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
     if not by_history:
-        compared = _compare(runs, split, over_seeds=over_seeds, holm=holm)
-        _show_missing(compared)
-        if as_json:
-            print(json.dumps(compared.report))
-        else:
-            _show_table(compared, as_markdown=as_markdown)
+        _show(_compare(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
         return
     found = {name: _compare(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
     _show_missing(next(iter(found.values())))
@@ -323,12 +314,20 @@ def _compare(
     return _Compared(summary(results, correction), names, missing)
 
 
+def _show(compared: _Compared, *, as_json: bool = False, as_markdown: bool = False) -> None:
+    _show_missing(compared)
+    if as_json:
+        print(json.dumps(compared.report))
+    else:
+        _show_table(compared, as_markdown=as_markdown)
+
+
 def _show_missing(compared: _Compared) -> None:
     for note in compared.missing:
         print(f"penname: note: {note}", file=sys.stderr)
 
 
-def _show_table(compared: _Compared, *, as_markdown: bool = False) -> None:
+def _show_table(compared: _Compared, *, as_markdown: bool) -> None:
     from penname.evaluation.formats import to_markdown
     from penname.evaluation.table import render
 

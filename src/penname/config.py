@@ -19,6 +19,7 @@ from penname.errors import DataError, UserError
 from penname.prompts.render import PromptFormat
 from penname.retrieval.retrieve import DocumentsName, RetrieverName
 from penname.retrieval.tokens import TokensName
+from penname.runs.tracking import TrackerName
 
 MethodName = Literal[
     "zero-shot",
@@ -282,6 +283,7 @@ class Recipe(Section):
         False, description="fine-tune the generator of the methods that share one, on the prompts of all of them"
     )
     evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackerName = Field("tensorboard", description="where losses and the stages' figures go as well")
     shard_size: Count = Field(16, description="examples a shard of the long stages")
 
     @model_validator(mode="after")

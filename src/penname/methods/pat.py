@@ -270,14 +270,12 @@ def _train_agent(
         steps = recipe.pat.dpo.steps(len(pairs))
         progress = bench.run.progress
         progress.start(f"{stage}/training", steps, "steps")
-        result = train_dpo(
-            start,
-            pairs,
-            recipe.pat.dpo,
-            folder,
-            recipe.seed,
-            lambda step, loss: progress.advance(1, 0, f"loss {loss:.3f}"),
-        )
+
+        def on_step(step: int, loss: float) -> None:
+            progress.advance(1, 0, f"loss {loss:.3f}")
+            bench.run.tracker.log({f"{stage}/training/loss": loss}, step)
+
+        result = train_dpo(start, pairs, recipe.pat.dpo, folder, recipe.seed, on_step)
         progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
         return asdict(result)
 

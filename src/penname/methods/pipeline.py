@@ -23,7 +23,10 @@ from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.meteor import meteor_name
 from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, stage_problem, write_text
+from penname.runs.tracking import open_tracker
 
+MAY_CHANGE = {"methods", "tracking"}
+"""Of a run's recipe."""
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
 
 
@@ -33,7 +36,7 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
     Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
     """
     run = Run(folder, progress)
-    with disk_errors(folder), run.lock():
+    with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         _record_recipe(run, recipe)
         bench = Workbench(recipe, run)
         for method in METHODS:
@@ -124,7 +127,7 @@ def results_over_seeds(
 
     Raises UserError for runs that differ in more than the seed, or that have the same one.
     """
-    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude={"methods"}) for folder in folders}
+    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
     first, *others = recipes
     for folder in others:
         if change := _first_change(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
@@ -162,11 +165,11 @@ def _scored(records: Mapping[str, Iterable[Record]]) -> Results:
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Raises UserError where the folder has a run whose recipe differs in more than its methods."""
+    """Raises UserError where the folder has a run whose recipe differs in more than what may change."""
     if not (folder / "recipe.yaml").is_file():
         return
-    before = load_run_recipe(folder).model_dump(mode="json", exclude={"methods"})
-    if change := _first_change(before, recipe.model_dump(mode="json", exclude={"methods"})):
+    before = load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE)
+    if change := _first_change(before, recipe.model_dump(mode="json", exclude=MAY_CHANGE)):
         raise UserError(
             f"run folder {folder} was started with another recipe: {change}; choose another folder with --run"
         )

@@ -203,6 +203,7 @@ def train_stage(
                 progress.start(name, steps - step + 1, "steps")
                 reported = step - 1
             progress.advance(step - reported, tokens * (step - reported), f"loss {loss:.3f}")
+            bench.run.tracker.log({f"{name}/loss": loss}, step)
             reported = step
 
         chooser = _chooser(bench, name, with_reasoning) if recipe.training.validate_every else None

@@ -23,7 +23,7 @@ _MODEL = (*_DATA, "generator", "training", "reward", "evaluation.temperature", "
 _REASONING = (*_DATA, "teacher", "reasoning", "shard_size")
 _DRAWN = ("shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
 _KEPT = ("expectation.threshold", "expectation.quantile", "expectation.max_kept", "expectation.start_from")
-_ALL = tuple(name for name in Recipe.model_fields if name != "expectation")
+_ALL = tuple(name for name in Recipe.model_fields if name not in ("expectation", "tracking"))
 
 
 def settings_of(stage: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 from bisect import bisect_right
@@ -24,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penname.errors import UserError
+from penname.runs.tracking import Nowhere, Tracker
 
 Record = dict[str, Any]
 
@@ -74,6 +76,7 @@ class Run:
     def __init__(self, folder: Path, progress: Progress) -> None:
         self.folder = folder
         self.progress = progress
+        self.tracker: Tracker = Nowhere()
 
     def path(self, stage: str) -> Path:
         return self.folder / stage
@@ -98,6 +101,7 @@ class Run:
             facts = work(folder)
             sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _results(folder)}
             write_text(folder / "stage.json", json.dumps(facts | {"files": sizes}, indent=2) + "\n")
+            self.tracker.log({f"{name}/{key}": value for key, value in facts.items() if _is_number(value)}, 0)
         return self.facts(name)
 
     def shards(
@@ -162,6 +166,10 @@ class Run:
             handle.write(str(os.getpid()))
             handle.flush()
             yield
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @contextmanager

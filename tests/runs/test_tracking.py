@@ -1,0 +1,40 @@
+"""Trackers that are not there are told in a line; those that are take a run's numbers."""
+
+import pytest
+
+from penname.errors import UserError
+from penname.runs import tracking
+from penname.runs.tracking import open_tracker
+
+
+def test_a_tracker_that_is_not_installed_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    with (
+        pytest.raises(UserError, match="tracking: trackio is not installed; pip install trackio"),
+        open_tracker("trackio", tmp_path),
+    ):
+        pass
+    with open_tracker("none", tmp_path) as tracker:
+        tracker.log({"loss": 1.0}, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_goes_on_adds_to_its_numbers(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for step in (1, 2):
+        with open_tracker("tensorboard", tmp_path) as tracker:
+            tracker.log({"training/loss": 3.0 - step}, step)
+    found = EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    assert {(event.step, event.value) for event in found.Scalars("training/loss")} == {(1, 2.0), (2, 1.0)}
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_projects_take_numbers_without_an_account(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is imported
+    pytest.importorskip(name)
+    with open_tracker(name, tmp_path) as tracker:
+        tracker.log({"training/loss": 3.0}, 1)
+    assert any(path.is_file() and path.stat().st_size for path in tmp_path.rglob("*"))
