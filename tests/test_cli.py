@@ -256,6 +256,28 @@ def test_generate_for_a_new_user(run, tmp_path, kind):
     assert ("the response is not personalized" in done.stderr) == (kind == "empty")
 
 
+def test_generate_reuses_a_reasoning_that_was_kept(run, tmp_path):
+    profile, kept = tmp_path / "one.txt", tmp_path / "reasoning.txt"
+    profile.write_text("I wrote of clouds before.")
+    call = ["generate", "--model", run, "--profile", profile, "--prompt", "Write about clouds.", "--json"]
+    kept.write_text("Clouds, always clouds.")
+    done = json.loads(penname(*call, "--reuse-reasoning", kept).stdout)
+    assert done["reasoning"] == "Clouds, always clouds."
+    assert done["response"]
+    assert kept.read_text() == "Clouds, always clouds."
+    kept.write_text(" ")
+    refused(penname(*call, "--reuse-reasoning", kept), "reasoning.txt: found nothing")
+    refused(penname(*call, "--reuse-reasoning", kept, "--method", "rag"), "expected one of sft-reasoning, rest-pg")
+    for seed in range(9):  # the tiny model does not always reason
+        kept.unlink(missing_ok=True)
+        first = json.loads(penname(*call, "--reuse-reasoning", kept, "--seed", seed).stdout)
+        if kept.exists():
+            break
+    assert kept.read_text().strip() == first["reasoning"]
+    again = json.loads(penname(*call, "--reuse-reasoning", kept, "--seed", 5).stdout)
+    assert again["reasoning"] == first["reasoning"]
+
+
 def test_generate_with_a_model_of_no_run(run, tmp_path):
     profile = tmp_path / "p.jsonl"
     profile.write_text('{"text": "I wrote of clouds before."}\n')

@@ -249,13 +249,16 @@ def generate(
     prompt: Annotated[str, typer.Option(help="What to write.")],
     method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
     show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
+    reuse_reasoning: Annotated[
+        Path | None, typer.Option(help="Keep the reasoning in this file, and take it from there the next time.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Write for a user from the documents in a profile; the user need not have been in training."""
     from penname.methods.write import write_for
 
-    written = write_for(model, profile, prompt, method, seed)
+    written = write_for(model, profile, prompt, method, seed, reuse_reasoning)
     for note in written.notes:
         print(f"penname: note: {note}", file=sys.stderr)
     if as_json:

@@ -213,6 +213,9 @@ class EvaluationConfig(Section):
     temperature: Annotated[float, Field(ge=0)] = 0.1
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
+    reuse_reasoning: bool = Field(
+        False, description="a user's first reasoning is given for all of the user's prompts, so it is written once only"
+    )
     shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
 
 

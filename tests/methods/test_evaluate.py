@@ -2,11 +2,14 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from penname.config import load_recipe
-from penname.methods.evaluate import _score
+from penname.engines.base import Generated
+from penname.methods.evaluate import _score, evaluate_method
 from penname.methods.workbench import Prepared, Workbench
+from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 
@@ -21,3 +24,38 @@ def test_a_malformed_completion_scores_nothing(tmp_path):
     assert set(first) == set(second) == {"reward", "rouge1", "rougeL", "meteor", "cosine"}
     assert set(first.values()) == set(third.values()) == {0.0}
     assert all(value > 0 for value in second.values())
+
+
+class Reasoner:
+    """Reasons about whom it is asked for, unless a reasoning is given; then it only responds."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer, self.prompts = tokenizer, []
+
+    def generate(self, prompts, seeds, sampling):
+        written = []
+        for prompt in prompts:
+            text = self.tokenizer.decode(prompt)
+            self.prompts.append(text)
+            reasoned = f"{OPENING_PHRASE} Number {len(self.prompts)}. {ANSWER_PHRASE} Rain."
+            reply = " Only rain." if text.endswith(ANSWER_PHRASE) else reasoned
+            written.append([Generated(self.tokenizer(reply, add_special_tokens=False).input_ids, "stop")])
+        return written
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_a_users_first_reasoning_is_given_for_the_other_prompts(tmp_path, monkeypatch, reuse):
+    recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1]", f"evaluation.reuse_reasoning={reuse}"])
+    bench = Workbench(recipe, Run(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
+    engine = Reasoner(bench.renderer.tokenizer)
+    monkeypatch.setattr(bench, "engine", lambda config, model=None: engine)
+    examples = [Prepared(str(i), f"user{i % 2}", "t", f"Write {i}.", "Rain.", ()) for i in range(4)]
+    monkeypatch.setattr(bench, "prepare_fitting", lambda split, history=None: examples)
+    found = evaluate_method(bench, "rest-pg", None, "test", with_reasoning=True)
+    assert [r["example_id"] for r in found] == ["0", "1", "2", "3"]
+    numbers = (1, 2, 1, 2) if reuse else (1, 2, 3, 4)
+    assert [r["reasoning"] for r in found] == [f"Number {n}." for n in numbers]
+    assert [r["response"] for r in found] == (["Rain."] * 2 + ["Only rain."] * 2 if reuse else ["Rain."] * 4)
+    ends = [compose(f"Number {n}.", "").rstrip() for n in (1, 2, 1, 2)]
+    given = [prompt.endswith(end) for prompt, end in zip(engine.prompts, ends, strict=True)]
+    assert given == [False, False, reuse, reuse]

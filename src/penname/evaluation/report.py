@@ -5,6 +5,7 @@ The page is `templates/report.html`. All that users or models wrote reaches it a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -221,9 +222,8 @@ def _ratio(value: float | None, other: float | None) -> str:
 
 
 def _seconds_each(run: RunData, method: str) -> float | None:
-    own = [
-        t for t in run.timing if t["stage"].startswith("evaluation/") and t["stage"].endswith(f"/{method}/responses")
-    ]
+    stage = re.compile(f"evaluation/[^/]*/{re.escape(method)}/responses(-reused)?")
+    own = [t for t in run.timing if stage.fullmatch(t["stage"])]
     count = sum(t["count"] for t in own)
     return sum(t["seconds"] for t in own) / count if count else None
 

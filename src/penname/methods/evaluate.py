@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
@@ -27,13 +28,30 @@ def evaluate_method(
     """Per-example outputs and metrics of one method; they stay in the run.
 
     A malformed completion has no response: it scores 0 in every metric, and is counted. prompt_of: as
-    `Workbench.write` takes it; history: as `Workbench.examples` takes it.
+    `Workbench.write` takes it; history: as `Workbench.examples` takes it. With evaluation.reuse_reasoning a user's
+    first prompt is answered first, and its reasoning, if it has any, is given for the others.
     """
     examples = bench.prepare_fitting(split, history)
     name = f"evaluation/{part_name(split, history)}/{method}"
 
-    def write(part: Sequence[Prepared]) -> list[Record]:
-        return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning)
+    reuse = with_reasoning and bench.recipe.evaluation.reuse_reasoning
+    firsts = list({e.user_id: e for e in reversed(examples)}.values())[::-1] if reuse else examples
+
+    def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = None) -> list[Record]:
+        return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
+
+    def write_all() -> Sequence[Record]:
+        rows = bench.recipe.generator.rows
+        written = bench.run.shards(f"{name}/responses", firsts, rows, write)
+        if not reuse:
+            return written
+        user = {e.example_id: e.user_id for e in firsts}
+        known = {user[r["example_id"]]: r["reasoning"] for r in written if r["response"] and r["reasoning"]}
+        others = [e for e in examples if e.example_id not in user]
+        go_on = partial(write, reasonings=known)
+        rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on)
+        by_example = {r["example_id"]: r for r in (*written, *rest)}
+        return [by_example[e.example_id] for e in examples]
 
     def score(part: Sequence[Record]) -> list[Record]:
         by_id = {e.example_id: e for e in examples}
@@ -55,7 +73,7 @@ def evaluate_method(
         ]
 
     def stage(folder: Path) -> Record:
-        written = bench.run.shards(f"{name}/responses", examples, bench.recipe.generator.rows, write)
+        written = write_all()
         scored = bench.run.shards(f"{name}/metrics", written, bench.recipe.generator.rows, score)
         return {
             "examples": len(scored),
@@ -97,6 +115,7 @@ def _write(
     prompt_of: Callable[[Prepared], Prompt] | None,
     *,
     with_reasoning: bool,
+    reasonings: Mapping[str, str] | None = None,
 ) -> list[Record]:
     settings = bench.recipe.evaluation
     return bench.write(
@@ -108,6 +127,7 @@ def _write(
         top_p=settings.top_p,
         with_reasoning=with_reasoning,
         prompt_of=prompt_of,
+        reasonings=reasonings,
     )
 
 

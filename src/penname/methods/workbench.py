@@ -19,7 +19,7 @@ from penname.engines.memory import free_memory
 from penname.engines.models import arithmetic, load_tokenizer, locate_model
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
-from penname.prompts.completion import parse
+from penname.prompts.completion import compose, parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
 from penname.retrieval.retrieve import Retriever, make_retriever, recency, retrieve_all
@@ -175,24 +175,31 @@ class Workbench:
         top_p: float,
         with_reasoning: bool,
         prompt_of: Callable[[Prepared], Prompt] | None = None,
+        reasonings: Mapping[str, str] | None = None,
     ) -> list[Record]:
         """`samples` completions of each example, taken apart, by `model` or else the generator as it is.
 
-        prompt_of: gives an example's prompt, that of `prompt` where left out.
+        prompt_of: gives an example's prompt, that of `prompt` where left out. reasonings: by user id; where one is
+        given the model writes the response only, as if it had written this before.
         """
         sampling = Sampling(self.recipe.prompt.max_output_tokens, temperature, top_p, (self.renderer.end_id,))
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
+        given = [(reasonings or {}).get(e.user_id) for e in examples]
+        begun = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
         seeds = [
             [sample_seed(self.recipe.seed, iteration, e.example_id, number) for number in range(samples)]
             for e in examples
         ]
         engine = self.engine(self.recipe.generator, str(model) if model else None)
-        written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
+        asked = [prompt.tokens + beginning for prompt, beginning in zip(prompts, begun, strict=True)]
+        written = engine.generate(asked, seeds, sampling)
         records = []
-        for example, prompt, completions in zip(examples, prompts, written, strict=True):
+        for example, prompt, reasoning, completions in zip(examples, prompts, given, written, strict=True):
             for number, generated in enumerate(completions):
                 text = self.renderer.text(generated.tokens).strip()
+                if reasoning is not None:
+                    text = compose(reasoning, text)
                 parts = parse(text, with_reasoning=with_reasoning, label=example.layout in ANSWER_FORMATS)
                 records.append(
                     {

@@ -16,11 +16,11 @@ from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
 from penname.methods.pipeline import load_run_recipe, model_folder
 from penname.methods.self_training import PROMPT_FILE
-from penname.prompts.completion import parse
+from penname.prompts.completion import compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.retrieval.retrieve import make_retriever, retrieve
-from penname.runs.store import read_json
+from penname.runs.store import read_json, write_text
 
 TEMPERATURE, TOP_P = 0.1, 0.95
 """Inference settings of the REST-PG paper (Appendix B); the paper gives no p, 0.95 is ours."""
@@ -33,9 +33,12 @@ class Written:
     notes: list[str]
 
 
-def write_for(model: str, profile: Path, prompt: str, method: str | None, seed: int) -> Written:
+def write_for(
+    model: str, profile: Path, prompt: str, method: str | None, seed: int, reasoning_file: Path | None = None
+) -> Written:
     """One response to `prompt`.
 
+    reasoning_file: keeps the reasoning, and gives it where it was kept before, so that it is written once for a user.
     model: the folder of a run or of a model that penname trained; else a model as it is, `bundled`, a folder or a
     hub id, prompted without reasoning. Raises UserError where the model or the profile is not there, or the model
     was trained on other templates.
@@ -58,10 +61,13 @@ def write_for(model: str, profile: Path, prompt: str, method: str | None, seed: 
     retriever = make_retriever(retrieval.retriever, retrieval.encoder, seed, retrieval.tokens)
     context = [document.text for document in retrieve(example, retriever, retrieval.k)]
     rendered = renderer.render(generator_template(with_reasoning=with_reasoning), context, input=prompt)
+    kept = _kept_reasoning(reasoning_file, with_reasoning)
+    begun = renderer.beginning(compose(kept, "")) if kept is not None else []
     sampling = Sampling(settings.max_output_tokens, TEMPERATURE, TOP_P, (renderer.end_id,))
     seeds = [[sample_seed(seed, 0, "prompt", 0)]]
-    generated = LocalEngine(folder).generate([rendered.tokens], seeds, sampling)[0][0]
+    generated = LocalEngine(folder).generate([rendered.tokens + begun], seeds, sampling)[0][0]
     text = renderer.text(generated.tokens)
+    text = text if kept is None else compose(kept, text)
     parts = parse(text, with_reasoning=with_reasoning)
     if not documents:
         notes.append(f"the profile {profile} is empty: the response is not personalized")
@@ -71,7 +77,23 @@ def write_for(model: str, profile: Path, prompt: str, method: str | None, seed: 
         notes.append(f"the text ran into the limit of {settings.max_output_tokens} tokens")
     if parts.response is None:
         notes.append("the completion is malformed (no final answer after the reasoning); shown as it is")
+    if reasoning_file is not None and kept is None and parts.response and parts.reasoning:
+        write_text(reasoning_file, parts.reasoning + "\n")
     return Written(parts.response or text.strip(), parts.reasoning, notes)
+
+
+def _kept_reasoning(path: Path | None, with_reasoning: bool) -> str | None:
+    if path is None:
+        return None
+    if not with_reasoning:
+        raise UserError(f"--reuse-reasoning {path}: this model was not trained to reason")
+    try:
+        kept = path.read_text(encoding="utf-8").strip() if path.exists() else None
+    except UnicodeDecodeError:
+        raise DataError(path, found="bytes that are not UTF-8", expected="a reasoning kept before") from None
+    if kept == "":
+        raise DataError(path, found="nothing", expected="a reasoning kept before, or no file")
+    return kept
 
 
 def _locate(model: str, method: str | None) -> tuple[str, list[str]]:

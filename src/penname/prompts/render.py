@@ -109,6 +109,10 @@ class Renderer:
         text = completion if self.format == "chat" else " " + completion
         return [*self._tokens(text), self.end_id]
 
+    def beginning(self, completion: str) -> list[int]:
+        """Token ids of a completion's beginning, for the model to go on from; white space at its end is the model's."""
+        return self.target(completion.rstrip())[:-1]
+
     def text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
