@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from penname.config import AGENTS, SELF_TRAINED, MethodName, Recipe
 from penname.data.report import Report
@@ -13,7 +11,7 @@ from penname.errors import UserError
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import RunData
 from penname.methods.pipeline import load_run_recipe, results_of
-from penname.runs.progress import TIMING
+from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_json, read_stage
 
 OWN_SUMMARIES = ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
@@ -42,7 +40,7 @@ def read_run(folder: Path, split: str | None = None) -> RunData:
         examples=examples,
         profiles=profiles,
         iterations={method: found for method in SELF_TRAINED if (found := _iterations(folder, method))},
-        timing=_timing(folder),
+        timing=read_timing(folder),
         notes=[*notes, *problem],
     )
 
@@ -100,11 +98,3 @@ def _iterations(folder: Path, method: str) -> list[Iteration]:
             kept[record["example_id"]] += 1
         found.append(Iteration(rewards, list(kept.values())))
     return found
-
-
-def _timing(folder: Path) -> list[Record]:
-    path = folder / TIMING
-    if not path.is_file():
-        return []
-    lines: list[Any] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return lines

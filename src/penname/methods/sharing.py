@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penname.config import TRAINED, Recipe
-from penname.runs.progress import TIMING
+from penname.runs.progress import read_timing
 from penname.runs.store import read_json, read_records, write_records, write_text
 
 TAKEN = "taken.json"
@@ -138,11 +138,5 @@ def _cost(run: Path, stage: str) -> tuple[float, int]:
     for record in taken(run):
         if record.stage == stage:
             return record.seconds, record.tokens
-    seconds, tokens = 0.0, 0
-    path = run / TIMING
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        timed = json.loads(line)
-        if timed["stage"] == stage or timed["stage"].startswith(f"{stage}/"):
-            seconds += timed["seconds"]
-            tokens += timed["tokens"]
-    return seconds, tokens
+    own = [timed for timed in read_timing(run) if f"{timed['stage']}/".startswith(f"{stage}/")]
+    return sum(timed["seconds"] for timed in own), sum(timed["tokens"] for timed in own)

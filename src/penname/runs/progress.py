@@ -6,10 +6,11 @@ stage that several processes worked at has several; what a process did that was 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -118,6 +119,15 @@ class ConsoleProgress:
     def _speed(self) -> str:
         elapsed = time.monotonic() - self._started
         return f", {self._tokens / elapsed:.0f} tokens/s" if self._tokens and elapsed > 0.1 else ""
+
+
+def read_timing(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's `timing.jsonl`; one that was cut by a kill is left out."""
+    path, found = folder / TIMING, []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _duration(seconds: float) -> str:
