@@ -98,25 +98,27 @@ def sweep(
     """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
     from penname.evaluation import figures
     from penname.evaluation.table import summary
-    from penname.methods.sharing import taken
-    from penname.methods.sweep import make_points, run_sweep, total_of
+    from penname.methods.sharing import taken, total_of
+    from penname.methods.sweep import make_points, run_sweep
     from penname.runs.progress import ConsoleProgress
 
     folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
     points = make_points(recipe, over, override or [], folder)
-    _check_metric(metric, points[0].recipe)
+    for point in points:
+        _check_metric(metric, point.recipe)
     told = Console(stderr=True) if as_json else console
     results = run_sweep(points, lambda place: ConsoleProgress(told, place / "log.txt"))
-    names = [point.name.split("=")[1] if len(over) == 1 else point.name for point in points]
+    names = [point.name.partition("=")[2] if len(over) == 1 else point.name for point in points]
     by_point = {name: summary(found) for name, found in zip(names, results, strict=True)}
-    methods = list(by_point[names[0]]["methods"])
-    curves = {m: [report["methods"][m][metric] for report in by_point.values()] for m in methods}
+    methods = list(dict.fromkeys(m for found in results for m in found))
+    curves = {m: [report["methods"].get(m, {}).get(metric) for report in by_point.values()] for m in methods}
     label = over[0].split("=")[0] if len(over) == 1 else "point"
     path = folder / f"sweep-{metric}.png"
     figures.save(figures.curves(curves, names, (label, metric)), path)
     saved = total_of(record for point in points for record in taken(point.folder))
     if as_json:
-        by_method = {m: summary({name: found[m] for name, found in zip(names, results, strict=True)}) for m in methods}
+        by_name = dict(zip(names, results, strict=True))
+        by_method = {m: summary({name: own[m] for name, own in by_name.items() if m in own}) for m in methods}
         print(json.dumps({"points": by_point, "methods": by_method}))
         return
     _show_curves(curves, names, f"{metric}, {label}:")
@@ -187,10 +189,10 @@ def report(
     """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side."""
     from penname.evaluation import figures
     from penname.evaluation.report import make_report
-    from penname.methods.run_data import read_run
+    from penname.methods.run_data import read_runs
 
     compared = _compare(runs, split, holm=holm)
-    made = make_report([read_run(run, split) for run in runs], compared.report)
+    made = make_report(read_runs(runs, split), compared.report)
     folder = out or runs[0] / "report"
     for inner in ("tables", "figures"):
         (folder / inner).mkdir(parents=True, exist_ok=True)

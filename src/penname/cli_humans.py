@@ -11,6 +11,8 @@ from rich.console import Console
 
 from penname.errors import DataError, UserError
 
+KEY: dict[str, type] = {"export": str, "metric": str, "pairs": dict}
+
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 console = Console()
 
@@ -21,18 +23,18 @@ def export_pairs(
     out: Annotated[Path, typer.Option(help="The page, to be sent to annotators; its key is written beside it.")],
     pairs: Annotated[int, typer.Option(min=1, help="How many pairs, at most.")] = 100,
     metric: Annotated[str, typer.Option(help="Whose scores are compared with people's choices.")] = "judge",
-    difference: Annotated[float, typer.Option(help="Least difference of scores within a pair.")] = 0.5,
+    difference: Annotated[float, typer.Option(min=0, help="Least difference of scores within a pair.")] = 0.5,
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Draw pairs of the runs' texts whose scores are apart (REST-PG's Appendix A), as a page that needs no network."""
     from penname.evaluation.humans import draw_pairs, make_key, make_page
     from penname.evaluation.report import merge_runs
-    from penname.methods.run_data import read_run
+    from penname.methods.run_data import read_runs
 
     if out.suffix != ".html":
         raise UserError(f"--out: found {out}, expected a name that ends in .html")
-    written, examples = merge_runs([read_run(run, split) for run in runs])
+    written, examples = merge_runs(read_runs(runs, split))
     known = dict.fromkeys(name for own in written.values() for r in own.values() for name in r["metrics"])
     if metric not in known:
         raise UserError(f"--metric: found {metric!r}, expected one that the runs were evaluated by: {', '.join(known)}")
@@ -43,6 +45,8 @@ def export_pairs(
         )
     key = make_key(drawn, metric)
     key_path = out.with_suffix(".key.json")
+    if key_path.exists() and _read(key_path, KEY)["export"] != key["export"]:
+        raise UserError(f"{key_path}: is the key of other pairs, whose answers need it; choose another --out")
     key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
     out.write_text(make_page(drawn, key, written, examples), encoding="utf-8")
     fewer = f" (fewer than {pairs}: no more differ by {difference:g})" if len(drawn) < pairs else ""
@@ -59,7 +63,11 @@ def import_answers(
     """How far annotators agree with the metric (agreement, correlation) and with each other (Cohen's kappa)."""
     from penname.evaluation.humans import agreement
 
-    known = _read(key, {"export": str, "metric": str, "pairs": dict})
+    known = _read(key, KEY)
+    for number, pair in known["pairs"].items():
+        scores = pair.get("scores") if isinstance(pair, dict) else None
+        if not (isinstance(scores, list) and len(scores) == 2 and all(isinstance(s, int | float) for s in scores)):
+            raise DataError(key, field=f"pairs.{number}.scores", found="none", expected="two numbers")
     found: dict[str, dict[str, str]] = {}
     for path in answers:
         name, own = _read_answers(path, known)
@@ -103,15 +111,16 @@ def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]
 def _show(report: dict[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
+    from rich.text import Text
 
     metric = report["metric"]
     headings = ("pairs", "undecided", f"agrees with {metric}", "95 % interval", f"correlation with {metric}")
     table = Table(Column("annotator", no_wrap=True), *headings, box=SIMPLE_HEAD)
-    everyone = {"majority": report["majority"]} if len(report["annotators"]) > 1 else {}
-    for name, own in {**report["annotators"], **everyone}.items():
+    rows = list(report["annotators"].items())
+    for name, own in rows if len(rows) == 1 else [*rows, ("(majority)", report["majority"])]:
         interval = "–" if own["interval"] is None else f"{own['interval'][0]:.2f} to {own['interval'][1]:.2f}"
         counts = (str(own["pairs"]), str(own["undecided"]))
-        table.add_row(name, *counts, _number(own["agreement"]), interval, _number(own["correlation"]))
+        table.add_row(Text(name), *counts, _number(own["agreement"]), interval, _number(own["correlation"]))
     console.print(table)
     for both in report["kappa"]:
         names = " and ".join(both["annotators"])

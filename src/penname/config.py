@@ -297,6 +297,14 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _shuffled(self) -> Self:
+        if self.evaluation.shuffled and self.evaluation.reuse_reasoning:
+            raise ValueError("evaluation.shuffled gives a user's examples different profiles, so no reuse_reasoning")
+        if self.evaluation.shuffled and self.evaluation.split == "val" and self.training.validate_every:
+            raise ValueError("training.validate_every chooses models on val, which evaluation.shuffled would change")
+        return self
+
+    @model_validator(mode="after")
     def _own_generator(self) -> Self:
         trained = [method for method in self.methods if method in TRAINED]
         if (trained or self.tune_generator) and self.generator.kind == "openai":

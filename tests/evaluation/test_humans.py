@@ -67,10 +67,22 @@ def test_agreement_correlation_and_kappa_are_those_of_the_books():
     shared = ["a", "b", "a", "a", "neither"], ["a"] * 5
     assert kappas["ann", "bob"] == (5, pytest.approx(cohen_kappa_score(*shared)))
     assert kappas["ann", "cid"] == (1, pytest.approx(cohen_kappa_score(["a"], ["b"])))
-    # 1: two of three say a; 2 and 5: undecided or alone; the rest as both or the only one say.
+    # 1: two of three say a; 2 and 5: one against one; the rest as both or the only one say.
     assert found["majority"]["pairs"] == 6
-    assert found["majority"]["undecided"] == 1
-    assert found["majority"]["agreement"] == 0.8
+    assert found["majority"]["undecided"] == 2
+    assert found["majority"]["agreement"] == 0.75
+
+
+def test_a_majority_needs_more_votes_than_anything_else():
+    key = key_of([0.5])
+    voted = {"ann": {"1": "a"}, "bob": {"1": "neither"}, "cid": {"1": "neither"}}
+    assert agreement(key, voted)["majority"]["undecided"] == 1
+    assert agreement(key, voted | {"dan": {"1": "a"}, "eve": {"1": "a"}})["majority"]["agreement"] == 1.0
+
+
+def test_texts_with_equal_scores_are_in_no_pair():
+    alike = {name: {"1": wrote(f"{name} writes", None, 0.5)} for name in ("a", "b")}
+    assert draw_pairs(alike, "reward", 0, 5, seed=0) == []
 
 
 def test_what_cannot_be_told_of_no_answers_is_none():

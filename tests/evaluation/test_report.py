@@ -190,6 +190,19 @@ def test_tables_are_files_too(report):
     assert "rest-pg" in report.tables["table.tex"]
 
 
+def test_names_of_runs_and_methods_are_no_markup_either(browser, tmp_path):
+    runs = [run_data(name) for name in (f'y">{HOSTILE}', "a$\\foo$", "_b")]
+    results = {f"{run.name}:{m}": own for run in runs for m, own in run.results.items()}
+    made = make_report(runs, summary(results))
+    (tmp_path / "report.html").write_text(made.html, encoding="utf-8")
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.get_log("browser") == []
+    assert browser.title.startswith("penname: y")
+    assert browser.find_elements("css selector", "img") == []
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in made.pictures)
+    assert len(made.pictures) == 2 + 3 * 3
+
+
 def test_several_runs_stand_side_by_side():
     runs = [run_data(name) for name in ("one", "two")]
     results = {f"{run.name}:{m}": own for run in runs for m, own in run.results.items()}

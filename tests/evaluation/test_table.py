@@ -329,12 +329,22 @@ def test_csv_holds_every_mean_and_every_test_whole() -> None:
     assert len(means) == 2 * (len(TASKS) + 1) * len(METRICS)
     for line in means:
         entry = report["methods"][line["method"]]
-        expected = entry if line["task"] == "average" else entry["tasks"][line["task"]]
+        expected = entry["tasks"][line["task"]] if line["task"] else entry
         assert float(line["mean"]) == expected[line["metric"]]
     tests = list(csv.DictReader(io.StringIO(comparisons_to_csv(report))))
     assert len(tests) == len(report["tests"]) + len(report["task_tests"])
     for line, test in zip(tests, [*report["tests"], *report["task_tests"]], strict=True):
-        assert line["task"] == test.get("task", "all")
+        assert line["task"] == test.get("task", "")
         assert [float(line["low"]), float(line["high"])] == test["interval"]
         for field in ("difference", "p", "p_corrected", "effect"):
             assert float(line[field]) == test[field]
+
+
+def test_names_are_no_markup_and_no_formula() -> None:
+    hostile = "=1+1 <img src=x>\n\\input{x}"
+    report = summary(results({hostile: 0.0}, {"t": 3, hostile: 3}))
+    latex = to_latex(report, NAMES)
+    assert all(not line.startswith("\\input") for line in latex.splitlines())
+    assert "<img" not in to_markdown(report, NAMES)
+    for text in (means_to_csv(report), comparisons_to_csv(summary(results({hostile: 0.0, "a": 0.1}, {"t": 3})))):
+        assert not any(cell.startswith("=") for line in csv.reader(io.StringIO(text)) for cell in line)

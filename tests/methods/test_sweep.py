@@ -8,12 +8,12 @@ from tests.methods.test_resume import small_recipe
 from tests.methods.test_workbench import Lines
 
 from penname.cli import app
-from penname.config import Recipe
+from penname.config import load_recipe
 from penname.errors import UserError
 from penname.evaluation.table import averages
 from penname.methods import sweep
 from penname.methods.pipeline import results_of, train_run
-from penname.methods.sharing import settings_of, take_over, taken
+from penname.methods.sharing import different_settings, settings_of, take_over, taken
 from penname.methods.sweep import make_points, run_sweep
 from penname.runs.store import read_stage
 
@@ -85,11 +85,11 @@ def test_shuffled_profiles_change_the_evaluation_alone(recipe, tmp_path):
 def test_a_sweep_that_was_broken_off_goes_on(recipe, by_samples, tmp_path, monkeypatch):
     (_, expected), began = by_samples[1], []
 
-    def killed(recipe, folder, progress):
+    def killed(recipe, folder, progress, donors):
         began.append(folder)
         if len(began) == 2:
             raise KeyboardInterrupt
-        train_run(recipe, folder, progress)
+        train_run(recipe, folder, progress, donors)
 
     monkeypatch.setattr(sweep, "train_run", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -148,9 +148,31 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
     assert found["methods"]["sft"]["tests"][0]["difference"] == 0
 
 
-def test_every_stage_of_a_run_depends_on_the_seed_and_the_data(by_samples):
-    for stage in ("data/train", "data/test", "reasoning", "sft/training", "rest-pg/iteration-2/training"):
-        assert {"seed", "data"} <= set(settings_of(stage))
-    known = {name for name in Recipe.model_fields}
-    for stage in ("data/test", "rest-em/iteration-1/samples", "evaluation/test/rest-pg", "pat/iteration-1/style/pairs"):
-        assert {name.split(".")[0] for name in settings_of(stage)} <= known
+@pytest.mark.parametrize(
+    ("stage", "alike", "different"),
+    [
+        ("reasoning", "training.epochs=5", "generator.format=plain"),
+        ("reasoning", "expectation.samples=9", "pat.max_input_tokens=99"),
+        ("data/train", "evaluation.shuffled=0.5", "retrieval.k=9"),
+        ("data/test", "generator.rows=3", "evaluation.shuffled=0.5"),
+        ("sft/training", "teacher.model=x", "training.epochs=5"),
+        ("sft-reasoning/training", "evaluation.shuffled=0.5", "teacher.model=x"),
+        ("rest-pg/iteration-1/samples", "expectation.threshold=0.5", "expectation.samples=9"),
+        ("rest-pg/iteration-1/selection", "expectation.iterations=3", "expectation.threshold=0.5"),
+        ("rest-pg/iteration-2/training", "expectation.iterations=3", "expectation.start_from=previous"),
+        ("rest-em/iteration-1/training", "reasoning.max_new_tokens=9", "reward.mixture={meteor: 1}"),
+        ("evaluation/test/sft", "expectation.samples=9", "evaluation.temperature=1"),
+        ("evaluation/test/rest-pg", "tracking=none", "expectation.iterations=3"),
+        ("evaluation/test/rag", "expectation.samples=9", "prompt.max_input_tokens=99"),
+        ("pat/iteration-1/style/pairs", "expectation.samples=9", "pat.margin=0.5"),
+        ("evaluation/test/rest-em", "tracking=none", "seed=5"),
+    ],
+)
+def test_a_stage_is_alike_where_only_settings_differ_that_it_does_not_depend_on(recipe, stage, alike, different):
+    def same(override):
+        # A quantile and a threshold exclude each other.
+        more = ["expectation.quantile=null"] if "threshold" in override else []
+        return not different_settings(settings_of(stage), load_recipe(recipe), load_recipe(recipe, [override, *more]))
+
+    assert same(alike)
+    assert not same(different)

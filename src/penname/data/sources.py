@@ -80,6 +80,7 @@ def load_split(
 ) -> Examples:
     """All examples of `split`; with `limit`, at most that many of each source, drawn with `seed`.
 
+    Of val and test the same ones are drawn with every seed, so that methods' runs with several can be compared.
     report: what to tell of rows left out; without it the first bad row is an error. The files are read once here, to
     check and count them. Raises DataError for a missing split, a split without examples, or ids that repeat within a
     task.
@@ -93,7 +94,8 @@ def load_split(
             raise DataError(name_of(source), found="no example", expected=f"a {split} split")
         keep = None
         if limit is not None and limit < len(found):
-            keep = sorted(random.Random(f"{seed}-{split}").sample(range(len(found)), limit))
+            drawn = random.Random(f"{seed if split == 'train' else 0}-{split}")
+            keep = sorted(drawn.sample(range(len(found)), limit))
             found = [found[i] for i in keep]
         parts.append((source, keep))
         ids += found

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import escape
 
 from penname.evaluation.significance import bootstrap_interval
 
@@ -37,7 +38,7 @@ def mean_scores(scores: Mapping[str, Sequence[float]], metric: str) -> Figure:
         axes.barh(place, mean, color=COLOURS[0], alpha=0.75)
         axes.plot([low, high], [place, place], color="black", linewidth=1.5)
         axes.annotate(f"{mean:.3f}", (high if len(own) else 0, place), (6, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(scores)), list(scores))
+    axes.set_yticks(range(len(scores)), [*map(_plain, scores)])
     axes.invert_yaxis()
     axes.set_xlabel(f"mean {metric} of {max(map(len, scores.values()), default=0)} examples, 95 % bootstrap interval")
     return figure
@@ -50,8 +51,8 @@ def curves(values: Mapping[str, Sequence[float | None]], ticks: Sequence[str], l
         heights = [float("nan") if value is None else value for value in own]
         marker = MARKERS[number % len(MARKERS)]
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(range(len(own)), heights, marker=marker, color=colour, label=name, linewidth=1.5)
-    axes.set_xticks(range(len(ticks)), ticks)
+        axes.plot(range(len(own)), heights, marker=marker, color=colour, label=_plain(name), linewidth=1.5)
+    axes.set_xticks(range(len(ticks)), [*map(_plain, ticks)])
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     figure.legend(loc="outside right upper", frameon=False)
@@ -98,7 +99,7 @@ def length_against_reward(lengths: Mapping[str, Sequence[int]], rewards: Mapping
     figure, axes = _subplots(7, 3.6)
     for number, name in enumerate(lengths):
         words, own = np.asarray(lengths[name], float), np.asarray(rewards[name], float)
-        label = name
+        label = _plain(name)
         if len(own) > 2 and words.std() > 0 and own.std() > 0:
             label += f" (r = {np.corrcoef(words, own)[0, 1]:.2f})"
         marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
@@ -109,14 +110,10 @@ def length_against_reward(lengths: Mapping[str, Sequence[int]], rewards: Mapping
     return figure
 
 
-def bars(values: Mapping[str, float], label: str) -> Figure:
-    """A bar a name."""
-    figure, axes = _subplots(7, 0.32 * len(values) + 1.1)
-    axes.barh(range(len(values)), list(values.values()), color=COLOURS[0], alpha=0.75)
-    axes.set_yticks(range(len(values)), list(values))
-    axes.invert_yaxis()
-    axes.set_xlabel(label)
-    return figure
+def _plain(name: str) -> str:
+    """A name that matplotlib neither reads as mathematics nor leaves out of a legend."""
+    shown = name.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _subplots(width: float, height: float) -> tuple[Figure, Any]:
@@ -139,7 +136,7 @@ def save(figure: Figure, path: Path) -> None:
 def to_inline_svg(figure: Figure, name: str) -> str:
     """An SVG element for a page: no ground of its own, black is the page's colour, scaled to its width.
 
-    name: what a reader who cannot see it is told; plain words, put into the page as they are.
+    name: what a reader who cannot see it is told.
     """
     import matplotlib
 
@@ -148,4 +145,4 @@ def to_inline_svg(figure: Figure, name: str) -> str:
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
     svg = re.sub(r' (?:width|height)="[^"]*pt"', "", svg[svg.index("<svg") :].replace("#000000", "currentColor"))
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{name}" fill="currentColor" ', 1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" fill="currentColor" ', 1)

@@ -34,7 +34,11 @@ def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = No
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _line(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def to_latex(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
@@ -43,15 +47,16 @@ def to_latex(summary: Mapping[str, Any], names: Mapping[str, str] | None = None)
     blocks = []
     for section in sections(summary, names):
         best = [max((c.value for c in cells if c.value is not None), default=None) for _, cells in section.columns]
-        lines = [f"% {section.title}"] if section.title else []
+        lines = [f"% {_line(section.title)}"] if section.title else []
         lines += [f"\\begin{{tabular}}{{rl{'l' * len(section.columns)}r}}", "\\toprule"]
         headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
-        lines += [" & ".join(heading.translate(_LATEX) for heading in headings) + " \\\\", "\\midrule"]
+        lines += [" & ".join(_line(heading).translate(_LATEX) for heading in headings) + " \\\\", "\\midrule"]
         for number, (name, entry) in enumerate(methods.items()):
             cells = [_latex(cells[number], top) for (_, cells), top in zip(section.columns, best, strict=True)]
-            lines.append(" & ".join([str(number + 1), name.translate(_LATEX), *cells, str(entry["n"])]) + " \\\\")
+            line = [str(number + 1), _line(name).translate(_LATEX), *cells, str(entry["n"])]
+            lines.append(" & ".join(line) + " \\\\")
         blocks.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}"]))
-    blocks.append("\n".join(f"% {note}" for note in notes_of(summary, names)))
+    blocks.append("\n".join(f"% {_line(note)}" for note in notes_of(summary, names)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -64,26 +69,31 @@ def _latex(cell: Cell, best: float | None) -> str:
 
 
 def means_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each method, task and metric; the task `average` is the macro average."""
+    """A line for each method, task and metric; without a task it is the macro average, with the number of examples."""
     lines: list[list[Any]] = [["method", "task", "metric", "mean", "n"]]
     for method, entry in summary["methods"].items():
-        by_task = entry.get("tasks", {}) | {"average": {k: v for k, v in entry.items() if isinstance(v, float | None)}}
-        for task, means in by_task.items():
-            n = entry["n"] if task == "average" else ""
-            lines += [[method, task, metric, mean, n] for metric, mean in means.items()]
+        whole = {key: value for key, value in entry.items() if isinstance(value, float | None)}
+        lines += [[method, "", metric, mean, entry["n"]] for metric, mean in whole.items()]
+        for task, means in entry.get("tasks", {}).items():
+            lines += [[method, task, metric, mean, ""] for metric, mean in means.items()]
     return _csv(lines)
 
 
 def comparisons_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each pair of methods, task and metric; the task `all` pools the examples of all tasks."""
+    """A line for each pair of methods, task and metric; without a task it is over the examples of all tasks."""
     fields = ("a", "b", "metric", "n", "difference", "p", "p_corrected", "effect", "detectable")
     lines: list[list[Any]] = [["task", *fields, "low", "high"]]
     for test in [*summary["tests"], *summary.get("task_tests", [])]:
-        lines.append([test.get("task", "all"), *(test.get(field) for field in fields), *test["interval"]])
+        lines.append([test.get("task", ""), *(test.get(field) for field in fields), *test["interval"]])
     return _csv(lines)
 
 
 def _csv(lines: list[list[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows([[_no_formula(cell) for cell in line] for line in lines])
     return text.getvalue()
+
+
+def _no_formula(cell: Any) -> Any:
+    """A name that a spreadsheet would compute is marked as text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -47,7 +48,8 @@ def draw_pairs(
                 texts = one["response"].strip(), other["response"].strip()
                 if None not in scores and all(texts) and texts[0] != texts[1]:
                     found.append(Pair(example_id, (first, second), scores))
-    apart = [pair for pair in found if abs(pair.scores[0] - pair.scores[1]) >= difference - 1e-9]
+    gaps = [abs(pair.scores[0] - pair.scores[1]) for pair in found]
+    apart = [pair for pair, gap in zip(found, gaps, strict=True) if gap > 0 and gap >= difference - 1e-9]
     generator = random.Random(seed)
     chosen = generator.sample(apart, min(count, len(apart)))
     better_first = [place % 2 == 0 for place in range(len(chosen))]
@@ -123,12 +125,12 @@ def _with_metric(pairs: Mapping[str, Record], answers: Mapping[str, str]) -> Rec
 
 
 def _majority(answers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """For each pair what most annotators chose; `neither` where as many chose the one as the other."""
+    """For each pair what more annotators chose than anything else; `neither` where there is no such choice."""
     found = {}
     for number in dict.fromkeys(number for own in answers.values() for number in own):
         votes = [own[number] for own in answers.values() if number in own]
-        a, b = votes.count("a"), votes.count("b")
-        found[number] = "a" if a > b else "b" if b > a else "neither"
+        (most, count), *rest = Counter(votes).most_common()
+        found[number] = most if not rest or count > rest[0][1] else "neither"
     return found
 
 

@@ -90,7 +90,11 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
     """
     names = names_of(summary, runs[0].names)
     pictures = _Pictures()
-    rewards = pictures.add("reward-by-method", figures.mean_scores(_rewards(runs), "reward"), "Mean reward by method.")
+    rewards = pictures.add(
+        "reward-by-method",
+        figures.mean_scores(_rewards(runs), "reward"),
+        "Mean reward by method; all examples count alike, as in the table where there is one task.",
+    )
     training = [picture for run in runs for picture in _training(run, pictures, _prefix(runs, run))]
     reasoning = _reasoning(runs, pictures)
     costs = [_latency(runs), *(_times(run, _prefix(runs, run)) for run in runs if run.timing)]
@@ -149,7 +153,7 @@ def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, 
     """Learning curves, and of each self-trained method rewards and kept samples by iteration."""
     if not run.iterations:
         return []
-    name = prefix.replace(":", "-")
+    name = re.sub(r"[^\w.-]+", "-", prefix)
     longest = max(map(len, run.iterations.values()))
     means = {m: [sum(i.rewards) / max(1, len(i.rewards)) for i in found] for m, found in run.iterations.items()}
     ticks = [str(number + 1) for number in range(longest)]

@@ -9,17 +9,15 @@ from penname.evaluation.table import Results, Scored, averages
 
 
 def over_seeds(runs: Sequence[Results]) -> Results:
-    """Each method's examples with the mean of each metric over the runs that have it, for tests of paired examples.
+    """The methods that all runs have, and of these the examples that all have, with each metric's mean over the runs.
 
     A metric that failed in some runs is the mean of the others, one that failed in all is None.
     """
-    methods = dict.fromkeys(name for run in runs for name in run)
-    return {name: _mean_examples([run[name] for run in runs if name in run]) for name in methods}
+    return {name: _mean_examples([run[name] for run in runs]) for name in runs[0] if all(name in run for run in runs)}
 
 
 def _mean_examples(runs: Sequence[Mapping[str, Scored]]) -> dict[str, Scored]:
-    ids = dict.fromkeys(example_id for run in runs for example_id in run)
-    return {example_id: _mean([run[example_id] for run in runs if example_id in run]) for example_id in ids}
+    return {i: _mean([run[i] for run in runs]) for i in runs[0] if all(i in run for run in runs)}
 
 
 def _mean(found: Sequence[Scored]) -> Scored:
@@ -30,7 +28,7 @@ def _mean(found: Sequence[Scored]) -> Scored:
 
 
 def between_seeds(runs: Sequence[Results]) -> dict[str, dict[str, float]]:
-    """For each method and metric the standard deviation of the runs' averages; only of methods in two runs or more."""
+    """For each method that all of two or more runs have, and each metric, the standard deviation of their averages."""
     found: dict[str, dict[str, list[float]]] = {}
     for run in runs:
         for name, entry in averages(run).items():
@@ -38,6 +36,7 @@ def between_seeds(runs: Sequence[Results]) -> dict[str, dict[str, float]]:
                 if isinstance(mean, float):
                     found.setdefault(name, {}).setdefault(metric, []).append(mean)
     return {
-        name: {metric: statistics.stdev(means) for metric, means in own.items() if len(means) > 1}
+        name: {metric: statistics.stdev(means) for metric, means in own.items() if len(means) == len(runs)}
         for name, own in found.items()
+        if all(name in run for run in runs)
     }

@@ -346,7 +346,7 @@ def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     metric = next(iter(names))
     found = defaultdict(list)
     for test in summary.get("task_tests", summary["tests"]):
-        if test["metric"] == metric and test["detectable"]:
+        if test["metric"] == metric and (test["detectable"] or 0) > 1e-6:  # less is rounding
             found[test.get("task", "")].append((test["n"], test["detectable"]))
     notes = []
     for task, tests in found.items():
@@ -356,6 +356,6 @@ def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
             missed = statistics.median(detectable for _, detectable in tests)
             notes.append(
                 f"Few examples: with {fewest}{place} a difference in {names[metric]} of less than about {missed:.2g} "
-                "is missed more often than one time in five."
+                "is missed more often than one time in five (uncorrected)."
             )
     return notes

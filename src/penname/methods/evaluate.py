@@ -35,7 +35,7 @@ def evaluate_method(
     name = f"evaluation/{part_name(split, history)}/{method}"
 
     reuse = with_reasoning and bench.recipe.evaluation.reuse_reasoning
-    firsts = list({e.user_id: e for e in reversed(examples)}.values())[::-1] if reuse else examples
+    firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1] if reuse else examples
 
     def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = None) -> list[Record]:
         return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
@@ -45,10 +45,10 @@ def evaluate_method(
         written = bench.run.shards(f"{name}/responses", firsts, rows, write)
         if not reuse:
             return written
-        user = {e.example_id: e.user_id for e in firsts}
+        user = {e.example_id: _user(e) for e in firsts}
         known = {user[r["example_id"]]: r["reasoning"] for r in written if r["response"] and r["reasoning"]}
         others = [e for e in examples if e.example_id not in user]
-        go_on = partial(write, reasonings=known)
+        go_on = partial(write, reasonings={e.example_id: known[_user(e)] for e in others if _user(e) in known})
         rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on)
         by_example = {r["example_id"]: r for r in (*written, *rest)}
         return [by_example[e.example_id] for e in examples]
@@ -92,6 +92,11 @@ def evaluate_method(
         f"{facts['mean_new_tokens']:.0f} tokens each"
     )
     return list(read_stage(bench.run.path(f"{name}/metrics")))
+
+
+def _user(example: Prepared) -> tuple[str, str]:
+    """Whose profile it is: users of different tasks are different ones, also where they are named alike."""
+    return example.task, example.user_id
 
 
 def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:

@@ -20,6 +20,7 @@ from penname.evaluation.table import Results, Scored, averages
 from penname.methods.evaluate import evaluate_method
 from penname.methods.pat import method_prompts, shared_generator, untuned
 from penname.methods.self_training import PROMPT_FILE, self_train
+from penname.methods.sharing import take_over, taken, total_of
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.meteor import meteor_name
 from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, stage_problem, write_text
@@ -30,14 +31,19 @@ MAY_CHANGE = {"methods", "tracking"}
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
 
 
-def train_run(recipe: Recipe, folder: Path, progress: Progress) -> None:
+def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[Path, Recipe] | None = None) -> None:
     """Train and evaluate every method of `recipe` in `folder`; started again, go on where it was stopped.
 
+    donors: finished runs, by folder, from which stages are taken over that this recipe would make alike.
     Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
     """
     run = Run(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         _record_recipe(run, recipe)
+        for donor, theirs in (donors or {}).items():
+            take_over(donor, theirs, folder, recipe)
+        if found := taken(folder):
+            progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
         bench = Workbench(recipe, run)
         for method in METHODS:
             if method in recipe.methods:
@@ -81,6 +87,12 @@ def load_run_recipe(folder: Path) -> Recipe:
     return load_recipe(str(path))
 
 
+def labels_of(folders: Sequence[Path]) -> list[str]:
+    """What to call runs: by the names of their folders, or by all of their paths where two have the same name."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
 def results_of(
     folders: Iterable[Path], split: str | None = None, histories: range | None = None
 ) -> tuple[Results, Record, list[str]]:
@@ -93,8 +105,7 @@ def results_of(
     names: Record = {}
     folders = list(folders)
     missing: list[str] = []
-    same_name = len({folder.name for folder in folders}) < len(folders)
-    for folder in folders:
+    for folder, label in zip(folders, labels_of(folders), strict=True):
         recipe = load_run_recipe(folder)
         used = split or recipe.evaluation.split
         environment = folder / "environment.json"
@@ -107,14 +118,13 @@ def results_of(
                 continue
             if problem := stage_problem(stage):
                 raise UserError(f"{problem}; start the run again to make it again")
-            label = method if len(folders) == 1 else f"{folder if same_name else folder.name}:{method}"
             records = read_stage(stage / "metrics")
             if histories is not None and any("history" not in r for r in records):
                 raise UserError(
                     f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
                 )
             kept = [r for r in records if histories is None or r["history"] in histories]
-            results |= _scored({label: kept})
+            results |= _scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
     if not results:
         raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
     return results, names, missing
@@ -138,7 +148,15 @@ def results_over_seeds(
     found = [results_of([folder], split, histories) for folder in folders]
     runs = [results for results, _, _ in found]
     missing = [note for _, _, notes in found for note in notes]
-    return over_seeds(runs), found[0][1], missing, {"n": len(runs), "deviation": between_seeds(runs)}
+    results = over_seeds(runs)
+    for name in dict.fromkeys(name for run in runs for name in run):
+        if name not in results:
+            missing.append(f"{name} is not in all of the runs: left out")
+        elif not results[name]:
+            raise UserError(f"{name}: found no example that the runs have in common, expected the same ones in all")
+        elif len(results[name]) < max(len(run[name]) for run in runs):
+            missing.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
+    return results, found[0][1], missing, {"n": len(runs), "deviation": between_seeds(runs)}
 
 
 def cold_start(bench: Workbench, counts: Sequence[int], split: Split) -> list[tuple[str, Results]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from penname.config import AGENTS, SELF_TRAINED, MethodName, Recipe
@@ -10,15 +11,19 @@ from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import RunData
-from penname.methods.pipeline import load_run_recipe, results_of
+from penname.methods.pipeline import labels_of, load_run_recipe, results_of
 from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_json, read_stage
 
 OWN_SUMMARIES = ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
 
 
-def read_run(folder: Path, split: str | None = None) -> RunData:
+def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData]:
     """Raises UserError where nothing is evaluated yet, or a file is damaged."""
+    return [_read_run(folder, name, split) for folder, name in zip(folders, labels_of(folders), strict=True)]
+
+
+def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     recipe = load_run_recipe(folder)
     used = split or recipe.evaluation.split
     results, names, notes = results_of([folder], split)
@@ -31,7 +36,7 @@ def read_run(folder: Path, split: str | None = None) -> RunData:
     profiles, problem = _profiles(recipe, used)
     environment = folder / "environment.json"
     return RunData(
-        name=folder.resolve().name,
+        name=name,
         facts=_facts(recipe, used, len(examples), read_json(environment) if environment.is_file() else {}),
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         results=results,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from penname.config import TRAINED, Recipe
+from penname.errors import UserError
 from penname.runs.progress import read_timing
 from penname.runs.store import read_json, read_records, write_records, write_text
 
@@ -19,8 +20,10 @@ FIRST_SAMPLES = ("iteration-1/samples", "iteration-1/rewards")
 
 _DATA = ("seed", "data", "limit", "retrieval", "prompt")
 _TEST = ("evaluation.split", "evaluation.shuffled")
-_MODEL = (*_DATA, "generator", "training", "reward", "evaluation.temperature", "evaluation.top_p")
-_REASONING = (*_DATA, "teacher", "reasoning", "shard_size")
+# Which examples there is room for depends on all prompts that the recipe's methods make of them.
+_FITTING = (*_DATA, "methods", "generator", "pat")
+_MODEL = (*_FITTING, "training", "reward", "evaluation.temperature", "evaluation.top_p", "evaluation.reuse_reasoning")
+_REASONING = (*_FITTING, "teacher", "reasoning", "shard_size")
 _DRAWN = ("shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
 _KEPT = ("expectation.threshold", "expectation.quantile", "expectation.max_kept", "expectation.start_from")
 _ALL = tuple(name for name in Recipe.model_fields if name not in ("expectation", "tracking"))
@@ -63,6 +66,16 @@ class Taken:
     seconds: float
     tokens: int
 
+    def __str__(self) -> str:
+        return self.stage if self.share == 1 else f"{self.stage} ({self.share:.0%})"
+
+
+def total_of(stages: Iterable[Taken]) -> str:
+    """How long the stages would have taken and how much they would have written, to be read."""
+    stages = list(stages)
+    minutes, tokens = sum(t.seconds for t in stages) / 60, sum(t.tokens for t in stages)
+    return f"{minutes:.1f} minutes and {tokens:,} tokens"
+
 
 def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None:
     """Put into run `folder` every stage of the finished run `donor` that its own recipe would make alike.
@@ -73,7 +86,7 @@ def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None
     """
     known = {record.stage: record for record in taken(folder)}
     for stage in _stages(donor):
-        different = _different(settings_of(stage), theirs, recipe)
+        different = different_settings(settings_of(stage), theirs, recipe)
         fewer = different == ["expectation.samples"] and recipe.expectation.samples < theirs.expectation.samples
         if (folder / stage).exists() or (different and not (fewer and stage.endswith(FIRST_SAMPLES))):
             continue
@@ -94,7 +107,10 @@ def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None
 def taken(folder: Path) -> list[Taken]:
     """What a run has taken over, in all its processes. Raises UserError where its record of that is damaged."""
     path = folder / TAKEN
-    return [Taken(**record) for record in read_json(path)["taken"]] if path.is_file() else []
+    try:
+        return [Taken(**record) for record in read_json(path)["taken"]] if path.is_file() else []
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: damaged (found no list of stages taken over)") from None
 
 
 def _stages(run: Path) -> Iterator[str]:
@@ -105,7 +121,8 @@ def _stages(run: Path) -> Iterator[str]:
             yield str(Path(folder).relative_to(run))
 
 
-def _different(names: tuple[str, ...], a: Recipe, b: Recipe) -> list[str]:
+def different_settings(names: tuple[str, ...], a: Recipe, b: Recipe) -> list[str]:
+    """Those of the settings that differ."""
     return [name for name in dict.fromkeys(names) if _setting(a, name) != _setting(b, name)]
 
 
@@ -117,11 +134,16 @@ def _setting(recipe: Recipe, name: str) -> Any:
 
 
 def _link(source: Path, target: Path) -> None:
-    left_out = shutil.ignore_patterns("*.partial", "*.damaged", "checkpoints")
-    shutil.copytree(source, target, copy_function=_link_file, ignore=left_out, dirs_exist_ok=True)
+    for folder, inner, files in os.walk(source):
+        inner[:] = [name for name in inner if name != "checkpoints"]
+        here = target / Path(folder).relative_to(source)
+        here.mkdir(exist_ok=True)
+        for name in files:
+            if not name.endswith((".partial", ".damaged")):
+                _link_file(Path(folder) / name, here / name)
 
 
-def _link_file(source: str, target: str) -> None:
+def _link_file(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # a file system that knows no links

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import product
@@ -13,7 +13,6 @@ from penname.errors import UserError
 from penname.evaluation.table import Results
 from penname.methods.pipeline import refuse_other_recipe, results_of, train_run
 from penname.methods.plan import check_inputs, check_room, make_plan
-from penname.methods.sharing import Taken, take_over, taken
 from penname.runs.store import Progress
 
 
@@ -56,29 +55,12 @@ def run_sweep(
     for point in points:
         refuse_other_recipe(point.folder, point.recipe)
         check_inputs(point.recipe, point.folder)
-    done: list[Point] = []
+        check_room(make_plan(point.recipe), point.folder)
+    done: dict[Path, Recipe] = {}
     for point in sorted(points, key=lambda point: -point.recipe.expectation.samples):
         point.folder.mkdir(parents=True, exist_ok=True)
         with open_progress(point.folder) as progress:
-            for other in done:
-                take_over(other.folder, other.recipe, point.folder, point.recipe)
-            progress.say(f"point {point.name}, {len(done) + 1} of {len(points)}{_saved(taken(point.folder))}")
-            check_room(make_plan(point.recipe), point.folder)
-            train_run(point.recipe, point.folder, progress)
-        done.append(point)
+            progress.say(f"point {point.name}, {len(done) + 1} of {len(points)}")
+            train_run(point.recipe, point.folder, progress, done)
+        done[point.folder] = point.recipe
     return [results_of([point.folder])[0] for point in points]
-
-
-def _saved(stages: Iterable[Taken]) -> str:
-    stages = list(stages)
-    if not stages:
-        return ""
-    names = ", ".join(f"{t.stage}{'' if t.share == 1 else f' ({t.share:.0%})'}" for t in stages)
-    return f"; taken over: {names}: {total_of(stages)} not computed again"
-
-
-def total_of(stages: Iterable[Taken]) -> str:
-    """How long the stages would have taken and how much they would have written, to be read."""
-    stages = list(stages)
-    minutes, tokens = sum(t.seconds for t in stages) / 60, sum(t.tokens for t in stages)
-    return f"{minutes:.1f} minutes and {tokens:,} tokens"

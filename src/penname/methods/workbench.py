@@ -179,13 +179,13 @@ class Workbench:
     ) -> list[Record]:
         """`samples` completions of each example, taken apart, by `model` or else the generator as it is.
 
-        prompt_of: gives an example's prompt, that of `prompt` where left out. reasonings: by user id; where one is
+        prompt_of: gives an example's prompt, that of `prompt` where left out. reasonings: by example id; where one is
         given the model writes the response only, as if it had written this before.
         """
         sampling = Sampling(self.recipe.prompt.max_output_tokens, temperature, top_p, (self.renderer.end_id,))
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
-        given = [(reasonings or {}).get(e.user_id) for e in examples]
+        given = [(reasonings or {}).get(e.example_id) for e in examples]
         begun = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
         seeds = [
             [sample_seed(self.recipe.seed, iteration, e.example_id, number) for number in range(samples)]

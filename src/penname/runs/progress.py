@@ -42,10 +42,12 @@ class ConsoleProgress:
         """After an error the terminal gets its cursor back."""
         if self._bar is not None:
             self._bar.stop()
-        self._time()
+        with contextlib.suppress(OSError):  # a full disk is told by what broke off
+            self._time()
 
     def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None:
-        """A stage of `total` units; `completions` are written for each."""
+        """A stage of `total` units; `completions` are written for each. One that is still open is timed up to here."""
+        self._time()
         if self._bar is not None:
             self._bar.stop()
         self._title = stage
@@ -126,7 +128,9 @@ def read_timing(folder: Path) -> list[dict[str, Any]]:
     path, found = folder / TIMING, []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
+            timed = json.loads(line)
+            if isinstance(timed, dict) and {"stage", "count", "tokens", "seconds"} <= set(timed):
+                found.append(timed)
     return found
 
 

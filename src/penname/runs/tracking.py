@@ -74,10 +74,10 @@ class _Project:
 
 @contextmanager
 def _project(name: str, folder: Path) -> Iterator[Tracker]:
+    known = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     if name == "wandb":
         import wandb
 
-        known = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
         opened = wandb.init(project="penname", name=folder.name, dir=str(folder), id=known, resume="allow")
         try:
             yield _Project(opened.log)
@@ -86,7 +86,7 @@ def _project(name: str, folder: Path) -> Iterator[Tracker]:
         return
     import trackio
 
-    opened = trackio.init(project="penname", name=folder.name, resume="allow")
+    opened = trackio.init(project="penname", name=f"{folder.name}-{known}", resume="allow")
     try:
         yield _Project(opened.log)
     finally:
