@@ -136,13 +136,16 @@ def evaluate(
     from penname.methods.workbench import Workbench
     from penname.runs.progress import ConsoleProgress
     from penname.runs.store import Run, disk_errors
+    from penname.runs.tracking import open_tracker
 
     recipe = load_run_recipe(run)
     if split not in ("val", "test"):
         raise UserError(f"--split: found {split!r}, expected val or test")
+    if recipe.evaluation.shuffled and split != recipe.evaluation.split:
+        raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
     with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
         folder = Run(run, progress)
-        with disk_errors(run), folder.lock():
+        with disk_errors(run), folder.lock(), open_tracker(recipe.tracking, run) as folder.tracker:
             bench = Workbench(recipe, folder)
             for method in recipe.methods:
                 evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
@@ -220,6 +223,7 @@ def cold_start(
     from penname.methods.workbench import RICH, Workbench
     from penname.runs.progress import ConsoleProgress
     from penname.runs.store import Run, disk_errors
+    from penname.runs.tracking import open_tracker
 
     numbers = [int(part) for part in documents.split(",") if part.strip().isdecimal() and int(part) < RICH]
     if len(numbers) != len(documents.split(",")):
@@ -228,7 +232,7 @@ def cold_start(
     _check_metric(metric, recipe)
     with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
         folder = Run(run, progress)
-        with disk_errors(run), folder.lock():
+        with disk_errors(run), folder.lock(), open_tracker(recipe.tracking, run) as folder.tracker:
             found = simulate(Workbench(recipe, folder), sorted(set(numbers)), recipe.evaluation.split)
     reports = {left: summary(results) for left, results in found}
     methods = next(iter(reports.values()))["methods"]

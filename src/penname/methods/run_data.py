@@ -76,6 +76,8 @@ def _with_summaries(folder: Path, split: str, method: MethodName, records: dict[
 
 
 def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[str]]:
+    if recipe.evaluation.shuffled:
+        return {}, ["profiles are not shown: some examples have those of other users"]
     try:
         limit = getattr(recipe.limit, split)
         found = load_split(recipe.data, split, limit, recipe.seed, Report())
