@@ -97,7 +97,7 @@ def sweep(
 ) -> None:
     """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
     from penname.evaluation import figures
-    from penname.evaluation.table import summary
+    from penname.evaluation.table import averages, summary
     from penname.methods.sharing import taken, total_of
     from penname.methods.sweep import make_points, run_sweep
     from penname.runs.progress import ConsoleProgress
@@ -109,15 +109,16 @@ def sweep(
     told = Console(stderr=True) if as_json else console
     results = run_sweep(points, lambda place: ConsoleProgress(told, place / "log.txt"))
     names = [point.name.partition("=")[2] if len(over) == 1 else point.name for point in points]
-    by_point = {name: summary(found) for name, found in zip(names, results, strict=True)}
     methods = list(dict.fromkeys(m for found in results for m in found))
-    curves = {m: [report["methods"].get(m, {}).get(metric) for report in by_point.values()] for m in methods}
+    means = [averages(found) for found in results]
+    curves = {m: [of_point.get(m, {}).get(metric) for of_point in means] for m in methods}
     label = over[0].split("=")[0] if len(over) == 1 else "point"
     path = folder / f"sweep-{metric}.png"
     figures.save(figures.curves(curves, names, (label, metric)), path)
     saved = total_of(record for point in points for record in taken(point.folder))
     if as_json:
         by_name = dict(zip(names, results, strict=True))
+        by_point = {name: summary(found) for name, found in by_name.items()}
         by_method = {m: summary({name: own[m] for name, own in by_name.items() if m in own}) for m in methods}
         print(json.dumps({"points": by_point, "methods": by_method}))
         return

@@ -47,6 +47,8 @@ TRAINED = ("sft", "sft-reasoning", "rest-em", "rest-pg")
 PAT = tuple(method for method in METHODS if method.startswith("pat"))
 WITH_AGENTS = tuple(method for method in PAT if method != "pat-no-reasoning")
 WITH_DPO = tuple(method for method in WITH_AGENTS if method != "pat-no-dpo")
+OWN_SUMMARIES = ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
+"""Methods with agents whose summaries are their own; the others of them take those of `pat`."""
 WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
 """Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import AGENTS, SELF_TRAINED, TRAINED, WITH_AGENTS, WITH_CONTEXTS, WITH_DPO, WITH_REASONING, Recipe
+from penname.config import (
+    AGENTS,
+    OWN_SUMMARIES,
+    SELF_TRAINED,
+    TRAINED,
+    WITH_AGENTS,
+    WITH_CONTEXTS,
+    WITH_DPO,
+    WITH_REASONING,
+    Recipe,
+)
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.errors import UserError
@@ -131,8 +141,7 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
                 steps.append(Step(f"{stage}/candidates", asked, drawn, words, None))
                 steps.append(Step(f"{stage}/rewards", asked, texts, written, None))
                 steps.append(Step(f"{stage}/training", asked, None, None, most))
-    own = ("pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
-    for method in dict.fromkeys(m if m in own else "pat" for m in recipe.methods if m in WITH_AGENTS):
+    for method in dict.fromkeys(m if m in OWN_SUMMARIES else "pat" for m in recipe.methods if m in WITH_AGENTS):
         steps.append(summaries(f"{method}/summaries/{recipe.evaluation.split}", test))
     return steps
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from penname.config import AGENTS, SELF_TRAINED, MethodName, Recipe
+from penname.config import AGENTS, OWN_SUMMARIES, SELF_TRAINED, MethodName, Recipe
 from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import UserError
@@ -14,8 +14,6 @@ from penname.evaluation.report import RunData
 from penname.methods.pipeline import labels_of, load_run_recipe, results_of
 from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_json, read_stage
-
-OWN_SUMMARIES = ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
 
 
 def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData]:
