@@ -21,6 +21,9 @@ from penname.data.rows import read_rows
 from penname.data.splits import dataset_name, files_of_dataset, no_split, split_files, split_of_file, table_files
 from penname.errors import DataError, UserError
 
+SHARED_CHARACTERS = 2**24
+"""Of examples that share documents; among more of them memory would not be bounded."""
+
 Format = Literal["presidents", "longlamp", "pgraphrag", "jsonl"]
 
 
@@ -119,7 +122,25 @@ def splits_of(source: Source) -> list[str]:
 
 
 def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
-    """The source's examples of one split, each as it is read. Raises DataError where the split is not there."""
+    """The source's examples of one split, each as it is read. Raises DataError where the split is not there.
+
+    Benchmarks repeat most of a user's profile in each of the user's examples; these share the documents.
+    """
+    known: dict[Document, Document] = {}
+    characters = 0
+    for example in _read_split(source, split, report):
+        own, others = ([known.setdefault(d, d) for d in side] for side in (example.profile, example.neighbours))
+        characters += sum(
+            len(d.text)
+            for d, first in zip(example.profile + example.neighbours, own + others, strict=True)
+            if d is first
+        )
+        yield replace(example, profile=tuple(own), neighbours=tuple(others))
+        if characters > SHARED_CHARACTERS:
+            known, characters = {}, 0
+
+
+def _read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
     if source.format == "presidents":
         if split not in presidents.SPLITS:
             raise DataError("presidents", found=f"split {split!r}", expected=", ".join(presidents.SPLITS))

@@ -21,6 +21,7 @@ from penname.retrieval.tokens import Tokens, TokensName, cut
 K1, B, EPSILON = 1.5, 0.75, 0.25
 
 Ints = npt.NDArray[np.intp]
+Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
@@ -64,18 +65,17 @@ class _Counts:
     starts: Ints
 
 
-def _score_rows(asked: Tokens, rows: _Rows, texts: Tokens) -> Floats:
-    vocabulary, word = np.unique(asked.words, return_inverse=True)
+def _score_rows(asked: list[Tokens], rows: _Rows, texts: list[Tokens]) -> Floats:
+    query_lengths = np.concatenate([piece.counts for piece in asked])
+    vocabulary, word = np.unique(np.concatenate([piece.words for piece in asked]), return_inverse=True)
     width = max(1, len(vocabulary))
     # A term is a word of a profile's query.
     terms, asked_times = np.unique(
-        np.repeat(np.arange(len(asked.counts)), asked.counts) * width + word, return_counts=True
+        np.repeat(np.arange(len(query_lengths)), query_lengths) * width + word, return_counts=True
     )
-    known, number = _find(texts.words, vocabulary)
-    known_in_text = np.diff(np.searchsorted(known, np.cumsum(texts.counts)), prepend=0)
-    counts = _count(known_in_text, number, width)
+    counts = _count_known(texts, vocabulary)
     row, pair = _words_of_rows(rows.text, counts)
-    hit, term = _find(rows.profile[row] * width + counts.word[pair], terms)
+    hit, term = _Finder(terms).find(rows.profile[row] * width + counts.word[pair])
     row, times = row[hit], counts.times[pair[hit]]
 
     profile = terms // width
@@ -86,7 +86,7 @@ def _score_rows(asked: Tokens, rows: _Rows, texts: Tokens) -> Floats:
         floor = np.zeros(len(rows.sizes))
         floor[floored] = EPSILON * _average_idf(floored, rows, texts)
         weight = np.where(weight < 0, floor[profile], weight)
-    lengths = texts.counts[rows.text].astype(float)
+    lengths = np.concatenate([piece.counts for piece in texts])[rows.text].astype(float)
     mean_length = np.bincount(rows.profile, lengths, len(rows.sizes)) / np.maximum(rows.sizes, 1)
     relative = lengths[row] / mean_length[rows.profile[row]]
     gain = (asked_times * weight)[term] * times * (K1 + 1) / (times + K1 * (1 - B + B * relative))
@@ -99,36 +99,69 @@ def _idf(texts: Ints, texts_with: Ints) -> Floats:
     return found
 
 
-def _average_idf(profiles: Ints, rows: _Rows, texts: Tokens) -> Floats:
+def _average_idf(profiles: Ints, rows: _Rows, texts: list[Tokens]) -> Floats:
     """Mean over all distinct words of each of the `profiles`, which are some of those that have words."""
     wanted = np.zeros(len(rows.sizes), bool)
     wanted[profiles] = True
     used, text = np.unique(rows.text[wanted[rows.profile]], return_inverse=True)
-    in_use = np.zeros(len(texts.counts), bool)
-    in_use[used] = True
-    encoded = pc.dictionary_encode(_column(texts.words[np.repeat(in_use, texts.counts)]))
-    counts = _count(texts.counts[used], _array(encoded.indices), len(encoded.dictionary))
+    counts = _count_all(_only(texts, used))
     sizes = rows.sizes[profiles]
-    holds = csr_array((np.ones(len(text), int), text, np.append(0, np.cumsum(sizes))))
-    has = csr_array((np.ones(len(counts.word), int), counts.word, counts.starts))
+    holds = csr_array((np.ones(len(text), np.int32), text, np.append(0, np.cumsum(sizes))))
+    has = csr_array((np.ones(len(counts.word), np.int32), counts.word, counts.starts))
     texts_with = holds @ has
     starts = texts_with.indptr
     idf = _idf(np.repeat(sizes, np.diff(starts)), texts_with.data)
     return np.add.reduceat(idf, starts[:-1]) / np.diff(starts)
 
 
+def _only(texts: list[Tokens], used: Ints) -> list[Tokens]:
+    """Those of the texts whose places are in `used`, which is in order."""
+    in_use = np.zeros(sum(len(piece.counts) for piece in texts), bool)
+    in_use[used] = True
+    masks = np.split(in_use, np.cumsum([len(piece.counts) for piece in texts[:-1]]))
+    return [
+        Tokens(piece.words[np.repeat(mask, piece.counts)], piece.counts[mask])
+        for piece, mask in zip(texts, masks, strict=True)
+    ]
+
+
+def _count_known(texts: list[Tokens], vocabulary: Numbers) -> _Counts:
+    """The words of the texts that are in the vocabulary, which gives their numbers."""
+    finder = _Finder(vocabulary)
+    pieces = []
+    for piece in texts:
+        known, number = finder.find(piece.words)
+        known_in_text = np.diff(np.searchsorted(known, np.cumsum(piece.counts)), prepend=0)
+        pieces.append(_count(known_in_text, number, len(vocabulary)))
+    return _joined(pieces)
+
+
+def _count_all(texts: list[Tokens]) -> _Counts:
+    """All words of the texts, numbered as they come."""
+    encoded = pc.dictionary_encode(_column(np.concatenate([piece.words for piece in texts])))
+    numbers = np.split(_array(encoded.indices), np.cumsum([len(piece.words) for piece in texts[:-1]]))
+    width = len(encoded.dictionary)
+    return _joined([_count(piece.counts, own, width) for piece, own in zip(texts, numbers, strict=True)])
+
+
 def _count(lengths: Ints, words: Ints, width: int) -> _Counts:
     """Count the words of texts that are so many words long; each word is a number under `width`."""
     texts = np.arange(len(lengths) + 1)
-    pairs, times = _distinct(np.repeat(texts[:-1], lengths) * width + words, len(lengths) * width)
-    return _Counts(pairs % width, times, np.searchsorted(pairs, texts * width))
+    numbers = np.repeat(texts[:-1], lengths) * width + words
+    if len(lengths) * width < 2**31:
+        numbers = numbers.astype(np.int32)  # half the width in half the time
+    pairs, times = np.unique(numbers, return_counts=True)
+    return _Counts(pairs % max(1, width), times, np.searchsorted(pairs, texts * width))
 
 
-def _distinct(numbers: Ints, limit: int) -> tuple[Ints, Ints]:
-    """The distinct ones of numbers under `limit`, in order, and how often each is there."""
-    ordered = np.sort(numbers.astype(np.int32) if limit < 2**31 else numbers)  # half the width in half the time
-    firsts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    return ordered[firsts].astype(np.intp), np.diff(firsts, append=len(ordered))
+def _joined(pieces: list[_Counts]) -> _Counts:
+    before = np.cumsum([0, *(len(piece.word) for piece in pieces)])
+    starts = [piece.starts[:-1] + start for piece, start in zip(pieces, before, strict=False)]
+    return _Counts(
+        np.concatenate([piece.word for piece in pieces]),
+        np.concatenate([piece.times for piece in pieces]),
+        np.concatenate([*starts, before[-1:]]),
+    )
 
 
 def _words_of_rows(texts: Ints, counts: _Counts) -> tuple[Ints, Ints]:
@@ -139,22 +172,28 @@ def _words_of_rows(texts: Ints, counts: _Counts) -> tuple[Ints, Ints]:
     return np.repeat(np.arange(len(texts)), numbers), pair
 
 
-def _find(values: npt.NDArray[np.int64], among: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
-    """The places of the values that stand in `among`, and where they stand there."""
-    # Most values stand there not, and most of these are told by 16 bits of a hash.
-    possible = np.zeros(2**16, bool)
-    possible[_hash(among)] = True
-    place = np.flatnonzero(possible[_hash(values)])
-    found = pc.index_in(_column(values[place]), value_set=_column(among))
-    return place[_array(pc.is_valid(found).cast(pa.uint8())).astype(bool)], _array(found.drop_null())
+class _Finder:
+    """Finds the values that stand among others."""
+
+    def __init__(self, among: Numbers) -> None:
+        # Most values stand there not, and most of these are told by 16 bits of a hash.
+        self._possible = np.zeros(2**16, bool)
+        self._possible[_hash(among)] = True
+        self._among = _column(among)
+
+    def find(self, values: Numbers) -> tuple[Ints, Ints]:
+        """The places of the values that were found, and where they stand among the others."""
+        place = np.flatnonzero(self._possible[_hash(values)])
+        found = pc.index_in(_column(values[place]), value_set=self._among)
+        return place[_array(pc.is_valid(found).cast(pa.uint8())).astype(bool)], _array(found.drop_null())
 
 
-def _hash(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _hash(values: Numbers) -> Numbers:
     """16 bits of each."""
     return (values * 0x61C8864680B583EB >> 48) + 2**15
 
 
-def _column(values: npt.NDArray[np.int64]) -> pa.Array:
+def _column(values: Numbers) -> pa.Array:
     # pa.array and to_numpy would load pandas, which takes seconds.
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from penname.data.duplicates import Original
 from penname.data.layouts import query_of, searched_text
-from penname.data.records import Document, Example
+from penname.data.records import Document, Example, LayoutName
 from penname.retrieval import bm25
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.tokens import TokensName
@@ -110,35 +110,28 @@ def blocks(
 ) -> Iterator[list[tuple[Example, list[Search]]]]:
     """The examples with their searches, some at a time; `documents` is None for no document at all.
 
-    Documents that say the same are put into one text: examples of a user repeat most of the user's profile.
+    A document that several examples hold is put into a text once.
     """
     block: list[tuple[Example, list[Search]]] = []
-    kept: dict[tuple[object, ...], str] = {}
-    counted: set[int] = set()
+    kept: dict[LayoutName, dict[int, str]] = {}
     characters = places = 0
     for example in examples:
         sides = [example.profile] if documents in ("own", "both") else []
         sides += [example.neighbours] if documents in ("neighbours", "both") else []
-        searches = [Search(query_of(example), side, [_text_of(example, d, kept) for d in side]) for side in sides]
+        texts = kept.setdefault(example.layout, {})
+        for side in sides:
+            for document in side:
+                if id(document) not in texts:
+                    texts[id(document)] = searched_text(example, document)
+                    characters += len(document.text)
+        searches = [Search(query_of(example), side, [texts[id(document)] for document in side]) for side in sides]
         block.append((example, searches))
-        new = {id(d.text): len(d.text) for side in sides for d in side if id(d.text) not in counted}
-        counted.update(new)
-        characters += sum(new.values())
         places += sum(map(len, sides))
         if characters >= BLOCK_CHARACTERS or places >= BLOCK_DOCUMENTS:
             yield block
-            block, kept, counted, characters, places = [], {}, set(), 0, 0
+            block, kept, characters, places = [], {}, 0, 0
     if block:
         yield block
-
-
-def _text_of(example: Example, document: Document, kept: dict[tuple[object, ...], str]) -> str:
-    """What is searched of the document; of equal ones the same text, put together once."""
-    key = (document.text, document.title, document.description, document.rating, example.layout)
-    text = kept.get(key)
-    if text is None:
-        text = kept[key] = searched_text(example, document)
-    return text
 
 
 def recency(documents: Sequence[Document]) -> npt.NDArray[np.intp]:

@@ -18,7 +18,7 @@ TokensName = Literal["words", "whitespace"]
 """words: lower-cased runs of letters and digits, as `penname.data.duplicates.words_of`; whitespace: `str.split()`."""
 
 PIECE = 2**19
-"""Bytes cut at once: what is made of them on the way stays in the processor's cache."""
+"""Bytes cut at once: their words, and what is made of them on the way, stay in the processor's cache."""
 
 # Spaces of more than one byte in UTF-8, each as the number that its bytes make, and a number that is none.
 _WIDE = np.array(
@@ -39,18 +39,13 @@ class Tokens:
     counts: npt.NDArray[np.intp]
 
 
-def cut(texts: Sequence[str], tokens: TokensName) -> Tokens:
-    """The words of each of the texts, in order."""
+def cut(texts: Sequence[str], tokens: TokensName) -> list[Tokens]:
+    """The words of each of the texts, in order: those of some texts, then of the next ones, at least once."""
     if tokens == "words":
         encoded = [_letters(text) for text in texts]
     else:
         encoded = [text.encode(errors="surrogatepass") for text in texts]
-    cuts = [_cut_piece(piece) for piece in _pieces(encoded)]
-    words, counts = zip(*cuts, strict=True) if cuts else ((), ())
-    return Tokens(
-        np.concatenate([np.zeros(0, np.int64), *words]),
-        np.concatenate([np.zeros(0, np.intp), *counts]),
-    )
+    return [_cut_piece(piece) for piece in _pieces(encoded)]
 
 
 def _letters(text: str) -> bytes:
@@ -61,18 +56,18 @@ def _letters(text: str) -> bytes:
 
 
 def _pieces(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """The texts, `PIECE` bytes or a little more at a time; one piece where there are none."""
     start = size = 0
     for place, text in enumerate(texts):
         size += len(text)
         if size >= PIECE:
             yield texts[start : place + 1]
             start, size = place + 1, 0
-    if start < len(texts):
+    if start < len(texts) or not texts:
         yield texts[start:]
 
 
-def _cut_piece(texts: Sequence[bytes]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
-    """All words of the texts, and how many each text has."""
+def _cut_piece(texts: Sequence[bytes]) -> Tokens:
     buffer = b" ".join((b"", *texts, b" " * 8))
     letters = np.frombuffer(buffer, np.uint8)
     spaces = (letters == 32) | (letters - np.uint8(9) < 5) | (letters - np.uint8(28) < 4)
@@ -88,7 +83,7 @@ def _cut_piece(texts: Sequence[bytes]) -> tuple[npt.NDArray[np.int64], npt.NDArr
         done += 8
         longer = longer[lengths[longer] > done]
     ends = np.cumsum([len(text) + 1 for text in texts])
-    return words.view(np.int64), np.diff(np.searchsorted(starts, ends), prepend=0)
+    return Tokens(words.view(np.int64), np.diff(np.searchsorted(starts, ends), prepend=0))
 
 
 def _add_wide_spaces(letters: npt.NDArray[np.uint8], spaces: npt.NDArray[np.bool_]) -> None:
