@@ -14,7 +14,7 @@ from penname.data.duplicates import words_of
 from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
 from penname.retrieval.bm25 import rank, score
-from penname.retrieval.tokens import cut
+from penname.retrieval.tokens import SMALLEST_TABLE, cut
 
 SPLITTERS = {"words": words_of, "whitespace": str.split}
 
@@ -54,7 +54,7 @@ def test_any_texts_are_ranked_as_by_rank_bm25(tokens, profiles):
 def test_texts_are_cut_as_words_of_and_split_cut_them(tokens, texts):
     found = cut(texts, tokens)
     words = [word for text in texts for word in SPLITTERS[tokens](text)]
-    assert list(found.counts) == [len(SPLITTERS[tokens](text)) for text in texts]
+    assert list(np.diff(found.ends, prepend=0)) == [len(SPLITTERS[tokens](text)) for text in texts]
     assert len(set(zip(words, found.words, strict=True))) == len(set(words)) == len(set(found.words))
 
 
@@ -62,7 +62,13 @@ def test_texts_are_cut_as_words_of_and_split_cut_them(tokens, texts):
 def test_every_character_separates_words_or_does_not(tokens):
     letters = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]
     texts = [f"a{letter}b" for letter in letters]
-    assert list(cut(texts, tokens).counts) == [len(SPLITTERS[tokens](text)) for text in texts]
+    ends = cut(texts, tokens).ends
+    assert list(np.diff(ends, prepend=0)) == [len(SPLITTERS[tokens](text)) for text in texts]
+
+
+def test_more_words_than_a_table_has_room_for():
+    words = [f"w{i}" for i in range(SMALLEST_TABLE)]
+    assert list(cut([" ".join(words), "w7 w8"], "whitespace").words) == [*range(len(words)), 7, 8]
 
 
 @pytest.mark.skipif("PENNAME_DATA" not in os.environ, reason="PENNAME_DATA is not set: no real texts")

@@ -21,7 +21,7 @@ from penname.data.rows import read_rows
 from penname.data.splits import dataset_name, files_of_dataset, no_split, split_files, split_of_file, table_files
 from penname.errors import DataError, UserError
 
-SHARED_CHARACTERS = 2**24
+SHARED_CHARACTERS = 2**23
 """Of examples that share documents; among more of them memory would not be bounded."""
 
 Format = Literal["presidents", "longlamp", "pgraphrag", "jsonl"]

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from penname.data.duplicates import Original
 from penname.data.layouts import query_of, searched_text
 from penname.data.records import Document, Example, LayoutName
-from penname.retrieval import bm25
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.tokens import TokensName
 
@@ -26,7 +25,7 @@ RetrieverName = Literal["bm25", "dense", "contriever", "recency", "random"]
 DocumentsName = Literal["own", "neighbours", "both"]
 """Whose documents: the user's, other users' on the item, or k of each, the user's first (PGraphRAG section 4)."""
 
-BLOCK_CHARACTERS, BLOCK_DOCUMENTS = 2**24, 2**17
+BLOCK_CHARACTERS, BLOCK_DOCUMENTS = 2**23, 2**17
 """A block ends with the example that brings it to so much text or so many documents; shared text counts once."""
 
 Orders = list[npt.NDArray[np.intp]]
@@ -59,6 +58,8 @@ def make_retriever(name: RetrieverName, encoder: str | None, seed: int, tokens: 
     `contriever` compares mean-pooled vectors by dot product (Izacard et al., 2022), `dense` by cosine.
     """
     if name == "bm25":
+        from penname.retrieval import bm25  # which loads a compiler
+
         return lambda searches, tell: bm25.rank([s.query for s in searches], [s.texts for s in searches], tokens)
     if name == "recency":
         return lambda searches, tell: [recency(search.documents) for search in searches]

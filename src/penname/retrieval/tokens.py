@@ -1,51 +1,54 @@
-"""Words of many texts at once, each word as a 64-bit number: equal words have equal numbers.
+"""Words of many texts at once, each word as a number: equal words have equal numbers.
 
-A word of up to eight bytes is its own number, and longer ones are hashed, so that two different words are taken for the
-same one about once in 10^19 pairs.
+Words are told apart by 63 bits of a hash, so that two different ones are taken for the same about once in 10^19 pairs.
+Loops are compiled by numba where they are first used, which takes seconds, and kept for later processes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 TokensName = Literal["words", "whitespace"]
 """words: lower-cased runs of letters and digits, as `penname.data.duplicates.words_of`; whitespace: `str.split()`."""
 
-PIECE = 2**19
-"""Bytes cut at once: their words, and what is made of them on the way, stay in the processor's cache."""
+SMALLEST_TABLE = 2**17
+"""Of distinct words: room for half as many, and small enough for a processor's cache."""
 
-# Spaces of more than one byte in UTF-8, each as the number that its bytes make, and a number that is none.
-_WIDE = np.array(
-    [*sorted(int.from_bytes(chr(i).encode()) for i in range(0x80, 0x3001) if chr(i).isspace()), 2**31 - 1], np.int32
-)
 _NO_WORD = re.compile(r"[\W_]+")
 _LETTERS = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else 32 for i in range(256))
-# Bytes after a word's end are set to 255, which UTF-8 never has.
-_PADDING = np.array([2**64 - 2 ** (8 * i) for i in range(9)], np.uint64)
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_IS_SPACE = np.array([chr(i).isspace() for i in range(0x3001)])
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """words: the numbers of all words, text after text; counts: how many words each text has."""
+    """words: the numbers of all words, text after text, from 0 up; ends: where each text's words end."""
 
-    words: npt.NDArray[np.int64]
-    counts: npt.NDArray[np.intp]
+    words: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int64]
 
 
-def cut(texts: Sequence[str], tokens: TokensName) -> list[Tokens]:
-    """The words of each of the texts, in order: those of some texts, then of the next ones, at least once."""
+def cut(texts: Sequence[str], tokens: TokensName) -> Tokens:
+    """The words of each of the texts, in order, numbered as they come."""
     if tokens == "words":
         encoded = [_letters(text) for text in texts]
     else:
         encoded = [text.encode(errors="surrogatepass") for text in texts]
-    return [_cut_piece(piece) for piece in _pieces(encoded)]
+    ends = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
+    letters = np.frombuffer(bytearray(b" ").join((*encoded, b"")), np.uint8)
+    del encoded  # there may be much of it
+    _blank_wide_spaces(letters)
+    hashes, ends = _hash(letters, ends)
+    size = SMALLEST_TABLE
+    while len(numbers := _number(hashes, size)) < len(hashes):
+        size *= 4
+    return Tokens(numbers, ends)
 
 
 def _letters(text: str) -> bytes:
@@ -55,43 +58,57 @@ def _letters(text: str) -> bytes:
     return _NO_WORD.sub(" ", text.lower()).encode(errors="surrogatepass")
 
 
-def _pieces(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """The texts, `PIECE` bytes or a little more at a time; one piece where there are none."""
-    start = size = 0
-    for place, text in enumerate(texts):
-        size += len(text)
-        if size >= PIECE:
-            yield texts[start : place + 1]
-            start, size = place + 1, 0
-    if start < len(texts) or not texts:
-        yield texts[start:]
+@njit(cache=True)
+def _blank_wide_spaces(letters: Any) -> None:
+    """Put spaces of one byte for those of more, in place."""
+    for place in range(len(letters) - 1):
+        first = letters[place]
+        if 0xC2 <= first < 0xE0:
+            if _IS_SPACE[(first & 0x1F) << 6 | letters[place + 1] & 0x3F]:
+                letters[place : place + 2] = 0x20
+        elif 0xE0 <= first < 0xF0:
+            code = (first & 0xF) << 12 | (letters[place + 1] & 0x3F) << 6 | letters[place + 2] & 0x3F
+            if code < len(_IS_SPACE) and _IS_SPACE[code]:
+                letters[place : place + 3] = 0x20
 
 
-def _cut_piece(texts: Sequence[bytes]) -> Tokens:
-    buffer = b" ".join((b"", *texts, b" " * 8))
-    letters = np.frombuffer(buffer, np.uint8)
-    spaces = (letters == 32) | (letters - np.uint8(9) < 5) | (letters - np.uint8(28) < 4)
-    _add_wide_spaces(letters, spaces)
-    edges = np.flatnonzero(spaces[1:] != spaces[:-1]) + 1
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
-    eights = np.ndarray((len(buffer) - 7,), "<u8", buffer, strides=(1,))
-    words = eights[starts] | np.take(_PADDING, lengths, mode="clip")
-    done, longer = 8, np.flatnonzero(lengths > 8)
-    while len(longer):
-        following = eights[starts[longer] + done] | np.take(_PADDING, lengths[longer] - done, mode="clip")
-        words[longer] = (words[longer] * _FACTOR) ^ (following + (words[longer] >> np.uint64(29)))
-        done += 8
-        longer = longer[lengths[longer] > done]
-    ends = np.cumsum([len(text) + 1 for text in texts])
-    return Tokens(words.view(np.int64), np.diff(np.searchsorted(starts, ends), prepend=0))
+@njit(cache=True)
+def _hash(letters: Any, ends: Any) -> tuple[Any, Any]:
+    """FNV-1a of each word of the texts, which are in UTF-8 and end with a space each; and where a text's words end."""
+    nothing, factor = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+    hashes = np.empty(len(letters) // 2, np.uint64)
+    word_ends = np.empty(len(ends), np.int64)
+    count = start = 0
+    for text in range(len(ends)):
+        found = nothing
+        for place in range(start, ends[text]):
+            letter = letters[place]
+            if letter > 0x20 or not _IS_SPACE[letter]:
+                found = (found ^ np.uint64(letter)) * factor
+            elif found != nothing:
+                hashes[count] = found
+                count += 1
+                found = nothing
+        start = ends[text]
+        word_ends[text] = count
+    return hashes[:count], word_ends
 
 
-def _add_wide_spaces(letters: npt.NDArray[np.uint8], spaces: npt.NDArray[np.bool_]) -> None:
-    """Mark spaces of more than one byte of UTF-8 in `spaces`."""
-    leads = np.flatnonzero(letters >= 0xC2)
-    first, second, third = (letters[leads + i].astype(np.int32) for i in range(3))
-    two = first << 8 | second
-    for length, numbers in ((2, two), (3, two << 8 | third)):
-        found = leads[_WIDE[np.searchsorted(_WIDE, numbers)] == numbers]
-        for place in range(length):
-            spaces[found + place] = True
+@njit(cache=True)
+def _number(hashes: Any, size: int) -> Any:
+    """The distinct hashes as numbers from 0 up, as they come; a part of them where a table of `size` is too small."""
+    numbers = np.empty(len(hashes), np.int32)
+    known, known_numbers = np.zeros(size, np.uint64), np.empty(size, np.int32)  # 0: nothing there yet
+    count = 0
+    for place in range(len(hashes)):
+        found = (hashes[place] ^ hashes[place] >> np.uint64(32)) | np.uint64(1)
+        slot = np.int64(found >> np.uint64(1)) & (size - 1)
+        while known[slot] != 0 and known[slot] != found:
+            slot = (slot + 1) & (size - 1)
+        if known[slot] == 0:
+            known[slot], known_numbers[slot] = found, count
+            count += 1
+            if 2 * count > size:
+                return numbers[:place]
+        numbers[place] = known_numbers[slot]
+    return numbers
