@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.caching import CacheImpl
 from rank_bm25 import BM25Okapi
 
 from penname.config import SourceConfig
@@ -14,6 +15,7 @@ from penname.data.duplicates import words_of
 from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
 from penname.retrieval.bm25 import rank, score
+from penname.retrieval.compiled import compiled
 from penname.retrieval.tokens import SMALLEST_TABLE, cut
 
 SPLITTERS = {"words": words_of, "whitespace": str.split}
@@ -87,3 +89,13 @@ def test_a_profile_of_many_documents():
     assert order[0] == 8007
     assert list(order[1:50]) == [i for i in range(7, 50_000, 1000) if i != 8007]
     assert re.fullmatch(r"note 0 .*", texts[order[50]])
+
+
+def test_loops_are_compiled_where_nothing_can_be_kept(monkeypatch):
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+
+    @compiled
+    def double(number):
+        return 2 * number
+
+    assert double(21) == 42

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from penname.retrieval.compiled import compiled
 from penname.retrieval.tokens import TokensName, cut
 
 K1, B, EPSILON = 1.5, 0.75, 0.25
@@ -37,7 +37,7 @@ def score(
     return np.split(scores, ends[:-1]) if len(ends) else []
 
 
-@njit(cache=True)
+@compiled
 def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
     """The scores of all profiles' texts.
 

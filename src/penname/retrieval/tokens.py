@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from penname.retrieval.compiled import compiled
 
 TokensName = Literal["words", "whitespace"]
 """words: lower-cased runs of letters and digits, as `penname.data.duplicates.words_of`; whitespace: `str.split()`."""
@@ -58,7 +59,7 @@ def _letters(text: str) -> bytes:
     return _NO_WORD.sub(" ", text.lower()).encode(errors="surrogatepass")
 
 
-@njit(cache=True)
+@compiled
 def _blank_wide_spaces(letters: Any) -> None:
     """Put spaces of one byte for those of more, in place."""
     for place in range(len(letters) - 1):
@@ -72,7 +73,7 @@ def _blank_wide_spaces(letters: Any) -> None:
                 letters[place : place + 3] = 0x20
 
 
-@njit(cache=True)
+@compiled
 def _hash(letters: Any, ends: Any) -> tuple[Any, Any]:
     """FNV-1a of each word of the texts, which are in UTF-8 and end with a space each; and where a text's words end."""
     nothing, factor = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
@@ -94,7 +95,7 @@ def _hash(letters: Any, ends: Any) -> tuple[Any, Any]:
     return hashes[:count], word_ends
 
 
-@njit(cache=True)
+@compiled
 def _number(hashes: Any, size: int) -> Any:
     """The distinct hashes as numbers from 0 up, as they come; a part of them where a table of `size` is too small."""
     numbers = np.empty(len(hashes), np.int32)
