@@ -91,13 +91,19 @@ def test_validate_names_every_bad_row_and_goes_on(penname, posts):
 def test_leaks_are_found_and_told(penname, posts):
     write(posts / "train.jsonl", RECORD)
     write(posts / "validation.jsonl", {**RECORD, "author": "c"})
-    assert penname("data", "leaks", posts).stdout == "no leak (contexts and users looked at)\n"
+    assert penname("data", "leaks", posts).stdout == "no leak found (contexts and users looked at)\n"
+    write(posts / "train.jsonl", RECORD, {"author": "d", "output": "No input."})
+    done = penname("data", "leaks", posts)
+    assert "left out 1 rows: bad input" in done.stderr
+    undated = penname("data", "leaks", posts, "--setting", "temporal").stdout
+    assert "no leak found (contexts and dates looked at; of 2 examples the dates could not be checked)" in undated
     copied = {**RECORD, "profile": [{"input": "i", "output": "IT rains, today"}, {"input": "i", "output": "Another."}]}
     write(posts / "train.jsonl", copied)
     done = penname("data", "leaks", posts, "--json")
     assert json.loads(done.stdout) == {
         "leaks": {},
         "notes": {"copy of the target in its profile, which retrieval leaves out": 1},
+        "skipped": [],
     }
     write(posts / "validation.jsonl", RECORD)
     refused(penname("data", "leaks", posts), "1 times user in two splits")
@@ -123,6 +129,17 @@ def test_rank_writes_a_line_an_example(penname, posts, tmp_path):
     assert (first["split"], first["id"], second["split"]) == ("train", "a-1", "val")
     assert [d["place"] for d in first["documents"]] == [2, 0]
     assert "train: 1 examples" in done.stderr
+    broken = {"author": "d", "output": "No input."}
+    write(posts / "train.jsonl", {**RECORD, "profile": [profile[2], profile[0], profile[2]]}, broken)
+    done = penname("data", "rank", posts, "--out", tmp_path / "ranked.jsonl")
+    assert "left out 1 rows: bad input" in done.stderr
+    first = json.loads((tmp_path / "ranked.jsonl").read_text().splitlines()[0])
+    assert [d["place"] for d in first["documents"]] == [1, 0, 2]
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "ranked.jsonl")
+    assert penname("data", "rank", posts, "--out", tmp_path / "link.jsonl", "--k", 1).returncode == 0
+    assert len(json.loads((tmp_path / "ranked.jsonl").read_text().splitlines()[0])["documents"]) == 1
+    refused(penname("data", "rank", posts, "--out", "/dev/full"), "--out /dev/full: found a device, expected a file")
+    assert not list(tmp_path.glob(".*"))
     refused(penname("data", "rank", posts, "--out", tmp_path / "x", "--k", 2, "--retriever", "bm"), "retriever: Input")
     refused(penname("data", "rank", posts, "--out", tmp_path / "no" / "x"), "expected a file that can be written")
 
@@ -168,6 +185,7 @@ def test_several_data_sets_stand_side_by_side(penname, posts, tmp_path):
         (["presidents", "--carve"], "carve and shared_names are for format pgraphrag"),
         (["dev.json", "--task", "medium"], "task of pgraphrag is one of long, short, rating"),
         (["dev.json", "--shared-names", "hide"], "shared_names"),
+        (["odd.json"], "odd.json: found the fields nam, inp, expected examples of LongLaMP, PGraphRAG or penname"),
         (["someone/something", "--task", "x"], "found no way to the hub and no copy here"),
         (["someone/something"], "found no such file or folder; a data set of the hub needs --task"),
     ],
@@ -176,6 +194,7 @@ def test_what_cannot_be_read_is_one_line(penname, tmp_path, arguments, message):
     for name in ("train.jsonl", "data.pdf"):
         (tmp_path / name).write_text("")
     (tmp_path / "mine.jsonl").write_text(json.dumps(RECORD))
+    (tmp_path / "odd.json").write_text('[{"nam": "a", "inp": "b"}]')
     (tmp_path / "dev.json").write_text('[{"id": "a", "profile": [{"title": "t", "text": "x", "pid": "i"}]}]')
     if arguments == ["."]:
         for file in tmp_path.iterdir():

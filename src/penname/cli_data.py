@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +62,7 @@ def stats(
         return
     _show_statistics(splits)
     if found := report.summary():
-        console.print(f"{found} (penname data validate names each)", markup=False, highlight=False)
+        print(f"{found} (penname data validate names each)")
 
 
 @app.command()
@@ -87,7 +89,7 @@ def validate(
             print(error)
             broken += 1
         left_out = report.summary() or "nothing left out"
-        console.print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {left_out}", markup=False, highlight=False)
+        print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {left_out}")
         broken += report.skipped.total() - report.skipped[SHARED_NAME]  # which were to be left out
     if broken:
         raise UserError(f"{data}: found {broken:,} rows that cannot be used, expected none; each is named above")
@@ -109,29 +111,34 @@ def leaks(
 
     Contexts are those of the recipe, or else the five best documents by BM25.
     """
-    from penname.data.leaks import COPY, FUTURE, TWO_SPLITS, Leaks, setting_of
+    from penname.data.leaks import COPY, FUTURE, TWO_SPLITS, UNDATED, Leaks, setting_of
+    from penname.data.report import Report
 
     if setting not in (None, "user", "temporal"):
         raise UserError(f"--setting: found {setting!r}, expected user or temporal")
-    found = Leaks()
+    found, report = Leaks(), Report()
     settings = _retrieval(data)
     checked = [
-        _find_leaks(source, setting or setting_of(source.task or source.path or ""), settings, found)
+        _find_leaks(source, setting or setting_of(source.task or source.path or ""), settings, found, report)
         for source in _sources(data, format, task, carve, shared_names)
     ]
     serious = {kind: count for kind, count in found.counts.items() if kind in (COPY, TWO_SPLITS, FUTURE)}
     if as_json:
-        print(json.dumps({"leaks": serious, "notes": {k: n for k, n in found.counts.items() if k not in serious}}))
+        notes = {kind: count for kind, count in found.counts.items() if kind not in serious}
+        print(json.dumps({"leaks": serious, "notes": notes, "skipped": _skipped(report)}))
     else:
         for line in found.lines:
             print(line)
         for kind, count in found.counts.items():
             print(f"{count:,} times: {kind}")
+    _tell_of_rows(report)
     if serious:
         kinds = "; ".join(f"{count:,} times {kind}" for kind, count in serious.items())
         raise UserError(f"{data}: found {kinds}, expected no leak")
     if not as_json:
-        print(f"no leak ({', '.join(dict.fromkeys(checked))})")
+        undated = found.counts[UNDATED]
+        but = f"; of {undated:,} examples the dates could not be checked" if undated else ""
+        print(f"no leak found ({', '.join(dict.fromkeys(checked))}{but})")
 
 
 @app.command()
@@ -162,25 +169,44 @@ def rank(
     values = {"retriever": retriever, "encoder": encoder, "tokens": tokens, "documents": documents, "k": k}
     settings = _checked(RetrievalConfig, "penname data rank", values)
     ranked = make_retriever(settings.retriever, settings.encoder, 0, settings.tokens)
-    if out.is_dir():
-        raise UserError(f"--out {out}: found a folder, expected a file to write")
-    unfinished = out.absolute().with_name(f".{out.name}.penname-unfinished")
+    out = out.resolve()
+    if out.exists() and not out.is_file():
+        raise UserError(f"--out {out}: found a {'folder' if out.is_dir() else 'device'}, expected a file to write")
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.penname-unfinished")
+    report = Report()
     try:
         with unfinished.open("w", encoding="utf-8") as file, ConsoleProgress(Console(stderr=True)) as progress:
             for name, source, split in _splits(sources):
                 progress.start(name, sum(1 for _ in read_split(source, split, Report())), "examples")
-                examples = read_split(source, split, Report())
+                examples = read_split(source, split, report)
                 for example, context in retrieve_all(
                     examples, ranked, settings.k, settings.documents, lambda note: progress.advance(0, note=note)
                 ):
-                    place_of = {id(d): i for side in (example.profile, example.neighbours) for i, d in enumerate(side)}
-                    places = [{"user_id": d.user_id, "place": place_of[id(d)], "id": d.id} for d in context]
-                    file.write(json.dumps({"split": name, "id": example.id, "documents": places}) + "\n")
+                    file.write(json.dumps({"split": name, "id": example.id, "documents": _places(example, context)}))
+                    file.write("\n")
                     progress.advance(1)
                 progress.finish()
         unfinished.replace(out)
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}, expected a file that can be written") from None
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    _tell_of_rows(report)
+
+
+def _places(example: Any, context: list[Any]) -> list[dict[str, Any]]:
+    """Where the documents stand in the example's profile or among its neighbours; equal ones in their order there."""
+    places: dict[int, list[int]] = {}
+    for side in (example.profile, example.neighbours):
+        for place, document in enumerate(side):
+            places.setdefault(id(document), []).append(place)
+    return [{"user_id": d.user_id, "place": places[id(d)].pop(0), "id": d.id} for d in context]
+
+
+def _tell_of_rows(report: Any) -> None:
+    if found := report.summary():
+        print(f"penname: note: {found} (penname data validate names each)", file=sys.stderr)
 
 
 @app.command()
@@ -233,8 +259,7 @@ def convert(
     if told["lines"] > FINDINGS_SHOWN:
         print(f"penname: note: {told['lines'] - FINDINGS_SHOWN:,} more such lines", file=sys.stderr)
     if as_json:
-        skipped = [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
-        facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": skipped}
+        facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": _skipped(report)}
         print(json.dumps(facts))
         return
     examples = ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -311,10 +336,13 @@ def _is_recipe(data: str) -> bool:
     return data in shipped_recipes() or Path(data).suffix in (".yaml", ".yml")
 
 
-def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> str:
+def _skipped(report: Any) -> list[dict[str, Any]]:
+    return [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
+
+
+def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any, report: Any) -> str:
     """Look for all kinds of leaks in a source; says what was looked at."""
     from penname.data.leaks import Leaks, find_copies, find_future, find_shared_users
-    from penname.data.report import Report
     from penname.data.sources import read_split, splits_of
     from penname.retrieval.retrieve import make_retriever, retrieve_all
 
@@ -323,7 +351,7 @@ def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any) -> 
     future, dated = Leaks(), True
     for split in splits_of(source):
         users[split] = set()
-        examples = read_split(source, split, Report())
+        examples = read_split(source, split, report)
         for example, context in retrieve_all(examples, retriever, settings.k, settings.documents):
             users[split].add(example.user_id)
             find_copies(split, example, context, found)

@@ -17,6 +17,8 @@ TEXT = "The committee met on Tuesday and agreed that the old bridge should be cl
         (TEXT.upper().replace(" ", "\n "), True),
         (f"> He wrote: {TEXT} -- I agree with all of it, and would add much more of my own here.", True),
         (TEXT.replace("committee", "council"), True),
+        (TEXT.replace("e", "e\u200b"), True),
+        (TEXT.replace("mm", "m\u00adm"), True),
         (TEXT.replace("Tuesday", "Monday").replace("bridge", "road").replace("rains", "snow"), False),
         ("The committee met on Tuesday and agreed.", False),
         ("", False),

@@ -138,10 +138,31 @@ def test_a_fault_names_file_line_and_field(tmp_path, record, message):
 
 def test_a_date_that_does_not_sort_is_left_out_and_noted(tmp_path):
     report = Report(strict=True)
-    odd = {**TOPIC, "profile": [{"input": "I", "output": "O", "reviewTime": "01 5, 2014"}]}
+    odd = {**TOPIC, "profile": [{"input": "I", "output": "O", "reviewTime": "5. Januar"}]}
     (example,) = load_split([write(tmp_path, "test.jsonl", odd)], "test", None, 0, report)
     assert example.profile[0].date is None
     assert dict(report.noted) == {"odd date, ignored": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("04 20, 2013", "2013-04-20"),
+        ("1366416000", "2013-04-20T00:00:00"),
+        ("20240531120000", None),
+        ("13 13, 2013", None),
+    ],
+)
+def test_dates_as_amazon_writes_them(tmp_path, written, read):
+    dated = {**TOPIC, "profile": [{"input": "I", "output": "O", "reviewTime": written}]}
+    (example,) = load_split([write(tmp_path, "test.jsonl", dated)], "test", None, 0, Report())
+    assert example.profile[0].date == read
+
+
+def test_examples_of_a_user_share_equal_documents(tmp_path):
+    twice = {**TOPIC, "profile": [{"input": "I", "output": "O"}, {"input": "I", "output": "O"}]}
+    first, second = load_split([write(tmp_path, "test.jsonl", twice, twice)], "test", None, 0)
+    assert len({id(document) for document in (*first.profile, *second.profile)}) == 1
 
 
 def test_a_repeated_id_is_named(tmp_path):

@@ -90,10 +90,33 @@ def test_the_other_mails_of_an_archive_with_a_broken_one_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cut", ["On Mon, 3 Jun 2002, Bob wrote:", "---------------------- Forwarded by Bob", "From: Bob", "-- ", "_" * 30]
+    "cut",
+    [
+        "On Mon, 3 Jun 2002, Bob wrote:",
+        "---------------------- Forwarded by Bob",
+        "From: Bob\nTo: Ann",
+        "-- ",
+        "_" * 30,
+    ],
 )
 def test_what_is_not_the_senders_own(cut):
     assert own_text(f"Mine.\r\n\r\n\r\n\r\nMine too.\n> not mine\n{cut}\nNot mine.") == "Mine.\n\nMine too."
+
+
+@pytest.mark.parametrize("header", ["On Mon, 3 Jun 2002, Bob wrote:", "On Mon, 3 Jun 2002\n<bob@x.org> wrote:"])
+def test_what_stands_below_a_quote_is_the_senders(header):
+    assert own_text(f"Hello.\n\n{header}\n> Shall we?\n>  I ask.\n\n  Yes.\nOn Sunday") == "Hello.\n\n  Yes.\nOn Sunday"
+    assert own_text("From: here to the bridge\nit is a mile.") == "From: here to the bridge\nit is a mile."
+
+
+def test_a_header_in_no_known_encoding_costs_no_text(tmp_path):
+    (document,), _, _ = read(mbox(tmp_path, [b"From: a@x.org\nSubject: =?xx?b?!!!?=\n\nMy own text.\n"]))
+    assert document.text == "My own text."
+
+
+def test_a_mail_in_html_only_is_told(tmp_path):
+    _, _, lines = read(mbox(tmp_path, [b"From: a@x.org\nContent-Type: text/html\n\n<b>Mine</b>\n"]))
+    assert "sent.mbox:1: found HTML only, expected plain text" in lines[0]
 
 
 def test_an_export_of_avocado(tmp_path):

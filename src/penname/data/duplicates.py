@@ -22,6 +22,14 @@ NO_ACCIDENT = 15
 _WORD = re.compile(r"[^\W_]+")
 
 
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+"""Characters that are not shown, such as soft hyphens: a text is a copy with or without them."""
+
+
+def _shown(text: str) -> str:
+    return text if text.isascii() else _UNSEEN.sub("", text)
+
+
 def words_of(text: str) -> list[str]:
     """Lower-cased words: letters and digits of any alphabet."""
     return _WORD.findall(text.lower())
@@ -39,7 +47,7 @@ def stands_in(text: str, other: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(unicodedata.normalize("NFC", _shown(text)).casefold().split())
 
 
 def parts_of(document: Document) -> list[str]:
@@ -51,8 +59,8 @@ class Original:
     """A text that copies are looked for of."""
 
     def __init__(self, text: str) -> None:
-        self._text = text.strip()
-        self._words = words_of(text)
+        self._text = _shown(text).strip()
+        self._words = words_of(self._text)
         self._runs = runs_of(self._words)
         self._missing_runs = len(self._runs) - math.ceil(SHARE * len(self._runs) - 1e-9)
         self._marks = self._words
@@ -70,6 +78,7 @@ class Original:
         """Whether `text` holds a copy. Nothing is a copy of an empty text."""
         if not self._text:
             return False
+        text = _shown(text)
         if len(self._words) < RUN:
             return (bool(self._words) and words_of(text) == self._words) or stands_in(self._text, text)
         return not self._cannot_be(text.lower()) and len(self._runs - runs_of(words_of(text))) <= self._missing_runs

@@ -10,7 +10,9 @@ import mailbox
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC
 from email import message_from_bytes, policy
 from email.errors import MessageError
@@ -33,9 +35,11 @@ AVOCADO_MAIL = re.compile(r"-EM\.txt$")
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 _END_OF_OWN_TEXT = re.compile(
     r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # what the mail answers or passes on
-    r"|on .{5,200} wrote:$|begin forwarded message|from: .+|_{20,}$|={20,}$|-- ?$)",
+    r"|begin forwarded message|_{20,}$|={20,}$|-- ?$)",
     re.IGNORECASE,
 )
+_WROTE_BEGINS, _WROTE = re.compile("on ", re.IGNORECASE), re.compile(r"on .{5,200} wrote:$", re.IGNORECASE)
+_FROM, _HEADER = re.compile(r"from: .+", re.IGNORECASE), re.compile(r"(to|cc|sent|date|subject): ", re.IGNORECASE)
 _REPLY = re.compile(r"^((re|aw|fw|fwd)(\[\d+\])?: *)+", re.IGNORECASE)
 
 
@@ -142,6 +146,8 @@ def _document(message: Message, place: Place, report: Report) -> Document:
         raise place.error("From", "no address", "the sender's", "mail without a sender")
     text = own_text(_body(message, place, report)).encode("utf-8", "replace").decode()
     if not text:
+        if any(part.get_content_type() == "text/html" for part in message.walk()):
+            raise place.error(None, "HTML only", "plain text", "mail without plain text")
         raise place.error(None, "no text of the sender's own", "a text", "mail without text of the sender's own")
     if len(text) > MOST_CHARACTERS:
         found = f"a text of {len(text):,} characters"
@@ -151,14 +157,31 @@ def _document(message: Message, place: Place, report: Report) -> Document:
 
 
 def own_text(body: str) -> str:
-    """What the sender wrote: up to a quoted or forwarded mail or the signature, without lines that quote."""
-    lines = []
-    for line in body.replace("\r\n", "\n").split("\n"):
-        if _END_OF_OWN_TEXT.match(line.strip()):
+    """What the sender wrote: up to a quoted or forwarded mail or the signature, without lines that quote.
+
+    What stands below lines that quote is the sender's too.
+    """
+    lines: list[str] = []
+    rest = deque(line.rstrip() for line in body.replace("\r\n", "\n").split("\n"))
+    while rest:
+        line = rest.popleft()
+        own = line.strip()
+        if _END_OF_OWN_TEXT.match(own) or (_FROM.match(own) and _HEADER.match(_following(rest))):
             break
-        if not line.lstrip().startswith(">"):
-            lines.append(line.rstrip())
+        if _WROTE_BEGINS.match(own) and not _WROTE.match(own) and _WROTE.match(f"{own} {_following(rest)}"):
+            while not own.endswith(":"):  # wrapped
+                own = f"{own} {rest.popleft().strip()}".strip()
+        if _WROTE.match(own):
+            if not _following(rest).startswith(">"):
+                break
+        elif not own.startswith(">"):
+            lines.append(line)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _following(lines: Iterable[str]) -> str:
+    """The next line that is not empty."""
+    return next((line.strip() for line in lines if line.strip()), "")
 
 
 def _body(message: Message, place: Place, report: Report) -> str:
@@ -183,7 +206,9 @@ def _header(message: Message, name: str) -> str:
     value = message.get(name)
     if value is None:
         return ""
-    text = str(make_header(decode_header(str(value)))) if "=?" in str(value) else str(value)
+    text = str(value)
+    with suppress(LookupError, ValueError, MessageError):  # an encoding that is none: as it stands
+        text = str(make_header(decode_header(text))) if "=?" in text else text
     return " ".join(text.encode("utf-8", "replace").decode().split())
 
 

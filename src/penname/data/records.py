@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -14,6 +15,8 @@ from penname.errors import DataError
 LayoutName = Literal[
     "plain", "email", "abstract", "review", "topic", "pgraphrag_long", "pgraphrag_short", "pgraphrag_rating"
 ]
+
+_AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 
 MOST_CHARACTERS = 1_000_000
 """Of one text. A longer one, a novel and more, is a fault of the data and would stall what reads it."""
@@ -104,16 +107,20 @@ def required_text(record: Mapping[str, Any], name: str, place: Place) -> str:
 def optional_date(record: Mapping[str, Any], name: str, place: Place) -> str | None:
     """The date under `name`, if any, in ISO 8601 and, where it has a time zone, in UTC; it sorts as text.
 
-    A year alone and seconds or milliseconds since 1970 are taken too. Raises DataError for others.
+    A year alone, seconds or milliseconds since 1970, and Amazon's "04 20, 2013" are taken too. Raises DataError for
+    others.
     """
     text = (optional_text(record, name, place) or "").strip()
     if not text or (text.isascii() and text.isdigit() and len(text) == 4):
         return text or None
     try:
         whole = text.split(".")[0]
-        if text.replace(".", "", 1).isdigit() and len(whole) > 8:
+        if text.replace(".", "", 1).isdigit() and 8 < len(whole) < 14:
             seconds = float(text) / (1000 if len(whole) > 11 else 1)
             return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        if american := _AMERICAN_DATE.fullmatch(text):
+            month, day, year = map(int, american.groups())
+            return date(year, month, day).isoformat()
         if len(text) == 7:  # a month
             return datetime.fromisoformat(f"{text}-01").strftime("%Y-%m")
         if len(text) <= 10:

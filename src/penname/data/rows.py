@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -29,6 +30,9 @@ Row: TypeAlias = tuple[int, dict[str, Any]]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 # pyarrow is imported where a Parquet file is read: it takes a while.
+
+LONGEST_FOLLOWED = 2**26
+"""Characters of a table's cell after which its quote is taken for one that never ends."""
 
 _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -273,7 +277,7 @@ def _without_surrogates(value: Any, path: Path, line: int, report: Report) -> An
 
 def _read_table(path: Path, report: Report) -> Iterator[Row]:
     """CSV or TSV with a header. A row with more or fewer cells than the header is bad."""
-    csv.field_size_limit(MOST_CHARACTERS)  # also how far a quote that never ends is followed
+    csv.field_size_limit(MOST_CHARACTERS)
     lines = read_lines(path, report)
     taken: list[tuple[int, str]] = []
     separator = "\t" if table_suffix(path) == ".tsv" else ","
@@ -293,13 +297,17 @@ def _read_table(path: Path, report: Report) -> Iterator[Row]:
             cells = next(reader, None)
         except csv.Error as error:
             report.rows += 1
-            report.bad(
-                DataError(
-                    path, line=taken[0][0], found=f"a broken row ({error})", expected="cells", reason="broken row"
-                )
-            )
-            # The lines that an unclosed quote took along are rows of their own.
-            again.extendleft(reversed(taken[1:]))
+            line = taken[0][0]
+            row = chain([text for _, text in taken], take())
+            longest = "larger than field limit" in str(error) and _longest_cell(row, separator, header)
+            if longest:
+                found, expected = f"a text of {longest:,} characters", f"at most {MOST_CHARACTERS:,}"
+                report.bad(DataError(path, line=line, found=found, expected=expected, reason="text too long"))
+            else:
+                found = f"a broken row ({error})"
+                report.bad(DataError(path, line=line, found=found, expected="cells", reason="broken row"))
+                # The lines that an unclosed quote took along are rows of their own.
+                again.extendleft(reversed(taken[1:]))
             reader = csv.reader(take(), delimiter=separator, strict=True)
             continue
         if cells is None:
@@ -321,6 +329,18 @@ def _read_table(path: Path, report: Report) -> Iterator[Row]:
             )
             continue
         yield line, {name: cell or None for name, cell in zip(header, cells, strict=True)}
+
+
+def _longest_cell(lines: Iterator[str], separator: str, header: list[str] | None) -> int:
+    """The characters of the longest cell of a row that has too long a text but is well otherwise; else 0."""
+    csv.field_size_limit(LONGEST_FOLLOWED)
+    try:
+        cells = next(csv.reader(lines, delimiter=separator, strict=True), [])
+    except csv.Error:
+        return 0
+    finally:
+        csv.field_size_limit(MOST_CHARACTERS)
+    return max(map(len, cells)) if header and len(cells) == len(header) else 0
 
 
 def _read_parquet(path: Path, report: Report) -> Iterator[Row]:

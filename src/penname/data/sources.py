@@ -258,4 +258,9 @@ def _format_of(file: Path) -> Format:
     record = next((record for _, record in read_rows(file, Report())), {})
     if "task" in record:
         return "jsonl"
-    return "longlamp" if "input" in record else "pgraphrag"
+    if "input" in record:
+        return "longlamp"
+    if record and "profile" not in record:
+        found = f"the fields {', '.join(map(str, record))}"[:200]
+        raise DataError(file, found=found, expected="examples of LongLaMP, PGraphRAG or penname (penname data convert)")
+    return "pgraphrag"

@@ -6,6 +6,7 @@ n of the profile's N documents; where that is negative, a quarter of the average
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -45,7 +46,7 @@ def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
     rows: the profiles' texts; those of profile p end at ends[p], and its query is text p.
     """
     scores = np.zeros(len(rows))
-    logarithms = np.log(np.arange(len(rows) + 1) + 0.5)
+    logarithms = np.array([math.log(number + 0.5) for number in range(len(rows) + 1)])
     vocabulary = words.max() + 1 if len(words) else 0
     own_words = np.empty(vocabulary + 1, np.int32)
     texts_with = np.zeros(vocabulary, np.int32)
@@ -75,6 +76,7 @@ def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
             for word in own_words[:own]:
                 total += logarithms[texts - texts_with[word]] - logarithms[texts_with[word]]
             weights = np.where(weights < 0, EPSILON * total / own, weights)
+        mean = length / texts if texts else 0.0
         times = np.zeros(len(query) + 1)
         for row in range(first, ends[profile]):
             text = words[starts[rows[row]] : starts[rows[row] + 1]]
@@ -83,9 +85,8 @@ def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
                 times[asked[word]] += 1
             for place in range(len(query)):
                 here = times[asked[query[place]]]
-                if here:
-                    relative = len(text) * texts / length
-                    scores[row] += weights[place] * here * (K1 + 1) / (here + K1 * (1 - B + B * relative))
+                if here:  # term by term as rank_bm25, so that equal scores are equal
+                    scores[row] += weights[place] * (here * (K1 + 1) / (here + K1 * (1 - B + B * len(text) / mean)))
         asked[query] = 0
         texts_with[own_words[:own]] = 0
         first = ends[profile]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from penname.data.duplicates import Original
 from penname.data.layouts import query_of, searched_text
 from penname.data.records import Document, Example, LayoutName
+from penname.retrieval import bm25
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.tokens import TokensName
 
@@ -58,8 +59,6 @@ def make_retriever(name: RetrieverName, encoder: str | None, seed: int, tokens: 
     `contriever` compares mean-pooled vectors by dot product (Izacard et al., 2022), `dense` by cosine.
     """
     if name == "bm25":
-        from penname.retrieval import bm25  # which loads a compiler
-
         return lambda searches, tell: bm25.rank([s.query for s in searches], [s.texts for s in searches], tokens)
     if name == "recency":
         return lambda searches, tell: [recency(search.documents) for search in searches]
@@ -111,7 +110,7 @@ def blocks(
 ) -> Iterator[list[tuple[Example, list[Search]]]]:
     """The examples with their searches, some at a time; `documents` is None for no document at all.
 
-    A document that several examples hold is put into a text once.
+    A document that several examples hold is put into a text once: it is known by its id, as the block keeps it.
     """
     block: list[tuple[Example, list[Search]]] = []
     kept: dict[LayoutName, dict[int, str]] = {}
