@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from penname.data.duplicates import without_copies
 from penname.data.jsonl import DOCUMENTS_FILE, TEXT_SUFFIXES, document_of_file
@@ -33,6 +33,7 @@ from penname.data.rows import read_rows, table_suffix
 from penname.data.splits import SPLITS, table_files
 from penname.errors import DataError, UserError
 
+Value = TypeVar("Value")
 SplitBy = Literal["leave-one-out", "time"]
 
 COLUMNS = {
@@ -182,7 +183,7 @@ def _of_table(path: Path, chosen: dict[str, str], report: Report) -> Iterator[Do
             report.bad(fault)
         before.clear()
         try:
-            document = _of_row(record, known[names], place)
+            document = _of_row(record, known[names], place, report)
         except DataError as error:
             report.bad(error)
             continue
@@ -211,17 +212,27 @@ def columns_of(names: Sequence[str], chosen: dict[str, str], place: Place) -> di
     return found
 
 
-def _of_row(record: dict[str, Any], columns: dict[str, str], place: Place) -> Document:
+def _of_row(record: dict[str, Any], columns: dict[str, str], place: Place, report: Report) -> Document:
+    """Raises DataError where user or text cannot be read; an odd date or rating is noted, and the text kept."""
+
     def get(kind: str) -> str | None:
         return optional_text(record, columns[kind], place) if kind in columns else None
+
+    def get_if_well(kind: str, read: Callable[[dict[str, Any], str, Place], Value | None]) -> Value | None:
+        try:
+            return read(record, columns[kind], place) if kind in columns else None
+        except DataError as error:
+            error.reason = f"odd {kind}, ignored"
+            report.note(error)
+            return None
 
     return Document(
         user_id=required_text(record, columns["user"], place).strip(),
         text=required_text(record, columns["text"], place).strip(),
         title=(get("title") or "").strip() or None,
-        date=optional_date(record, columns["date"], place) if "date" in columns else None,
+        date=get_if_well("date", optional_date),
         item_id=get("item"),
-        rating=optional_number(record, columns["rating"], place) if "rating" in columns else None,
+        rating=get_if_well("rating", optional_number),
     )
 
 
