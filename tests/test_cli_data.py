@@ -79,13 +79,15 @@ def test_stats_prints_a_table_and_draws_histograms(penname, posts, tmp_path):
 
 def test_validate_names_every_bad_row_and_goes_on(penname, posts):
     done = penname("data", "validate", posts)
-    refused(done, "found 2 rows that cannot be used")
+    refused(done, "found 1 bad rows")
     lines = done.stdout.splitlines()
     assert any("train.jsonl:3: field 'output': found no text" in line for line in lines)
     assert any("train.jsonl:4: found broken JSON" in line for line in lines)
     assert any(line.startswith("val: 1 rows, 1 kept; nothing left out") for line in lines)
-    write(posts / "train.jsonl", RECORD)
-    assert penname("data", "validate", posts).returncode == 0
+    write(posts / "train.jsonl", RECORD, {**RECORD, "output": ""})
+    done = penname("data", "validate", posts)
+    assert done.returncode == 0
+    assert "train: 2 rows, 1 kept; left out 1 rows: empty output" in done.stdout
 
 
 def test_leaks_are_found_and_told(penname, posts):

@@ -20,8 +20,6 @@ NO_ACCIDENT = 15
 """Characters that two texts do not share by accident."""
 
 _WORD = re.compile(r"[^\W_]+")
-
-
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Characters that are not shown, such as soft hyphens: a text is a copy with or without them."""
 
@@ -105,7 +103,7 @@ def without_copies(texts: Iterable[str]) -> list[int]:
     index = MinHashLSH(threshold=SHARE * 0.65, num_perm=128)
     kept: dict[int, set[str]] = {}
     for place, text in enumerate(texts):
-        words = words_of(text)
+        words = words_of(_shown(text))
         runs = runs_of(words) if words else {text.strip()}
         signature = MinHash(num_perm=128)
         signature.update_batch([run.encode() for run in runs])

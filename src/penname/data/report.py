@@ -21,13 +21,15 @@ class Report:
         self._tell = tell or (lambda line: None)
         self.rows = 0
         self.kept = 0
+        self.faults = 0
         self.skipped: Counter[str] = Counter()
         self.noted: Counter[str] = Counter()
 
     def bad(self, error: DataError) -> None:
-        """A row that cannot be understood. Raises `error` when strict."""
+        """A row that cannot be understood: a fault of the data. Raises `error` when strict."""
         if self._strict:
             raise error
+        self.faults += 1
         self.skip(error)
 
     def skip(self, error: DataError) -> None:

@@ -128,14 +128,16 @@ def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
     """
     known: dict[Document, Document] = {}
     characters = 0
+
+    def shared(document: Document) -> Document:
+        nonlocal characters
+        first = known.setdefault(document, document)
+        characters += len(document.text) if first is document else 0
+        return first
+
     for example in _read_split(source, split, report):
-        own, others = ([known.setdefault(d, d) for d in side] for side in (example.profile, example.neighbours))
-        characters += sum(
-            len(d.text)
-            for d, first in zip(example.profile + example.neighbours, own + others, strict=True)
-            if d is first
-        )
-        yield replace(example, profile=tuple(own), neighbours=tuple(others))
+        own, others = (tuple(map(shared, side)) for side in (example.profile, example.neighbours))
+        yield replace(example, profile=own, neighbours=others)
         if characters > SHARED_CHARACTERS:
             known, characters = {}, 0
 
