@@ -30,6 +30,7 @@ MethodName = Literal[
     "pat-no-reasoning",
     "pat-no-dpo",
     "pat",
+    "pat-with-documents",
     "pat-no-style",
     "pat-no-topic",
     "pat-one-round",

@@ -115,6 +115,7 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
         "pgraphrag": contexts.own + contexts.neighbours,
         "pat-no-reasoning": contexts.history + contexts.style + contexts.topic,
         "pat": contexts.history,
+        "pat-with-documents": contexts.history + contexts.style + contexts.topic,
     }.items():
         assert shown, method
         assert all(text in texts[method] for text in shown), method
@@ -123,6 +124,9 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
     assert "text should be about: (nothing known)" in texts["pat-no-topic"]
     assert "(nothing known)" not in texts["pat"].split("own texts")[0]
     different = [m for m in SHARED if m not in PAT] + ["pat-no-reasoning", "pat", "pat-no-style", "pat-no-topic"]
+    different.append("pat-with-documents")
+    summaries = texts["pat"].split("The person's own texts")[0]
+    assert texts["pat-with-documents"].startswith(summaries)
     assert len({texts[m] for m in different}) == len(different)
 
 

@@ -2,6 +2,7 @@
 
 | method | differs from `pat` in |
 |---|---|
+| pat-with-documents | the generator is shown the trajectories' documents beside the summaries |
 | pat-no-style, pat-no-topic | the generator is not told the one summary; the other is that of its agent alone |
 | pat-no-reasoning | the generator is shown the trajectories' documents in place of summaries |
 | pat-no-dpo | agents as they are |
@@ -43,6 +44,7 @@ from penname.training.packing import TrainingSample
 
 GENERATOR = "generator"
 """The stages of the generator that methods share."""
+WITH_DOCUMENTS = "pat-with-documents"
 UNTRAINED: Agents = {"style": None, "topic": None}
 CANDIDATES = 1000
 """Stands for the round in the seeds of summaries that are compared, plus the iteration."""
@@ -70,7 +72,7 @@ def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
         own = order[place :: len(kinds)]
         contexts = find_contexts(bench, "train") if kind in WITH_CONTEXTS else {}
         summaries: Summaries = {}
-        if kind == "pat-no-dpo":
+        if kind in WITH_AGENTS:
             # Which examples these are depends on the recipe's methods, which may change where a run goes on.
             ids = hashlib.sha256("\n".join(e.example_id for e in own).encode()).hexdigest()[:8]
             stage = f"{GENERATOR}/summaries-{ids}"
@@ -100,7 +102,7 @@ def untuned(run: Run, recipe: Recipe, before: Sequence[MethodName]) -> list[Meth
 
 def _kind(method: MethodName) -> MethodName:
     """The method whose prompt stands for this one's in fine-tuning the generator."""
-    return "pat-no-dpo" if method in WITH_AGENTS else method
+    return "pat-no-dpo" if method in WITH_AGENTS and method != WITH_DOCUMENTS else method
 
 
 def method_prompts(
@@ -124,7 +126,9 @@ def _prompt(
     if method == "pat-no-reasoning":
         return contexts_prompt(bench, example, contexts[example.example_id])
     known = summaries[example.example_id]
-    return response_prompt(bench, example, contexts[example.example_id], known.get("style"), known.get("topic"))
+    own = contexts[example.example_id]
+    with_documents = method == WITH_DOCUMENTS
+    return response_prompt(bench, example, own, known.get("style"), known.get("topic"), with_documents=with_documents)
 
 
 def _summaries(
@@ -144,7 +148,7 @@ def _summaries(
         exact = {i: replace(own, topic=own.exact_topic) for i, own in contexts.items()}
         return refine(bench, f"pat-exact-topics/{name}", agents, examples, exact, rounds)[-1]
     found = refine(bench, f"pat/{name}", agents, examples, contexts, rounds)
-    if method == "pat":
+    if method in ("pat", WITH_DOCUMENTS):
         return found[-1]
     left_out = {"pat-no-style": "style", "pat-no-topic": "topic"}.get(method)
     return {i: _without(own, left_out) for i, own in found[0].items()}

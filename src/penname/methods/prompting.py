@@ -36,18 +36,23 @@ def baseline_prompt(bench: Workbench, method: str, example: Prepared, contexts: 
 
 
 def response_prompt(
-    bench: Workbench, example: Prepared, contexts: Contexts, style: str | None, topic: str | None
+    bench: Workbench,
+    example: Prepared,
+    contexts: Contexts,
+    style: str | None,
+    topic: str | None,
+    *,
+    with_documents: bool = False,
 ) -> Prompt:
-    """PaT's prompt of the generator: both summaries, None where there is none, and the user's own documents."""
-    return render_for(
-        example,
-        bench.renderer,
-        "pat_response",
-        {"own": own_texts(contexts)},
-        input=example.input,
-        style=style or NOTHING,
-        topic=topic or NOTHING,
-    )
+    """PaT's prompt of the generator: both summaries, None where there is none, and the user's own documents.
+
+    with_documents: the trajectories' documents too.
+    """
+    own, told = {"own": own_texts(contexts)}, {"style": style or NOTHING, "topic": topic or NOTHING}
+    if not with_documents:
+        return render_for(example, bench.renderer, "pat_response", own, input=example.input, **told)
+    lists = own | {"alike": contexts.style, "on_topic": contexts.topic}
+    return render_for(example, bench.renderer, "pat_response_documents", lists, input=example.input, **told)
 
 
 def contexts_prompt(bench: Workbench, example: Prepared, contexts: Contexts) -> Prompt:

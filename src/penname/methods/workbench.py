@@ -231,7 +231,7 @@ class Workbench:
         settings = self.recipe.pat
         summary = " word" * settings.max_summary_tokens  # a word is a token or more
         told = {"input": example.input, "style": summary, "topic": summary}
-        self.renderer.render("pat_response", {"own": []}, **told)
+        self.renderer.render("pat_response_documents", {"own": [], "alike": [], "on_topic": []}, **told)
         for agent in AGENTS:
             lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
             renderer = self.agent_renderer(self.recipe.agent(agent))

@@ -48,6 +48,7 @@ TemplateName = Literal[
     "pat_own",
     "pat_response",
     "pat_response_contexts",
+    "pat_response_documents",
 ]
 DOCUMENT_SEPARATOR = " | "
 """What stands between documents in a context (Figure 12); documents are raw text, without titles."""
