@@ -16,7 +16,8 @@ from penname.config import SourceConfig
 from penname.data.duplicates import words_of
 from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
-from penname.retrieval.bm25 import rank, score
+from penname.retrieval import bm25
+from penname.retrieval.bm25 import rank, rank_and_keep, score
 from penname.retrieval.compiled import compiled
 from penname.retrieval.tokens import SMALLEST_TABLE, cut
 
@@ -82,6 +83,30 @@ def test_a_benchmark_is_ranked_as_by_rank_bm25(task, tokens):
     examples = load_split([source], "test", None, 0)
     profiles = [[searched_text(e, document) for document in e.profile] for e in examples]
     check([query_of(e) for e in examples], profiles, tokens)
+
+
+def test_rankings_of_much_text_are_kept(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("PENNAME_CACHE", str(tmp_path))
+    texts = [f"{'rain ' * (i % 7)}bread {i}" for i in range(40)]
+    searches = (["rain", "bread 3", "snow"], [texts[:30], texts[10:], []])
+    expected = rank(*searches, "words")
+    rank_and_keep(*searches, "words")
+    assert not list(tmp_path.iterdir()), "little text"
+    monkeypatch.setattr(bm25, "WORTH_KEEPING", 100)
+    rank_and_keep(*searches, "words")
+    with monkeypatch.context() as without:
+        without.setattr(bm25, "rank", None)
+        assert all(map(np.array_equal, rank_and_keep(*searches, "words"), expected))
+    for queries, profiles, tokens in (
+        (["rain", "bread 4", "snow"], searches[1], "words"),
+        (searches[0], [texts[:31], texts[10:], []], "words"),
+        (searches[0], [texts[:30], [], texts[10:]], "words"),
+        (*searches, "whitespace"),
+    ):
+        assert all(map(np.array_equal, rank_and_keep(queries, profiles, tokens), rank(queries, profiles, tokens)))
+    monkeypatch.setenv("PENNAME_CACHE", "/dev/null")
+    assert all(map(np.array_equal, rank_and_keep(*searches, "words"), expected))
+    assert "set PENNAME_CACHE to a folder to write to" in caplog.text
 
 
 def test_a_profile_of_many_documents():

@@ -59,7 +59,9 @@ def make_retriever(name: RetrieverName, encoder: str | None, seed: int, tokens: 
     `contriever` compares mean-pooled vectors by dot product (Izacard et al., 2022), `dense` by cosine.
     """
     if name == "bm25":
-        return lambda searches, tell: bm25.rank([s.query for s in searches], [s.texts for s in searches], tokens)
+        return lambda searches, tell: bm25.rank_and_keep(
+            [s.query for s in searches], [s.texts for s in searches], tokens
+        )
     if name == "recency":
         return lambda searches, tell: [recency(search.documents) for search in searches]
     if name == "random":

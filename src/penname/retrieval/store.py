@@ -1,10 +1,8 @@
 """Vectors of texts and rankings on disk, so that each text is embedded once: across profiles, killed runs and recipes.
 
-One SQLite file an encoder, in the folder `retrieval` of the cache: $PENNAME_CACHE, or else the user's. What is kept is
-found by the SHA-256 of its text, or of a ranking's query and texts, and stands there with a checksum. What was written
-is there after a kill.
-
-Of BM25 nothing is kept: ranking 17,000 texts takes 0.2 s, as long as finding them here would.
+One SQLite file an encoder, and one for BM25, in the folder `retrieval` of the cache: $PENNAME_CACHE, or else the
+user's. What is kept is found by the SHA-256 of its text, or of a ranking's query and texts, and stands there with a
+checksum. What was written is there after a kill.
 """
 
 from __future__ import annotations
@@ -35,9 +33,9 @@ Found = TypeVar("Found")
 
 
 class Store:
-    """What is kept of one encoder. Raises UserError where the cache cannot be read or written.
+    """What is kept of one way to rank. Raises UserError where the cache cannot be read or written.
 
-    identity: names the encoder and all that changes its vectors; see `fingerprint`.
+    identity: names it and all that changes its rankings; of an encoder see `fingerprint`.
     A damaged file is named in a warning, removed, and made again; a damaged entry is as if it were not there.
     """
 
