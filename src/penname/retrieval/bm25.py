@@ -39,6 +39,7 @@ def rank_and_keep(
         return rank(queries, profiles, tokens)
     key = _key(queries, profiles)
     store = Store(f"bm25 {K1} {B} {EPSILON} {tokens}")
+    orders = None
     try:
         kept = store.read("rankings", [key]).get(key)
         if kept is not None:
@@ -48,8 +49,7 @@ def rank_and_keep(
         store.write("rankings", {key: np.concatenate(orders).astype(np.int32).tobytes()})
     except UserError as error:
         logger.warning("%s", error)
-        return rank(queries, profiles, tokens)
-    return orders
+    return rank(queries, profiles, tokens) if orders is None else orders
 
 
 def _key(queries: Sequence[str], profiles: Sequence[Sequence[str]]) -> bytes:
