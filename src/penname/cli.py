@@ -252,20 +252,24 @@ def cold_start(
 @app.command()
 def generate(
     model: Annotated[str, typer.Option(help="A run's folder, a model's folder, a hub id, or 'bundled'.")],
-    profile: Annotated[Path, typer.Option(help="JSONL of documents, a .txt or .md file, or a folder of these.")],
     prompt: Annotated[str, typer.Option(help="What to write.")],
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="JSONL of documents, a .txt or .md file, or a folder of these; none for a new user."),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
     show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
     reuse_reasoning: Annotated[
         Path | None, typer.Option(help="Keep the reasoning in this file, and take it from there the next time.")
     ] = None,
+    item: Annotated[str | None, typer.Option(help="For the method pat: the id of what the text is about.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Write for a user from the documents in a profile; the user need not have been in training."""
     from penname.methods.write import write_for
 
-    written = write_for(model, profile, prompt, method, seed, reuse_reasoning)
+    written = write_for(model, profile, prompt, method, seed, reuse_reasoning, item)
     for note in written.notes:
         print(f"penname: note: {note}", file=sys.stderr)
     if as_json:

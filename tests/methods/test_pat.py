@@ -208,6 +208,28 @@ def test_reports_by_history_and_the_cold_start(run, capsys):
     assert "no user with 5 documents or more" in str(poor.exception)
 
 
+def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
+    from typer.testing import CliRunner
+
+    def written(*changes):
+        asked = ["generate", "--prompt", "Write of the soap.", "--json", *changes]
+        return CliRunner().invoke(app, asked if "--model" in changes else [*asked, "--model", str(run[1])])
+
+    found = [written(), written(), written("--item", "soap"), written("--item", "unheard of")]
+    texts = [json.loads(done.stdout) for done in found]
+    assert texts[0] == texts[1]
+    assert all(text["response"] and text["reasoning"].startswith("Style: ") for text in texts)
+    levels = [done.stderr.partition("by level: ")[2].splitlines()[0] for done in found]
+    assert levels[2] == "2 topic"
+    assert levels[0] == levels[3] == "2 nearest topics"
+    (tmp_path / "own.txt").write_text("GREAT!!! I LOVE IT!!!")
+    known = written("--profile", str(tmp_path / "own.txt"))
+    assert known.exit_code == 0, known.output
+    assert json.loads(known.stdout) != texts[0]
+    assert "for the method pat" in str(written("--model", "bundled", "--item", "soap").exception)
+    assert "anew for each prompt" in str(written("--reuse-reasoning", str(tmp_path / "kept")).exception)
+
+
 def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_start(tmp_path, tiny_model):
     from typer.testing import CliRunner
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from itertools import groupby
@@ -22,11 +22,11 @@ from penname.errors import UserError
 from penname.graph.user_topic import Vectors, build_graph, cluster
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
 from penname.retrieval.dense import DenseRanking
-from penname.retrieval.retrieve import DocumentsName, retrieve_all
+from penname.retrieval.retrieve import DocumentsName, Tell, retrieve_all
 from penname.runs.store import Record, read_stage
 
 if TYPE_CHECKING:
-    from penname.graph.trajectories import Trajectories
+    from penname.graph.trajectories import Finder, Trajectories
 
 STYLE = "style-model"
 
@@ -55,20 +55,16 @@ class Contexts:
 def find_contexts(bench: Workbench, split: Split, history: int | None = None) -> dict[str, Contexts]:
     """The contexts of a split's examples, by id. history: as `Workbench.examples` takes it."""
     # With torch-geometric, which takes seconds.
-    from penname.graph.files import load_style, save_style
+    from penname.graph.files import save_style
     from penname.graph.style import StyleTraining, fit_features, train_style
-    from penname.graph.trajectories import Finder
 
     recipe = bench.recipe
     name = f"contexts/{part_name(split, history)}"
-    encoder = DenseRanking(None, pooling="model default", normalize=True)
 
     def tell(note: str) -> None:
         bench.run.progress.advance(0, note=note)
 
-    def encode(texts: Sequence[str]) -> Vectors:
-        vectors = encoder.vectors(list(dict.fromkeys(texts)), tell)
-        return np.stack([vectors[text] for text in texts])
+    encode = sentence_encoder(tell)
 
     def style(folder: Path) -> Record:
         documents = _of_all_sources(recipe.data, "train")
@@ -90,11 +86,10 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
 
     @cache
     def finder(source: int) -> Finder:
-        features, model, clusters = load_style(bench.run.path(STYLE), encode)
         documents = list(read_documents(recipe.data[source], split, Report()))
         if not documents:
             raise UserError(f"{split}: found no document of any user, expected some to make the user-topic graph of")
-        return Finder(documents, model, features, features.of_texts([d.text for d in documents]), encode, clusters)
+        return load_finder(bench.run.folder, documents, encode)
 
     def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
         def retrieved(side: DocumentsName) -> list[list[Document]]:
@@ -123,6 +118,27 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
 
     bench.run.stage(name, stage)
     return {record["example_id"]: _read(record) for record in read_stage(bench.run.path(name))}
+
+
+def sentence_encoder(tell: Tell) -> Callable[[Sequence[str]], Vectors]:
+    """Gives sentence vectors of length 1, shape (texts, dimension)."""
+    encoder = DenseRanking(None, pooling="model default", normalize=True)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        vectors = encoder.vectors(list(dict.fromkeys(texts)), tell)
+        return np.stack([vectors[text] for text in texts])
+
+    return encode
+
+
+def load_finder(run: Path, documents: Sequence[Document], encode: Callable[[Sequence[str]], Vectors]) -> Finder:
+    """What finds trajectories in the graph of these documents, by the style model that a run has trained."""
+    # With torch-geometric, which takes seconds.
+    from penname.graph.files import load_style
+    from penname.graph.trajectories import Finder
+
+    features, model, clusters = load_style(run / STYLE, encode)
+    return Finder(documents, model, features, features.of_texts([d.text for d in documents]), encode, clusters)
 
 
 def _read(record: Record) -> Contexts:
@@ -167,15 +183,15 @@ def _contexts(
         shown(own),
         shown(neighbours),
         shown(_random(example, documents, bench.recipe.retrieval.k, bench.recipe.seed)),
-        _listed(example, own),
-        _listed(example, found.style),
-        _listed(example, found.topic),
+        listed(example, own),
+        listed(example, found.style),
+        listed(example, found.topic),
         tuple(found.levels),
-        _listed(example, exact),
+        listed(example, exact),
     )
 
 
-def _listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
+def listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
     """As PaT's prompts show them: the title before the text, and the rating where one is asked for."""
     rated = example.layout == "pgraphrag_rating"
     titled = [f"{d.title}: {d.text}" if d.title else d.text for d in documents]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from penname.config import METHODS, PromptConfig, RetrievalConfig
 from penname.data.jsonl import load_profile
-from penname.data.records import Example
+from penname.data.records import Document, Example
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_tokenizer
@@ -16,6 +17,7 @@ from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
 from penname.methods.pipeline import load_run_recipe, model_folder
 from penname.methods.self_training import PROMPT_FILE
+from penname.methods.write_pat import can_write, write_by_pat
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
@@ -34,21 +36,33 @@ class Written:
 
 
 def write_for(
-    model: str, profile: Path, prompt: str, method: str | None, seed: int, reasoning_file: Path | None = None
+    model: str,
+    profile: Path | None,
+    prompt: str,
+    method: str | None,
+    seed: int,
+    reasoning_file: Path | None = None,
+    item: str | None = None,
 ) -> Written:
     """One response to `prompt`.
 
     reasoning_file: keeps the reasoning, and gives it where it was kept before, so that it is written once for a user.
     model: the folder of a run or of a model that penname trained; else a model as it is, `bundled`, a folder or a
-    hub id, prompted without reasoning. Raises UserError where the model or the profile is not there, or the model
-    was trained on other templates.
+    hub id, prompted without reasoning. item: as `write_by_pat` takes it, for a run's method `pat`. Raises UserError
+    where the model or the profile is not there, or the model was trained on other templates.
     """
     if not prompt.strip() or (not prompt.isascii() and prompt != prompt.encode(errors="replace").decode()):
         raise UserError("--prompt: found no text in UTF-8, expected what to write")
-    if not profile.exists():
+    if profile is not None and not profile.exists():
         raise DataError(profile, found="no such file or folder", expected="the user's documents")
-    documents = load_profile(profile)
+    documents = [] if profile is None else load_profile(profile)
     folder, notes = _locate(model, method)
+    if folder is None:
+        if reasoning_file is not None:
+            raise UserError("--reuse-reasoning: the method pat writes its summaries anew for each prompt")
+        return _write_by_pat(Path(model), documents, prompt, item, seed, notes)
+    if item is not None:
+        raise UserError("--item is for the method pat of a run")
     tokenizer = load_tokenizer(folder)
     facts = _prompt_facts(Path(folder), "chat" if tokenizer.chat_template else "plain")
     settings = PromptConfig.model_validate(facts["prompt"])
@@ -70,7 +84,8 @@ def write_for(
     text = text if kept is None else compose(kept, text)
     parts = parse(text, with_reasoning=with_reasoning)
     if not documents:
-        notes.append(f"the profile {profile} is empty: the response is not personalized")
+        empty = "there is no profile" if profile is None else f"the profile {profile} is empty"
+        notes.append(f"{empty}: the response is not personalized")
     if rendered.shortened:
         notes.append(f"{rendered.shortened} documents were shortened to fit {settings.max_input_tokens} tokens")
     if generated.finish_reason == "length":
@@ -80,6 +95,18 @@ def write_for(
     if reasoning_file is not None and kept is None and parts.response and parts.reasoning:
         write_text(reasoning_file, parts.reasoning + "\n")
     return Written(parts.response or text.strip(), parts.reasoning, notes)
+
+
+def _write_by_pat(
+    run: Path, documents: Sequence[Document], prompt: str, item: str | None, seed: int, notes: list[str]
+) -> Written:
+    recipe = load_run_recipe(run)
+    written = write_by_pat(run, recipe, documents, prompt, item, seed)
+    found = ", ".join(f"{count} {level}" for level, count in written.levels.items())
+    notes.append(f"topic documents by level: {found}")
+    if written.record["finish_reason"] == "length":
+        notes.append(f"the text ran into the limit of {recipe.prompt.max_output_tokens} tokens")
+    return Written(written.record["response"] or "", f"Style: {written.style}\nTopic: {written.topic}", notes)
 
 
 def _kept_reasoning(path: Path | None, with_reasoning: bool) -> str | None:
@@ -96,8 +123,11 @@ def _kept_reasoning(path: Path | None, with_reasoning: bool) -> str | None:
     return kept
 
 
-def _locate(model: str, method: str | None) -> tuple[str, list[str]]:
-    """What to load for `model`, and what to tell the user of it: a run's `method`, or its last one if left out."""
+def _locate(model: str, method: str | None) -> tuple[str | None, list[str]]:
+    """What to load for `model`, and what to tell the user of it: a run's `method`, or its last one if left out.
+
+    For a run's method `pat`, which is more than a model, None.
+    """
     folder = Path(model)
     if not (folder / "recipe.yaml").is_file():
         if method is not None:
@@ -106,15 +136,16 @@ def _locate(model: str, method: str | None) -> tuple[str, list[str]]:
         return model, [] if trained_here else [f"{model} was not trained by penname: written as by the method rag"]
     recipe = load_run_recipe(folder)
     folders = {m: model_folder(folder, m, recipe.expectation.iterations) for m in METHODS if m in recipe.methods}
-    trained: dict[str, Path] = {m: folder for m, folder in folders.items() if (folder / PROMPT_FILE).is_file()}
+    trained: dict[str, str | None] = {"pat": None} if can_write(folder, recipe) else {}
+    trained |= {m: str(folder) for m, folder in folders.items() if (folder / PROMPT_FILE).is_file()}
     if not trained:
         raise UserError(f"--model {model}: no method of this run is trained yet")
     if method is None:
         chosen = list(trained)[-1]
-        return str(trained[chosen]), [f"written by the run's method {chosen}"] if len(trained) > 1 else []
+        return trained[chosen], [f"written by the run's method {chosen}"] if len(trained) > 1 else []
     if method not in trained:
         raise UserError(f"--method: found {method!r}, expected one of {', '.join(trained)}")
-    return str(trained[method]), []
+    return trained[method], []
 
 
 def _prompt_facts(folder: Path, untrained_format: PromptFormat) -> dict[str, Any]:
