@@ -30,7 +30,7 @@ MethodName = Literal[
     "pat-no-reasoning",
     "pat-no-dpo",
     "pat",
-    "pat-with-documents",
+    "pat-no-documents",
     "pat-no-style",
     "pat-no-topic",
     "pat-one-round",
@@ -244,6 +244,9 @@ class PaTConfig(Section):
     topic_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
     k: Count = Field(4, description="documents of each trajectory")
     clusters: Count = Field(50, description="topics of a corpus whose documents have no items")
+    documents: bool = Field(
+        False, description="show the generator the documents that summaries are of beside them, as small agents need"
+    )
     rounds: Count = Field(2, description="how often each agent writes, each time with the other's last summary")
     max_input_tokens: Count = 1024
     max_summary_tokens: Count = 96
@@ -305,6 +308,12 @@ class Recipe(Section):
             raise ValueError("evaluation.shuffled gives a user's examples different profiles, so no reuse_reasoning")
         if self.evaluation.shuffled and self.evaluation.split == "val" and self.training.validate_every:
             raise ValueError("training.validate_every chooses models on val, which evaluation.shuffled would change")
+        return self
+
+    @model_validator(mode="after")
+    def _documents(self) -> Self:
+        if "pat-no-documents" in self.methods and not self.pat.documents:
+            raise ValueError("pat-no-documents is pat itself where pat.documents is false")
         return self
 
     @model_validator(mode="after")

@@ -40,6 +40,7 @@ def recipe_of(folder, tiny_model, methods, **changes):
             "evaluation": {"metrics": ["rouge1"], "temperature": 0.8},
             "pat": {
                 "k": 2,
+                "documents": True,
                 "max_input_tokens": 800,
                 "max_summary_tokens": 40,
                 "temperature": 1.0,
@@ -114,8 +115,11 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
         "pgraphrag-neighbours": contexts.neighbours,
         "pgraphrag": contexts.own + contexts.neighbours,
         "pat-no-reasoning": contexts.history + contexts.style + contexts.topic,
-        "pat": contexts.history,
-        "pat-with-documents": contexts.history + contexts.style + contexts.topic,
+        "pat": contexts.history + contexts.style + contexts.topic,
+        "pat-no-documents": contexts.history,
+        "pat-no-style": contexts.topic,
+        "pat-no-topic": contexts.style,
+        "pat-exact-topics": contexts.style + contexts.exact_topic,
     }.items():
         assert shown, method
         assert all(text in texts[method] for text in shown), method
@@ -124,9 +128,17 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
     assert "text should be about: (nothing known)" in texts["pat-no-topic"]
     assert "(nothing known)" not in texts["pat"].split("own texts")[0]
     different = [m for m in SHARED if m not in PAT] + ["pat-no-reasoning", "pat", "pat-no-style", "pat-no-topic"]
-    different.append("pat-with-documents")
-    summaries = texts["pat"].split("The person's own texts")[0]
-    assert texts["pat-with-documents"].startswith(summaries)
+    different.append("pat-no-documents")
+    for method, not_shown in {
+        "pat-no-documents": contexts.style + contexts.topic,
+        "pat-no-style": contexts.style,
+        "pat-no-topic": contexts.topic,
+    }.items():
+        elsewhere = {"pat-no-style": contexts.topic, "pat-no-topic": contexts.style}.get(method, ())
+        hidden = set(not_shown) - set(elsewhere) - set(contexts.history)
+        assert hidden, method
+        assert not any(text in texts[method] for text in hidden), method
+    assert texts["pat"].startswith(texts["pat-no-documents"].split("The person's own texts")[0])
     assert len({texts[m] for m in different}) == len(different)
 
 

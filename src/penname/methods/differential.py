@@ -96,7 +96,10 @@ def _mean(rewards: Sequence[float | None]) -> float | None:
 
 def _prompt(bench: Workbench, agent: AgentName, candidates: Candidates, summary: str | None) -> Prompt:
     told: dict[AgentName, str | None] = {"style": None, "topic": None, **candidates.others, agent: summary}
-    return response_prompt(bench, candidates.example, candidates.contexts, told["style"], told["topic"])
+    documents = bench.recipe.pat.documents
+    return response_prompt(
+        bench, candidates.example, candidates.contexts, told["style"], told["topic"], documents=documents
+    )
 
 
 def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool) -> tuple[list[Record], Record]:

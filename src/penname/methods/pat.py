@@ -2,8 +2,8 @@
 
 | method | differs from `pat` in |
 |---|---|
-| pat-with-documents | the generator is shown the trajectories' documents beside the summaries |
-| pat-no-style, pat-no-topic | the generator is not told the one summary; the other is that of its agent alone |
+| pat-no-documents | with `pat.documents`: the generator is not shown the trajectories' documents |
+| pat-no-style, pat-no-topic | nothing of the one trajectory is shown; the other's summary is that of its agent alone |
 | pat-no-reasoning | the generator is shown the trajectories' documents in place of summaries |
 | pat-no-dpo | agents as they are |
 | pat-one-round | summaries of the first round |
@@ -44,7 +44,6 @@ from penname.training.packing import TrainingSample
 
 GENERATOR = "generator"
 """The stages of the generator that methods share."""
-WITH_DOCUMENTS = "pat-with-documents"
 UNTRAINED: Agents = {"style": None, "topic": None}
 CANDIDATES = 1000
 """Stands for the round in the seeds of summaries that are compared, plus the iteration."""
@@ -102,7 +101,7 @@ def untuned(run: Run, recipe: Recipe, before: Sequence[MethodName]) -> list[Meth
 
 def _kind(method: MethodName) -> MethodName:
     """The method whose prompt stands for this one's in fine-tuning the generator."""
-    return "pat-no-dpo" if method in WITH_AGENTS and method != WITH_DOCUMENTS else method
+    return "pat-no-dpo" if method in WITH_AGENTS and method != "pat-no-documents" else method
 
 
 def method_prompts(
@@ -110,6 +109,8 @@ def method_prompts(
 ) -> Callable[[Prepared], Prompt]:
     """How `method` prompts the generator it shares, for the examples of a split."""
     contexts = find_contexts(bench, split, history) if method in WITH_CONTEXTS else {}
+    if method == "pat-exact-topics":
+        contexts = {i: replace(own, topic=own.exact_topic) for i, own in contexts.items()}
     summaries = _summaries(bench, method, split, history, contexts) if method in WITH_AGENTS else {}
     return lambda example: _prompt(bench, method, example, contexts, summaries)
 
@@ -127,8 +128,8 @@ def _prompt(
         return contexts_prompt(bench, example, contexts[example.example_id])
     known = summaries[example.example_id]
     own = contexts[example.example_id]
-    with_documents = method == WITH_DOCUMENTS
-    return response_prompt(bench, example, own, known.get("style"), known.get("topic"), with_documents=with_documents)
+    documents = bench.recipe.pat.documents and method != "pat-no-documents"
+    return response_prompt(bench, example, own, known.get("style"), known.get("topic"), documents=documents)
 
 
 def _summaries(
@@ -145,10 +146,9 @@ def _summaries(
         return refine(bench, f"pat-plain-reward/{name}", agents, examples, contexts, rounds)[-1]
     agents = train_agents(bench, differential=True)
     if method == "pat-exact-topics":
-        exact = {i: replace(own, topic=own.exact_topic) for i, own in contexts.items()}
-        return refine(bench, f"pat-exact-topics/{name}", agents, examples, exact, rounds)[-1]
+        return refine(bench, f"pat-exact-topics/{name}", agents, examples, contexts, rounds)[-1]
     found = refine(bench, f"pat/{name}", agents, examples, contexts, rounds)
-    if method in ("pat", WITH_DOCUMENTS):
+    if method in ("pat", "pat-no-documents"):
         return found[-1]
     left_out = {"pat-no-style": "style", "pat-no-topic": "topic"}.get(method)
     return {i: _without(own, left_out) for i, own in found[0].items()}

@@ -36,29 +36,27 @@ def baseline_prompt(bench: Workbench, method: str, example: Prepared, contexts: 
 
 
 def response_prompt(
-    bench: Workbench,
-    example: Prepared,
-    contexts: Contexts,
-    style: str | None,
-    topic: str | None,
-    *,
-    with_documents: bool = False,
+    bench: Workbench, example: Prepared, contexts: Contexts, style: str | None, topic: str | None, *, documents: bool
 ) -> Prompt:
-    """PaT's prompt of the generator: both summaries, None where there is none, and the user's own documents.
+    """PaT's prompt of the generator: both summaries, the user's own documents, and with `documents` the trajectories'.
 
-    with_documents: the trajectories' documents too.
+    style, topic: the summaries; None where that trajectory is left out, its documents too.
     """
     own, told = {"own": own_texts(contexts)}, {"style": style or NOTHING, "topic": topic or NOTHING}
-    if not with_documents:
+    if not documents:
         return render_for(example, bench.renderer, "pat_response", own, input=example.input, **told)
-    lists = own | {"alike": contexts.style, "on_topic": contexts.topic}
-    return render_for(example, bench.renderer, "pat_response_documents", lists, input=example.input, **told)
+    shown = _trajectories(() if style is None else contexts.style, () if topic is None else contexts.topic)
+    return render_for(example, bench.renderer, "pat_response_documents", own | shown, input=example.input, **told)
 
 
 def contexts_prompt(bench: Workbench, example: Prepared, contexts: Contexts) -> Prompt:
     """PaT without reasoning: the trajectories' documents themselves in place of summaries."""
-    lists = {"own": own_texts(contexts), "alike": contexts.style, "on_topic": contexts.topic}
+    lists = {"own": own_texts(contexts)} | _trajectories(contexts.style, contexts.topic)
     return render_for(example, bench.renderer, "pat_response_contexts", lists, input=example.input)
+
+
+def _trajectories(style: tuple[str, ...], topic: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {"alike": style or (NOTHING,), "on_topic": topic or (NOTHING,)}
 
 
 def own_texts(contexts: Contexts) -> tuple[str, ...]:

@@ -66,7 +66,9 @@ def write_by_pat(
             temperature=recipe.evaluation.temperature,
             top_p=recipe.evaluation.top_p,
             with_reasoning=False,
-            prompt_of=lambda e: response_prompt(bench, e, contexts, told["style"], told["topic"]),
+            prompt_of=lambda e: response_prompt(
+                bench, e, contexts, told["style"], told["topic"], documents=recipe.pat.documents
+            ),
         )
     return WrittenByPat(record, told["style"], told["topic"], Counter(contexts.levels))
 
