@@ -343,14 +343,19 @@ def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -
     replaced = order[: round(share * len(examples))]
     by_task: dict[str, list[Example]] = {}
     for example in examples if replaced else []:
-        by_task.setdefault(example.task, []).append(example)
+        if example.profile:
+            by_task.setdefault(example.task, []).append(example)
+    users = {task: {e.user_id for e in of_task} for task, of_task in by_task.items()}
     found = list(examples)
     for place in replaced:
         example = examples[place]
-        others = [e for e in by_task[example.task] if e.user_id != example.user_id and e.profile]
-        if not others:
+        known = users.get(example.task, set())
+        if len(known) == (example.user_id in known):
             raise UserError(f"task {example.task}: found no second user, expected some to shuffle profiles with")
-        other = random.Random(f"{seed}-{example.id}").choice(others)
+        drawn = random.Random(f"{seed}-{example.id}")
+        other = example
+        while other.user_id == example.user_id:
+            other = drawn.choice(by_task[example.task])
         found[place] = replace(example, profile=other.profile)
     return found
 
