@@ -92,6 +92,7 @@ def sweep(
     over: Annotated[list[str], typer.Option(help="A setting and its values, as in expectation.samples=8,32.")],
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the runs; started again, it resumes.")] = None,
     override: SetOption = None,
+    donor: Annotated[Path | None, typer.Option("--from", help="A run from which to take over what is alike.")] = None,
     metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +108,7 @@ def sweep(
     for point in points:
         _check_metric(metric, point.recipe)
     told = Console(stderr=True) if as_json else console
-    results = run_sweep(points, lambda place: ConsoleProgress(told, place / "log.txt"))
+    results = run_sweep(points, lambda place: ConsoleProgress(told, place / "log.txt"), donor)
     names = [point.name.partition("=")[2] if len(over) == 1 else point.name for point in points]
     methods = list(dict.fromkeys(m for found in results for m in found))
     means = [averages(found) for found in results]

@@ -14,7 +14,7 @@ from penname.evaluation.table import averages
 from penname.methods import sweep
 from penname.methods.pipeline import results_of, train_run
 from penname.methods.sharing import different_settings, settings_of, take_over, taken
-from penname.methods.sweep import make_points, run_sweep
+from penname.methods.sweep import Point, make_points, run_sweep
 from penname.runs.store import read_stage
 
 
@@ -62,6 +62,19 @@ def test_what_is_shared_is_there_once_and_what_is_not_is_apart(by_samples):
     shared = {str(path) for path, _ in same}
     assert {"sft/training/model/model.safetensors", "data/train/stage.json", "evaluation/test/sft/stage.json"} <= shared
     assert not any(path.startswith("rest-em") or "rest-em/" in path for path in shared)
+
+
+def test_a_run_that_was_made_before_shares_too(by_samples, recipe, tmp_path):
+    (_, made), _ = by_samples
+    points = make_points(recipe, ["evaluation.shuffled=0.5,1"], ["methods=[sft, rest-em]"], tmp_path)
+    points = [
+        Point(p.name, p.recipe.model_copy(update={"expectation": made.recipe.expectation}), p.folder) for p in points
+    ]
+    run_sweep(points, lambda place: contextlib.nullcontext(Lines()), made.folder)
+    for point in points:
+        assert {"data/train", "rest-em/iteration-1/training"} <= {record.stage for record in taken(point.folder)}
+    with pytest.raises(UserError, match="expected the folder of a run"):
+        run_sweep(points, lambda place: contextlib.nullcontext(Lines()), tmp_path)
 
 
 def test_iterations_go_on_from_each_other(recipe, tmp_path):

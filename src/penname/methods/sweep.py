@@ -11,7 +11,7 @@ from pathlib import Path
 from penname.config import Recipe, load_recipe
 from penname.errors import UserError
 from penname.evaluation.table import Results
-from penname.methods.pipeline import refuse_other_recipe, results_of, train_run
+from penname.methods.pipeline import load_run_recipe, refuse_other_recipe, results_of, train_run
 from penname.methods.plan import check_inputs, check_room, make_plan
 from penname.runs.store import Progress
 
@@ -45,22 +45,25 @@ def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], fold
 
 
 def run_sweep(
-    points: Sequence[Point], open_progress: Callable[[Path], AbstractContextManager[Progress]]
+    points: Sequence[Point],
+    open_progress: Callable[[Path], AbstractContextManager[Progress]],
+    donor: Path | None = None,
 ) -> list[Results]:
     """Train and evaluate every point, those with most samples first, as fewer samples are the first of these.
 
-    open_progress: opens what is told of a run in the folder that it is given. Started again it goes on where it was
-    stopped. Returns the points' results, in their order.
+    open_progress: opens what is told of a run in the folder that it is given. donor: a run that was made before, which
+    shares too. Started again it goes on where it was stopped. Returns the points' results, in their order.
     """
     for point in points:
         refuse_other_recipe(point.folder, point.recipe)
         check_inputs(point.recipe, point.folder)
         check_room(make_plan(point.recipe), point.folder)
-    done: dict[Path, Recipe] = {}
-    for point in sorted(points, key=lambda point: -point.recipe.expectation.samples):
+    done: dict[Path, Recipe] = {} if donor is None else {donor: load_run_recipe(donor)}
+    most_first = sorted(points, key=lambda point: -point.recipe.expectation.samples)
+    for number, point in enumerate(most_first, start=1):
         point.folder.mkdir(parents=True, exist_ok=True)
         with open_progress(point.folder) as progress:
-            progress.say(f"point {point.name}, {len(done) + 1} of {len(points)}")
+            progress.say(f"point {point.name}, {number} of {len(points)}")
             train_run(point.recipe, point.folder, progress, done)
         done[point.folder] = point.recipe
     return [results_of([point.folder])[0] for point in points]
