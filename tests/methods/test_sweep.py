@@ -170,6 +170,8 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
         ("data/test", "generator.rows=3", "evaluation.shuffled=0.5"),
         ("sft/training", "teacher.model=x", "training.epochs=5"),
         ("sft-reasoning/training", "evaluation.shuffled=0.5", "teacher.model=x"),
+        ("sft-reasoning/training", "evaluation.temperature=1", "training.epochs=5"),
+        ("rest-pg/iteration-1/training", "evaluation.reuse_reasoning=true", "teacher.model=x"),
         ("rest-pg/iteration-1/samples", "expectation.threshold=0.5", "expectation.samples=9"),
         ("rest-pg/iteration-1/selection", "expectation.iterations=3", "expectation.threshold=0.5"),
         ("rest-pg/iteration-2/training", "expectation.iterations=3", "expectation.start_from=previous"),
@@ -185,7 +187,15 @@ def test_a_stage_is_alike_where_only_settings_differ_that_it_does_not_depend_on(
     def same(override):
         # A quantile and a threshold exclude each other.
         more = ["expectation.quantile=null"] if "threshold" in override else []
-        return not different_settings(settings_of(stage), load_recipe(recipe), load_recipe(recipe, [override, *more]))
+        changed = load_recipe(recipe, [override, *more])
+        return not different_settings(settings_of(stage, changed), load_recipe(recipe), changed)
 
     assert same(alike)
     assert not same(different)
+
+
+def test_models_chosen_on_val_depend_on_how_they_write_there(recipe):
+    chosen, hotter = (
+        load_recipe(recipe, ["training.validate_every=1", *more]) for more in ([], ["evaluation.temperature=1"])
+    )
+    assert different_settings(settings_of("sft/training", hotter), chosen, hotter) == ["evaluation.temperature"]

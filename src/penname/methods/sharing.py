@@ -22,15 +22,22 @@ _DATA = ("seed", "data", "limit", "retrieval", "prompt")
 _TEST = ("evaluation.split", "evaluation.shuffled")
 # Which examples there is room for depends on all prompts that the recipe's methods make of them.
 _FITTING = (*_DATA, "methods", "generator", "pat")
-_MODEL = (*_FITTING, "training", "reward", "evaluation.temperature", "evaluation.top_p", "evaluation.reuse_reasoning")
+_MODEL = (*_FITTING, "training", "reward")
+_CHOSEN = ("evaluation.temperature", "evaluation.top_p")
 _REASONING = (*_FITTING, "teacher", "reasoning", "shard_size")
 _DRAWN = ("shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
 _KEPT = ("expectation.threshold", "expectation.quantile", "expectation.max_kept", "expectation.start_from")
 _ALL = tuple(name for name in Recipe.model_fields if name not in ("expectation", "tracking"))
 
 
-def settings_of(stage: str) -> tuple[str, ...]:
+def settings_of(stage: str, recipe: Recipe) -> tuple[str, ...]:
     """The settings, by their dotted names, that a stage's result depends on; more rather than fewer."""
+    found = _settings_of(stage)
+    # Models that are chosen on val are chosen by what they write there.
+    return (*found, *_CHOSEN) if recipe.training.validate_every and "training" in found else found
+
+
+def _settings_of(stage: str) -> tuple[str, ...]:
     match stage.split("/"):
         case ["data", "train"]:
             return _DATA
@@ -86,7 +93,7 @@ def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None
     """
     known = {record.stage: record for record in taken(folder)}
     for stage in _stages(donor):
-        different = different_settings(settings_of(stage), theirs, recipe)
+        different = different_settings(settings_of(stage, recipe), theirs, recipe)
         fewer = different == ["expectation.samples"] and recipe.expectation.samples < theirs.expectation.samples
         if (folder / stage).exists() or (different and not (fewer and stage.endswith(FIRST_SAMPLES))):
             continue
