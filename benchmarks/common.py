@@ -34,7 +34,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def examples(task: str, split: str = "test") -> list[Example]:
+def examples(task: str, split: str = "test") -> Sequence[Example]:
     """Examples of a LongLaMP task; the folder is taken from PENNAME_DATA."""
     return load_split([SourceConfig(format="longlamp", path=f"{LONGLAMP}/{task}")], split, None, 0)
 

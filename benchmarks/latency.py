@@ -1,0 +1,121 @@
+"""What reasoning adds to the time of a text, one prompt at a time, and how much less that is where a user's is reused.
+
+Of a run (--run; else the quickstart is trained in runs/latency first) `rest-em` writes without reasoning, `rest-pg`
+with it, and `rest-pg` again with the reasoning that it wrote for another prompt of the same user (as `penname generate
+--reuse-reasoning` and `evaluation.reuse_reasoning` do). Prompts are of users who have two or more in the test split,
+less each user's first, for which the reused reasoning is written. The ratio is of the medians of seconds: reused
+over none. The gain that reuse must keep is that of `rest-pg` over the untrained model, `rag`, on the same prompts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common import finish, median, parser, run, timed
+from rich.console import Console
+
+from penname.config import LimitConfig, MethodName, Recipe, load_recipe
+from penname.methods.pipeline import load_run_recipe, model_folder, train_run
+from penname.methods.workbench import Prepared, Workbench
+from penname.rewards.mixture import Scored
+from penname.runs.progress import ConsoleProgress
+from penname.runs.store import Run
+
+OWN_RUN = Path("runs/latency")
+USERS, PROMPTS = 20, 2
+"""At most so many users, and so many prompts of each."""
+TARGET = 1.3
+
+
+def quiet_bench(recipe: Recipe, scratch: Path) -> Workbench:
+    return Workbench(recipe, Run(scratch, ConsoleProgress(Console(quiet=True))))
+
+
+class Side:
+    """A method's model, loaded, and how long and how good its texts are."""
+
+    def __init__(self, run: Path, recipe: Recipe, method: MethodName, scratch: Path) -> None:
+        self._bench = quiet_bench(recipe, scratch)
+        self._bench.run.progress.start(method, 1, "texts")
+        folder = model_folder(run, method, recipe.expectation.iterations)
+        self._model = None if method == "rag" else folder
+        self._reasons = method == "rest-pg"
+        self.seconds: list[float] = []
+        self.rewards: list[float] = []
+        self.tokens: list[int] = []
+
+    def write(self, example: Prepared, reasoning: str | None = None) -> dict[str, Any]:
+        settings = self._bench.recipe.evaluation
+        (record,) = self._bench.write(
+            self._model,
+            [example],
+            iteration=0,
+            samples=1,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            with_reasoning=self._reasons,
+            reasonings={} if reasoning is None else {example.example_id: reasoning},
+        )
+        return record
+
+    def measure(self, example: Prepared, reasoning: str | None = None) -> None:
+        taken, record = timed(self.write, example, reasoning)
+        text = record["response"]
+        names = list(self._bench.recipe.reward.mixture)
+        (scores,) = self._bench.score(names, [text and Scored(example.input, example.output, text)])
+        self.seconds.append(taken)
+        self.tokens.append(record["new_tokens"])
+        self.rewards.append(0.0 if scores is None else scores["reward"] or 0.0)
+
+
+def users_prompts(bench: Workbench) -> list[list[Prepared]]:
+    """The prompts of each user who has two or more."""
+    users: dict[tuple[str, str], list[Prepared]] = {}
+    for example in bench.prepare_fitting("test"):
+        users.setdefault((example.task, example.user_id), []).append(example)
+    return [own for own in users.values() if len(own) > 1]
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--run", type=Path, help="a finished run of rest-em and rest-pg")
+    given = arguments.parse_args()
+    less = ["limit={train: 6, test: 2}", "expectation.samples=2", "shard_size=6"] if given.quick else []
+    folder = given.run or (OWN_RUN.with_name("latency-quick") if given.quick else OWN_RUN)
+    if given.run is None:
+        train_run(load_recipe("quickstart", less), folder, ConsoleProgress(Console(stderr=True)))
+    recipe = load_run_recipe(folder).model_copy(update={"limit": LimitConfig()})
+    with tempfile.TemporaryDirectory() as scratch:
+        none, reasoned, reused, untrained = (
+            Side(folder, recipe, method, Path(scratch)) for method in ("rest-em", "rest-pg", "rest-pg", "rag")
+        )
+        prompts = users_prompts(quiet_bench(recipe, Path(scratch)))
+        none.write(prompts[0][0])  # the engines are warm before anything is timed
+        for first, *others in prompts[: 1 if given.quick else USERS]:
+            kept = reasoned.write(first)["reasoning"]
+            if not kept:
+                continue
+            reused.write(first, kept)
+            for example in others[: 1 if given.quick else PROMPTS]:
+                for side, reasoning in ((none, None), (reasoned, None), (reused, kept), (untrained, None)):
+                    side.measure(example, reasoning)
+    sides = {"no_reasoning": none, "reasoning": reasoned, "reused": reused, "untrained": untrained}
+    rewards = {name: sum(side.rewards) / len(side.rewards) for name, side in sides.items()}
+    gain = rewards["reasoning"] - rewards["untrained"]
+    finish(
+        median(reused.seconds) / median(none.seconds),
+        TARGET,
+        at_most=True,
+        ratio_with_reasoning=round(median(reasoned.seconds) / median(none.seconds), 4),
+        prompts=len(none.seconds),
+        seconds={name: round(median(side.seconds), 3) for name, side in sides.items()},
+        tokens={name: round(sum(side.tokens) / len(side.tokens), 1) for name, side in sides.items()},
+        rewards={name: round(reward, 4) for name, reward in rewards.items()},
+        gain_kept=round((rewards["reused"] - rewards["untrained"]) / gain, 3) if gain else None,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
