@@ -197,10 +197,11 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
 
 @dataclass(frozen=True)
 class Cell:
-    """A method's mean, None where there is none, and the numbers of the rows it beats."""
+    """A method's mean, None where there is none, and the numbers of the rows it beats; rows: of the table."""
 
     value: float | None
     beaten: tuple[int, ...] = ()
+    rows: int = 0
 
     @property
     def text(self) -> str:
@@ -208,7 +209,7 @@ class Cell:
         if self.value is None:
             return "–"
         # Row 12 and rows 1 and 2 must not look alike.
-        comma = "," if max(self.beaten, default=0) > 9 else ""
+        comma = "," if self.rows > 9 else ""
         return f"{self.value:.4f}{comma.join(str(row).translate(_SUPERSCRIPTS) for row in self.beaten)}"
 
 
@@ -275,7 +276,7 @@ def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> li
             for row, (other, below) in enumerate(values.items(), start=1)
             if (name, other) in wins and value is not None and below is not None and value > below
         ]
-        cells.append(Cell(value, tuple(beaten)))
+        cells.append(Cell(value, tuple(beaten), len(values)))
     return cells
 
 
