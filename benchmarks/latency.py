@@ -17,6 +17,7 @@ from common import finish, median, parser, run, timed
 from rich.console import Console
 
 from penname.config import LimitConfig, MethodName, Recipe, load_recipe
+from penname.evaluation.significance import bootstrap_interval
 from penname.methods.pipeline import load_run_recipe, model_folder, train_run
 from penname.methods.workbench import Prepared, Workbench
 from penname.rewards.mixture import Scored
@@ -113,6 +114,7 @@ def main() -> None:
         seconds={name: round(median(side.seconds), 3) for name, side in sides.items()},
         tokens={name: round(sum(side.tokens) / len(side.tokens), 1) for name, side in sides.items()},
         rewards={name: round(reward, 4) for name, reward in rewards.items()},
+        reused_over_reasoning=[round(end, 4) for end in bootstrap_interval(reasoned.rewards, reused.rewards, seed=0)],
         gain_kept=round((rewards["reused"] - rewards["untrained"]) / gain, 3) if gain else None,
     )
 
