@@ -40,7 +40,7 @@ def recipe_of(folder, tiny_model, methods, **changes):
             "evaluation": {"metrics": ["rouge1"], "temperature": 0.8},
             "pat": {
                 "k": 2,
-                "documents": True,
+                "documents": "pat-no-documents" in methods,
                 "max_input_tokens": 800,
                 "max_summary_tokens": 40,
                 "temperature": 1.0,
