@@ -84,6 +84,22 @@ def test_iterations_go_on_from_each_other(recipe, tmp_path):
     assert not (one.folder / "rest-em/iteration-2").exists()
 
 
+def test_each_iteration_starts_from_the_base_model_or_from_the_one_before(recipe, tmp_path):
+    changes = ["methods=[rest-em]", "expectation.iterations=2"]
+    points = make_points(recipe, ["expectation.start_from=base,previous"], changes, tmp_path)
+    run_sweep(points, lambda place: contextlib.nullcontext(Lines()))
+
+    def starts(point):
+        facts = [json.loads((point.folder / stage / "training/stage.json").read_text()) for stage in stages]
+        return [fact["started_from"] for fact in facts]
+
+    stages = ("sft", "rest-em/iteration-1", "rest-em/iteration-2")
+    from_base, from_previous = map(starts, points)
+    assert set(from_base) == {points[0].recipe.generator.model}
+    before = [str(points[1].folder / stage / "training/model") for stage in stages[:-1]]
+    assert from_previous == [from_base[0], *before]
+
+
 def test_shuffled_profiles_change_the_evaluation_alone(recipe, tmp_path):
     (none, all_of_them), _ = swept(recipe, "evaluation.shuffled=0,1", tmp_path)
     stages = {record.stage for record in taken(all_of_them.folder)}
