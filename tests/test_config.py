@@ -59,6 +59,7 @@ def test_overrides_reach_nested_keys():
         (SMALL + SERVED + "tune_generator: true\n", "tune_generator writes with a model trained here"),
         (SMALL.replace("[rag]", "[pat]") + "pat: {samples: 1}\n", "field 'pat.samples'"),
         (SMALL + "pat: {rounds: 1, differential: previous round}\n", "previous round needs rounds of 2 or more"),
+        (SMALL + "evaluation: {texts: 2, temperature: 0}\n", "all alike at evaluation.temperature 0"),
         (SMALL.replace("[rag]", "[pat, pat-no-documents]"), "is pat itself where pat.documents is false"),
         ("methods: [rag\n", "broken YAML"),
         ("- 1\n", "found list"),

@@ -371,6 +371,7 @@ def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], title:
 def _show_example(folder: Path) -> None:
     """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
     from penname.config import WITH_REASONING
+    from penname.methods.evaluate import shown_metrics
     from penname.methods.pipeline import load_run_recipe
     from penname.runs.store import read_stage
 
@@ -390,7 +391,7 @@ def _show_example(folder: Path) -> None:
     lines.append(f"  written by the author: {example['output']}")
     for method, records in written.items():
         record = next(record for record in records if record["example_id"] == shown)
-        reward = record["metrics"]["reward"]
+        reward = shown_metrics(record)["reward"]
         lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
         if method in WITH_REASONING:
             lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")

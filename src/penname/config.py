@@ -215,11 +215,18 @@ class EvaluationConfig(Section):
     split: Literal["val", "test"] = "test"
     temperature: Annotated[float, Field(ge=0)] = 0.1
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    texts: Count = Field(1, description="written for each input, which scores their mean: less chance, more time")
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
     reuse_reasoning: bool = Field(
         False, description="a user's first reasoning is given for all of the user's prompts, so it is written once only"
     )
     shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
+
+    @model_validator(mode="after")
+    def _different_texts(self) -> Self:
+        if self.texts > 1 and not self.temperature:
+            raise ValueError("evaluation.texts of 2 or more are all alike at evaluation.temperature 0")
+        return self
 
 
 class DPOSettings(Section):

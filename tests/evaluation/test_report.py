@@ -57,6 +57,7 @@ def run_data(name="small", examples=4, **changes):
                 {"stage": f"evaluation/test/{m}/responses", "count": 4, "tokens": 80, "seconds": s}
                 for m, s in (("rest-em", 2.0), ("rest-pg", 5.0))
             ],
+            "texts": 1,
             "notes": ["a note"],
         }
         | changes

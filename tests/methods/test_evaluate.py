@@ -7,7 +7,7 @@ from rich.console import Console
 
 from penname.config import load_recipe
 from penname.engines.base import Generated
-from penname.methods.evaluate import _score, evaluate_method
+from penname.methods.evaluate import _score, evaluate_method, shown_metrics
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose
 from penname.runs.progress import ConsoleProgress
@@ -59,3 +59,32 @@ def test_a_users_first_reasoning_is_given_for_the_other_prompts(tmp_path, monkey
     ends = [compose(f"Number {n}.", "").rstrip() for n in (1, 2, 1, 2)]
     given = [prompt.endswith(end) for prompt, end in zip(engine.prompts, ends, strict=True)]
     assert given == [False, False, reuse, reuse]
+
+
+def test_an_example_scores_the_mean_of_its_texts_and_shows_the_first(tmp_path, monkeypatch):
+    replies = [f"{OPENING_PHRASE} It is rain. {ANSWER_PHRASE} {text}" for text in ("Rain.", "Snow.")] + ["No answer."]
+    asked = {}
+
+    class Writer:
+        def generate(self, prompts, seeds, sampling):
+            asked[len(seeds[0])] = seeds
+            encode = bench.renderer.tokenizer
+            texts = [encode(reply, add_special_tokens=False).input_ids for reply in replies]
+            return [[Generated(text, "stop") for text in texts[: len(own)]] for own in seeds]
+
+    found = {}
+    for texts in (1, 3):
+        recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1]", f"evaluation.texts={texts}"])
+        bench = Workbench(recipe, Run(tmp_path / str(texts), ConsoleProgress(Console(file=io.StringIO()))))
+        monkeypatch.setattr(bench, "engine", lambda config, model=None: Writer())
+        examples = [Prepared(str(i), "u", "t", f"Write {i}.", "Rain.", ()) for i in range(3)]
+        monkeypatch.setattr(bench, "prepare_fitting", lambda split, history=None, examples=examples: examples)
+        found[texts] = evaluate_method(bench, "rest-pg", None, "test", with_reasoning=True)
+        facts = bench.run.facts("evaluation/test/rest-pg")
+        assert (facts["examples"], facts["malformed"]) == (3, 3 * (texts == 3))
+    for one, three in zip(found[1], found[3], strict=True):
+        assert one["response"] == three["response"] == "Rain."
+        assert (one["metrics"]["rouge1"], three["metrics"]["rouge1"]) == (1, pytest.approx(1 / 3))
+        assert shown_metrics(one)["rouge1"] == shown_metrics(three)["rouge1"] == 1
+        assert not three["malformed"]
+    assert [own[0] for own in asked[3]] == [own[0] for own in asked[1]]

@@ -32,9 +32,10 @@ Record = dict[str, Any]
 class RunData:
     """A run's results and what led to them.
 
-    facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how it scored.
+    facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how that scored.
     examples: by id, what was asked and shown. profiles: by user id, the texts of the user's documents. iterations: of
-    each self-trained method. timing: lines of the run's timing.jsonl. notes: what could not be read.
+    each self-trained method. timing: lines of the run's timing.jsonl. texts: of an example, all of them timed. notes:
+    what could not be read.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RunData:
     profiles: Mapping[str, Sequence[str]]
     iterations: Mapping[str, Sequence[Iteration]]
     timing: Sequence[Record]
+    texts: int
     notes: Sequence[str]
 
 
@@ -229,7 +231,7 @@ def _seconds_each(run: RunData, method: str) -> float | None:
     stage = re.compile(f"evaluation/[^/]*/{re.escape(method)}/responses(-reused)?")
     own = [t for t in run.timing if stage.fullmatch(t["stage"])]
     count = sum(t["count"] for t in own)
-    return sum(t["seconds"] for t in own) / count if count else None
+    return sum(t["seconds"] for t in own) / count / run.texts if count else None
 
 
 def _times(run: RunData, prefix: str) -> _Table:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
 from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage
 
+Each = TypeVar("Each")
 EVALUATION = 0
 """Stands for the iteration in the seeds of evaluation."""
 
@@ -27,9 +29,10 @@ def evaluate_method(
 ) -> list[Record]:
     """Per-example outputs and metrics of one method; they stay in the run.
 
-    A malformed completion has no response: it scores 0 in every metric, and is counted. prompt_of: as
+    A malformed completion has no response: it scores 0 in every metric, and is counted. Of several texts of an example
+    (evaluation.texts) the first one is its output, and metrics and new tokens are their means. prompt_of: as
     `Workbench.write` takes it; history: as `Workbench.examples` takes it. With evaluation.reuse_reasoning a user's
-    first prompt is answered first, and its reasoning, if it has any, is given for the others.
+    first prompt is answered first, and the reasoning of its first text, if it has any, is given for the others.
     """
     examples = bench.prepare_fitting(split, history)
     name = f"evaluation/{part_name(split, history)}/{method}"
@@ -40,58 +43,80 @@ def evaluate_method(
     def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = None) -> list[Record]:
         return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
 
-    def write_all() -> Sequence[Record]:
-        rows = bench.recipe.generator.rows
-        written = bench.run.shards(f"{name}/responses", firsts, rows, write)
+    rows, texts = bench.recipe.generator.rows, bench.recipe.evaluation.texts
+
+    def write_all() -> list[list[Record]]:
+        """Each example's texts."""
+        written = bench.run.shards(f"{name}/responses", firsts, rows, write, completions=texts)
         if not reuse:
-            return written
+            return _by_example(written, texts)
         user = {e.example_id: _user(e) for e in firsts}
-        known = {user[r["example_id"]]: r["reasoning"] for r in written if r["response"] and r["reasoning"]}
+        begun = [own[0] for own in _by_example(written, texts)]
+        known = {user[r["example_id"]]: r["reasoning"] for r in begun if r["response"] and r["reasoning"]}
         others = [e for e in examples if e.example_id not in user]
         go_on = partial(write, reasonings={e.example_id: known[_user(e)] for e in others if _user(e) in known})
-        rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on)
-        by_example = {r["example_id"]: r for r in (*written, *rest)}
+        rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on, completions=texts)
+        by_example = {own[0]["example_id"]: own for own in _by_example([*written, *rest], texts)}
         return [by_example[e.example_id] for e in examples]
 
-    def score(part: Sequence[Record]) -> list[Record]:
+    def score(part: Sequence[list[Record]]) -> list[Record]:
         by_id = {e.example_id: e for e in examples}
-        scores = _score(bench, part, by_id)
+        scored = _by_example(_score(bench, [r for own in part for r in own], by_id), texts)
         return [
             {
-                "example_id": r["example_id"],
-                "task": r["task"],
+                "example_id": own[0]["example_id"],
+                "task": own[0]["task"],
                 "method": method,
-                "history": by_id[r["example_id"]].history,
-                "response": r["response"] or "",
-                "reasoning": r["reasoning"],
-                "metrics": values,
-                "malformed": r["response"] is None,
-                "finish_reason": r["finish_reason"],
-                "new_tokens": r["new_tokens"],
+                "history": by_id[own[0]["example_id"]].history,
+                "response": own[0]["response"] or "",
+                "reasoning": own[0]["reasoning"],
+                "metrics": _means(scores),
+                "malformed": own[0]["response"] is None,
+                "finish_reason": own[0]["finish_reason"],
+                "new_tokens": sum(r["new_tokens"] for r in own) / texts,
             }
-            for r, values in zip(part, scores, strict=True)
+            | ({"first_metrics": scores[0]} if texts > 1 else {})
+            for own, scores in zip(part, scored, strict=True)
         ]
 
     def stage(folder: Path) -> Record:
         written = write_all()
-        scored = bench.run.shards(f"{name}/metrics", written, bench.recipe.generator.rows, score)
+        scored = bench.run.shards(f"{name}/metrics", written, rows, score)
+        every = [r for own in written for r in own]
         return {
             "examples": len(scored),
-            "malformed": sum(r["malformed"] for r in scored),
-            "without_reasoning": sum(with_reasoning and not r["reasoning"] for r in scored),
-            "unfinished": sum(r["finish_reason"] == "length" for r in scored),
-            "mean_new_tokens": sum(r["new_tokens"] for r in scored) / len(scored),
+            "malformed": sum(r["response"] is None for r in every),
+            "without_reasoning": sum(with_reasoning and not r["reasoning"] for r in every),
+            "unfinished": sum(r["finish_reason"] == "length" for r in every),
+            "mean_new_tokens": sum(r["new_tokens"] for r in every) / len(every),
             "mean_reward": _mean(r["metrics"]["reward"] for r in scored),
         }
 
     facts = bench.run.stage(name, stage)
     bench.run.progress.say(
-        f"{name}: mean reward {facts['mean_reward']:.4f}; of {facts['examples']} {facts['malformed']} malformed, "
-        f"{facts['unfinished']} unfinished"
+        f"{name}: mean reward {facts['mean_reward']:.4f}; of {facts['examples'] * texts} "
+        f"{facts['malformed']} malformed, {facts['unfinished']} unfinished"
         f"{', {} without reasoning'.format(facts['without_reasoning']) if with_reasoning else ''}; "
         f"{facts['mean_new_tokens']:.0f} tokens each"
     )
     return list(read_stage(bench.run.path(f"{name}/metrics")))
+
+
+def _by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
+    every = list(of_texts)
+    return [every[start : start + texts] for start in range(0, len(every), texts)]
+
+
+def shown_metrics(record: Record) -> dict[str, float | None]:
+    """How the text scored that a record of `evaluate_method` holds: its `metrics` are means over all texts."""
+    found: dict[str, float | None] = record["first_metrics"] if "first_metrics" in record else record["metrics"]
+    return found
+
+
+def _means(scores: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+    """Of each metric over the texts for which it could be told."""
+    present = {name: [v for own in scores if (v := own[name]) is not None] for name in scores[0]}
+    return {name: sum(values) / len(values) if values else None for name, values in present.items()}
 
 
 def _user(example: Prepared) -> tuple[str, str]:
@@ -127,7 +152,7 @@ def _write(
         model,
         examples,
         iteration=EVALUATION,
-        samples=1,
+        samples=settings.texts,
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=with_reasoning,

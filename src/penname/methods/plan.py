@@ -84,8 +84,10 @@ def make_plan(recipe: Recipe) -> Plan:
                 )
             )
     steps += _pat_steps(recipe, train, test)
+    texts = test and test * recipe.evaluation.texts
     steps += [
-        Step(f"evaluation/{recipe.evaluation.split}/{m}", test, test, test and test * out, None) for m in recipe.methods
+        Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None)
+        for m in recipe.methods
     ]
     parameters, origin = count_parameters(recipe.generator.model)
     models = int(plain) + int(reasoning) + iterations * sum(m in SELF_TRAINED for m in trained)

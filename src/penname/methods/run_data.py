@@ -11,6 +11,7 @@ from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import RunData
+from penname.methods.evaluate import shown_metrics
 from penname.methods.pipeline import labels_of, load_run_recipe, results_of
 from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_json, read_stage
@@ -28,7 +29,10 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     records: dict[str, dict[str, Record]] = {}
     for method in recipe.methods:
         if method in results:
-            own = {r["example_id"]: r for r in read_stage(folder / "evaluation" / used / method / "metrics")}
+            own = {
+                r["example_id"]: r | {"metrics": shown_metrics(r)}
+                for r in read_stage(folder / "evaluation" / used / method / "metrics")
+            }
             records[method] = _with_summaries(folder, used, method, own)
     examples = {r["example_id"]: r for r in read_stage(folder / "data" / used)}
     profiles, problem = _profiles(recipe, used)
@@ -44,6 +48,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         profiles=profiles,
         iterations={method: found for method in SELF_TRAINED if (found := _iterations(folder, method))},
         timing=read_timing(folder),
+        texts=recipe.evaluation.texts,
         notes=[*notes, *problem],
     )
 

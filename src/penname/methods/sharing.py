@@ -23,7 +23,7 @@ _TEST = ("evaluation.split", "evaluation.shuffled")
 # Which examples there is room for depends on all prompts that the recipe's methods make of them.
 _FITTING = (*_DATA, "methods", "generator", "pat")
 _MODEL = (*_FITTING, "training", "reward")
-_CHOSEN = ("evaluation.temperature", "evaluation.top_p")
+_CHOSEN = ("evaluation.temperature", "evaluation.top_p", "evaluation.texts")
 _REASONING = (*_FITTING, "teacher", "reasoning", "shard_size")
 _DRAWN = ("shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
 _KEPT = ("expectation.threshold", "expectation.quantile", "expectation.max_kept", "expectation.start_from")
