@@ -20,7 +20,6 @@ from penname.config import LimitConfig, MethodName, Recipe, load_recipe
 from penname.evaluation.significance import bootstrap_interval
 from penname.methods.pipeline import load_run_recipe, model_folder, train_run
 from penname.methods.workbench import Prepared, Workbench
-from penname.rewards.mixture import Scored
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 
@@ -63,9 +62,7 @@ class Side:
 
     def measure(self, example: Prepared, reasoning: str | None = None) -> None:
         taken, record = timed(self.write, example, reasoning)
-        text = record["response"]
-        names = list(self._bench.recipe.reward.mixture)
-        (scores,) = self._bench.score(names, [text and Scored(example.input, example.output, text)])
+        (scores,) = self._bench.score(list(self._bench.recipe.reward.mixture), [example], [record["response"]])
         self.seconds.append(taken)
         self.tokens.append(record["new_tokens"])
         self.rewards.append(0.0 if scores is None else scores["reward"] or 0.0)

@@ -10,7 +10,7 @@ from penname.engines.models import load_model, load_tokenizer
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Renderer
 from penname.rewards.judge import SCORES, Judge
-from penname.rewards.mixture import Scored, make_rewards
+from penname.rewards.mixture import RewardInput, make_rewards
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_no_reward_sees_the_reasoning(judge):
     expected = "The rain came in the night and stayed."
     completions = [compose(expected, "It rained a lot."), compose("nothing at all", "It rained a lot.")]
     responses = [parse(text, with_reasoning=True).response for text in completions]
-    items = [Scored("Write about rain.", expected, response) for response in responses]
+    items = [RewardInput("Write about rain.", expected, response) for response in responses]
     for name, reward in make_rewards(names, Settings(), lambda: judge).items():
         first, second = reward(items)
         assert first == second, name

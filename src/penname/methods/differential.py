@@ -17,7 +17,6 @@ from penname.methods.evaluate import EVALUATION
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.render import Prompt
-from penname.rewards.mixture import Scored
 from penname.runs.store import Record
 
 
@@ -79,11 +78,7 @@ def _rewards(
         prompt_of=lambda example: next(prompts),  # an example stands there once for each of its summaries
     )
     examples = [c.example for c, _ in told for _ in range(texts)]
-    items = [
-        r["response"] and Scored(example.input, example.output, r["response"])
-        for example, r in zip(examples, written, strict=True)
-    ]
-    scores = bench.score(list(bench.recipe.reward.mixture), items)
+    scores = bench.score(list(bench.recipe.reward.mixture), examples, [r["response"] for r in written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
     return [_mean(rewards[start : start + texts]) for start in range(0, len(rewards), texts)]
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
-from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage
 
 Each = TypeVar("Each")
@@ -164,9 +163,6 @@ def _write(
 def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float | None]]:
     recipe = bench.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
-    items = [
-        r["response"] and Scored(by_id[r["example_id"]].input, by_id[r["example_id"]].output, r["response"])
-        for r in written
-    ]
     nothing: dict[str, float | None] = dict.fromkeys(["reward", *names], 0.0)
-    return [nothing if values is None else values for values in bench.score(names, items)]
+    scores = bench.score(names, [by_id[r["example_id"]] for r in written], [r["response"] for r in written])
+    return [nothing if values is None else values for values in scores]

@@ -26,7 +26,6 @@ from penname.methods.selection import select
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.completion import compose
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
-from penname.rewards.mixture import Scored
 from penname.runs.store import Record, read_stage, write_records, write_text
 from penname.training.packing import TrainingSample
 
@@ -141,13 +140,8 @@ def expectation(
     by_id = {e.example_id: e for e in train}
 
     def reward(samples: Sequence[Record]) -> list[Record]:
-        items = [
-            None
-            if s["response"] is None
-            else Scored(by_id[s["example_id"]].input, by_id[s["example_id"]].output, s["response"])
-            for s in samples
-        ]
-        scores = bench.score(list(recipe.reward.mixture), items)
+        examples, responses = [by_id[s["example_id"]] for s in samples], [s["response"] for s in samples]
+        scores = bench.score(list(recipe.reward.mixture), examples, responses)
         return [
             s | {"reward": score and score["reward"], "rewards": score}
             for s, score in zip(samples, scores, strict=True)

@@ -24,7 +24,7 @@ from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
 from penname.retrieval.retrieve import Retriever, make_retriever, recency, retrieve_all
 from penname.rewards.judge import Judge
-from penname.rewards.mixture import Reward, Scored, make_rewards, mix
+from penname.rewards.mixture import Reward, RewardInput, make_rewards, mix
 from penname.runs.store import Record, Run, read_stage
 
 Split = Literal["train", "val", "test"]
@@ -259,12 +259,16 @@ class Workbench:
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         return make_rewards(names, self.recipe.reward, self._judge)
 
-    def score(self, names: Sequence[str], items: Sequence[Scored | None]) -> list[dict[str, float | None] | None]:
-        """Each named reward of each item, and `reward`, the recipe's mixture where `names` holds all of it.
+    def score(
+        self, names: Sequence[str], examples: Sequence[Prepared], responses: Sequence[str | None]
+    ) -> list[dict[str, float | None] | None]:
+        """Each named reward of each response, and `reward`, the recipe's mixture where `names` holds all of it.
 
-        A judge's prompt over its limit gives None for `judge`, and for a mixture that holds it.
+        examples: the one that each response answers. A completion without a response has no rewards: None. A judge's
+        prompt over its limit gives None for `judge`, and for a mixture that holds it.
         """
-        present = [item for item in items if item is not None]
+        answers = zip(examples, responses, strict=True)
+        present = [RewardInput(e.input, e.output, response) for e, response in answers if response is not None]
         columns = {name: reward(present) for name, reward in self.rewards(names).items()} if present else {}
         mixture = {str(name): weight for name, weight in self.recipe.reward.mixture.items()}
         scored = []
@@ -272,7 +276,7 @@ class Workbench:
             values = {name: column[i] for name, column in columns.items()}
             scored.append({"reward": mix(mixture, values)} | values if set(mixture) <= set(values) else values)
         rest = iter(scored)
-        return [None if item is None else next(rest) for item in items]
+        return [None if response is None else next(rest) for response in responses]
 
     def teacher_renderer(self) -> Renderer:
         limit = self.recipe.reasoning.max_input_tokens

@@ -1,6 +1,6 @@
 """Rewards by name, and their weighted mixture R(x, y, response) in 0..1.
 
-What is scored is the response alone: `Scored` has no place for the reasoning.
+What is scored is the response alone: `RewardInput` has no place for the reasoning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from penname.rewards.judge import Judge
 
 
 @dataclass(frozen=True)
-class Scored:
+class RewardInput:
     """What a reward sees: the input prompt x, the expected output y and the response."""
 
     input: str
@@ -30,7 +30,7 @@ class Settings(Protocol):
     bertscore_layer: int
 
 
-Reward = Callable[[Sequence[Scored]], list[float | None]]
+Reward = Callable[[Sequence[RewardInput]], list[float | None]]
 """One value an item; None where the judge's prompt is over its limit."""
 
 
@@ -38,16 +38,16 @@ def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], J
     """The rewards called `names`; the encoder and the judge are loaded when first used."""
     loaded: list[SentenceEncoder] = []
 
-    def cosine(items: Sequence[Scored]) -> list[float | None]:
+    def cosine(items: Sequence[RewardInput]) -> list[float | None]:
         if not loaded:
             loaded.append(SentenceEncoder(settings.encoder))
         return [*embedding.cosine([i.expected_output for i in items], [i.response for i in items], loaded[0])]
 
-    def bertscore(items: Sequence[Scored]) -> list[float | None]:
+    def bertscore(items: Sequence[RewardInput]) -> list[float | None]:
         expected, responses = [i.expected_output for i in items], [i.response for i in items]
         return [*embedding.bert_score(expected, responses, settings.encoder, settings.bertscore_layer)]
 
-    def judged(items: Sequence[Scored]) -> list[float | None]:
+    def judged(items: Sequence[RewardInput]) -> list[float | None]:
         judgements = judge()([i.input for i in items], [i.expected_output for i in items], [i.response for i in items])
         return [None if judgement is None else judgement.reward for judgement in judgements]
 
