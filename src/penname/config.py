@@ -182,21 +182,21 @@ class TrainingConfig(Section):
 
 
 class ExpectationConfig(Section):
-    """The expectation step (REST-PG section 3.2): threshold is tau; quantile sets tau from a run's own rewards."""
+    """The expectation step (REST-PG section 3.2): threshold is tau; quantile sets each task's tau from its rewards."""
 
     iterations: Count = 1
     samples: Count = 8
     temperature: Annotated[float, Field(gt=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     threshold: Share | None = None
-    quantile: Share | None = Field(None, description="of the rewards of finished, well-formed samples")
+    quantile: Share | None = Field(None, description="of the rewards of a task's finished, well-formed samples")
     max_kept: Count = 10
     start_from: Literal["base", "previous"] = "base"
 
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
         if (self.threshold is None) == (self.quantile is None):
-            raise ValueError("give one of threshold (absolute) and quantile (of the run's rewards)")
+            raise ValueError("give one of threshold (absolute) and quantile (of the rewards)")
         return self
 
 

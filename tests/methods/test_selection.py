@@ -8,11 +8,11 @@ from penname.methods.reasoning import longest_common_run
 from penname.methods.selection import select, threshold_of
 
 
-def sample(example, number, reward, finish="stop", text=None):
+def sample(example, number, reward, finish="stop", text=None, task="notes"):
     completion = text or f"{example} {number}"
     return {
-        "example_id": example, "sample": number, "reward": reward, "finish_reason": finish, "completion": completion,
-        "response": None if reward is None else completion,
+        "example_id": example, "task": task, "sample": number, "reward": reward, "finish_reason": finish,
+        "completion": completion, "response": None if reward is None else completion,
     }  # fmt: skip
 
 
@@ -44,9 +44,18 @@ def test_the_same_completion_is_kept_once():
 
 
 @pytest.mark.parametrize(("quantile", "kept"), [(0.0, 8), (0.5, 4), (0.75, 2), (1.0, 1)])
-def test_a_quantile_sets_the_threshold_from_the_runs_rewards(quantile, kept):
+def test_a_quantile_sets_the_threshold_from_the_rewards(quantile, kept):
     samples = [sample("ab"[i % 2], i, i / 10) for i in range(8)]
     assert len(select(samples, None, quantile, 10).kept) == kept
+
+
+def test_a_quantile_is_of_the_rewards_of_each_task():
+    high = [sample("a", i, 0.5 + i / 100) for i in range(4)]
+    low = [sample("b", i, 0.1 + i / 100, task="mails") for i in range(4)]
+    selection = select(high + low, None, 0.5, 10)
+    assert [(s["example_id"], s["sample"]) for s in selection.kept] == [("a", 3), ("a", 2), ("b", 3), ("b", 2)]
+    assert selection.thresholds == pytest.approx({"notes": 0.52, "mails": 0.12})
+    assert select(high + low, 0.3, None, 10).thresholds == {"notes": 0.3, "mails": 0.3}
 
 
 def test_without_any_reward_nothing_reaches_the_threshold():

@@ -73,7 +73,7 @@ def make_plan(recipe: Recipe) -> Plan:
             steps.append(Step(f"{method}/iteration-{iteration}/samples", train, drawn, drawn and drawn * out, None))
             most = train and train * min(recipe.expectation.max_kept, recipe.expectation.samples)
             if most and recipe.expectation.quantile is not None and drawn:
-                most = min(most, round(drawn * (1 - recipe.expectation.quantile)) + 1)
+                most = min(most, round(drawn * (1 - recipe.expectation.quantile)) + len(recipe.data))
             steps.append(
                 Step(
                     f"{method}/iteration-{iteration}/training",

@@ -153,7 +153,7 @@ def expectation(
         rewarded = bench.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")
         selection = select(rewarded, settings.threshold, settings.quantile, settings.max_kept)
         write_records(folder / "selected.parquet", selection.kept)
-        facts = {"threshold": selection.threshold, **selection.counts}
+        facts = {f"threshold/{task}": tau for task, tau in selection.thresholds.items()} | selection.counts
         bench.run.progress.say(f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items()))
         return facts
 
