@@ -122,16 +122,33 @@ def test_a_user_without_history_is_told_by_the_topic_alone():
         assert [int(graph.users[user][1:]) % 3 == 0 for user in found] == [shouts] * 5
 
 
-def test_training_is_the_same_each_time_and_pulls_authors_together(features, written):
-    graph = build_graph(written)
-    settings = StyleTraining(dimension=16, epochs=5)
-    first, second = (train_style(features, graph, settings) for _ in range(2))
+def apart(model, features, graph):
+    """How much nearer an author's documents are to each other than to those of others, by the mean of cosines."""
+    with torch.no_grad():
+        embedded = torch.nn.functional.normalize(model.project(torch.from_numpy(features)), dim=1)
+    cosines, author = embedded @ embedded.T, torch.from_numpy(graph.user)
+    same = author[:, None] == author[None]
+    others = same & ~torch.eye(len(author), dtype=torch.bool)
+    return float(cosines[others].mean() - cosines[~same].mean())
+
+
+def test_training_is_the_same_each_time_and_pulls_authors_together():
+    """Each author has a favourite word, which the features as they are hardly tell among the others."""
+    generator = np.random.default_rng(0)
+    words = [f"{a}{b}{a}" for a in "bcdfgklm" for b in "aeiou"]
+    written = [
+        Document(f"u{u}", " ".join([*generator.choice(words, 8), words[u]]), item_id=f"t{u % 4}")
+        for u in range(40)
+        for _ in range(6)
+    ]
+    graph, (_, features) = build_graph(written), fit_features([d.text for d in written])
+    untrained, first, second = (
+        train_style(features, graph, StyleTraining(dimension=32, epochs=epochs, learning_rate=1e-2))
+        for epochs in (0, 30, 30)
+    )
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name])
-    assert any(
-        not torch.equal(value, StyleModel(features.shape[1], 16, 0).state_dict()[name])
-        for name, value in first.state_dict().items()
-    )
+    assert apart(first, features, graph) > 1.5 * apart(untrained, features, graph) > 0
 
 
 def test_graphs_too_small_to_train_on_leave_the_model_as_it_begins():

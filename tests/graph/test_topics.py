@@ -65,6 +65,38 @@ def test_those_who_prefer_what_the_user_prefers_come_first():
     assert find(history=disliked, topic="soap", without=None, k=1) == [("bob on soap", "topic")]
 
 
+def test_those_who_write_of_what_the_user_writes_of_come_first():
+    """Without ratings, by the cosine of what they have written: of three on the soap, eve writes of the sea too."""
+    vectors = {"soap": unit(1, 0, 0), "sea": unit(0, 1, 0), "sky": unit(0, 0, 1)}
+    written = [("ann", "soap"), ("ann", "sky"), ("eve", "soap"), ("eve", "sea"), ("me", "sea"), ("me", "sky")]
+    documents = [Document(user, f"{user} on {item}", item_id=item) for user, item in written]
+    graph = build_graph(documents)
+    index = TopicIndex(graph, np.stack([vectors[item] for _, item in written]))
+    me, soap = graph.place_of_user["me"], graph.place_of_topic["soap"]
+    for place, first in ((4, 2), (5, 0)):
+        history, known = documents[place : place + 1], vectors[written[place][1]][None]
+        assert index.find(QUERY, history, known, soap, me, 1)[0].document == first
+
+
+def test_the_rating_of_the_one_left_out_is_no_part_of_the_scale():
+    """One who rates 5 is nearer to bob (4) than to ann (2); how much that counts is told by others' ratings alone."""
+    orders = []
+    for target in (5.0, -20.0):
+        documents = [
+            Document("ann", "one", item_id="soap", rating=2.0),
+            Document("bob", "two", item_id="soap", rating=4.0),
+            Document("me", "target", item_id="soap", rating=target),
+        ]
+        graph = build_graph(documents)
+        vectors = np.stack([unit(1, 0, 0), unit(1, 0.5, 0), unit(0, 0, 1)])
+        history = [Document("me", "before", item_id="comb", rating=5.0)]
+        found = TopicIndex(graph, vectors).find(
+            QUERY, history, unit(0, 0, 1)[None], 0, graph.place_of_user["me"], 2, levels=("topic",)
+        )
+        orders.append([documents[f.document].user_id for f in found])
+    assert orders == [["bob", "ann"]] * 2
+
+
 def test_what_is_not_allowed_is_passed_over():
     found = find(without="eve", k=2, allowed=lambda document: document.user_id != "ann")
     assert found == [("bob on soap", "topic"), ("bob on comb", "nearest topics")]

@@ -147,3 +147,25 @@ def test_a_copy_of_the_target_among_the_users_own_documents_changes_nothing(tmp_
     copy = replace(example.profile[0], text=f"Once more: {example.output}", id="copy")
     found = [finder.find(e, 8) for e in (example, replace(example, profile=(*example.profile, copy)))]
     assert found[0] == found[1]
+
+
+def test_copies_of_the_target_by_others_are_passed_over(tmp_path, encoder):
+    """Two others write the target again, on its own item; without them the same is found."""
+    source = write(tmp_path)
+    records = json.loads((tmp_path / "shop_dev.json").read_text())
+    example = next(iter(read_split(source, "val", Report())))
+    (tmp_path / "copied").mkdir()
+    copied = write(tmp_path / "copied")
+    for record in records[20:22]:
+        assert record["id"] != example.user_id
+        record["profile"].append(
+            {"rating": 5, "title": "Again", "text": f"Again: {example.output}", "pid": example.item_id}
+        )
+    (tmp_path / "copied" / "shop_dev.json").write_text(json.dumps(records))
+    documents = list(read_documents(copied, "val", Report()))
+    copies = [d.text for d in documents if str(example.output) in d.text and d.user_id != example.user_id]
+    assert len(copies) == 2, "the copies are in the graph"
+    found = finder_of(copied, encoder, fitted_to=source).find(example, len(documents))
+    assert len(found.style) == 39
+    assert len(found.topic) > 60
+    assert not any(d.text in copies for d in (*found.style, *found.topic))

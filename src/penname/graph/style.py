@@ -258,7 +258,7 @@ def train_style(
         chosen = np.concatenate([aside, trained[: settings.authors_at_once]])
         scores = similarities(chosen, np.random.default_rng(settings.seed), training=False)[: len(aside)]
         right = scores.diagonal()[:, None]
-        return float((1 / (1 + (scores > right).sum(dim=1))).mean())
+        return float((1 / (1 + (~(scores <= right)).sum(dim=1))).mean())  # of embeddings that are no numbers the worst
 
     best, highest = copy.deepcopy(model.state_dict()), found() if len(aside) else 0.0
     with torch.random.fork_rng():

@@ -49,7 +49,7 @@ class TopicIndex:
         known = ~np.isnan(rated)
         numbers = np.bincount(graph.user[known], minlength=users)
         self._ratings = np.bincount(graph.user[known], rated[known], users) / np.where(numbers, numbers, np.nan)
-        self._rating_range = float(np.ptp(rated[known])) if known.any() else 0.0
+        self._rated, self._rater = rated[known], graph.user[known]
 
     def find(
         self,
@@ -67,10 +67,10 @@ class TopicIndex:
 
         query: the prompt's sentence vector; history: what the user has written, with its sentence vectors, from which
         the user's preferences are told. topic: its place, None where nobody wrote on it. without: the user's place,
-        whose documents are neither found nor part of a topic's vector. allowed: documents of which this is false are
-        passed over.
+        whose documents are neither found nor part of a topic's vector or of the ratings' scale. allowed: documents of
+        which this is false are passed over.
         """
-        aligned = self._alignment(history, history_vectors)
+        aligned = self._alignment(history, history_vectors, without)
         found: list[Found] = []
         taken: set[int] = set()
         for level in levels:
@@ -85,15 +85,16 @@ class TopicIndex:
                         found.append(Found(place, level))
         return found
 
-    def _alignment(self, history: Sequence[Document], vectors: Vectors) -> npt.NDArray[np.float64]:
+    def _alignment(self, history: Sequence[Document], vectors: Vectors, without: int | None) -> npt.NDArray[np.float64]:
         """How far each user's preferences are the user's, 0 for all where nothing is known of them.
 
         The mean of how near the users' mean ratings are and of the cosine of what they have written.
         """
         parts = []
         ratings = [document.rating for document in history if document.rating is not None]
-        if ratings and self._rating_range:
-            apart = np.abs(self._ratings - np.mean(ratings)) / self._rating_range
+        others = self._rated[self._rater != (-1 if without is None else without)]
+        if ratings and len(others) and np.ptp(others):
+            apart = np.abs(self._ratings - np.mean(ratings)) / np.ptp(others)
             parts.append(1 - np.minimum(1, np.nan_to_num(apart, nan=1)))
         if history:
             parts.append(self._like_users @ unit(vectors.sum(axis=0)))

@@ -69,16 +69,18 @@ class Finder:
             part = [_without_copies(example) for example in examples[start : start + TOGETHER]]
             queries = self._encode([query_of(example) for example in part])
             topics = [self._topic_of(example, query) for example, query in zip(part, queries, strict=True)]
-            asked = [self._asked(example, topic) for example, topic in zip(part, topics, strict=True)]
+            histories = [self._encode([d.text for d in e.profile]) if e.profile else queries[:0] for e in part]
+            asked = [self._asked(e, topic, own) for e, topic, own in zip(part, topics, histories, strict=True)]
             alike = self._style.alike_all(asked)
-            for example, query, topic, users in zip(part, queries, topics, alike, strict=True):
-                yield self._find(example, query, topic, users, k, levels)
+            for example, query, topic, own, users in zip(part, queries, topics, histories, alike, strict=True):
+                yield self._find(example, query, topic, own, users, k, levels)
 
     def _find(
         self,
         example: Example,
         query: Vectors,
         topic: int | None,
+        history: Vectors,
         alike: Iterator[int],
         k: int,
         levels: Sequence[Level],
@@ -88,10 +90,8 @@ class Finder:
         def allowed(document: Document) -> bool:
             return not original.held_by(document)
 
-        history = list(example.profile)
-        vectors = self._encode([d.text for d in history]) if history else query[None][:0]
         without = self.graph.place_of_user.get(example.user_id)
-        found = self._topic.find(query, history, vectors, topic, without, k, allowed=allowed, levels=levels)
+        found = self._topic.find(query, example.profile, history, topic, without, k, allowed=allowed, levels=levels)
         return Trajectories(
             self._style_documents(query, alike, k, allowed),
             [self.graph.documents[f.document] for f in found],
@@ -103,11 +103,10 @@ class Finder:
             return self.graph.place_of_topic.get(self._clusters.topics_of(query[None])[0])
         return None if example.item_id is None else self.graph.place_of_topic.get(example.item_id)
 
-    def _asked(self, example: Example, topic: int | None) -> Asked:
-        topics = [topic] if topic is not None else []
-        if self._clusters is None:
-            items = {d.item_id for d in example.profile if d.item_id in self.graph.place_of_topic}
-            topics += [self.graph.place_of_topic[item] for item in items if item is not None]
+    def _asked(self, example: Example, topic: int | None, history: Vectors) -> Asked:
+        items = [d.item_id for d in example.profile] if self._clusters is None else self._clusters.topics_of(history)
+        places = [topic, *(self.graph.place_of_topic.get(item or "") for item in items)]
+        topics = [place for place in places if place is not None]
         own = None
         if example.profile or not topics:
             texts = [d.text for d in example.profile] or [query_of(example)]
