@@ -222,12 +222,6 @@ class EvaluationConfig(Section):
     )
     shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
 
-    @model_validator(mode="after")
-    def _different_texts(self) -> Self:
-        if self.texts > 1 and not self.temperature:
-            raise ValueError("evaluation.texts of 2 or more are all alike at evaluation.temperature 0")
-        return self
-
 
 class DPOSettings(Section):
     """How an agent is trained on its pairs (Rafailov et al., 2023)."""
@@ -278,6 +272,12 @@ class PaTConfig(Section):
             raise ValueError("differential: previous round needs rounds of 2 or more")
         return self
 
+    @model_validator(mode="after")
+    def _room_for_a_summary(self) -> Self:
+        if self.max_summary_tokens >= self.max_input_tokens:
+            raise ValueError("pat.max_input_tokens has to hold a summary of pat.max_summary_tokens")
+        return self
+
 
 class Recipe(Section):
     """Everything that fixes a run."""
@@ -318,9 +318,20 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _documents(self) -> Self:
+    def _different_methods(self) -> Self:
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods: {max(self.methods, key=self.methods.count)} stands there twice")
         if "pat-no-documents" in self.methods and not self.pat.documents:
             raise ValueError("pat-no-documents is pat itself where pat.documents is false")
+        if "pat-one-round" in self.methods and self.pat.rounds == 1:
+            raise ValueError("pat-one-round is pat itself where pat.rounds is 1")
+        return self
+
+    @model_validator(mode="after")
+    def _different_texts(self) -> Self:
+        for name, texts in (("evaluation.texts", self.evaluation.texts), ("pat.texts", self.pat.texts)):
+            if texts > 1 and not self.evaluation.temperature:
+                raise ValueError(f"{name} of 2 or more are all alike at evaluation.temperature 0")
         return self
 
     @model_validator(mode="after")
@@ -405,7 +416,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     values[last] = value
 
 
-def _first_problem(error: ValidationError, place: str) -> DataError:
+def _first_problem(error: ValidationError, place: str) -> UserError:
     problem = error.errors()[0]
     field = ".".join(map(str, problem["loc"])) or None
     if problem["type"] == "extra_forbidden":
@@ -418,6 +429,8 @@ def _first_problem(error: ValidationError, place: str) -> DataError:
     if problem["type"] == "missing":
         return DataError(place, field=field, found="nothing", expected="a value")
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):  # settings that do not go together
+        return UserError(f"{place}: {f'field {field!r}: ' if field else ''}{message}")
     return DataError(place, field=field, found=repr(problem["input"])[:80], expected=message)
 
 

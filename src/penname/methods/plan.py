@@ -188,11 +188,10 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     for split in splits:
         if not (folder / "data" / split / "stage.json").is_file():
             load_split(recipe.data, split, None, recipe.seed)
-    engines = [recipe.generator]
+    agents = [recipe.agent(agent) for agent in AGENTS] if any(m in WITH_AGENTS for m in recipe.methods) else []
+    engines = [recipe.generator, *agents]
     if any(m in WITH_REASONING for m in trained):
         engines.append(recipe.teacher)
-    if any(m in WITH_AGENTS for m in recipe.methods):
-        engines += [recipe.agent(agent) for agent in AGENTS]
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)
     for engine in engines:
@@ -200,18 +199,21 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         load_tokenizer(engine.model)
         if engine.kind != "openai":
-            config = load_config(engine.model)
+            limit = length_limit(load_config(engine.model))
+            prompt, pat = recipe.prompt, recipe.pat
             if engine is recipe.generator:
-                _check_lengths(recipe, length_limit(config))
+                lengths = {"max_input_tokens": prompt.max_input_tokens, "max_output_tokens": prompt.max_output_tokens}
+                _check_lengths("prompt", lengths, limit, engine.model)
+            if engine in agents:
+                lengths = {"max_input_tokens": pat.max_input_tokens, "max_summary_tokens": pat.max_summary_tokens}
+                _check_lengths("pat", lengths, limit, engine.model)
 
 
-def _check_lengths(recipe: Recipe, limit: int | None) -> None:
-    needed = recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens
+def _check_lengths(section: str, lengths: dict[str, int], limit: int | None, model: str) -> None:
+    needed = sum(lengths.values())
     if limit is not None and needed > limit:
-        raise UserError(
-            f"prompt.max_input_tokens and prompt.max_output_tokens: found {needed} together, expected at most {limit}, "
-            f"which is what {recipe.generator.model} takes"
-        )
+        names = " and ".join(f"{section}.{name}" for name in lengths)
+        raise UserError(f"{names}: found {needed} together, expected at most {limit}, which is what {model} takes")
 
 
 def check_room(plan: Plan, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -140,12 +141,12 @@ class Workbench:
         Raises UserError naming one where none fits.
         """
         examples = self.prepare(split, history)
-        fitting = [e for e in examples if self._fits(e)]
+        problems = [self._too_long(e) for e in examples]
+        fitting = [e for e, problem in zip(examples, problems, strict=True) if problem is None]
         if not fitting:
-            self.prompt(examples[0], with_reasoning=True, with_context=False)
-        if len(fitting) < len(examples):
-            over = len(examples) - len(fitting)
-            self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {self.renderer.limit}: left out")
+            raise UserError(f"example {examples[0].example_id!r}, as all of {split}: {problems[0]}")
+        for limit, over in Counter(problem.limit for problem in problems if problem is not None).items():
+            self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {limit}: left out")
         return fitting
 
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
@@ -216,24 +217,24 @@ class Workbench:
                 )
         return records
 
-    def _fits(self, example: Prepared) -> bool:
-        """Whether every prompt that the recipe's methods make of the example fits, without any document."""
+    def _too_long(self, example: Prepared) -> PromptTooLong | None:
+        """Of the prompts that the recipe's methods make of it the first that does not fit without documents."""
         try:
             self.renderer.render("figure8_input", [], input=example.input)
             if any(method in WITH_AGENTS for method in self.recipe.methods):
                 self._check_agents(example)
-        except PromptTooLong:
-            return False
-        return True
+        except PromptTooLong as error:
+            return error
+        return None
 
     def _check_agents(self, example: Prepared) -> None:
         """Raises PromptTooLong where the example leaves no room for summaries of full length."""
         settings = self.recipe.pat
         summary = " word" * settings.max_summary_tokens  # a word is a token or more
         told = {"input": example.input, "style": summary, "topic": summary}
-        self.renderer.render("pat_response_documents", {"own": [], "alike": [], "on_topic": []}, **told)
+        lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
+        self.renderer.render("pat_response_documents" if settings.documents else "pat_response", lists, **told)
         for agent in AGENTS:
-            lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
             renderer = self.agent_renderer(self.recipe.agent(agent))
             name = cast(TemplateName, f"pat_{agent}_refined")
             renderer.render(name, lists, input=example.input, other=summary)

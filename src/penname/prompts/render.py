@@ -18,7 +18,11 @@ PromptFormat = Literal["chat", "plain"]
 
 
 class PromptTooLong(UserError):
-    """A prompt is over the limit without any document."""
+    """A prompt is over the limit without any document; limit: the recipe's setting that holds it."""
+
+    def __init__(self, message: str, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Renderer:
         if budget < 0:
             raise PromptTooLong(
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
-                f"{self.max_tokens}: raise {self.limit} or shorten the input {values.get('input', '')[:60]!r}"
+                f"{self.max_tokens}: raise {self.limit} or shorten the input {values.get('input', '')[:60]!r}",
+                self.limit,
             )
         kept = self._within(documents, budget, between)
         while True:
