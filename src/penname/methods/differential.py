@@ -101,16 +101,18 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
     """For each input its best and its worst summary, and what was dropped.
 
     A pair is dropped whose rewards are less than `margin` apart; with `differential` also one whose best summary adds
-    nothing. Summaries that are empty or have no reward are in no pair.
+    nothing. Summaries that are empty or have no reward are in no pair, so some inputs have too few.
     """
     of_input: dict[str, list[Record]] = {}
     for record in rewards:
         of_input.setdefault(record["example_id"], []).append(record)
-    pairs, close, useless = [], 0, 0
+    pairs, few, close, useless = [], 0, 0, 0
     for example_id, records in of_input.items():
         known = [r for r in records if r["summary"] and r["reward"] is not None]
         written = sorted(known, key=lambda r: (-r["reward"], r["sample"]))
-        if not written or written[0]["reward"] - written[-1]["reward"] < max(margin, 1e-9):
+        if len(written) < 2:
+            few += 1
+        elif written[0]["reward"] - written[-1]["reward"] < max(margin, 1e-9):
             close += 1
         elif differential and (written[0]["differential"] is None or written[0]["differential"] <= 0):
             useless += 1
@@ -125,4 +127,5 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
                     "adds": best["differential"],
                 }
             )
-    return pairs, {"inputs": len(of_input), "pairs": len(pairs), "too_close": close, "adding_nothing": useless}
+    counts = {"inputs": len(of_input), "pairs": len(pairs)}
+    return pairs, counts | {"too_few": few, "too_close": close, "adding_nothing": useless}
