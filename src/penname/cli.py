@@ -263,6 +263,7 @@ def generate(
     reuse_reasoning: Annotated[
         Path | None, typer.Option(help="Keep the reasoning in this file, and take it from there the next time.")
     ] = None,
+    query: Annotated[str | None, typer.Option(help="What to find documents by; the prompt if left out.")] = None,
     item: Annotated[str | None, typer.Option(help="For the method pat: the id of what the text is about.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: JsonOption = False,
@@ -270,7 +271,7 @@ def generate(
     """Write for a user from the documents in a profile; the user need not have been in training."""
     from penname.methods.write import write_for
 
-    written = write_for(model, profile, prompt, method, seed, reuse_reasoning, item)
+    written = write_for(model, profile, prompt, method, seed, reuse_reasoning, query, item)
     for note in written.notes:
         print(f"penname: note: {note}", file=sys.stderr)
     if as_json:
@@ -371,29 +372,26 @@ def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], title:
 def _show_example(folder: Path) -> None:
     """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
     from penname.config import WITH_REASONING
-    from penname.methods.evaluate import shown_metrics
     from penname.methods.pipeline import load_run_recipe
+    from penname.methods.run_data import shown_records
     from penname.runs.store import read_stage
 
     recipe = load_run_recipe(folder)
     split = recipe.evaluation.split
-    written = {
-        method: read_stage(folder / "evaluation" / split / method / "metrics")
-        for method in recipe.methods
-        if (folder / "evaluation" / split / method / "stage.json").is_file()
-    }
-    reasonings = [
-        sum(bool(record["reasoning"]) for record in records) for records in zip(*written.values(), strict=True)
-    ]
-    shown = next(iter(written.values()))[reasonings.index(max(reasonings))]["example_id"]
+    written = shown_records(folder, recipe.methods, split)
+    # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
+    shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
+    if not shared:
+        return
+    shown = max(shared, key=lambda i: sum(bool(records[i]["reasoning"]) for records in written.values()))
     example = next(e for e in read_stage(folder / "data" / split) if e["example_id"] == shown)
     lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
     lines.append(f"  written by the author: {example['output']}")
     for method, records in written.items():
-        record = next(record for record in records if record["example_id"] == shown)
-        reward = shown_metrics(record)["reward"]
+        record = records[shown]
+        reward = record["metrics"]["reward"]
         lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
-        if method in WITH_REASONING:
+        if method in WITH_REASONING or record["reasoning"]:
             lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
         lines.append(f"  response: {record['response']}")
     console.print("\n".join(lines), markup=False, highlight=False)

@@ -5,13 +5,14 @@ import json
 import shutil
 
 import pytest
+import yaml
 from tests.methods.test_workbench import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
 from penname.cli import app
 from penname.config import AGENTS, METHODS, PAT, Recipe, SourceConfig
 from penname.errors import UserError
-from penname.methods import pat
+from penname.methods import pat, write_pat
 from penname.methods.agents import agent_prompt
 from penname.methods.contexts import find_contexts
 from penname.methods.pat import method_prompts
@@ -82,7 +83,10 @@ def test_methods_whose_prompts_the_generator_has_not_seen_are_told(tmp_path, tin
     assert untold("zero-shot", "rag") == []
     (told,) = untold("zero-shot", "rag", "random")
     assert told.endswith("without the prompts of random")
-    assert untold("zero-shot", "rag", "random") == []
+    assert untold("zero-shot") == []
+    assert told.removeprefix("note: ") in results_of([tmp_path / "run"])[2]
+    card = (tmp_path / "run/generator/training/model/README.md").read_text()
+    assert "the prompts of `zero-shot`, `rag`. It writes for `random` too, whose prompts it has not seen" in card
 
 
 def test_agents_are_trained_in_alternation_from_what_they_were(run):
@@ -154,7 +158,8 @@ def test_no_prompt_of_any_method_holds_its_target(run):
             word = secret(example.user_id.removeprefix("user"))
             assert word in example.output
             own = contexts[example.example_id]
-            prompts = [agent_prompt(bench, agent, example, own, None).text for agent in AGENTS]
+            refined = (None, "what the other wrote")
+            prompts = [agent_prompt(bench, agent, example, own, t).text for agent in AGENTS for t in refined]
             prompts += [method_prompts(bench, method, split)(example).text for method in SHARED]
             assert not any(word in prompt for prompt in prompts)
             seen += sum("secretword" in prompt for prompt in prompts)
@@ -235,12 +240,49 @@ def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
     levels = [done.stderr.partition("by level: ")[2].splitlines()[0] for done in found]
     assert levels[2] == "2 topic"
     assert levels[0] == levels[3] == "2 nearest topics"
+    assert "nobody has written on it" in found[3].stderr
+    assert "nobody has written on it" not in found[2].stderr
     (tmp_path / "own.txt").write_text("GREAT!!! I LOVE IT!!!")
     known = written("--profile", str(tmp_path / "own.txt"))
     assert known.exit_code == 0, known.output
     assert json.loads(known.stdout) != texts[0]
     assert "for the method pat" in str(written("--model", "bundled", "--item", "soap").exception)
     assert "anew for each prompt" in str(written("--reuse-reasoning", str(tmp_path / "kept")).exception)
+    (tmp_path / "empty").mkdir()
+    assert "is empty: written as for a new user" in written("--profile", str(tmp_path / "empty")).stderr
+    assert "--query: found no text" in str(written("--query", " ").exception)
+
+
+def test_generate_finds_documents_by_the_query(run, monkeypatch):
+    """As training and evaluation do, which know the title of the text that is asked for."""
+    from typer.testing import CliRunner
+
+    found = []
+    find = write_pat.listed
+    monkeypatch.setattr(
+        write_pat, "listed", lambda example, documents: found.append(documents) or find(example, documents)
+    )
+    for changes in ([], ["--query", "The lamp"]):
+        asked = ["generate", "--model", str(run[1]), "--prompt", "Write a review of the soap.", *changes]
+        assert CliRunner().invoke(app, asked).exit_code == 0
+    items = [{d.item_id for d in documents} for documents in found if documents]
+    assert items[1] == {"soap"}
+    assert items[3] == {"lamp"}
+
+
+@pytest.mark.parametrize("stage", ["style-model", "pat/iteration-1/topic/training", "generator/training"])
+def test_generate_tells_what_of_a_run_is_damaged(run, tmp_path, stage):
+    from typer.testing import CliRunner
+
+    folder = tmp_path / "run"
+    shutil.copytree(run[1], folder)
+    damaged = next((folder / stage).rglob("model.safetensors"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    asked = ["generate", "--model", str(folder), "--prompt", "Write of the soap."]
+    problem = str(CliRunner().invoke(app, asked).exception)
+    assert f"{damaged}: damaged (found 100 bytes" in problem
+    shutil.rmtree(folder / stage)
+    assert f"{stage}/stage.json" in str(CliRunner().invoke(app, asked).exception)
 
 
 def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_start(tmp_path, tiny_model):
@@ -297,20 +339,55 @@ def test_without_any_document_there_is_no_graph(tmp_path, tiny_model):
         train_run(recipe, tmp_path / "run", Lines())
 
 
+def longest_topic_prompt(bench):
+    """Tokens of the longest of the topic agent's last prompts, with a whole summary and no document."""
+    lists, other = {"own": [], "on_topic": []}, " word" * 40
+    return max(
+        len(bench.renderer.render("pat_topic_refined", lists, input=e.input, other=other).tokens)
+        for e in bench.prepare_fitting("test")
+    )
+
+
 def test_inputs_that_leave_no_room_for_summaries_are_left_out(tmp_path, tiny_model):
     recipe = recipe_of(tmp_path, tiny_model, ["pat-no-dpo"], limit={})
     bench = Workbench(recipe, Run(tmp_path / "run", Lines()))
-    prepared = bench.prepare_fitting("test")
-    lists = {"own": [], "on_topic": []}
-    longest = max(
-        len(bench.renderer.render("pat_topic_refined", lists, input=e.input, other=" word" * 40).tokens)
-        for e in prepared
-    )
+    prepared, longest = bench.prepare_fitting("test"), longest_topic_prompt(bench)
     tight = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": longest - 1})})
     bench = Workbench(tight, Run(tmp_path / "tight", Lines()))
     left = bench.prepare_fitting("test")
     assert 0 < len(left) < len(prepared)
-    assert any("left out" in line for line in bench.run.progress.said)
+    told = f"{len(prepared) - len(left)} of {len(prepared)} test inputs are over pat.max_input_tokens: left out"
+    assert told in bench.run.progress.said
+    tighter = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": 50})})
+    with pytest.raises(UserError, match=r"as all of test: .* raise pat\.max_input_tokens"):
+        Workbench(tighter, Run(tmp_path / "tighter", Lines())).prepare_fitting("test")
+
+
+def test_a_method_added_to_a_run_may_have_fewer_examples(tmp_path, tiny_model):
+    """Those whose inputs fit into its prompts too; the example shown at the end is of all methods."""
+    from typer.testing import CliRunner
+
+    recipe = recipe_of(tmp_path, tiny_model, ["zero-shot"], limit={})
+    bench = Workbench(recipe, Run(tmp_path / "other", Lines()))
+    lengths = [
+        len(
+            bench.renderer.render(
+                "pat_topic_refined", {"own": [], "on_topic": []}, input=e.input, other=" word" * 40
+            ).tokens
+        )
+        for e in bench.prepare_fitting("test")
+    ]
+    assert len(set(lengths)) > 1
+    pat = recipe.pat.model_copy(update={"max_input_tokens": max(lengths) - 1})
+    path = tmp_path / "recipe.yaml"
+    for methods in (["zero-shot"], ["zero-shot", "pat-no-dpo"]):
+        wanted = recipe.model_copy(update={"pat": pat, "methods": methods})
+        path.write_text(yaml.safe_dump(wanted.model_dump(mode="json")))
+        done = CliRunner().invoke(app, ["train", str(path), "--run", str(tmp_path / "run")])
+        assert done.exit_code == 0, done.output
+    assert "\npat-no-dpo (reward " in done.output
+    results, _, _ = results_of([tmp_path / "run"])
+    assert 0 < len(results["pat-no-dpo"]) < len(results["zero-shot"])
 
 
 def test_the_second_iteration_goes_on_from_the_agents_of_the_first(tmp_path, tiny_model):

@@ -39,7 +39,7 @@ from penname.methods.prompting import baseline_prompt, contexts_prompt, response
 from penname.methods.self_training import train_stage, within_limit
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
-from penname.runs.store import Record, Run, read_stage, write_records
+from penname.runs.store import Record, read_json, read_stage, write_records
 from penname.training.packing import TrainingSample
 
 GENERATOR = "generator"
@@ -59,12 +59,13 @@ def shared_generator(bench: Workbench) -> Path | None:
     if not bench.recipe.tune_generator:
         return None
     base = locate_model(bench.recipe.generator.model)
-    return train_stage(bench, GENERATOR, base, partial(_tuning_samples, bench), with_reasoning=False)
-
-
-def _tuning_samples(bench: Workbench) -> list[TrainingSample]:
-    train = bench.prepare_fitting("train")
     kinds = list(dict.fromkeys(_kind(method) for method in bench.recipe.methods if method not in TRAINED))
+    samples = partial(_tuning_samples, bench, kinds)
+    return train_stage(bench, GENERATOR, base, samples, with_reasoning=False, facts={"prompts_of": kinds})
+
+
+def _tuning_samples(bench: Workbench, kinds: Sequence[MethodName]) -> list[TrainingSample]:
+    train = bench.prepare_fitting("train")
     order = random.Random(f"{bench.recipe.seed}-generator").sample(train, len(train))
     prompts: dict[str, Prompt] = {}
     for place, kind in enumerate(kinds):
@@ -91,12 +92,11 @@ def _without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[
     return {agent: text for agent, text in written.items() if agent != left_out}
 
 
-def untuned(run: Run, recipe: Recipe, before: Sequence[MethodName]) -> list[MethodName]:
-    """The recipe's methods whose prompts the run's generator has not seen, if it was fine-tuned for those `before`."""
-    if not recipe.tune_generator or not run.done(f"{GENERATOR}/training"):
-        return []
-    seen = {_kind(method) for method in before}
-    return [method for method in recipe.methods if method not in TRAINED and _kind(method) not in seen]
+def untuned(run: Path, recipe: Recipe) -> list[MethodName]:
+    """The recipe's methods whose prompts the run's generator has not seen, if it was fine-tuned."""
+    stage = run / GENERATOR / "training" / "stage.json"
+    seen = read_json(stage).get("prompts_of") if stage.is_file() else None
+    return [m for m in recipe.methods if m not in TRAINED and _kind(m) not in seen] if seen is not None else []
 
 
 def _kind(method: MethodName) -> MethodName:

@@ -41,6 +41,8 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[
     run = Run(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         _record_recipe(run, recipe)
+        for note in _untuned_notes(folder, recipe):
+            progress.say(f"note: {note}")
         for donor, theirs in (donors or {}).items():
             take_over(donor, theirs, folder, recipe)
         if found := taken(folder):
@@ -49,7 +51,7 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[
         for method in METHODS:
             if method in recipe.methods:
                 evaluate_in_run(bench, method, recipe.evaluation.split)
-        _write_cards(run, recipe)
+        _write_cards(run, load_run_recipe(folder))
 
 
 def evaluate_in_run(bench: Workbench, method: MethodName, split: Split, history: int | None = None) -> list[Record]:
@@ -97,7 +99,7 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
 def results_of(
     folders: Iterable[Path], split: str | None = None, histories: range | None = None
 ) -> tuple[Results, Record, list[str]]:
-    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and which methods are missing.
+    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and notes on what is missing.
 
     With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
     of their own. Raises UserError where nothing is evaluated, or a file is damaged or missing.
@@ -126,6 +128,7 @@ def results_of(
                 )
             kept = [r for r in records if histories is None or r["history"] in histories]
             results |= _scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
+        missing += _untuned_notes(folder, recipe)
     if not results:
         raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
     return results, names, missing
@@ -201,8 +204,6 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
     refuse_other_recipe(run.folder, recipe)
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
-        if late := untuned(run, recipe, before["methods"]):
-            run.progress.say(f"note: the generator was fine-tuned without the prompts of {', '.join(late)}")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
     write_text(path, yaml.safe_dump(resolved, sort_keys=False))
     environment = run.folder / "environment.json"
@@ -217,6 +218,11 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
             )
     else:
         write_text(environment, json.dumps(found, indent=2) + "\n")
+
+
+def _untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
+    late = untuned(folder, recipe)
+    return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []
 
 
 def _first_change(before: Any, now: Any, key: str = "") -> str | None:
@@ -242,7 +248,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _write_cards(run: Run, recipe: Recipe) -> None:
-    """A card beside each model that methods of this recipe have trained."""
+    """A card beside each model that the run has trained. recipe: with all of its methods."""
     base = recipe.generator.model
     for method in recipe.methods:
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
@@ -252,8 +258,12 @@ def _write_cards(run: Run, recipe: Recipe) -> None:
             write_card(folder, base, what, recipe, records)
     generator = run.path(f"{GENERATOR}/training") / "model"
     if generator.is_dir():
-        shared = ", ".join(f"`{method}`" for method in recipe.methods if method not in TRAINED)
-        write_card(generator, base, f"The generator of {shared}, fine-tuned on the prompts of all of them.", recipe)
+        late = untuned(run.folder, recipe)
+        seen = ", ".join(f"`{m}`" for m in recipe.methods if m not in TRAINED and m not in late)
+        others = (
+            f" It writes for {', '.join(f'`{m}`' for m in late)} too, whose prompts it has not seen." if late else ""
+        )
+        write_card(generator, base, f"A generator fine-tuned on the prompts of {seen}.{others}", recipe)
     for agent in AGENTS:
         for folder in run.folder.glob(f"pat*/iteration-*/{agent}/training/model"):
             what = f"The {agent} agent of `{folder.relative_to(run.folder).parts[0]}`, trained by DPO."

@@ -26,14 +26,6 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     recipe = load_run_recipe(folder)
     used = split or recipe.evaluation.split
     results, names, notes = results_of([folder], split)
-    records: dict[str, dict[str, Record]] = {}
-    for method in recipe.methods:
-        if method in results:
-            own = {
-                r["example_id"]: r | {"metrics": shown_metrics(r)}
-                for r in read_stage(folder / "evaluation" / used / method / "metrics")
-            }
-            records[method] = _with_summaries(folder, used, method, own)
     examples = {r["example_id"]: r for r in read_stage(folder / "data" / used)}
     profiles, problem = _profiles(recipe, used)
     environment = folder / "environment.json"
@@ -43,7 +35,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         results=results,
         names=names,
-        records=records,
+        records=shown_records(folder, recipe.methods, used),
         examples=examples,
         profiles=profiles,
         iterations={method: found for method in SELF_TRAINED if (found := _iterations(folder, method))},
@@ -51,6 +43,17 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         texts=recipe.evaluation.texts,
         notes=[*notes, *problem],
     )
+
+
+def shown_records(folder: Path, methods: Sequence[MethodName], split: str) -> dict[str, dict[str, Record]]:
+    """What each evaluated method wrote first for each example, by its id, and how this text scored."""
+    found: dict[str, dict[str, Record]] = {}
+    for method in methods:
+        stage = folder / "evaluation" / split / method
+        if (stage / "stage.json").is_file():
+            own = {r["example_id"]: r | {"metrics": shown_metrics(r)} for r in read_stage(stage / "metrics")}
+            found[method] = _with_summaries(folder, split, method, own)
+    return found
 
 
 def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> dict[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -167,8 +167,12 @@ def train_stage(
     start: str,
     make_samples: Callable[[], Sequence[TrainingSample]],
     with_reasoning: bool,
+    facts: Mapping[str, object] | None = None,
 ) -> Path:
-    """Fine-tune `start` on samples; returns the model's folder. Done once, and resumed after a kill."""
+    """Fine-tune `start` on samples; returns the model's folder. Done once, and resumed after a kill.
+
+    facts: what the stage records about itself, beside how the training went.
+    """
     recipe = bench.recipe
     name = f"{stage}/training"
 
@@ -177,10 +181,12 @@ def train_stage(
 
         samples = make_samples()
         if not samples:
-            facts = bench.run.path(f"{stage}/selection/stage.json")
-            if facts.exists():
-                setting = "quantile" if recipe.expectation.quantile is not None else "threshold"
-                why = f"no sample was kept, see {facts}: lower expectation.{setting} or sample more, in another folder"
+            selection = bench.run.path(f"{stage}/selection/stage.json")
+            if selection.exists():
+                lower = "quantile" if recipe.expectation.quantile is not None else "threshold"
+                why = (
+                    f"no sample was kept, see {selection}: lower expectation.{lower} or sample more, in another folder"
+                )
             else:
                 why = "all targets are over prompt.max_output_tokens, or every reasoning was dropped"
             raise UserError(f"{name}: nothing to train on, {why}")
@@ -204,7 +210,7 @@ def train_stage(
         result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
         progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}" if chooser is None else "")
         write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(bench, with_reasoning), indent=2))
-        return asdict(result)
+        return asdict(result) | dict(facts or {})
 
     bench.run.stage(name, work)
     shutil.rmtree(bench.run.path(name) / "checkpoints", ignore_errors=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from penname.config import METHODS, PromptConfig, RetrievalConfig
 from penname.data.jsonl import load_profile
-from penname.data.records import Document, Example
+from penname.data.records import Example
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_tokenizer
@@ -17,7 +16,7 @@ from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
 from penname.methods.pipeline import load_run_recipe, model_folder
 from penname.methods.self_training import PROMPT_FILE
-from penname.methods.write_pat import can_write, write_by_pat
+from penname.methods.write_pat import Request, can_write, write_by_pat
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
@@ -42,17 +41,20 @@ def write_for(
     method: str | None,
     seed: int,
     reasoning_file: Path | None = None,
+    query: str | None = None,
     item: str | None = None,
 ) -> Written:
     """One response to `prompt`.
 
     reasoning_file: keeps the reasoning, and gives it where it was kept before, so that it is written once for a user.
     model: the folder of a run or of a model that penname trained; else a model as it is, `bundled`, a folder or a
-    hub id, prompted without reasoning. item: as `write_by_pat` takes it, for a run's method `pat`. Raises UserError
-    where the model or the profile is not there, or the model was trained on other templates.
+    hub id, prompted without reasoning. query: what documents are found by, the prompt if left out. item: as
+    `write_by_pat` takes it, for a run's method `pat`. Raises UserError where the model or the profile is not there, or
+    the model was trained on other templates.
     """
-    if not prompt.strip() or (not prompt.isascii() and prompt != prompt.encode(errors="replace").decode()):
-        raise UserError("--prompt: found no text in UTF-8, expected what to write")
+    for option, text in (("--prompt", prompt), ("--query", query)):
+        if text is not None and (not text.strip() or text != text.encode(errors="replace").decode()):
+            raise UserError(f"{option}: found no text in UTF-8, expected some")
     if profile is not None and not profile.exists():
         raise DataError(profile, found="no such file or folder", expected="the user's documents")
     documents = [] if profile is None else load_profile(profile)
@@ -60,7 +62,7 @@ def write_for(
     if folder is None:
         if reasoning_file is not None:
             raise UserError("--reuse-reasoning: the method pat writes its summaries anew for each prompt")
-        return _write_by_pat(Path(model), documents, prompt, item, seed, notes)
+        return _write_by_pat(Path(model), profile, Request(prompt, documents, query, item, seed), notes)
     if item is not None:
         raise UserError("--item is for the method pat of a run")
     tokenizer = load_tokenizer(folder)
@@ -71,7 +73,7 @@ def write_for(
         raise UserError(f"--model {model}: trained on a benchmark's own prompts, which only its records can fill in")
     with_reasoning = bool(facts["with_reasoning"])
     renderer = Renderer(tokenizer, facts["format"], settings.max_input_tokens)
-    example = Example("prompt", "user", "generate", prompt, profile=tuple(documents))
+    example = Example("prompt", "user", "generate", prompt, profile=tuple(documents), query=query)
     retriever = make_retriever(retrieval.retriever, retrieval.encoder, seed, retrieval.tokens)
     context = [document.text for document in retrieve(example, retriever, retrieval.k)]
     rendered = renderer.render(generator_template(with_reasoning=with_reasoning), context, input=prompt)
@@ -97,15 +99,22 @@ def write_for(
     return Written(parts.response or text.strip(), parts.reasoning, notes)
 
 
-def _write_by_pat(
-    run: Path, documents: Sequence[Document], prompt: str, item: str | None, seed: int, notes: list[str]
-) -> Written:
+def _write_by_pat(run: Path, profile: Path | None, request: Request, notes: list[str]) -> Written:
     recipe = load_run_recipe(run)
-    written = write_by_pat(run, recipe, documents, prompt, item, seed)
+    written = write_by_pat(run, recipe, request)
     found = ", ".join(f"{count} {level}" for level, count in written.levels.items())
     notes.append(f"topic documents by level: {found}")
+    if request.item is not None and not written.levels["topic"]:
+        notes.append(f"--item {request.item}: nobody has written on it")
+    if profile is not None and not request.documents:
+        notes.append(f"the profile {profile} is empty: written as for a new user")
+    if written.record["documents_shortened"]:
+        shortened = written.record["documents_shortened"]
+        notes.append(f"{shortened} documents were shortened to fit {recipe.prompt.max_input_tokens} tokens")
     if written.record["finish_reason"] == "length":
         notes.append(f"the text ran into the limit of {recipe.prompt.max_output_tokens} tokens")
+    if written.record["response"] is None:
+        notes.append("the model wrote nothing")
     return Written(written.record["response"] or "", f"Style: {written.style}\nTopic: {written.topic}", notes)
 
 

@@ -11,17 +11,33 @@ from pathlib import Path
 from rich.console import Console
 
 from penname.config import AGENTS, AgentName, Recipe
-from penname.data.records import Document, Example
+from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
 from penname.data.sources import read_documents
+from penname.errors import UserError
 from penname.methods.agents import Agents, refine
-from penname.methods.contexts import Contexts, listed, load_finder, sentence_encoder
+from penname.methods.contexts import STYLE, Contexts, listed, load_finder, sentence_encoder
 from penname.methods.pat import GENERATOR
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
 from penname.retrieval.retrieve import retrieve
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Record, Run
+from penname.runs.store import Record, Run, read_json, read_stage, stage_problem
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write, and for whom.
+
+    documents: the user's own, none for a new user. query: what documents are found by, the prompt if left out. item:
+    the id of what the text is about, if known; one that nobody has written on is as good as none.
+    """
+
+    prompt: str
+    documents: Sequence[Document]
+    query: str | None
+    item: str | None
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -39,21 +55,25 @@ def can_write(run: Path, recipe: Recipe) -> bool:
     return (run / "evaluation" / recipe.evaluation.split / "pat" / "stage.json").is_file()
 
 
-def write_by_pat(
-    run: Path, recipe: Recipe, documents: Sequence[Document], prompt: str, item: str | None, seed: int
-) -> WrittenByPat:
-    """One text for `prompt`.
-
-    documents: the user's own, none for a new user. item: the id of what the text is about, if known; one that nobody
-    has written on is as good as none. Raises UserError where the prompt alone is over the limit, or the run's data is
-    not there any more.
-    """
-    example = Example("prompt", "", "generate", prompt, profile=tuple(documents), item_id=item)
-    asked = Prepared("prompt", "", "generate", prompt, "", (), history=len(documents))
-    generator = run / GENERATOR / "training" / "model" if recipe.tune_generator else None
+def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
+    """One text. Raises UserError where the prompt is too long, the run is damaged, or its data is gone."""
+    layouts = {record["layout"] for record in read_stage(run / "data" / "train")}
+    layout: LayoutName = layouts.pop() if len(layouts) == 1 else "plain"
+    example = Example(
+        "prompt",
+        "",
+        "generate",
+        request.prompt,
+        profile=tuple(request.documents),
+        item_id=request.item,
+        query=request.query,
+        layout=layout,
+    )
+    asked = Prepared("prompt", "", "generate", request.prompt, "", (), layout=layout, history=len(request.documents))
+    generator = _whole(run / GENERATOR / "training") / "model" if recipe.tune_generator else None
     with tempfile.TemporaryDirectory() as scratch:
         bench = Workbench(
-            recipe.model_copy(update={"seed": seed}), Run(Path(scratch), ConsoleProgress(Console(quiet=True)))
+            recipe.model_copy(update={"seed": request.seed}), Run(Path(scratch), ConsoleProgress(Console(quiet=True)))
         )
         contexts = _contexts(bench, run, example)
         own = {"prompt": contexts}
@@ -76,6 +96,7 @@ def write_by_pat(
 def _contexts(bench: Workbench, run: Path, example: Example) -> Contexts:
     recipe = bench.recipe
     others = [d for source in recipe.data for d in read_documents(source, "train", Report())]
+    _whole(run / STYLE)
     finder = load_finder(run, others, sentence_encoder(lambda note: None))
     found = finder.find(example, recipe.pat.k)
     history = listed(example, retrieve(example, bench.retriever(), recipe.retrieval.k))
@@ -87,9 +108,14 @@ def _agents(run: Path, recipe: Recipe) -> Agents:
     """The agents as the run's last training left them; one that never had a pair to learn from is untrained."""
     agents: dict[AgentName, Path | None] = {}
     for agent in AGENTS:
-        models = [
-            run / "pat" / f"iteration-{number}" / agent / "training" / "model"
-            for number in range(recipe.pat.iterations, 0, -1)
-        ]
-        agents[agent] = next((model for model in models if model.is_dir()), None)
+        stages = [run / "pat" / f"iteration-{number}" / agent for number in range(1, recipe.pat.iterations + 1)]
+        taught = [stage / "training" for stage in stages if read_json(stage / "pairs" / "stage.json")["pairs"]]
+        agents[agent] = _whole(taught[-1]) / "model" if taught else None
     return agents
+
+
+def _whole(stage: Path) -> Path:
+    """The folder of a finished stage. Raises UserError where a file of it is missing or damaged."""
+    if problem := stage_problem(stage):
+        raise UserError(f"{problem}; start the run again to make it again")
+    return stage
