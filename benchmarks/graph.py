@@ -56,7 +56,7 @@ def measure(share: float) -> dict[str, Any]:
     documents = synthetic(share)
     texts = [d.text for d in documents]
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    making, (features, made) = timed(fit_features, texts)
+    making, (features, made) = timed(fit_features, texts, vectors_of)
     building, graph = timed(build_graph, documents)
     epoch, model = timed(train_style, made, graph, StyleTraining(epochs=1))
     indexing, finder = timed(Finder, documents, model, features, made, vectors_of)
