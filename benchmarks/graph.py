@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from common import finish, parser, run, timed
 
+from penname.config import StyleSettings
 from penname.data.presidents import load_examples
 from penname.data.records import Document, Example
-from penname.graph.style import StyleTraining, fit_features, train_style
+from penname.graph.style import fit_features, train_style
 from penname.graph.trajectories import Finder
 from penname.graph.user_topic import build_graph
 
@@ -58,8 +59,8 @@ def measure(share: float) -> dict[str, Any]:
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     making, (features, made) = timed(fit_features, texts, vectors_of)
     building, graph = timed(build_graph, documents)
-    epoch, model = timed(train_style, made, graph, StyleTraining(epochs=1))
-    indexing, finder = timed(Finder, documents, model, features, made, vectors_of)
+    epoch, model = timed(train_style, made, graph, StyleSettings(epochs=1), 0)
+    indexing, finder = timed(Finder, documents, model, features, made, vectors_of, 5)
     asked = np.random.default_rng(1).choice(len(documents), min(ASKED, len(documents)), replace=False)
 
     def find() -> None:

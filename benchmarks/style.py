@@ -19,9 +19,10 @@ from common import examples, finish, parser, run
 from scipy.stats import ttest_rel
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from penname.config import StyleSettings
 from penname.data.duplicates import without_copies
 from penname.data.records import Document
-from penname.graph.style import SHARES, SKETCH, StyleIndex, StyleTraining, fit_features, train_style
+from penname.graph.style import SHARES, SKETCH, StyleIndex, fit_features, train_style
 from penname.graph.stylometry import NAMES
 from penname.graph.user_topic import Ints, Vectors, build_graph, cluster, unit
 from penname.retrieval.dense import DenseRanking
@@ -91,7 +92,7 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
 
     def of_model(topics_of: Callable[[list[str]], list[str | None]]) -> npt.NDArray[np.float64]:
         graph = build_graph(trained_on, topics_of(train_texts))
-        model = train_style(of_train, graph, StyleTraining())
+        model = train_style(of_train, graph, StyleSettings(), 0)
         topics = topics_of(texts)
         of_known = build_graph([held_out[i] for i in known], [topics[i] for i in known])
         index = StyleIndex(model, of_held_out[known], of_known)

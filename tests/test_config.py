@@ -1,10 +1,13 @@
 """Recipes: what ships is valid and holds the paper's settings; what is wrong is one clear line."""
 
+from pathlib import Path
+
 import pytest
 
-from penname.config import load_recipe, shipped_recipes
+from penname.config import PaTConfig, load_recipe, shipped_recipes
 from penname.errors import UserError
 
+ROOT = Path(__file__).parents[1]
 SMALL = "methods: [rag]\ndata: [{format: presidents}]\nexpectation: {threshold: 1.0}\nreward: {mixture: {rouge1: 1}}\n"
 SERVED = "generator: {kind: openai, base_url: x}\n"
 
@@ -91,3 +94,28 @@ def test_a_missing_recipe_names_those_that_ship():
 def test_bad_overrides_are_refused(override):
     with pytest.raises(UserError):
         load_recipe("quickstart", [override])
+
+
+def test_the_docs_name_every_setting_of_pat_with_its_default():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs" / "pat.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `pat.")
+    ]
+    told = {}
+    for names, defaults, _ in rows:
+        first, *others = (name.strip("` ") for name in names.split(", "))
+        section = first.rpartition(".")[0]
+        every = [first, *(name if name.startswith("pat.") else f"{section}.{name}" for name in others)]
+        values = defaults.split(", ")
+        told |= dict(zip(every, values if len(values) > 1 else values * len(every), strict=True))
+    defaults = PaTConfig().model_dump(exclude={"style", "dpo"}) | {
+        f"{section}.{name}": value
+        for section in ("style", "dpo")
+        for name, value in getattr(PaTConfig(), section).model_dump().items()
+    }
+    written = {None: {"the generator", "all"}, True: {"true"}, False: {"false"}}
+    assert set(told) == {f"pat.{name}" for name in defaults}
+    for name, value in defaults.items():
+        found = told[f"pat.{name}"]
+        assert found in written.get(value, ()) or found == value or float(found) == value, name

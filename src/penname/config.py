@@ -238,13 +238,27 @@ class DPOSettings(Section):
         return self.epochs * math.ceil(pairs / self.batch_size)
 
 
+class StyleSettings(Section):
+    """How the style model is made and trained without labels; nothing of it is known from PaT but GraphSAGE."""
+
+    sentence_vectors: bool = Field(True, description="are part of a document's features, beside its style's")
+    dimension: Count = Field(512, description="of an embedding")
+    epochs: Annotated[int, Field(ge=0)] = 60
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    without_history: Share = Field(0.25, description="of the authors so many are known by their topics only")
+    temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="of InfoNCE")
+
+
 class PaTConfig(Section):
     """PaT, for users with little or no history; every value and its default is our reconstruction."""
 
     style_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
     topic_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
     k: Count = Field(4, description="documents of each trajectory")
+    style: StyleSettings = StyleSettings()
     clusters: Count = Field(50, description="topics of a corpus whose documents have no items")
+    nearest_topics: Count = Field(5, description="looked at where too little was written on the topic itself")
     documents: bool = Field(
         False, description="show the generator the documents that summaries are of beside them, as small agents need"
     )

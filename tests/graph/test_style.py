@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from penname.config import StyleSettings
 from penname.data.records import Document
-from penname.graph.style import Asked, StyleIndex, StyleModel, StyleTraining, fit_features, train_style
+from penname.graph.style import Asked, StyleIndex, StyleModel, fit_features, train_style
 from penname.graph.stylometry import NAMES, stylometric
 from penname.graph.user_topic import build_graph
 
@@ -114,7 +115,7 @@ def test_a_user_without_history_is_told_by_the_topic_alone():
     """After training, shouters are near one who will write where others shout."""
     written = documents(users=120)
     graph, (_, features) = build_graph(written), fit_features([d.text for d in written])
-    model = train_style(features, graph, StyleTraining(dimension=16, epochs=100, learning_rate=1e-2))
+    model = train_style(features, graph, StyleSettings(dimension=16, epochs=100, learning_rate=1e-2), 0)
     index = StyleIndex(model, features, graph)
     loud, quiet = graph.place_of_topic["t0"], graph.place_of_topic["t6"]
     for topic, shouts in ((loud, True), (quiet, False)):
@@ -143,7 +144,7 @@ def test_training_is_the_same_each_time_and_pulls_authors_together():
     ]
     graph, (_, features) = build_graph(written), fit_features([d.text for d in written])
     untrained, first, second = (
-        train_style(features, graph, StyleTraining(dimension=32, epochs=epochs, learning_rate=1e-2))
+        train_style(features, graph, StyleSettings(dimension=32, epochs=epochs, learning_rate=1e-2), 0)
         for epochs in (0, 30, 30)
     )
     for name, value in first.state_dict().items():
@@ -154,5 +155,7 @@ def test_training_is_the_same_each_time_and_pulls_authors_together():
 def test_graphs_too_small_to_train_on_leave_the_model_as_it_begins():
     few = [Document("a", "one text", item_id="t"), Document("b", "another text", item_id="t")]
     _, features = fit_features([d.text for d in few])
-    index = StyleIndex(train_style(features, build_graph(few), StyleTraining(dimension=8)), features, build_graph(few))
+    index = StyleIndex(
+        train_style(features, build_graph(few), StyleSettings(dimension=8), 0), features, build_graph(few)
+    )
     assert list(index.alike(Asked(features[0], [0], 0))) == [1]

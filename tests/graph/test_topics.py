@@ -32,7 +32,7 @@ def find(history=(), topic="soap", without=None, k=10, **options):
     vectors = np.stack([VECTORS[DOCUMENTS.index(d)] for d in history]) if history else NOTHING
     place = GRAPH.place_of_topic.get(topic)
     user = None if without is None else GRAPH.place_of_user[without]
-    found = TopicIndex(GRAPH, VECTORS).find(QUERY, history, vectors, place, user, k, **options)
+    found = TopicIndex(GRAPH, VECTORS, 5).find(QUERY, history, vectors, place, user, k, **options)
     return [(DOCUMENTS[f.document].text, f.level) for f in found]
 
 
@@ -71,7 +71,7 @@ def test_those_who_write_of_what_the_user_writes_of_come_first():
     written = [("ann", "soap"), ("ann", "sky"), ("eve", "soap"), ("eve", "sea"), ("me", "sea"), ("me", "sky")]
     documents = [Document(user, f"{user} on {item}", item_id=item) for user, item in written]
     graph = build_graph(documents)
-    index = TopicIndex(graph, np.stack([vectors[item] for _, item in written]))
+    index = TopicIndex(graph, np.stack([vectors[item] for _, item in written]), 5)
     me, soap = graph.place_of_user["me"], graph.place_of_topic["soap"]
     for place, first in ((4, 2), (5, 0)):
         history, known = documents[place : place + 1], vectors[written[place][1]][None]
@@ -90,7 +90,7 @@ def test_the_rating_of_the_one_left_out_is_no_part_of_the_scale():
         graph = build_graph(documents)
         vectors = np.stack([unit(1, 0, 0), unit(1, 0.5, 0), unit(0, 0, 1)])
         history = [Document("me", "before", item_id="comb", rating=5.0)]
-        found = TopicIndex(graph, vectors).find(
+        found = TopicIndex(graph, vectors, 5).find(
             QUERY, history, unit(0, 0, 1)[None], 0, graph.place_of_user["me"], 2, levels=("topic",)
         )
         orders.append([documents[f.document].user_id for f in found])
@@ -109,7 +109,7 @@ def test_what_the_one_left_out_has_written_changes_nothing(topic):
     changed[5] = unit(-1, 5, 2)
     place = GRAPH.place_of_topic.get(topic)
     orders = [
-        [f.document for f in TopicIndex(GRAPH, v).find(QUERY, (), NOTHING, place, GRAPH.place_of_user["eve"], 10)]
+        [f.document for f in TopicIndex(GRAPH, v, 5).find(QUERY, (), NOTHING, place, GRAPH.place_of_user["eve"], 10)]
         for v in (VECTORS, changed)
     ]
     assert orders[0] == orders[1]
@@ -118,7 +118,7 @@ def test_what_the_one_left_out_has_written_changes_nothing(topic):
 
 def test_documents_without_topics_or_ratings():
     documents = [Document("a", "one"), Document("b", "two"), Document("c", "three")]
-    index = TopicIndex(build_graph(documents), VECTORS[:3])
+    index = TopicIndex(build_graph(documents), VECTORS[:3], 5)
     found = index.find(QUERY, documents[:1], VECTORS[:1], None, 0, 5)
     assert [(f.document, f.level) for f in found] == [(1, "corpus"), (2, "corpus")]
 

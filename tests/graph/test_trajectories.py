@@ -7,10 +7,11 @@ import pytest
 import torch
 from tests.shop import secret, write
 
+from penname.config import StyleSettings
 from penname.data.report import Report
 from penname.data.sources import read_documents, read_split
 from penname.encoders import SentenceEncoder
-from penname.graph.style import StyleModel, StyleTraining, fit_features, train_style
+from penname.graph.style import StyleModel, fit_features, train_style
 from penname.graph.trajectories import Finder
 from penname.graph.user_topic import build_graph, cluster
 
@@ -27,7 +28,7 @@ def finder_of(source, encoder, clusters=None, fitted_to=None):
     made = features.of_texts([d.text for d in documents])
     model = StyleModel(made.shape[1], 32, 0)
     torch.nn.init.ones_(model.beside_own)
-    return Finder(documents, model, features, made, lambda texts: encoder.embed(texts, normalize=True), clusters)
+    return Finder(documents, model, features, made, lambda texts: encoder.embed(texts, normalize=True), 5, clusters)
 
 
 def test_no_target_is_in_anything_its_example_sees(tmp_path, encoder):
@@ -121,7 +122,8 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
     model = train_style(
         made,
         build_graph(trained_on),
-        StyleTraining(dimension=32, epochs=20, learning_rate=1e-2),
+        StyleSettings(dimension=32, epochs=20, learning_rate=1e-2),
+        0,
     )
     source = write(tmp_path / "b", users=30)
     documents = list(read_documents(source, "val", Report()))
@@ -131,6 +133,7 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
         features,
         features.of_texts([d.text for d in documents]),
         lambda texts: encoder.embed(texts, normalize=True),
+        5,
     )
     right = 0
     examples = [e for e in read_split(source, "val", Report()) if e.profile]

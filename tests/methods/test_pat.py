@@ -403,8 +403,10 @@ def test_the_second_iteration_goes_on_from_the_agents_of_the_first(tmp_path, tin
         assert drawn[0] != drawn[1]
 
 
-def test_one_round_alone_needs_no_other_agent(tmp_path, tiny_model):
+def test_one_round_alone_needs_no_other_agent_and_style_no_sentence_vectors(tmp_path, tiny_model):
     recipe = recipe_of(tmp_path, tiny_model, ["pat"])
-    train_run(recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"rounds": 1})}), tmp_path / "run", Lines())
+    style = recipe.pat.style.model_copy(update={"sentence_vectors": False})
+    one = recipe.pat.model_copy(update={"rounds": 1, "style": style})
+    train_run(recipe.model_copy(update={"pat": one}), tmp_path / "run", Lines())
     assert {p.name for p in (tmp_path / "run/pat/summaries/test").iterdir() if p.is_dir()} == {"round-1"}
     assert len(list(read_stage(tmp_path / "run/evaluation/test/pat/metrics"))) == 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from penname.graph.style import StyleFeatures, StyleModel
+from penname.graph.style import SKETCH, StyleFeatures, StyleModel
 from penname.graph.user_topic import Clusters, Vectors
 
 FEATURES, MODEL = "features.npz", "model.safetensors"
@@ -26,12 +26,13 @@ def save_style(folder: Path, features: StyleFeatures, model: StyleModel, cluster
 def load_style(
     folder: Path, encode: Callable[[Sequence[str]], Vectors]
 ) -> tuple[StyleFeatures, StyleModel, Clusters | None]:
-    """What `save_style` wrote; encode: gives the sentence vectors that are part of the features."""
-    with np.load(folder / FEATURES) as kept:
-        features = StyleFeatures(kept["weight"], kept["mean"], kept["deviation"], encode)
-        clusters = Clusters(kept["centers"]) if kept["centers"].size else None
+    """What `save_style` wrote; encode: gives sentence vectors, if they are part of the features."""
     state = load_file(folder / MODEL)
     dimension, width = state["project.weight"].shape
+    with np.load(folder / FEATURES) as kept:
+        used = encode if width > SKETCH + len(kept["mean"]) else None
+        features = StyleFeatures(kept["weight"], kept["mean"], kept["deviation"], used)
+        clusters = Clusters(kept["centers"]) if kept["centers"].size else None
     model = StyleModel(width, dimension, seed=0)
     model.load_state_dict(state)
     return features, model.eval(), clusters

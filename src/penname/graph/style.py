@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ SHARES = {"trigrams": 1.0, "stylometric": 0.5, "sentence": 0.7}
 
 AT_ONCE = 2**14
 """Documents whose trigrams are counted at once."""
+AUTHORS_AT_ONCE = 4096
+"""Authors who are compared with each other in a step of training."""
 
 
 @dataclass(frozen=True)
@@ -203,24 +206,22 @@ def _mean(sums: Tensor, counts: Tensor) -> Tensor:
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], 0.0)
 
 
-@dataclass(frozen=True)
-class StyleTraining:
-    """How the style model is trained; nothing of it is known from PaT."""
+class Settings(Protocol):
+    """What training reads of a recipe: see `penname.config.StyleSettings`."""
 
-    dimension: int = 512
-    epochs: int = 60
-    learning_rate: float = 1e-3
-    dropout: float = 0.1
-    without_history: float = 0.25
-    temperature: float = 0.1
-    authors_at_once: int = 4096
-    seed: int = 0
+    dimension: int
+    epochs: int
+    learning_rate: float
+    dropout: float
+    without_history: float
+    temperature: float
 
 
 def train_style(
     features: Vectors,
     graph: UserTopicGraph,
-    settings: StyleTraining,
+    settings: Settings,
+    seed: int,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> StyleModel:
     """A style model of a graph whose documents have these features, trained without labels: full-batch GraphSAGE.
@@ -230,10 +231,10 @@ def train_style(
     Authors of one document are heard, but train nothing. An eighth of the authors is kept aside: the epoch after which
     their parts find each other best is the one that counts, and that may be none.
     """
-    model = StyleModel(features.shape[1], settings.dimension, settings.seed)
+    model = StyleModel(features.shape[1], settings.dimension, seed)
     inputs, pairs = torch.from_numpy(features), _Pairs(graph)
     model.begin_as(inputs)
-    generator = np.random.default_rng(settings.seed)
+    generator = np.random.default_rng(seed)
     authors = generator.permutation(np.flatnonzero(np.bincount(graph.user, minlength=len(graph.users)) > 1))
     aside, trained = np.split(authors, [len(authors) // 8])
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
@@ -255,16 +256,16 @@ def train_style(
     @torch.no_grad()
     def found() -> float:
         """Mean reciprocal rank of the second parts of those kept aside, among those of others too."""
-        chosen = np.concatenate([aside, trained[: settings.authors_at_once]])
-        scores = similarities(chosen, np.random.default_rng(settings.seed), training=False)[: len(aside)]
+        chosen = np.concatenate([aside, trained[:AUTHORS_AT_ONCE]])
+        scores = similarities(chosen, np.random.default_rng(seed), training=False)[: len(aside)]
         right = scores.diagonal()[:, None]
         return float((1 / (1 + (~(scores <= right)).sum(dim=1))).mean())  # of embeddings that are no numbers the worst
 
     best, highest = copy.deepcopy(model.state_dict()), found() if len(aside) else 0.0
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)  # of dropout
+        torch.manual_seed(seed)  # of dropout
         for _ in range(settings.epochs if len(aside) else 0):
-            parts = -(-len(trained) // settings.authors_at_once)
+            parts = -(-len(trained) // AUTHORS_AT_ONCE)
             for chosen in np.array_split(generator.permutation(trained), parts):
                 logits = similarities(chosen, generator, training=True) / settings.temperature
                 same = torch.arange(len(chosen))

@@ -20,9 +20,6 @@ from penname.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors, ra
 Level = Literal["topic", "nearest topics", "corpus"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
-NEAREST = 5
-"""So many topics are near one."""
-
 
 @dataclass(frozen=True)
 class Found:
@@ -35,11 +32,12 @@ class Found:
 class TopicIndex:
     """The documents of a graph, to find those on a topic by users who prefer what a user prefers.
 
-    vectors: the documents' sentence vectors of length 1, shape (documents, dimension).
+    vectors: the documents' sentence vectors of length 1, shape (documents, dimension). nearest: so many topics are
+    looked at where too little was written on the topic itself.
     """
 
-    def __init__(self, graph: UserTopicGraph, vectors: Vectors) -> None:
-        self._graph, self._vectors = graph, vectors
+    def __init__(self, graph: UserTopicGraph, vectors: Vectors, nearest: int) -> None:
+        self._graph, self._vectors, self._nearest = graph, vectors, nearest
         users = len(graph.users)
         self._like_users = unit(_sums(vectors, graph.user, users))
         on_topic = graph.topic != NO_TOPIC
@@ -118,7 +116,7 @@ class TopicIndex:
         nearness = self._like_topics @ target
         nearness[changed] = unit(theirs) @ target
         order = np.argsort(-nearness, kind="stable")
-        return [int(near) for near in order[: NEAREST + 1] if near != topic][:NEAREST]
+        return [int(near) for near in order[: self._nearest + 1] if near != topic][: self._nearest]
 
     def _topics_without(self, without: int | None) -> tuple[Ints, Vectors]:
         """The topics of a user, in order, and sums of the vectors that others wrote on them."""

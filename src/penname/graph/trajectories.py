@@ -37,8 +37,8 @@ class Finder:
     """Finds the trajectories of examples in one graph.
 
     documents: of the split the examples are of, all users'. features: fitted ones; made: those of the documents, shape
-    (documents, features). encode: gives sentence vectors of length 1. clusters: the topics of a corpus of text alone;
-    None where topics are the documents' items.
+    (documents, features). encode: gives sentence vectors of length 1. nearest_topics: see `TopicIndex`. clusters: the
+    topics of a corpus of text alone; None where topics are the documents' items.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Finder:
         features: StyleFeatures,
         made: Vectors,
         encode: Callable[[Sequence[str]], Vectors],
+        nearest_topics: int,
         clusters: Clusters | None = None,
     ) -> None:
         self._encode, self._features, self._clusters = encode, features, clusters
@@ -55,7 +56,7 @@ class Finder:
         topics = None if clusters is None else clusters.topics_of(self._vectors)
         self.graph: UserTopicGraph = build_graph(documents, topics)
         self._style = StyleIndex(model, made, self.graph)
-        self._topic = TopicIndex(self.graph, self._vectors)
+        self._topic = TopicIndex(self.graph, self._vectors, nearest_topics)
         counts = Counter(d.user_id for d in documents)
         self._nobodys = {p for name, p in self.graph.place_of_user.items() if is_shared_name(name, counts[name])}
 

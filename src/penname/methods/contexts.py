@@ -56,7 +56,7 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
     """The contexts of a split's examples, by id. history: as `Workbench.examples` takes it."""
     # With torch-geometric, which takes seconds.
     from penname.graph.files import save_style
-    from penname.graph.style import StyleTraining, fit_features, train_style
+    from penname.graph.style import fit_features, train_style
 
     recipe = bench.recipe
     name = f"contexts/{part_name(split, history)}"
@@ -70,16 +70,16 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         documents = _of_all_sources(recipe.data, "train")
         if not documents:
             raise UserError("train: found no document of any user, expected some to make the user-topic graph of")
-        settings = StyleTraining(seed=recipe.seed)
+        settings = recipe.pat.style
         bench.run.progress.start(STYLE, settings.epochs, "epochs")
         texts = [d.text for d in documents]
-        features, made = fit_features(texts, encode)
+        features, made = fit_features(texts, encode if settings.sentence_vectors else None)
         clusters = None
         if all(d.item_id is None for d in documents):
             clusters = cluster(encode(texts), recipe.pat.clusters, recipe.seed)
         topics = None if clusters is None else clusters.topics_of(encode(texts))
         graph = build_graph(documents, topics)
-        model = train_style(made, graph, settings, lambda: bench.run.progress.advance(1))
+        model = train_style(made, graph, settings, recipe.seed, lambda: bench.run.progress.advance(1))
         save_style(folder, features, model, clusters)
         bench.run.progress.finish(f"{len(documents)} documents")
         return {"documents": len(documents), "users": len(graph.users), "topics": len(graph.topics)}
@@ -89,7 +89,7 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         documents = list(read_documents(recipe.data[source], split, Report()))
         if not documents:
             raise UserError(f"{split}: found no document of any user, expected some to make the user-topic graph of")
-        return load_finder(bench.run.folder, documents, encode)
+        return load_finder(bench.run.folder, documents, encode, recipe.pat.nearest_topics)
 
     def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
         def retrieved(side: DocumentsName) -> list[list[Document]]:
@@ -131,14 +131,17 @@ def sentence_encoder(tell: Tell) -> Callable[[Sequence[str]], Vectors]:
     return encode
 
 
-def load_finder(run: Path, documents: Sequence[Document], encode: Callable[[Sequence[str]], Vectors]) -> Finder:
+def load_finder(
+    run: Path, documents: Sequence[Document], encode: Callable[[Sequence[str]], Vectors], nearest_topics: int
+) -> Finder:
     """What finds trajectories in the graph of these documents, by the style model that a run has trained."""
     # With torch-geometric, which takes seconds.
     from penname.graph.files import load_style
     from penname.graph.trajectories import Finder
 
     features, model, clusters = load_style(run / STYLE, encode)
-    return Finder(documents, model, features, features.of_texts([d.text for d in documents]), encode, clusters)
+    made = features.of_texts([d.text for d in documents])
+    return Finder(documents, model, features, made, encode, nearest_topics, clusters)
 
 
 def _read(record: Record) -> Contexts:

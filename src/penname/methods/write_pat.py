@@ -97,7 +97,7 @@ def _contexts(bench: Workbench, run: Path, example: Example) -> Contexts:
     recipe = bench.recipe
     others = [d for source in recipe.data for d in read_documents(source, "train", Report())]
     _whole(run / STYLE)
-    finder = load_finder(run, others, sentence_encoder(lambda note: None))
+    finder = load_finder(run, others, sentence_encoder(lambda note: None), recipe.pat.nearest_topics)
     found = finder.find(example, recipe.pat.k)
     history = listed(example, retrieve(example, bench.retriever(), recipe.retrieval.k))
     style, topic = listed(example, found.style), listed(example, found.topic)
