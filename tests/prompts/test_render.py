@@ -133,6 +133,17 @@ def test_an_input_over_the_limit_is_refused(tokenizer):
         Renderer(tokenizer, "chat", 50).render("figure8_input", [], input="word " * 60)
 
 
+@pytest.mark.parametrize("text", ["one two three four five six", "🙂🐈‍⬛ 日本語の文章 🙂🙂", "", "\ufffd" * 9])
+def test_a_text_is_cut_to_so_many_tokens_as_it_is_read_again(tokenizer, text):
+    renderer = Renderer(tokenizer, "plain", 100)
+    length = len(renderer.target(" " + text)) - 1
+    for most in range(length + 2):
+        cut = renderer.cut(text, most)
+        assert len(tokenizer(cut, add_special_tokens=False).input_ids) <= most
+        assert cut or most < 4 or not text
+    assert renderer.cut(text, length) == text
+
+
 def test_targets_end_with_the_end_token(tokenizer):
     renderer = Renderer(tokenizer, "chat", 100)
     assert renderer.target("a text")[-1] == tokenizer.eos_token_id

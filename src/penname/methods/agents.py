@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from penname.config import AgentName
+from penname.config import AGENTS, AgentName
 from penname.engines.base import Sampling
 from penname.engines.sampling import sample_seed
 from penname.methods.contexts import Contexts
@@ -71,7 +71,7 @@ def sample_summaries(
             {
                 "example_id": example.example_id,
                 "sample": number,
-                "summary": tidy(renderer.text(generated.tokens), generated.finish_reason),
+                "summary": _readable(bench, tidy(renderer.text(generated.tokens), generated.finish_reason)),
                 "finish_reason": generated.finish_reason,
                 "new_tokens": len(generated.tokens),
             }
@@ -79,6 +79,13 @@ def sample_summaries(
         ]
         for example, row in zip(examples, written, strict=True)
     ]
+
+
+def _readable(bench: Workbench, summary: str) -> str:
+    """The summary as long as it may be in the tokens of all who will read it, for whom room was kept for no more."""
+    for renderer in (bench.renderer, *(bench.agent_renderer(bench.recipe.agent(agent)) for agent in AGENTS)):
+        summary = renderer.cut(summary, bench.recipe.pat.max_summary_tokens)
+    return summary
 
 
 def refine(

@@ -121,6 +121,14 @@ class Renderer:
     def text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
+    def cut(self, text: str, most: int) -> str:
+        """The beginning of the text that has at most `most` tokens when it is read again."""
+        tokens, kept = self._tokens(text), most
+        while self._length(text) > most:
+            text = self.text(tokens[:kept])
+            kept -= 1  # a character that is cut can take more tokens than a whole one
+        return text
+
     def _within(self, documents: Sequence[str], budget: int, between: str) -> list[str]:
         """The documents cut to `budget` tokens in all, the last ones first."""
         separator = self._length(between)
