@@ -338,7 +338,8 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         )
     lonely = [t["n"] for t in summary["tests"] if t["n"] < max(methods[t["a"]]["n"], methods[t["b"]]["n"])]
     if lonely:
-        notes.append(f"Not every example has a partner: some tests compare only {min(lonely)} pairs.")
+        pairs = f"some tests compare only {min(lonely)} pairs"
+        notes.append(f"Methods differ in their examples: means are of each one's own, and {pairs}.")
     return notes
 
 
