@@ -234,8 +234,12 @@ def test_a_run_keeps_what_made_it(run):
 
 
 def test_evaluate_another_split(run):
+    some = penname("evaluate", run, "--split", "val", "--method", "rag", "--method", "zero-shot", "--json")
+    assert list(json.loads(some.stdout)["methods"]) == ["zero-shot", "rag"]
     done = penname("evaluate", run, "--split", "val", "--json")
     assert json.loads(done.stdout)["methods"]["rag"]["n"] == 6
+    assert set(json.loads(done.stdout)["methods"]) > {"zero-shot", "rag"}
+    refused(penname("evaluate", run, "--method", "magic"), "--method: found 'magic', expected one of zero-shot, rag")
 
 
 def test_another_recipe_in_the_same_folder_is_refused(run, recipe):

@@ -131,6 +131,7 @@ def sweep(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    method: Annotated[list[str] | None, typer.Option(help="One of the run's methods, several times; else all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
@@ -145,12 +146,16 @@ def evaluate(
         raise UserError(f"--split: found {split!r}, expected val or test")
     if recipe.evaluation.shuffled and split != recipe.evaluation.split:
         raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
+    for name in method or []:
+        if name not in recipe.methods:
+            raise UserError(f"--method: found {name!r}, expected one of {', '.join(recipe.methods)}")
     with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
         folder = Run(run, progress)
         with disk_errors(run), folder.lock(), open_tracker(recipe.tracking, run) as folder.tracker:
             bench = Workbench(recipe, folder)
-            for method in recipe.methods:
-                evaluate_in_run(bench, method, split)  # type: ignore[arg-type]
+            for name in recipe.methods:
+                if not method or name in method:
+                    evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
     _show(_compare([run], split), as_json=as_json)
 
 
