@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from common import finish, parser, run, timed
 
-from penname.config import StyleSettings
+from penname.config import PaTConfig, StyleSettings
 from penname.data.presidents import load_examples
 from penname.data.records import Document, Example
 from penname.graph.style import fit_features, train_style
@@ -60,7 +60,7 @@ def measure(share: float) -> dict[str, Any]:
     making, (features, made) = timed(fit_features, texts, vectors_of)
     building, graph = timed(build_graph, documents)
     epoch, model = timed(train_style, made, graph, StyleSettings(epochs=1), 0)
-    indexing, finder = timed(Finder, documents, model, features, made, vectors_of, 5)
+    indexing, finder = timed(Finder, documents, model, features, made, vectors_of, PaTConfig().nearest_topics)
     asked = np.random.default_rng(1).choice(len(documents), min(ASKED, len(documents)), replace=False)
 
     def find() -> None:

@@ -90,13 +90,17 @@ class TopicIndex:
         """
         parts = []
         ratings = [document.rating for document in history if document.rating is not None]
-        others = self._rated[self._rater != (-1 if without is None else without)]
-        if ratings and len(others) and np.ptp(others):
-            apart = np.abs(self._ratings - np.mean(ratings)) / np.ptp(others)
+        if ratings and (scale := self._scale(without)):
+            apart = np.abs(self._ratings - np.mean(ratings)) / scale
             parts.append(1 - np.minimum(1, np.nan_to_num(apart, nan=1)))
         if history:
             parts.append(self._like_users @ unit(vectors.sum(axis=0)))
         return np.mean(parts, axis=0) if parts else np.zeros(len(self._graph.users))
+
+    def _scale(self, without: int | None) -> float:
+        """How far apart the others' ratings are, 0 where there are none."""
+        others = self._rated[self._rater != (-1 if without is None else without)]
+        return float(np.ptp(others)) if len(others) else 0.0
 
     def _of_level(self, level: Level, query: Vectors, topic: int | None, without: int | None) -> Iterator[Ints]:
         if level == "corpus":

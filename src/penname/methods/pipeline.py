@@ -24,7 +24,7 @@ from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.meteor import meteor_name
-from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, stage_problem, write_text
+from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, whole_stage, write_text
 from penname.runs.tracking import open_tracker
 
 MAY_CHANGE = {"methods", "tracking"}
@@ -119,9 +119,7 @@ def results_of(
             if not (stage / "stage.json").is_file():
                 missing.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
-            if problem := stage_problem(stage):
-                raise UserError(f"{problem}; start the run again to make it again")
-            records = read_stage(stage / "metrics")
+            records = read_stage(whole_stage(stage) / "metrics")
             if histories is not None and any("history" not in r for r in records):
                 raise UserError(
                     f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"

@@ -14,7 +14,6 @@ from penname.config import AGENTS, AgentName, Recipe
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
 from penname.data.sources import read_documents
-from penname.errors import UserError
 from penname.methods.agents import Agents, refine
 from penname.methods.contexts import STYLE, Contexts, listed, load_finder, sentence_encoder
 from penname.methods.pat import GENERATOR
@@ -22,7 +21,7 @@ from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
 from penname.retrieval.retrieve import retrieve
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Record, Run, read_json, read_stage, stage_problem
+from penname.runs.store import Record, Run, read_json, read_stage, whole_stage
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
         layout=layout,
     )
     asked = Prepared("prompt", "", "generate", request.prompt, "", (), layout=layout, history=len(request.documents))
-    generator = _whole(run / GENERATOR / "training") / "model" if recipe.tune_generator else None
+    generator = whole_stage(run / GENERATOR / "training") / "model" if recipe.tune_generator else None
     with tempfile.TemporaryDirectory() as scratch:
         bench = Workbench(
             recipe.model_copy(update={"seed": request.seed}), Run(Path(scratch), ConsoleProgress(Console(quiet=True)))
@@ -96,7 +95,7 @@ def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
 def _contexts(bench: Workbench, run: Path, example: Example) -> Contexts:
     recipe = bench.recipe
     others = [d for source in recipe.data for d in read_documents(source, "train", Report())]
-    _whole(run / STYLE)
+    whole_stage(run / STYLE)
     finder = load_finder(run, others, sentence_encoder(lambda note: None), recipe.pat.nearest_topics)
     found = finder.find(example, recipe.pat.k)
     history = listed(example, retrieve(example, bench.retriever(), recipe.retrieval.k))
@@ -110,12 +109,5 @@ def _agents(run: Path, recipe: Recipe) -> Agents:
     for agent in AGENTS:
         stages = [run / "pat" / f"iteration-{number}" / agent for number in range(1, recipe.pat.iterations + 1)]
         taught = [stage / "training" for stage in stages if read_json(stage / "pairs" / "stage.json")["pairs"]]
-        agents[agent] = _whole(taught[-1]) / "model" if taught else None
+        agents[agent] = whole_stage(taught[-1]) / "model" if taught else None
     return agents
-
-
-def _whole(stage: Path) -> Path:
-    """The folder of a finished stage. Raises UserError where a file of it is missing or damaged."""
-    if problem := stage_problem(stage):
-        raise UserError(f"{problem}; start the run again to make it again")
-    return stage

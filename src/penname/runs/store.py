@@ -277,6 +277,13 @@ def stage_problem(folder: Path) -> str | None:
     return None
 
 
+def whole_stage(folder: Path) -> Path:
+    """The folder of a finished stage. Raises UserError where a file of it is missing or damaged."""
+    if problem := stage_problem(folder):
+        raise UserError(f"{problem}; start the run again to make it again")
+    return folder
+
+
 def _results(folder: Path) -> Iterator[Path]:
     """The files of a finished stage; its checkpoints are removed later, its model card is written later."""
     for path in sorted(folder.rglob("*")):
