@@ -16,11 +16,11 @@ import torch
 from common import LONGLAMP, finish, parser, plain_generate, run, timed
 from rich.console import Console
 
-from penname.config import load_recipe
 from penname.engines.base import Sampling
 from penname.engines.models import bundled_model, load_model
 from penname.methods.self_training import expectation, kept_samples, train_stage
 from penname.methods.workbench import Prepared, Workbench
+from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 from penname.training.packing import TrainingSample

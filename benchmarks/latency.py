@@ -16,10 +16,12 @@ from typing import Any
 from common import finish, median, parser, run, timed
 from rich.console import Console
 
-from penname.config import LimitConfig, MethodName, Recipe, load_recipe
+from penname.config import LimitConfig, MethodName, Recipe
 from penname.evaluation.significance import bootstrap_interval
-from penname.methods.pipeline import load_run_recipe, model_folder, train_run
+from penname.methods.pipeline import model_folder, train_run
+from penname.methods.run_recipe import load_run_recipe
 from penname.methods.workbench import Prepared, Workbench
+from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 

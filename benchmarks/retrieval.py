@@ -36,10 +36,10 @@ from common import examples, finish, median, parser, run, timed
 from rank_bm25 import BM25Okapi
 from rich.console import Console
 
-from penname.config import load_recipe
 from penname.data.layouts import query_of, searched_text
 from penname.data.records import Example
 from penname.methods.workbench import Workbench
+from penname.recipe_files import load_recipe
 from penname.retrieval.retrieve import blocks, make_retriever
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from penname.config import PaTConfig, load_recipe, shipped_recipes
+from penname.config import PaTConfig
 from penname.errors import UserError
+from penname.recipe_files import load_recipe, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
 SMALL = "methods: [rag]\ndata: [{format: presidents}]\nexpectation: {threshold: 1.0}\nreward: {mixture: {rouge1: 1}}\n"

@@ -20,6 +20,7 @@ ALLOWED = {
     "runs": set(),
     "evaluation": {"data", "rewards"},
     "config": {"data", "prompts", "retrieval", "runs"},
+    "recipe_files": {"config"},
     "methods": {
         "data",
         "retrieval",
@@ -31,10 +32,11 @@ ALLOWED = {
         "runs",
         "evaluation",
         "config",
+        "recipe_files",
     },
-    "cli_data": {"data", "retrieval", "runs", "evaluation", "config"},
+    "cli_data": {"data", "retrieval", "runs", "evaluation", "config", "recipe_files"},
     "cli_humans": {"methods", "evaluation"},
-    "cli": {"cli_data", "cli_humans", "methods", "runs", "evaluation", "config", "engines"},
+    "cli": {"cli_data", "cli_humans", "methods", "runs", "evaluation", "config", "recipe_files", "engines"},
     "encoders": set(),
     "errors": set(),
 }

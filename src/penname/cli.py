@@ -66,9 +66,9 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Train and evaluate all methods of a recipe; the same command again resumes."""
-    from penname.config import load_recipe
     from penname.methods.pipeline import train_run
     from penname.methods.plan import check_inputs, check_room, make_plan
+    from penname.recipe_files import load_recipe
     from penname.runs.progress import ConsoleProgress
 
     loaded = load_recipe(recipe, override or [])
@@ -135,7 +135,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
-    from penname.methods.pipeline import evaluate_in_run, load_run_recipe
+    from penname.methods.pipeline import evaluate_in_run
+    from penname.methods.run_recipe import load_run_recipe
     from penname.methods.workbench import Workbench
     from penname.runs.progress import ConsoleProgress
     from penname.runs.store import Run, disk_errors
@@ -178,7 +179,7 @@ def compare(
         _show(_compare(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
         return
     found = {name: _compare(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
-    _show_missing(next(iter(found.values())))
+    _show_notes(next(iter(found.values())))
     if as_json:
         print(json.dumps({name: compared.report for name, compared in found.items()}))
         return
@@ -226,7 +227,7 @@ def cold_start(
     from penname.evaluation import figures
     from penname.evaluation.table import summary
     from penname.methods.pipeline import cold_start as simulate
-    from penname.methods.pipeline import load_run_recipe
+    from penname.methods.run_recipe import load_run_recipe
     from penname.methods.workbench import RICH, Workbench
     from penname.runs.progress import ConsoleProgress
     from penname.runs.store import Run, disk_errors
@@ -309,11 +310,11 @@ def doctor(as_json: JsonOption = False) -> None:
 
 @dataclass(frozen=True)
 class _Compared:
-    """A summary of methods, what to call its metrics, and which methods are missing."""
+    """A summary of methods, what to call its metrics, and notes to tell with them."""
 
     report: dict[str, Any]
     names: dict[str, Any]
-    missing: list[str]
+    notes: list[str]
 
 
 def _compare(
@@ -325,26 +326,26 @@ def _compare(
     holm: bool = False,
 ) -> _Compared:
     from penname.evaluation.table import summary
-    from penname.methods.pipeline import results_of, results_over_seeds
+    from penname.methods.results import results_of, results_over_seeds
 
     correction: Literal["holm"] | None = "holm" if holm else None
     if over_seeds:
-        results, names, missing, seeds = results_over_seeds(runs, split, histories)
-        return _Compared(summary(results, correction) | {"seeds": seeds}, names, missing)
-    results, names, missing = results_of(runs, split, histories)
-    return _Compared(summary(results, correction), names, missing)
+        results, names, notes, seeds = results_over_seeds(runs, split, histories)
+        return _Compared(summary(results, correction) | {"seeds": seeds}, names, notes)
+    results, names, notes = results_of(runs, split, histories)
+    return _Compared(summary(results, correction), names, notes)
 
 
 def _show(compared: _Compared, *, as_json: bool = False, as_markdown: bool = False) -> None:
-    _show_missing(compared)
+    _show_notes(compared)
     if as_json:
         print(json.dumps(compared.report))
     else:
         _show_table(compared, as_markdown=as_markdown)
 
 
-def _show_missing(compared: _Compared) -> None:
-    for note in compared.missing:
+def _show_notes(compared: _Compared) -> None:
+    for note in compared.notes:
         print(f"penname: note: {note}", file=sys.stderr)
 
 
@@ -377,8 +378,8 @@ def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], title:
 def _show_example(folder: Path) -> None:
     """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
     from penname.config import WITH_REASONING
-    from penname.methods.pipeline import load_run_recipe
     from penname.methods.run_data import shown_records
+    from penname.methods.run_recipe import load_run_recipe
     from penname.runs.store import read_stage
 
     recipe = load_run_recipe(folder)

@@ -277,9 +277,10 @@ FINDINGS_SHOWN = 20
 
 def _sources(data: str, format: str | None, task: str | None, carve: bool, shared_names: str) -> list[Any]:
     """The sources that `data` names, as a recipe would."""
-    from penname.config import SourceConfig, load_recipe
+    from penname.config import SourceConfig
     from penname.data.sources import detect, expand
     from penname.data.splits import files_of_dataset
+    from penname.recipe_files import load_recipe
 
     def source(**values: Any) -> Any:
         return _checked(SourceConfig, data, values)
@@ -328,13 +329,14 @@ def _splits(sources: list[Any]) -> Iterator[tuple[str, Any, str]]:
 
 def _retrieval(data: str) -> Any:
     """How the recipe that `data` names retrieves, or else the default: five documents by BM25."""
-    from penname.config import RetrievalConfig, load_recipe
+    from penname.config import RetrievalConfig
+    from penname.recipe_files import load_recipe
 
     return load_recipe(data).retrieval if _is_recipe(data) else RetrievalConfig(documents="both")
 
 
 def _is_recipe(data: str) -> bool:
-    from penname.config import shipped_recipes
+    from penname.recipe_files import shipped_recipes
 
     return data in shipped_recipes() or Path(data).suffix in (".yaml", ".yml")
 

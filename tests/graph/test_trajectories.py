@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.shop import secret, write
+from tests.shop import ITEMS, secret, write
 
 from penname.config import StyleSettings
 from penname.data.report import Report
@@ -21,9 +21,12 @@ def encoder():
     return SentenceEncoder()
 
 
-def finder_of(source, encoder, clusters=None, fitted_to=None):
-    """A finder whose model hears its neighbours loudly."""
-    documents = list(read_documents(source, "val", Report(strict=True)))
+def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
+    """A finder whose model hears its neighbours loudly; what these users wrote is of no item."""
+    documents = [
+        replace(d, item_id=None) if d.user_id in without_items else d
+        for d in read_documents(source, "val", Report(strict=True))
+    ]
     features, _ = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
     made = features.of_texts([d.text for d in documents])
     model = StyleModel(made.shape[1], 32, 0)
@@ -100,18 +103,35 @@ def test_names_that_many_share_are_nobodys_style(tmp_path, encoder):
         assert "A verified traveler" not in {d.user_id for d in finder.find(example, 39).style}
 
 
-def test_text_alone_has_clusters_for_topics(tmp_path, encoder):
+def test_documents_without_items_have_clusters_for_topics(tmp_path, encoder):
     source = write(tmp_path)
     documents = list(read_documents(source, "val", Report()))
-    vectors = encoder.embed([d.text for d in documents], normalize=True)
-    clusters = cluster(vectors, 6, 0)
-    finder = finder_of(source, encoder, clusters)
+    clusters = cluster(encoder.embed([d.text for d in documents], normalize=True), 6, 0)
+    everybody = {d.user_id for d in documents}
+    finder = finder_of(source, encoder, clusters, without_items=everybody)
+    assert {topic.split()[0] for topic in finder.graph.topics} == {"topic"}
     assert len(finder.graph.topics) <= 6
-    example = next(iter(read_split(source, "val", Report())))
+    example = replace(next(iter(read_split(source, "val", Report()))), item_id=None)
     topic = clusters.topics_of(encoder.embed([str(example.query)], normalize=True))[0]
     found = finder.find(example, 5)
-    assert "topic" not in found.levels or topic in finder.graph.place_of_topic
-    assert len(found.topic) == 5
+    others = finder.graph.documents_on(finder.graph.place_of_topic[topic])
+    assert found.topic[0].text in {finder.graph.documents[place].text for place in others}
+    assert found.levels[0] == "topic"
+
+
+def test_documents_with_items_keep_them_beside_others_without(tmp_path, encoder):
+    source = write(tmp_path)
+    documents = list(read_documents(source, "val", Report()))
+    some = {f"user{number}" for number in range(0, 40, 2)}
+    texts = [d.text for d in documents if d.user_id in some]
+    clusters = cluster(encoder.embed(texts, normalize=True), 6, 0)
+    finder = finder_of(source, encoder, clusters, without_items=some)
+    assert set(ITEMS) < set(finder.graph.topics)
+    example = next(e for e in read_split(source, "val", Report()) if e.user_id == "user7")
+    on_item = finder.find(example, 3)
+    assert on_item.levels == ["topic"] * 3
+    assert {d.item_id for d in on_item.topic} == {example.item_id}
+    assert {d.item_id for d in finder.find(replace(example, item_id=None), 3, ["topic"]).topic} == {None}
 
 
 def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):

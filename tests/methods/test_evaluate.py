@@ -5,11 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
-from penname.config import load_recipe
 from penname.engines.base import Generated
 from penname.methods.evaluate import _score, evaluate_method, shown_metrics
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose
+from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 

@@ -16,7 +16,8 @@ from penname.methods import pat, write_pat
 from penname.methods.agents import agent_prompt
 from penname.methods.contexts import find_contexts
 from penname.methods.pat import method_prompts
-from penname.methods.pipeline import evaluate_in_run, results_of, train_run
+from penname.methods.pipeline import evaluate_in_run, train_run
+from penname.methods.results import results_of
 from penname.methods.workbench import Workbench
 from penname.runs.store import Run, read_stage
 from penname.training import dpo

@@ -13,9 +13,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from penname.config import Recipe, check_recipe
+from penname.config import Recipe
 from penname.evaluation.table import summary
-from penname.methods.pipeline import results_of, train_run
+from penname.methods.pipeline import train_run
+from penname.methods.results import results_of
+from penname.recipe_files import check_recipe
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import read_stage
 

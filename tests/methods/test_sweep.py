@@ -8,13 +8,14 @@ from tests.methods.test_resume import small_recipe
 from tests.methods.test_workbench import Lines
 
 from penname.cli import app
-from penname.config import load_recipe
 from penname.errors import UserError
 from penname.evaluation.table import averages
 from penname.methods import sweep
-from penname.methods.pipeline import results_of, train_run
+from penname.methods.pipeline import train_run
+from penname.methods.results import results_of
 from penname.methods.sharing import different_settings, settings_of, take_over, taken
 from penname.methods.sweep import Point, make_points, run_sweep
+from penname.recipe_files import load_recipe
 from penname.runs.store import read_stage
 
 

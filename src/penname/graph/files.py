@@ -15,7 +15,7 @@ FEATURES, MODEL = "features.npz", "model.safetensors"
 
 
 def save_style(folder: Path, features: StyleFeatures, model: StyleModel, clusters: Clusters | None) -> None:
-    """Write the model, what its features were fitted to, and the topics of a corpus of text alone."""
+    """Write the model, what its features were fitted to, and the topics of documents without items."""
     centers = np.zeros((0, 0), np.float32) if clusters is None else clusters.centers
     np.savez(
         folder / FEATURES, weight=features.weight, mean=features.mean, deviation=features.deviation, centers=centers

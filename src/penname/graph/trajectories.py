@@ -18,7 +18,7 @@ from penname.data.pgraphrag import is_shared_name
 from penname.data.records import Document, Example
 from penname.graph.style import Asked, StyleFeatures, StyleIndex, StyleModel
 from penname.graph.topics import LEVELS, Level, TopicIndex
-from penname.graph.user_topic import Clusters, UserTopicGraph, Vectors, build_graph
+from penname.graph.user_topic import Clusters, UserTopicGraph, Vectors, build_graph, topics_of
 
 TOGETHER = 32
 """Examples for which all users' embeddings are read once."""
@@ -38,7 +38,7 @@ class Finder:
 
     documents: of the split the examples are of, all users'. features: fitted ones; made: those of the documents, shape
     (documents, features). encode: gives sentence vectors of length 1. nearest_topics: see `TopicIndex`. clusters: the
-    topics of a corpus of text alone; None where topics are the documents' items.
+    topics of documents without items; None where all have one.
     """
 
     def __init__(
@@ -53,8 +53,7 @@ class Finder:
     ) -> None:
         self._encode, self._features, self._clusters = encode, features, clusters
         self._vectors = encode([d.text for d in documents])
-        topics = None if clusters is None else clusters.topics_of(self._vectors)
-        self.graph: UserTopicGraph = build_graph(documents, topics)
+        self.graph: UserTopicGraph = build_graph(documents, topics_of(documents, self._vectors, clusters))
         self._style = StyleIndex(model, made, self.graph)
         self._topic = TopicIndex(self.graph, self._vectors, nearest_topics)
         counts = Counter(d.user_id for d in documents)
@@ -100,13 +99,14 @@ class Finder:
         )
 
     def _topic_of(self, example: Example, query: Vectors) -> int | None:
-        if self._clusters is not None:
-            return self.graph.place_of_topic.get(self._clusters.topics_of(query[None])[0])
-        return None if example.item_id is None else self.graph.place_of_topic.get(example.item_id)
+        topic = example.item_id
+        if topic is None and self._clusters is not None:
+            topic = self._clusters.topics_of(query[None])[0]
+        return None if topic is None else self.graph.place_of_topic.get(topic)
 
     def _asked(self, example: Example, topic: int | None, history: Vectors) -> Asked:
-        items = [d.item_id for d in example.profile] if self._clusters is None else self._clusters.topics_of(history)
-        places = [topic, *(self.graph.place_of_topic.get(item or "") for item in items)]
+        theirs = topics_of(example.profile, history, self._clusters)
+        places = [topic, *(self.graph.place_of_topic.get(name or "") for name in theirs)]
         topics = [place for place in places if place is not None]
         own = None
         if example.profile or not topics:

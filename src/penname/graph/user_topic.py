@@ -1,7 +1,7 @@
 """The user-topic graph: users and topics are its nodes, and a document is an edge between its user and its topic.
 
-A topic is an item (PGraphRAG: a product or a hotel), or in a corpus of text alone a cluster of documents whose
-sentence vectors lie together. That PaT's topics are items is known from digests only; clusters are our reconstruction.
+A topic is an item (PGraphRAG: a product or a hotel), or for documents without one a cluster of those whose sentence
+vectors lie together. That PaT's topics are items is known from digests only; clusters are our reconstruction.
 """
 
 from __future__ import annotations
@@ -89,13 +89,21 @@ def build_graph(documents: Sequence[Document], topics: Sequence[str | None] | No
 
 @dataclass(frozen=True)
 class Clusters:
-    """Topics of a corpus of text alone. centers: shape (topics, dimension), of length 1."""
+    """Topics of documents without items. centers: shape (topics, dimension), of length 1."""
 
     centers: Vectors
 
     def topics_of(self, vectors: Vectors) -> list[str]:
         """The nearest topic's name for each sentence vector."""
         return [f"topic {place}" for place in (vectors @ self.centers.T).argmax(axis=1)]
+
+
+def topics_of(documents: Sequence[Document], vectors: Vectors, clusters: Clusters | None) -> list[str | None]:
+    """Each document's topic: its item, or where it has none the cluster that its sentence vector lies in."""
+    if clusters is None:
+        return [d.item_id for d in documents]
+    nearest = clusters.topics_of(vectors)
+    return [near if d.item_id is None else d.item_id for d, near in zip(documents, nearest, strict=True)]
 
 
 def cluster(vectors: Vectors, count: int, seed: int) -> Clusters:

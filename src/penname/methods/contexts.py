@@ -19,7 +19,7 @@ from penname.data.records import Document, Example
 from penname.data.report import Report
 from penname.data.sources import load_split, read_documents
 from penname.errors import UserError
-from penname.graph.user_topic import Vectors, build_graph, cluster
+from penname.graph.user_topic import Vectors, build_graph, cluster, topics_of
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.retrieve import DocumentsName, Tell, retrieve_all
@@ -74,11 +74,12 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         bench.run.progress.start(STYLE, settings.epochs, "epochs")
         texts = [d.text for d in documents]
         features, made = fit_features(texts, encode if settings.sentence_vectors else None)
+        vectors = encode(texts)
+        without_item = np.array([d.item_id is None for d in documents])
         clusters = None
-        if all(d.item_id is None for d in documents):
-            clusters = cluster(encode(texts), recipe.pat.clusters, recipe.seed)
-        topics = None if clusters is None else clusters.topics_of(encode(texts))
-        graph = build_graph(documents, topics)
+        if without_item.any():
+            clusters = cluster(vectors[without_item], recipe.pat.clusters, recipe.seed)
+        graph = build_graph(documents, topics_of(documents, vectors, clusters))
         model = train_style(made, graph, settings, recipe.seed, lambda: bench.run.progress.advance(1))
         save_style(folder, features, model, clusters)
         bench.run.progress.finish(f"{len(documents)} documents")

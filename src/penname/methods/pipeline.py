@@ -6,29 +6,27 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe, load_recipe
+from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe
 from penname.engines.models import arithmetic, pick_device
-from penname.errors import UserError
-from penname.evaluation.seeds import between_seeds, over_seeds
-from penname.evaluation.table import Results, Scored
+from penname.evaluation.table import Results
 from penname.methods.cards import write_card
 from penname.methods.evaluate import evaluate_method
 from penname.methods.pat import GENERATOR, method_prompts, shared_generator, untuned
+from penname.methods.results import scored, untuned_notes
+from penname.methods.run_recipe import load_run_recipe, refuse_other_recipe
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
 from penname.methods.workbench import Split, Workbench
 from penname.rewards.meteor import meteor_name
-from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, whole_stage, write_text
+from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, write_text
 from penname.runs.tracking import open_tracker
 
-MAY_CHANGE = {"methods", "tracking"}
-"""Of a run's recipe."""
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
 
 
@@ -41,7 +39,7 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[
     run = Run(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         _record_recipe(run, recipe)
-        for note in _untuned_notes(folder, recipe):
+        for note in untuned_notes(folder, recipe):
             progress.say(f"note: {note}")
         for donor, theirs in (donors or {}).items():
             take_over(donor, theirs, folder, recipe)
@@ -83,84 +81,6 @@ def model_folder(run: Path, method: MethodName, iterations: int) -> Path:
     return run / stage / "training" / "model"
 
 
-def load_run_recipe(folder: Path) -> Recipe:
-    path = folder / "recipe.yaml"
-    if not path.is_file():
-        raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
-    return load_recipe(str(path))
-
-
-def labels_of(folders: Sequence[Path]) -> list[str]:
-    """What to call runs: by the names of their folders, or by all of their paths where two have the same name."""
-    names = [folder.resolve().name for folder in folders]
-    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
-
-
-def results_of(
-    folders: Iterable[Path], split: str | None = None, histories: range | None = None
-) -> tuple[Results, Record, list[str]]:
-    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and notes on what is missing.
-
-    With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
-    of their own. Raises UserError where nothing is evaluated, or a file is damaged or missing.
-    """
-    results: dict[str, Mapping[str, Scored]] = {}
-    names: Record = {}
-    folders = list(folders)
-    missing: list[str] = []
-    for folder, label in zip(folders, labels_of(folders), strict=True):
-        recipe = load_run_recipe(folder)
-        used = split or recipe.evaluation.split
-        environment = folder / "environment.json"
-        if environment.is_file():
-            names |= {"meteor": read_json(environment)["meteor"]}
-        for method in recipe.methods:
-            stage = folder / "evaluation" / used / method
-            if not (stage / "stage.json").is_file():
-                missing.append(f"{folder}: {method} is not evaluated on {used} yet")
-                continue
-            records = read_stage(whole_stage(stage) / "metrics")
-            if histories is not None and any("history" not in r for r in records):
-                raise UserError(
-                    f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
-                )
-            kept = [r for r in records if histories is None or r["history"] in histories]
-            results |= _scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
-        missing += _untuned_notes(folder, recipe)
-    if not results:
-        raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
-    return results, names, missing
-
-
-def results_over_seeds(
-    folders: Sequence[Path], split: str | None = None, histories: range | None = None
-) -> tuple[Results, Record, list[str], Record]:
-    """As `results_of`, of runs of one recipe with several seeds taken as one, and how the seeds differ.
-
-    Raises UserError for runs that differ in more than the seed, or that have the same one.
-    """
-    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
-    first, *others = recipes
-    for folder in others:
-        if change := _first_change(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
-            raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
-    seeds = [recipe["seed"] for recipe in recipes.values()]
-    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
-    found = [results_of([folder], split, histories) for folder in folders]
-    runs = [results for results, _, _ in found]
-    missing = [note for _, _, notes in found for note in notes]
-    results = over_seeds(runs)
-    for name in dict.fromkeys(name for run in runs for name in run):
-        if name not in results:
-            missing.append(f"{name} is not in all of the runs: left out")
-        elif not results[name]:
-            raise UserError(f"{name}: found no example that the runs have in common, expected the same ones in all")
-        elif len(results[name]) < max(len(run[name]) for run in runs):
-            missing.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
-    return results, found[0][1], missing, {"n": len(runs), "deviation": between_seeds(runs)}
-
-
 def cold_start(bench: Workbench, counts: Sequence[int], split: Split) -> list[tuple[str, Results]]:
     """The run's methods on users with `RICH` documents or more, with so many of them left, and at last with all.
 
@@ -171,28 +91,10 @@ def cold_start(bench: Workbench, counts: Sequence[int], split: Split) -> list[tu
     def results(history: int | None) -> dict[str, list[Record]]:
         return {method: evaluate_in_run(bench, method, split, history) for method in methods}
 
-    found = [(str(history), _scored(results(history))) for history in counts]
+    found = [(str(history), scored(results(history))) for history in counts]
     rich = {example.example_id for example in bench.prepare_fitting(split, counts[0])}
     kept = {method: [r for r in own if r["example_id"] in rich] for method, own in results(None).items()}
-    return [*found, ("all", _scored(kept))]
-
-
-def _scored(records: Mapping[str, Iterable[Record]]) -> Results:
-    return {
-        method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in own}
-        for method, own in records.items()
-    }
-
-
-def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Raises UserError where the folder has a run whose recipe differs in more than what may change."""
-    if not (folder / "recipe.yaml").is_file():
-        return
-    before = load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE)
-    if change := _first_change(before, recipe.model_dump(mode="json", exclude=MAY_CHANGE)):
-        raise UserError(
-            f"run folder {folder} was started with another recipe: {change}; choose another folder with --run"
-        )
+    return [*found, ("all", scored(kept))]
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:
@@ -216,21 +118,6 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
             )
     else:
         write_text(environment, json.dumps(found, indent=2) + "\n")
-
-
-def _untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
-    late = untuned(folder, recipe)
-    return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []
-
-
-def _first_change(before: Any, now: Any, key: str = "") -> str | None:
-    """Which setting differs, by its dotted name, and how."""
-    if before == now:
-        return None
-    if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):
-        changes = (_first_change(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in now)
-        return next(change for change in changes if change)
-    return f"{key} was {before}, now {now}"
 
 
 def describe_environment() -> dict[str, Any]:

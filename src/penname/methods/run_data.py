@@ -12,7 +12,8 @@ from penname.errors import UserError
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import RunData
 from penname.methods.evaluate import shown_metrics
-from penname.methods.pipeline import labels_of, load_run_recipe, results_of
+from penname.methods.results import labels_of, results_of
+from penname.methods.run_recipe import load_run_recipe
 from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_json, read_stage
 

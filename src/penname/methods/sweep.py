@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from penname.config import Recipe, load_recipe
+from penname.config import Recipe
 from penname.errors import UserError
 from penname.evaluation.table import Results
-from penname.methods.pipeline import load_run_recipe, refuse_other_recipe, results_of, train_run
+from penname.methods.pipeline import train_run
 from penname.methods.plan import check_inputs, check_room, make_plan
+from penname.methods.results import results_of
+from penname.methods.run_recipe import load_run_recipe, refuse_other_recipe
+from penname.recipe_files import load_recipe
 from penname.runs.store import Progress
 
 

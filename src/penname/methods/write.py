@@ -14,7 +14,8 @@ from penname.engines.local import LocalEngine
 from penname.engines.models import load_tokenizer
 from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
-from penname.methods.pipeline import load_run_recipe, model_folder
+from penname.methods.pipeline import model_folder
+from penname.methods.run_recipe import load_run_recipe
 from penname.methods.self_training import PROMPT_FILE
 from penname.methods.write_pat import Request, can_write, write_by_pat
 from penname.prompts.completion import compose, parse

@@ -1,0 +1,97 @@
+"""What a run's methods have scored, read from its folder or from those of several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from penname.config import Recipe
+from penname.errors import UserError
+from penname.evaluation.seeds import between_seeds, over_seeds
+from penname.evaluation.table import Results, Scored
+from penname.methods.pat import untuned
+from penname.methods.run_recipe import MAY_CHANGE, first_change, load_run_recipe
+from penname.runs.store import Record, read_json, read_stage, whole_stage
+
+
+def labels_of(folders: Sequence[Path]) -> list[str]:
+    """What to call runs: by the names of their folders, or by all of their paths where two have the same name."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def results_of(
+    folders: Iterable[Path], split: str | None = None, histories: range | None = None
+) -> tuple[Results, Record, list[str]]:
+    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and notes to tell with them.
+
+    With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
+    of their own. Raises UserError where nothing is evaluated, or a file is damaged or missing.
+    """
+    results: dict[str, Mapping[str, Scored]] = {}
+    names: Record = {}
+    folders = list(folders)
+    notes: list[str] = []
+    for folder, label in zip(folders, labels_of(folders), strict=True):
+        recipe = load_run_recipe(folder)
+        used = split or recipe.evaluation.split
+        environment = folder / "environment.json"
+        if environment.is_file():
+            names |= {"meteor": read_json(environment)["meteor"]}
+        for method in recipe.methods:
+            stage = folder / "evaluation" / used / method
+            if not (stage / "stage.json").is_file():
+                notes.append(f"{folder}: {method} is not evaluated on {used} yet")
+                continue
+            records = read_stage(whole_stage(stage) / "metrics")
+            if histories is not None and any("history" not in r for r in records):
+                raise UserError(
+                    f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
+                )
+            kept = [r for r in records if histories is None or r["history"] in histories]
+            results |= scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
+        notes += untuned_notes(folder, recipe)
+    if not results:
+        raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
+    return results, names, notes
+
+
+def results_over_seeds(
+    folders: Sequence[Path], split: str | None = None, histories: range | None = None
+) -> tuple[Results, Record, list[str], Record]:
+    """As `results_of`, of runs of one recipe with several seeds taken as one, and how the seeds differ.
+
+    Raises UserError for runs that differ in more than the seed, or that have the same one.
+    """
+    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
+    first, *others = recipes
+    for folder in others:
+        if change := first_change(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
+            raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
+    seeds = [recipe["seed"] for recipe in recipes.values()]
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
+    found = [results_of([folder], split, histories) for folder in folders]
+    runs = [results for results, _, _ in found]
+    notes = [note for _, _, told in found for note in told]
+    results = over_seeds(runs)
+    for name in dict.fromkeys(name for run in runs for name in run):
+        if name not in results:
+            notes.append(f"{name} is not in all of the runs: left out")
+        elif not results[name]:
+            raise UserError(f"{name}: found no example that the runs have in common, expected the same ones in all")
+        elif len(results[name]) < max(len(run[name]) for run in runs):
+            notes.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
+    return results, found[0][1], notes, {"n": len(runs), "deviation": between_seeds(runs)}
+
+
+def scored(records: Mapping[str, Iterable[Record]]) -> Results:
+    return {
+        method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in own}
+        for method, own in records.items()
+    }
+
+
+def untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
+    late = untuned(folder, recipe)
+    return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []

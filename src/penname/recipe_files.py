@@ -1,0 +1,113 @@
+"""Recipes read from YAML with dotted overrides. An unknown key names the nearest known one."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from penname.config import Recipe
+from penname.errors import DataError, UserError
+
+
+def shipped_recipes() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(Path(str(files("penname") / "recipes")).glob("*.yaml"))}
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, or a shipped recipe by its name, and apply `key.sub=value` overrides.
+
+    Raises UserError in one line for a file that isn't there, broken YAML, an unknown key (with the nearest known
+    one) or a value that does not fit.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = shipped_recipes().get(path.stem if path.parent.name in ("", "recipes") else "", path)
+    if not path.is_file():
+        raise DataError(name, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise DataError(path, found="bytes that are not UTF-8", expected="a recipe") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        line = mark.line + 1 if mark else None
+        raise DataError(path, line=line, found=f"broken YAML ({reason})", expected="a recipe") from None
+    except RecursionError:
+        raise DataError(path, found="YAML nested too deeply", expected="a recipe") from None
+    if not isinstance(values, dict):
+        raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
+    for override in overrides:
+        _apply(values, override)
+    return check_recipe(values, str(path))
+
+
+def check_recipe(values: dict[str, Any], place: str) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise _first_problem(error, place) from None
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override}: expected key=value, as in --set expectation.samples=8")
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {override}: {parent} holds {type(inner).__name__}, expected a section")
+        values = inner
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {override}: found no YAML value behind the equals sign") from None
+    # YAML 1.1 reads 1e-5 as text.
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    values[last] = value
+
+
+def _first_problem(error: ValidationError, place: str) -> UserError:
+    problem = error.errors()[0]
+    field = ".".join(map(str, problem["loc"])) or None
+    if problem["type"] == "extra_forbidden":
+        known = sorted(set(_known_keys(Recipe)))
+        unknown = str(problem["loc"][-1])
+        siblings = _keys_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(unknown, siblings, 1, 0.4) or difflib.get_close_matches(unknown, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(siblings)}"
+        return DataError(place, field=field, found="an unknown key", expected=f"a known one: {hint}")
+    if problem["type"] == "missing":
+        return DataError(place, field=field, found="nothing", expected="a value")
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):  # settings that do not go together
+        return UserError(f"{place}: {f'field {field!r}: ' if field else ''}{message}")
+    return DataError(place, field=field, found=repr(problem["input"])[:80], expected=message)
+
+
+def _known_keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield name
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _known_keys(info.annotation)
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        arguments = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
+        model = arguments[0] if arguments else annotation
+    return list(model.model_fields)
