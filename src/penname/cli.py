@@ -17,6 +17,7 @@ from penname.errors import UserError
 
 if TYPE_CHECKING:
     from penname.config import Recipe
+    from penname.runs.progress import ConsoleProgress
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is rich's
@@ -69,7 +70,6 @@ def train(
     from penname.methods.pipeline import train_run
     from penname.methods.plan import check_inputs, check_room, make_plan
     from penname.recipe_files import load_recipe
-    from penname.runs.progress import ConsoleProgress
 
     loaded = load_recipe(recipe, override or [])
     folder = run or Path("runs") / Path(recipe).stem
@@ -79,7 +79,7 @@ def train(
         return
     check_inputs(loaded, folder)
     check_room(plan, folder)
-    with ConsoleProgress(console, folder / "log.txt") as progress:
+    with _progress(folder) as progress:
         train_run(loaded, folder, progress)
     _show(_compare([folder]))
     _show_example(folder)
@@ -101,14 +101,12 @@ def sweep(
     from penname.evaluation.table import averages, summary
     from penname.methods.sharing import taken, total_of
     from penname.methods.sweep import make_points, run_sweep
-    from penname.runs.progress import ConsoleProgress
 
     folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
     points = make_points(recipe, over, override or [], folder)
     for point in points:
         _check_metric(metric, point.recipe)
-    told = Console(stderr=True) if as_json else console
-    results = run_sweep(points, lambda place: ConsoleProgress(told, place / "log.txt"), donor)
+    results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor)
     names = [point.name.partition("=")[2] if len(over) == 1 else point.name for point in points]
     methods = list(dict.fromkeys(m for found in results for m in found))
     means = [averages(found) for found in results]
@@ -135,12 +133,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
-    from penname.methods.pipeline import evaluate_in_run
+    from penname.methods.pipeline import evaluate_in_run, open_run
     from penname.methods.run_recipe import load_run_recipe
-    from penname.methods.workbench import Workbench
-    from penname.runs.progress import ConsoleProgress
-    from penname.runs.store import Run, disk_errors
-    from penname.runs.tracking import open_tracker
 
     recipe = load_run_recipe(run)
     if split not in ("val", "test"):
@@ -150,13 +144,10 @@ def evaluate(
     for name in method or []:
         if name not in recipe.methods:
             raise UserError(f"--method: found {name!r}, expected one of {', '.join(recipe.methods)}")
-    with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
-        folder = Run(run, progress)
-        with disk_errors(run), folder.lock(), open_tracker(recipe.tracking, run) as folder.tracker:
-            bench = Workbench(recipe, folder)
-            for name in recipe.methods:
-                if not method or name in method:
-                    evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
+    with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
+        for name in recipe.methods:
+            if not method or name in method:
+                evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
     _show(_compare([run], split), as_json=as_json)
 
 
@@ -227,21 +218,17 @@ def cold_start(
     from penname.evaluation import figures
     from penname.evaluation.table import summary
     from penname.methods.pipeline import cold_start as simulate
+    from penname.methods.pipeline import open_run
     from penname.methods.run_recipe import load_run_recipe
-    from penname.methods.workbench import RICH, Workbench
-    from penname.runs.progress import ConsoleProgress
-    from penname.runs.store import Run, disk_errors
-    from penname.runs.tracking import open_tracker
+    from penname.methods.workbench import RICH
 
     numbers = [int(part) for part in documents.split(",") if part.strip().isdecimal() and int(part) < RICH]
     if len(numbers) != len(documents.split(",")):
         raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
     recipe = load_run_recipe(run)
     _check_metric(metric, recipe)
-    with ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt") as progress:
-        folder = Run(run, progress)
-        with disk_errors(run), folder.lock(), open_tracker(recipe.tracking, run) as folder.tracker:
-            found = simulate(Workbench(recipe, folder), sorted(set(numbers)), recipe.evaluation.split)
+    with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
+        found = simulate(bench, sorted(set(numbers)), recipe.evaluation.split)
     reports = {left: summary(results) for left, results in found}
     methods = next(iter(reports.values()))["methods"]
     curves = {name: [report["methods"][name][metric] for report in reports.values()] for name in methods}
@@ -306,6 +293,13 @@ def doctor(as_json: JsonOption = False) -> None:
         return
     for key, value in found.items():
         console.print(f"{key}: {value}", markup=False, highlight=False)
+
+
+def _progress(run: Path, *, as_json: bool = False) -> ConsoleProgress:
+    """Told on stderr where JSON goes to stdout, and in the run's log."""
+    from penname.runs.progress import ConsoleProgress
+
+    return ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
 
 
 @dataclass(frozen=True)

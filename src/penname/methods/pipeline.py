@@ -6,7 +6,8 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[
     donors: finished runs, by folder, from which stages are taken over that this recipe would make alike.
     Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
     """
-    run = Run(folder, progress)
-    with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
+    with open_run(recipe, folder, progress) as bench:
+        run = bench.run
         _record_recipe(run, recipe)
         for note in untuned_notes(folder, recipe):
             progress.say(f"note: {note}")
@@ -45,11 +46,18 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[
             take_over(donor, theirs, folder, recipe)
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
-        bench = Workbench(recipe, run)
         for method in METHODS:
             if method in recipe.methods:
                 evaluate_in_run(bench, method, recipe.evaluation.split)
         _write_cards(run, load_run_recipe(folder))
+
+
+@contextmanager
+def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Workbench]:
+    """A workbench in the run's folder. Raises UserError where another process uses it, or the disk is full."""
+    run = Run(folder, progress)
+    with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
+        yield Workbench(recipe, run)
 
 
 def evaluate_in_run(bench: Workbench, method: MethodName, split: Split, history: int | None = None) -> list[Record]:
