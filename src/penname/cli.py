@@ -16,7 +16,7 @@ from penname import cli_data, cli_humans
 from penname.errors import UserError
 
 if TYPE_CHECKING:
-    from penname.config import Recipe
+    from penname.config import MethodName, Recipe
     from penname.runs.progress import ConsoleProgress
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -30,6 +30,9 @@ console = Console()
 RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MethodsOption = Annotated[
+    list[str] | None, typer.Option("--method", help="One of the run's methods, several times; else all.")
+]
 HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
 
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
@@ -129,7 +132,7 @@ def sweep(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     split: Annotated[str, typer.Option(help="val or test.")] = "test",
-    method: Annotated[list[str] | None, typer.Option(help="One of the run's methods, several times; else all.")] = None,
+    method: MethodsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
@@ -141,13 +144,10 @@ def evaluate(
         raise UserError(f"--split: found {split!r}, expected val or test")
     if recipe.evaluation.shuffled and split != recipe.evaluation.split:
         raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
-    for name in method or []:
-        if name not in recipe.methods:
-            raise UserError(f"--method: found {name!r}, expected one of {', '.join(recipe.methods)}")
+    methods = _methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
-        for name in recipe.methods:
-            if not method or name in method:
-                evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
+        for name in methods:
+            evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
     _show(_compare([run], split), as_json=as_json)
 
 
@@ -211,6 +211,7 @@ def report(
 def cold_start(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     documents: Annotated[str, typer.Option(help="How many of a user's documents are left, some numbers.")] = "0,1,2,4",
+    method: MethodsOption = None,
     metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
     as_json: JsonOption = False,
 ) -> None:
@@ -227,12 +228,14 @@ def cold_start(
         raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
     recipe = load_run_recipe(run)
     _check_metric(metric, recipe)
+    methods = _methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
-        found = simulate(bench, sorted(set(numbers)), recipe.evaluation.split)
+        found = simulate(bench, methods, sorted(set(numbers)), recipe.evaluation.split)
     reports = {left: summary(results) for left, results in found}
-    methods = next(iter(reports.values()))["methods"]
-    curves = {name: [report["methods"][name][metric] for report in reports.values()] for name in methods}
-    users = next(iter(methods.values()))["n"]
+    curves: dict[str, list[float | None]] = {
+        name: [report["methods"][name][metric] for report in reports.values()] for name in methods
+    }
+    users = max(entry["n"] for entry in reports["all"]["methods"].values())
     path = run / f"cold-start-{metric}.png"
     labels = (f"documents known of each of {users} users", metric)
     figures.save(figures.curves(curves, list(reports), labels), path)
@@ -351,6 +354,16 @@ def _show_table(compared: _Compared, *, as_markdown: bool) -> None:
         print(to_markdown(compared.report, compared.names))
     else:
         console.print(render(compared.report, console.width, compared.names))
+
+
+def _methods(chosen: list[str] | None, recipe: Recipe) -> list[MethodName]:
+    """The recipe's methods that were chosen, in the order in which a run makes them."""
+    from penname.config import METHODS
+
+    for name in chosen or []:
+        if name not in recipe.methods:
+            raise UserError(f"--method: found {name!r}, expected one of {', '.join(recipe.methods)}")
+    return [name for name in METHODS if name in (chosen or recipe.methods)]
 
 
 def _check_metric(metric: str, recipe: Recipe) -> None:

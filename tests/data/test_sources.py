@@ -96,6 +96,17 @@ def test_a_limit_draws_the_same_examples_again():
     assert first != [e.id for e in load_split(sources, "train", 10, 8)]
 
 
+def test_a_limit_is_of_examples_whose_users_have_enough_documents(tmp_path):
+    few, many = [{"text": "one"}], [{"text": f"text {n}"} for n in range(5)]
+    write(tmp_path / "test.jsonl", *({**EXAMPLE, "id": f"e{i}", "profile": few if i % 3 else many} for i in range(12)))
+    source = SourceConfig(format="jsonl", path=str(tmp_path))
+    assert [e.id for e in load_split([source], "test", None, 0, documents=5)] == ["e0", "e3", "e6", "e9"]
+    drawn = list(load_split([source], "test", 3, 0, documents=5))
+    assert len(drawn) == 3
+    assert all(len(e.profile) == 5 for e in drawn)
+    assert not load_split([source], "test", None, 0, documents=6)
+
+
 def test_tasks_that_number_their_examples_alike_stand_together(tmp_path):
     for task in ("one", "two"):
         (tmp_path / task).mkdir()

@@ -317,13 +317,16 @@ def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_star
     assert (tmp_path / "run/cold-start-rouge1.png").stat().st_size > 10_000
     found = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert list(found) == ["0", "2", "all"]
-    rich = {e.example_id for e in bench.prepare_fitting("test") if e.history == 6}
+    rich = {f"test-{u}" for u in range(4)}  # also those that the limit leaves out of the split
+    assert not rich <= {e.example_id for e in bench.prepare_fitting("test")}
     assert all(m["n"] == len(rich) for report in found.values() for m in report["methods"].values())
     # Without any document known there is nothing that `rag` could show.
     assert found["0"]["methods"]["rag"]["rouge1"] == found["0"]["methods"]["zero-shot"]["rouge1"]
     kept = {e.example_id: e for e in bench.prepare_fitting("test", 2)}
     assert set(kept) == rich
     assert all(e.history == 2 for e in kept.values())
+    chosen = json.loads(CliRunner().invoke(app, [*asked, "--method", "rag", "--json"]).stdout)
+    assert all(list(report["methods"]) == ["rag"] for report in chosen.values())
     for number in ("5", "-1", "x", ""):
         refused = CliRunner().invoke(app, ["cold-start", str(tmp_path / "run"), "--documents", number])
         assert "expected numbers under 5" in str(refused.exception)

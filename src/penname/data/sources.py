@@ -79,29 +79,33 @@ class Examples(Sequence[Example]):
 
 
 def load_split(
-    sources: Sequence[Source], split: str, limit: int | None, seed: int, report: Report | None = None
+    sources: Sequence[Source],
+    split: str,
+    limit: int | None,
+    seed: int,
+    report: Report | None = None,
+    documents: int = 0,
 ) -> Examples:
-    """All examples of `split`; with `limit`, at most that many of each source, drawn with `seed`.
+    """All examples of `split` whose users have so many documents; with `limit`, at most that many of each source.
 
-    Of val and test the same ones are drawn with every seed, so that methods' runs with several can be compared.
-    report: what to tell of rows left out; without it the first bad row is an error. The files are read once here, to
-    check and count them. Raises DataError for a missing split, a split without examples, or ids that repeat within a
-    task.
+    They are drawn with `seed`; of val and test the same ones are drawn with every seed, so that methods' runs with
+    several can be compared. report: what to tell of rows left out; without it the first bad row is an error. The files
+    are read once here, to check and count them. Raises DataError for a missing split, a split without examples, or ids
+    that repeat within a task.
     """
     report = Report(strict=True) if report is None else report
     parts: list[tuple[Source, Sequence[int] | None]] = []
     ids: list[tuple[str, str]] = []
     for source in sources:
-        found = [(example.task, example.id) for example in read_split(source, split, report)]
+        found = [(example.task, example.id, len(example.profile)) for example in read_split(source, split, report)]
         if not found:
             raise DataError(name_of(source), found="no example", expected=f"a {split} split")
-        keep = None
-        if limit is not None and limit < len(found):
+        keep = [i for i, (_, _, own) in enumerate(found) if own >= documents]
+        if limit is not None and limit < len(keep):
             drawn = random.Random(f"{seed if split == 'train' else 0}-{split}")
-            keep = sorted(drawn.sample(range(len(found)), limit))
-            found = [found[i] for i in keep]
-        parts.append((source, keep))
-        ids += found
+            keep = sorted(drawn.sample(keep, limit))
+        parts.append((source, keep if len(keep) < len(found) else None))
+        ids += [found[i][:2] for i in keep]
     with_task = len({id for _, id in ids}) < len(ids)  # tasks that number their examples alike
     names = Counter(f"{task}-{id}" if with_task else id for task, id in ids)
     repeated = next((name for name, count in names.items() if count > 1), None)

@@ -17,7 +17,7 @@ from penname.data.duplicates import Original
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example
 from penname.data.report import Report
-from penname.data.sources import load_split, read_documents
+from penname.data.sources import read_documents
 from penname.errors import UserError
 from penname.graph.user_topic import Vectors, build_graph, cluster, topics_of
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
@@ -152,13 +152,9 @@ def _read(record: Record) -> Contexts:
 
 def _examples(bench: Workbench, split: Split, history: int | None) -> list[tuple[int, Example]]:
     """The examples that `Workbench.prepare` reads, each with its source's number."""
-    recipe = bench.recipe
-    limit = getattr(recipe.limit, split)
-    counts = [len(load_split([source], split, limit, recipe.seed, Report())) for source in recipe.data]
+    counts = [len(bench.load([source], split, history, Report())) for source in bench.recipe.data]
     numbers = [number for number, count in enumerate(counts) for _ in range(count)]
-    whole = bench.examples(split, None, Report())
-    source = {example.id: number for example, number in zip(whole, numbers, strict=True)}
-    return [(source[example.id], example) for example in bench.examples(split, history, Report())]
+    return list(zip(numbers, bench.examples(split, history, Report()), strict=True))
 
 
 def _of_all_sources(sources: Sequence[SourceConfig], split: Split) -> list[Document]:

@@ -23,7 +23,7 @@ from penname.methods.results import scored, untuned_notes
 from penname.methods.run_recipe import load_run_recipe, refuse_other_recipe
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
-from penname.methods.workbench import Split, Workbench
+from penname.methods.workbench import ALL, Split, Workbench, count_name
 from penname.rewards.meteor import meteor_name
 from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, write_text
 from penname.runs.tracking import open_tracker
@@ -89,20 +89,17 @@ def model_folder(run: Path, method: MethodName, iterations: int) -> Path:
     return run / stage / "training" / "model"
 
 
-def cold_start(bench: Workbench, counts: Sequence[int], split: Split) -> list[tuple[str, Results]]:
-    """The run's methods on users with `RICH` documents or more, with so many of them left, and at last with all.
+def cold_start(
+    bench: Workbench, methods: Sequence[MethodName], counts: Sequence[int], split: Split
+) -> list[tuple[str, Results]]:
+    """Methods on users with `RICH` documents or more, with so many of them left, and at last with all.
 
     Raises UserError where the split has no such user.
     """
-    methods = [method for method in METHODS if method in bench.recipe.methods]
-
-    def results(history: int | None) -> dict[str, list[Record]]:
-        return {method: evaluate_in_run(bench, method, split, history) for method in methods}
-
-    found = [(str(history), scored(results(history))) for history in counts]
-    rich = {example.example_id for example in bench.prepare_fitting(split, counts[0])}
-    kept = {method: [r for r in own if r["example_id"] in rich] for method, own in results(None).items()}
-    return [*found, ("all", scored(kept))]
+    return [
+        (count_name(history), scored({method: evaluate_in_run(bench, method, split, history) for method in methods}))
+        for history in [*counts, ALL]
+    ]
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:

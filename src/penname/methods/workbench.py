@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,11 +11,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from penname.config import AGENTS, WITH_AGENTS, EngineConfig, PromptConfig, Recipe
+from penname.config import AGENTS, WITH_AGENTS, EngineConfig, PromptConfig, Recipe, SourceConfig
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
-from penname.data.sources import load_split
+from penname.data.sources import Examples, load_split
 from penname.engines.base import Engine, OnWritten, Sampling
 from penname.engines.memory import free_memory
 from penname.engines.models import arithmetic, load_tokenizer, locate_model
@@ -35,11 +36,17 @@ RANKED_AT_ONCE = 2**10
 
 RICH = 5
 """Documents of a user from which on it means something to hide some."""
+ALL = sys.maxsize
+"""So many of a rich user's documents are left where none is hidden."""
 
 
 def part_name(split: Split, history: int | None) -> str:
     """What the stages call a split whose users have so many documents left."""
-    return split if history is None else f"{split}-history-{history}"
+    return split if history is None else f"{split}-history-{count_name(history)}"
+
+
+def count_name(history: int) -> str:
+    return "all" if history == ALL else str(history)
 
 
 @dataclass(frozen=True)
@@ -124,16 +131,19 @@ class Workbench:
         history: only those whose users have `RICH` documents or more, with so many of these, the latest.
         Raises UserError where there is none.
         """
-        limit = getattr(self.recipe.limit, split)
-        found: Sequence[Example] = load_split(self.recipe.data, split, limit, self.recipe.seed, report)
+        found: Sequence[Example] = self.load(self.recipe.data, split, history, report)
         if split == self.recipe.evaluation.split:
             found = with_others_profiles(found, self.recipe.evaluation.shuffled, self.recipe.seed)
         if history is None:
             return found
-        rich = [e for e in found if len(e.profile) >= RICH]
-        if not rich:
+        if not found:
             raise UserError(f"{split}: found no user with {RICH} documents or more, expected some to hide documents of")
-        return [replace(e, profile=tuple(latest(e.profile, history))) for e in rich]
+        return [replace(e, profile=tuple(latest(e.profile, history))) for e in found]
+
+    def load(self, sources: Sequence[SourceConfig], split: Split, history: int | None, report: Report) -> Examples:
+        """As many examples of each source as the recipe's limit says; history: see `examples`."""
+        limit = getattr(self.recipe.limit, split)
+        return load_split(sources, split, limit, self.recipe.seed, report, 0 if history is None else RICH)
 
     def prepare_fitting(self, split: Split, history: int | None = None) -> list[Prepared]:
         """The split's examples whose input fits into the limit; the others are counted and left out.
