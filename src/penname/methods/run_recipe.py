@@ -14,6 +14,7 @@ MAY_CHANGE = {"methods", "tracking"}
 
 
 def load_run_recipe(folder: Path) -> Recipe:
+    """With all methods that the run has been asked for. Raises UserError where the folder holds no run."""
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
