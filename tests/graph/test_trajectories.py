@@ -117,6 +117,7 @@ def test_documents_without_items_have_clusters_for_topics(tmp_path, encoder):
     others = finder.graph.documents_on(finder.graph.place_of_topic[topic])
     assert found.topic[0].text in {finder.graph.documents[place].text for place in others}
     assert found.levels[0] == "topic"
+    assert len(found.topic) == 5
 
 
 def test_documents_with_items_keep_them_beside_others_without(tmp_path, encoder):
