@@ -1,11 +1,13 @@
 """The style trajectory on its own: does it find the author of a text among authors it was never trained on?
 
-Authors of a task's val and test splits are held out. Half of each one's documents make the author's place in the graph
-(clusters of sentence vectors are its topics), and each document of the other half asks for its author: an unseen user
-with one document. Mean reciprocal rank and recall@10 of the author, of the style model with and without the graph,
-trained on the train split's authors, and of what it is made from: tf-idf of character n-grams, the bundled encoder's
-sentence vectors, stylometric features, and all features as they are before training. p: two-tailed paired t-test of the
-reciprocal ranks against the style model with the graph. The ratio is the model's MRR over the best of the others'.
+Authors of a task's val and test splits are held out, and no text of theirs, or copy of it, is trained on: abstracts
+have several authors, so one of a held-out author may stand under another in the train split. Half of each one's
+documents make the author's place in the graph (clusters of sentence vectors are its topics), and each document of the
+other half asks for its author: an unseen user with one document. Mean reciprocal rank and recall@10 of the author, of
+the style model with and without the graph, trained on the train split's authors, and of what it is made from: tf-idf of
+character n-grams, the bundled encoder's sentence vectors, stylometric features, and all features as they are before
+training. p: two-tailed paired t-test of the reciprocal ranks against the style model with the graph. The ratio is the
+model's MRR over the best of the others'.
 """
 
 from __future__ import annotations
@@ -33,13 +35,18 @@ TOPIC_SIZE = 40
 
 
 def documents_of(task: str, split: str) -> list[Document]:
-    """The documents of a split's users without near-duplicates; users keep their split in their name."""
+    """The documents of a split's users; users keep their split in their name."""
     users: dict[str, dict[str, None]] = {}
     for example in examples(task, split):
         users.setdefault(f"{split} {example.user_id}", {}).update(dict.fromkeys(d.text for d in example.profile))
-    return [
-        Document(user, list(texts)[place]) for user, texts in users.items() for place in without_copies(list(texts))
-    ]
+    return [Document(user, text) for user, texts in users.items() for text in texts]
+
+
+def each_once(held_out: Sequence[Document], trained_on: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Both without near-duplicates, of one author or of several: held-out ones stay, those to train on go."""
+    documents = [*held_out, *trained_on]
+    kept = without_copies(d.text for d in documents)
+    return [documents[i] for i in kept if i < len(held_out)], [documents[i] for i in kept if i >= len(held_out)]
 
 
 def halves(documents: Sequence[Document]) -> tuple[list[int], list[int]]:
@@ -66,6 +73,7 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
         first = list(dict.fromkeys(d.user_id for d in trained_on))[:users]
         trained_on = [d for d in trained_on if d.user_id in first]
     held_out = [d for split in ("val", "test") for d in documents_of(task, split)]
+    held_out, trained_on = each_once(held_out, trained_on)
     dense = DenseRanking(None, pooling="model default", normalize=True)
     vectors = dense.vectors([d.text for d in (*trained_on, *held_out)], print)
 

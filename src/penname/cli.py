@@ -235,9 +235,9 @@ def cold_start(
     curves: dict[str, list[float | None]] = {
         name: [report["methods"][name][metric] for report in reports.values()] for name in methods
     }
-    users = max(entry["n"] for entry in reports["all"]["methods"].values())
+    examples = max(entry["n"] for entry in reports["all"]["methods"].values())
     path = run / f"cold-start-{metric}.png"
-    labels = (f"documents known of each of {users} users", metric)
+    labels = (f"documents known of the user, {examples} examples", metric)
     figures.save(figures.curves(curves, list(reports), labels), path)
     if as_json:
         print(json.dumps(reports))

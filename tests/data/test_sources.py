@@ -68,6 +68,16 @@ def test_an_unset_variable_in_a_path_is_named(monkeypatch):
         load("$PENNAME_NOWHERE/x")
 
 
+def test_a_profile_holds_its_users_documents_alone(tmp_path):
+    """Under another name the user's own text, the hidden and the target's copies too, would count as another's."""
+    profile = [{"text": "d"}, {"text": "e", "user_id": "u"}, {"text": "f", "user_id": "w"}]
+    write(tmp_path / "test.jsonl", EXAMPLE | {"profile": profile[:2]})
+    assert len(load(tmp_path, split="test")[0].profile) == 2
+    write(tmp_path / "test.jsonl", EXAMPLE | {"profile": profile})
+    with pytest.raises(DataError, match=r"test.jsonl.*1.*profile\[2\].user_id.*'w'.*none, or the example's 'u'"):
+        load(tmp_path, split="test")
+
+
 def test_a_folder_of_texts_is_a_profile(tmp_path):
     (tmp_path / "a.txt").write_text("one")
     (tmp_path / "b.md").write_text("# two")

@@ -51,7 +51,7 @@ def run_data(name="small", examples=4, **changes):
                 }
                 for i in ids
             },
-            "profiles": {f"user 0 {HOSTILE}": [HOSTILE, "x" * (CHARACTERS + 7)]},
+            "profiles": {("t", f"user 0 {HOSTILE}"): [HOSTILE, "x" * (CHARACTERS + 7)]},
             "iterations": {"rest-pg": [Iteration([0.1, 0.5], [0, 2]), Iteration([0.3, 0.6], [1, 1])]},
             "timing": [
                 {"stage": f"evaluation/test/{m}/responses", "count": 4, "tokens": 80, "seconds": s}

@@ -1,5 +1,7 @@
 """The style trajectory: features, what propagates over the graph, and that nobody hears the one who is left out."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,12 @@ def test_stylometric_features_tell_what_they_say():
     assert rates["words in capitals"] == pytest.approx(1 / 6)
     assert rates["distinct words"] == pytest.approx(5 / 6**0.5)
     assert np.isfinite(stylometric(["", " ", "…", "。", "a" * 10_000, "\ud800"])).all()
+
+
+def test_a_long_row_of_marks_is_read_as_fast_as_any_text():
+    began = time.process_time()
+    stylometric(["." * 200_000, "what" + "?!" * 100_000 + "no"])
+    assert time.process_time() - began < 10  # minutes, if each mark were looked at from each before it
 
 
 def test_features_are_those_of_each_text_alone(features, written):

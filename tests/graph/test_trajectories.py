@@ -7,9 +7,9 @@ import pytest
 import torch
 from tests.shop import ITEMS, secret, write
 
-from penname.config import StyleSettings
+from penname.config import SourceConfig, StyleSettings
 from penname.data.report import Report
-from penname.data.sources import read_documents, read_split
+from penname.data.sources import read_documents, read_split, shared_names
 from penname.encoders import SentenceEncoder
 from penname.graph.style import StyleModel, fit_features, train_style
 from penname.graph.trajectories import Finder
@@ -31,7 +31,10 @@ def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
     made = features.of_texts([d.text for d in documents])
     model = StyleModel(made.shape[1], 32, 0)
     torch.nn.init.ones_(model.beside_own)
-    return Finder(documents, model, features, made, lambda texts: encoder.embed(texts, normalize=True), 5, clusters)
+    shared = shared_names(source, documents)
+    return Finder(
+        documents, model, features, made, lambda texts: encoder.embed(texts, normalize=True), 5, clusters, shared
+    )
 
 
 def test_no_target_is_in_anything_its_example_sees(tmp_path, encoder):
@@ -101,6 +104,15 @@ def test_names_that_many_share_are_nobodys_style(tmp_path, encoder):
     finder = finder_of(source, encoder)
     for example in list(read_split(source, "val", Report()))[:10]:
         assert "A verified traveler" not in {d.user_id for d in finder.find(example, 39).style}
+
+
+def test_only_ids_that_are_display_names_can_be_shared(tmp_path, encoder):
+    """Anybody who writes a lot may be called alice in data whose ids are one person's."""
+    source = write(tmp_path)
+    written = list(read_documents(source, "val", Report()))
+    alice = [replace(d, user_id="alice") for d in written[:6]]
+    assert shared_names(source, [*alice, *written]) == {"alice"}
+    assert shared_names(SourceConfig(format="jsonl", path=str(tmp_path)), [*alice, *written]) == set()
 
 
 def test_documents_without_items_have_clusters_for_topics(tmp_path, encoder):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -10,14 +11,16 @@ from tests.methods.test_workbench import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
 from penname.cli import app
-from penname.config import AGENTS, METHODS, PAT, Recipe, SourceConfig
+from penname.config import AGENTS, METHODS, PAT, LimitConfig, Recipe, SourceConfig
 from penname.errors import UserError
+from penname.evaluation.report import _reader
 from penname.methods import pat, write_pat
 from penname.methods.agents import agent_prompt
 from penname.methods.contexts import find_contexts
 from penname.methods.pat import method_prompts
 from penname.methods.pipeline import evaluate_in_run, train_run
 from penname.methods.results import results_of
+from penname.methods.run_data import read_runs
 from penname.methods.workbench import Workbench
 from penname.runs.store import Run, read_stage
 from penname.training import dpo
@@ -267,8 +270,8 @@ def test_generate_finds_documents_by_the_query(run, monkeypatch):
         asked = ["generate", "--model", str(run[1]), "--prompt", "Write a review of the soap.", *changes]
         assert CliRunner().invoke(app, asked).exit_code == 0
     items = [{d.item_id for d in documents} for documents in found if documents]
-    assert items[1] == {"soap"}
-    assert items[3] == {"lamp"}
+    assert items[1] == {"0 soap"}  # of the first source
+    assert items[3] == {"0 lamp"}
 
 
 @pytest.mark.parametrize("stage", ["style-model", "pat/iteration-1/topic/training", "generator/training"])
@@ -297,7 +300,9 @@ def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_star
                 "task": "notes",
                 "input": f"Write of {ITEMS[u % 6]}.",
                 "output": f"Never before seen words of {u}.",
-                "profile": [{"text": f"{WAYS[u % 2]} {ITEMS[(u + n) % 6]} {n}{u}"} for n in range(6 if u < 4 else 1)],
+                "profile": [
+                    {"text": f"{WAYS[u % 2]} {ITEMS[(u + n) % 6]} own{u} number{n}"} for n in range(6 if u < 4 else 1)
+                ],
             }
             for u in range(8)
         ]
@@ -325,11 +330,82 @@ def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_star
     kept = {e.example_id: e for e in bench.prepare_fitting("test", 2)}
     assert set(kept) == rich
     assert all(e.history == 2 for e in kept.values())
+    for history in (0, 2):  # what is hidden is nowhere: not among others' documents either
+        for id, own in find_contexts(bench, "test", history).items():
+            texts = [text for name, of_name in asdict(own).items() if name != "example_id" for text in of_name]
+            assert any("own" in text for text in texts)
+            word = f"own{id.removeprefix('test-')} "
+            assert len({text for text in texts if word in text}) == history, id
     chosen = json.loads(CliRunner().invoke(app, [*asked, "--method", "rag", "--json"]).stdout)
     assert all(list(report["methods"]) == ["rag"] for report in chosen.values())
     for number in ("5", "-1", "x", ""):
         refused = CliRunner().invoke(app, ["cold-start", str(tmp_path / "run"), "--documents", number])
         assert "expected numbers under 5" in str(refused.exception)
+
+
+@pytest.fixture(scope="module")
+def two_shops(tmp_path_factory, tiny_model):
+    """A run on two sources that name users and items alike; the test users of the first have written nothing."""
+    folder = tmp_path_factory.mktemp("shops")
+    for shop in ("films", "hotels"):
+        (folder / shop).mkdir()
+        for split in ("train", "test"):
+            known = split == "train" or shop == "hotels"
+            records = [
+                {
+                    "id": f"{split}-{u}",
+                    "user_id": "Ann" if u == 0 else f"{split}{u}",
+                    "task": shop,
+                    "input": f"Write of the {ITEMS[u % 3]}.",
+                    "output": f"Never before seen words of {u}.",
+                    "item_id": ITEMS[u % 3],
+                    "profile": [
+                        {"text": f"{shop}: {WAYS[u % 2]} {ITEMS[(u + n) % 3]} {n}{u}", "item_id": ITEMS[(u + n) % 3]}
+                        for n in range(6 if known else 0)
+                    ],
+                }
+                for u in range(6)
+            ]
+            (folder / shop / f"{split}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    sources = [SourceConfig(format="jsonl", path=str(folder / shop)) for shop in ("films", "hotels")]
+    recipe = recipe_of(folder / "unused", tiny_model, ["pgraphrag-neighbours", "pat"]).model_copy(
+        update={"data": sources, "limit": LimitConfig(train=3)}
+    )
+    train_run(recipe, folder / "run", Lines())
+    return recipe, folder / "run"
+
+
+def test_any_data_with_items_has_neighbours_and_new_users_others_of_the_train_split(two_shops):
+    recipe, folder = two_shops
+    contexts = find_contexts(Workbench(recipe, Run(folder, Lines())), "test")
+    assert len(contexts) == 12
+    for id, own in contexts.items():
+        shop = id.split("-")[0]
+        assert len(own.neighbours) == len(own.style) == len(own.topic) == 2
+        assert set(own.levels) == {"topic"}
+        assert all(text.startswith(shop) for text in (*own.neighbours, *own.style, *own.topic))
+        assert all(ITEMS[int(id.split("-")[-1]) % 3] in text for text in own.neighbours)
+
+
+def test_users_and_items_of_two_sources_are_two_where_they_are_named_alike(two_shops, monkeypatch):
+    from typer.testing import CliRunner
+
+    _, folder = two_shops
+    (data,) = read_runs([folder])
+    assert {task for task, _ in data.profiles} == {"hotels"}
+    reader, _ = _reader([data])
+    shown = {example["id"]: reader["profiles"][example["profile"]] for example in reader["examples"]}
+    assert shown["films-test-0"] == []
+    assert len(shown["hotels-test-0"]) == 6
+
+    found = []
+    find = write_pat.listed
+    monkeypatch.setattr(write_pat, "listed", lambda example, own: found.append(own) or find(example, own))
+    asked = ["generate", "--model", str(folder), "--prompt", "Write a review.", "--item", ITEMS[0]]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert {d.text.split(":")[0] for d in found[-1]} == {"films"}
+    assert "nobody has written on it" not in done.stderr
 
 
 def test_without_any_document_there_is_no_graph(tmp_path, tiny_model):

@@ -183,7 +183,11 @@ def _example(record: dict[str, Any], place: Place, task: str | None, documents: 
         for i, item in enumerate(list_of_records(record["profile"], "profile", place)):
             if not isinstance(item, dict):
                 raise place.error(f"profile[{i}]", type(item).__name__, "a document")
-            profile.append(document_of({"user_id": user_id, **item}, place.inside(f"profile[{i}].")))
+            inside = place.inside(f"profile[{i}].")
+            document = document_of({"user_id": user_id, **item}, inside)
+            if document.user_id != user_id:
+                raise inside.error("user_id", repr(document.user_id)[:80], f"none, or the example's {user_id!r}"[:80])
+            profile.append(document)
     return Example(
         id=required_text(record, "id", place),
         user_id=user_id,

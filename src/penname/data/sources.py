@@ -186,6 +186,12 @@ def read_documents(source: Source, split: str, report: Report) -> Iterator[Docum
                 yield document
 
 
+def shared_names(source: Source, documents: Sequence[Document]) -> set[str]:
+    """The users of these documents whose id is likely a name of many people: only PGraphRAG's ids are such names."""
+    counts = Counter(d.user_id for d in documents) if source.format == "pgraphrag" else Counter[str]()
+    return {name for name, count in counts.items() if pgraphrag.is_shared_name(name, count)}
+
+
 def name_of(source: Source) -> str:
     """What to call the source in a message."""
     return source.path or source.hub or source.format

@@ -33,9 +33,9 @@ class RunData:
     """A run's results and what led to them.
 
     facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how that scored.
-    examples: by id, what was asked and shown. profiles: by user id, the texts of the user's documents. iterations: of
-    each self-trained method. timing: lines of the run's timing.jsonl. texts: of an example, all of them timed. notes:
-    what could not be read.
+    examples: by id, what was asked and shown. profiles: by task and user id, the texts of the user's documents.
+    iterations: of each self-trained method. timing: lines of the run's timing.jsonl. texts: of an example, all of them
+    timed. notes: what could not be read.
     """
 
     name: str
@@ -45,7 +45,7 @@ class RunData:
     names: Mapping[str, str]
     records: Mapping[str, Mapping[str, Record]]
     examples: Mapping[str, Record]
-    profiles: Mapping[str, Sequence[str]]
+    profiles: Mapping[tuple[str, str], Sequence[str]]
     iterations: Mapping[str, Sequence[Iteration]]
     timing: Sequence[Record]
     texts: int
@@ -265,8 +265,8 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
     for i in common:
         tasks.setdefault(examples[i]["task"], []).append(i)
     chosen = [i for own in tasks.values() for i in own[: max(1, IN_READER // len(tasks))]]
-    users = dict.fromkeys(examples[i]["user_id"] for i in chosen)
-    profiles = {user: next((p for run in runs if (p := run.profiles.get(user))), []) for user in users}
+    users = list(dict.fromkeys((examples[i]["task"], examples[i]["user_id"]) for i in chosen))
+    profiles = [next((p for run in runs if (p := run.profiles.get(user))), []) for user in users]
     data = {
         "methods": list(written),
         "examples": [
@@ -274,6 +274,7 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
                 "id": i,
                 "user": examples[i]["user_id"],
                 "task": examples[i]["task"],
+                "profile": users.index((examples[i]["task"], examples[i]["user_id"])),
                 "history": examples[i]["history"],
                 "input": examples[i]["input"],
                 "output": examples[i]["output"],
@@ -282,7 +283,7 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
             }
             for i in chosen
         ],
-        "profiles": {user: [_beginning(text) for text in own[:DOCUMENTS]] for user, own in profiles.items()},
+        "profiles": [[_beginning(text) for text in own[:DOCUMENTS]] for own in profiles],
     }
     return data, f"{len(chosen)} of {len(common)} examples."
 

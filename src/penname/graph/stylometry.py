@@ -49,7 +49,8 @@ FIGURES = (
 NAMES = (*(f"word {word}" for word in FUNCTION_WORDS), *(f"mark {mark!r}" for mark in MARKS), *FIGURES)
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_SENTENCE_END = re.compile(r"[.!?…]+\s+|\n{2,}")
+# Marks are looked at from their first on: a long row of them with no space behind would take the square of its length.
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+\s+|\n{2,}")
 _VOWELS = re.compile(r"[aeiouy]+")
 _REPEATED_MARKS = re.compile(r"([!?.])\1+")
 _PLACE = {word: place for place, word in enumerate(FUNCTION_WORDS)}

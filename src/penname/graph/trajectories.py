@@ -6,15 +6,13 @@ target by others are passed over.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penname.data.duplicates import Original
 from penname.data.layouts import query_of
-from penname.data.pgraphrag import is_shared_name
 from penname.data.records import Document, Example
 from penname.graph.style import Asked, StyleFeatures, StyleIndex, StyleModel
 from penname.graph.topics import LEVELS, Level, TopicIndex
@@ -38,7 +36,8 @@ class Finder:
 
     documents: of the split the examples are of, all users'. features: fitted ones; made: those of the documents, shape
     (documents, features). encode: gives sentence vectors of length 1. nearest_topics: see `TopicIndex`. clusters: the
-    topics of documents without items; None where all have one.
+    topics of documents without items; None where all have one. shared_names: users who are many people, so that what
+    they wrote is nobody's style.
     """
 
     def __init__(
@@ -50,14 +49,14 @@ class Finder:
         encode: Callable[[Sequence[str]], Vectors],
         nearest_topics: int,
         clusters: Clusters | None = None,
+        shared_names: Collection[str] = (),
     ) -> None:
         self._encode, self._features, self._clusters = encode, features, clusters
         self._vectors = encode([d.text for d in documents])
         self.graph: UserTopicGraph = build_graph(documents, topics_of(documents, self._vectors, clusters))
         self._style = StyleIndex(model, made, self.graph)
         self._topic = TopicIndex(self.graph, self._vectors, nearest_topics)
-        counts = Counter(d.user_id for d in documents)
-        self._nobodys = {p for name, p in self.graph.place_of_user.items() if is_shared_name(name, counts[name])}
+        self._nobodys = {self.graph.place_of_user[name] for name in shared_names}
 
     def find(self, example: Example, k: int, levels: Sequence[Level] = LEVELS) -> Trajectories:
         """At most k documents of each trajectory; the topic's are those of `levels` only."""
@@ -74,6 +73,13 @@ class Finder:
             alike = self._style.alike_all(asked)
             for example, query, topic, own, users in zip(part, queries, topics, histories, alike, strict=True):
                 yield self._find(example, query, topic, own, users, k, levels)
+
+    def on_item(self, example: Example) -> tuple[Document, ...]:
+        """What others wrote on the example's item, without copies of the target."""
+        topic = None if example.item_id is None else self.graph.place_of_topic.get(example.item_id)
+        written = [] if topic is None else [self.graph.documents[place] for place in self.graph.documents_on(topic)]
+        original = Original(example.output or "")
+        return tuple(d for d in written if d.user_id != example.user_id and not original.held_by(d))
 
     def _find(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from itertools import groupby
@@ -17,7 +17,7 @@ from penname.data.duplicates import Original
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example
 from penname.data.report import Report
-from penname.data.sources import read_documents
+from penname.data.sources import read_documents, shared_names
 from penname.errors import UserError
 from penname.graph.user_topic import Vectors, build_graph, cluster, topics_of
 from penname.methods.workbench import RANKED_AT_ONCE, Split, Workbench, part_name
@@ -67,7 +67,7 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
     encode = sentence_encoder(tell)
 
     def style(folder: Path) -> Record:
-        documents = _of_all_sources(recipe.data, "train")
+        documents, _ = of_all_sources(recipe.data, "train")
         if not documents:
             raise UserError("train: found no document of any user, expected some to make the user-topic graph of")
         settings = recipe.pat.style
@@ -87,14 +87,23 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
 
     @cache
     def finder(source: int) -> Finder:
-        documents = list(read_documents(recipe.data[source], split, Report()))
+        own = recipe.data[source]
+        # Where a split's users are all new, what others wrote is that of the users the style model was trained on.
+        documents = list(read_documents(own, split, Report())) or list(read_documents(own, "train", Report()))
         if not documents:
             raise UserError(f"{split}: found no document of any user, expected some to make the user-topic graph of")
-        return load_finder(bench.run.folder, documents, encode, recipe.pat.nearest_topics)
+        shared = shared_names(own, documents)
+        return load_finder(bench.run.folder, documents, shared, encode, recipe.pat.nearest_topics)
+
+    def with_neighbours(source: int, example: Example) -> Example:
+        """PGraphRAG's data comes with them; elsewhere they are what the graph holds on the item."""
+        if recipe.data[source].format == "pgraphrag":
+            return example
+        return replace(example, neighbours=finder(source).on_item(example))
 
     def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
         def retrieved(side: DocumentsName) -> list[list[Document]]:
-            asked = (example for _, example in examples)
+            asked = (with_neighbours(*pair) for pair in examples)
             found = retrieve_all(asked, bench.retriever(), recipe.retrieval.k, side, tell)
             return [documents for _, documents in found]
 
@@ -114,7 +123,8 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         records = bench.run.shards(name, examples, RANKED_AT_ONCE, work)
         levels = [level for record in records for level in record["levels"]]
         counts = {level: levels.count(level) for level in dict.fromkeys(levels)}
-        bench.run.progress.say(f"{name}: topic documents by level: {', '.join(f'{c} {n}' for n, c in counts.items())}")
+        told = ", ".join(f"{count} {level}" for level, count in counts.items()) or "none found"
+        bench.run.progress.say(f"{name}: topic documents by level: {told}")
         return {"examples": len(records), "levels": counts}
 
     bench.run.stage(name, stage)
@@ -133,16 +143,23 @@ def sentence_encoder(tell: Tell) -> Callable[[Sequence[str]], Vectors]:
 
 
 def load_finder(
-    run: Path, documents: Sequence[Document], encode: Callable[[Sequence[str]], Vectors], nearest_topics: int
+    run: Path,
+    documents: Sequence[Document],
+    shared: Collection[str],
+    encode: Callable[[Sequence[str]], Vectors],
+    nearest_topics: int,
 ) -> Finder:
-    """What finds trajectories in the graph of these documents, by the style model that a run has trained."""
+    """What finds trajectories in the graph of these documents, by the style model that a run has trained.
+
+    shared: the users of these documents who are many people.
+    """
     # With torch-geometric, which takes seconds.
     from penname.graph.files import load_style
     from penname.graph.trajectories import Finder
 
     features, model, clusters = load_style(run / STYLE, encode)
     made = features.of_texts([d.text for d in documents])
-    return Finder(documents, model, features, made, encode, nearest_topics, clusters)
+    return Finder(documents, model, features, made, encode, nearest_topics, clusters, shared)
 
 
 def _read(record: Record) -> Contexts:
@@ -157,13 +174,30 @@ def _examples(bench: Workbench, split: Split, history: int | None) -> list[tuple
     return list(zip(numbers, bench.examples(split, history, Report()), strict=True))
 
 
-def _of_all_sources(sources: Sequence[SourceConfig], split: Split) -> list[Document]:
-    """All documents; users and items of different sources are different ones, also where they are named alike."""
-    return [
-        replace(d, user_id=f"{number} {d.user_id}", item_id=None if d.item_id is None else f"{number} {d.item_id}")
-        for number, source in enumerate(sources)
-        for d in read_documents(source, split, Report())
-    ]
+def of_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[Document], set[str]]:
+    """All documents, and their users who are many people.
+
+    Users and items of different sources are different ones, also where they are named alike: see `name_apart`.
+    """
+    found: list[Document] = []
+    shared: set[str] = set()
+    for number, source in enumerate(sources):
+        documents = list(read_documents(source, split, Report()))
+        shared |= {name_apart(number, name) for name in shared_names(source, documents)}
+        found += [
+            replace(
+                d,
+                user_id=name_apart(number, d.user_id),
+                item_id=None if d.item_id is None else name_apart(number, d.item_id),
+            )
+            for d in documents
+        ]
+    return found, shared
+
+
+def name_apart(source: int, name: str) -> str:
+    """What a user or an item of a source is called where those of all sources stand together."""
+    return f"{source} {name}"
 
 
 def _contexts(

@@ -52,7 +52,10 @@ def results_of(
             results |= scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
         notes += untuned_notes(folder, recipe)
     if not results:
-        raise UserError(f"{', '.join(map(str, folders))}: no method has been evaluated yet; run penname evaluate")
+        where = f" on {split}" if split else ""
+        raise UserError(
+            f"{', '.join(map(str, folders))}: no method has been evaluated{where} yet; run penname evaluate"
+        )
     return results, names, notes
 
 

@@ -82,7 +82,7 @@ def _with_summaries(folder: Path, split: str, method: MethodName, records: dict[
     return {i: record | {"reasoning": "\n".join(said.get(i, []))} for i, record in records.items()}
 
 
-def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[str]]:
+def _profiles(recipe: Recipe, split: str) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
     if recipe.evaluation.shuffled:
         return {}, ["profiles are not shown: some examples have those of other users"]
     try:
@@ -90,10 +90,11 @@ def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[st
         found = load_split(recipe.data, split, limit, recipe.seed, Report())
     except UserError as error:
         return {}, [f"profiles are not shown: {error}"]
-    profiles: dict[str, list[str]] = {}
+    profiles: dict[tuple[str, str], list[str]] = {}
     for example in found:
-        if len(example.profile) > len(profiles.get(example.user_id, [])):
-            profiles[example.user_id] = [d.text for d in example.profile]
+        user = (example.task, example.user_id)
+        if len(example.profile) > len(profiles.get(user, [])):
+            profiles[user] = [d.text for d in example.profile]
     return profiles, []
 
 

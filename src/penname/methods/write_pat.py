@@ -5,17 +5,23 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from penname.config import AGENTS, AgentName, Recipe
 from penname.data.records import Document, Example, LayoutName
-from penname.data.report import Report
-from penname.data.sources import read_documents
 from penname.methods.agents import Agents, refine
-from penname.methods.contexts import STYLE, Contexts, listed, load_finder, sentence_encoder
+from penname.methods.contexts import (
+    STYLE,
+    Contexts,
+    listed,
+    load_finder,
+    name_apart,
+    of_all_sources,
+    sentence_encoder,
+)
 from penname.methods.pat import GENERATOR
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
@@ -94,10 +100,17 @@ def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
 
 def _contexts(bench: Workbench, run: Path, example: Example) -> Contexts:
     recipe = bench.recipe
-    others = [d for source in recipe.data for d in read_documents(source, "train", Report())]
+    others, shared = of_all_sources(recipe.data, "train")
     whole_stage(run / STYLE)
-    finder = load_finder(run, others, sentence_encoder(lambda note: None), recipe.pat.nearest_topics)
-    found = finder.find(example, recipe.pat.k)
+    finder = load_finder(run, others, shared, sentence_encoder(lambda note: None), recipe.pat.nearest_topics)
+
+    def known(item: str | None) -> str | None:
+        """The item's name in the graph: of the first source that has it."""
+        names = [name_apart(number, item) for number in range(len(recipe.data))] if item else []
+        return next((name for name in names if name in finder.graph.place_of_topic), item)
+
+    profile = tuple(replace(d, item_id=known(d.item_id)) for d in example.profile)
+    found = finder.find(replace(example, item_id=known(example.item_id), profile=profile), recipe.pat.k)
     history = listed(example, retrieve(example, bench.retriever(), recipe.retrieval.k))
     style, topic = listed(example, found.style), listed(example, found.topic)
     return Contexts("prompt", (), (), (), history, style, topic, tuple(found.levels), ())

@@ -69,7 +69,7 @@ function show() {
   find("example").value = place;
   const written = example.written[base];
   const other = base === NOTHING ? null : base === AUTHOR ? example.output : written ? written.response : null;
-  const profile = data.profiles[example.user] || [];
+  const profile = data.profiles[example.profile];
   const cards = [card("Prompt", element("p", example.input)), card("Written by the author", element("p", example.output))];
   if (example.context.length) cards.push(list(`Documents in the prompt of rag and others: ${example.context.length}`, example.context));
   if (profile.length) cards.push(list(`Documents of the user: ${profile.length} of ${example.history} shown`, profile));
