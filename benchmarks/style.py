@@ -6,8 +6,8 @@ documents make the author's place in the graph (clusters of sentence vectors are
 other half asks for its author: an unseen user with one document. Mean reciprocal rank and recall@10 of the author, of
 the style model with and without the graph, trained on the train split's authors, and of what it is made from: tf-idf of
 character n-grams, the bundled encoder's sentence vectors, stylometric features, and all features as they are before
-training. p: two-tailed paired t-test of the reciprocal ranks against the style model with the graph. The ratio is the
-model's MRR over the best of the others'.
+training. p: two-tailed paired t-test of the reciprocal ranks against the style model with the graph; p of training: of
+the model without the graph against itself before training. The ratio is the model's MRR over the best of the others'.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
     tfidf = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, lowercase=False)
     clusters = cluster(encode(train_texts), len(trained_on) // TOPIC_SIZE, 0)
 
-    def of_model(topics_of: Callable[[list[str]], list[str | None]]) -> npt.NDArray[np.float64]:
+    def of_model(topics_of: Callable[[list[str]], list[str | None]], **settings: int) -> npt.NDArray[np.float64]:
         graph = build_graph(trained_on, topics_of(train_texts))
-        model = train_style(of_train, graph, StyleSettings(), 0)
+        model = train_style(of_train, graph, StyleSettings(**settings), 0)
         topics = topics_of(texts)
         of_known = build_graph([held_out[i] for i in known], [topics[i] for i in known])
         index = StyleIndex(model, of_held_out[known], of_known)
@@ -113,16 +113,19 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
     found = {
         "style model, graph": of_model(lambda given: list(clusters.topics_of(encode(given)))),
         "style model, no graph": of_model(lambda given: [None] * len(given)),
+        "style model, no graph, untrained": of_model(lambda given: [None] * len(given), epochs=0),
         "all features, untrained": of_means(of_held_out),
         "tf-idf of character n-grams": of_means(tfidf.fit(train_texts).transform(texts)),
         "sentence vectors": of_means(encode(texts)),
         "stylometric features": of_means(of_held_out[:, SKETCH : SKETCH + len(NAMES)] / SHARES["stylometric"]),
     }
     own = 1 / found["style model, graph"]
+    trained, untrained = (1 / found[f"style model, no graph{state}"] for state in ("", ", untrained"))
     return {
         "authors": len(names),
         "asked": len(asking),
         "trained_on": len({d.user_id for d in trained_on}),
+        "p of training": float(f"{ttest_rel(trained, untrained).pvalue:.2g}") if (trained != untrained).any() else None,
         **{
             name: {
                 "mrr": round(float(np.mean(1 / rank)), 4),
