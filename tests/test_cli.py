@@ -161,7 +161,7 @@ def test_a_report_is_written_with_its_tables_and_pictures(run, tmp_path):
     assert data["methods"] == ["zero-shot", "rag", "sft-reasoning", "rest-pg"]
     assert {len(example["written"]) for example in data["examples"]} == {4}
     assert len(data["examples"]) == 6
-    assert all(data["profiles"][example["user"]] for example in data["examples"])
+    assert all(data["profiles"][example["profile"]] for example in data["examples"])
     assert "rest-pg/iteration-1/samples" in html, "stages are timed"
     figures = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
     assert {"reward-by-method.svg", "rest-pg-rewards.png", "rest-pg-kept.png", "learning-curve.svg"} <= figures
