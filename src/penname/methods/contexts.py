@@ -102,8 +102,9 @@ def find_contexts(bench: Workbench, split: Split, history: int | None = None) ->
         return replace(example, neighbours=finder(source).on_item(example))
 
     def work(examples: Sequence[tuple[int, Example]]) -> list[Record]:
+        asked = [with_neighbours(*pair) for pair in examples]
+
         def retrieved(side: DocumentsName) -> list[list[Document]]:
-            asked = (with_neighbours(*pair) for pair in examples)
             found = retrieve_all(asked, bench.retriever(), recipe.retrieval.k, side, tell)
             return [documents for _, documents in found]
 
