@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from penname import cli
-from penname.runs.store import read_records
+from penname.runs.store import read_records, write_records
 
 
 def penname(*arguments, cwd="."):
@@ -148,6 +149,55 @@ def test_compare_takes_runs_of_several_seeds_as_one(run, tmp_path):
     refused(penname("compare", run, changed, "--over-seeds"), "expectation.samples was 3, now 4")
 
 
+def test_compare_refuses_what_is_not_a_pair(run, tmp_path):
+    refused(penname("compare", run, run), "given twice")
+    refused(penname("compare", run, "--over-seeds", with_seed(run, tmp_path / "s", "seed: 1"), run), "given twice")
+    other = with_seed(run, tmp_path / "other", "seed: 1")
+    (path,) = (other / "data" / "test").glob("*.parquet")
+    records = read_records(path)
+    write_records(path, [records[0] | {"output": "Another text."}, *records[1:]])
+    refused(penname("compare", run, other), records[0]["example_id"], "another input or output")
+
+
+def test_compare_counts_what_has_no_response_or_no_end(run, tmp_path):
+    folder = with_seed(run, tmp_path / "run", "seed: 0")
+    path = folder / "evaluation/test/rest-pg/stage.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"malformed": 2, "unfinished": 1}))
+    done = penname("compare", folder)
+    assert "rest-pg: of 6 completions 2 malformed, which score 0, 1 broken off at the limit." in done.stderr
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"malformed": 0, "unfinished": 0}))
+    assert "rest-pg: of" not in penname("compare", folder).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("evaluation/test/rag/stage.json", '{"a": 1}', "found no list of files"),
+        ("evaluation/test/rag/stage.json", '{"files": [1]}', "found no list of files"),
+        ("data/test/stage.json", "{", "damaged"),
+        ("rest-pg/iteration-1/rewards", None, "found nothing of example"),
+    ],
+)
+def test_a_report_names_what_is_damaged(run, tmp_path, name, content, part):
+    folder = tmp_path / "damaged"
+    shutil.copytree(run, folder)
+    if content is None:
+        shutil.rmtree(folder / name)
+    else:
+        (folder / name).write_text(content)
+    refused(penname("report", folder), name, part)
+
+
+def test_a_report_of_odd_files_beside_the_results(run, tmp_path):
+    folder = tmp_path / "odd"
+    shutil.copytree(run, folder)
+    (folder / "timing.jsonl").write_bytes(b"\xff\xfe")
+    (folder / "environment.json").write_text('{"packages": [1]}')
+    (folder / "rest-pg" / "iteration-old.bak").mkdir()
+    done = penname("report", folder)
+    assert done.returncode == 0, done.stderr
+
+
 def test_compare_corrects_for_many_comparisons(run):
     found = json.loads(penname("compare", run, "--holm", "--json").stdout)
     assert all(test["p"] is None or test["p_corrected"] >= test["p"] for test in found["tests"])
@@ -205,11 +255,16 @@ def test_people_judge_pairs_of_a_run(run, tmp_path):
         ({"answers": {"99": "a"}}, "answers.99"),
         ({"answers": {"1": "c"}}, "one of a, b, neither"),
         ({"annotator": 5}, "field 'annotator'"),
+        ({"annotator": " "}, "an empty name"),
     ):
         answers.write_text(json.dumps(saved | change))
         refused(penname("judge-humans", "import", key_path, answers), message)
-    answers.write_text("no JSON")
-    refused(penname("judge-humans", "import", key_path, answers), "ann.json: found no JSON")
+    for text in ("no JSON", "[" * 200_000):
+        answers.write_text(text)
+        refused(penname("judge-humans", "import", key_path, answers), "ann.json: found no JSON")
+    key["pairs"]["1"]["scores"] = [math.nan, True]
+    (tmp_path / "nan.json").write_text(json.dumps(key))
+    refused(penname("judge-humans", "import", tmp_path / "nan.json", answers), "pairs.1.scores", "two numbers")
     refused(penname("judge-humans", "import", key_path, tmp_path / "none.json"), "none.json")
     refused(penname(*export, "--difference", "0.99"), "lower --difference")
     refused(penname("judge-humans", "export", run, "--out", page), "--metric: found 'judge'")

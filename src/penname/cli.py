@@ -115,7 +115,8 @@ def sweep(
     means = [averages(found) for found in results]
     curves = {m: [of_point.get(m, {}).get(metric) for of_point in means] for m in methods}
     label = over[0].split("=")[0] if len(over) == 1 else "point"
-    path = folder / f"sweep-{metric}.png"
+    settings = ",".join(setting.partition("=")[0] for setting in over)
+    path = folder / f"sweep-{settings}-{metric}.png"
     figures.save(figures.curves(curves, names, (label, metric)), path)
     saved = total_of(record for point in points for record in taken(point.folder))
     if as_json:

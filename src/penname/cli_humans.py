@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,8 +67,8 @@ def import_answers(
     known = _read(key, KEY)
     for number, pair in known["pairs"].items():
         scores = pair.get("scores") if isinstance(pair, dict) else None
-        if not (isinstance(scores, list) and len(scores) == 2 and all(isinstance(s, int | float) for s in scores)):
-            raise DataError(key, field=f"pairs.{number}.scores", found="none", expected="two numbers")
+        if not (isinstance(scores, list) and len(scores) == 2 and all(map(_is_score, scores))):
+            raise DataError(key, field=f"pairs.{number}.scores", found=f"{scores!r}", expected="two numbers")
     found: dict[str, dict[str, str]] = {}
     for path in answers:
         name, own = _read_answers(path, known)
@@ -83,8 +84,8 @@ def import_answers(
 
 def _read(path: Path, fields: dict[str, type]) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):
         raise DataError(path, found="no JSON", expected="what the page saved, or the key beside it") from None
     for name, kind in fields.items():
         if not isinstance(found, dict) or not isinstance(found.get(name), kind):
@@ -93,12 +94,18 @@ def _read(path: Path, fields: dict[str, type]) -> dict[str, Any]:
     return checked
 
 
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]:
     from penname.evaluation.humans import CHOICES
 
     found = _read(path, {"export": str, "annotator": str, "answers": dict})
     if found["export"] != key["export"]:
         raise DataError(path, field="export", found=found["export"], expected=f"{key['export']}, that of the key")
+    if not found["annotator"].strip():
+        raise DataError(path, field="annotator", found="an empty name", expected="who answered")
     for number, choice in found["answers"].items():
         if number not in key["pairs"]:
             raise DataError(path, field=f"answers.{number}", found="an unknown pair", expected="one of the key's")

@@ -136,6 +136,14 @@ def test_answers_are_kept_and_saved_as_a_file_that_import_reads(page):
     assert found == {"export": page.key["export"], "annotator": "Ann B", "answers": answers}
 
 
+def test_a_key_held_down_answers_one_pair(page):
+    for repeat in ("false", "true", "true"):
+        page.execute_script(
+            f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: 'a', repeat: {repeat}, bubbles: true}}))"
+        )
+    assert "1 answered" in one(page, "#progress").text
+
+
 def test_going_back_shows_and_changes_a_choice(page):
     body = one(page, "body")
     body.send_keys("b")

@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -51,7 +52,10 @@ def run_data(name="small", examples=4, **changes):
                 }
                 for i in ids
             },
-            "profiles": {("t", f"user 0 {HOSTILE}"): [HOSTILE, "x" * (CHARACTERS + 7)]},
+            "profiles": {"0": [HOSTILE, "x" * (CHARACTERS + 7)], "1": [HOSTILE, "x" * (CHARACTERS + 7)]},
+            "sampled": "training inputs",
+            "evaluated": "test inputs",
+            "split": "test",
             "iterations": {"rest-pg": [Iteration([0.1, 0.5], [0, 2]), Iteration([0.3, 0.6], [1, 1])]},
             "timing": [
                 {"stage": f"evaluation/test/{m}/responses", "count": 4, "tokens": 80, "seconds": s}
@@ -106,12 +110,14 @@ def test_it_asks_nothing_of_any_network(page):
 
 
 def test_the_reader_works_by_keyboard(page):
+    from selenium.webdriver.support.select import Select
+
     assert [text.split(":")[0] for text in responses(page)] == ["rag writes 0", "rest-em writes 0", "rest-pg writes 0"]
     press(page, "j")
     assert responses(page)[0].startswith("rag writes 1")
     press(page, "\ue014")  # the right arrow
     assert responses(page)[0].startswith("rag writes 2")
-    assert one(page, "#user").get_property("value").startswith("user 1")
+    assert Select(one(page, "#user")).first_selected_option.text.startswith("user 1")
     press(page, "k")
     press(page, "\ue012")  # the left arrow
     press(page, "k")
@@ -217,6 +223,41 @@ def test_a_large_run_is_read_in_part():
     data = run_data(examples=3 * IN_READER)
     html = make_report([data], summary(data.results)).html
     assert f"{IN_READER} of {3 * IN_READER} examples." in html
+
+
+def test_malformed_completions_say_nothing_of_the_length_of_a_reasoning(report):
+    def points(made):
+        return sum(len(c.get_offsets()) for c in made.pictures["reasoning-length"].axes[0].collections)
+
+    data = run_data()
+    records = {
+        **data.records,
+        "rest-pg": data.records["rest-pg"] | {"0": wrote("", "It goes on.", 0.0, malformed=True)},
+    }
+    assert points(report) == 4
+    assert points(make_report([run_data(records=records)], summary(data.results))) == 3
+
+
+def test_each_example_has_its_own_profile():
+    data = run_data(profiles={"0": ["early"], "1": ["early", "late"], "2": ["early"]})
+    page = json.loads(re.search(r'id="data">(.*?)</script>', make_report([data], summary(data.results)).html, re.S)[1])
+    assert [page["profiles"][e["profile"]] for e in page["examples"]] == [["early"], ["early", "late"], ["early"], []]
+
+
+def test_times_are_of_the_split_that_is_shown(report):
+    other = {"stage": "evaluation/val/rest-pg/responses", "count": 4, "tokens": 80, "seconds": 500.0}
+    data = run_data(timing=[*run_data().timing, other])
+    cost = re.compile(r"<caption>Cost of a completion</caption>.*?</table>", re.S)
+    assert cost.search(make_report([data], summary(data.results)).html)[0] == cost.search(report.html)[0]
+
+
+def test_users_of_two_tasks_with_one_name_are_two(browser, tmp_path):
+    data = run_data()
+    examples = {i: e | {"user_id": "ann", "task": "t" if int(i) < 2 else "u"} for i, e in data.examples.items()}
+    html = make_report([replace(data, examples=examples)], summary(data.results)).html
+    (tmp_path / "report.html").write_text(html, encoding="utf-8")
+    browser.get((tmp_path / "report.html").as_uri())
+    assert [o.text for o in browser.find_elements("css selector", "#user option")] == ["ann (t)", "ann (u)"]
 
 
 def test_a_run_without_training_times_or_profiles_has_a_report():

@@ -134,6 +134,22 @@ def test_few_examples_are_warned_of() -> None:
     assert "Few examples" not in to_markdown(summary(results({"a": 0, "b": 1}, {"t": 30})), NAMES)
 
 
+def test_what_few_examples_would_miss_is_of_the_tests_that_have_few() -> None:
+    found = results({"a": 0.0, "b": 0.1, "c": 0.2}, {"t": 40})
+    found["c"] = dict([*found["c"].items()][:12])
+    report = summary(found)
+    few = [t["detectable"] for t in report["tests"] if t["metric"] == "reward" and t["n"] == 12]
+    (note,) = [line for line in to_markdown(report, NAMES).splitlines() if "Few examples" in line]
+    assert f"with 12 a difference in reward of less than about {np.median(few):.2g} " in note
+
+
+@pytest.mark.parametrize("common", [0, 1])
+def test_methods_without_two_common_examples_are_said_to_have_no_test(common: int) -> None:
+    found = results({"a": 0.0, "b": 0.1}, {"t": 40})
+    found["b"] = {i if n < common else f"other {i}": e for n, (i, e) in enumerate(found["b"].items())}
+    assert f"Few examples: with {common} in common there is no test." in to_markdown(summary(found), NAMES)
+
+
 def test_missing_values_are_left_out_and_counted() -> None:
     report = summary(
         {

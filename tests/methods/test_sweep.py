@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 
 import pytest
 from tests.methods.test_resume import small_recipe
@@ -76,6 +77,18 @@ def test_a_run_that_was_made_before_shares_too(by_samples, recipe, tmp_path):
         assert {"data/train", "rest-em/iteration-1/training"} <= {record.stage for record in taken(point.folder)}
     with pytest.raises(UserError, match="expected the folder of a run"):
         run_sweep(points, lambda place: contextlib.nullcontext(Lines()), tmp_path)
+
+
+def test_an_evaluation_that_was_broken_off_is_not_taken_over(by_samples, tmp_path):
+    (_, four), _ = by_samples
+    donor = tmp_path / "donor"
+    shutil.copytree(four.folder, donor)
+    for method in ("sft", "rest-em"):
+        (donor / "evaluation/test" / method / "stage.json").unlink()
+    settings = four.recipe.expectation.model_copy(update={"quantile": 0.25, "threshold": None})
+    take_over(donor, four.recipe, tmp_path / "point", four.recipe.model_copy(update={"expectation": settings}))
+    assert (tmp_path / "point/sft/training/stage.json").is_file()
+    assert not (tmp_path / "point/evaluation").exists()
 
 
 def test_iterations_go_on_from_each_other(recipe, tmp_path):
@@ -171,7 +184,7 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
     shown = CliRunner().invoke(app, call)
     assert shown.exit_code == 0, shown.output
     assert "not computed again" in shown.output
-    assert (folder / "sweep-reward.png").stat().st_size > 10_000
+    assert (folder / "sweep-expectation.samples-reward.png").stat().st_size > 10_000
     found = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
     assert list(found["points"]) == ["2", "4"]
     assert list(found["methods"]["rest-em"]["methods"]) == ["2", "4"]

@@ -52,6 +52,8 @@ def curves(values: Mapping[str, Sequence[float | None]], ticks: Sequence[str], l
         marker = MARKERS[number % len(MARKERS)]
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(range(len(own)), heights, marker=marker, color=colour, label=_plain(name), linewidth=1.5)
+    if len(ticks) == 1:  # points alone, on an axis of their own range, look farther apart than they are
+        axes.set_ylim(bottom=0)
     axes.set_xticks(range(len(ticks)), [*map(_plain, ticks)])
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])

@@ -33,9 +33,10 @@ class RunData:
     """A run's results and what led to them.
 
     facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how that scored.
-    examples: by id, what was asked and shown. profiles: by task and user id, the texts of the user's documents.
-    iterations: of each self-trained method. timing: lines of the run's timing.jsonl. texts: of an example, all of them
-    timed. notes: what could not be read.
+    examples: by id, what was asked and shown. profiles: by example id, the texts of its user's documents.
+    iterations: of each self-trained method. sampled, evaluated: what samples and evaluation are of, in words. split:
+    what is evaluated. timing: lines of the run's timing.jsonl. texts: of an example, all of them timed. notes: what
+    could not be read.
     """
 
     name: str
@@ -45,8 +46,11 @@ class RunData:
     names: Mapping[str, str]
     records: Mapping[str, Mapping[str, Record]]
     examples: Mapping[str, Record]
-    profiles: Mapping[tuple[str, str], Sequence[str]]
+    profiles: Mapping[str, Sequence[str]]
     iterations: Mapping[str, Sequence[Iteration]]
+    sampled: str
+    evaluated: str
+    split: str
     timing: Sequence[Record]
     texts: int
     notes: Sequence[str]
@@ -163,8 +167,8 @@ def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, 
         pictures.add(
             f"{name}learning-curve",
             figures.curves(means, ticks, ("iteration", "mean reward of samples")),
-            f"{prefix}Learning curve: mean reward of the training samples that each iteration's expectation step "
-            "draws from the model of the iteration before.",
+            f"{prefix}Learning curve: mean reward of the samples ({run.sampled}) that each iteration's expectation "
+            "step draws from the model of the iteration before; malformed ones count as 0.",
         )
     ]
     for method, iterations in run.iterations.items():
@@ -172,8 +176,9 @@ def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, 
             pictures.add(
                 f"{name}{method}-rewards",
                 figures.reward_histograms(iterations, _present(run.results.get(method, {}).values())),
-                f"{prefix}{method}: rewards of samples. An iteration's are those of the model before it trains; those "
-                "of the model after it are the next one's, and after the last those of the evaluation.",
+                f"{prefix}{method}: rewards of samples ({run.sampled}), malformed ones as 0. An iteration's are those "
+                "of the model before it trains; those of the model after it are the next one's. After the last there "
+                f"is the evaluation only, of {run.evaluated}, so that its level is not to be compared with theirs.",
             )
         )
         found.append(
@@ -191,13 +196,20 @@ def _reasoning(runs: Sequence[RunData], pictures: _Pictures) -> list[dict[str, s
     rewards: dict[str, list[float]] = {}
     for run in runs:
         for method, records in run.records.items():
-            reasoned = [r for r in records.values() if r["reasoning"] and r["metrics"].get("reward") is not None]
+            reasoned = [
+                r
+                for r in records.values()
+                if r["reasoning"] and not r["malformed"] and r["metrics"].get("reward") is not None
+            ]
             if reasoned:
                 words[_prefix(runs, run) + method] = [len(r["reasoning"].split()) for r in reasoned]
                 rewards[_prefix(runs, run) + method] = [r["metrics"]["reward"] for r in reasoned]
     if not words:
         return []
-    caption = "Length of the reasoning against the reward of the response; r is Pearson's correlation."
+    caption = (
+        "Length of the reasoning against the reward of the response; r is Pearson's correlation. "
+        "Malformed completions, which have no response, are left out."
+    )
     return [pictures.add("reasoning-length", figures.length_against_reward(words, rewards), caption)]
 
 
@@ -217,18 +229,18 @@ def _latency(runs: Sequence[RunData]) -> _Table:
                     _Cell(_prefix(runs, run) + method),
                     _Cell(f"{mean:.0f}"),
                     _Cell("–" if each is None else f"{each:.2f}"),
-                    _Cell(f"{times} tokens, {slower} time of {without}" if without in tokens else ""),
+                    _Cell(f"{times} tokens{slower and f', {slower} time'} of {without}" if times else ""),
                 ]
             )
     return _Table("Cost of a completion", ["Method", "new tokens", "seconds (in batches)", "beside no reasoning"], rows)
 
 
 def _ratio(value: float | None, other: float | None) -> str:
-    return f"{value / other:.2f} ×" if value is not None and other else "– ×"
+    return f"{value / other:.2f} ×" if value is not None and other else ""
 
 
 def _seconds_each(run: RunData, method: str) -> float | None:
-    stage = re.compile(f"evaluation/[^/]*/{re.escape(method)}/responses(-reused)?")
+    stage = re.compile(f"evaluation/{re.escape(run.split)}/{re.escape(method)}/responses(-reused)?")
     own = [t for t in run.timing if stage.fullmatch(t["stage"])]
     count = sum(t["count"] for t in own)
     return sum(t["seconds"] for t in own) / count / run.texts if count else None
@@ -265,8 +277,8 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
     for i in common:
         tasks.setdefault(examples[i]["task"], []).append(i)
     chosen = [i for own in tasks.values() for i in own[: max(1, IN_READER // len(tasks))]]
-    users = list(dict.fromkeys((examples[i]["task"], examples[i]["user_id"]) for i in chosen))
-    profiles = [next((p for run in runs if (p := run.profiles.get(user))), []) for user in users]
+    own_profile = {i: tuple(next((p for run in runs if (p := run.profiles.get(i))), ())) for i in chosen}
+    profiles = list(dict.fromkeys(own_profile.values()))
     data = {
         "methods": list(written),
         "examples": [
@@ -274,7 +286,7 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
                 "id": i,
                 "user": examples[i]["user_id"],
                 "task": examples[i]["task"],
-                "profile": users.index((examples[i]["task"], examples[i]["user_id"])),
+                "profile": profiles.index(own_profile[i]),
                 "history": examples[i]["history"],
                 "input": examples[i]["input"],
                 "output": examples[i]["output"],

@@ -338,7 +338,7 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         )
     lonely = [t["n"] for t in summary["tests"] if t["n"] < max(methods[t["a"]]["n"], methods[t["b"]]["n"])]
     if lonely:
-        pairs = f"some tests compare only {min(lonely)} pairs"
+        pairs = f"some tests compare only {min(lonely)} pairs" if min(lonely) else "some have none in common: no test"
         notes.append(f"Methods differ in their examples: means are of each one's own, and {pairs}.")
     return notes
 
@@ -348,16 +348,18 @@ def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     metric = next(iter(names))
     found = defaultdict(list)
     for test in summary.get("task_tests", summary["tests"]):
-        if test["metric"] == metric and (test["detectable"] or 0) > 1e-6:  # less is rounding
+        if test["metric"] == metric and test["n"] < FEW:
             found[test.get("task", "")].append((test["n"], test["detectable"]))
     notes = []
     for task, tests in found.items():
+        place = f" of {task}" if task else ""
         fewest = min(n for n, _ in tests)
-        if fewest < FEW:
-            place = f" of {task}" if task else ""
-            missed = statistics.median(detectable for _, detectable in tests)
+        missed = [detectable for n, detectable in tests if n == fewest and (detectable or 0) > 1e-6]  # less is rounding
+        if missed:
             notes.append(
-                f"Few examples: with {fewest}{place} a difference in {names[metric]} of less than about {missed:.2g} "
-                "is missed more often than one time in five (uncorrected)."
+                f"Few examples: with {fewest}{place} a difference in {names[metric]} of less than about "
+                f"{statistics.median(missed):.2g} is missed more often than one time in five (uncorrected)."
             )
+        elif fewest < 2:
+            notes.append(f"Few examples: with {fewest}{place} in common there is no test.")
     return notes

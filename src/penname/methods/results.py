@@ -26,24 +26,34 @@ def results_of(
     """Per-example metrics of the runs' evaluated methods, what to call the metrics, and notes to tell with them.
 
     With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
-    of their own. Raises UserError where nothing is evaluated, or a file is damaged or missing.
+    of their own. Raises UserError where nothing is evaluated, a file is damaged or missing, a run is given twice, or
+    runs have different examples of the same id.
     """
     results: dict[str, Mapping[str, Scored]] = {}
     names: Record = {}
     folders = list(folders)
     notes: list[str] = []
+    _refuse_repeated(folders)
+    _refuse_other_examples(folders, split)
     for folder, label in zip(folders, labels_of(folders), strict=True):
         recipe = load_run_recipe(folder)
         used = split or recipe.evaluation.split
         environment = folder / "environment.json"
         if environment.is_file():
-            names |= {"meteor": read_json(environment)["meteor"]}
+            meteor = str(read_json(environment).get("meteor", "meteor"))
+            if names.setdefault("meteor", meteor) != meteor:
+                notes.append(
+                    f"{folder}: METEOR is {meteor} here, {names['meteor']} in {folders[0]}: do not compare them"
+                )
         for method in recipe.methods:
             stage = folder / "evaluation" / used / method
             if not (stage / "stage.json").is_file():
                 notes.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
             records = read_stage(whole_stage(stage) / "metrics")
+            if histories is None:
+                name = f"{label}:{method}" if len(folders) > 1 else method
+                notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
             if histories is not None and any("history" not in r for r in records):
                 raise UserError(
                     f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
@@ -66,6 +76,7 @@ def results_over_seeds(
 
     Raises UserError for runs that differ in more than the seed, or that have the same one.
     """
+    _refuse_repeated(folders)
     recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
     first, *others = recipes
     for folder in others:
@@ -85,7 +96,39 @@ def results_over_seeds(
             raise UserError(f"{name}: found no example that the runs have in common, expected the same ones in all")
         elif len(results[name]) < max(len(run[name]) for run in runs):
             notes.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
-    return results, found[0][1], notes, {"n": len(runs), "deviation": between_seeds(runs)}
+    deviation = between_seeds([_only(run, results) for run in runs])
+    return results, found[0][1], notes, {"n": len(runs), "deviation": deviation}
+
+
+def _only(run: Results, common: Results) -> Results:
+    return {name: {i: run[name][i] for i in own} for name, own in common.items()}
+
+
+def _refuse_repeated(folders: Sequence[Path]) -> None:
+    for number, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:number]]:
+            raise UserError(f"{folder}: given twice, expected different ones")
+
+
+def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
+    """What is paired by its id must be the same example."""
+    known: dict[str, tuple[Record, Path]] = {}
+    for folder in folders if len(folders) > 1 else []:
+        for record in read_stage(folder / "data" / (split or load_run_recipe(folder).evaluation.split)):
+            first, where = known.setdefault(record["example_id"], (record, folder))
+            if (record["input"], record["output"]) != (first["input"], first["output"]):
+                raise UserError(
+                    f"{folder}: example {record['example_id']} has another input or output than in {where}, "
+                    "expected runs on the same data"
+                )
+
+
+def _lost(name: str, facts: Record, texts: int) -> list[str]:
+    """How many completions have no response, or no end, where there are any."""
+    examples, malformed, unfinished = (facts.get(key, 0) for key in ("examples", "malformed", "unfinished"))
+    said = [f"{malformed} malformed, which score 0"] if malformed else []
+    said += [f"{unfinished} broken off at the limit"] if unfinished else []
+    return [f"{name}: of {examples * texts} completions {', '.join(said)}."] if said else []
 
 
 def scored(records: Mapping[str, Iterable[Record]]) -> Results:

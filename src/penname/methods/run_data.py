@@ -12,10 +12,11 @@ from penname.errors import UserError
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import RunData
 from penname.methods.evaluate import shown_metrics
+from penname.methods.pipeline import PACKAGES
 from penname.methods.results import labels_of, results_of
 from penname.methods.run_recipe import load_run_recipe
 from penname.runs.progress import read_timing
-from penname.runs.store import Record, read_json, read_stage
+from penname.runs.store import Record, read_json, read_stage, whole_stage
 
 
 def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData]:
@@ -27,7 +28,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     recipe = load_run_recipe(folder)
     used = split or recipe.evaluation.split
     results, names, notes = results_of([folder], split)
-    examples = {r["example_id"]: r for r in read_stage(folder / "data" / used)}
+    examples = {r["example_id"]: r for r in read_stage(whole_stage(folder / "data" / used))}
     profiles, problem = _profiles(recipe, used)
     environment = folder / "environment.json"
     return RunData(
@@ -40,6 +41,9 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         examples=examples,
         profiles=profiles,
         iterations={method: found for method in SELF_TRAINED if (found := _iterations(folder, method))},
+        sampled=f"training inputs at temperature {recipe.expectation.temperature:g}",
+        evaluated=f"{used} inputs at temperature {recipe.evaluation.temperature:g}",
+        split=used,
         timing=read_timing(folder),
         texts=recipe.evaluation.texts,
         notes=[*notes, *problem],
@@ -58,7 +62,7 @@ def shown_records(folder: Path, methods: Sequence[MethodName], split: str) -> di
 
 
 def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> dict[str, str]:
-    versions = environment.get("packages", {})
+    versions = {name: environment["packages"][name] for name in PACKAGES if name in environment.get("packages", {})}
     return {
         "methods": ", ".join(recipe.methods),
         "generator": recipe.generator.model,
@@ -82,7 +86,8 @@ def _with_summaries(folder: Path, split: str, method: MethodName, records: dict[
     return {i: record | {"reasoning": "\n".join(said.get(i, []))} for i, record in records.items()}
 
 
-def _profiles(recipe: Recipe, split: str) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[str]]:
+    """The texts of each example's own profile, as data have it now."""
     if recipe.evaluation.shuffled:
         return {}, ["profiles are not shown: some examples have those of other users"]
     try:
@@ -90,26 +95,23 @@ def _profiles(recipe: Recipe, split: str) -> tuple[dict[tuple[str, str], list[st
         found = load_split(recipe.data, split, limit, recipe.seed, Report())
     except UserError as error:
         return {}, [f"profiles are not shown: {error}"]
-    profiles: dict[tuple[str, str], list[str]] = {}
-    for example in found:
-        user = (example.task, example.user_id)
-        if len(example.profile) > len(profiles.get(user, [])):
-            profiles[user] = [d.text for d in example.profile]
-    return profiles, []
+    return {example.id: [d.text for d in example.profile] for example in found}, []
 
 
 def _iterations(folder: Path, method: str) -> list[Iteration]:
-    found = []
-    for stage in sorted((folder / method).glob("iteration-*"), key=lambda path: int(path.name[10:])):
-        if not (stage / "selection" / "stage.json").is_file():
-            continue
+    found: list[Iteration] = []
+    while (stage := folder / method / f"iteration-{len(found) + 1}" / "selection" / "stage.json").is_file():
         kept: dict[str, int] = {}
         rewards = []
-        for record in read_stage(stage / "rewards"):
+        for record in read_stage(stage.parents[1] / "rewards"):
             kept.setdefault(record["example_id"], 0)
-            if record["reward"] is not None:
-                rewards.append(record["reward"])
-        for record in read_stage(stage / "selection"):
+            # As in the evaluation, a malformed completion has a reward of 0.
+            reward = 0.0 if record["response"] is None else record["reward"]
+            if reward is not None:
+                rewards.append(reward)
+        for record in read_stage(whole_stage(stage.parent)):
+            if record["example_id"] not in kept:
+                raise UserError(f"{stage.parents[1] / 'rewards'}: found nothing of example {record['example_id']}")
             kept[record["example_id"]] += 1
         found.append(Iteration(rewards, list(kept.values())))
     return found

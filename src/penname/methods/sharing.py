@@ -47,7 +47,7 @@ def _settings_of(stage: str) -> tuple[str, ...]:
             return _REASONING
         case ["sft" | "sft-reasoning" | "rest-em" | "rest-pg" as method, *rest]:
             return _of_trained(method, rest)
-        case ["evaluation", _, method] if method in TRAINED:
+        case ["evaluation", _, method, *_] if method in TRAINED:
             of_model = _of_trained(method, ["training"])
             return (*of_model, "evaluation", *(("expectation",) if method.startswith("rest") else ()))
     return _ALL
@@ -87,9 +87,9 @@ def total_of(stages: Iterable[Taken]) -> str:
 def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None:
     """Put into run `folder` every stage of the finished run `donor` that its own recipe would make alike.
 
-    Files are linked, so they take no room. Fewer samples an input are the first ones of the first iteration, which is
-    what they would be (their seeds count from 0; in other batches, so up to rounding). What is there already stays.
-    `taken` says what has come.
+    Files are linked, so they take no room. An evaluation is taken whole or not at all. Fewer samples an input are the
+    first ones of the first iteration, which is what they would be (their seeds count from 0; in other batches, so up to
+    rounding). What is there already stays. `taken` says what has come.
     """
     known = {record.stage: record for record in taken(folder)}
     for stage in _stages(donor):
@@ -125,7 +125,9 @@ def _stages(run: Path) -> Iterator[str]:
     for folder, inner, files in os.walk(run):
         if Path(folder) != run and ("stage.json" in files or any(file.endswith(".parquet") for file in files)):
             inner.clear()
-            yield str(Path(folder).relative_to(run))
+            stage = str(Path(folder).relative_to(run))
+            if not stage.startswith("evaluation/") or "stage.json" in files:
+                yield stage
 
 
 def different_settings(names: tuple[str, ...], a: Recipe, b: Recipe) -> list[str]:

@@ -126,7 +126,7 @@ class ConsoleProgress:
 def read_timing(folder: Path) -> list[dict[str, Any]]:
     """The lines of a run's `timing.jsonl`; one that was cut by a kill is left out."""
     path, found = folder / TIMING, []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
             timed = json.loads(line)
             if isinstance(timed, dict) and {"stage", "count", "tokens", "seconds"} <= set(timed):

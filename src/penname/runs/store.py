@@ -260,9 +260,11 @@ def _columns(record: Record) -> Record:
 def stage_problem(folder: Path) -> str | None:
     """What is wrong with the files of a finished stage, if anything: one is missing, cut short or damaged."""
     try:
-        sizes = read_json(folder / "stage.json")["files"]
+        sizes = read_json(folder / "stage.json").get("files")
     except UserError as error:
         return str(error)
+    if not isinstance(sizes, dict):
+        return f"{folder / 'stage.json'}: damaged (found no list of files)"
     for name, size in sizes.items():
         path = folder / name
         if not path.is_file():

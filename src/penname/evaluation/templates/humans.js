@@ -23,7 +23,7 @@ function keep() {
 function restore() {
   try {
     const kept = JSON.parse(localStorage.getItem(place));
-    if (kept) { answers = kept.answers; find("name").value = kept.name; }
+    if (kept?.answers) { answers = kept.answers; find("name").value = kept.name ?? ""; }
   } catch { /* nothing was kept */ }
   const open = data.pairs.findIndex((pair) => !answers[pair.number]);
   at = open < 0 ? 0 : open;
@@ -87,7 +87,8 @@ find("save").addEventListener("click", () => {
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input") || event.ctrlKey || event.metaKey || event.altKey) return;
   const choice = {a: "a", b: "b", n: "neither"}[event.key], step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-  if (choice) choose(choice);
+  // A key that is held down would answer pairs that nobody has read.
+  if (choice && !event.repeat) choose(choice);
   else if (step) move(step);
 });
 restore();

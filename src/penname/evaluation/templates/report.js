@@ -2,7 +2,9 @@
 // Everything that users or models wrote reaches the page as text, never as markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
-const users = [...new Set(data.examples.map((example) => example.user))];
+const userOf = (example) => JSON.stringify([example.task, example.user]);
+const users = new Map(data.examples.map((example) => [userOf(example), example]));
+const severalTasks = new Set(data.examples.map((example) => example.task)).size > 1;
 const NOTHING = "nothing", AUTHOR = "the author's text";
 let place = 0;
 
@@ -63,8 +65,8 @@ function list(title, texts) {
 
 function show() {
   const example = data.examples[place], base = find("base").value;
-  find("user").value = example.user;
-  fill(find("example"), data.examples.map((e, i) => [i, e]).filter(([, e]) => e.user === example.user)
+  find("user").value = userOf(example);
+  fill(find("example"), data.examples.map((e, i) => [i, e]).filter(([, e]) => userOf(e) === userOf(example))
     .map(([i, e]) => [i, e.input.length > 90 ? e.input.slice(0, 90) + "…" : e.input]));
   find("example").value = place;
   const written = example.written[base];
@@ -93,15 +95,15 @@ function move(step) {
 }
 
 if (data.examples.length) {
-  fill(find("user"), users.map((user) => [user, user]));
+  fill(find("user"), [...users].map(([key, e]) => [key, severalTasks ? `${e.user} (${e.task})` : e.user]));
   fill(find("base"), [AUTHOR, NOTHING, ...data.methods].map((name) => [name, name]));
-  find("user").addEventListener("change", (event) => { place = data.examples.findIndex((e) => e.user === event.target.value); show(); });
+  find("user").addEventListener("change", (event) => { place = data.examples.findIndex((e) => userOf(e) === event.target.value); show(); });
   find("example").addEventListener("change", (event) => { place = Number(event.target.value); show(); });
   find("base").addEventListener("change", show);
   find("previous").addEventListener("click", () => move(-1));
   find("next").addEventListener("click", () => move(1));
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest("select, input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("select, input, textarea, .wide") || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = {j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1}[event.key];
     if (step) move(step);
   });
