@@ -159,6 +159,12 @@ def test_compare_refuses_what_is_not_a_pair(run, tmp_path):
     refused(penname("compare", run, other), records[0]["example_id"], "another input or output")
 
 
+def test_compare_says_where_rewards_are_not_the_same(run, tmp_path):
+    other = with_seed(run, tmp_path / "other", "rouge1: 2", "rouge1: 1")
+    assert "have other rewards" in penname("compare", run, other).stderr
+    assert "have other rewards" not in penname("compare", run).stderr
+
+
 def test_compare_counts_what_has_no_response_or_no_end(run, tmp_path):
     folder = with_seed(run, tmp_path / "run", "seed: 0")
     path = folder / "evaluation/test/rest-pg/stage.json"

@@ -193,18 +193,20 @@ def report(
     from penname.evaluation import figures
     from penname.evaluation.report import make_report
     from penname.methods.run_data import read_runs
+    from penname.runs.store import disk_errors
 
     compared = _compare(runs, split, holm=holm)
     made = make_report(read_runs(runs, split), compared.report)
     folder = out or runs[0] / "report"
-    for inner in ("tables", "figures"):
-        (folder / inner).mkdir(parents=True, exist_ok=True)
-    for name, text in made.tables.items():
-        (folder / "tables" / name).write_text(text, encoding="utf-8")
-    for name, figure in made.pictures.items():
-        for ending in ("svg", "png"):
-            figures.save(figure, folder / "figures" / f"{name}.{ending}")
-    (folder / "report.html").write_text(made.html, encoding="utf-8")
+    with disk_errors(folder):
+        for inner in ("tables", "figures"):
+            (folder / inner).mkdir(parents=True, exist_ok=True)
+        for name, text in made.tables.items():
+            (folder / "tables" / name).write_text(text, encoding="utf-8")
+        for name, figure in made.pictures.items():
+            for ending in ("svg", "png"):
+                figures.save(figure, folder / "figures" / f"{name}.{ending}")
+        (folder / "report.html").write_text(made.html, encoding="utf-8")
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
 
 

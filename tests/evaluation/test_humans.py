@@ -122,6 +122,7 @@ def test_answers_are_kept_and_saved_as_a_file_that_import_reads(page):
     page.refresh()
     assert "Pair 3 of 3, 2 answered" in one(page, "#progress").text, "kept by the browser"
     one(page, "#choose-b").click()
+    assert "All pairs are answered" in one(page, "#kept").text
     one(page, "#save").click()
     assert "Enter your name" in one(page, "#kept").text
     one(page, "#name").send_keys("Ann B")

@@ -33,11 +33,13 @@ def mean_scores(scores: Mapping[str, Sequence[float]], metric: str) -> Figure:
     """A bar a method: the mean with its 95 % bootstrap interval."""
     figure, axes = _subplots(7, 0.45 * len(scores) + 1.2)
     for place, own in enumerate(scores.values()):
-        mean = float(np.mean(own)) if len(own) else 0.0
+        if not len(own):
+            continue
+        mean = float(np.mean(own))
         low, high = bootstrap_interval([0.0] * len(own), own, seed=0)
         axes.barh(place, mean, color=COLOURS[0], alpha=0.75)
         axes.plot([low, high], [place, place], color="black", linewidth=1.5)
-        axes.annotate(f"{mean:.3f}", (high if len(own) else 0, place), (6, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{mean:.3f}", (high, place), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(scores)), [*map(_plain, scores)])
     axes.invert_yaxis()
     axes.set_xlabel(f"mean {metric} of {max(map(len, scores.values()), default=0)} examples, 95 % bootstrap interval")

@@ -247,19 +247,21 @@ def _seconds_each(run: RunData, method: str) -> float | None:
 
 
 def _times(run: RunData, prefix: str) -> _Table:
-    """Seconds and tokens of each stage that took half a hundredth of the whole time or more."""
+    """Seconds and tokens, written or trained on, of each stage; those below half a hundredth of the time as one."""
     stages: dict[str, list[float]] = {}
     for timed in run.timing:
         total = stages.setdefault(timed["stage"], [0.0, 0])
         total[0] += timed["seconds"]
         total[1] += timed["tokens"]
-    whole, written = (sum(column) for column in zip(*stages.values(), strict=True))
+    whole, every = (sum(column) for column in zip(*stages.values(), strict=True))
+    long = {stage: total for stage, total in stages.items() if total[0] and total[0] >= 0.005 * whole}
     rows = [
         [_Cell(stage), _Cell(f"{seconds:,.1f}"), _Cell(f"{tokens:,.0f}"), _Cell(f"{tokens / seconds:,.0f}")]
-        for stage, (seconds, tokens) in stages.items()
-        if seconds and seconds >= 0.005 * whole
+        for stage, (seconds, tokens) in long.items()
     ]
-    rows.append([_Cell("all"), _Cell(f"{whole:,.1f}"), _Cell(f"{written:,.0f}"), _Cell("")])
+    rest, of_rest = whole - sum(s for s, _ in long.values()), every - sum(t for _, t in long.values())
+    rows.append([_Cell("others"), _Cell(f"{rest:,.1f}"), _Cell(f"{of_rest:,.0f}"), _Cell("")])
+    rows.append([_Cell("all"), _Cell(f"{whole:,.1f}"), _Cell(f"{every:,.0f}"), _Cell("")])
     return _Table(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
 
 

@@ -31,6 +31,7 @@ def results_of(
     """
     results: dict[str, Mapping[str, Scored]] = {}
     names: Record = {}
+    rewards: dict[str, Path] = {}
     folders = list(folders)
     notes: list[str] = []
     _refuse_repeated(folders)
@@ -38,6 +39,7 @@ def results_of(
     for folder, label in zip(folders, labels_of(folders), strict=True):
         recipe = load_run_recipe(folder)
         used = split or recipe.evaluation.split
+        rewards.setdefault(recipe.reward.model_dump_json(), folder)
         environment = folder / "environment.json"
         if environment.is_file():
             meteor = str(read_json(environment).get("meteor", "meteor"))
@@ -61,6 +63,8 @@ def results_of(
             kept = [r for r in records if histories is None or r["history"] in histories]
             results |= scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
         notes += untuned_notes(folder, recipe)
+    if len(rewards) > 1:
+        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare them in reward")
     if not results:
         where = f" on {split}" if split else ""
         raise UserError(

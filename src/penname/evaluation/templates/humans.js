@@ -58,6 +58,7 @@ function choose(choice) {
   keep();
   if (at + 1 < data.pairs.length) at++;
   show();
+  if (Object.keys(answers).length === data.pairs.length) find("kept").textContent = "All pairs are answered: save your answers.";
 }
 
 function move(step) {
