@@ -156,7 +156,8 @@ def test_compare_refuses_what_is_not_a_pair(run, tmp_path):
     (path,) = (other / "data" / "test").glob("*.parquet")
     records = read_records(path)
     write_records(path, [records[0] | {"output": "Another text."}, *records[1:]])
-    refused(penname("compare", run, other), records[0]["example_id"], "another input or output")
+    for more in ([], ["--over-seeds"]):
+        refused(penname("compare", run, other, *more), records[0]["example_id"], "another input or output")
 
 
 def test_compare_says_where_rewards_are_not_the_same(run, tmp_path):

@@ -78,7 +78,7 @@ def results_over_seeds(
 ) -> tuple[Results, Record, list[str], Record]:
     """As `results_of`, of runs of one recipe with several seeds taken as one, and how the seeds differ.
 
-    Raises UserError for runs that differ in more than the seed, or that have the same one.
+    Raises UserError for runs that differ in more than the seed, that have the same one, or other data.
     """
     _refuse_repeated(folders)
     recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
@@ -89,6 +89,7 @@ def results_over_seeds(
     seeds = [recipe["seed"] for recipe in recipes.values()]
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
+    _refuse_other_examples(folders, split)
     found = [results_of([folder], split, histories) for folder in folders]
     runs = [results for results, _, _ in found]
     notes = [note for _, _, told in found for note in told]
@@ -116,11 +117,12 @@ def _refuse_repeated(folders: Sequence[Path]) -> None:
 
 def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
     """What is paired by its id must be the same example."""
-    known: dict[str, tuple[Record, Path]] = {}
+    known: dict[str, tuple[tuple[str, str], Path]] = {}
     for folder in folders if len(folders) > 1 else []:
         for record in read_stage(folder / "data" / (split or load_run_recipe(folder).evaluation.split)):
-            first, where = known.setdefault(record["example_id"], (record, folder))
-            if (record["input"], record["output"]) != (first["input"], first["output"]):
+            texts = record["input"], record["output"]
+            first, where = known.setdefault(record["example_id"], (texts, folder))
+            if texts != first:
                 raise UserError(
                     f"{folder}: example {record['example_id']} has another input or output than in {where}, "
                     "expected runs on the same data"

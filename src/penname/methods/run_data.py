@@ -100,18 +100,18 @@ def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[st
 
 def _iterations(folder: Path, method: str) -> list[Iteration]:
     found: list[Iteration] = []
-    while (stage := folder / method / f"iteration-{len(found) + 1}" / "selection" / "stage.json").is_file():
+    while ((stage := folder / method / f"iteration-{len(found) + 1}") / "selection" / "stage.json").is_file():
         kept: dict[str, int] = {}
         rewards = []
-        for record in read_stage(stage.parents[1] / "rewards"):
+        for record in read_stage(stage / "rewards"):
             kept.setdefault(record["example_id"], 0)
             # As in the evaluation, a malformed completion has a reward of 0.
             reward = 0.0 if record["response"] is None else record["reward"]
             if reward is not None:
                 rewards.append(reward)
-        for record in read_stage(whole_stage(stage.parent)):
+        for record in read_stage(whole_stage(stage / "selection")):
             if record["example_id"] not in kept:
-                raise UserError(f"{stage.parents[1] / 'rewards'}: found nothing of example {record['example_id']}")
+                raise UserError(f"{stage / 'rewards'}: found nothing of example {record['example_id']}")
             kept[record["example_id"]] += 1
         found.append(Iteration(rewards, list(kept.values())))
     return found
