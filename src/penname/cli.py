@@ -114,8 +114,8 @@ def sweep(
     methods = list(dict.fromkeys(m for found in results for m in found))
     means = [averages(found) for found in results]
     curves = {m: [of_point.get(m, {}).get(metric) for of_point in means] for m in methods}
-    label = over[0].split("=")[0] if len(over) == 1 else "point"
     settings = ",".join(setting.partition("=")[0] for setting in over)
+    label = settings if len(over) == 1 else "point"
     path = folder / f"sweep-{settings}-{metric}.png"
     figures.save(figures.curves(curves, names, (label, metric)), path)
     saved = total_of(record for point in points for record in taken(point.folder))

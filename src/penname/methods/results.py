@@ -53,15 +53,15 @@ def results_of(
                 notes.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
             records = read_stage(whole_stage(stage) / "metrics")
+            name = f"{label}:{method}" if len(folders) > 1 else method
             if histories is None:
-                name = f"{label}:{method}" if len(folders) > 1 else method
                 notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
             if histories is not None and any("history" not in r for r in records):
                 raise UserError(
                     f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
                 )
             kept = [r for r in records if histories is None or r["history"] in histories]
-            results |= scored({f"{label}:{method}" if len(folders) > 1 else method: kept})
+            results |= scored({name: kept})
         notes += untuned_notes(folder, recipe)
     if len(rewards) > 1:
         notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare them in reward")
