@@ -1,10 +1,11 @@
 """What reasoning adds to the time of a text, one prompt at a time, and how much less that is where a user's is reused.
 
-Of a run (--run; else the quickstart is trained in runs/latency first) `rest-em` writes without reasoning, `rest-pg`
-with it, and `rest-pg` again with the reasoning that it wrote for another prompt of the same user (as `penname generate
---reuse-reasoning` and `evaluation.reuse_reasoning` do). Prompts are of users who have two or more in the test split,
-less each user's first, for which the reused reasoning is written. The ratio is of the medians of seconds: reused
-over none. The gain that reuse must keep is that of `rest-pg` over the untrained model, `rag`, on the same prompts.
+Of a run (--run; else the quickstart is trained on 168 examples in runs/latency first) `rest-em` writes without
+reasoning, `rest-pg` with it, and `rest-pg` again with the reasoning that it wrote for another prompt of the same user
+(as `penname generate --reuse-reasoning` and `evaluation.reuse_reasoning` do). Prompts are of users who have two or more
+in the test split, less each user's first, for which the reused reasoning is written. The ratio is of the medians of
+seconds: reused over none. The gain that reuse must keep is that of `rest-pg` over the untrained model, `rag`, on the
+same prompts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from common import finish, median, parser, run, timed
 from rich.console import Console
 
 from penname.config import LimitConfig, MethodName, Recipe
+from penname.errors import UserError
 from penname.evaluation.significance import bootstrap_interval
 from penname.methods.pipeline import model_folder, train_run
 from penname.methods.run_recipe import load_run_recipe
@@ -26,6 +28,8 @@ from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 
 OWN_RUN = Path("runs/latency")
+OWN_LIMIT = "limit={train: 168, test: 40}"
+"""Three times as many as the quickstart trains on, where `rest-pg` gains nothing on some machines."""
 USERS, PROMPTS = 20, 2
 """At most so many users, and so many prompts of each."""
 TARGET = 1.3
@@ -82,16 +86,18 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--run", type=Path, help="a finished run of rest-em and rest-pg")
     given = arguments.parse_args()
-    less = ["limit={train: 6, test: 2}", "expectation.samples=2", "shard_size=6"] if given.quick else []
+    changes = ["limit={train: 6, test: 2}", "expectation.samples=2", "shard_size=6"] if given.quick else [OWN_LIMIT]
     folder = given.run or (OWN_RUN.with_name("latency-quick") if given.quick else OWN_RUN)
     if given.run is None:
-        train_run(load_recipe("quickstart", less), folder, ConsoleProgress(Console(stderr=True)))
+        train_run(load_recipe("quickstart", changes), folder, ConsoleProgress(Console(stderr=True)))
     recipe = load_run_recipe(folder).model_copy(update={"limit": LimitConfig()})
     with tempfile.TemporaryDirectory() as scratch:
         none, reasoned, reused, untrained = (
             Side(folder, recipe, method, Path(scratch)) for method in ("rest-em", "rest-pg", "rest-pg", "rag")
         )
         prompts = users_prompts(quiet_bench(recipe, Path(scratch)))
+        if not prompts:
+            raise UserError(f"{folder}: every user has one test example, expected users with two or more")
         none.write(prompts[0][0])  # the engines are warm before anything is timed
         for first, *others in prompts[: 1 if given.quick else USERS]:
             kept = reasoned.write(first)["reasoning"]
@@ -101,6 +107,8 @@ def main() -> None:
             for example in others[: 1 if given.quick else PROMPTS]:
                 for side, reasoning in ((none, None), (reasoned, None), (reused, kept), (untrained, None)):
                     side.measure(example, reasoning)
+    if not none.seconds:
+        raise UserError(f"{folder}: rest-pg wrote no reasoning that could be reused")
     sides = {"no_reasoning": none, "reasoning": reasoned, "reused": reused, "untrained": untrained}
     rewards = {name: sum(side.rewards) / len(side.rewards) for name, side in sides.items()}
     gain = rewards["reasoning"] - rewards["untrained"]
@@ -114,7 +122,7 @@ def main() -> None:
         tokens={name: round(sum(side.tokens) / len(side.tokens), 1) for name, side in sides.items()},
         rewards={name: round(reward, 4) for name, reward in rewards.items()},
         reused_over_reasoning=[round(end, 4) for end in bootstrap_interval(reasoned.rewards, reused.rewards, seed=0)],
-        gain_kept=round((rewards["reused"] - rewards["untrained"]) / gain, 3) if gain else None,
+        gain_kept=round((rewards["reused"] - rewards["untrained"]) / gain, 3) if gain > 0 else None,
     )
 
 
