@@ -164,6 +164,8 @@ def test_compare_says_where_rewards_are_not_the_same(run, tmp_path):
     other = with_seed(run, tmp_path / "other", "rouge1: 2", "rouge1: 1")
     assert "have other rewards" in penname("compare", run, other).stderr
     assert "have other rewards" not in penname("compare", run).stderr
+    penname("report", run, other, "--out", tmp_path / "report")
+    assert "have other rewards" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_compare_counts_what_has_no_response_or_no_end(run, tmp_path):

@@ -196,7 +196,7 @@ def report(
     from penname.runs.store import disk_errors
 
     compared = _compare(runs, split, holm=holm)
-    made = make_report(read_runs(runs, split), compared.report)
+    made = make_report(read_runs(runs, split), compared.report, compared.notes)
     folder = out or runs[0] / "report"
     with disk_errors(folder):
         for inner in ("tables", "figures"):

@@ -62,7 +62,7 @@ def run_data(name="small", examples=4, **changes):
                 for m, s in (("rest-em", 2.0), ("rest-pg", 5.0))
             ],
             "texts": 1,
-            "notes": ["a note"],
+            "unread": ["a note"],
         }
         | changes
     )
@@ -217,6 +217,7 @@ def test_several_runs_stand_side_by_side():
     data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL).group(1))
     assert data["methods"] == list(results)
     assert data["examples"][0]["written"]["two:rag"]["response"].startswith("rag writes 0")
+    assert "<li>two: a note</li>" in html
 
 
 def test_a_large_run_is_read_in_part():

@@ -35,7 +35,7 @@ class RunData:
     facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how that scored.
     examples: by id, what was asked and shown. profiles: by example id, the texts of its user's documents.
     iterations: of each self-trained method. sampled, evaluated: what samples and evaluation are of, in words. split:
-    what is evaluated. timing: lines of the run's timing.jsonl. texts: of an example, all of them timed. notes: what
+    what is evaluated. timing: lines of the run's timing.jsonl. texts: of an example, all of them timed. unread: what
     could not be read.
     """
 
@@ -53,7 +53,7 @@ class RunData:
     split: str
     timing: Sequence[Record]
     texts: int
-    notes: Sequence[str]
+    unread: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class _Pictures:
         return {"svg": Markup(figures.to_inline_svg(figure, name.replace("-", " "))), "caption": caption}
 
 
-def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
+def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequence[str] = ()) -> Report:
     """A report of runs, and of the summary of all of their methods.
 
-    Methods are named as in the summary: RUN:METHOD where there are several runs.
+    Methods are named as in the summary: RUN:METHOD where there are several runs. notes: what to tell with the summary.
     """
     names = names_of(summary, runs[0].names)
     pictures = _Pictures()
@@ -112,7 +112,7 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
         title="penname: " + ", ".join(run.name for run in runs),
         sections=list(anchors.items()),
         tables=_headline(summary, names),
-        notes=[*notes_of(summary, names), *(note for run in runs for note in run.notes)],
+        notes=[*notes_of(summary, names), *notes, *_unread(runs)],
         rewards=rewards,
         training=training,
         reasoning=reasoning,
@@ -132,6 +132,10 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any]) -> Report:
 
 def _prefix(runs: Sequence[RunData], run: RunData) -> str:
     return f"{run.name}:" if len(runs) > 1 else ""
+
+
+def _unread(runs: Sequence[RunData]) -> list[str]:
+    return [f"{run.name}: {note}" if len(runs) > 1 else note for run in runs for note in run.unread]
 
 
 def _rewards(runs: Sequence[RunData]) -> dict[str, list[float]]:

@@ -27,7 +27,7 @@ def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData
 def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     recipe = load_run_recipe(folder)
     used = split or recipe.evaluation.split
-    results, names, notes = results_of([folder], split)
+    results, names, _ = results_of([folder], split)
     examples = {r["example_id"]: r for r in read_stage(whole_stage(folder / "data" / used))}
     profiles, problem = _profiles(recipe, used)
     environment = folder / "environment.json"
@@ -46,7 +46,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         split=used,
         timing=read_timing(folder),
         texts=recipe.evaluation.texts,
-        notes=[*notes, *problem],
+        unread=problem,
     )
 
 
