@@ -31,7 +31,7 @@ RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MethodsOption = Annotated[
-    list[str] | None, typer.Option("--method", help="One of the run's methods, several times; else all.")
+    list[str] | None, typer.Option("--method", help="One of the methods, several times; else all.")
 ]
 HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
 
@@ -96,6 +96,7 @@ def sweep(
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the runs; started again, it resumes.")] = None,
     override: SetOption = None,
     donor: Annotated[Path | None, typer.Option("--from", help="A run from which to take over what is alike.")] = None,
+    method: MethodsOption = None,
     metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
     as_json: JsonOption = False,
 ) -> None:
@@ -109,7 +110,8 @@ def sweep(
     points = make_points(recipe, over, override or [], folder)
     for point in points:
         _check_metric(metric, point.recipe)
-    results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor)
+        _methods(method, point.recipe)  # refuses one that is not there
+    results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor, method)
     names = [point.name.partition("=")[2] if len(over) == 1 else point.name for point in points]
     methods = list(dict.fromkeys(m for found in results for m in found))
     means = [averages(found) for found in results]

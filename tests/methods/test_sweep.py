@@ -128,11 +128,11 @@ def test_shuffled_profiles_change_the_evaluation_alone(recipe, tmp_path):
 def test_a_sweep_that_was_broken_off_goes_on(recipe, by_samples, tmp_path, monkeypatch):
     (_, expected), began = by_samples[1], []
 
-    def killed(recipe, folder, progress, donors):
+    def killed(recipe, folder, progress, *more):
         began.append(folder)
         if len(began) == 2:
             raise KeyboardInterrupt
-        train_run(recipe, folder, progress, donors)
+        train_run(recipe, folder, progress, *more)
 
     monkeypatch.setattr(sweep, "train_run", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -141,6 +141,19 @@ def test_a_sweep_that_was_broken_off_goes_on(recipe, by_samples, tmp_path, monke
     assert began == [four.folder, two.folder, four.folder, two.folder]
     assert averages(results[1]) == averages(expected)
     assert averages(results[0]) == averages(by_samples[1][0])
+
+
+def test_a_sweep_can_be_of_some_methods_and_take_the_rest_later(recipe, by_samples, tmp_path):
+    (_, made), _ = by_samples
+    changes = ["methods=[sft, rest-em]", "expectation.samples=4"]
+    points = make_points(recipe, ["evaluation.shuffled=0,1"], changes, tmp_path)
+    none, shuffled = run_sweep(points, lambda place: contextlib.nullcontext(Lines()), made.folder, ["rest-em"])
+    assert list(none) == list(shuffled) == ["rest-em"]
+    assert {"sft/training", "rest-em/iteration-1/training"} <= {record.stage for record in taken(points[1].folder)}
+    assert not any((point.folder / "evaluation/test/sft").exists() for point in points)
+    both = run_sweep(points, lambda place: contextlib.nullcontext(Lines()), made.folder)
+    assert [list(found) for found in both] == [["sft", "rest-em"]] * 2
+    assert both[1]["rest-em"] == shuffled["rest-em"]
 
 
 def test_runs_of_other_recipes_are_left_alone(recipe, by_samples, tmp_path):

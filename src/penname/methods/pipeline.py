@@ -31,10 +31,17 @@ from penname.runs.tracking import open_tracker
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
 
 
-def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[Path, Recipe] | None = None) -> None:
+def train_run(
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress,
+    donors: Mapping[Path, Recipe] | None = None,
+    methods: Sequence[str] | None = None,
+) -> None:
     """Train and evaluate every method of `recipe` in `folder`; started again, go on where it was stopped.
 
     donors: finished runs, by folder, from which stages are taken over that this recipe would make alike.
+    methods: train and evaluate only these of the recipe's, and what they begin with.
     Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
     """
     with open_run(recipe, folder, progress) as bench:
@@ -43,11 +50,11 @@ def train_run(recipe: Recipe, folder: Path, progress: Progress, donors: Mapping[
         for note in untuned_notes(folder, recipe):
             progress.say(f"note: {note}")
         for donor, theirs in (donors or {}).items():
-            take_over(donor, theirs, folder, recipe)
+            take_over(donor, theirs, folder, recipe, methods)
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
         for method in METHODS:
-            if method in recipe.methods:
+            if method in (methods or recipe.methods):
                 evaluate_in_run(bench, method, recipe.evaluation.split)
         _write_cards(run, load_run_recipe(folder))
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from penname.config import TRAINED, Recipe
+from penname.config import TRAINED, WITH_REASONING, Recipe
 from penname.errors import UserError
 from penname.runs.progress import read_timing
 from penname.runs.store import read_json, read_records, write_records, write_text
 
 TAKEN = "taken.json"
 FIRST_SAMPLES = ("iteration-1/samples", "iteration-1/rewards")
+FIRST_MODEL = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 
 _DATA = ("seed", "data", "limit", "retrieval", "prompt")
 _TEST = ("evaluation.split", "evaluation.shuffled")
@@ -84,18 +85,19 @@ def total_of(stages: Iterable[Taken]) -> str:
     return f"{minutes:.1f} minutes and {tokens:,} tokens"
 
 
-def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe) -> None:
+def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe, methods: Sequence[str] | None = None) -> None:
     """Put into run `folder` every stage of the finished run `donor` that its own recipe would make alike.
 
-    Files are linked, so they take no room. An evaluation is taken whole or not at all. Fewer samples an input are the
-    first ones of the first iteration, which is what they would be (their seeds count from 0; in other batches, so up to
-    rounding). What is there already stays. `taken` says what has come.
+    methods: only what these need, else all. Files are linked, so they take no room. An evaluation is taken whole or not
+    at all. Fewer samples an input are the first ones of the first iteration, which is what they would be (their seeds
+    count from 0; in other batches, so up to rounding). What is there already stays. `taken` says what has come.
     """
     known = {record.stage: record for record in taken(folder)}
     for stage in _stages(donor):
         different = different_settings(settings_of(stage, recipe), theirs, recipe)
         fewer = different == ["expectation.samples"] and recipe.expectation.samples < theirs.expectation.samples
-        if (folder / stage).exists() or (different and not (fewer and stage.endswith(FIRST_SAMPLES))):
+        unneeded = methods is not None and not _is_for(stage, methods)
+        if unneeded or (folder / stage).exists() or (different and not (fewer and stage.endswith(FIRST_SAMPLES))):
             continue
         share = recipe.expectation.samples / theirs.expectation.samples if different else 1.0
         seconds, tokens = _cost(donor, stage)
@@ -128,6 +130,18 @@ def _stages(run: Path) -> Iterator[str]:
             stage = str(Path(folder).relative_to(run))
             if not stage.startswith("evaluation/") or "stage.json" in files:
                 yield stage
+
+
+def _is_for(stage: str, methods: Sequence[str]) -> bool:
+    """Whether one of the methods needs the stage; more rather than fewer."""
+    match stage.split("/"):
+        case ["reasoning"]:
+            return any(method in WITH_REASONING for method in methods)
+        case ["evaluation", _, method, *_]:
+            return method in methods
+        case ["sft" | "sft-reasoning" | "rest-em" | "rest-pg" as method, *_]:
+            return method in methods or any(FIRST_MODEL.get(other) == method for other in methods)
+    return True
 
 
 def different_settings(names: tuple[str, ...], a: Recipe, b: Recipe) -> list[str]:

@@ -51,11 +51,13 @@ def run_sweep(
     points: Sequence[Point],
     open_progress: Callable[[Path], AbstractContextManager[Progress]],
     donor: Path | None = None,
+    methods: Sequence[str] | None = None,
 ) -> list[Results]:
     """Train and evaluate every point, those with most samples first, as fewer samples are the first of these.
 
     open_progress: opens what is told of a run in the folder that it is given. donor: a run that was made before, which
-    shares too. Started again it goes on where it was stopped. Returns the points' results, in their order.
+    shares too. methods: of the recipe's, those that are trained and evaluated; else all. Started again it goes on where
+    it was stopped. Returns the points' results, in their order.
     """
     for point in points:
         refuse_other_recipe(point.folder, point.recipe)
@@ -67,6 +69,7 @@ def run_sweep(
         point.folder.mkdir(parents=True, exist_ok=True)
         with open_progress(point.folder) as progress:
             progress.say(f"point {point.name}, {number} of {len(points)}")
-            train_run(point.recipe, point.folder, progress, done)
+            train_run(point.recipe, point.folder, progress, done, methods)
         done[point.folder] = point.recipe
-    return [results_of([point.folder])[0] for point in points]
+    found = [results_of([point.folder])[0] for point in points]
+    return [{name: own for name, own in of_point.items() if name in (methods or of_point)} for of_point in found]
