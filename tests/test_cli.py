@@ -143,6 +143,9 @@ def test_compare_takes_runs_of_several_seeds_as_one(run, tmp_path):
     assert taken["seeds"]["n"] == 2
     assert set(taken["seeds"]["deviation"]) == set(one["methods"])
     assert "Means over 2 seeds" in penname("compare", run, other, "--over-seeds").stdout
+    stage = other / "evaluation/test/rag/stage.json"
+    stage.write_text(json.dumps(json.loads(stage.read_text()) | {"malformed": 2}))
+    assert "other:rag: of 6 completions 2 malformed" in penname("compare", run, other, "--over-seeds").stderr
     refused(penname("compare", run, "--over-seeds"), "seeds 0, expected different ones")
     refused(penname("compare", run, run, "--over-seeds"), "expected different ones")
     changed = with_seed(other, tmp_path / "changed", "samples: 4", "samples: 3")
@@ -200,11 +203,12 @@ def test_a_report_names_what_is_damaged(run, tmp_path, name, content, part):
 def test_a_report_of_odd_files_beside_the_results(run, tmp_path):
     folder = tmp_path / "odd"
     shutil.copytree(run, folder)
-    (folder / "timing.jsonl").write_bytes(b"\xff\xfe")
-    (folder / "environment.json").write_text('{"packages": [1]}')
+    (folder / "timing.jsonl").write_bytes(b'\xff\xfe\n{"stage": "sft", "count": 1, "tokens": 1, "seconds": "5"}')
     (folder / "rest-pg" / "iteration-old.bak").mkdir()
-    done = penname("report", folder)
-    assert done.returncode == 0, done.stderr
+    for packages in ([1], 3):
+        (folder / "environment.json").write_text(json.dumps({"packages": packages}))
+        done = penname("report", folder)
+        assert done.returncode == 0, done.stderr
 
 
 def test_compare_corrects_for_many_comparisons(run):
@@ -271,9 +275,10 @@ def test_people_judge_pairs_of_a_run(run, tmp_path):
     for text in ("no JSON", "[" * 200_000):
         answers.write_text(text)
         refused(penname("judge-humans", "import", key_path, answers), "ann.json: found no JSON")
-    key["pairs"]["1"]["scores"] = [math.nan, True]
-    (tmp_path / "nan.json").write_text(json.dumps(key))
-    refused(penname("judge-humans", "import", tmp_path / "nan.json", answers), "pairs.1.scores", "two numbers")
+    for scores in ([math.nan, True], [1, 10**400]):
+        key["pairs"]["1"]["scores"] = scores
+        (tmp_path / "nan.json").write_text(json.dumps(key))
+        refused(penname("judge-humans", "import", tmp_path / "nan.json", answers), "pairs.1.scores", "two numbers")
     refused(penname("judge-humans", "import", key_path, tmp_path / "none.json"), "none.json")
     refused(penname(*export, "--difference", "0.99"), "lower --difference")
     refused(penname("judge-humans", "export", run, "--out", page), "--metric: found 'judge'")
@@ -298,8 +303,11 @@ def test_a_run_keeps_what_made_it(run):
 
 
 def test_evaluate_another_split(run):
+    card = run / "rest-pg" / "iteration-1" / "training" / "model" / "README.md"
+    card.unlink()
     some = penname("evaluate", run, "--split", "val", "--method", "rag", "--method", "zero-shot", "--json")
     assert list(json.loads(some.stdout)["methods"]) == ["zero-shot", "rag"]
+    assert card.is_file()
     done = penname("evaluate", run, "--split", "val", "--json")
     assert json.loads(done.stdout)["methods"]["rag"]["n"] == 6
     assert set(json.loads(done.stdout)["methods"]) > {"zero-shot", "rag"}

@@ -16,6 +16,8 @@ from penname import cli_data, cli_humans
 from penname.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penname.config import MethodName, Recipe
     from penname.runs.progress import ConsoleProgress
 
@@ -102,6 +104,7 @@ def sweep(
 ) -> None:
     """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
     from penname.evaluation import figures
+    from penname.evaluation.formats import to_files
     from penname.evaluation.table import averages, summary
     from penname.methods.sharing import taken, total_of
     from penname.methods.sweep import make_points, run_sweep
@@ -119,7 +122,11 @@ def sweep(
     settings = ",".join(setting.partition("=")[0] for setting in over)
     label = settings if len(over) == 1 else "point"
     path = folder / f"sweep-{settings}-{metric}.png"
-    figures.save(figures.curves(curves, names, (label, metric)), path)
+    for ending in (".png", ".svg"):
+        figures.save(figures.curves(curves, names, (label, metric)), path.with_name(path.stem + ending))
+    for m in methods:
+        found = {point.name: own[m] for point, own in zip(points, results, strict=True) if m in own}
+        _write_files(folder / "tables" / m, to_files(summary(found)))
     saved = total_of(record for point in points for record in taken(point.folder))
     if as_json:
         by_name = dict(zip(names, results, strict=True))
@@ -128,7 +135,9 @@ def sweep(
         print(json.dumps({"points": by_point, "methods": by_method}))
         return
     _show_curves(curves, names, f"{metric}, {label}:")
-    console.print(f"curves: {path}\nshared by the points, not computed again: {saved}", markup=False, highlight=False)
+    tests = f"tables, with tests of the points: {folder / 'tables'}"
+    shared = f"shared by the points, not computed again: {saved}"
+    console.print(f"curves: {path}\n{tests}\n{shared}", markup=False, highlight=False)
 
 
 @app.command()
@@ -139,7 +148,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
-    from penname.methods.pipeline import evaluate_in_run, open_run
+    from penname.methods.pipeline import evaluate_in_run, open_run, write_cards
     from penname.methods.run_recipe import load_run_recipe
 
     recipe = load_run_recipe(run)
@@ -151,6 +160,7 @@ def evaluate(
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         for name in methods:
             evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
+        write_cards(bench.run, recipe)
     _show(_compare([run], split), as_json=as_json)
 
 
@@ -201,10 +211,8 @@ def report(
     made = make_report(read_runs(runs, split), compared.report, compared.notes)
     folder = out or runs[0] / "report"
     with disk_errors(folder):
-        for inner in ("tables", "figures"):
-            (folder / inner).mkdir(parents=True, exist_ok=True)
-        for name, text in made.tables.items():
-            (folder / "tables" / name).write_text(text, encoding="utf-8")
+        _write_files(folder / "tables", made.tables)
+        (folder / "figures").mkdir(exist_ok=True)
         for name, figure in made.pictures.items():
             for ending in ("svg", "png"):
                 figures.save(figure, folder / "figures" / f"{name}.{ending}")
@@ -359,6 +367,12 @@ def _show_table(compared: _Compared, *, as_markdown: bool) -> None:
         print(to_markdown(compared.report, compared.names))
     else:
         console.print(render(compared.report, console.width, compared.names))
+
+
+def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _methods(chosen: list[str] | None, recipe: Recipe) -> list[MethodName]:

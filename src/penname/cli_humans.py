@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +39,8 @@ def export_pairs(
     known = dict.fromkeys(name for own in written.values() for r in own.values() for name in r["metrics"])
     if metric not in known:
         raise UserError(f"--metric: found {metric!r}, expected one that the runs were evaluated by: {', '.join(known)}")
+    if len(written) < 2:
+        raise UserError(f"found texts of {', '.join(written)} alone, expected two evaluated methods or more")
     drawn = draw_pairs(written, metric, difference, pairs, seed)
     if not drawn:
         raise UserError(
@@ -48,6 +50,7 @@ def export_pairs(
     key_path = out.with_suffix(".key.json")
     if key_path.exists() and _read(key_path, KEY)["export"] != key["export"]:
         raise UserError(f"{key_path}: is the key of other pairs, whose answers need it; choose another --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
     key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
     out.write_text(make_page(drawn, key, written, examples), encoding="utf-8")
     fewer = f" (fewer than {pairs}: no more differ by {difference:g})" if len(drawn) < pairs else ""
@@ -95,7 +98,7 @@ def _read(path: Path, fields: dict[str, type]) -> dict[str, Any]:
 
 
 def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]:

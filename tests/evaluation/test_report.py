@@ -1,6 +1,7 @@
 """The report in a real browser: it opens without errors, its reader works by keyboard, and no text becomes markup."""
 
 import json
+import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -8,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from penname.evaluation.figures import Iteration
-from penname.evaluation.report import CHARACTERS, IN_READER, RunData, make_report
+from penname.evaluation.report import CHARACTERS, IN_READER, RunData, _shares, make_report
 from penname.evaluation.table import summary
 
 HOSTILE = (
@@ -218,6 +219,38 @@ def test_several_runs_stand_side_by_side():
     assert data["methods"] == list(results)
     assert data["examples"][0]["written"]["two:rag"]["response"].startswith("rag writes 0")
     assert "<li>two: a note</li>" in html
+
+
+def test_runs_that_share_no_example_have_no_reader_and_say_so(browser, tmp_path):
+    one, two = run_data("one"), run_data("two")
+    renamed = {m: {f"x{i}": r for i, r in own.items()} for m, own in two.records.items()}
+    two = replace(two, records=renamed, examples={f"x{i}": e for i, e in two.examples.items()})
+    results = {f"{run.name}:{m}": own for run in (one, two) for m, own in run.results.items()}
+    (tmp_path / "report.html").write_text(make_report([one, two], summary(results)).html, encoding="utf-8")
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.get_log("browser") == []
+    assert "There is no example that all methods wrote for." in browser.find_element("id", "reader").text
+    assert not browser.find_element("id", "next").is_displayed()
+
+
+def test_a_score_that_is_no_number_is_none_in_the_reader():
+    data = run_data()
+    records = {m: dict(own) for m, own in data.records.items()}
+    records["rag"]["0"] = wrote("a", None, math.nan)
+    results = {m: dict(own) for m, own in data.results.items()}
+    results["rag"]["0"] = scored("t", math.nan)
+    html = make_report([replace(data, records=records, results=results)], summary(results)).html
+    page = json.loads(
+        re.search(r'id="data">(.*?)</script>', html, re.DOTALL).group(1), parse_constant=lambda name: pytest.fail(name)
+    )
+    assert page["examples"][0]["written"]["rag"]["metrics"] == {"reward": None, "rouge1": None}
+
+
+def test_room_in_the_reader_that_small_tasks_leave_goes_to_large_ones():
+    assert _shares({"a": 8, "b": 70, "c": 70, "d": 19}, 100) == {"a": 8, "b": 36, "c": 37, "d": 19}
+    assert _shares({"a": 5, "b": 5}, 100) == {"a": 5, "b": 5}
+    assert _shares({str(n): 9 for n in range(150)}, 100) == {str(n): 1 for n in range(150)}
+    assert _shares({}, 100) == {}
 
 
 def test_a_large_run_is_read_in_part():

@@ -317,6 +317,9 @@ def test_a_method_without_a_task_says_so() -> None:
     assert row(text, "b")[3] == "–"
     assert "b: no example of y; its average is over its other tasks." in text
     assert {test["task"] for test in report["task_tests"]} == {"x"}
+    assert "Examples of each task: x 4, y 0 to 4." in text
+    of_y = shown(report, 30).split("reward: y")[1].split("reward: Average")[0]
+    assert [line.split()[-1] for line in of_y.splitlines() if line.startswith(("1", "2"))] == ["4", "0"]
 
 
 def test_meteor_goes_by_the_name_it_was_computed_under() -> None:
@@ -347,6 +350,7 @@ def test_csv_holds_every_mean_and_every_test_whole() -> None:
         entry = report["methods"][line["method"]]
         expected = entry["tasks"][line["task"]] if line["task"] else entry
         assert float(line["mean"]) == expected[line["metric"]]
+        assert int(line["n"]) == (TASKS[line["task"]] if line["task"] else sum(TASKS.values()))
     tests = list(csv.DictReader(io.StringIO(comparisons_to_csv(report))))
     assert len(tests) == len(report["tests"]) + len(report["task_tests"])
     for line, test in zip(tests, [*report["tests"], *report["task_tests"]], strict=True):

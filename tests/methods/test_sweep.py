@@ -91,6 +91,15 @@ def test_an_evaluation_that_was_broken_off_is_not_taken_over(by_samples, tmp_pat
     assert not (tmp_path / "point/evaluation").exists()
 
 
+def test_a_damaged_record_of_what_was_taken_over_is_named(by_samples, tmp_path):
+    (two, _), _ = by_samples
+    found = json.loads((two.folder / "taken.json").read_text())
+    found["taken"][0]["seconds"] = "long"
+    (tmp_path / "taken.json").write_text(json.dumps(found))
+    with pytest.raises(UserError, match=r"taken\.json: damaged"):
+        taken(tmp_path)
+
+
 def test_iterations_go_on_from_each_other(recipe, tmp_path):
     (one, two), _ = swept(recipe, "expectation.iterations=1,2", tmp_path)
     assert inodes(one.folder / "rest-em/iteration-1") == inodes(two.folder / "rest-em/iteration-1")
@@ -174,6 +183,12 @@ def test_what_is_no_sweep_is_told(recipe, over):
         make_points(recipe, [over], [], None)
 
 
+@pytest.mark.parametrize("over", [["expectation.samples=2,02"], ["tracking=none,tensorboard", "tracking=none,wandb"]])
+def test_points_that_are_the_same_are_refused(recipe, over, tmp_path):
+    with pytest.raises(UserError, match="are the same recipe"):
+        make_points(recipe, over, [], tmp_path)
+
+
 def test_several_settings_are_combined(recipe, tmp_path):
     points = make_points(recipe, ["seed=1,2", "retrieval.k=3,4"], [], tmp_path)
     assert [p.name for p in points] == [f"seed={s},retrieval.k={k}" for s in (1, 2) for k in (3, 4)]
@@ -198,6 +213,10 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
     assert shown.exit_code == 0, shown.output
     assert "not computed again" in shown.output
     assert (folder / "sweep-expectation.samples-reward.png").stat().st_size > 10_000
+    assert (folder / "sweep-expectation.samples-reward.svg").stat().st_size > 10_000
+    tables = folder / "tables" / "rest-em"
+    assert "expectation.samples=4" in (tables / "table.tex").read_text()
+    assert len((tables / "tests.csv").read_text().splitlines()) > 1
     found = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
     assert list(found["points"]) == ["2", "4"]
     assert list(found["methods"]["rest-em"]["methods"]) == ["2", "4"]

@@ -42,7 +42,9 @@ def mean_scores(scores: Mapping[str, Sequence[float]], metric: str) -> Figure:
         axes.annotate(f"{mean:.3f}", (high, place), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(scores)), [*map(_plain, scores)])
     axes.invert_yaxis()
-    axes.set_xlabel(f"mean {metric} of {max(map(len, scores.values()), default=0)} examples, 95 % bootstrap interval")
+    counts = sorted({len(own) for own in scores.values()}) or [0]
+    examples = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    axes.set_xlabel(f"mean {metric} of {examples} examples, 95 % bootstrap interval")
     return figure
 
 

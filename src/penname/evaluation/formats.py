@@ -16,6 +16,16 @@ _LATEX = str.maketrans(
 )
 
 
+def to_files(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The table and its tests in all formats, by file name."""
+    return {
+        "table.md": to_markdown(summary, names),
+        "table.tex": to_latex(summary, names),
+        "means.csv": means_to_csv(summary),
+        "tests.csv": comparisons_to_csv(summary),
+    }
+
+
 def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
     """The table of :func:`penname.evaluation.table.render`, one a section, then the notes as a list."""
     names, methods = names_of(summary, names), summary["methods"]
@@ -70,13 +80,13 @@ def _latex(cell: Cell, best: float | None) -> str:
 
 
 def means_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each method, task and metric; without a task it is the macro average, with the number of examples."""
+    """A line for each method, task and metric with the number of examples; without a task it is the macro average."""
     lines: list[list[Any]] = [["method", "task", "metric", "mean", "n"]]
     for method, entry in summary["methods"].items():
         whole = {key: value for key, value in entry.items() if isinstance(value, float | None)}
         lines += [[method, "", metric, mean, entry["n"]] for metric, mean in whole.items()]
         for task, means in entry.get("tasks", {}).items():
-            lines += [[method, task, metric, mean, ""] for metric, mean in means.items()]
+            lines += [[method, task, metric, mean, entry["task_n"][task]] for metric, mean in means.items()]
     return _csv(lines)
 
 

@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from penname.evaluation import figures
 from penname.evaluation.figures import Iteration
-from penname.evaluation.formats import comparisons_to_csv, means_to_csv, to_latex, to_markdown
+from penname.evaluation.formats import to_files
 from penname.evaluation.page import as_script, render
-from penname.evaluation.table import Results, Scored, names_of, notes_of, sections
+from penname.evaluation.table import Results, Scored, known_value, names_of, notes_of, sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,16 +118,11 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         reasoning=reasoning,
         costs=costs,
         shown=shown,
+        readable=bool(data["examples"]),
         runs=runs,
         data=as_script(data),
     )
-    tables = {
-        "table.md": to_markdown(summary, names),
-        "table.tex": to_latex(summary, names),
-        "means.csv": means_to_csv(summary),
-        "tests.csv": comparisons_to_csv(summary),
-    }
-    return Report(html, pictures.drawn, tables)
+    return Report(html, pictures.drawn, to_files(summary, names))
 
 
 def _prefix(runs: Sequence[RunData], run: RunData) -> str:
@@ -144,7 +139,7 @@ def _rewards(runs: Sequence[RunData]) -> dict[str, list[float]]:
 
 
 def _present(examples: Iterable[Scored]) -> list[float]:
-    return [reward for e in examples if (reward := e["metrics"].get("reward")) is not None]
+    return [reward for e in examples if (reward := known_value(e["metrics"], "reward")) is not None]
 
 
 def _headline(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Table]:
@@ -201,13 +196,13 @@ def _reasoning(runs: Sequence[RunData], pictures: _Pictures) -> list[dict[str, s
     for run in runs:
         for method, records in run.records.items():
             reasoned = [
-                r
+                (len(r["reasoning"].split()), reward)
                 for r in records.values()
-                if r["reasoning"] and not r["malformed"] and r["metrics"].get("reward") is not None
+                if r["reasoning"] and not r["malformed"] and (reward := known_value(r["metrics"], "reward")) is not None
             ]
             if reasoned:
-                words[_prefix(runs, run) + method] = [len(r["reasoning"].split()) for r in reasoned]
-                rewards[_prefix(runs, run) + method] = [r["metrics"]["reward"] for r in reasoned]
+                name = _prefix(runs, run) + method
+                words[name], rewards[name] = map(list, zip(*reasoned, strict=True))
     if not words:
         return []
     caption = (
@@ -276,13 +271,14 @@ def merge_runs(runs: Sequence[RunData]) -> tuple[dict[str, Mapping[str, Record]]
 
 
 def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
-    """Examples that all methods wrote for, as many of each task as there is room for."""
+    """Examples that all methods wrote for, as many of each task as there is room for, and a word on which."""
     written, examples = merge_runs(runs)
     common = [i for i in examples if all(i in own for own in written.values())]
     tasks: dict[str, list[str]] = {}
     for i in common:
         tasks.setdefault(examples[i]["task"], []).append(i)
-    chosen = [i for own in tasks.values() for i in own[: max(1, IN_READER // len(tasks))]]
+    room = _shares({task: len(own) for task, own in tasks.items()}, IN_READER)
+    chosen = [i for task, own in tasks.items() for i in own[: room[task]]]
     own_profile = {i: tuple(next((p for run in runs if (p := run.profiles.get(i))), ())) for i in chosen}
     profiles = list(dict.fromkeys(own_profile.values()))
     data = {
@@ -303,12 +299,23 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
         ],
         "profiles": [[_beginning(text) for text in own[:DOCUMENTS]] for own in profiles],
     }
+    if not common:
+        return data, "There is no example that all methods wrote for."
     return data, f"{len(chosen)} of {len(common)} examples."
 
 
+def _shares(sizes: Mapping[str, int], room: int) -> dict[str, int]:
+    """How many of each: as many of each as of others, but what small ones leave goes to the larger. At least one."""
+    shares: dict[str, int] = {}
+    for left, (name, size) in enumerate(sorted(sizes.items(), key=lambda item: item[1]), start=-len(sizes)):
+        shares[name] = min(size, max(1, (room - sum(shares.values())) // -left))
+    return shares
+
+
 def _written(record: Record) -> Record:
-    kept = {key: record[key] for key in ("response", "reasoning", "metrics", "malformed")}
-    return kept | {"unfinished": record["finish_reason"] == "length"}
+    kept = {key: record[key] for key in ("response", "reasoning", "malformed")}
+    metrics = {metric: known_value(record["metrics"], metric) for metric in record["metrics"]}
+    return kept | {"metrics": metrics, "unfinished": record["finish_reason"] == "length"}
 
 
 def _beginning(text: str) -> str:

@@ -28,7 +28,7 @@ FEW = 30
 """Pairs below which a table warns of what its tests would miss."""
 Correction = Literal["holm"]
 _FIRST = ("reward", "rouge1", "rougeL", "meteor")
-_RESERVED = {"n", "missing", "tasks"}
+_RESERVED = {"n", "missing", "tasks", "task_n"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _METHOD_WIDTH = 12
 _HEADING_WIDTH = 12
@@ -60,8 +60,8 @@ def summary(results: Results, correction: Correction | None = None) -> dict[str,
     all tasks or within one: what stands in one column of the table.
 
     Some fields are there only where results need them: a method's ``"missing": {METRIC: count}`` where values
-    are missing; and with several tasks a method's ``"tasks": {TASK: {METRIC: mean}}``, and ``"task_tests"``, which
-    are tests with their ``"task"``, over its examples only.
+    are missing; and with several tasks a method's ``"tasks": {TASK: {METRIC: mean}}`` and
+    ``"task_n": {TASK: examples}``, and ``"task_tests"``, which are tests with their ``"task"``, over its examples only.
 
     Raises ValueError for a metric named like one of these fields.
     """
@@ -106,8 +106,9 @@ def _only(results: Results, task: str) -> Results:
     return {name: examples for name, examples in within.items() if examples}
 
 
-def _value(example: Scored, metric: str) -> float | None:
-    value = example["metrics"].get(metric)
+def known_value(metrics: Mapping[str, float | None], metric: str) -> float | None:
+    """What the metric gave, None where it is missing."""
+    value = metrics.get(metric)
     return None if value is None or math.isnan(value) else float(value)
 
 
@@ -122,16 +123,19 @@ def _means(examples: Sequence[Scored], metrics: Sequence[str], several: bool) ->
     for example in examples:
         by_task.setdefault(example["task"], []).append(example)
     tasks = {
-        task: {metric: _mean(_value(example, metric) for example in of_task) for metric in metrics}
+        task: {metric: _mean(known_value(example["metrics"], metric) for example in of_task) for metric in metrics}
         for task, of_task in by_task.items()
     }
     entry: dict[str, Any] = {metric: _mean(means[metric] for means in tasks.values()) for metric in metrics}
     entry["n"] = len(examples)
-    missing = {metric: sum(_value(example, metric) is None for example in examples) for metric in metrics}
+    missing = {
+        metric: sum(known_value(example["metrics"], metric) is None for example in examples) for metric in metrics
+    }
     if any(missing.values()):
         entry["missing"] = {metric: count for metric, count in missing.items() if count}
     if several:
         entry["tasks"] = tasks
+        entry["task_n"] = {task: len(of_task) for task, of_task in by_task.items()}
     return entry
 
 
@@ -150,7 +154,7 @@ def _tests(results: Results, metrics: Sequence[str], correction: Correction | No
 
 
 def _test(a: Mapping[str, Scored], b: Mapping[str, Scored], metric: str) -> dict[str, Any]:
-    both = [(_value(a[i], metric), _value(b[i], metric)) for i in a if i in b]
+    both = [(known_value(a[i]["metrics"], metric), known_value(b[i]["metrics"], metric)) for i in a if i in b]
     pairs = [(of_a, of_b) for of_a, of_b in both if of_a is not None and of_b is not None]
     scores = [of_a for of_a, _ in pairs], [of_b for _, of_b in pairs]
     test = paired_t_test(*scores)
@@ -187,8 +191,9 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
     console = Console(width=console_width)
     if Measurement.get(console, console.options.update(width=10_000), table).minimum <= console_width:
         return table
+    tasks = _tasks(summary)
     single = [
-        Section(": ".join(filter(None, (section.title, heading))), [("", cells)])
+        Section(": ".join(filter(None, (section.title, heading))), [("", cells)], heading if heading in tasks else None)
         for section in parts
         for heading, cells in section.columns
     ]
@@ -215,10 +220,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Section:
-    """Columns under one title: of each its heading and a cell a method."""
+    """Columns under one title: of each its heading and a cell a method. task: the one they are of, if it is one."""
 
     title: str
     columns: list[tuple[str, list[Cell]]]
+    task: str | None = None
 
 
 def names_of(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, str]:
@@ -300,7 +306,8 @@ def _rich_table(sections: Sequence[Section], methods: Mapping[str, Mapping[str, 
         table.add_column("n", justify="right", no_wrap=True)
         for number, (name, entry) in enumerate(methods.items()):
             cells = [cells[number].text for _, cells in section.columns]
-            table.add_row(*map(Text, [str(number + 1), name, *cells, str(entry["n"])]))
+            examples = entry["task_n"].get(section.task, 0) if section.task else entry["n"]
+            table.add_row(*map(Text, [str(number + 1), name, *cells, str(examples)]))
         page.add_row(table)
         page.add_row()
     page.add_row(Text("\n".join(notes)))
@@ -321,6 +328,9 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     notes = [f"Superscripts: better than that row's method (two-tailed paired t-test, p < {ALPHA}, {how})."]
     if tasks := _tasks(summary):
         notes.append("The average is the mean of the tasks' means; its tests pool the examples of all tasks.")
+        counts = {task: {entry["task_n"].get(task, 0) for entry in methods.values()} for task in tasks}
+        shown = ", ".join(f"{task} {' to '.join(map(str, sorted({min(n), max(n)})))}" for task, n in counts.items())
+        notes.append(f"Examples of each task: {shown}.")
         for name, entry in methods.items():
             if absent := [task for task in tasks if task not in entry["tasks"]]:
                 notes.append(f"{name}: no example of {', '.join(absent)}; its average is over its other tasks.")

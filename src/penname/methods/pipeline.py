@@ -20,12 +20,12 @@ from penname.methods.cards import write_card
 from penname.methods.evaluate import evaluate_method
 from penname.methods.pat import GENERATOR, method_prompts, shared_generator, untuned
 from penname.methods.results import scored, untuned_notes
-from penname.methods.run_recipe import load_run_recipe, refuse_other_recipe
+from penname.methods.run_recipe import ENVIRONMENT, load_environment, load_run_recipe, refuse_other_recipe
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
 from penname.methods.workbench import ALL, Split, Workbench, count_name
 from penname.rewards.meteor import meteor_name
-from penname.runs.store import Progress, Record, Run, disk_errors, read_json, read_stage, write_text
+from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, write_text
 from penname.runs.tracking import open_tracker
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
@@ -56,7 +56,7 @@ def train_run(
         for method in METHODS:
             if method in (methods or recipe.methods):
                 evaluate_in_run(bench, method, recipe.evaluation.split)
-        _write_cards(run, load_run_recipe(folder))
+        write_cards(run, load_run_recipe(folder))
 
 
 @contextmanager
@@ -118,18 +118,16 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
         before = load_run_recipe(run.folder).model_dump(mode="json")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
     write_text(path, yaml.safe_dump(resolved, sort_keys=False))
-    environment = run.folder / "environment.json"
     found = describe_environment()
-    if environment.is_file():
-        before = read_json(environment)
+    if before := load_environment(run.folder):
         changed = [name for name in PACKAGES if before["packages"].get(name) != found["packages"].get(name)]
-        if changed or before["cores"] != found["cores"]:
+        if changed or before.get("cores") != found["cores"]:
             run.progress.say(
                 f"note: this run was started with other versions or cores ({', '.join(changed) or 'cores'}); "
                 "rounding may differ"
             )
     else:
-        write_text(environment, json.dumps(found, indent=2) + "\n")
+        write_text(run.folder / ENVIRONMENT, json.dumps(found, indent=2) + "\n")
 
 
 def describe_environment() -> dict[str, Any]:
@@ -144,7 +142,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _write_cards(run: Run, recipe: Recipe) -> None:
+def write_cards(run: Run, recipe: Recipe) -> None:
     """A card beside each model that the run has trained. recipe: with all of its methods."""
     base = recipe.generator.model
     for method in recipe.methods:

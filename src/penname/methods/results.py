@@ -10,7 +10,7 @@ from penname.errors import UserError
 from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
 from penname.methods.pat import untuned
-from penname.methods.run_recipe import MAY_CHANGE, first_change, load_run_recipe
+from penname.methods.run_recipe import MAY_CHANGE, first_change, load_environment, load_run_recipe
 from penname.runs.store import Record, read_json, read_stage, whole_stage
 
 
@@ -40,9 +40,8 @@ def results_of(
         recipe = load_run_recipe(folder)
         used = split or recipe.evaluation.split
         rewards.setdefault(recipe.reward.model_dump_json(), folder)
-        environment = folder / "environment.json"
-        if environment.is_file():
-            meteor = str(read_json(environment).get("meteor", "meteor"))
+        if environment := load_environment(folder):
+            meteor = str(environment.get("meteor", "meteor"))
             if names.setdefault("meteor", meteor) != meteor:
                 notes.append(
                     f"{folder}: METEOR is {meteor} here, {names['meteor']} in {folders[0]}: do not compare them"
@@ -53,6 +52,8 @@ def results_of(
                 notes.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
             records = read_stage(whole_stage(stage) / "metrics")
+            if not len(records):
+                raise UserError(f"{stage}: found no example")
             name = f"{label}:{method}" if len(folders) > 1 else method
             if histories is None:
                 notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
@@ -89,10 +90,11 @@ def results_over_seeds(
     seeds = [recipe["seed"] for recipe in recipes.values()]
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
-    _refuse_other_examples(folders, split)
-    found = [results_of([folder], split, histories) for folder in folders]
-    runs = [results for results, _, _ in found]
-    notes = [note for _, _, told in found for note in told]
+    every, names, notes = results_of(folders, split, histories)
+    runs: list[Results] = [
+        {method: every[name] for method in load_run_recipe(folder).methods if (name := f"{label}:{method}") in every}
+        for folder, label in zip(folders, labels_of(folders), strict=True)
+    ]
     results = over_seeds(runs)
     for name in dict.fromkeys(name for run in runs for name in run):
         if name not in results:
@@ -102,7 +104,7 @@ def results_over_seeds(
         elif len(results[name]) < max(len(run[name]) for run in runs):
             notes.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
     deviation = between_seeds([_only(run, results) for run in runs])
-    return results, found[0][1], notes, {"n": len(runs), "deviation": deviation}
+    return results, names, notes, {"n": len(runs), "deviation": deviation}
 
 
 def _only(run: Results, common: Results) -> Results:

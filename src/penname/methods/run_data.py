@@ -14,9 +14,9 @@ from penname.evaluation.report import RunData
 from penname.methods.evaluate import shown_metrics
 from penname.methods.pipeline import PACKAGES
 from penname.methods.results import labels_of, results_of
-from penname.methods.run_recipe import load_run_recipe
+from penname.methods.run_recipe import load_environment, load_run_recipe
 from penname.runs.progress import read_timing
-from penname.runs.store import Record, read_json, read_stage, whole_stage
+from penname.runs.store import Record, read_stage, whole_stage
 
 
 def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData]:
@@ -30,10 +30,9 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     results, names, _ = results_of([folder], split)
     examples = {r["example_id"]: r for r in read_stage(whole_stage(folder / "data" / used))}
     profiles, problem = _profiles(recipe, used)
-    environment = folder / "environment.json"
     return RunData(
         name=name,
-        facts=_facts(recipe, used, len(examples), read_json(environment) if environment.is_file() else {}),
+        facts=_facts(recipe, used, len(examples), load_environment(folder)),
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         results=results,
         names=names,
@@ -62,7 +61,8 @@ def shown_records(folder: Path, methods: Sequence[MethodName], split: str) -> di
 
 
 def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> dict[str, str]:
-    versions = {name: environment["packages"][name] for name in PACKAGES if name in environment.get("packages", {})}
+    packages = environment.get("packages", {})
+    versions = {name: packages[name] for name in PACKAGES if name in packages}
     return {
         "methods": ", ".join(recipe.methods),
         "generator": recipe.generator.model,

@@ -1,4 +1,4 @@
-"""The recipe that a run keeps in its folder: what was set when it began stays so."""
+"""The recipe that a run keeps in its folder: what was set when it began stays so; and where it began."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from penname.config import Recipe
 from penname.errors import UserError
 from penname.recipe_files import load_recipe
+from penname.runs.store import Record, read_json
 
+ENVIRONMENT = "environment.json"
 MAY_CHANGE = {"methods", "tracking"}
 """Of a run's recipe."""
 
@@ -19,6 +21,18 @@ def load_run_recipe(folder: Path) -> Recipe:
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
     return load_recipe(str(path))
+
+
+def load_environment(folder: Path) -> Record:
+    """On what a run was started, as `describe_environment` says it, packages at least; empty where nothing is known.
+
+    Raises UserError for a damaged file.
+    """
+    path = folder / ENVIRONMENT
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    return found if isinstance(found.get("packages"), dict) else found | {"packages": {}}
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,9 @@ def taken(folder: Path) -> list[Taken]:
     """What a run has taken over, in all its processes. Raises UserError where its record of that is damaged."""
     path = folder / TAKEN
     try:
-        return [Taken(**record) for record in read_json(path)["taken"]] if path.is_file() else []
-    except (KeyError, TypeError):
+        found = [Taken(**record) for record in read_json(path)["taken"]] if path.is_file() else []
+        return [replace(t, share=float(t.share), seconds=float(t.seconds), tokens=int(t.tokens)) for t in found]
+    except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: damaged (found no list of stages taken over)") from None
 
 

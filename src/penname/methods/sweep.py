@@ -40,10 +40,13 @@ def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], fold
         if not equals or not key or not all(found) or len(set(found)) < max(2, len(found)):
             raise UserError(f"--over {setting}: expected KEY=A,B and two different values or more")
         settings.append([f"{key}={value}" for value in found])
-    points = []
+    points: list[Point] = []
     for chosen in product(*settings):
         name = ",".join(chosen)
-        points.append(Point(name, load_recipe(recipe, [*overrides, *chosen]), folder / name.replace("/", "_")))
+        loaded = load_recipe(recipe, [*overrides, *chosen])
+        if twin := next((point for point in points if point.recipe == loaded), None):
+            raise UserError(f"--over: {name} and {twin.name} are the same recipe, expected different values")
+        points.append(Point(name, loaded, folder / name.replace("/", "_")))
     return points
 
 

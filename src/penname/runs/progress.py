@@ -124,12 +124,13 @@ class ConsoleProgress:
 
 
 def read_timing(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `timing.jsonl`; one that was cut by a kill is left out."""
+    """The lines of a run's `timing.jsonl`; one that was cut by a kill, or is no such line, is left out."""
     path, found = folder / TIMING, []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
             timed = json.loads(line)
-            if isinstance(timed, dict) and {"stage", "count", "tokens", "seconds"} <= set(timed):
+            numbers = [timed.get(key) for key in ("count", "tokens", "seconds")] if isinstance(timed, dict) else [None]
+            if all(isinstance(number, int | float) for number in numbers) and isinstance(timed.get("stage"), str):
                 found.append(timed)
     return found
 
