@@ -307,8 +307,9 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
 def _shares(sizes: Mapping[str, int], room: int) -> dict[str, int]:
     """How many of each: as many of each as of others, but what small ones leave goes to the larger. At least one."""
     shares: dict[str, int] = {}
-    for left, (name, size) in enumerate(sorted(sizes.items(), key=lambda item: item[1]), start=-len(sizes)):
-        shares[name] = min(size, max(1, (room - sum(shares.values())) // -left))
+    for name, size in sorted(sizes.items(), key=lambda item: item[1]):
+        fair = (room - sum(shares.values())) // (len(sizes) - len(shares))
+        shares[name] = min(size, max(1, fair))
     return shares
 
 
