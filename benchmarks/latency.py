@@ -86,7 +86,9 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--run", type=Path, help="a finished run of rest-em and rest-pg")
     given = arguments.parse_args()
-    changes = ["limit={train: 6, test: 2}", "expectation.samples=2", "shard_size=6"] if given.quick else [OWN_LIMIT]
+    # After six examples no sample of rest-pg had a response to train on.
+    quick = ["limit={train: 32, test: 2}", "expectation.samples=2", "shard_size=32", "methods=[rest-em, rest-pg]"]
+    changes = quick if given.quick else [OWN_LIMIT]
     folder = given.run or (OWN_RUN.with_name("latency-quick") if given.quick else OWN_RUN)
     if given.run is None:
         train_run(load_recipe("quickstart", changes), folder, ConsoleProgress(Console(stderr=True)))
