@@ -122,8 +122,9 @@ def sweep(
     settings = ",".join(setting.partition("=")[0] for setting in over)
     label = settings if len(over) == 1 else "point"
     path = folder / f"sweep-{settings}-{metric}.png"
+    figure = figures.curves(curves, names, (label, metric))
     for ending in (".png", ".svg"):
-        figures.save(figures.curves(curves, names, (label, metric)), path.with_name(path.stem + ending))
+        figures.save(figure, path.with_name(path.stem + ending))
     for m in methods:
         found = {point.name: own[m] for point, own in zip(points, results, strict=True) if m in own}
         _write_files(folder / "tables" / m, to_files(summary(found)))
@@ -148,7 +149,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
-    from penname.methods.pipeline import evaluate_in_run, open_run, write_cards
+    from penname.methods.pipeline import evaluate_methods, open_run
     from penname.methods.run_recipe import load_run_recipe
 
     recipe = load_run_recipe(run)
@@ -158,9 +159,7 @@ def evaluate(
         raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
     methods = _methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
-        for name in methods:
-            evaluate_in_run(bench, name, split)  # type: ignore[arg-type]
-        write_cards(bench.run, recipe)
+        evaluate_methods(bench, methods, split)  # type: ignore[arg-type]
     _show(_compare([run], split), as_json=as_json)
 
 

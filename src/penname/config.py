@@ -47,6 +47,8 @@ WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
 """Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")
 SELF_TRAINED = ("rest-em", "rest-pg")
+FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
+"""What draws a self-trained method's first samples."""
 AgentName = Literal["style", "topic"]
 AGENTS: tuple[AgentName, ...] = get_args(AgentName)
 RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]

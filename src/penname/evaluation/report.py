@@ -130,7 +130,7 @@ def _prefix(runs: Sequence[RunData], run: RunData) -> str:
 
 
 def _unread(runs: Sequence[RunData]) -> list[str]:
-    return [f"{run.name}: {note}" if len(runs) > 1 else note for run in runs for note in run.unread]
+    return [f"{_prefix(runs, run)} {note}".lstrip() for run in runs for note in run.unread]
 
 
 def _rewards(runs: Sequence[RunData]) -> dict[str, list[float]]:

@@ -53,10 +53,7 @@ def train_run(
             take_over(donor, theirs, folder, recipe, methods)
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
-        for method in METHODS:
-            if method in (methods or recipe.methods):
-                evaluate_in_run(bench, method, recipe.evaluation.split)
-        write_cards(run, load_run_recipe(folder))
+        evaluate_methods(bench, methods or recipe.methods, recipe.evaluation.split)
 
 
 @contextmanager
@@ -65,6 +62,14 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Workb
     run = Run(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         yield Workbench(recipe, run)
+
+
+def evaluate_methods(bench: Workbench, methods: Sequence[str], split: Split) -> None:
+    """Evaluate the methods in the order in which a run makes them, and put a card beside each model of the run."""
+    for method in METHODS:
+        if method in methods:
+            evaluate_in_run(bench, method, split)
+    _write_cards(bench.run, load_run_recipe(bench.run.folder))
 
 
 def evaluate_in_run(bench: Workbench, method: MethodName, split: Split, history: int | None = None) -> list[Record]:
@@ -142,7 +147,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def write_cards(run: Run, recipe: Recipe) -> None:
+def _write_cards(run: Run, recipe: Recipe) -> None:
     """A card beside each model that the run has trained. recipe: with all of its methods."""
     base = recipe.generator.model
     for method in recipe.methods:

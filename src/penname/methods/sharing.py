@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from penname.config import TRAINED, WITH_REASONING, Recipe
+from penname.config import FIRST_MODEL, TRAINED, WITH_REASONING, Recipe
 from penname.errors import UserError
 from penname.runs.progress import read_timing
 from penname.runs.store import read_json, read_records, write_records, write_text
 
 TAKEN = "taken.json"
 FIRST_SAMPLES = ("iteration-1/samples", "iteration-1/rewards")
-FIRST_MODEL = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 
 _DATA = ("seed", "data", "limit", "retrieval", "prompt")
 _TEST = ("evaluation.split", "evaluation.shuffled")

@@ -129,8 +129,9 @@ def read_timing(folder: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
             timed = json.loads(line)
-            numbers = [timed.get(key) for key in ("count", "tokens", "seconds")] if isinstance(timed, dict) else [None]
-            if all(isinstance(number, int | float) for number in numbers) and isinstance(timed.get("stage"), str):
+            if not isinstance(timed, dict) or not isinstance(timed.get("stage"), str):
+                continue
+            if all(isinstance(timed.get(key), int | float) for key in ("count", "tokens", "seconds")):
                 found.append(timed)
     return found
 
