@@ -16,8 +16,6 @@ def browser(tmp_path_factory):
     options = webdriver.ChromeOptions()
     for switch in "headless no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking".split():
         options.add_argument(f"--{switch}")
-    # A page that is kept for going back can see an older storage than the page before it.
-    options.add_argument("--disable-features=BackForwardCache")
     downloads = tmp_path_factory.mktemp("downloads")
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

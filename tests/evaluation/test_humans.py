@@ -5,6 +5,7 @@ import time
 
 import pytest
 from scipy import stats
+from selenium.webdriver.support.ui import WebDriverWait
 from sklearn.metrics import cohen_kappa_score
 from tests.evaluation.test_report import HOSTILE, one, wrote
 
@@ -93,23 +94,22 @@ def test_what_cannot_be_told_of_no_answers_is_none():
     assert found["kappa"] == []
 
 
-def load_again(browser):
-    """As fast as a person can: a page loaded within milliseconds can find the browser's storage as it was before."""
-    time.sleep(0.5)
-    browser.refresh()
+def answerable(browser):
+    """The page, once it has read what it kept and shows its first pair."""
+    WebDriverWait(browser, 10).until(lambda b: b.find_elements("css selector", "#choose-a"))
+    return browser
 
 
 @pytest.fixture
 def page(browser, tmp_path):
+    """Pairs of this test alone: the browser keeps answers by their key."""
     pairs = draw_pairs(WRITTEN, "reward", 0.4, 3, seed=0)
-    key = make_key(pairs, "reward")
+    key = make_key(pairs, tmp_path.name)
     path = tmp_path / "pairs.html"
     path.write_text(make_page(pairs, key, WRITTEN, EXAMPLES), encoding="utf-8")
     browser.get(path.as_uri())
-    browser.execute_script("localStorage.clear()")
-    load_again(browser)
     browser.pairs, browser.key = pairs, key
-    return browser
+    return answerable(browser)
 
 
 def test_the_page_hides_who_wrote_what(page):
@@ -125,8 +125,8 @@ def test_answers_are_kept_and_saved_as_a_file_that_import_reads(page):
     body.send_keys("a")
     body.send_keys("n")
     assert "Pair 3 of 3, 2 answered" in one(page, "#progress").text
-    load_again(page)
-    assert "Pair 3 of 3, 2 answered" in one(page, "#progress").text, "kept by the browser"
+    page.refresh()
+    assert "Pair 3 of 3, 2 answered" in one(answerable(page), "#progress").text, "kept by the browser"
     one(page, "#choose-b").click()
     assert "All pairs are answered" in one(page, "#kept").text
     one(page, "#save").click()
@@ -141,6 +141,25 @@ def test_answers_are_kept_and_saved_as_a_file_that_import_reads(page):
     found = json.loads(saved.read_text())
     answers = {"1": "a", "2": "neither", "3": "b"}
     assert found == {"export": page.key["export"], "annotator": "Ann B", "answers": answers}
+
+
+def test_no_answer_is_lost_when_the_page_is_loaded_again_and_again(page):
+    for letter in "ab" * 10:
+        one(page, f"#choose-{letter}").click()
+        page.refresh()
+        assert "Pair 2 of 3, 1 answered" in one(answerable(page), "#progress").text
+        one(page, "#previous").click()
+        assert one(page, f"#choose-{letter}").get_attribute("aria-pressed") == "true"
+
+
+def test_a_browser_that_keeps_nothing_says_so(page):
+    refuse = "Object.defineProperty(window, 'indexedDB', {get() { throw new Error('refused'); }})"
+    script = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refuse})
+    page.refresh()
+    page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    one(answerable(page), "body").send_keys("a")
+    assert "Pair 2 of 3, 1 answered" in one(page, "#progress").text
+    assert "This browser keeps nothing" in one(page, "#kept").text
 
 
 def test_a_key_held_down_answers_one_pair(page):
