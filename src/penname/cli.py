@@ -108,6 +108,7 @@ def sweep(
     from penname.evaluation.table import averages, summary
     from penname.methods.sharing import taken, total_of
     from penname.methods.sweep import make_points, run_sweep
+    from penname.runs.store import disk_errors
 
     folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
     points = make_points(recipe, over, override or [], folder)
@@ -115,27 +116,27 @@ def sweep(
         _check_metric(metric, point.recipe)
         _methods(method, point.recipe)  # refuses one that is not there
     results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor, method)
-    names = [point.name.partition("=")[2] if len(over) == 1 else point.name for point in points]
-    methods = list(dict.fromkeys(m for found in results for m in found))
-    means = [averages(found) for found in results]
+    by_point = {point.name: own for point, own in zip(points, results, strict=True)}
+    methods = list(dict.fromkeys(m for own in results for m in own))
+    by_method = {m: summary({name: own[m] for name, own in by_point.items() if m in own}) for m in methods}
+    means = [averages(own) for own in results]
     curves = {m: [of_point.get(m, {}).get(metric) for of_point in means] for m in methods}
     settings = ",".join(setting.partition("=")[0] for setting in over)
-    label = settings if len(over) == 1 else "point"
+    label, ticks = "point", [*by_point]
+    if len(over) == 1:
+        label, ticks = settings, [name.partition("=")[2] for name in by_point]
     path = folder / f"sweep-{settings}-{metric}.png"
-    figure = figures.curves(curves, names, (label, metric))
-    for ending in (".png", ".svg"):
-        figures.save(figure, path.with_name(path.stem + ending))
-    for m in methods:
-        found = {point.name: own[m] for point, own in zip(points, results, strict=True) if m in own}
-        _write_files(folder / "tables" / m, to_files(summary(found)))
-    saved = total_of(record for point in points for record in taken(point.folder))
+    figure = figures.curves(curves, ticks, (label, metric))
+    with disk_errors(folder):
+        for ending in (".png", ".svg"):
+            figures.save(figure, path.with_name(path.stem + ending))
+        for m, of_method in by_method.items():
+            _write_files(folder / "tables" / m, to_files(of_method))
     if as_json:
-        by_name = dict(zip(names, results, strict=True))
-        by_point = {name: summary(found) for name, found in by_name.items()}
-        by_method = {m: summary({name: own[m] for name, own in by_name.items() if m in own}) for m in methods}
-        print(json.dumps({"points": by_point, "methods": by_method}))
+        print(json.dumps({"points": {name: summary(own) for name, own in by_point.items()}, "methods": by_method}))
         return
-    _show_curves(curves, names, f"{metric}, {label}:")
+    saved = total_of(record for point in points for record in taken(point.folder))
+    _show_curves(curves, ticks, f"{metric}, {label}:")
     tests = f"tables, with tests of the points: {folder / 'tables'}"
     shared = f"shared by the points, not computed again: {saved}"
     console.print(f"curves: {path}\n{tests}\n{shared}", markup=False, highlight=False)

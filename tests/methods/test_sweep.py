@@ -218,8 +218,8 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
     assert "expectation.samples=4" in (tables / "table.tex").read_text()
     assert len((tables / "tests.csv").read_text().splitlines()) > 1
     found = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
-    assert list(found["points"]) == ["2", "4"]
-    assert list(found["methods"]["rest-em"]["methods"]) == ["2", "4"]
+    assert list(found["points"]) == ["expectation.samples=2", "expectation.samples=4"]
+    assert list(found["methods"]["rest-em"]["methods"]) == list(found["points"])
     assert found["methods"]["sft"]["tests"][0]["difference"] == 0
 
 
