@@ -1,7 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
-let answers = {}, at = 0, database = null;
+let answers = {}, at = 0, database = null, ready = 0;
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -17,29 +17,35 @@ function done(request) {
   });
 }
 
+const store = (mode) => database.transaction("answers", mode).objectStore("answers");
+const range = () => IDBKeyRange.bound([data.export], [data.export, []]);
+
 // Not localStorage: Chromium sometimes loses, without an error, what a page opened from a file writes to it.
-async function restore() {
-  try {
-    const opening = indexedDB.open("penname", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("answers");
-    database = await done(opening);
-    const kept = await done(database.transaction("answers").objectStore("answers").get(data.export));
-    if (kept) { answers = kept.answers; find("name").value = kept.name; }
-  } catch { /* nothing was kept */ }
-  const open = data.pairs.findIndex((pair) => !answers[pair.number]);
-  at = open < 0 ? 0 : open;
+async function openDatabase() {
+  const opening = indexedDB.open("penname", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("answers");
+  const late = new Promise((_, reject) => setTimeout(reject, 3000));
+  database = await Promise.race([done(opening), late]);
 }
 
-function keep() {
+async function read() {
+  for (const kept of await done(store("readonly").getAll(range()))) {
+    if (kept.choice) answers[kept.number] = kept.choice;
+    else find("name").value = kept.name;
+  }
+}
+
+// Each answer has a place of its own, so that two tabs with the same page keep the answers of both.
+function keep(change) {
   find("kept").textContent = "";
   const fail = () => {
     find("kept").textContent = "This browser keeps nothing: save your answers as a file before you close the page.";
   };
   try {
-    const writing = database.transaction("answers", "readwrite");
-    writing.onabort = fail;
-    writing.objectStore("answers").put({name: find("name").value, answers}, data.export);
-    writing.commit();
+    const kept = store("readwrite");
+    kept.transaction.onabort = fail;
+    change(kept);
+    kept.transaction.commit();
   } catch { fail(); }
 }
 
@@ -63,21 +69,26 @@ function show() {
     return made;
   }));
   find("neither").setAttribute("aria-pressed", String(chosen === "neither"));
-  find("progress").textContent =
-    `Pair ${at + 1} of ${data.pairs.length}, ${Object.keys(answers).length} answered${chosen ? `; your choice: ${chosen}` : ""}`;
+  const count = Object.keys(answers).length, all = count === data.pairs.length;
+  find("progress").textContent = `Pair ${at + 1} of ${data.pairs.length}, ${count} answered` +
+    (chosen ? `; your choice: ${chosen}` : "") + (all ? ". All pairs are answered: save your answers." : "");
 }
 
 function choose(choice) {
-  answers[data.pairs[at].number] = choice;
-  keep();
-  if (at + 1 < data.pairs.length) at++;
-  show();
-  if (Object.keys(answers).length === data.pairs.length) find("kept").textContent = "All pairs are answered: save your answers.";
+  if (performance.now() < ready) return;
+  const number = data.pairs[at].number;
+  answers[number] = choice;
+  keep((kept) => kept.put({number, choice}, [data.export, number]));
+  move(1);
+  // The second tap of two would answer a pair that nobody has read.
+  ready = performance.now() + 500;
 }
 
 function move(step) {
   at = Math.min(data.pairs.length - 1, Math.max(0, at + step));
+  ready = 0;
   show();
+  find("progress").scrollIntoView();
 }
 
 function file() {
@@ -85,7 +96,9 @@ function file() {
 }
 
 function listen() {
-  find("name").addEventListener("input", keep);
+  find("name").addEventListener("input", () => {
+    keep((kept) => kept.put({name: find("name").value}, [data.export, 0]));
+  });
   find("previous").addEventListener("click", () => move(-1));
   find("next").addEventListener("click", () => move(1));
   find("neither").addEventListener("click", () => choose("neither"));
@@ -100,14 +113,29 @@ function listen() {
     link.download = `answers-${find("name").value.trim().replace(/[^\p{L}\p{N}]+/gu, "-")}.json`;
     link.click();
   });
+  find("anew").addEventListener("click", () => {
+    if (!confirm("Delete the name and all answers that this browser keeps of these pairs?")) return;
+    answers = {};
+    find("name").value = "";
+    keep((kept) => kept.delete(range()));
+    move(-data.pairs.length);
+  });
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("input") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const choice = {a: "a", b: "b", n: "neither"}[event.key], step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+    const choice = {a: "a", b: "b", n: "neither"}[event.key.toLowerCase()], step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
     // A key that is held down would answer pairs that nobody has read.
-    if (choice && !event.repeat) choose(choice);
+    if (event.repeat && (choice || event.key === "Enter")) event.preventDefault();
+    else if (choice) choose(choice);
     else if (step) move(step);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && database) read().then(show);
   });
 }
 
 // What was kept comes before anything is answered, which would take its place.
-restore().then(() => { listen(); show(); });
+openDatabase().then(read).catch(() => { /* nothing is kept */ }).then(() => {
+  at = Math.max(0, data.pairs.findIndex((pair) => !answers[pair.number]));
+  listen();
+  show();
+});
