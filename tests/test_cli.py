@@ -143,6 +143,8 @@ def test_compare_takes_runs_of_several_seeds_as_one(run, tmp_path):
     assert taken["seeds"]["n"] == 2
     assert set(taken["seeds"]["deviation"]) == set(one["methods"])
     assert "Means over 2 seeds" in penname("compare", run, other, "--over-seeds").stdout
+    assert penname("report", run, other, "--over-seeds", "--out", tmp_path / "report").returncode == 0
+    assert "Means over 2 seeds" in (tmp_path / "report" / "report.html").read_text()
     stage = other / "evaluation/test/rag/stage.json"
     stage.write_text(json.dumps(json.loads(stage.read_text()) | {"malformed": 2}))
     assert "other:rag: of 6 completions 2 malformed" in penname("compare", run, other, "--over-seeds").stderr
@@ -269,6 +271,8 @@ def test_people_judge_pairs_of_a_run(run, tmp_path):
         ({"answers": {"1": "c"}}, "one of a, b, neither"),
         ({"annotator": 5}, "field 'annotator'"),
         ({"annotator": " "}, "an empty name"),
+        ({"annotator": "\ud800"}, r"found '\ud800'"),
+        ({"export": 7}, "field 'export': found 7, expected a str"),
     ):
         answers.write_text(json.dumps(saved | change))
         refused(penname("judge-humans", "import", key_path, answers), message)
@@ -441,7 +445,7 @@ def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_pat
     ("override", "parts"),
     [
         ("generator.model=/nowhere/model", ("'/nowhere/model'", "could not be loaded")),
-        ("trainin.epochs=1", ("unknown key", "did you mean 'training'")),
+        ("trainin.epochs=1", ("trainin.epochs=1: field 'trainin'", "unknown key", "did you mean 'training'")),
         ("data=[{format: jsonl, path: /nowhere}]", ("/nowhere: found no such file or folder",)),
         ("prompt.max_input_tokens=4000000", ("prompt.max_input_tokens", "found 4000080 together", "at most 1024")),
         (

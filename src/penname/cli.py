@@ -36,6 +36,9 @@ MethodsOption = Annotated[
     list[str] | None, typer.Option("--method", help="One of the methods, several times; else all.")
 ]
 HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
+OverSeedsOption = Annotated[
+    bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
+]
 
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
@@ -171,9 +174,7 @@ def compare(
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     holm: HolmOption = False,
-    over_seeds: Annotated[
-        bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
-    ] = False,
+    over_seeds: OverSeedsOption = False,
     by_history: Annotated[
         bool, typer.Option("--by-history", help="A table each for users with 0, 1, 2 to 4 and 5 or more documents.")
     ] = False,
@@ -200,6 +201,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where to; the first run's folder 'report' if left out.")] = None,
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     holm: HolmOption = False,
+    over_seeds: OverSeedsOption = False,
 ) -> None:
     """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side."""
     from penname.evaluation import figures
@@ -207,7 +209,7 @@ def report(
     from penname.methods.run_data import read_runs
     from penname.runs.store import disk_errors
 
-    compared = _compare(runs, split, holm=holm)
+    compared = _compare(runs, split, over_seeds=over_seeds, holm=holm)
     made = make_report(read_runs(runs, split), compared.report, compared.notes)
     folder = out or runs[0] / "report"
     with disk_errors(folder):

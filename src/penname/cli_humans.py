@@ -91,8 +91,9 @@ def _read(path: Path, fields: dict[str, type]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise DataError(path, found="no JSON", expected="what the page saved, or the key beside it") from None
     for name, kind in fields.items():
-        if not isinstance(found, dict) or not isinstance(found.get(name), kind):
-            raise DataError(path, field=name, found="none", expected=f"a {kind.__name__}")
+        value = found.get(name) if isinstance(found, dict) else None
+        if not isinstance(value, kind):
+            raise DataError(path, field=name, found=repr(value)[:80], expected=f"a {kind.__name__}")
     checked: dict[str, Any] = found
     return checked
 
@@ -107,15 +108,18 @@ def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]
     found = _read(path, {"export": str, "annotator": str, "answers": dict})
     if found["export"] != key["export"]:
         raise DataError(path, field="export", found=found["export"], expected=f"{key['export']}, that of the key")
-    if not found["annotator"].strip():
-        raise DataError(path, field="annotator", found="an empty name", expected="who answered")
+    name = found["annotator"].strip()
+    if not name or not name.isprintable():
+        raise DataError(
+            path, field="annotator", found=ascii(name) if name else "an empty name", expected="who answered"
+        )
     for number, choice in found["answers"].items():
         if number not in key["pairs"]:
             raise DataError(path, field=f"answers.{number}", found="an unknown pair", expected="one of the key's")
         if choice not in CHOICES:
             known = ", ".join(CHOICES)
             raise DataError(path, field=f"answers.{number}", found=repr(choice), expected=f"one of {known}")
-    return found["annotator"], found["answers"]
+    return name, found["answers"]
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -309,7 +309,9 @@ class Recipe(Section):
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackerName = Field("tensorboard", description="where losses and the stages' figures go as well")
-    shard_size: Count = Field(16, description="examples a shard of the long stages")
+    shard_size: Count = Field(
+        16, description="examples a shard of the long stages of training; an evaluation's are generator.rows"
+    )
 
     @model_validator(mode="after")
     def _style(self) -> Self:

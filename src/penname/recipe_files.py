@@ -46,13 +46,19 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
     for override in overrides:
         _apply(values, override)
-    return check_recipe(values, str(path))
+    return check_recipe(values, str(path), overrides)
 
 
-def check_recipe(values: dict[str, Any], place: str) -> Recipe:
+def check_recipe(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of these values; of what does not fit, an override is told in the file's place if it says it."""
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"]))
+        for override in overrides:
+            key = override.partition("=")[0]
+            if f"{field}.".startswith(f"{key}.") or f"{key}.".startswith(f"{field}."):
+                place = override
         raise _first_problem(error, place) from None
 
 

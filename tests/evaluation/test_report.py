@@ -193,6 +193,36 @@ def test_pictures_are_whole_and_take_the_colour_of_the_text(report):
     }
 
 
+def test_differences_are_told_with_interval_p_and_effect_size(page):
+    one(page, "#results details summary").click()
+    rows = [
+        [cell.text for cell in row.find_elements("css selector", "td")]
+        for row in page.find_elements("css selector", "#results details tbody tr")
+    ]
+    assert [row[:2] for row in rows] == [["rest-em", "rag"], ["rest-pg", "rag"], ["rest-pg", "rest-em"]]
+    data = run_data()
+    tests = {(t["a"], t["b"]): t for t in summary(data.results)["tests"] if t["metric"] == "reward"}
+    test = tests["rag", "rest-pg"]
+    low, high = test["interval"]
+    assert rows[1][2:5] == [f"{test['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{test['p']:.2g}"]
+    assert rows[1][-1] == "4"
+    corrected = make_report([data], summary(data.results, "holm")).html
+    assert corrected.count("p (Holm)") == 1
+
+
+def test_words_that_a_found_document_shares_with_the_prompt_are_marked(browser, tmp_path):
+    data = run_data()
+    found = {"input": "Write of Lisbon trams.", "context": ["The lisbon of old, of trams."]}
+    asked = {i: e | found for i, e in data.examples.items()}
+    path = tmp_path / "hits.html"
+    path.write_text(make_report([replace(data, examples=asked)], summary(data.results)).html, encoding="utf-8")
+    browser.get(path.as_uri())
+    one(browser, "#shown details summary").click()
+    marks = browser.find_elements("css selector", "#shown details[open] mark")
+    assert [mark.text for mark in marks] == ["lisbon", "trams."]
+    assert one(browser, "#shown details[open] p").text == "1. The lisbon of old, of trams."
+
+
 def test_tables_are_files_too(report):
     assert set(report.tables) == {"table.md", "table.tex", "means.csv", "tests.csv"}
     assert "rest-pg" in report.tables["table.tex"]

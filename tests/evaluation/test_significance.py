@@ -128,5 +128,5 @@ def test_bootstrap_interval_is_fixed_by_its_seed() -> None:
 
 
 def test_bootstrap_interval_of_one_pair_and_of_none() -> None:
-    assert bootstrap_interval([0.25], [0.75], seed=0) == (0.5, 0.5)
+    assert all(math.isnan(end) for end in bootstrap_interval([0.25], [0.75], seed=0)), "one pair tells no spread"
     assert all(math.isnan(end) for end in bootstrap_interval([], [], seed=0))

@@ -140,7 +140,15 @@ def test_what_few_examples_would_miss_is_of_the_tests_that_have_few() -> None:
     report = summary(found)
     few = [t["detectable"] for t in report["tests"] if t["metric"] == "reward" and t["n"] == 12]
     (note,) = [line for line in to_markdown(report, NAMES).splitlines() if "Few examples" in line]
-    assert f"with 12 a difference in reward of less than about {np.median(few):.2g} " in note
+    assert "with 12 p-values and intervals can be far off; " in note
+    assert f" a difference in reward of less than about {np.median(few):.2g} " in note
+
+
+def test_few_examples_are_warned_of_where_all_differ_alike_too() -> None:
+    alike = {"a": [0.0, 0.25], "b": [0.25, 0.5]}
+    found = {m: {str(i): example("t", reward=r) for i, r in enumerate(own)} for m, own in alike.items()}
+    text = to_markdown(summary(found), NAMES)
+    assert "Few examples: with 2 p-values and intervals can be far off." in text
 
 
 @pytest.mark.parametrize("common", [0, 1])
@@ -194,7 +202,7 @@ def test_what_cannot_be_told_is_none_and_valid_json() -> None:
     assert report["methods"]["sft"] == {"reward": None, "n": 1, "missing": {"reward": 1}}
     assert [(test["difference"], test["p"], test["n"]) for test in report["tests"]] == [(None, None, 0)] * 3
     single = summary({"a": {"1": example("t", reward=0.25)}, "b": {"1": example("t", reward=0.5)}})
-    known = {"a": "a", "b": "b", "metric": "reward", "n": 1, "difference": 0.25, "interval": [0.25, 0.25]}
+    known = {"a": "a", "b": "b", "metric": "reward", "n": 1, "difference": 0.25, "interval": [None, None]}
     assert single["tests"] == [known | {"p": None, "effect": None, "detectable": None}]
     assert "–" in shown(report, 80)
     assert summary({}) == {"methods": {}, "tests": []}

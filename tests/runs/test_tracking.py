@@ -30,6 +30,16 @@ def test_a_run_that_goes_on_adds_to_its_numbers(tmp_path):
     assert {(event.step, event.value) for event in found.Scalars("training/loss")} == {(1, 2.0), (2, 1.0)}
 
 
+def test_wandb_without_an_account_is_told_in_a_line(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb")
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match=r"^tracking: wandb: .*WANDB_MODE=offline"), open_tracker("wandb", tmp_path):
+        pass
+    wandb.teardown()  # it keeps its settings for the process
+
+
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
 def test_projects_take_numbers_without_an_account(tmp_path, monkeypatch, name):
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -39,7 +39,8 @@ def mean_scores(scores: Mapping[str, Sequence[float]], metric: str) -> Figure:
         low, high = bootstrap_interval([0.0] * len(own), own, seed=0)
         axes.barh(place, mean, color=COLOURS[0], alpha=0.75)
         axes.plot([low, high], [place, place], color="black", linewidth=1.5)
-        axes.annotate(f"{mean:.3f}", (high, place), (6, 0), textcoords="offset points", va="center")
+        end = high if len(own) > 1 else mean
+        axes.annotate(f"{mean:.3f}", (end, place), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(scores)), [*map(_plain, scores)])
     axes.invert_yaxis()
     counts = sorted({len(own) for own in scores.values()}) or [0]

@@ -112,6 +112,7 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         title="penname: " + ", ".join(run.name for run in runs),
         sections=list(anchors.items()),
         tables=_headline(summary, names),
+        tests=_tests(summary, names),
         notes=[*notes_of(summary, names), *notes, *_unread(runs)],
         rewards=rewards,
         training=training,
@@ -152,6 +153,30 @@ def _headline(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Tab
             rows.append([_Cell(str(number + 1)), _Cell(name), *values, _Cell(str(entry["n"]))])
         found.append(_Table(section.title, ["", "Method", *(heading for heading, _ in section.columns), "n"], rows))
     return found
+
+
+def _tests(summary: Mapping[str, Any], names: Mapping[str, str]) -> _Table:
+    """All differences in the first metric; those in others are in the file of the tests."""
+    metric = next(iter(names))
+    own = [test for test in summary["tests"] if test["metric"] == metric]
+    corrected = ["p (Holm)"] if any("p_corrected" in test for test in own) else []
+    rows = []
+    for test in own:
+        low, high = (_signed(end) for end in test["interval"])
+        numbers = [_signed(test["difference"]), f"{low} to {high}", _small(test["p"])]
+        numbers += [_small(test["p_corrected"])] if corrected else []
+        numbers += [_signed(test["effect"], 2), str(test["n"])]
+        rows.append([_Cell(test["b"]), _Cell(test["a"]), *map(_Cell, numbers)])
+    headings = ["Method", "less", "difference", "95 % interval", "p", *corrected, "d", "n"]
+    return _Table(f"Differences in {names[metric]}", headings, rows)
+
+
+def _signed(number: float | None, digits: int = 4) -> str:
+    return "–" if number is None else f"{number:+.{digits}f}"
+
+
+def _small(p: float | None) -> str:
+    return "–" if p is None else f"{p:.2g}"
 
 
 def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, str]]:

@@ -81,13 +81,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def bootstrap_interval(a: Sequence[float], b: Sequence[float], seed: int) -> tuple[float, float]:
     """95% percentile interval of mean(b) - mean(a) over 10,000 resamples of the pairs (Efron, 1979).
 
-    The same seed gives the same interval. NaN, NaN without pairs.
+    The same seed gives the same interval. NaN, NaN below two pairs.
 
     Raises ValueError when a and b differ in length.
     """
     differences = _differences(a, b)
     n = len(differences)
-    if n == 0:
+    if n < 2:
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
     at_once = max(1, _DRAWS // n)

@@ -354,7 +354,7 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
 
 
 def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """What tests of few examples would miss, in the first metric: for each task, or for all there is."""
+    """What tests of few examples cannot say, in the first metric: for each task, or for all there is."""
     metric = next(iter(names))
     found = defaultdict(list)
     for test in summary.get("task_tests", summary["tests"]):
@@ -365,11 +365,14 @@ def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         place = f" of {task}" if task else ""
         fewest = min(n for n, _ in tests)
         missed = [detectable for n, detectable in tests if n == fewest and (detectable or 0) > 1e-6]  # less is rounding
-        if missed:
-            notes.append(
-                f"Few examples: with {fewest}{place} a difference in {names[metric]} of less than about "
-                f"{statistics.median(missed):.2g} is missed more often than one time in five (uncorrected)."
-            )
-        elif fewest < 2:
+        if fewest < 2:
             notes.append(f"Few examples: with {fewest}{place} in common there is no test.")
+            continue
+        note = f"Few examples: with {fewest}{place} p-values and intervals can be far off"
+        if missed:
+            note += (
+                f"; a difference in {names[metric]} of less than about {statistics.median(missed):.2g} is missed more "
+                "often than one time in five (uncorrected)"
+            )
+        notes.append(f"{note}.")
     return notes

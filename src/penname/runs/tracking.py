@@ -29,7 +29,8 @@ class Nowhere:
 def open_tracker(name: TrackerName, folder: Path) -> Iterator[Tracker]:
     """The tracker of the run in `folder`; a run that goes on is the same run there.
 
-    Raises UserError where its package is not installed. `wandb` asks for an account unless WANDB_MODE is offline.
+    Raises UserError where its package is not installed, or refuses. `wandb` asks for an account unless WANDB_MODE is
+    offline.
     """
     if name != "none" and find_spec(name) is None:
         raise UserError(f"tracking: {name} is not installed; pip install {name}, or set tracking: none")
@@ -78,7 +79,11 @@ def _project(name: str, folder: Path) -> Iterator[Tracker]:
     if name == "wandb":
         import wandb
 
-        opened = wandb.init(project="penname", name=folder.name, dir=str(folder), id=known, resume="allow")
+        try:
+            opened = wandb.init(project="penname", name=folder.name, dir=str(folder), id=known, resume="allow")
+        except wandb.errors.Error as error:
+            said = " ".join(str(error).split())
+            raise UserError(f"tracking: wandb: {said} (WANDB_MODE=offline needs no account)") from None
         try:
             yield _Project(opened.log)
         finally:

@@ -44,10 +44,15 @@ function different(text, other) {
   return parts.map((part, at) => [part, plain(part) !== "" && !same.has(at)]);
 }
 
-function paragraph(text, other, className) {
+// The longer words of `text` that are somewhere in `other` too.
+function common(text, other) {
+  const theirs = new Set(words(other).map(plain));
+  return words(text).map((part) => [part, plain(part).length > 3 && theirs.has(plain(part))]);
+}
+
+function paragraph(parts, className) {
   const made = element("p", undefined, className);
-  if (other === null) made.textContent = text;
-  else made.append(...different(text, other).map(([part, marked]) => marked ? element("mark", part) : part));
+  made.append(...parts.map(([part, marked]) => marked ? element("mark", part) : part));
   return made;
 }
 
@@ -57,9 +62,9 @@ function card(title, ...content) {
   return made;
 }
 
-function list(title, texts) {
+function list(title, paragraphs) {
   const made = element("details", undefined, "card");
-  made.append(element("summary", title), ...texts.map((text) => element("p", text)));
+  made.append(element("summary", title), ...paragraphs);
   return made;
 }
 
@@ -73,8 +78,11 @@ function show() {
   const other = base === NOTHING ? null : base === AUTHOR ? example.output : written ? written.response : null;
   const profile = data.profiles[example.profile];
   const cards = [card("Prompt", element("p", example.input)), card("Written by the author", element("p", example.output))];
-  if (example.context.length) cards.push(list(`Documents in the prompt of rag and others: ${example.context.length}`, example.context));
-  if (profile.length) cards.push(list(`Documents of the user: ${profile.length} of ${example.history} shown`, profile));
+  if (example.context.length) {
+    const hits = example.context.map((text, rank) => paragraph([[`${rank + 1}. `, false], ...common(text, example.input)]));
+    cards.push(list(`Documents found, in the prompt of rag and others: ${example.context.length}; words that the prompt has too are marked`, hits));
+  }
+  if (profile.length) cards.push(list(`Documents of the user: ${profile.length} of ${example.history} shown`, profile.map((text) => element("p", text))));
   const about = element("p", `${example.id}, task ${example.task}, ${example.history} documents of the user, ${place + 1} of ${data.examples.length}`, "soft");
   const texts = element("div", undefined, "texts"), methods = element("div", undefined, "texts");
   texts.append(...cards);
@@ -83,7 +91,8 @@ function show() {
     if (text.unfinished) scores.push("broken off at the limit");
     const content = [element("p", scores.join(", "), "soft")];
     if (text.reasoning) content.push(element("p", text.reasoning, "reasoning"));
-    content.push(text.malformed ? element("p", "(malformed: no response)", "soft") : paragraph(text.response, base === method ? null : other));
+    content.push(text.malformed ? element("p", "(malformed: no response)", "soft")
+      : base === method || other === null ? element("p", text.response) : paragraph(different(text.response, other)));
     methods.append(card(method, ...content));
   }
   find("shown").replaceChildren(about, texts, methods);
