@@ -161,8 +161,13 @@ def test_compare_refuses_what_is_not_a_pair(run, tmp_path):
     (path,) = (other / "data" / "test").glob("*.parquet")
     records = read_records(path)
     write_records(path, [records[0] | {"output": "Another text."}, *records[1:]])
+    made = json.loads((path.parent / "stage.json").read_text())
+    made["files"][path.name] = path.stat().st_size
+    (path.parent / "stage.json").write_text(json.dumps(made))
     for more in ([], ["--over-seeds"]):
         refused(penname("compare", run, other, *more), records[0]["example_id"], "another input or output")
+    path.unlink()
+    refused(penname("compare", run, other), str(other), "start the run again")
 
 
 def test_compare_says_where_rewards_are_not_the_same(run, tmp_path):

@@ -121,7 +121,8 @@ def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
     """What is paired by its id must be the same example."""
     known: dict[str, tuple[tuple[str, str], Path]] = {}
     for folder in folders if len(folders) > 1 else []:
-        for record in read_stage(folder / "data" / (split or load_run_recipe(folder).evaluation.split)):
+        stage = folder / "data" / (split or load_run_recipe(folder).evaluation.split)
+        for record in read_stage(whole_stage(stage)):
             texts = record["input"], record["output"]
             first, where = known.setdefault(record["example_id"], (texts, folder))
             if texts != first:
