@@ -270,6 +270,9 @@ def test_people_judge_pairs_of_a_run(run, tmp_path):
     assert found["annotators"]["ann"]["agreement"] == 1.0
     assert penname("judge-humans", "import", key_path, answers).returncode == 0
     refused(penname("judge-humans", "import", key_path, answers, answers), "'ann' a second time")
+    answers.write_text(json.dumps(saved | {"annotator": " Ann\u00a0 علی‌رضا "}))
+    named = json.loads(penname("judge-humans", "import", key_path, answers, "--json").stdout)
+    assert list(named["annotators"]) == ["Ann علی‌رضا"]
     for change, message in (
         ({"export": "other"}, "that of the key"),
         ({"answers": {"99": "a"}}, "answers.99"),
@@ -450,7 +453,7 @@ def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_pat
     ("override", "parts"),
     [
         ("generator.model=/nowhere/model", ("'/nowhere/model'", "could not be loaded")),
-        ("trainin.epochs=1", ("trainin.epochs=1: field 'trainin'", "unknown key", "did you mean 'training'")),
+        ("trainin.epochs=1", ("with trainin.epochs=1: field 'trainin'", "unknown key", "did you mean 'training'")),
         ("data=[{format: jsonl, path: /nowhere}]", ("/nowhere: found no such file or folder",)),
         ("prompt.max_input_tokens=4000000", ("prompt.max_input_tokens", "found 4000080 together", "at most 1024")),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,8 +52,8 @@ def export_pairs(
     if key_path.exists() and _read(key_path, KEY)["export"] != key["export"]:
         raise UserError(f"{key_path}: is the key of other pairs, whose answers need it; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
     out.write_text(make_page(drawn, key, written, examples), encoding="utf-8")
+    key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
     fewer = f" (fewer than {pairs}: no more differ by {difference:g})" if len(drawn) < pairs else ""
     console.print(f"{len(drawn)} pairs{fewer}: {out}", markup=False, highlight=False)
     console.print(f"key, not for annotators: {key_path}", markup=False, highlight=False)
@@ -108,8 +109,8 @@ def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]
     found = _read(path, {"export": str, "annotator": str, "answers": dict})
     if found["export"] != key["export"]:
         raise DataError(path, field="export", found=found["export"], expected=f"{key['export']}, that of the key")
-    name = found["annotator"].strip()
-    if not name or not name.isprintable():
+    name = " ".join(found["annotator"].split())
+    if not name or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         raise DataError(
             path, field="annotator", found=ascii(name) if name else "an empty name", expected="who answered"
         )

@@ -50,32 +50,36 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def check_recipe(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of these values; of what does not fit, an override is told in the file's place if it says it."""
+    """The recipe of these values. place: the file that they are of; overrides: what was set beside it.
+
+    Raises UserError for what does not fit: told of the override that says it, else of the file and of the overrides
+    that may have part in it.
+    """
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         field = ".".join(map(str, error.errors()[0]["loc"]))
-        for override in overrides:
-            key = override.partition("=")[0]
-            if f"{field}.".startswith(f"{key}.") or f"{key}.".startswith(f"{field}."):
-                place = override
-        raise _first_problem(error, place) from None
+        keys = {override: override.partition("=")[0] for override in overrides}
+        guilty = [override for override, key in keys.items() if f"{field}.".startswith(f"{key}.")]
+        near = [override for override, key in keys.items() if not field or key.startswith(f"{field}.")]
+        with_near = f"{place} with {' and '.join(near)}" if near else place
+        raise _first_problem(error, guilty[-1] if guilty else with_near) from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UserError(f"--set {override}: expected key=value, as in --set expectation.samples=8")
+        raise UserError(f"{override}: expected key=value, as in --set expectation.samples=8")
     *parents, last = key.split(".")
     for parent in parents:
         inner = values.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise UserError(f"--set {override}: {parent} holds {type(inner).__name__}, expected a section")
+            raise UserError(f"{override}: {parent} holds {type(inner).__name__}, expected a section")
         values = inner
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UserError(f"--set {override}: found no YAML value behind the equals sign") from None
+        raise UserError(f"{override}: found no YAML value behind the equals sign") from None
     # YAML 1.1 reads 1e-5 as text.
     if isinstance(value, str):
         with contextlib.suppress(ValueError):

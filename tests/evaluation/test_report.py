@@ -205,14 +205,18 @@ def test_differences_are_told_with_interval_p_and_effect_size(page):
     test = tests["rag", "rest-pg"]
     low, high = test["interval"]
     assert rows[1][2:5] == [f"{test['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{test['p']:.2g}"]
-    assert rows[1][-1] == "4"
-    corrected = make_report([data], summary(data.results, "holm")).html
-    assert corrected.count("p (Holm)") == 1
+    assert rows[1][-2:] == [f"{test['effect']:+.2f}", "4"]
+    report = summary(data.results, "holm")
+    html = make_report([data], report).html
+    assert html.count("p (Holm)") == 1
+    for test in report["tests"]:
+        if test["metric"] == "reward":
+            assert f"<td>{test['p']:.2g}</td><td>{test['p_corrected']:.2g}</td>" in html
 
 
 def test_words_that_a_found_document_shares_with_the_prompt_are_marked(browser, tmp_path):
     data = run_data()
-    found = {"input": "Write of Lisbon trams.", "context": ["The lisbon of old, of trams."]}
+    found = {"input": "Write of the Lisbon trams.", "context": ["The lisbon of old, of trams."]}
     asked = {i: e | found for i, e in data.examples.items()}
     path = tmp_path / "hits.html"
     path.write_text(make_report([replace(data, examples=asked)], summary(data.results)).html, encoding="utf-8")

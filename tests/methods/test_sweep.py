@@ -183,6 +183,11 @@ def test_what_is_no_sweep_is_told(recipe, over):
         make_points(recipe, [over], [], None)
 
 
+def test_lists_and_mappings_are_no_values_of_a_sweep(tmp_path):
+    with pytest.raises(UserError, match="expected plain values"):
+        make_points("quickstart", ["methods=[sft],[rag]"], [], tmp_path)
+
+
 @pytest.mark.parametrize("over", [["expectation.samples=2,02"], ["tracking=none,tensorboard", "tracking=none,wandb"]])
 def test_points_that_are_the_same_are_refused(recipe, over, tmp_path):
     with pytest.raises(UserError, match="are the same recipe"):

@@ -37,6 +37,8 @@ def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], fold
     for setting in over:
         key, equals, values = setting.partition("=")
         found = [value.strip() for value in values.split(",")]
+        if any(bracket in values for bracket in "[{"):
+            raise UserError(f"--over {setting}: expected plain values; lists and mappings have commas of their own")
         if not equals or not key or not all(found) or len(set(found)) < max(2, len(found)):
             raise UserError(f"--over {setting}: expected KEY=A,B and two different values or more")
         settings.append([f"{key}={value}" for value in found])

@@ -1,7 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
-let answers = {}, at = 0, database = null, ready = 0;
+let answers = {}, at = 0, database = null, failed = false, ready = 0;
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -28,17 +28,19 @@ async function openDatabase() {
   database = await Promise.race([done(opening), late]);
 }
 
+// What is kept takes the place of what this page knows: another tab may have answered, or have begun anew.
 async function read() {
-  for (const kept of await done(store("readonly").getAll(range()))) {
-    if (kept.choice) answers[kept.number] = kept.choice;
-    else find("name").value = kept.name;
-  }
+  if (failed) return;
+  const every = await done(store("readonly").getAll(range()));
+  answers = Object.fromEntries(every.filter((kept) => kept.choice).map((kept) => [kept.number, kept.choice]));
+  find("name").value = every.find((kept) => !kept.choice)?.name ?? "";
 }
 
 // Each answer has a place of its own, so that two tabs with the same page keep the answers of both.
 function keep(change) {
   find("kept").textContent = "";
   const fail = () => {
+    failed = true;
     find("kept").textContent = "This browser keeps nothing: save your answers as a file before you close the page.";
   };
   try {
@@ -56,19 +58,24 @@ function card(title, text) {
 }
 
 function show() {
-  const pair = data.pairs[at], chosen = answers[pair.number];
+  const pair = data.pairs[at];
   find("shown").replaceChildren(card("Prompt", pair.input), card("What the author wrote", pair.output));
   find("choices").replaceChildren(...["a", "b"].map((letter, number) => {
     const made = card(`Text ${letter.toUpperCase()}`, pair.texts[number]);
     const button = element("button", `${letter.toUpperCase()} is nearer (${letter})`);
     button.type = "button";
     button.id = `choose-${letter}`;
-    button.setAttribute("aria-pressed", String(chosen === letter));
     button.addEventListener("click", () => choose(letter));
     made.append(button);
     return made;
   }));
-  find("neither").setAttribute("aria-pressed", String(chosen === "neither"));
+  mark();
+}
+
+function mark() {
+  const chosen = answers[data.pairs[at].number];
+  for (const [id, choice] of [["choose-a", "a"], ["choose-b", "b"], ["neither", "neither"]])
+    find(id).setAttribute("aria-pressed", String(chosen === choice));
   const count = Object.keys(answers).length, all = count === data.pairs.length;
   find("progress").textContent = `Pair ${at + 1} of ${data.pairs.length}, ${count} answered` +
     (chosen ? `; your choice: ${chosen}` : "") + (all ? ". All pairs are answered: save your answers." : "");
@@ -79,16 +86,28 @@ function choose(choice) {
   const number = data.pairs[at].number;
   answers[number] = choice;
   keep((kept) => kept.put({number, choice}, [data.export, number]));
-  move(1);
+  const later = unanswered(at + 1), next = later < 0 ? unanswered(0) : later;
+  go(next < 0 ? at : next);
   // The second tap of two would answer a pair that nobody has read.
   ready = performance.now() + 500;
 }
 
-function move(step) {
-  at = Math.min(data.pairs.length - 1, Math.max(0, at + step));
+// The first pair from this one on that is not answered, or -1.
+function unanswered(from) {
+  return data.pairs.findIndex((pair, place) => place >= from && !answers[pair.number]);
+}
+
+function go(place) {
+  at = Math.min(data.pairs.length - 1, Math.max(0, place));
   ready = 0;
   show();
   find("progress").scrollIntoView();
+  find("shown").focus({preventScroll: true});
+}
+
+async function refresh() {
+  await read().catch(() => { failed = true; });
+  mark();
 }
 
 function file() {
@@ -99,10 +118,11 @@ function listen() {
   find("name").addEventListener("input", () => {
     keep((kept) => kept.put({name: find("name").value}, [data.export, 0]));
   });
-  find("previous").addEventListener("click", () => move(-1));
-  find("next").addEventListener("click", () => move(1));
+  find("previous").addEventListener("click", () => go(at - 1));
+  find("next").addEventListener("click", () => go(at + 1));
   find("neither").addEventListener("click", () => choose("neither"));
-  find("save").addEventListener("click", () => {
+  find("save").addEventListener("click", async () => {
+    await refresh();
     if (!find("name").value.trim()) {
       find("kept").textContent = "Enter your name first: it tells your answers from those of others.";
       find("name").focus();
@@ -110,7 +130,7 @@ function listen() {
     }
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([file()], {type: "application/json"}));
-    link.download = `answers-${find("name").value.trim().replace(/[^\p{L}\p{N}]+/gu, "-")}.json`;
+    link.download = `answers-${find("name").value.trim().replace(/[^\p{L}\p{M}\p{N}]+/gu, "-")}.json`;
     link.click();
   });
   find("anew").addEventListener("click", () => {
@@ -118,7 +138,7 @@ function listen() {
     answers = {};
     find("name").value = "";
     keep((kept) => kept.delete(range()));
-    move(-data.pairs.length);
+    go(0);
   });
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("input") || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -126,16 +146,15 @@ function listen() {
     // A key that is held down would answer pairs that nobody has read.
     if (event.repeat && (choice || event.key === "Enter")) event.preventDefault();
     else if (choice) choose(choice);
-    else if (step) move(step);
+    else if (step) go(at + step);
   });
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && database) read().then(show);
-  });
+  window.addEventListener("focus", refresh);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 }
 
 // What was kept comes before anything is answered, which would take its place.
-openDatabase().then(read).catch(() => { /* nothing is kept */ }).then(() => {
-  at = Math.max(0, data.pairs.findIndex((pair) => !answers[pair.number]));
+openDatabase().then(read).catch(() => { failed = true; }).then(() => {
+  at = Math.max(0, unanswered(0));
   listen();
   show();
 });

@@ -24,7 +24,7 @@ function fill(select, options) {
 }
 
 const words = (text) => text.split(/(\s+)/).filter((part) => part);
-const plain = (word) => word.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+const plain = (word) => word.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]/gu, "");
 
 // The words of `text` that are in no longest common subsequence with `other`.
 function different(text, other) {
