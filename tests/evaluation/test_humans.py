@@ -128,7 +128,9 @@ def test_the_page_hides_who_wrote_what(page):
     shown = json.loads(one(page, "#data").get_attribute("textContent"))
     assert set(shown) == {"export", "pairs"}
     assert {frozenset(pair) for pair in shown["pairs"]} == {frozenset({"number", "input", "output", "texts"})}
-    assert "0.8" not in page.page_source
+    source = page.page_source
+    assert "methods" not in source
+    assert "0.8" not in source
     assert page.get_log("browser") == []
 
 
