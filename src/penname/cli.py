@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from penname import cli_data, cli_humans
+from penname.cli_show import compare_runs, console, show, show_curves, show_example, show_notes, show_plan, show_table
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is ric
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_humans.app, name="judge-humans")
-console = Console()
 
 RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
@@ -83,14 +82,14 @@ def train(
     folder = run or Path("runs") / Path(recipe).stem
     plan = make_plan(loaded)
     if dry_run:
-        _show_plan(plan, folder)
+        show_plan(plan, folder)
         return
     check_inputs(loaded, folder)
     check_room(plan, folder)
     with _progress(folder) as progress:
         train_run(loaded, folder, progress)
-    _show(_compare([folder]))
-    _show_example(folder)
+    show(compare_runs([folder]))
+    show_example(folder)
     console.print(f"run: {folder}", markup=False)
 
 
@@ -139,7 +138,7 @@ def sweep(
         print(json.dumps({"points": {name: summary(own) for name, own in by_point.items()}, "methods": by_method}))
         return
     saved = total_of(record for point in points for record in taken(point.folder))
-    _show_curves(curves, ticks, f"{metric}, {label}:")
+    show_curves(curves, ticks, f"{metric}, {label}:")
     tests = f"tables, with tests of the points: {folder / 'tables'}"
     shared = f"shared by the points, not computed again: {saved}"
     console.print(f"curves: {path}\n{tests}\n{shared}", markup=False, highlight=False)
@@ -164,7 +163,7 @@ def evaluate(
     methods = _methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         evaluate_methods(bench, methods, split)  # type: ignore[arg-type]
-    _show(_compare([run], split), as_json=as_json)
+    show(compare_runs([run], split), as_json=as_json)
 
 
 @app.command()
@@ -181,10 +180,10 @@ def compare(
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
     if not by_history:
-        _show(_compare(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
+        show(compare_runs(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
         return
-    found = {name: _compare(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
-    _show_notes(next(iter(found.values())))
+    found = {name: compare_runs(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
+    show_notes(next(iter(found.values())).notes)
     if as_json:
         print(json.dumps({name: compared.report for name, compared in found.items()}))
         return
@@ -192,7 +191,7 @@ def compare(
         users = max(entry["n"] for entry in compared.report["methods"].values())
         print(f"\nusers with {name} documents of their own: {users}")
         if users:
-            _show_table(compared, as_markdown=as_markdown)
+            show_table(compared, as_markdown=as_markdown)
 
 
 @app.command()
@@ -209,7 +208,7 @@ def report(
     from penname.methods.run_data import read_runs
     from penname.runs.store import disk_errors
 
-    compared = _compare(runs, split, over_seeds=over_seeds, holm=holm)
+    compared = compare_runs(runs, split, over_seeds=over_seeds, holm=holm)
     made = make_report(read_runs(runs, split), compared.report, compared.notes)
     folder = out or runs[0] / "report"
     with disk_errors(folder):
@@ -257,7 +256,7 @@ def cold_start(
     if as_json:
         print(json.dumps(reports))
         return
-    _show_curves(curves, list(reports), f"{metric}, documents known:")
+    show_curves(curves, list(reports), f"{metric}, documents known:")
     console.print(f"curves: {path}", markup=False, highlight=False)
 
 
@@ -283,8 +282,7 @@ def generate(
     from penname.methods.write import write_for
 
     written = write_for(model, profile, prompt, method, seed, reuse_reasoning, query, item)
-    for note in written.notes:
-        print(f"penname: note: {note}", file=sys.stderr)
+    show_notes(written.notes)
     if as_json:
         print(json.dumps({"response": written.response, "reasoning": written.reasoning}))
         return
@@ -320,57 +318,6 @@ def _progress(run: Path, *, as_json: bool = False) -> ConsoleProgress:
     return ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """A summary of methods, what to call its metrics, and notes to tell with them."""
-
-    report: dict[str, Any]
-    names: dict[str, Any]
-    notes: list[str]
-
-
-def _compare(
-    runs: list[Path],
-    split: str | None = None,
-    histories: range | None = None,
-    *,
-    over_seeds: bool = False,
-    holm: bool = False,
-) -> _Compared:
-    from penname.evaluation.table import summary
-    from penname.methods.results import results_of, results_over_seeds
-
-    correction: Literal["holm"] | None = "holm" if holm else None
-    if over_seeds:
-        results, names, notes, seeds = results_over_seeds(runs, split, histories)
-        return _Compared(summary(results, correction) | {"seeds": seeds}, names, notes)
-    results, names, notes = results_of(runs, split, histories)
-    return _Compared(summary(results, correction), names, notes)
-
-
-def _show(compared: _Compared, *, as_json: bool = False, as_markdown: bool = False) -> None:
-    _show_notes(compared)
-    if as_json:
-        print(json.dumps(compared.report))
-    else:
-        _show_table(compared, as_markdown=as_markdown)
-
-
-def _show_notes(compared: _Compared) -> None:
-    for note in compared.notes:
-        print(f"penname: note: {note}", file=sys.stderr)
-
-
-def _show_table(compared: _Compared, *, as_markdown: bool) -> None:
-    from penname.evaluation.formats import to_markdown
-    from penname.evaluation.table import render
-
-    if as_markdown:
-        print(to_markdown(compared.report, compared.names))
-    else:
-        console.print(render(compared.report, console.width, compared.names))
-
-
 def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -391,68 +338,3 @@ def _check_metric(metric: str, recipe: Recipe) -> None:
     known = list(dict.fromkeys(["reward", *recipe.reward.mixture, *recipe.evaluation.metrics]))
     if metric not in known:
         raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
-
-
-def _show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: str) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Column, Table
-
-    table = Table(Column(title, no_wrap=True), *ticks, box=SIMPLE_HEAD)
-    for name, values in curves.items():
-        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
-    console.print(table)
-
-
-def _show_example(folder: Path) -> None:
-    """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
-    from penname.config import WITH_REASONING
-    from penname.methods.run_data import shown_records
-    from penname.methods.run_recipe import load_run_recipe
-    from penname.runs.store import read_stage
-
-    recipe = load_run_recipe(folder)
-    split = recipe.evaluation.split
-    written = shown_records(folder, recipe.methods, split)
-    # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
-    shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
-    if not shared:
-        return
-    shown = max(shared, key=lambda i: sum(bool(records[i]["reasoning"]) for records in written.values()))
-    example = next(e for e in read_stage(folder / "data" / split) if e["example_id"] == shown)
-    lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
-    lines.append(f"  written by the author: {example['output']}")
-    for method, records in written.items():
-        record = records[shown]
-        reward = record["metrics"]["reward"]
-        lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
-        if method in WITH_REASONING or record["reasoning"]:
-            lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
-        lines.append(f"  response: {record['response']}")
-    console.print("\n".join(lines), markup=False, highlight=False)
-
-
-def _show_plan(plan: Any, folder: Path) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Column, Table
-
-    from penname.methods.plan import size
-
-    table = Table(
-        Column("stage", no_wrap=True),
-        "examples",
-        "samples",
-        Column("new tokens, at most", min_width=len("100,000,000")),
-        "optimizer steps, at most",
-        box=SIMPLE_HEAD,
-    )
-    for step in plan.steps:
-        counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
-        table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
-    console.print(table)
-    parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
-    console.print(f"model parameters: {parameters}", highlight=False)
-    for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
-        console.print(f"{name}: {'unknown' if amount is None else f'about {size(amount)}'}", highlight=False)
-    for note in plan.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
-    console.print(f"run folder: {folder}", markup=False, highlight=False)

@@ -1,0 +1,131 @@
+"""What the commands print of runs: tables with their tests, curves, an example, a plan."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A summary of methods, what to call its metrics, and notes to tell with them."""
+
+    report: dict[str, Any]
+    names: dict[str, Any]
+    notes: list[str]
+
+
+def compare_runs(
+    runs: list[Path],
+    split: str | None = None,
+    histories: range | None = None,
+    *,
+    over_seeds: bool = False,
+    holm: bool = False,
+) -> Compared:
+    """The runs' methods side by side, or with `over_seeds` runs of several seeds as one; options as in `compare`."""
+    from penname.evaluation.table import summary
+    from penname.methods.results import results_of, results_over_seeds
+
+    correction: Literal["holm"] | None = "holm" if holm else None
+    if over_seeds:
+        results, names, notes, seeds = results_over_seeds(runs, split, histories)
+        return Compared(summary(results, correction) | {"seeds": seeds}, names, notes)
+    results, names, notes = results_of(runs, split, histories)
+    return Compared(summary(results, correction), names, notes)
+
+
+def show(compared: Compared, *, as_json: bool = False, as_markdown: bool = False) -> None:
+    show_notes(compared.notes)
+    if as_json:
+        print(json.dumps(compared.report))
+    else:
+        show_table(compared, as_markdown=as_markdown)
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"penname: note: {note}", file=sys.stderr)
+
+
+def show_table(compared: Compared, *, as_markdown: bool) -> None:
+    from penname.evaluation.formats import to_markdown
+    from penname.evaluation.table import render
+
+    if as_markdown:
+        print(to_markdown(compared.report, compared.names))
+    else:
+        console.print(render(compared.report, console.width, compared.names))
+
+
+def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    table = Table(Column(title, no_wrap=True), *ticks, box=SIMPLE_HEAD)
+    for name, values in curves.items():
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
+    console.print(table)
+
+
+def show_example(folder: Path) -> None:
+    """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
+    from penname.config import WITH_REASONING
+    from penname.methods.run_data import shown_records
+    from penname.methods.run_recipe import load_run_recipe
+    from penname.runs.store import read_stage
+
+    recipe = load_run_recipe(folder)
+    split = recipe.evaluation.split
+    written = shown_records(folder, recipe.methods, split)
+    # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
+    shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
+    if not shared:
+        return
+    shown = max(shared, key=lambda i: sum(bool(records[i]["reasoning"]) for records in written.values()))
+    example = next(e for e in read_stage(folder / "data" / split) if e["example_id"] == shown)
+    lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
+    lines.append(f"  written by the author: {example['output']}")
+    for method, records in written.items():
+        record = records[shown]
+        reward = record["metrics"]["reward"]
+        lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
+        if method in WITH_REASONING or record["reasoning"]:
+            lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
+        lines.append(f"  response: {record['response']}")
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def show_plan(plan: Any, folder: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    from penname.methods.plan import size
+
+    table = Table(
+        Column("stage", no_wrap=True),
+        "examples",
+        "samples",
+        Column("new tokens, at most", min_width=len("100,000,000")),
+        "optimizer steps, at most",
+        box=SIMPLE_HEAD,
+    )
+    for step in plan.steps:
+        counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
+        table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
+    console.print(table)
+    parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
+    console.print(f"model parameters: {parameters}", highlight=False)
+    for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
+        console.print(f"{name}: {'unknown' if amount is None else f'about {size(amount)}'}", highlight=False)
+    for note in plan.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+    console.print(f"run folder: {folder}", markup=False, highlight=False)
