@@ -58,12 +58,7 @@ def check_recipe(values: dict[str, Any], place: str, overrides: Sequence[str] = 
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"]))
-        keys = {override: override.partition("=")[0] for override in overrides}
-        guilty = [override for override, key in keys.items() if f"{field}.".startswith(f"{key}.")]
-        near = [override for override, key in keys.items() if not field or key.startswith(f"{field}.")]
-        with_near = f"{place} with {' and '.join(near)}" if near else place
-        raise _first_problem(error, guilty[-1] if guilty else with_near) from None
+        raise _first_problem(error, place, overrides) from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -87,9 +82,20 @@ def _apply(values: dict[str, Any], override: str) -> None:
     values[last] = value
 
 
-def _first_problem(error: ValidationError, place: str) -> UserError:
+def _culprit(field: str, place: str, overrides: Sequence[str]) -> str:
+    """The last override that says the field or what it is in, else the file and what was set within the field."""
+    keys = {override: override.partition("=")[0] for override in overrides}
+    saying = [override for override, key in keys.items() if f"{field}.".startswith(f"{key}.")]
+    within = [override for override, key in keys.items() if not field or key.startswith(f"{field}.")]
+    if saying:
+        return saying[-1]
+    return f"{place} with {' and '.join(within)}" if within else place
+
+
+def _first_problem(error: ValidationError, place: str, overrides: Sequence[str]) -> UserError:
     problem = error.errors()[0]
     field = ".".join(map(str, problem["loc"])) or None
+    place = _culprit(field or "", place, overrides)
     if problem["type"] == "extra_forbidden":
         known = sorted(set(_known_keys(Recipe)))
         unknown = str(problem["loc"][-1])

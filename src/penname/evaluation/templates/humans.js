@@ -86,15 +86,15 @@ function choose(choice) {
   const number = data.pairs[at].number;
   answers[number] = choice;
   keep((kept) => kept.put({number, choice}, [data.export, number]));
-  const later = unanswered(at + 1), next = later < 0 ? unanswered(0) : later;
-  go(next < 0 ? at : next);
+  go(unanswered(at));
   // The second tap of two would answer a pair that nobody has read.
   ready = performance.now() + 500;
 }
 
-// The first pair from this one on that is not answered, or -1.
-function unanswered(from) {
-  return data.pairs.findIndex((pair, place) => place >= from && !answers[pair.number]);
+// The next pair after this one that is not answered, from the first again after the last; this one where all are.
+function unanswered(place) {
+  const others = data.pairs.map((_, step) => (place + 1 + step) % data.pairs.length);
+  return others.find((other) => !answers[data.pairs[other].number]) ?? place;
 }
 
 function go(place) {
@@ -154,7 +154,7 @@ function listen() {
 
 // What was kept comes before anything is answered, which would take its place.
 openDatabase().then(read).catch(() => { failed = true; }).then(() => {
-  at = Math.max(0, unanswered(0));
+  at = Math.max(0, unanswered(-1));
   listen();
   show();
 });
