@@ -36,7 +36,8 @@ ALLOWED = {
     },
     "cli_data": {"data", "retrieval", "runs", "evaluation", "config", "recipe_files"},
     "cli_humans": {"methods", "evaluation"},
-    "cli": {"cli_data", "cli_humans", "methods", "runs", "evaluation", "config", "recipe_files", "engines"},
+    "cli_show": {"methods", "runs", "evaluation", "config"},
+    "cli": {"cli_data", "cli_humans", "cli_show", "methods", "runs", "evaluation", "config", "recipe_files", "engines"},
     "encoders": set(),
     "errors": set(),
 }
