@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from penname.data.pgraphrag import SharedNames, TaskName
 from penname.data.sources import Format
+from penname.engines.base import Sampling
 from penname.prompts.render import PromptFormat
 from penname.retrieval.retrieve import DocumentsName, RetrieverName
 from penname.retrieval.tokens import TokensName
@@ -176,6 +177,23 @@ class TrainingConfig(Section):
         return math.ceil(self.epochs * math.ceil(samples / self.batch_size))
 
 
+class DecodingConfig(Section):
+    """How tokens are chosen in everything that is written: samples, evaluated texts, reasonings and summaries.
+
+    One setting for all of them, so that methods of one table never differ by it. `Sampling` says what each does; the
+    values here change nothing, as in the papers.
+    """
+
+    no_repeat_ngram: Annotated[int, Field(ge=0)] = 0
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def sampling(self, max_new_tokens: int, temperature: float, top_p: float, end_id: int) -> Sampling:
+        """How an engine is to sample with these settings. end_id: the token that ends a completion."""
+        return Sampling(max_new_tokens, temperature, top_p, (end_id,), **self.model_dump())
+
+
 class ExpectationConfig(Section):
     """The expectation step (REST-PG section 3.2): threshold is tau; quantile sets each task's tau from its rewards."""
 
@@ -302,6 +320,7 @@ class Recipe(Section):
     reasoning: ReasoningConfig = ReasoningConfig()
     training: TrainingConfig = TrainingConfig()
     expectation: ExpectationConfig = ExpectationConfig(quantile=0.75)
+    decoding: DecodingConfig = DecodingConfig()
     reward: RewardConfig
     pat: PaTConfig = PaTConfig()
     tune_generator: bool = Field(

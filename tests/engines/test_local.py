@@ -107,8 +107,38 @@ def assert_drawn_from(expected, drawn):
 @pytest.mark.parametrize(("vocabulary", "top_p"), [(40, 0.9), (40, 1.0), (600, 0.8), (600, 1.0)])
 def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
     logits = 1.5 * torch.randn(vocabulary, generator=torch.Generator().manual_seed(0))
-    drawn = next_tokens(logits.expand(20_000, -1), 0.7, top_p, uniforms([3], 20_000)[0])
+    drawn = next_tokens(logits.expand(20_000, -1), Sampling(1, 0.7, top_p, ()), uniforms([3], 20_000)[0])
     assert_drawn_from(nucleus(logits, 0.7, top_p), drawn.numpy())
+
+
+WARPERS = [
+    (5, 1.0, 0.0), (0, 1.0, 0.1), (0, 0.8, 0.05), (20, 0.8, 0.0), (300, 0.9, 0.02), (256, 1.0, 0.0), (5000, 0.9, 0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize(("top_k", "top_p", "min_p"), WARPERS)
+def test_tokens_are_drawn_from_what_transformers_warpers_leave(top_k, top_p, min_p, ties):
+    """For every uniform number the token whose interval it is in, tokens ordered by probability."""
+    logits = 1.5 * torch.randn(6000, generator=torch.Generator().manual_seed(0))
+    if ties:
+        logits = (logits * 4).round() / 4
+    left = logits[None] / 0.7
+    if top_k:
+        left = transformers.TopKLogitsWarper(top_k)(None, left)
+    if top_p < 1:
+        left = transformers.TopPLogitsWarper(top_p)(None, left)
+    if min_p:
+        left = transformers.MinPLogitsWarper(min_p)(None, left)
+    kept = left[0].isfinite()
+    draws = (torch.arange(500).double() + 0.5) / 500
+    drawn = next_tokens(logits.expand(500, -1), Sampling(1, 0.7, top_p, (), top_k, min_p), draws)
+    shares = left[0].double().softmax(-1).sort(descending=True).values
+    expected = shares[torch.searchsorted(shares.cumsum(-1), draws).clamp(max=int(kept.sum()) - 1)]
+    found = left[0].double().softmax(-1)[drawn]
+    if not (ties and top_p < 1):  # which of equal tokens at its edge a nucleus keeps is no matter
+        assert kept[drawn].all()
+    assert torch.allclose(found, expected, rtol=1e-3) or (ties and top_p < 1)
 
 
 def random_model(family):
@@ -288,4 +318,4 @@ def test_a_text_depends_on_no_longer_one_beside_it():
 
 def test_a_tiny_temperature_is_greedy():
     logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(next_tokens(logits, 1e-40, 0.9, uniforms([1], 3)[0]), logits.argmax(-1))
+    assert torch.equal(next_tokens(logits, Sampling(1, 1e-40, 0.9, ()), uniforms([1], 3)[0]), logits.argmax(-1))

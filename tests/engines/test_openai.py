@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -104,6 +105,24 @@ def test_a_sample_follows_its_seed(engine: OpenAIEngine, prompts: list[list[int]
     [row] = engine.generate([prompts[2]], [[7, 8, 7]], sampling)
     assert row[0] == row[2]
     assert row[0] != row[1]
+
+
+@pytest.mark.parametrize(
+    ("server", "setting", "value"),
+    [("openai", "top_k", 5), ("openai", "min_p", 0.1), ("transformers", "no_repeat_ngram", 3),
+     ("vllm", "repetition_penalty", 1.1)],
+)  # fmt: skip
+def test_what_a_server_cannot_do_is_refused_by_name(tokenizer: Any, server: Any, setting: str, value: float) -> None:
+    engine = OpenAIEngine("http://127.0.0.1:1/v1", "m", tokenizer, server=server)
+    with pytest.raises(UserError, match=rf"decoding\.{setting}: found {value}, expected .* server '{server}'"):
+        engine.generate([[1]], [[0]], replace(greedy(4), **{setting: value}))
+
+
+def test_top_k_and_min_p_reach_the_server(engine: OpenAIEngine, prompts: list[list[int]]) -> None:
+    expected = engine.generate([prompts[0]], [[0]], greedy(8))
+    for setting in ({"top_k": 1}, {"min_p": 0.9999}):
+        sampling = Sampling(8, temperature=1.0, top_p=1.0, stop_ids=greedy(8).stop_ids, **setting)
+        assert engine.generate([prompts[0]], [[3]], sampling) == expected
 
 
 @pytest.mark.parametrize("server", ["openai", "transformers"])

@@ -12,6 +12,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 from tests.engines.servers import END, PERIOD, free_port, plain_generate, wait_for
 
 from penname.engines.base import Engine, Sampling
+from penname.engines.local import LocalEngine
 from penname.engines.openai import OpenAIEngine
 from penname.engines.vllm import VLLMEngine
 from penname.errors import UserError
@@ -110,6 +112,29 @@ def test_a_sample_follows_its_seed_whatever_stands_beside_it(engine: Engine, pro
     assert together[0][0] == together[0][2]
     assert together[0][0] != together[0][1]
     assert engine.generate([prompts[2]], [[8]], sampling) == [together[2]]
+
+
+@needs_vllm
+def test_repetition_is_kept_from_completions_by_the_offline_engine_and_refused_for_the_server(
+    engine: Engine, model: Any, prompts: list[list[int]]
+) -> None:
+    sampling = Sampling(24, temperature=0.0, top_p=1.0, stop_ids=(), repetition_penalty=1.2, no_repeat_ngram=2)
+    if isinstance(engine, OpenAIEngine):
+        with pytest.raises(UserError, match=r"decoding.repetition_penalty: found 1.2, expected 1.0: server 'vllm'"):
+            engine.generate(prompts, [[0]] * 3, sampling)
+        return
+    expected = LocalEngine(model).generate(prompts, [[0]] * 3, sampling)
+    model.set_attn_implementation("sdpa")
+    assert engine.generate(prompts, [[0]] * 3, sampling) == expected
+    assert engine.generate(prompts, [[0]] * 3, replace(sampling, no_repeat_ngram=0)) != expected
+
+
+@needs_vllm
+def test_top_k_of_one_is_greedy(engine: Engine, prompts: list[list[int]]) -> None:
+    greedy = engine.generate(prompts, [[0]] * 3, Sampling(12, temperature=0.0, top_p=1.0, stop_ids=()))
+    narrow = Sampling(12, temperature=1.0, top_p=1.0, stop_ids=(), top_k=1)
+    assert engine.generate(prompts, [[5]] * 3, narrow) == greedy
+    assert engine.generate(prompts, [[5]] * 3, replace(narrow, top_k=0, min_p=0.9999)) == greedy
 
 
 @needs_vllm

@@ -2,6 +2,7 @@
 
 import pytest
 
+from penname.config import DecodingConfig, ReasoningConfig
 from penname.engines.base import Generated
 from penname.engines.models import load_tokenizer
 from penname.methods.reasoning import TeacherInput, write_reasoning
@@ -30,9 +31,9 @@ def renderer(bundled):
 
 
 def write(renderer, texts, output=OUTPUT, finish_reason="stop"):
-    settings = {"seed": 0, "max_new_tokens": 64, "temperature": 0.7, "attempts": len(texts), "max_copied_tokens": 8}
+    settings = ReasoningConfig(max_new_tokens=64, temperature=0.7, attempts=len(texts), max_copied_tokens=8)
     inputs = [TeacherInput("a", "Write about the mill.", output, ("I like mills.",))]
-    return write_reasoning(Script(renderer, texts, finish_reason), renderer, inputs, **settings)[0]
+    return write_reasoning(Script(renderer, texts, finish_reason), renderer, inputs, settings, DecodingConfig(), 0)[0]
 
 
 def test_the_first_attempt_that_copies_nothing_is_taken(renderer):

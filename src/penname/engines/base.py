@@ -18,18 +18,36 @@ OnWritten = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn.
+    """How completions are sampled.
 
+    Settings apply in the order of transformers' `generate`: repetition_penalty, no_repeat_ngram, temperature, top_k,
+    top_p, min_p. The first two look at the completion alone, never at the prompt: what users themselves have written
+    stays free to be written again. The last three do nothing where the temperature is 0.
+
+    max_new_tokens: limit of a completion, in tokens.
     temperature: 0 means greedy, the most probable token at each step.
     top_p: nucleus sampling (Holtzman et al., 2020): the smallest set of tokens whose probability reaches
-        top_p, renormalised. 1.0 keeps all tokens.
+        top_p, renormalized. 1.0 keeps all tokens.
     stop_ids: tokens that end a completion; the token itself is not part of the result.
+    top_k: only the k most probable tokens, renormalized (Fan et al., 2018). 0 keeps all tokens.
+    min_p: only tokens at least this share as probable as the most probable one (Nguyen et al., 2024). 0 keeps all.
+    repetition_penalty: logits of tokens already in the completion are divided by it where positive and multiplied
+        where negative (Keskar et al., 2019). 1.0 changes nothing.
+    no_repeat_ngram: no n-gram of this many tokens occurs twice in a completion (Paulus et al., 2017). 0 allows all.
     """
 
     max_new_tokens: int
     temperature: float
     top_p: float
     stop_ids: tuple[int, ...]
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+
+
+NEUTRAL = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram": 0}
+"""The sampling settings that not every server has, with the values that change nothing."""
 
 
 @dataclass(frozen=True)

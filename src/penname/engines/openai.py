@@ -13,6 +13,9 @@ The interface is token ids, most servers speak text, and how close a server come
                                                     end-of-text token
 ============== ==================================== ================================ ==================
 
+top_k and min_p go to "vllm" and "transformers" only. repetition_penalty and no_repeat_ngram go to none: servers know
+either not at all or count the prompt's tokens too, which would forbid users' own phrases (`check_server`).
+
 Over text, a prompt is what its ids decode to, special tokens and chat template included, and the server's
 tokenizer cuts it up again; a completion is tokenized back on its own, without the special tokens that servers
 leave out of text. `/v1/chat/completions` is not used: it renders a chat template over prompts that already
@@ -32,7 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
-from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
+from penname.engines.base import NEUTRAL, Generated, OnWritten, Sampling, TokenIds
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,6 +43,11 @@ if TYPE_CHECKING:
 
 Server = Literal["openai", "vllm", "transformers"]
 
+_SAMPLES_BY: dict[Server, tuple[str, ...]] = {
+    "openai": (),
+    "vllm": ("top_k", "min_p"),
+    "transformers": ("top_k", "min_p"),
+}
 _ADVICE = {
     400: "check that prompt and completion fit its context, and the server argument",
     401: "set OPENAI_API_KEY to a key that this server takes",
@@ -52,6 +60,17 @@ _NO_LOG_PROBS = (
     "answered without log-probabilities, so it cannot score; "
     "use a vLLM server with server='vllm', or an engine on this machine"
 )
+
+
+def check_server(server: Server, sampling: Sampling) -> None:
+    """Raise UserError naming the first of `NEUTRAL`'s settings that is in use and that the server cannot apply."""
+    for name, neutral in NEUTRAL.items():
+        found = getattr(sampling, name)
+        if found != neutral and name not in _SAMPLES_BY[server]:
+            raise UserError(
+                f"decoding.{name}: found {found}, expected {neutral}: server {server!r} cannot sample so; "
+                "the engines local and vllm can"
+            )
 
 
 class OpenAIEngine:
@@ -107,6 +126,7 @@ class OpenAIEngine:
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
     ) -> list[list[Generated]]:
         """See `Engine.generate`."""
+        check_server(self._server, sampling)
         requests = [
             self._generation_request(prompt, seed, sampling)
             for prompt, row in zip(prompts, seeds, strict=True)
@@ -138,14 +158,14 @@ class OpenAIEngine:
         }
         stop_ids = list(sampling.stop_ids)
         # Both servers fill what a request leaves open from the model's own generation_config.json.
-        neutral = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+        settings = {"top_k": sampling.top_k, "min_p": sampling.min_p, "repetition_penalty": 1.0}
         if self._server == "vllm":
             ids = {"stop_token_ids": stop_ids, "ignore_eos": True, "return_token_ids": True}
-            request["extra_body"] = {**neutral, **ids}
+            request["extra_body"] = {**settings, **ids}
         elif self._server == "transformers":
             stopping = {"eos_token_id": stop_ids or [-1]}
             drawing = {"do_sample": sampling.temperature > 0}
-            request["extra_body"] = {"generation_config": json.dumps({**neutral, **stopping, **drawing})}
+            request["extra_body"] = {"generation_config": json.dumps({**settings, **stopping, **drawing})}
         elif stop_ids:
             request["stop"] = [self._tokenizer.decode([i], skip_special_tokens=False) for i in stop_ids]
         return request

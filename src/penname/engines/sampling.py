@@ -1,4 +1,4 @@
-"""Drawing the next token: temperature and exact nucleus sampling, with random numbers of each row's own."""
+"""Sampling the next token: temperature, top-k, exact nucleus and min-p, with random numbers of each row's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+
+from penname.engines.base import Sampling
 
 CANDIDATES = (256, 4096)
 """The nucleus is looked for among this many of the most probable tokens, then among all: sorting all takes longest."""
@@ -30,39 +32,56 @@ def uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
-def next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform: torch.Tensor) -> torch.Tensor:
-    """Draw a token for each row by inverting the cumulative distribution.
+def next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor) -> torch.Tensor:
+    """Sample a token for each row by inverting the cumulative distribution.
 
-    logits: (rows, vocabulary); uniform: (rows,) in [0, 1). Tokens are ordered by probability, so equal
-    uniforms give equal tokens whatever else is in the batch.
+    Tokens are ordered by probability, so equal uniforms give equal tokens whatever else is in the batch.
+
+    logits: (rows, vocabulary), after what `discourage_repetition` does.
+    sampling: its temperature, top_k, top_p and min_p count here.
+    uniform: (rows,) in [0, 1).
     """
-    if temperature < GREEDY_BELOW:
+    if sampling.temperature < GREEDY_BELOW:
         return logits.argmax(dim=-1)
     at_once = ROWS_AT_ONCE if logits.device.type == "cpu" else max(1, len(logits))
     parts = zip(logits.split(at_once), uniform.split(at_once), strict=True)
-    return torch.cat([_next_tokens(part, temperature, top_p, draws) for part, draws in parts])
+    return torch.cat([_next_tokens(part, sampling, draws) for part, draws in parts])
 
 
-def _next_tokens(logits: torch.Tensor, temperature: float, top_p: float, uniform: torch.Tensor) -> torch.Tensor:
-    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+def _next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor) -> torch.Tensor:
+    probabilities = torch.softmax(logits.float() / sampling.temperature, dim=-1)
     drawn = torch.empty(len(logits), dtype=torch.long, device=logits.device)
     rows = torch.arange(len(logits), device=logits.device)
     for candidates in (*CANDIDATES, logits.shape[-1]):
         top, ids = probabilities.topk(min(candidates, logits.shape[-1]), dim=-1)
-        top = top.double()
-        drawn[rows] = _draw(top, ids, top_p, uniform)
-        beyond = top.sum(dim=-1) < top_p
+        drawn[rows], beyond = _draw(top.double(), ids, sampling, uniform)
         if not bool(beyond.any()):
             break
         rows, probabilities, uniform = rows[beyond], probabilities[beyond], uniform[beyond]
     return drawn
 
 
-def _draw(probabilities: torch.Tensor, ids: torch.Tensor, top_p: float, uniform: torch.Tensor) -> torch.Tensor:
-    """Draw from the smallest leading set whose probability reaches `top_p`; `probabilities` fall."""
+def _draw(
+    probabilities: torch.Tensor, ids: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token of each row, and whether tokens beyond these candidates may be missing from what it was drawn from.
+
+    top_k, top_p and min_p each keep a leading set of tokens, as transformers' processors do one after the other; ties
+    with the k-th token are kept too. probabilities, ids: (rows, candidates), the probabilities falling.
+    """
     cumulative = probabilities.cumsum(dim=-1)
-    in_nucleus = cumulative - probabilities < top_p
-    mass = (probabilities * in_nucleus).sum(dim=-1, keepdim=True)
-    place = torch.searchsorted(cumulative, uniform[:, None] * mass, right=True)
-    last = in_nucleus.sum(dim=-1, keepdim=True) - 1
-    return ids.gather(-1, torch.minimum(place, last))[:, 0]
+    kept = probabilities >= sampling.min_p * probabilities[:, :1]
+    mass = torch.ones_like(cumulative[:, :1])
+    if sampling.top_k:
+        kth = probabilities[:, min(sampling.top_k, probabilities.shape[-1]) - 1, None]
+        in_top_k = probabilities >= kth
+        mass = (probabilities * in_top_k).sum(dim=-1, keepdim=True)
+        kept &= in_top_k
+    kept &= cumulative - probabilities < sampling.top_p * mass
+    beyond = kept[:, -1] & (cumulative[:, -1] < sampling.top_p * mass[:, 0])
+    if sampling.top_k:
+        # The mass of the k most probable is not known before all of them, ties included, are among the candidates.
+        beyond |= in_top_k[:, -1]
+    index = torch.searchsorted(cumulative, uniform[:, None] * (probabilities * kept).sum(-1, keepdim=True), right=True)
+    last = kept.sum(dim=-1, keepdim=True) - 1
+    return ids.gather(-1, torch.minimum(index, last))[:, 0], beyond

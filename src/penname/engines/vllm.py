@@ -1,8 +1,9 @@
 """Generation and scoring with vLLM in this process (Kwon et al., 2023), on CUDA or on a plain CPU.
 
 Each sample is a request of its own, so that it carries its own seed; vLLM's prefix cache computes their shared
-prompt once. Scores are vLLM's prompt log-probabilities, for which it does not use that cache: a candidate costs a pass
-over the whole prompt, so a judge is faster on the local engine.
+prompt once. repetition_penalty and no_repeat_ngram are those of `vllm_repetition`; min_p is applied before top_k and
+top_p, not after them as elsewhere. Scores are vLLM's prompt log-probabilities, for which it does not use that cache: a
+candidate costs a pass over the whole prompt, so a judge is faster on the local engine.
 
 On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
 torchaudio and torchcodec installed; starting takes about a minute. A vLLM server on a CPU wants
@@ -14,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
+from penname.engines.base import NEUTRAL, Generated, OnWritten, Sampling, TokenIds
 from penname.errors import UserError
+
+PROCESSOR = "penname.engines.vllm_repetition:RepetitionProcessor"
 
 
 class VLLMEngine:
@@ -56,6 +59,7 @@ class VLLMEngine:
             max_model_len=max_model_len,
             seed=seed,
             enable_prefix_caching=True,
+            logits_processors=[PROCESSOR],
             # vLLM 0.32 stops on a CPU where a prompt is read in parts and its sample has a seed.
             enable_chunked_prefill=not current_platform.is_cpu(),
         )
@@ -92,10 +96,15 @@ class VLLMEngine:
         self._llm.llm_engine.engine_core.shutdown()
 
     def _sampling_params(self, sampling: Sampling, seed: int) -> Any:
+        asked = {"no_repeat_ngram": sampling.no_repeat_ngram, "repetition_penalty": sampling.repetition_penalty}
+        repeats = any(asked[name] != NEUTRAL[name] for name in asked)
         return self._params(
             max_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            extra_args=asked if repeats else None,
             seed=seed,
             stop_token_ids=list(sampling.stop_ids),
             ignore_eos=True,  # else the model's own end-of-text token would stop too

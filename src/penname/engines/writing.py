@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from penname.engines.base import FinishReason, Generated, OnWritten, Sampling, TokenIds
 from penname.engines.packed_row import PackedRow
+from penname.engines.repetition import History, discourage_repetition
 from penname.engines.sampling import next_tokens, uniforms
 from penname.engines.shared_prefix import SharedPrefixCache
 
@@ -30,12 +31,12 @@ class _Row:
     """A completion in progress; draws: a random number for each of its tokens."""
 
     draws: torch.Tensor
-    tokens: list[int] = field(default_factory=list)
+    history: History
     finish_reason: FinishReason | None = None
 
     def generated(self) -> Generated:
         assert self.finish_reason is not None
-        return Generated(self.tokens, self.finish_reason)
+        return Generated(self.history.tokens, self.finish_reason)
 
 
 class Writing:
@@ -55,7 +56,10 @@ class Writing:
         self._model = model
         self._prompts = prompts
         self._sampling = sampling
-        self._rows = [[_Row(draws) for draws in uniforms(own, sampling.max_new_tokens)] for own in seeds]
+        self._rows = [
+            [_Row(draws, History(sampling.no_repeat_ngram)) for draws in uniforms(own, sampling.max_new_tokens)]
+            for own in seeds
+        ]
         self._most = min(max(most, *map(len, seeds)), sum(map(len, seeds)))
         self._waiting = deque(range(len(prompts)))
         self._batch: list[_Row] = []
@@ -129,8 +133,10 @@ class Writing:
 
     def _draw(self, logits: torch.Tensor, on_written: OnWritten) -> torch.Tensor:
         """Draw a token a row, and give it to the rows that have not ended."""
-        draws = torch.stack([row.draws[min(len(row.tokens), len(row.draws) - 1)] for row in self._batch])
-        drawn = next_tokens(logits, self._sampling.temperature, self._sampling.top_p, draws.to(logits.device))
+        histories = [row.history for row in self._batch]
+        logits = discourage_repetition(logits, histories, self._sampling.repetition_penalty)
+        draws = torch.stack([row.draws[min(len(row.history.tokens), len(row.draws) - 1)] for row in self._batch])
+        drawn = next_tokens(logits, self._sampling, draws.to(logits.device))
         written = ended = 0
         for row, token in zip(self._batch, drawn.tolist(), strict=True):
             if row.finish_reason is not None:
@@ -138,9 +144,9 @@ class Writing:
             if token in self._sampling.stop_ids:
                 row.finish_reason = "stop"
             else:
-                row.tokens.append(token)
+                row.history.add(token)
                 written += 1
-                if len(row.tokens) == self._sampling.max_new_tokens:
+                if len(row.history.tokens) == self._sampling.max_new_tokens:
                     row.finish_reason = "length"
             ended += row.finish_reason is not None
         on_written(written, ended)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 from penname.config import AGENTS, AgentName
-from penname.engines.base import Sampling
 from penname.engines.sampling import sample_seed
 from penname.methods.contexts import Contexts
 from penname.methods.prompting import own_texts
@@ -59,7 +58,9 @@ def sample_summaries(
     """For each example `samples` summaries. key: tells their random seeds from those of other calls."""
     settings, config = bench.recipe.pat, bench.recipe.agent(agent)
     renderer = bench.agent_renderer(config)
-    sampling = Sampling(settings.max_summary_tokens, temperature, settings.top_p, (renderer.end_id,))
+    sampling = bench.recipe.decoding.sampling(
+        settings.max_summary_tokens, temperature, settings.top_p, renderer.end_id
+    )
     seeds = [
         [sample_seed(bench.recipe.seed, key, f"{agent} {example.example_id}", number) for number in range(samples)]
         for example in examples

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penname.engines.base import Engine, Generated, Sampling
+from penname.config import DecodingConfig, ReasoningConfig
+from penname.engines.base import Engine, Generated
 from penname.engines.sampling import sample_seed
 from penname.prompts.completion import without_phrases
 from penname.prompts.render import PromptTooLong, Renderer
@@ -14,6 +15,8 @@ from penname.prompts.templates import template
 
 TEACHER = -1
 """Stands for the iteration in the seeds of the teacher's attempts."""
+TOP_P = 0.95
+"""Nucleus of the teacher's attempts; the paper gives none."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,11 @@ def write_reasoning(
     engine: Engine,
     renderer: Renderer,
     inputs: Sequence[TeacherInput],
-    *,
+    settings: ReasoningConfig,
+    decoding: DecodingConfig,
     seed: int,
-    max_new_tokens: int,
-    temperature: float,
-    attempts: int,
-    max_copied_tokens: int,
 ) -> list[Reasoning]:
-    """One reasoning an input: the first of `attempts` that does not copy more than `max_copied_tokens` in a row.
+    """One reasoning an input: the first attempt that does not copy more than `max_copied_tokens` in a row.
 
     The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training. A
     small teacher also repeats its instructions, which says nothing of the user (this check is ours). An input over
@@ -61,13 +61,13 @@ def write_reasoning(
         try:
             prompt = renderer.render("figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output)
             prompts.append(prompt.tokens)
-            seeds.append([sample_seed(seed, TEACHER, i.example_id, a) for a in range(attempts)])
+            seeds.append([sample_seed(seed, TEACHER, i.example_id, a) for a in range(settings.attempts)])
         except PromptTooLong:
             prompts.append([])
             seeds.append([])
-    sampling = Sampling(max_new_tokens, temperature, 0.95, (renderer.end_id,))
+    sampling = decoding.sampling(settings.max_new_tokens, settings.temperature, TOP_P, renderer.end_id)
     written = engine.generate(prompts, seeds, sampling)
-    return [_first_clean(i, row, renderer, max_copied_tokens) for i, row in zip(inputs, written, strict=True)]
+    return [_first_clean(i, row, renderer, settings.max_copied_tokens) for i, row in zip(inputs, written, strict=True)]
 
 
 def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:

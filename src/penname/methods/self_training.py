@@ -62,14 +62,8 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
 
     def work(examples: Sequence[Prepared]) -> list[Record]:
         inputs = [TeacherInput(e.example_id, e.input, e.output, e.shown) for e in examples]
-        settings = recipe.reasoning
-        written = write_reasoning(
-            bench.engine(recipe.teacher),
-            renderer,
-            inputs,
-            seed=recipe.seed,
-            **settings.model_dump(exclude={"max_input_tokens"}),
-        )
+        engine = bench.engine(recipe.teacher)
+        written = write_reasoning(engine, renderer, inputs, recipe.reasoning, recipe.decoding, recipe.seed)
         return [asdict(reasoning) for reasoning in written]
 
     def stage(folder: Path) -> Record:

@@ -16,7 +16,7 @@ from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
 from penname.data.sources import Examples, load_split
-from penname.engines.base import Engine, OnWritten, Sampling
+from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
 from penname.engines.models import arithmetic, load_tokenizer, locate_model
 from penname.engines.sampling import sample_seed
@@ -193,7 +193,8 @@ class Workbench:
         prompt_of: gives an example's prompt, that of `prompt` where left out. reasonings: by example id; where one is
         given the model writes the response only, as if it had written this before.
         """
-        sampling = Sampling(self.recipe.prompt.max_output_tokens, temperature, top_p, (self.renderer.end_id,))
+        most = self.recipe.prompt.max_output_tokens
+        sampling = self.recipe.decoding.sampling(most, temperature, top_p, self.renderer.end_id)
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
         given = [(reasonings or {}).get(e.example_id) for e in examples]

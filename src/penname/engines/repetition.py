@@ -1,0 +1,68 @@
+"""Keeping a completion from repeating itself, with the semantics of transformers' logits processors.
+
+`RepetitionPenaltyLogitsProcessor` and `NoRepeatNGramLogitsProcessor`, given the tokens of the completion alone. Each
+row keeps its own history, to which a token is added in constant time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from penname.engines.base import TokenIds
+
+
+class History:
+    """The tokens of one completion so far, and which token would complete an n-gram that is already in it.
+
+    no_repeat_ngram: n, in tokens; 0 blocks nothing.
+    """
+
+    def __init__(self, no_repeat_ngram: int) -> None:
+        self.tokens: list[int] = []
+        self._n = no_repeat_ngram
+        self._followers: dict[tuple[int, ...], list[int]] = {}
+
+    def add(self, token: int) -> None:
+        """Append a token."""
+        self.tokens.append(token)
+        if 0 < self._n <= len(self.tokens):
+            *start, last = self.tokens[-self._n :]
+            self._followers.setdefault(tuple(start), []).append(last)
+
+    def blocked(self) -> TokenIds:
+        """The tokens that must not come next."""
+        if not self._n or len(self.tokens) < self._n:
+            return ()
+        return self._followers.get(tuple(self.tokens[len(self.tokens) - self._n + 1 :]), ())
+
+
+def discourage_repetition(logits: torch.Tensor, rows: Sequence[History], penalty: float) -> torch.Tensor:
+    """Logits with written tokens penalized and blocked tokens at minus infinity.
+
+    logits: (rows, vocabulary); changed in place.
+    rows: the history of each row.
+    penalty: see `Sampling.repetition_penalty`.
+    """
+    if penalty != 1.0:
+        _penalize(logits, [row.tokens for row in rows], penalty)
+    blocked = [(index, token) for index, row in enumerate(rows) for token in row.blocked()]
+    if blocked:
+        at, tokens = torch.tensor(blocked, device=logits.device).T
+        logits[at, tokens] = float("-inf")
+    return logits
+
+
+def _penalize(logits: torch.Tensor, written: Sequence[TokenIds], penalty: float) -> None:
+    longest = max(map(len, written), default=0)
+    if not longest:
+        return
+    # Rows are filled up with a token of their own, whose new logit is then the same written twice; a row without any
+    # token is left out.
+    present = [index for index, tokens in enumerate(written) if tokens]
+    filled = [[*written[i], *[written[i][0]] * (longest - len(written[i]))] for i in present]
+    rows = torch.tensor(present, device=logits.device)[:, None]
+    tokens = torch.tensor(filled, device=logits.device)
+    own = logits[rows, tokens]
+    logits[rows, tokens] = torch.where(own < 0, own * penalty, own / penalty)

@@ -1,0 +1,41 @@
+"""`penname.engines.repetition` inside vLLM, whose own penalty counts the prompt and which knows no n-gram blocking.
+
+vLLM loads the class in its engine process by the name `PROCESSOR`; a request asks for it in its `extra_args`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
+
+from penname.engines.repetition import History, discourage_repetition
+
+
+class RepetitionProcessor(AdapterLogitsProcessor):
+    """Applies `repetition_penalty` and `no_repeat_ngram` of a request's `extra_args` to its completion."""
+
+    def is_argmax_invariant(self) -> bool:
+        """Whether it never changes the most probable token: no."""
+        return False
+
+    def new_req_logits_processor(self, params: Any) -> Callable[[list[int], torch.Tensor], torch.Tensor] | None:
+        """What a new request's logits go through, None where it asks for nothing."""
+        asked = params.extra_args or {}
+        if "no_repeat_ngram" not in asked:
+            return None
+        return _Request(asked["no_repeat_ngram"], asked["repetition_penalty"])
+
+
+class _Request:
+    def __init__(self, no_repeat_ngram: int, penalty: float) -> None:
+        self._history = History(no_repeat_ngram)
+        self._penalty = penalty
+
+    def __call__(self, output_ids: list[int], logits: torch.Tensor) -> torch.Tensor:
+        """logits: (vocabulary,)."""
+        for token in output_ids[len(self._history.tokens) :]:
+            self._history.add(token)
+        return discourage_repetition(logits[None], [self._history], self._penalty)[0]
