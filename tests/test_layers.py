@@ -19,7 +19,7 @@ ALLOWED = {
     "training": {"engines"},
     "runs": set(),
     "evaluation": {"data", "rewards"},
-    "config": {"data", "prompts", "retrieval", "runs"},
+    "config": {"data", "engines", "prompts", "retrieval", "runs"},
     "recipe_files": {"config"},
     "methods": {
         "data",

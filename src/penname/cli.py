@@ -275,13 +275,16 @@ def generate(
     ] = None,
     query: Annotated[str | None, typer.Option(help="What to find documents by; the prompt if left out.")] = None,
     item: Annotated[str | None, typer.Option(help="For the method pat: the id of what the text is about.")] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="Write so many and show the one most like the others.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Write for a user from the documents in a profile; the user need not have been in training."""
     from penname.methods.write import write_for
 
-    written = write_for(model, profile, prompt, method, seed, reuse_reasoning, query, item)
+    written = write_for(model, profile, prompt, method, seed, reuse_reasoning, query, item, candidates)
     show_notes(written.notes)
     if as_json:
         print(json.dumps({"response": written.response, "reasoning": written.reasoning}))

@@ -202,14 +202,28 @@ class ExpectationConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     threshold: Share | None = None
-    quantile: Share | None = Field(None, description="of the rewards of a task's finished, well-formed samples")
+    quantile: Share | None = Field(None, description="of the rewards of finished, well-formed samples")
+    quantile_of: Literal["task", "input"] = Field("task", description="whose samples these are: each has its own tau")
     max_kept: Count = 10
+    max_repeated: Share = Field(
+        1.0, description="largest share of a kept completion's eight-word sequences that repeat earlier ones"
+    )
+    targets: Share = Field(
+        0.0,
+        description="share of the inputs whose expected output is trained on beside the model's own samples; with "
+        "reasoning, behind that of the input's best kept sample",
+    )
+    weights: Literal["reward", "advantage"] = Field(
+        "reward", description="a sample's weight: its reward, or how far that is above the mean of its input's samples"
+    )
     start_from: Literal["base", "previous"] = "base"
 
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
         if (self.threshold is None) == (self.quantile is None):
             raise ValueError("give one of threshold (absolute) and quantile (of the rewards)")
+        if self.quantile is None and self.quantile_of == "input":
+            raise ValueError("quantile_of: input needs a quantile, found a threshold")
         return self
 
 
@@ -223,12 +237,23 @@ class RewardConfig(Section):
     encoder: str | None = None
     bertscore_layer: Count = 4
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """The mixture's weights by name."""
+        return {str(name): weight for name, weight in self.mixture.items()}
+
 
 class EvaluationConfig(Section):
     split: Literal["val", "test"] = "test"
     temperature: Annotated[float, Field(ge=0)] = 0.1
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     texts: Count = Field(1, description="written for each input, which scores their mean: less chance, more time")
+    candidates: Count = Field(1, description="written for each of these texts, of which one is chosen")
+    choose: Literal["consensus"] = Field(
+        "consensus",
+        description="how: the candidate with the highest mean reward when the others are taken for what was expected "
+        "(minimum Bayes risk)",
+    )
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
     reuse_reasoning: bool = Field(
         False, description="a user's first reasoning is given for all of the user's prompts, so it is written once only"
@@ -359,7 +384,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _different_texts(self) -> Self:
-        for name, texts in (("evaluation.texts", self.evaluation.texts), ("pat.texts", self.pat.texts)):
+        drawn = ("texts", self.evaluation.texts), ("candidates", self.evaluation.candidates)
+        for name, texts in (*((f"evaluation.{name}", number) for name, number in drawn), ("pat.texts", self.pat.texts)):
             if texts > 1 and not self.evaluation.temperature:
                 raise ValueError(f"{name} of 2 or more are all alike at evaluation.temperature 0")
         return self

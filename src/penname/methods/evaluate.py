@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from penname.methods.workbench import Prepared, Split, Workbench, part_name
+from penname.evaluation.repetition import repeated_share
+from penname.methods.consensus import choose_by_consensus
+from penname.methods.workbench import Prepared, Split, Workbench, part_name, reward_input
 from penname.prompts.render import Prompt
 from penname.runs.store import Record, read_stage
 
@@ -29,7 +31,8 @@ def evaluate_method(
     """Per-example outputs and metrics of one method; they stay in the run.
 
     A malformed completion has no response: it scores 0 in every metric, and is counted. Of several texts of an example
-    (evaluation.texts) the first one is its output, and metrics and new tokens are their means. prompt_of: as
+    (evaluation.texts) the first one is its output, and metrics and new tokens are their means; each is chosen from
+    evaluation.candidates, all of which count as new tokens. prompt_of: as
     `Workbench.write` takes it; history: as `Workbench.examples` takes it. With evaluation.reuse_reasoning a user's
     first prompt is answered first, and the reasoning of its first text, if it has any, is given for the others.
     """
@@ -43,24 +46,26 @@ def evaluate_method(
         return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
 
     rows, texts = bench.recipe.generator.rows, bench.recipe.evaluation.texts
+    completions = texts * bench.recipe.evaluation.candidates
 
     def write_all() -> list[list[Record]]:
-        """Each example's texts."""
-        written = bench.run.shards(f"{name}/responses", firsts, rows, write, completions=texts)
+        """Each example's candidates, those of its first text first."""
+        written = bench.run.shards(f"{name}/responses", firsts, rows, write, completions=completions)
         if not reuse:
-            return _by_example(written, texts)
+            return _by_example(written, completions)
         user = {e.example_id: _user(e) for e in firsts}
-        begun = [own[0] for own in _by_example(written, texts)]
+        begun = [own[0] for own in _by_example(written, completions)]
         known = {user[r["example_id"]]: r["reasoning"] for r in begun if r["response"] and r["reasoning"]}
         others = [e for e in examples if e.example_id not in user]
         go_on = partial(write, reasonings={e.example_id: known[_user(e)] for e in others if _user(e) in known})
-        rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on, completions=texts)
-        by_example = {own[0]["example_id"]: own for own in _by_example([*written, *rest], texts)}
+        rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on, completions=completions)
+        by_example = {own[0]["example_id"]: own for own in _by_example([*written, *rest], completions)}
         return [by_example[e.example_id] for e in examples]
 
     def score(part: Sequence[list[Record]]) -> list[Record]:
         by_id = {e.example_id: e for e in examples}
-        scored = _by_example(_score(bench, [r for own in part for r in own], by_id), texts)
+        chosen = _choose(bench, part, by_id)
+        scored = _by_example(_score(bench, [r for own in chosen for r in own], by_id), texts)
         return [
             {
                 "example_id": own[0]["example_id"],
@@ -72,22 +77,26 @@ def evaluate_method(
                 "metrics": _means(scores),
                 "malformed": own[0]["response"] is None,
                 "finish_reason": own[0]["finish_reason"],
-                "new_tokens": sum(r["new_tokens"] for r in own) / texts,
+                "new_tokens": sum(r["new_tokens"] for r in candidates) / texts,
+                "texts_malformed": sum(r["response"] is None for r in own),
+                "texts_unfinished": sum(r["finish_reason"] == "length" for r in own),
+                "texts_without_reasoning": sum(with_reasoning and not r["reasoning"] for r in own),
+                "repeated": sum(repeated_share(r["response"] or r["completion"]) for r in own) / texts,
             }
             | ({"first_metrics": scores[0]} if texts > 1 else {})
-            for own, scores in zip(part, scored, strict=True)
+            for own, candidates, scores in zip(chosen, part, scored, strict=True)
         ]
 
     def stage(folder: Path) -> Record:
         written = write_all()
         scored = bench.run.shards(f"{name}/metrics", written, rows, score)
-        every = [r for own in written for r in own]
         return {
             "examples": len(scored),
-            "malformed": sum(r["response"] is None for r in every),
-            "without_reasoning": sum(with_reasoning and not r["reasoning"] for r in every),
-            "unfinished": sum(r["finish_reason"] == "length" for r in every),
-            "mean_new_tokens": sum(r["new_tokens"] for r in every) / len(every),
+            "malformed": sum(r["texts_malformed"] for r in scored),
+            "without_reasoning": sum(r["texts_without_reasoning"] for r in scored),
+            "unfinished": sum(r["texts_unfinished"] for r in scored),
+            "repeated": _mean(r["repeated"] for r in scored),
+            "mean_new_tokens": _mean(r["new_tokens"] for r in scored),
             "mean_reward": _mean(r["metrics"]["reward"] for r in scored),
         }
 
@@ -96,9 +105,29 @@ def evaluate_method(
         f"{name}: mean reward {facts['mean_reward']:.4f}; of {facts['examples'] * texts} "
         f"{facts['malformed']} malformed, {facts['unfinished']} unfinished"
         f"{', {} without reasoning'.format(facts['without_reasoning']) if with_reasoning else ''}; "
-        f"{facts['mean_new_tokens']:.0f} tokens each"
+        f"{facts['mean_new_tokens']:.0f} tokens each, {facts['repeated']:.0%} of eight-word sequences repeated"
     )
     return list(read_stage(bench.run.path(f"{name}/metrics")))
+
+
+def _choose(
+    bench: Workbench, candidates: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]
+) -> list[list[Record]]:
+    """Each example's texts: of each run of evaluation.candidates completions the chosen one."""
+    number = bench.recipe.evaluation.candidates
+    groups = [list(own[start : start + number]) for own in candidates for start in range(0, len(own), number)]
+    return _by_example(choose_texts(bench, groups, by_id), bench.recipe.evaluation.texts)
+
+
+def choose_texts(bench: Workbench, groups: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]) -> list[Record]:
+    """Of each group of candidates, as `Workbench.write` gives them, the one that is chosen by consensus."""
+    if all(len(group) == 1 for group in groups):
+        return [group[0] for group in groups]
+    items = [
+        [None if (text := r["response"]) is None else reward_input(by_id[r["example_id"]], text) for r in group]
+        for group in groups
+    ]
+    return [group[i] for group, i in zip(groups, choose_by_consensus(items, bench.reward), strict=True)]
 
 
 def _by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
@@ -124,9 +153,12 @@ def _user(example: Prepared) -> tuple[str, str]:
 
 
 def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
-    """Mean reward of `model` on `examples`."""
+    """Mean reward of `model` on `examples`, as an evaluation would find it."""
+    by_id = {e.example_id: e for e in examples}
     written = _write(bench, model, examples, None, with_reasoning=with_reasoning)
-    scores = _score(bench, written, {e.example_id: e for e in examples})
+    settings = bench.recipe.evaluation
+    chosen = _choose(bench, _by_example(written, settings.texts * settings.candidates), by_id)
+    scores = _score(bench, [r for own in chosen for r in own], by_id)
     bench.release()
     return _mean(s["reward"] for s in scores)
 
@@ -151,7 +183,7 @@ def _write(
         model,
         examples,
         iteration=EVALUATION,
-        samples=settings.texts,
+        samples=settings.texts * settings.candidates,
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=with_reasoning,

@@ -21,6 +21,7 @@ from penname.config import (
 )
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
+from penname.engines.openai import check_server
 from penname.errors import UserError
 
 
@@ -72,8 +73,11 @@ def make_plan(recipe: Recipe) -> Plan:
             drawn = train and train * recipe.expectation.samples
             steps.append(Step(f"{method}/iteration-{iteration}/samples", train, drawn, drawn and drawn * out, None))
             most = train and train * min(recipe.expectation.max_kept, recipe.expectation.samples)
-            if most and recipe.expectation.quantile is not None and drawn:
-                most = min(most, round(drawn * (1 - recipe.expectation.quantile)) + len(recipe.data))
+            if train and most and recipe.expectation.quantile is not None and drawn:
+                groups = train if recipe.expectation.quantile_of == "input" else len(recipe.data)
+                most = min(most, round(drawn * (1 - recipe.expectation.quantile)) + groups)
+            if train and most:
+                most += round(train * recipe.expectation.targets)
             steps.append(
                 Step(
                     f"{method}/iteration-{iteration}/training",
@@ -84,7 +88,7 @@ def make_plan(recipe: Recipe) -> Plan:
                 )
             )
     steps += _pat_steps(recipe, train, test)
-    texts = test and test * recipe.evaluation.texts
+    texts = test and test * recipe.evaluation.texts * recipe.evaluation.candidates
     steps += [
         Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None)
         for m in recipe.methods
@@ -197,6 +201,8 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     for engine in engines:
         if engine.kind != "local" and find_spec(engine.kind) is None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
+        if engine.kind == "openai":
+            check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, 0))
         load_tokenizer(engine.model)
         if engine.kind != "openai":
             limit = length_limit(load_config(engine.model))

@@ -15,6 +15,7 @@ from penname.methods.evaluate import shown_metrics
 from penname.methods.pipeline import PACKAGES
 from penname.methods.results import labels_of, results_of
 from penname.methods.run_recipe import load_environment, load_run_recipe
+from penname.methods.selection import EXPECTED_OUTPUT
 from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_stage, whole_stage
 
@@ -112,6 +113,6 @@ def _iterations(folder: Path, method: str) -> list[Iteration]:
         for record in read_stage(whole_stage(stage / "selection")):
             if record["example_id"] not in kept:
                 raise UserError(f"{stage / 'rewards'}: found nothing of example {record['example_id']}")
-            kept[record["example_id"]] += 1
+            kept[record["example_id"]] += record["sample"] != EXPECTED_OUTPUT
         found.append(Iteration(rewards, list(kept.values())))
     return found

@@ -23,8 +23,8 @@ from penname.engines.models import locate_model
 from penname.errors import UserError
 from penname.methods.evaluate import mean_reward
 from penname.methods.reasoning import TeacherInput, write_reasoning
-from penname.methods.selection import select
-from penname.methods.workbench import Prepared, Workbench
+from penname.methods.selection import EXPECTED_OUTPUT, select, weigh
+from penname.methods.workbench import Prepared, Workbench, reward_input
 from penname.prompts.completion import compose
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
 from penname.runs.store import Record, read_stage, write_records, write_text
@@ -108,9 +108,39 @@ def within_limit(bench: Workbench, samples: Sequence[TrainingSample]) -> list[Tr
 def kept_samples(
     bench: Workbench, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
 ) -> list[TrainingSample]:
-    """The model's own kept completions as targets, each weighted by its reward (Algorithm 1, line 11)."""
+    """The kept completions as targets, each with its weight (Algorithm 1, line 11)."""
     prompts = {e.example_id: bench.prompt(e, with_reasoning=with_reasoning).tokens for e in train}
-    return [TrainingSample(prompts[r["example_id"]], bench.renderer.target(r["completion"]), r["reward"]) for r in kept]
+    return [TrainingSample(prompts[r["example_id"]], bench.renderer.target(r["completion"]), r["weight"]) for r in kept]
+
+
+def expected_outputs(
+    bench: Workbench, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
+) -> list[Record]:
+    """What users really wrote, as if the model had sampled it, for `expectation.targets` of the inputs (ours).
+
+    With reasoning it stands behind that of the input's kept sample of the highest reward: the reasoning that the model
+    found, the text that the user wrote. Inputs without one are left out, and so are texts over the token limit. The
+    same inputs are taken in every iteration.
+
+    kept: the model's own kept samples, those of an input by falling reward.
+    """
+    share, seed = bench.recipe.expectation.targets, bench.recipe.seed
+    chosen = [e for e in train if random.Random(f"{seed}-targets-{e.example_id}").random() < share]
+    reasonings: dict[str, str] = {}
+    for record in kept:
+        if record["reasoning"]:
+            reasonings.setdefault(record["example_id"], record["reasoning"])
+    if with_reasoning:
+        chosen = [e for e in chosen if e.example_id in reasonings]
+    texts = [compose(reasonings[e.example_id], e.output) if with_reasoning else e.output for e in chosen]
+    most = bench.recipe.prompt.max_output_tokens
+    pairs = [(e, t) for e, t in zip(chosen, texts, strict=True) if len(bench.renderer.target(t)) <= most]
+    rewards = bench.reward([reward_input(e, e.output) for e, _ in pairs])
+    return [
+        {"example_id": e.example_id, "task": e.task, "sample": EXPECTED_OUTPUT, "completion": text, "reward": reward}
+        for (e, text), reward in zip(pairs, rewards, strict=True)
+        if reward is not None
+    ]
 
 
 def expectation(
@@ -150,9 +180,12 @@ def expectation(
         samples = bench.run.shards(f"{stage}/samples", train, recipe.shard_size, sample, completions=settings.samples)
         size = recipe.shard_size * settings.samples
         rewarded = bench.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")
-        selection = select(rewarded, settings.threshold, settings.quantile, settings.max_kept)
-        write_records(folder / "selected.parquet", selection.kept)
+        selection = select(rewarded, settings)
+        expected = expected_outputs(bench, train, selection.kept, with_reasoning) if settings.targets else []
+        weighed = weigh([*selection.kept, *expected], selection.means, settings.weights)
+        write_records(folder / "selected.parquet", weighed)
         facts = {f"threshold/{task}": tau for task, tau in selection.thresholds.items()} | selection.counts
+        facts |= {"expected_outputs": len(expected), "trained_on": len(weighed)}
         bench.run.progress.say(f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items()))
         return facts
 
@@ -244,6 +277,9 @@ def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:
         "templates": {name: template_hash(name) for name in names},
         "prompt": bench.recipe.prompt.model_dump(),
         "retrieval": bench.recipe.retrieval.model_dump(),
+        "decoding": bench.recipe.decoding.model_dump(),
+        "evaluation": bench.recipe.evaluation.model_dump(),
+        "reward": bench.recipe.reward.model_dump(),
     }
 
 

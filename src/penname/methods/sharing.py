@@ -23,10 +23,13 @@ _TEST = ("evaluation.split", "evaluation.shuffled")
 # Which examples there is room for depends on all prompts that the recipe's methods make of them.
 _FITTING = (*_DATA, "methods", "generator", "pat")
 _MODEL = (*_FITTING, "training", "reward")
-_CHOSEN = ("evaluation.temperature", "evaluation.top_p", "evaluation.texts")
-_REASONING = (*_FITTING, "teacher", "reasoning", "shard_size")
-_DRAWN = ("shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
-_KEPT = ("expectation.threshold", "expectation.quantile", "expectation.max_kept", "expectation.start_from")
+_CHOSEN = ("decoding", *(f"evaluation.{name}" for name in ("temperature", "top_p", "texts", "candidates", "choose")))
+_REASONING = (*_FITTING, "teacher", "reasoning", "decoding", "shard_size")
+_DRAWN = ("decoding", "shard_size", "expectation.samples", "expectation.temperature", "expectation.top_p")
+_KEPT = tuple(
+    f"expectation.{name}"
+    for name in ("threshold", "quantile", "quantile_of", "max_kept", "max_repeated", "targets", "weights", "start_from")
+)
 _ALL = tuple(name for name in Recipe.model_fields if name not in ("expectation", "tracking"))
 
 
@@ -49,7 +52,7 @@ def _settings_of(stage: str) -> tuple[str, ...]:
             return _of_trained(method, rest)
         case ["evaluation", _, method, *_] if method in TRAINED:
             of_model = _of_trained(method, ["training"])
-            return (*of_model, "evaluation", *(("expectation",) if method.startswith("rest") else ()))
+            return (*of_model, "evaluation", "decoding", *(("expectation",) if method.startswith("rest") else ()))
     return _ALL
 
 

@@ -26,7 +26,7 @@ from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
 from penname.retrieval.retrieve import Retriever, make_retriever, recency, retrieve_all
 from penname.rewards.judge import Judge
-from penname.rewards.mixture import Reward, RewardInput, make_rewards, mix
+from penname.rewards.mixture import Reward, RewardInput, make_rewards, mixed
 from penname.runs.store import Record, Run, read_stage
 
 Split = Literal["train", "val", "test"]
@@ -280,15 +280,16 @@ class Workbench:
         prompt over its limit gives None for `judge`, and for a mixture that holds it.
         """
         answers = zip(examples, responses, strict=True)
-        present = [RewardInput(e.input, e.output, response) for e, response in answers if response is not None]
-        columns = {name: reward(present) for name, reward in self.rewards(names).items()} if present else {}
-        mixture = {str(name): weight for name, weight in self.recipe.reward.mixture.items()}
-        scored = []
-        for i in range(len(present)):
-            values = {name: column[i] for name, column in columns.items()}
-            scored.append({"reward": mix(mixture, values)} | values if set(mixture) <= set(values) else values)
-        rest = iter(scored)
+        present = [reward_input(e, response) for e, response in answers if response is not None]
+        rest = iter(self._score(names, present) if present else [])
         return [None if response is None else next(rest) for response in responses]
+
+    def reward(self, items: Sequence[RewardInput]) -> list[float | None]:
+        """The recipe's mixture of rewards, of each item."""
+        return [values["reward"] for values in self._score(list(self.recipe.reward.mixture), items)]
+
+    def _score(self, names: Sequence[str], items: Sequence[RewardInput]) -> list[dict[str, float | None]]:
+        return mixed(self.recipe.reward.weights, self.rewards(names), items)
 
     def teacher_renderer(self) -> Renderer:
         limit = self.recipe.reasoning.max_input_tokens
@@ -346,6 +347,10 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         example.layout,
         len(example.profile),
     )
+
+
+def reward_input(example: Prepared, response: str) -> RewardInput:
+    return RewardInput(example.input, example.output, response)
 
 
 def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from penname.config import METHODS, PromptConfig, RetrievalConfig
+from penname.config import METHODS, DecodingConfig, EvaluationConfig, PromptConfig, RetrievalConfig, RewardConfig
 from penname.data.jsonl import load_profile
-from penname.data.records import Example
-from penname.engines.base import Sampling
+from penname.data.records import Document, Example
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_tokenizer
 from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
+from penname.methods.consensus import choose_by_consensus
 from penname.methods.pipeline import model_folder
 from penname.methods.run_recipe import load_run_recipe
 from penname.methods.self_training import PROMPT_FILE
+from penname.methods.workbench import make_engine
 from penname.methods.write_pat import Request, can_write, write_by_pat
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.retrieval.retrieve import make_retriever, retrieve
-from penname.runs.store import read_json, write_text
+from penname.rewards.judge import Judge
+from penname.rewards.mixture import RewardInput, make_rewards, mixed
+from penname.runs.store import Record, read_json, write_text
 
-TEMPERATURE, TOP_P = 0.1, 0.95
-"""Inference settings of the REST-PG paper (Appendix B); the paper gives no p, 0.95 is ours."""
+OVERLAP = {"rouge1": 1, "rougeL": 1, "meteor": 1}
+"""What candidates are compared by where the model's own reward is not known."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,11 @@ def write_for(
     reasoning_file: Path | None = None,
     query: str | None = None,
     item: str | None = None,
+    candidates: int | None = None,
 ) -> Written:
-    """One response to `prompt`.
+    """One response to `prompt`, at the temperature and with the decoding that its model was evaluated with.
 
+    candidates: so many are written, of which the consensus is taken; what its recipe says if left out.
     reasoning_file: keeps the reasoning, and gives it where it was kept before, so that it is written once for a user.
     model: the folder of a run or of a model that penname trained; else a model as it is, `bundled`, a folder or a
     hub id, prompted without reasoning. query: what documents are found by, the prompt if left out. item: as
@@ -63,29 +68,46 @@ def write_for(
     if folder is None:
         if reasoning_file is not None:
             raise UserError("--reuse-reasoning: the method pat writes its summaries anew for each prompt")
-        return _write_by_pat(Path(model), profile, Request(prompt, documents, query, item, seed), notes)
+        return _write_by_pat(Path(model), profile, Request(prompt, documents, query, item, seed, candidates), notes)
     if item is not None:
         raise UserError("--item is for the method pat of a run")
+    return _write_by_model(folder, profile, documents, prompt, seed, reasoning_file, query, candidates, notes)
+
+
+def _write_by_model(
+    folder: str,
+    profile: Path | None,
+    documents: Sequence[Document],
+    prompt: str,
+    seed: int,
+    reasoning_file: Path | None,
+    query: str | None,
+    candidates: int | None,
+    notes: list[str],
+) -> Written:
     tokenizer = load_tokenizer(folder)
     facts = _prompt_facts(Path(folder), "chat" if tokenizer.chat_template else "plain")
-    settings = PromptConfig.model_validate(facts["prompt"])
-    retrieval = RetrievalConfig.model_validate(facts["retrieval"])
+    settings = facts.prompt
     if settings.style == "benchmark":
-        raise UserError(f"--model {model}: trained on a benchmark's own prompts, which only its records can fill in")
-    with_reasoning = bool(facts["with_reasoning"])
-    renderer = Renderer(tokenizer, facts["format"], settings.max_input_tokens)
+        raise UserError(f"--model {folder}: trained on a benchmark's own prompts, which only its records can fill in")
+    renderer = Renderer(tokenizer, facts.format, settings.max_input_tokens)
     example = Example("prompt", "user", "generate", prompt, profile=tuple(documents), query=query)
-    retriever = make_retriever(retrieval.retriever, retrieval.encoder, seed, retrieval.tokens)
-    context = [document.text for document in retrieve(example, retriever, retrieval.k)]
-    rendered = renderer.render(generator_template(with_reasoning=with_reasoning), context, input=prompt)
-    kept = _kept_reasoning(reasoning_file, with_reasoning)
+    retriever = make_retriever(facts.retrieval.retriever, facts.retrieval.encoder, seed, facts.retrieval.tokens)
+    context = [document.text for document in retrieve(example, retriever, facts.retrieval.k)]
+    rendered = renderer.render(generator_template(with_reasoning=facts.with_reasoning), context, input=prompt)
+    kept = _kept_reasoning(reasoning_file, facts.with_reasoning)
     begun = renderer.beginning(compose(kept, "")) if kept is not None else []
-    sampling = Sampling(settings.max_output_tokens, TEMPERATURE, TOP_P, (renderer.end_id,))
-    seeds = [[sample_seed(seed, 0, "prompt", 0)]]
-    generated = LocalEngine(folder).generate([rendered.tokens + begun], seeds, sampling)[0][0]
-    text = renderer.text(generated.tokens)
-    text = text if kept is None else compose(kept, text)
-    parts = parse(text, with_reasoning=with_reasoning)
+    evaluation = facts.evaluation
+    sampling = facts.decoding.sampling(
+        settings.max_output_tokens, evaluation.temperature, evaluation.top_p, renderer.end_id
+    )
+    seeds = [sample_seed(seed, 0, "prompt", number) for number in range(candidates or evaluation.candidates)]
+    written = LocalEngine(folder).generate([rendered.tokens + begun], [seeds], sampling)[0]
+    texts = [renderer.text(generated.tokens) for generated in written]
+    texts = texts if kept is None else [compose(kept, text) for text in texts]
+    every = [parse(text, with_reasoning=facts.with_reasoning) for text in texts]
+    chosen = _choose([parts.response for parts in every], prompt, facts.reward)
+    generated, text, parts = written[chosen], texts[chosen], every[chosen]
     if not documents:
         empty = "there is no profile" if profile is None else f"the profile {profile} is empty"
         notes.append(f"{empty}: the response is not personalized")
@@ -98,6 +120,25 @@ def write_for(
     if reasoning_file is not None and kept is None and parts.response and parts.reasoning:
         write_text(reasoning_file, parts.reasoning + "\n")
     return Written(parts.response or text.strip(), parts.reasoning, notes)
+
+
+def _choose(responses: Sequence[str | None], prompt: str, reward: RewardConfig) -> int:
+    """The index of the response to show, by consensus under the rewards that the model was trained with."""
+    if len(responses) == 1:
+        return 0
+
+    def judge() -> Judge:
+        config = reward.judge
+        renderer = Renderer(load_tokenizer(config.model), config.format, reward.judge_max_input_tokens)
+        return Judge(make_engine(config, lambda tokens, completions: None), renderer, reward.judge_expectation)
+
+    rewards = make_rewards(reward.weights, reward, judge)
+
+    def mixture(items: Sequence[RewardInput]) -> list[float | None]:
+        return [values["reward"] for values in mixed(reward.weights, rewards, items)]
+
+    items = [None if response is None else RewardInput(prompt, "", response) for response in responses]
+    return choose_by_consensus([items], mixture)[0]
 
 
 def _write_by_pat(run: Path, profile: Path | None, request: Request, notes: list[str]) -> Written:
@@ -158,15 +199,37 @@ def _locate(model: str, method: str | None) -> tuple[str | None, list[str]]:
     return trained[method], []
 
 
-def _prompt_facts(folder: Path, untrained_format: PromptFormat) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _PromptFacts:
+    """How a model must be prompted and how it writes: what `PROMPT_FILE` holds, or defaults for other models."""
+
+    with_reasoning: bool
+    format: PromptFormat
+    prompt: PromptConfig
+    retrieval: RetrievalConfig
+    decoding: DecodingConfig
+    evaluation: EvaluationConfig
+    reward: RewardConfig
+
+
+def _prompt_facts(folder: Path, untrained_format: PromptFormat) -> _PromptFacts:
     """How the model must be prompted: as it was trained, or by the recipes' defaults where it was not."""
-    if not (folder / PROMPT_FILE).is_file():
-        return {"with_reasoning": False, "format": untrained_format, "prompt": {}, "retrieval": {}}
-    facts = read_json(folder / PROMPT_FILE)
-    for name, expected in facts["templates"].items():
-        if template_hash(name) != expected:
-            raise UserError(
-                f"{folder}: trained on another text of template {name} ({expected}, here {template_hash(name)}); "
-                "train again or use the version it was trained with"
-            )
-    return facts
+    facts: Record = {"with_reasoning": False, "format": untrained_format, "decoding": {"no_repeat_ngram": 6}}
+    if (folder / PROMPT_FILE).is_file():
+        facts = read_json(folder / PROMPT_FILE)
+        for name, expected in facts["templates"].items():
+            if template_hash(name) != expected:
+                raise UserError(
+                    f"{folder}: trained on another text of template {name} ({expected}, here {template_hash(name)}); "
+                    "train again or use the version it was trained with"
+                )
+    return _PromptFacts(
+        bool(facts["with_reasoning"]),
+        facts["format"],
+        PromptConfig.model_validate(facts.get("prompt", {})),
+        RetrievalConfig.model_validate(facts.get("retrieval", {})),
+        # What follows models trained by earlier versions lack.
+        DecodingConfig.model_validate(facts.get("decoding", {})),
+        EvaluationConfig.model_validate(facts.get("evaluation", {})),
+        RewardConfig.model_validate(facts.get("reward", {"mixture": OVERLAP})),
+    )

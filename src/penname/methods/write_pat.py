@@ -22,6 +22,7 @@ from penname.methods.contexts import (
     of_all_sources,
     sentence_encoder,
 )
+from penname.methods.evaluate import choose_texts
 from penname.methods.pat import GENERATOR
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
@@ -35,7 +36,8 @@ class Request:
     """What to write, and for whom.
 
     documents: the user's own, none for a new user. query: what documents are found by, the prompt if left out. item:
-    the id of what the text is about, if known; one that nobody has written on is as good as none.
+    the id of what the text is about, if known; one that nobody has written on is as good as none. candidates: so many
+    are written, of which the consensus is taken; what the recipe says if None.
     """
 
     prompt: str
@@ -43,6 +45,7 @@ class Request:
     query: str | None
     item: str | None
     seed: int
+    candidates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,11 @@ def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
         contexts = _contexts(bench, run, example)
         own = {"prompt": contexts}
         told = refine(bench, "summaries", _agents(run, recipe), [asked], own, recipe.pat.rounds)[-1]["prompt"]
-        (record,) = bench.write(
+        written = bench.write(
             generator,
             [asked],
             iteration=0,
-            samples=1,
+            samples=request.candidates or recipe.evaluation.candidates,
             temperature=recipe.evaluation.temperature,
             top_p=recipe.evaluation.top_p,
             with_reasoning=False,
@@ -95,6 +98,7 @@ def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
                 bench, e, contexts, told["style"], told["topic"], documents=recipe.pat.documents
             ),
         )
+        (record,) = choose_texts(bench, [written], {"prompt": asked})
     return WrittenByPat(record, told["style"], told["topic"], Counter(contexts.levels))
 
 

@@ -60,6 +60,18 @@ def _pairwise(metric: Callable[[str, str], float]) -> Reward:
     return lambda items: [metric(item.expected_output, item.response) for item in items]
 
 
+def mixed(
+    weights: Mapping[str, float], rewards: Mapping[str, Reward], items: Sequence[RewardInput]
+) -> list[dict[str, float | None]]:
+    """For each item every reward by its name, and as `reward` their mixture.
+
+    weights: by name; `reward` is left out where `rewards` lacks one of them.
+    """
+    columns = {name: reward(items) for name, reward in rewards.items()}
+    rows = [{name: column[i] for name, column in columns.items()} for i in range(len(items))]
+    return [{"reward": mix(weights, row)} | row if set(weights) <= set(row) else row for row in rows]
+
+
 def mix(weights: Mapping[str, float], values: Mapping[str, float | None]) -> float | None:
     """The weighted mean of `values` over the rewards in `weights`; None where one of them is."""
     total = 0.0

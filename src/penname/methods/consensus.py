@@ -1,0 +1,43 @@
+"""Choosing one of several candidate texts where the right one is not known.
+
+Minimum Bayes risk decoding (Eikema and Aziz, 2020) with samples as pseudo-references: the candidate with the highest
+expected reward under the model's own distribution, of which the other candidates are a sample. Ours; neither paper has
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from penname.rewards.mixture import RewardInput
+
+MixedReward = Callable[[Sequence[RewardInput]], list[float | None]]
+
+
+def choose_by_consensus(candidates: Sequence[Sequence[RewardInput | None]], reward: MixedReward) -> list[int]:
+    """The index of each input's chosen candidate.
+
+    candidates: for each input its candidates, None where a completion is malformed; `expected_output` is not looked at.
+    reward: the recipe's.
+
+    The first of equals is taken; where there is none to compare with, the first well-formed one, or else the first.
+    """
+    pairs = [
+        (i, j, k)
+        for i, row in enumerate(candidates)
+        for j, one in enumerate(row)
+        for k, other in enumerate(row)
+        if j != k and one is not None and other is not None
+    ]
+    rewards = reward([_against(candidates[i][j], candidates[i][k]) for i, j, k in pairs]) if pairs else []
+    totals: list[list[float]] = [[0.0 if one is not None else float("-inf") for one in row] for row in candidates]
+    for (i, j, _), value in zip(pairs, rewards, strict=True):
+        totals[i][j] += value or 0.0
+    return [max(range(len(row)), key=row.__getitem__) for row in totals]
+
+
+def _against(candidate: RewardInput | None, other: RewardInput | None) -> RewardInput:
+    assert candidate is not None
+    assert other is not None
+    return replace(candidate, expected_output=other.response)
