@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from rich.console import Console
 
-from penname.config import SourceConfig
+from penname.config import Recipe, SourceConfig
 from penname.data.records import Example
 from penname.data.sources import load_split
 from penname.engines.base import Sampling
 from penname.errors import UserError
+from penname.methods.workbench import Workbench
 from penname.prompts.render import Renderer
 from penname.retrieval.retrieve import make_retriever, retrieve_all
+from penname.runs.progress import ConsoleProgress
+from penname.runs.store import Run
 
 LONGLAMP = "$PENNAME_DATA/longlamp-format"
 Result = TypeVar("Result")
@@ -45,6 +49,11 @@ def with_prompts(task: str, renderer: Renderer, k: int, split: str = "test") -> 
     for example, documents in retrieve_all(found, make_retriever("bm25", None, 0), k):
         context = [document.text for document in documents]
         yield example, renderer.render("no_reasoning_input", context, input=example.input).tokens
+
+
+def quiet_bench(recipe: Recipe, scratch: Path) -> Workbench:
+    """What writes and scores by `recipe`, with its files in `scratch` and nothing on the terminal."""
+    return Workbench(recipe, Run(scratch, ConsoleProgress(Console(quiet=True))))
 
 
 def plain_generate(model: Any, prompt: list[int], samples: int, sampling: Sampling) -> list[list[int]]:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import finish, median, parser, run, timed
+from common import finish, median, parser, quiet_bench, run, timed
 from rich.console import Console
 
 from penname.config import LimitConfig, MethodName, Recipe
@@ -25,7 +25,6 @@ from penname.methods.run_recipe import load_run_recipe
 from penname.methods.workbench import Prepared, Workbench
 from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Run
 
 OWN_RUN = Path("runs/latency")
 OWN_LIMIT = "limit={train: 168, test: 40}"
@@ -33,10 +32,6 @@ OWN_LIMIT = "limit={train: 168, test: 40}"
 USERS, PROMPTS = 20, 2
 """At most so many users, and so many prompts of each."""
 TARGET = 1.3
-
-
-def quiet_bench(recipe: Recipe, scratch: Path) -> Workbench:
-    return Workbench(recipe, Run(scratch, ConsoleProgress(Console(quiet=True))))
 
 
 class Side:

@@ -4,15 +4,19 @@ Prompts are those of `rag` on abstract_generation_user, for the bundled model (o
 0.7 and top-p 0.95; responses end when the model ends them. Both sides draw from the same distribution, so their texts
 differ and what is compared is new tokens a second. With --vllm (vLLM installed, see README.md) vLLM called directly and
 the vllm engine are measured too, started and warm.
+
+--decoding measures something else: the engine's speed with n-grams not repeated, a repetition penalty, top-k and min-p
+beside its speed with none of them, in turn.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import torch
-from common import finish, forward_flops, matrix_flops, parser, plain_generate, run, timed, with_prompts
+from common import finish, forward_flops, matrix_flops, median, parser, plain_generate, run, timed, with_prompts
 
 from penname.engines.base import Engine, Generated, Sampling
 from penname.engines.local import LocalEngine
@@ -37,6 +41,17 @@ def written_by(engine: Engine, prompts: list[list[int]], sampling: Sampling) -> 
     engine.generate([prompts[0][:64]], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
     taken, written = timed(engine.generate, prompts, seeds, sampling)
     return new_tokens(written), taken
+
+
+def decoding_share(engine: Engine, prompts: list[list[int]], sampling: Sampling, rounds: int) -> float:
+    """Median speed with all decoding settings in use as a share of that with none, measured in turn."""
+    # None of them takes a token away that matters, so that both sides write texts of about the same length.
+    every = replace(sampling, no_repeat_ngram=6, repetition_penalty=1.001, top_k=1000, min_p=0.001)
+    shares = []
+    for _ in range(rounds):
+        (plain, plain_taken), (tokens, taken) = (written_by(engine, prompts, s) for s in (sampling, every))
+        shares.append((tokens / taken) / (plain / plain_taken))
+    return median(shares)
 
 
 def new_tokens(written: list[list[Generated]]) -> int:
@@ -93,12 +108,18 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rows", type=int, default=192, help="rows the local engine writes at once")
     arguments.add_argument("--prompts", type=int, help="8 if left out, 1 with --quick")
+    arguments.add_argument("--decoding", action="store_true", help="measure what decoding settings cost, nothing else")
     arguments.add_argument("--vllm", action="store_true", help="measure vLLM too")
     arguments.add_argument("--model", default="bundled", help="a folder or a hub id")
     given = arguments.parse_args()
     count, longest = (1, 24) if given.quick else (8, 256)
     prompts, end = rag_prompts(given.model, given.prompts or count, 1024)
     sampling = Sampling(longest, 0.7, 0.95, (end,))
+    if given.decoding:
+        engine = LocalEngine(given.model, rows=given.rows)
+        share = decoding_share(engine, prompts[:2], sampling, 1 if given.quick else 3)
+        finish(share, 0.95, samples_a_prompt=SAMPLES, max_new_tokens=longest)
+        return
     facts: dict[str, Any] = {}
     if given.vllm:
         facts |= {

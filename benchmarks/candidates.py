@@ -1,0 +1,135 @@
+"""What several candidates are worth and cost: reward and seconds of a text that is the consensus of 1, 4, 8 or 16.
+
+Of a run (--run; else the quickstart is trained in runs/candidates first) each method writes 16 candidates for each example, at temperature 0.7 with the run's decoding;
+the consensus is taken of the first 1, 4, 8 and 16 of them, which is what each number would have written, and beside it
+stands the best of them by the real reward, which nobody could choose. Seconds are of writing and choosing, a number
+after the other in turn, for eight of the examples. The ratio is of mean rewards over all methods: 8 candidates over 1.
+--figure draws both.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import finish, parser, quiet_bench, run, timed
+from rich.console import Console
+
+from penname.config import METHODS, TRAINED, WITH_REASONING, LimitConfig, MethodName
+from penname.evaluation import figures
+from penname.methods.evaluate import choose_texts
+from penname.methods.pat import method_prompts
+from penname.methods.pipeline import model_folder, train_run
+from penname.methods.run_recipe import load_run_recipe
+from penname.methods.workbench import Prepared, Workbench
+from penname.recipe_files import load_recipe
+from penname.runs.progress import ConsoleProgress
+
+OWN_RUN = Path("runs/candidates")
+NUMBERS = (1, 4, 8, 16)
+TIMED = 8
+TARGET = 1.05
+TEMPERATURE = 0.7
+
+
+class Writer:
+    """Writes candidates by a run's method, and takes the consensus of them."""
+
+    def __init__(self, folder: Path, bench: Workbench, method: MethodName) -> None:
+        recipe = bench.recipe
+        trained = method in TRAINED
+        self._bench = bench
+        self._model = model_folder(folder, method, recipe.expectation.iterations) if trained else None
+        self._reasons = method in WITH_REASONING
+        self._prompts = None if trained else method_prompts(bench, method, recipe.evaluation.split)
+
+    def write(self, examples: Sequence[Prepared], number: int) -> list[list[dict[str, Any]]]:
+        """`number` candidates of each example."""
+        written = self._bench.write(
+            self._model,
+            examples,
+            iteration=0,
+            samples=number,
+            temperature=TEMPERATURE,
+            top_p=self._bench.recipe.evaluation.top_p,
+            with_reasoning=self._reasons,
+            prompt_of=self._prompts,
+        )
+        return [written[start : start + number] for start in range(0, len(written), number)]
+
+    def choose(self, examples: Sequence[Prepared], candidates: Sequence[Sequence[dict[str, Any]]]) -> list[Any]:
+        """The consensus of each example's candidates."""
+        return choose_texts(self._bench, candidates, {e.example_id: e for e in examples})
+
+    def write_and_choose(self, examples: Sequence[Prepared], number: int) -> None:
+        self.choose(examples, self.write(examples, number))
+
+
+def quality(bench: Workbench, writer: Writer, examples: Sequence[Prepared]) -> dict[str, list[float]]:
+    """Mean reward of the consensus, and of the best candidate, by `NUMBERS`."""
+    every = writer.write(examples, NUMBERS[-1])
+    flat = [(e, r) for e, own in zip(examples, every, strict=True) for r in own]
+    scores = bench.score(list(bench.recipe.reward.mixture), [e for e, _ in flat], [r["response"] for _, r in flat])
+    reward = {id(r): (score and score["reward"]) or 0.0 for (_, r), score in zip(flat, scores, strict=True)}
+    found: dict[str, list[float]] = {"consensus": [], "best": []}
+    for number in NUMBERS:
+        first = [own[:number] for own in every]
+        found["consensus"].append(_mean([reward[id(r)] for r in writer.choose(examples, first)]))
+        found["best"].append(_mean([max(reward[id(r)] for r in own) for own in first]))
+    return found
+
+
+def seconds(writer: Writer, examples: Sequence[Prepared]) -> list[float]:
+    """Seconds a text of writing and choosing, by `NUMBERS`; the model is loaded before."""
+    writer.write(examples[:1], 1)
+    return [timed(writer.write_and_choose, examples, number)[0] / len(examples) for number in NUMBERS]
+
+
+def draw(rewards: Mapping[str, Sequence[float]], times: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Two pictures beside `path`: NAME-reward and NAME-seconds."""
+    ticks = [str(number) for number in NUMBERS]
+    for name, values in (("reward", rewards), ("seconds", times)):
+        labels = ("candidates", f"{name} of a text")
+        figures.save(figures.curves(dict(values), ticks, labels), path.with_name(f"{path.stem}-{name}{path.suffix}"))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--run", type=Path, help="a finished run")
+    arguments.add_argument("--examples", type=int, help="of its evaluation split; all if left out, 2 with --quick")
+    arguments.add_argument("--figure", type=Path, help="an SVG or PNG file to draw beside")
+    given = arguments.parse_args()
+    folder = given.run or (OWN_RUN.with_name("candidates-quick") if given.quick else OWN_RUN)
+    if given.run is None:
+        changes = ["limit={train: 8, test: 2}", "methods=[rag, sft]"] if given.quick else []
+        train_run(load_recipe("quickstart", changes), folder, ConsoleProgress(Console(stderr=True)))
+    recipe = load_run_recipe(folder)
+    most = given.examples or (2 if given.quick else None)
+    if most:
+        recipe = recipe.model_copy(update={"limit": LimitConfig(train=recipe.limit.train, val=most, test=most)})
+    rewards: dict[str, list[float]] = {}
+    best: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = quiet_bench(recipe, Path(scratch))
+        examples = bench.prepare_fitting(recipe.evaluation.split)
+        for method in [m for m in METHODS if m in recipe.methods]:
+            writer = Writer(folder, bench, method)
+            found = quality(bench, writer, examples)
+            rewards[method], best[method] = found["consensus"], found["best"]
+            times[method] = seconds(writer, examples[:TIMED])
+            print(method, {"reward": rewards[method], "best": best[method], "seconds": times[method]}, flush=True)
+    if given.figure:
+        draw(rewards, times, given.figure)
+    one, eight = (sum(own[NUMBERS.index(n)] for own in rewards.values()) for n in (1, 8))
+    finish(eight / one, TARGET, examples=len(examples), candidates=NUMBERS, reward=rewards, best=best, seconds=times)
+
+
+if __name__ == "__main__":
+    run(main)
