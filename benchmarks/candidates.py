@@ -1,8 +1,8 @@
 """What several candidates are worth and cost: reward and seconds of a text that is the consensus of 1, 4, 8 or 16.
 
 Of a run (--run; else the quickstart is trained in runs/candidates first) each method writes 16 candidates for each
-example, at temperature 0.7 with the run's decoding; the consensus is taken of the first 1, 4, 8 and 16 of them, which is
-what each number would have written, and beside it stands the best of them by the real reward, which nobody could choose.
+example, at temperature 0.7 with the run's decoding. The consensus is taken of the first 1, 4, 8 and 16 of them, which
+is what each number would have written; beside it stands the best of them by the real reward, which nobody could choose.
 Seconds are of writing and choosing, a number after the other in turn, for eight of the examples. The ratio is of mean
 rewards over all methods: 8 candidates over 1. --figure draws both.
 """

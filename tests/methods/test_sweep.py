@@ -248,6 +248,12 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
         ("evaluation/test/rag", "expectation.samples=9", "prompt.max_input_tokens=99"),
         ("pat/iteration-1/style/pairs", "expectation.samples=9", "pat.margin=0.5"),
         ("evaluation/test/rest-em", "tracking=none", "seed=5"),
+        ("reasoning", "evaluation.candidates=4", "decoding.no_repeat_ngram=3"),
+        ("sft/training", "decoding.no_repeat_ngram=3", "generator.dtype=bfloat16"),
+        ("rest-em/iteration-1/samples", "expectation.quantile_of=input", "decoding.min_p=0.1"),
+        ("rest-em/iteration-1/selection", "evaluation.candidates=4", "expectation.targets=0.5"),
+        ("rest-pg/iteration-1/training", "evaluation.candidates=4", "expectation.weights=advantage"),
+        ("evaluation/test/rag", "expectation.targets=0.5", "decoding.top_k=5"),
     ],
 )
 def test_a_stage_is_alike_where_only_settings_differ_that_it_does_not_depend_on(recipe, stage, alike, different):
