@@ -303,6 +303,9 @@ class PaTConfig(Section):
     rounds: Count = Field(2, description="how often each agent writes, each time with the other's last summary")
     max_input_tokens: Count = 1024
     max_summary_tokens: Count = 96
+    max_copied_tokens: Count | None = Field(
+        None, description="a summary with a longer run of the task's own words counts as none: it tells nothing new"
+    )
     temperature: Annotated[float, Field(gt=0)] = Field(0.7, description="of summaries that are compared")
     summary_temperature: Annotated[float, Field(ge=0)] = Field(
         0.1, description="of all other summaries: what the generator is told, and what agents tell each other"

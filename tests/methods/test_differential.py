@@ -1,9 +1,12 @@
 """The differential reward has the sign and the size of what a summary adds, told by a generator that obeys."""
 
+import statistics
+
 import pytest
 
 from penname.config import Recipe
 from penname.engines.base import Generated
+from penname.methods.agents import sample_summaries
 from penname.methods.contexts import Contexts
 from penname.methods.differential import Candidates, choose_pairs, differential_rewards
 from penname.methods.workbench import Prepared, Workbench
@@ -80,6 +83,8 @@ def test_a_reward_is_the_mean_of_several_texts(bench):
     pat = bench.recipe.pat.model_copy(update={"texts": 2})
     bench.recipe = bench.recipe.model_copy(update={"pat": pat})
     assert scores(bench, "style", candidates(["ALL", "NONE"])) == [(0.5, 0.25), (0.0, -0.25)]
+    noise = [r["noise"] for r in differential_rewards(bench, None, "style", [candidates(["ALL", "NONE"])])]
+    assert noise == pytest.approx([0.5, 0.0])  # of (1, 0) and (0, 0)
 
 
 def test_what_the_other_agent_says_counts_on_both_sides(bench):
@@ -99,6 +104,7 @@ def reward(example, sample, value, start=0.3, summary="text"):
         "summary": summary and f"{summary} {sample}",
         "reward": value,
         "differential": value - start,
+        "noise": 0.1,
     }
 
 
@@ -113,9 +119,38 @@ def test_pairs_are_the_best_against_the_worst():
     pairs, counts = choose_pairs(rewards, 0.05, differential=True)
     assert [(p["example_id"], p["chosen"], p["rejected"]) for p in pairs] == [("a", "text 1", "text 2")]
     assert (pairs[0]["apart"], pairs[0]["adds"]) == (pytest.approx(0.8), pytest.approx(0.6))
-    assert counts == {"inputs": 4, "pairs": 1, "too_few": 1, "too_close": 1, "adding_nothing": 1}
+    spread = sum(statistics.stdev(own) for own in ((0.4, 0.9, 0.1, 0.9), (0.5, 0.51), (0.1, 0.3))) / 3
+    assert counts == {
+        "inputs": 4, "pairs": 1, "too_few": 1, "too_close": 1, "adding_nothing": 1,
+        "spread": pytest.approx(spread), "noise": pytest.approx(0.1),
+    }  # fmt: skip
     plain, _ = choose_pairs(rewards, 0.05, differential=False)
     assert [p["example_id"] for p in plain] == ["a", "c"]
+
+
+class Copier:
+    """Writes the task, another text, and the task in capitals."""
+
+    def __init__(self, tokenizer, task):
+        self.texts = [f"It should {task}", "Short sentences, few commas, and no exclamation mark.", task.upper()]
+        self.tokenizer = tokenizer
+
+    def generate(self, prompts, seeds, sampling):
+        encoded = [self.tokenizer(text, add_special_tokens=False).input_ids for text in self.texts]
+        return [[Generated(tokens, "stop") for tokens in encoded[: len(own)]] for own in seeds]
+
+
+def test_a_summary_that_repeats_the_task_counts_as_none(bench, monkeypatch):
+    task = "write the review of a perfume with the title: accurate smell, and long lasting too"
+    example = Prepared("e", "u", "t", task, REFERENCE, ())
+    monkeypatch.setattr(bench, "engine", lambda config, model=None: Copier(bench.renderer.tokenizer, task))
+    for most, kept in ((None, 3), (8, 1)):
+        pat = bench.recipe.pat.model_copy(update={"max_copied_tokens": most})
+        bench.recipe = bench.recipe.model_copy(update={"pat": pat})
+        prompt = bench.prompt(example, with_reasoning=False)
+        (rows,) = sample_summaries(bench, "topic", None, [example], [prompt], key=1, samples=3, temperature=0.7)
+        assert sum(bool(row["summary"]) for row in rows) == kept
+        assert rows[1]["summary"].startswith("Short sentences")
 
 
 def test_summaries_that_a_judge_could_not_score_are_in_no_pair():

@@ -15,7 +15,7 @@ from penname.config import AGENTS, AgentName
 from penname.engines.sampling import sample_seed
 from penname.methods.contexts import Contexts
 from penname.methods.prompting import own_texts
-from penname.methods.reasoning import tidy
+from penname.methods.reasoning import longest_common_run, tidy, token_ids
 from penname.methods.workbench import Prepared, Workbench, render_for
 from penname.prompts.render import Prompt
 from penname.prompts.templates import TemplateName
@@ -72,7 +72,7 @@ def sample_summaries(
             {
                 "example_id": example.example_id,
                 "sample": number,
-                "summary": _readable(bench, tidy(renderer.text(generated.tokens), generated.finish_reason)),
+                "summary": _useful(bench, example, tidy(renderer.text(generated.tokens), generated.finish_reason)),
                 "finish_reason": generated.finish_reason,
                 "new_tokens": len(generated.tokens),
             }
@@ -80,6 +80,16 @@ def sample_summaries(
         ]
         for example, row in zip(examples, written, strict=True)
     ]
+
+
+def _useful(bench: Workbench, example: Prepared, summary: str) -> str:
+    """The summary as others read it; nothing where it repeats the task."""
+    most = bench.recipe.pat.max_copied_tokens
+    if most is not None:
+        words, task = (token_ids(bench.renderer, text) for text in (summary, example.input))
+        if longest_common_run(words, task) > most:
+            return ""
+    return _readable(bench, summary)
 
 
 def _readable(bench: Workbench, summary: str) -> str:

@@ -7,6 +7,7 @@ their plain rewards do; what differs is which inputs teach at all: one whose bes
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,15 @@ def differential_rewards(
     """For each candidate `reward`, what the generator's texts with it get, and `differential`, less those without it.
 
     Either is None where a judge could not say. An example's texts are drawn with the same seeds for each candidate.
+    `noise` is the standard error of `reward` from the texts it is the mean of, None where that is one text.
     """
     told = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
     rewards = iter(_rewards(bench, generator, agent, told))
     records = []
     for c in candidates:
-        start = next(rewards)
+        start, _ = next(rewards)
         for number, summary in enumerate(c.summaries):
-            reward = next(rewards)
+            reward, noise = next(rewards)
             records.append(
                 {
                     "example_id": c.example.example_id,
@@ -56,6 +58,7 @@ def differential_rewards(
                     "summary": summary,
                     "reward": reward,
                     "differential": None if reward is None or start is None else reward - start,
+                    "noise": noise,
                 }
             )
     return records
@@ -63,8 +66,11 @@ def differential_rewards(
 
 def _rewards(
     bench: Workbench, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
-) -> list[float | None]:
-    """The mean reward of what the generator writes, told each summary; 0 where it writes nothing."""
+) -> list[tuple[float | None, float | None]]:
+    """The mean reward of what the generator writes, told each summary, and its standard error.
+
+    A text that was not written has a reward of 0.
+    """
     settings, texts = bench.recipe.evaluation, bench.recipe.pat.texts
     prompts = iter([_prompt(bench, agent, c, summary) for c, summary in told])
     written = bench.write(
@@ -80,13 +86,14 @@ def _rewards(
     examples = [c.example for c, _ in told for _ in range(texts)]
     scores = bench.score(list(bench.recipe.reward.mixture), examples, [r["response"] for r in written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
-    return [_mean(rewards[start : start + texts]) for start in range(0, len(rewards), texts)]
+    return [_mean_and_error(rewards[start : start + texts]) for start in range(0, len(rewards), texts)]
 
 
-def _mean(rewards: Sequence[float | None]) -> float | None:
-    """Of those that a judge could say."""
+def _mean_and_error(rewards: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Of the rewards that a judge could say; None where there are too few for it."""
     present = [reward for reward in rewards if reward is not None]
-    return sum(present) / len(present) if present else None
+    error = statistics.stdev(present) / len(present) ** 0.5 if len(present) > 1 else None
+    return (statistics.fmean(present) if present else None), error
 
 
 def _prompt(bench: Workbench, agent: AgentName, candidates: Candidates, summary: str | None) -> Prompt:
@@ -102,14 +109,23 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
 
     A pair is dropped whose rewards are less than `margin` apart; with `differential` also one whose best summary adds
     nothing. Summaries that are empty or have no reward are in no pair, so some inputs have too few.
+
+    The counts also tell how much of what sets summaries apart can be chance: `spread`, the standard deviation between
+    the rewards of an input's summaries, and `noise`, the standard error of such a reward from its few texts, both as
+    means over the inputs. Where they are alike, pairs are chosen by chance, and `pat.texts` is to be raised.
     """
     of_input: dict[str, list[Record]] = {}
     for record in rewards:
         of_input.setdefault(record["example_id"], []).append(record)
     pairs, few, close, useless = [], 0, 0, 0
+    noises: list[float] = []
+    spreads: list[float] = []
     for example_id, records in of_input.items():
         known = [r for r in records if r["summary"] and r["reward"] is not None]
         written = sorted(known, key=lambda r: (-r["reward"], r["sample"]))
+        noises += [r["noise"] for r in written if r["noise"] is not None]
+        if len(written) > 1:
+            spreads.append(statistics.stdev(r["reward"] for r in written))
         if len(written) < 2:
             few += 1
         elif written[0]["reward"] - written[-1]["reward"] < max(margin, 1e-9):
@@ -128,4 +144,6 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
                 }
             )
     counts = {"inputs": len(of_input), "pairs": len(pairs)}
-    return pairs, counts | {"too_few": few, "too_close": close, "adding_nothing": useless}
+    counts |= {"too_few": few, "too_close": close, "adding_nothing": useless}
+    told = {name: statistics.fmean(own) for name, own in (("spread", spreads), ("noise", noises)) if own}
+    return pairs, counts | told

@@ -36,7 +36,7 @@ from penname.methods.agents import (
 from penname.methods.contexts import Contexts, find_contexts
 from penname.methods.differential import Candidates, choose_pairs, differential_rewards
 from penname.methods.prompting import baseline_prompt, contexts_prompt, response_prompt
-from penname.methods.self_training import train_stage, within_limit
+from penname.methods.self_training import told_facts, train_stage, within_limit
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
 from penname.runs.store import Record, read_json, read_stage, write_records
@@ -252,7 +252,7 @@ def _train_agent(
     def choose(folder: Path) -> Record:
         pairs, counts = choose_pairs(rewards, recipe.pat.margin, differential=differential)
         write_records(folder / "pairs.parquet", pairs)
-        bench.run.progress.say(f"{stage}: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items()))
+        bench.run.progress.say(f"{stage}: " + told_facts(counts))
         return counts
 
     def work(folder: Path) -> Record:

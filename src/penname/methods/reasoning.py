@@ -87,19 +87,19 @@ def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
 def _first_clean(
     teacher_input: TeacherInput, attempts: Sequence[Generated], renderer: Renderer, max_copied_tokens: int
 ) -> Reasoning:
-    sources = [_token_ids(renderer, text) for text in (teacher_input.expected_output, template("figure7_reasoning"))]
+    sources = [token_ids(renderer, text) for text in (teacher_input.expected_output, template("figure7_reasoning"))]
     tokens = sum(len(attempt.tokens) for attempt in attempts)
     copied = 0
     for attempt in attempts:
         text = tidy(renderer.text(attempt.tokens), attempt.finish_reason)
-        copied = max(longest_common_run(_token_ids(renderer, text), source) for source in sources)
+        copied = max(longest_common_run(token_ids(renderer, text), source) for source in sources)
         if text and copied <= max_copied_tokens:
             return Reasoning(teacher_input.example_id, text, copied, tokens)
     return Reasoning(teacher_input.example_id, None, copied, tokens)
 
 
-def _token_ids(renderer: Renderer, text: str) -> list[int]:
-    """Without case: a copy in other case is still a copy."""
+def token_ids(renderer: Renderer, text: str) -> list[int]:
+    """A text's token ids without case: a copy in other case is still a copy."""
     return renderer.target(text.lower())[:-1]
 
 

@@ -186,7 +186,7 @@ def expectation(
         write_records(folder / "selected.parquet", weighed)
         facts = {f"threshold/{task}": tau for task, tau in selection.thresholds.items()} | selection.counts
         facts |= {"expected_outputs": len(expected), "trained_on": len(weighed)}
-        bench.run.progress.say(f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items()))
+        bench.run.progress.say(f"{stage}: {told_facts(facts)}")
         return facts
 
     bench.run.stage(f"{stage}/selection", choose)
@@ -283,5 +283,7 @@ def _prompt_facts(bench: Workbench, with_reasoning: bool) -> Record:
     }
 
 
-def _short(value: float | int) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def told_facts(facts: Mapping[str, float]) -> str:
+    """What a stage counted, in a line to be read."""
+    values = {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in facts.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
