@@ -40,8 +40,9 @@ test-newest: browser
 # The newest versions, once they pass the tests, become those that are installed. Left out are what torch brings for GPUs
 # on some platforms, and which build of torch it is.
 constraints: test-newest
+	echo '# The versions that passed the tests, made by `make constraints`.' > constraints.txt
 	$(NEWEST)/bin/pip list --format=freeze --exclude-editable --exclude pip \
-		| grep -viE '^(cuda|nvidia|triton)' | sed 's/+.*//' > constraints.txt
+		| grep -viE '^(cuda|nvidia|triton)' | sed 's/+.*//' >> constraints.txt
 
 # The report is tested in a browser: Debian's, if there is none yet and it can be installed.
 browser:
