@@ -1,18 +1,48 @@
 PYTHON ?= python3.11
 VENV ?= .venv
+NEWEST ?= .venv-newest
 
-.PHONY: quickstart test test-slow install install-test browser
+.PHONY: quickstart test test-slow test-arithmetic test-newest constraints install install-test browser
+
+define check
+	$(1)/bin/ruff check src tests benchmarks
+	$(1)/bin/mypy
+	$(1)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+endef
 
 quickstart: install
 	$(VENV)/bin/penname quickstart
 
 test: install-test browser
-	$(VENV)/bin/ruff check src tests benchmarks
-	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(call check,$(VENV))
 
 test-slow: install-test
 	$(VENV)/bin/python -m pytest -m slow
+
+# Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
+# only this machine's. The instructions are upper bounds; the last setting rounds otherwise on any x86-64 processor.
+COMPUTING = tests/engines tests/graph tests/methods tests/rewards tests/training tests/test_cli.py
+INSTRUCTIONS = ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ATEN_CPU_CAPABILITY=default
+
+test-arithmetic: install-test
+	@failed=0; for type in float32 bfloat16; do for threads in 1 2; do for instructions in $(INSTRUCTIONS); do \
+		echo "$$type, $$threads threads, $$instructions"; \
+		env PENNAME_TEST_ARITHMETIC=$$type OMP_NUM_THREADS=$$threads $$instructions \
+			$(VENV)/bin/python -m pytest $(COMPUTING) || failed=1; \
+	done; done; done; exit $$failed
+
+# The newest versions that pyproject.toml allows, in an environment of its own that is made anew.
+test-newest: browser
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/pip install --quiet --no-compile -e '.[test]'
+	$(call check,$(NEWEST))
+
+# The newest versions, once they pass the tests, become those that are installed. Left out are what torch brings for GPUs
+# on some platforms, and which build of torch it is.
+constraints: test-newest
+	echo '# The versions that passed the tests, made by `make constraints`.' > constraints.txt
+	$(NEWEST)/bin/pip list --format=freeze --exclude-editable --exclude pip \
+		| grep -viE '^(cuda|nvidia|triton)' | sed 's/+.*//' >> constraints.txt
 
 # The report is tested in a browser: Debian's, if there is none yet and it can be installed.
 browser:
@@ -23,12 +53,12 @@ browser:
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --no-compile -e .
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
 	touch $@
 
-$(VENV)/.installed-test: pyproject.toml
+$(VENV)/.installed-test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --no-compile -e '.[test]'
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[test]'
 	touch $@ $(VENV)/.installed

@@ -23,6 +23,14 @@ import pytest
 
 sys.dont_write_bytecode = False
 
+ARITHMETIC = os.environ.get("PENNAME_TEST_ARITHMETIC")
+"""float32 or bfloat16: what `dtype: auto` means in the tests, whatever this processor does (`make test-arithmetic`)."""
+
+if ARITHMETIC:
+    from penname.engines import models
+
+    models._fastest = lambda: ARITHMETIC
+
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

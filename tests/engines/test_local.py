@@ -5,6 +5,7 @@ import pytest
 import torch
 import transformers
 from scipy import stats
+from tests.engines.test_supported import SIZES, assert_right
 
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
@@ -193,51 +194,6 @@ def test_rows_with_small_and_large_nuclei_are_drawn_together():
     assert len(set(drawn.tolist())) > 5
 
 
-TINY = {
-    "vocab_size": 120,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "pad_token_id": 0,
-    "initializer_range": 0.2,
-}
-LATENT = {
-    "num_key_value_heads": 4,
-    "head_dim": 8,
-    "kv_lora_rank": 16,
-    "qk_nope_head_dim": 8,
-    "qk_rope_head_dim": 8,
-    "v_head_dim": 8,
-    "n_routed_experts": 4,
-    "moe_intermediate_size": 16,
-    "num_experts_per_tok": 2,
-}
-
-
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        (
-            transformers.MambaConfig(vocab_size=120, hidden_size=16, state_size=4, num_hidden_layers=1),
-            "linear_attention",
-        ),
-        (transformers.GPTJConfig(vocab_size=120, n_embd=32, n_layer=1, n_head=2, rotary_dim=4), "of its own making"),
-        (transformers.StableLmConfig(**TINY), "where texts lie"),
-        (transformers.GptOssConfig(**TINY, head_dim=8, num_local_experts=2, num_experts_per_tok=1), "sinks"),
-        (transformers.DiffLlamaConfig(**TINY), "computes something else"),
-        (transformers.PhimoeConfig(**TINY, sliding_window=8), "a sliding window that its attention is not told of"),
-        (transformers.DeepseekV2Config(**{**TINY, **LATENT}), "computes something else"),
-        (transformers.DeepseekV2Config(**{**TINY, **LATENT, "kv_lora_rank": 24}), "fails with ours"),
-    ],
-)
-def test_a_model_that_would_compute_something_else_is_refused(config, reason):
-    model = transformers.AutoModelForCausalLM.from_config(config)
-    with pytest.raises(UserError, match=f"{type(model).__name__} has .*{reason}"):
-        LocalEngine(model)
-
-
 def test_what_is_longer_than_the_model_takes_is_refused():
     model = random_model("llama")
     model.config.max_position_embeddings = 20
@@ -288,27 +244,14 @@ def test_prompts_that_wait_and_join_later_get_the_same_texts(family, rows, most_
 @pytest.mark.parametrize("family", ["llama", "gemma3", "gemma2", "mistral", "qwen3"])
 def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
     model = random_model(family)
-    prompts = [list(range(2, 2 + n)) for n in (9, 4, 15)]
-    candidates = [[[20, 21, 22, 23, 24, 25, 26, 27, 28], [30]], [[31, 32]], [[33, 34, 35], [36, 37]]]
-    scored = LocalEngine(model).score(prompts, candidates)
-    written = LocalEngine(model).generate(prompts, [[0, 1]] * 3, Sampling(12, 0.0, 1.0, ()))
-    model.set_attn_implementation("eager")
-    for prompt, row, scores, (first, second) in zip(prompts, candidates, scored, written, strict=True):
-        for candidate, own in zip([*row, first.tokens], [*scores, None], strict=True):
-            with torch.no_grad():
-                logits = model(torch.tensor([prompt + candidate]), use_cache=False).logits[0].log_softmax(-1)
-            plain = logits[len(prompt) - 1 : -1]
-            if own is None:
-                assert candidate == second.tokens == plain.argmax(-1).tolist()
-            else:
-                assert own == pytest.approx([plain[i, t].item() for i, t in enumerate(candidate)], rel=1e-5, abs=1e-5)
+    assert_right(LocalEngine(model), model)
 
 
 def test_a_text_depends_on_no_longer_one_beside_it():
     """Phi-3's positions are turned otherwise once one of them is beyond those that it was first trained for."""
     rope = {"rope_type": "longrope", "long_factor": [4.0] * 4, "short_factor": [1.0] * 4, "rope_theta": 10000.0}
     limits = {"max_position_embeddings": 64, "original_max_position_embeddings": 16}
-    config = transformers.Phi3Config(**TINY, **limits, rope_parameters=rope)
+    config = transformers.Phi3Config(**SIZES, **limits, rope_parameters=rope)
     engine = LocalEngine(transformers.AutoModelForCausalLM.from_config(config))
     alone = engine.score([[3, 4, 5]], [[[6]]])
     assert engine.score([[3, 4, 5], [7] * 15], [[[6]], [[8]]])[0][0] == pytest.approx(alone[0][0], rel=1e-5)

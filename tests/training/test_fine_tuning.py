@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from tests.own_attention import OwnConfig, OwnForCausalLM
 from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 
 from penname.config import TrainingConfig
@@ -264,7 +265,6 @@ def test_a_diverging_loss_is_named(tiny_model, tmp_path):
 
 
 def test_a_model_that_would_not_see_the_packed_rows_is_refused(tmp_path):
-    config = AutoConfig.for_model("gptj", vocab_size=97, n_embd=32, n_layer=1, n_head=2, rotary_dim=4)
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "base")
-    with pytest.raises(UserError, match=r"GPTJForCausalLM has attention of its own making"):
+    OwnForCausalLM(OwnConfig()).save_pretrained(tmp_path / "base")
+    with pytest.raises(UserError, match=r"OwnForCausalLM has attention"):
         fine_tune(str(tmp_path / "base"), make_samples(2), TrainingConfig(), tmp_path, 0, lambda *_: None)

@@ -176,13 +176,15 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@cache
 def arithmetic(dtype: str = "auto") -> str:
     """What to compute in: for "auto" bfloat16 where the device does, else float32, which is many times faster there."""
+    return _fastest() if dtype == "auto" else dtype
+
+
+@cache
+def _fastest() -> str:
     import torch
 
-    if dtype != "auto":
-        return dtype
     if pick_device() == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif platform.machine().lower() in ("x86_64", "amd64"):
