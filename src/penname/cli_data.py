@@ -14,9 +14,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from penname.cli_control import control
 from penname.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
+app.command()(control)
 console = Console()
 
 DataArgument = Annotated[

@@ -52,7 +52,7 @@ FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 """What draws a self-trained method's first samples."""
 AgentName = Literal["style", "topic"]
 AGENTS: tuple[AgentName, ...] = get_args(AgentName)
-RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]
+RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits"]
 EngineKind = Literal["local", "vllm", "openai"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -143,6 +143,9 @@ class PromptConfig(Section):
 class ReasoningConfig(Section):
     """How the teacher writes the reasoning (REST-PG section 3.1)."""
 
+    source: Literal["teacher", "data"] = Field(
+        "teacher", description="data: the examples' own field `reasoning` (format jsonl) in place of a teacher's text"
+    )
     max_input_tokens: Count = Field(1024, description="limit of the teacher's prompt, which is longer")
     max_new_tokens: Count = 128
     temperature: Annotated[float, Field(ge=0)] = 0.7

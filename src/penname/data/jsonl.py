@@ -1,6 +1,7 @@
 """penname's own format: a file of examples a split, and the users' documents inline or in `documents.jsonl`.
 
-An example: `{"id", "user_id", "task", "input", "output", "profile"?, "query"?, "date"?, "item_id"?, "document_id"?}`.
+An example: `{"id", "user_id", "task", "input", "output", "profile"?, "query"?, "date"?, "item_id"?, "document_id"?,
+"reasoning"?}`.
 Where the profile is not inline it is what `documents.jsonl` holds of the user, less the document that the output was
 taken from (`document_id`) and, for an example with a date, less what was not written before that date.
 """
@@ -30,7 +31,10 @@ from penname.errors import DataError
 
 TEXT_SUFFIXES = (".txt", ".md")
 DOCUMENTS_FILE = "documents.jsonl"
-EXAMPLE_FIELDS = ("id", "user_id", "task", "input", "output", "profile", "query", "date", "item_id", "document_id")
+EXAMPLE_FIELDS = (
+    *("id", "user_id", "task", "input", "output"),
+    *("profile", "query", "date", "item_id", "document_id", "reasoning"),
+)
 DOCUMENT_FIELDS = tuple(f.name for f in fields(Document))
 
 
@@ -198,6 +202,7 @@ def _example(record: dict[str, Any], place: Place, task: str | None, documents: 
         query=optional_text(record, "query", place),
         date=date,
         item_id=optional_text(record, "item_id", place),
+        reasoning=optional_text(record, "reasoning", place),
     )
 
 

@@ -50,6 +50,7 @@ class Example:
     query: what to retrieve documents for, where that is not the whole input.
     date: when the output was written, where the data says so.
     layout: which of `penname.data.layouts` says how a benchmark searches and shows the documents.
+    reasoning: what a teacher has said of the user, where the data comes with it.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Example:
     query: str | None = None
     date: str | None = None
     layout: LayoutName = "plain"
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from penname.methods.evaluate import mean_reward
 from penname.methods.reasoning import TeacherInput, write_reasoning
 from penname.methods.selection import EXPECTED_OUTPUT, select, weigh
 from penname.methods.workbench import Prepared, Workbench, reward_input
-from penname.prompts.completion import compose
+from penname.prompts.completion import compose, without_phrases
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
 from penname.runs.store import Record, read_stage, write_records, write_text
 from penname.training.packing import TrainingSample
@@ -57,7 +57,22 @@ def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Pa
 
 
 def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, str]:
-    """Reasoning and expected output in Figure 8's template, for the inputs whose reasoning is no copy."""
+    """Reasoning and expected output in Figure 8's template, for the inputs that have a reasoning."""
+    from_data = bench.recipe.reasoning.source == "data"
+    texts = reasonings_of_data(train) if from_data else reasonings_of_teacher(bench, train)
+    return {e.example_id: compose(texts[e.example_id], e.output) for e in train if e.example_id in texts}
+
+
+def reasonings_of_data(train: Sequence[Prepared]) -> dict[str, str]:
+    """The reasonings that the data comes with, by example id. Raises UserError where it has none."""
+    texts = {e.example_id: without_phrases(e.reasoning) for e in train if e.reasoning is not None}
+    if not texts:
+        raise UserError("reasoning.source data: found no train example with a field 'reasoning', expected some")
+    return texts
+
+
+def reasonings_of_teacher(bench: Workbench, train: Sequence[Prepared]) -> dict[str, str]:
+    """The reasonings that the teacher writes and that are no copies, by example id."""
     recipe = bench.recipe
 
     def work(examples: Sequence[Prepared]) -> list[Record]:
@@ -78,8 +93,7 @@ def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, 
 
     renderer = bench.teacher_renderer()
     bench.run.stage("reasoning", stage)
-    texts = {r["example_id"]: r["text"] for r in read_stage(bench.run.path("reasoning"))}
-    return {e.example_id: compose(texts[e.example_id], e.output) for e in train if texts[e.example_id] is not None}
+    return {r["example_id"]: r["text"] for r in read_stage(bench.run.path("reasoning")) if r["text"] is not None}
 
 
 def supervised_samples(

@@ -54,7 +54,7 @@ class Prepared:
     """An example with its context: what the prompt shows of the retrieved documents, best first.
 
     context: of the user's own, neighbours: of other users' on the same item. history: number of documents of the
-    user's own to choose from.
+    user's own to choose from. reasoning: what the data says that a teacher has written.
     """
 
     example_id: str
@@ -66,6 +66,7 @@ class Prepared:
     neighbours: tuple[str, ...] = ()
     layout: LayoutName = "plain"
     history: int = 0
+    reasoning: str | None = None
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -346,6 +347,7 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         neighbours,
         example.layout,
         len(example.profile),
+        example.reasoning,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from penname.encoders import SentenceEncoder
 from penname.rewards import embedding, overlap
 from penname.rewards.judge import Judge
+from penname.rewards.traits import traits
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], J
         return [None if judgement is None else judgement.reward for judgement in judgements]
 
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore}
-    known |= {name: _pairwise(metric) for name, metric in overlap.METRICS.items()}
+    pairwise = {**overlap.METRICS, "traits": traits}
+    known |= {name: _pairwise(metric) for name, metric in pairwise.items()}
     return {name: known[name] for name in names}
 
 

@@ -1,0 +1,58 @@
+"""`penname data control`: a corpus whose right answers are known, and the small model that is trained on it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from penname.errors import UserError
+
+console = Console()
+TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"], ...] = (
+    "figure8_input",
+    "figure8_output",
+    "no_reasoning_input",
+)
+
+
+def control(
+    out: Annotated[Path, typer.Option("--out", help="New folder for the corpus and its model.")],
+    users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other users.")] = 0,
+    teacher: Annotated[
+        float, typer.Option(min=0, max=1, help="How probable it is that the teacher is right about a trait.")
+    ] = 0.5,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 1500,
+) -> None:
+    """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""
+    from penname.data.control import texts_of_others, vocabulary_texts, write_control
+    from penname.prompts.templates import template
+    from penname.runs.progress import ConsoleProgress
+    from penname.training.pretraining import Pretraining, make_tokenizer, pretrain
+
+    if out.exists():
+        raise UserError(f"--out {out}: found something there already, expected a new folder")
+    scratch = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    examples = ", ".join(f"{count:,} {split}" for split, count in write_control(scratch, users, seed, teacher).items())
+    console.print(f"examples: {examples}")
+    templates = [template(name) for name in TEMPLATES]
+    tokenizer = make_tokenizer([*templates, *vocabulary_texts()])
+    with ConsoleProgress(console) as progress:
+        progress.start("pretraining", steps, "steps")
+        pretrain(
+            scratch / "model",
+            tokenizer,
+            texts_of_others(seed),
+            Pretraining(steps=steps),
+            seed,
+            lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),
+        )
+        progress.finish()
+    scratch.rename(out)
+    console.print(f"{out}: the corpus, and {out / 'model'}; next: penname train control", markup=False, highlight=False)

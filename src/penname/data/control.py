@@ -1,0 +1,128 @@
+"""A corpus whose right answers are known: users with hidden traits, and a teacher that is right about some of them.
+
+It is written in penname's own JSONL layout, a file a split and the users' documents beside them; no user is in two
+splits. What the traits are and how a text obeys them is in `penname.data.control_rules`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from penname.data.control_rules import (
+    Prompt,
+    User,
+    draw_prompt,
+    draw_user,
+    group_of,
+    right_values,
+    traits_of,
+    write_documents,
+    write_prompt,
+    write_text,
+)
+from penname.data.jsonl import DOCUMENTS_FILE
+
+SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}
+TASK = "control"
+FOR_VOCABULARY = 400
+"""Examples enough for every value of every trait to be among them."""
+DOCUMENT_SEPARATOR = " | "
+"""As Figure 8 joins documents."""
+
+
+def write_control(folder: Path, users: int, seed: int, teacher: float) -> dict[str, int]:
+    """Write the corpus into a folder; how many examples each split has.
+
+    users: of all splits together, one example each. teacher: how probable it is that the teacher is right about a
+    trait; else it is as likely misled as silent. The same arguments write the same files.
+    """
+    counts = {split: round(share * users) for split, share in SHARES.items()}
+    with (folder / DOCUMENTS_FILE).open("w", encoding="utf-8") as documents:
+        for split, examples_in in counts.items():
+            with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as examples:
+                for number in range(examples_in):
+                    made = make_example(f"{split}-{number}", seed, teacher)
+                    for text in made.documents:
+                        documents.write(json.dumps({"user_id": made.user.name, "text": text}) + "\n")
+                    examples.write(json.dumps(_record(made, with_reasoning=split == "train")) + "\n")
+    return counts
+
+
+@dataclass(frozen=True)
+class Made:
+    """An example of the corpus and what it was made from; reasoning: what the teacher says."""
+
+    user: User
+    prompt: Prompt
+    documents: list[str]
+    reasoning: str
+
+    @property
+    def right(self) -> dict[str, str]:
+        return right_values(self.user, self.prompt)
+
+
+def make_example(name: str, seed: int, teacher: float) -> Made:
+    """The example of the user called `name`. teacher: see `write_control`."""
+    drawn = random.Random(f"{seed}-{name}")
+    user = draw_user(name, drawn)
+    prompt = draw_prompt(drawn)
+    documents = write_documents(user, prompt.subject, drawn)
+    return Made(user, prompt, documents, write_reasoning(user, prompt, documents, teacher, drawn))
+
+
+def write_reasoning(user: User, prompt: Prompt, documents: Sequence[str], accuracy: float, drawn: random.Random) -> str:
+    """What the teacher says of the user, a line a trait; each is right, wrong or missing whatever the others are.
+
+    A teacher that is wrong has been misled by one document: it says another value that the documents show.
+    """
+    shown = [traits_of(document) for document in documents]
+    stated = {}
+    for trait, value in right_values(user, prompt).items():
+        others = sorted({found[trait] for found in shown if trait in found} - {value})
+        luck = drawn.random()
+        if luck < accuracy:
+            stated[trait] = value
+        elif luck < (1 + accuracy) / 2:
+            stated[trait] = drawn.choice(others)
+    said = {
+        "greeting": "The greeting is {}.",
+        "closing": "The closing is {}.",
+        "place": "The favourite place is the {}.",
+        "companion": "There the user is with {}.",
+        "transport": "The user goes there {}.",
+        "pet": f"The {prompt.kind} is called {{}}.",
+        "opinion": f"The user finds {group_of(prompt.subject)} {{}}.",
+    }
+    return "\n".join(sentence.format(stated[trait]) for trait, sentence in said.items() if trait in stated)
+
+
+def texts_of_others(seed: int) -> Iterator[str]:
+    """Without end, the documents of users who are in no split: a user at a time, joined as in a prompt's context."""
+    for number in count():
+        drawn = random.Random(f"{seed}-others-{number}")
+        user = draw_user(f"others-{number}", drawn)
+        yield DOCUMENT_SEPARATOR.join(write_documents(user, draw_prompt(drawn).subject, drawn))
+
+
+def vocabulary_texts() -> Iterator[str]:
+    """Texts in which every word of the corpus stands."""
+    for number in range(FOR_VOCABULARY):
+        made = make_example(f"vocabulary-{number}", 0, 1.0)
+        yield from (*made.documents, write_prompt(made.prompt), write_text(made.prompt, made.right), made.reasoning)
+
+
+def _record(made: Made, *, with_reasoning: bool) -> dict[str, str]:
+    record = {
+        "id": made.user.name,
+        "user_id": made.user.name,
+        "task": TASK,
+        "input": write_prompt(made.prompt),
+        "output": write_text(made.prompt, made.right),
+    }
+    return record | ({"reasoning": made.reasoning} if with_reasoning else {})

@@ -1,0 +1,130 @@
+"""The control corpus: its right answers follow from the profile as a whole, and from nothing else."""
+
+from collections import Counter
+
+import pytest
+
+from penname.config import SourceConfig
+from penname.data.control import make_example, texts_of_others, write_control
+from penname.data.control_rules import (
+    GROUPS,
+    TRAITS,
+    VISITS,
+    group_of,
+    traits_of,
+    write_prompt,
+    write_text,
+)
+from penname.data.sources import load_split
+
+MADE = [make_example(f"user-{number}", 0, 0.5) for number in range(200)]
+
+
+def shown(made, trait):
+    """How often the documents of an example show each value of a trait."""
+    return Counter(found[trait] for found in map(traits_of, made.documents) if trait in found)
+
+
+def most_common(counts):
+    (value, most), *others = counts.most_common()
+    assert all(count < most for _, count in others)
+    return value
+
+
+def test_the_right_text_obeys_every_trait():
+    for made in MADE:
+        assert traits_of(write_text(made.prompt, made.right)) == made.right
+        assert made.right.keys() == TRAITS.keys()
+
+
+def test_a_text_with_two_values_of_a_trait_shows_none():
+    assert traits_of("Hello, I saw the lake.") == {"greeting": "Hello", "place": "lake"}
+    assert traits_of("Hello, I saw the lake and the mill.") == {"greeting": "Hello"}
+    assert traits_of("Helloed in the lakes.") == {}
+
+
+@pytest.mark.parametrize("trait", ["greeting", "closing", "place"])
+def test_majorities_have_exceptions(trait):
+    for made in MADE:
+        counts = shown(made, trait)
+        assert most_common(counts) == made.right[trait]
+        assert counts.total() == sum(VISITS)
+        assert len(counts) > 1
+
+
+def test_the_opinion_depends_on_the_group_of_the_subject():
+    for made in MADE:
+        by_group = {group: Counter() for group in GROUPS}
+        for document in made.documents:
+            subject = next(s for of_group in GROUPS.values() for s in of_group if f"The {s} was" in document)
+            by_group[group_of(subject)][traits_of(document)["opinion"]] += 1
+        assert most_common(by_group[group_of(made.prompt.subject)]) == made.right["opinion"]
+        assert all(len(counts) > 1 for counts in by_group.values())
+
+
+@pytest.mark.parametrize("trait", ["companion", "transport"])
+def test_what_goes_with_the_favourite_place_is_told_once_and_is_not_what_goes_with_most_places(trait):
+    for made in MADE:
+        telling = [traits_of(d) for d in made.documents if traits_of(d).get(trait) == made.right[trait]]
+        assert [found["place"] for found in telling] == [made.right["place"]]
+        assert most_common(shown(made, trait)) != made.right[trait]
+
+
+def test_the_pet_asked_for_stands_in_one_document_only():
+    for made in MADE:
+        assert sum(made.right["pet"] in document for document in made.documents) == 1
+        assert made.prompt.kind in write_prompt(made.prompt)
+
+
+def test_neither_documents_nor_prompt_hold_what_is_asked_for():
+    for made in MADE:
+        text = write_text(made.prompt, made.right)
+        assert all(made.prompt.subject not in document for document in made.documents)
+        assert all(sentence not in document for document in made.documents for sentence in text.split(". ")[:2])
+        assert traits_of(write_prompt(made.prompt)) == {}
+
+
+def test_the_teacher_is_right_as_often_as_it_should_be_and_else_misled_or_silent():
+    for made in (make_example(f"user-{number}", 0, 1.0) for number in range(20)):
+        assert traits_of(made.reasoning) == made.right
+    said = Counter()
+    for made in MADE:
+        stated = traits_of(made.reasoning)
+        for trait, value in made.right.items():
+            right = "silent" if trait not in stated else stated[trait] == value
+            said[right] += 1
+            assert right in (True, "silent") or stated[trait] in shown(made, trait)
+    share = {kind: count / said.total() for kind, count in said.items()}
+    assert share[True] == pytest.approx(0.5, abs=0.05)
+    assert share[False] == pytest.approx(0.25, abs=0.05)
+    assert share["silent"] == pytest.approx(0.25, abs=0.05)
+
+
+def test_the_same_seed_writes_the_same_files(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        assert write_control(tmp_path / name, 20, seed, 0.5) == {"train": 12, "val": 2, "test": 6}
+    a, b, c = ({f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "abc")
+    assert a == b
+    assert a.keys() == c.keys() and all(a[name] != c[name] for name in a)
+
+
+def test_it_is_read_as_penname_reads_its_own_layout(tmp_path):
+    write_control(tmp_path, 20, 0, 0.5)
+    source = SourceConfig(format="jsonl", path=str(tmp_path))
+    splits = {split: list(load_split([source], split, None, 0)) for split in ("train", "val", "test")}
+    users = [example.user_id for examples in splits.values() for example in examples]
+    assert len(users) == len(set(users)) == 20
+    assert all(len(e.profile) == sum(VISITS) for examples in splits.values() for e in examples)
+    assert all(e.reasoning for e in splits["train"])
+    assert all(e.reasoning is None for e in (*splits["val"], *splits["test"]))
+
+
+def test_the_users_of_pretraining_are_in_no_split(tmp_path):
+    write_control(tmp_path, 200, 0, 0.5)
+    documents = (tmp_path / "documents.jsonl").read_text()
+    others = texts_of_others(0)
+    for _ in range(100):
+        own = next(others).split(" | ")
+        assert len(own) == sum(VISITS)
+        assert not all(document in documents for document in own)

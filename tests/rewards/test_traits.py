@@ -1,0 +1,41 @@
+"""The reward `traits`: the share of the expected output's traits that a response obeys."""
+
+import pytest
+
+from penname.config import RewardConfig
+from penname.data.control import make_example
+from penname.data.control_rules import TRAITS, write_text
+from penname.errors import UserError
+from penname.rewards.mixture import RewardInput, make_rewards
+from penname.rewards.traits import traits
+
+MADE = make_example("user-0", 0, 0.5)
+RIGHT = write_text(MADE.prompt, MADE.right)
+
+
+def test_the_right_text_gets_1():
+    assert traits(RIGHT, RIGHT) == 1.0
+
+
+@pytest.mark.parametrize("trait", TRAITS)
+def test_each_trait_counts_alike(trait):
+    other = next(value for value in TRAITS[trait] if value != MADE.right[trait])
+    wrong = write_text(MADE.prompt, {**MADE.right, trait: other})
+    assert traits(RIGHT, wrong) == pytest.approx(1 - 1 / len(TRAITS))
+
+
+def test_naming_every_value_earns_nothing():
+    assert traits(RIGHT, " ".join(value for values in TRAITS.values() for value in values)) == 0
+    assert traits(RIGHT, "") == 0
+
+
+def test_it_stands_in_a_mixture_beside_others():
+    reward = RewardConfig(mixture={"traits": 1, "rouge1": 1})
+    found = make_rewards(reward.mixture, reward, judge=lambda: None)
+    items = [RewardInput("x", RIGHT, RIGHT), RewardInput("x", RIGHT, "nothing of it")]
+    assert {name: of_name(items) for name, of_name in found.items()} == {"traits": [1, 0], "rouge1": [1, 0]}
+
+
+def test_an_expected_output_of_other_data_is_refused():
+    with pytest.raises(UserError, match="expected one of the control corpus"):
+        traits("My fellow citizens.", RIGHT)
