@@ -93,6 +93,7 @@ class SourceConfig(Section):
     )
     carve: bool = Field(False, description="carve train, val and test by user out of pgraphrag's development split")
     shared_names: SharedNames = Field("keep", description="of pgraphrag's users whose id is a name that many share")
+    made_by: str | None = Field(None, description="the command that writes what stands at the path, told if missing")
 
     @model_validator(mode="after")
     def _place(self) -> Self:

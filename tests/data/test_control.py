@@ -106,7 +106,8 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
         assert write_control(tmp_path / name, 20, seed, 0.5) == {"train": 12, "val": 2, "test": 6}
     a, b, c = ({f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "abc")
     assert a == b
-    assert a.keys() == c.keys() and all(a[name] != c[name] for name in a)
+    assert a.keys() == c.keys()
+    assert all(a[name] != c[name] for name in a)
 
 
 def test_it_is_read_as_penname_reads_its_own_layout(tmp_path):

@@ -36,6 +36,7 @@ class Source(Protocol):
     task: str | None
     carve: bool
     shared_names: SharedNames
+    made_by: str | None
 
 
 class Examples(Sequence[Example]):
@@ -237,7 +238,8 @@ def _place(source: Source) -> Path:
     if source.task and (path / source.task).is_dir() and not split_files(path):
         return path / source.task  # a copy of a whole benchmark, with a folder a task
     if not path.exists() and not files_of_dataset(path):
-        raise DataError(path, found="no such file or folder", expected=f"data in {source.format} format")
+        made = f", made by: {source.made_by}" if source.made_by else ""
+        raise DataError(path, found="no such file or folder", expected=f"data in {source.format} format{made}")
     return path
 
 

@@ -71,13 +71,14 @@ def pretrain(
             num_hidden_layers=settings.layers,
             num_attention_heads=settings.heads,
             max_position_embeddings=settings.most_tokens,
+            initializer_range=settings.hidden**-0.5,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
     def rate(step: int) -> float:
         return min(1.0, (step + 1) / settings.warmup_steps) * (1 - step / settings.steps)
@@ -91,7 +92,7 @@ def pretrain(
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-        on_step(step, float(loss))
+        on_step(step, loss.item())
     save_checkpoint(model.eval(), tokenizer, folder)
 
 

@@ -1,0 +1,126 @@
+"""REST-PG's claims where the right answers are known: the recipe `control`, three seeds, each claim with its test.
+
+Writes the corpus and its model first where they are not there yet (`penname data control`). Each seed is a run of the
+recipe and its variants, which take over from it whatever is alike; started again, all go on where they were stopped.
+What is compared is an example's mean reward over the seeds, by a two-tailed paired t-test over the test examples. The
+ratio is the share of the claims that hold. With --quick everything is too small to show anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import finish, parser, run
+from rich.console import Console
+from rich.table import Table
+
+from penname.cli_control import control
+from penname.evaluation.seeds import over_seeds
+from penname.evaluation.significance import ALPHA, bootstrap_interval, paired_t_test
+from penname.evaluation.table import Results
+from penname.methods.pipeline import train_run
+from penname.methods.results import results_of
+from penname.recipe_files import load_recipe
+from penname.runs.progress import ConsoleProgress
+
+AS_IT_IS, ONCE, PREVIOUS, SHUFFLED = "as it is", "one iteration", "from the checkpoint", "others' profiles"
+VARIANTS: dict[str, tuple[list[str], list[str] | None]] = {
+    AS_IT_IS: ([], None),
+    ONCE: (["expectation.iterations=1"], ["rest-em", "rest-pg"]),
+    PREVIOUS: (["expectation.start_from=previous"], ["rest-pg"]),
+    SHUFFLED: (["evaluation.shuffled=1"], ["sft", "rest-pg"]),
+}
+"""What each sets beside the recipe, and of which methods; None: of all."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says: `better` is above `worse`, each a variant and a method."""
+
+    text: str
+    better: tuple[str, str]
+    worse: tuple[str, str]
+
+
+CLAIMS = (
+    Claim("rest-pg over rest-em", (AS_IT_IS, "rest-pg"), (AS_IT_IS, "rest-em")),
+    Claim("rest-pg over sft-reasoning", (AS_IT_IS, "rest-pg"), (AS_IT_IS, "sft-reasoning")),
+    Claim("three iterations over one (rest-pg)", (AS_IT_IS, "rest-pg"), (ONCE, "rest-pg")),
+    Claim("from base over from the checkpoint", (AS_IT_IS, "rest-pg"), (PREVIOUS, "rest-pg")),
+    Claim("a shuffled profile costs (sft)", (AS_IT_IS, "sft"), (SHUFFLED, "sft")),
+    Claim("a shuffled profile costs (rest-pg)", (AS_IT_IS, "rest-pg"), (SHUFFLED, "rest-pg")),
+)
+LITTLE = Claim("reasoning data alone helps little", (AS_IT_IS, "sft-reasoning"), (AS_IT_IS, "sft"))
+"""Holds where its interval ends below half of what `rest-pg` is above `sft`: our reading of little."""
+QUICK = ["limit={train: 32, test: 16}", "training.epochs=1", "expectation.samples=2"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Means of both sides, the difference with its 95 % interval, and p."""
+
+    better: float
+    worse: float
+    difference: float
+    interval: tuple[float, float]
+    p: float
+
+
+def train_all(folder: Path, corpus: Path, seeds: Sequence[int], overrides: Sequence[str]) -> dict[str, Results]:
+    """Each variant's results, the mean over seeds."""
+    data = [f"data=[{{format: jsonl, path: {corpus}}}]", f"generator.model={corpus / 'model'}"]
+    results: dict[str, list[Results]] = {variant: [] for variant in VARIANTS}
+    for seed in seeds:
+        done = {}
+        for variant, (settings, methods) in VARIANTS.items():
+            recipe = load_recipe("control", [*data, f"seed={seed}", *overrides, *settings])
+            own = folder / variant.replace(" ", "-").replace("'", "") / f"seed-{seed}"
+            own.mkdir(parents=True, exist_ok=True)
+            with ConsoleProgress(Console(), own / "log.txt") as progress:
+                train_run(recipe, own, progress, done, methods)
+            done[own] = recipe
+            results[variant].append(results_of([own])[0])
+    return {variant: over_seeds(of_seeds) for variant, of_seeds in results.items()}
+
+
+def test(claim: Claim, results: dict[str, Results]) -> Found:
+    sides = [results[variant][method] for variant, method in (claim.worse, claim.better)]
+    worse, better = ([float(side[i]["metrics"]["reward"] or 0.0) for i in sides[0]] for side in sides)
+    tested = paired_t_test(worse, better)
+    interval = bootstrap_interval(worse, better, 0)
+    return Found(sum(better) / len(better), sum(worse) / len(worse), tested.difference, interval, tested.p)
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--corpus", type=Path, default=Path("control"), help="folder of the corpus")
+    made.add_argument("--run", type=Path, default=Path("runs/control-claims"), help="folder of the runs")
+    made.add_argument("--seeds", type=int, default=3)
+    made.add_argument("--set", action="append", default=[], help="override of the recipe, for all runs")
+    given = made.parse_args()
+    corpus, folder = (
+        path.with_name(f"{path.name}-quick") if given.quick else path for path in (given.corpus, given.run)
+    )
+    if not corpus.exists():
+        control(corpus, **({"users": 100, "steps": 20} if given.quick else {}))
+    seeds = range(2 if given.quick else given.seeds)
+    results = train_all(folder, corpus, seeds, [*(QUICK if given.quick else []), *given.set])
+    gain = test(Claim("", (AS_IT_IS, "rest-pg"), (AS_IT_IS, "sft")), results).difference
+    table = Table("claim", "reward", "against", "difference", "95 % interval", "p", "holds")
+    held = []
+    for claim in (*CLAIMS, LITTLE):
+        found = test(claim, results)
+        higher = found.difference > 0 and found.p < ALPHA
+        holds = found.interval[1] < gain / 2 if claim is LITTLE else higher
+        held.append(holds)
+        numbers = (f"{found.better:.3f}", f"{found.worse:.3f}", f"{found.difference:+.3f}")
+        interval = f"{found.interval[0]:+.3f} to {found.interval[1]:+.3f}"
+        table.add_row(claim.text, *numbers, interval, f"{found.p:.2g}", "yes" if holds else "no")
+    Console(width=120).print(table)
+    finish(sum(held) / len(held), 1, claims=len(held), seeds=len(seeds), examples=len(results[AS_IT_IS]["sft"]))
+
+
+if __name__ == "__main__":
+    run(main)
