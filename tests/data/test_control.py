@@ -127,5 +127,5 @@ def test_the_users_of_pretraining_are_in_no_split(tmp_path):
     others = texts_of_others(0)
     for _ in range(100):
         own = next(others).split(" | ")
-        assert len(own) == sum(VISITS)
+        assert len(own) == 2 * sum(VISITS)
         assert not all(document in documents for document in own)

@@ -5,7 +5,10 @@ import pytest
 from penname.config import DecodingConfig, ReasoningConfig
 from penname.engines.base import Generated
 from penname.engines.models import load_tokenizer
+from penname.errors import UserError
 from penname.methods.reasoning import TeacherInput, write_reasoning
+from penname.methods.self_training import reasonings_of_data
+from penname.methods.workbench import Prepared
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Renderer
 
@@ -72,3 +75,16 @@ def test_a_reasoning_cannot_end_itself_with_the_answer_phrase(renderer, phrase):
 )
 def test_a_reasoning_cut_by_the_limit_ends_with_its_last_sentence_or_point(renderer, text, kept):
     assert write(renderer, [text], finish_reason="length").text == kept
+
+
+def test_a_reasoning_may_come_with_the_data():
+    told = Prepared("a", "u", "task", "Write.", OUTPUT, (), reasoning="Terse.")
+    ends_early = Prepared(
+        "b", "u", "task", "Write.", OUTPUT, (),
+        reasoning="Now, considering the style summary, we can generate the final answer: Plain.",
+    )  # fmt: skip
+    untold = Prepared("c", "u", "task", "Write.", OUTPUT, ())
+    found = reasonings_of_data([told, ends_early, untold])
+    assert {name: text.strip() for name, text in found.items()} == {"a": "Terse.", "b": "Plain."}
+    with pytest.raises(UserError, match="no train example with a field 'reasoning'"):
+        reasonings_of_data([untold])

@@ -47,7 +47,7 @@ TRAITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Each trait's possible values."""
 
-VISITS = (4, 3, 2)
+VISITS = (5, 2, 2)
 """How often a profile goes to each of its user's places, the favourite first; a profile has so many documents."""
 IN_A_GROUP = sum(VISITS) // len(GROUPS)
 """Documents of a profile about each group of subjects."""
@@ -185,7 +185,7 @@ def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: in
 
 
 def _visits(user: User, place: str, times: int) -> list[str]:
-    """Sentences about so many visits to a place; of the favourite it is told once with whom, and once how."""
+    """Sentences about so many visits to a place; once it is told with whom, and once how."""
     with_whom, how = f" with {user.companions[place]}", f" {user.transports[place]}"
-    told = [with_whom, how, "", ""] if place == user.places[0] else [with_whom, how, with_whom]
-    return [f"I saw the {place}{manner}." for manner in told[:times]]
+    told = [with_whom, how]
+    return [f"I saw the {place}{manner}." for manner in [*told, *[""] * (times - len(told))]]
