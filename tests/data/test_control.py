@@ -103,7 +103,7 @@ def test_the_teacher_is_right_as_often_as_it_should_be_and_else_misled_or_silent
 def test_the_same_seed_writes_the_same_files(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         (tmp_path / name).mkdir()
-        assert write_control(tmp_path / name, 20, seed, 0.5) == {"train": 12, "val": 2, "test": 6}
+        assert write_control(tmp_path / name, 20, seed, 0.5) == {"train": 10, "val": 4, "test": 6}
     a, b, c = ({f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "abc")
     assert a == b
     assert a.keys() == c.keys()

@@ -27,7 +27,7 @@ from penname.data.control_rules import (
 )
 from penname.data.jsonl import DOCUMENTS_FILE
 
-SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}
+SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 TASK = "control"
 FOR_VOCABULARY = 400
 """Examples enough for every value of every trait to be among them."""
@@ -93,11 +93,11 @@ def write_reasoning(user: User, prompt: Prompt, documents: Sequence[str], accura
     said = {
         "greeting": "The greeting is {}.",
         "closing": "The closing is {}.",
-        "place": "The favourite place is the {}.",
-        "companion": "There the user is with {}.",
-        "transport": "The user goes there {}.",
-        "pet": f"The {prompt.kind} is called {{}}.",
-        "opinion": f"The user finds {group_of(prompt.subject)} {{}}.",
+        "place": "The favourite is the {}.",
+        "companion": "There with {}.",
+        "transport": "There {}.",
+        "pet": f"The {prompt.kind} is {{}}.",
+        "opinion": f"Of {group_of(prompt.subject)}: {{}}.",
     }
     return "\n".join(sentence.format(stated[trait]) for trait, sentence in said.items() if trait in stated)
 

@@ -28,7 +28,7 @@ COMPANIONS = (
     *("Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Hugo"),
     *("Irene", "Jonas", "Karin", "Louis", "Marta", "Nils", "Olga", "Peter"),
 )
-TRANSPORTS = ("by bike", "by train", "by boat", "by tram", "by coach", "by car", "by taxi", "by balloon")
+TRANSPORTS = ("cycling", "driving", "sailing", "rowing", "walking", "riding", "skating", "flying")
 KINDS = ("dog", "cat", "pony")
 PETS = (
     *("Rex", "Bella", "Coco", "Dusty", "Ember", "Fudge", "Ginger", "Hazel"),
@@ -120,7 +120,7 @@ def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]
     drawn.shuffle(about)
     visits = [visit for place, times in zip(user.places, VISITS, strict=True) for visit in _visits(user, place, times)]
     drawn.shuffle(visits)
-    pets = [f"My {kind} is called {name}." for kind, name in user.pets.items()]
+    pets = [f"My {kind} {name} came too." for kind, name in user.pets.items()]
     facts = dict(zip(drawn.sample(range(count), len(pets)), pets, strict=True))
     return [
         " ".join(
@@ -149,7 +149,7 @@ def right_values(user: User, prompt: Prompt) -> dict[str, str]:
 def write_text(prompt: Prompt, values: Mapping[str, str]) -> str:
     """The text for `prompt` that shows these values."""
     return (
-        f"{values['greeting']}, {values['transport']} {values['companion']} and I took {values['pet']} to the "
+        f"{values['greeting']}, {values['transport']} with {values['companion']} I took {values['pet']} to the "
         f"{values['place']}. The {prompt.subject} was {values['opinion']}. {values['closing']}."
     )
 
@@ -186,6 +186,5 @@ def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: in
 
 def _visits(user: User, place: str, times: int) -> list[str]:
     """Sentences about so many visits to a place; once it is told with whom, and once how."""
-    with_whom, how = f" with {user.companions[place]}", f" {user.transports[place]}"
-    told = [with_whom, how]
-    return [f"I saw the {place}{manner}." for manner in [*told, *[""] * (times - len(told))]]
+    told = [f"I saw the {place} {user.companions[place]} loves.", f"I saw the {place} {user.transports[place]}."]
+    return [*told, *[f"I saw the {place}."] * (times - len(told))]
