@@ -52,7 +52,8 @@ FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 """What draws a self-trained method's first samples."""
 AgentName = Literal["style", "topic"]
 AGENTS: tuple[AgentName, ...] = get_args(AgentName)
-RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits"]
+RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits", "authorship"]
+Split = Literal["train", "val", "test"]
 EngineKind = Literal["local", "vllm", "openai"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -253,10 +254,10 @@ class EvaluationConfig(Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     texts: Count = Field(1, description="written for each input, which scores their mean: less chance, more time")
     candidates: Count = Field(1, description="written for each of these texts, of which one is chosen")
-    choose: Literal["consensus"] = Field(
+    choose: Literal["consensus", "authorship"] = Field(
         "consensus",
         description="how: the candidate with the highest mean reward when the others are taken for what was expected "
-        "(minimum Bayes risk)",
+        "(minimum Bayes risk), or the one most like what the user writes",
     )
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
     reuse_reasoning: bool = Field(
@@ -412,6 +413,11 @@ class Recipe(Section):
             if trained and self.agent(name).kind == "openai":
                 raise ValueError(f"{trained[0]} trains its {name} agent here, which kind openai cannot serve")
         return self
+
+    def rewards_in_use(self) -> list[RewardName]:
+        """Every reward that a run needs: those of the mixture, of the evaluation and of the choice of candidates."""
+        chosen: list[RewardName] = ["authorship"] if self.evaluation.choose == "authorship" else []
+        return list(dict.fromkeys([*self.reward.mixture, *self.evaluation.metrics, *chosen]))
 
     def agent(self, name: AgentName) -> EngineConfig:
         """The model and engine of one of PaT's agents."""

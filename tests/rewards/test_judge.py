@@ -67,7 +67,7 @@ def test_no_reward_sees_the_reasoning(judge):
     completions = [compose(expected, "It rained a lot."), compose("nothing at all", "It rained a lot.")]
     responses = [parse(text, with_reasoning=True).response for text in completions]
     items = [RewardInput("Write about rain.", expected, response) for response in responses]
-    for name, reward in make_rewards(names, Settings(), lambda: judge).items():
+    for name, reward in make_rewards(names, Settings(), lambda: judge, authorship=lambda: None).items():
         first, second = reward(items)
         assert first == second, name
         assert 0 <= first <= (1 if name == "judge" else 0.99), name

@@ -31,7 +31,7 @@ def test_naming_every_value_earns_nothing():
 
 def test_it_stands_in_a_mixture_beside_others():
     reward = RewardConfig(mixture={"traits": 1, "rouge1": 1})
-    found = make_rewards(reward.mixture, reward, judge=lambda: None)
+    found = make_rewards(reward.mixture, reward, judge=lambda: None, authorship=lambda: None)
     items = [RewardInput("x", RIGHT, RIGHT), RewardInput("x", RIGHT, "nothing of it")]
     assert {name: of_name(items) for name, of_name in found.items()} == {"traits": [1, 0], "rouge1": [1, 0]}
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from penname.evaluation.repetition import repeated_share
-from penname.methods.consensus import choose_by_consensus
-from penname.methods.workbench import Prepared, Split, Workbench, part_name, reward_input
+from penname.methods.choice import choose_by_consensus, choose_by_reward
+from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
+from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.store import Record, read_stage
 
 Each = TypeVar("Each")
@@ -120,14 +121,18 @@ def _choose(
 
 
 def choose_texts(bench: Workbench, groups: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]) -> list[Record]:
-    """Of each group of candidates, as `Workbench.write` gives them, the one that is chosen by consensus."""
+    """Of each group of candidates, as `Workbench.write` gives them, the one that evaluation.choose says."""
     if all(len(group) == 1 for group in groups):
         return [group[0] for group in groups]
     items = [
-        [None if (text := r["response"]) is None else reward_input(by_id[r["example_id"]], text) for r in group]
+        [None if (text := r["response"]) is None else bench.reward_input(by_id[r["example_id"]], text) for r in group]
         for group in groups
     ]
-    return [group[i] for group, i in zip(groups, choose_by_consensus(items, bench.reward), strict=True)]
+    if bench.recipe.evaluation.choose == AUTHORSHIP:
+        chosen = choose_by_reward(items, bench.rewards([AUTHORSHIP])[AUTHORSHIP])
+    else:
+        chosen = choose_by_consensus(items, bench.reward)
+    return [group[i] for group, i in zip(groups, chosen, strict=True)]
 
 
 def _by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:

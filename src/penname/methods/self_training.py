@@ -21,10 +21,11 @@ from pathlib import Path
 from penname.config import FIRST_MODEL
 from penname.engines.models import locate_model
 from penname.errors import UserError
+from penname.methods.authors import MODEL_FILE
 from penname.methods.evaluate import mean_reward
 from penname.methods.reasoning import TeacherInput, write_reasoning
 from penname.methods.selection import EXPECTED_OUTPUT, select, weigh
-from penname.methods.workbench import Prepared, Workbench, reward_input
+from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.completion import compose, without_phrases
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
 from penname.runs.store import Record, read_stage, write_records, write_text
@@ -149,7 +150,7 @@ def expected_outputs(
     texts = [compose(reasonings[e.example_id], e.output) if with_reasoning else e.output for e in chosen]
     most = bench.recipe.prompt.max_output_tokens
     pairs = [(e, t) for e, t in zip(chosen, texts, strict=True) if len(bench.renderer.target(t)) <= most]
-    rewards = bench.reward([reward_input(e, e.output) for e, _ in pairs])
+    rewards = bench.reward([bench.reward_input(e, e.output) for e, _ in pairs])
     return [
         {"example_id": e.example_id, "task": e.task, "sample": EXPECTED_OUTPUT, "completion": text, "reward": reward}
         for (e, text), reward in zip(pairs, rewards, strict=True)
@@ -256,6 +257,8 @@ def train_stage(
         result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
         progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}" if chooser is None else "")
         write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(bench, with_reasoning), indent=2))
+        if bench.authors.needed:
+            bench.authors.model().save(folder / "model" / MODEL_FILE)
         return asdict(result) | dict(facts or {})
 
     bench.run.stage(name, work)

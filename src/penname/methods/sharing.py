@@ -48,6 +48,8 @@ def _settings_of(stage: str) -> tuple[str, ...]:
             return (*_DATA, *_TEST)
         case ["reasoning"]:
             return _REASONING
+        case ["authorship", *_]:
+            return ("seed", "data", "limit")
         case ["sft" | "sft-reasoning" | "rest-em" | "rest-pg" as method, *rest]:
             return _of_trained(method, rest)
         case ["evaluation", _, method, *_] if method in TRAINED:

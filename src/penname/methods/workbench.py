@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from penname.config import AGENTS, WITH_AGENTS, EngineConfig, PromptConfig, Recipe, SourceConfig
+from penname.config import AGENTS, WITH_AGENTS, EngineConfig, PromptConfig, Recipe, SourceConfig, Split
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
@@ -21,6 +21,7 @@ from penname.engines.memory import free_memory
 from penname.engines.models import arithmetic, load_tokenizer, locate_model
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
+from penname.methods.authors import Authors
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
@@ -28,8 +29,6 @@ from penname.retrieval.retrieve import Retriever, make_retriever, recency, retri
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import Reward, RewardInput, make_rewards, mixed
 from penname.runs.store import Record, Run, read_stage
-
-Split = Literal["train", "val", "test"]
 
 RANKED_AT_ONCE = 2**10
 """Examples in a shard of prepared ones; their contexts are in memory together."""
@@ -82,6 +81,7 @@ class Workbench:
         self.run = run
         self._loaded: tuple[EngineConfig, Engine] | None = None
         self._renderers: dict[tuple[str, str, str], Renderer] = {}
+        self.authors = Authors(recipe, run, self._load_all)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -121,6 +121,7 @@ class Workbench:
             return {"examples": len(records), "without_context": empty}
 
         self.run.stage(name, stage)
+        self.authors.know_split(split)
         return [
             Prepared(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
             for record in read_stage(self.run.path(name))
@@ -145,6 +146,9 @@ class Workbench:
         """As many examples of each source as the recipe's limit says; history: see `examples`."""
         limit = getattr(self.recipe.limit, split)
         return load_split(sources, split, limit, self.recipe.seed, report, 0 if history is None else RICH)
+
+    def _load_all(self, split: Split) -> Examples:
+        return self.load(self.recipe.data, split, None, Report())
 
     def prepare_fitting(self, split: Split, history: int | None = None) -> list[Prepared]:
         """The split's examples whose input fits into the limit; the others are counted and left out.
@@ -270,7 +274,12 @@ class Workbench:
             free_memory()
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
-        return make_rewards(names, self.recipe.reward, self._judge)
+        return make_rewards(names, self.recipe.reward, self._judge, self.authors.model)
+
+    def reward_input(self, example: Prepared, response: str) -> RewardInput:
+        """What rewards see of a response to an example."""
+        documents = self.authors.documents_of(example.task, example.user_id)
+        return RewardInput(example.input, example.output, response, documents)
 
     def score(
         self, names: Sequence[str], examples: Sequence[Prepared], responses: Sequence[str | None]
@@ -281,7 +290,7 @@ class Workbench:
         prompt over its limit gives None for `judge`, and for a mixture that holds it.
         """
         answers = zip(examples, responses, strict=True)
-        present = [reward_input(e, response) for e, response in answers if response is not None]
+        present = [self.reward_input(e, response) for e, response in answers if response is not None]
         rest = iter(self._score(names, present) if present else [])
         return [None if response is None else next(rest) for response in responses]
 
@@ -349,10 +358,6 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         len(example.profile),
         example.reasoning,
     )
-
-
-def reward_input(example: Prepared, response: str) -> RewardInput:
-    return RewardInput(example.input, example.output, response)
 
 
 def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:

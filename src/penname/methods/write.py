@@ -13,7 +13,8 @@ from penname.engines.local import LocalEngine
 from penname.engines.models import load_tokenizer
 from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
-from penname.methods.consensus import choose_by_consensus
+from penname.methods.authors import MODEL_FILE
+from penname.methods.choice import choose_by_consensus, choose_by_reward
 from penname.methods.pipeline import model_folder
 from penname.methods.run_recipe import load_run_recipe
 from penname.methods.self_training import PROMPT_FILE
@@ -23,8 +24,9 @@ from penname.prompts.completion import compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.retrieval.retrieve import make_retriever, retrieve
+from penname.rewards.authorship import AuthorshipModel, chosen_documents
 from penname.rewards.judge import Judge
-from penname.rewards.mixture import RewardInput, make_rewards, mixed
+from penname.rewards.mixture import AUTHORSHIP, RewardInput, make_rewards, mixed
 from penname.runs.store import Record, read_json, write_text
 
 OVERLAP = {"rouge1": 1, "rougeL": 1, "meteor": 1}
@@ -106,7 +108,9 @@ def _write_by_model(
     texts = [renderer.text(generated.tokens) for generated in written]
     texts = texts if kept is None else [compose(kept, text) for text in texts]
     every = [parse(text, with_reasoning=facts.with_reasoning) for text in texts]
-    chosen = _choose([parts.response for parts in every], prompt, facts.reward)
+    own = chosen_documents([document.text for document in documents], "user", seed)
+    items = [None if parts.response is None else RewardInput(prompt, "", parts.response, tuple(own)) for parts in every]
+    chosen = _choose(items, facts, Path(folder))
     generated, text, parts = written[chosen], texts[chosen], every[chosen]
     if not documents:
         empty = "there is no profile" if profile is None else f"the profile {profile} is empty"
@@ -122,23 +126,29 @@ def _write_by_model(
     return Written(parts.response or text.strip(), parts.reasoning, notes)
 
 
-def _choose(responses: Sequence[str | None], prompt: str, reward: RewardConfig) -> int:
-    """The index of the response to show, by consensus under the rewards that the model was trained with."""
-    if len(responses) == 1:
+def _choose(candidates: Sequence[RewardInput | None], facts: _PromptFacts, folder: Path) -> int:
+    """The index of the candidate to show, chosen as the model's recipe says."""
+    if len(candidates) == 1:
         return 0
+    reward = facts.reward
 
     def judge() -> Judge:
         config = reward.judge
         renderer = Renderer(load_tokenizer(config.model), config.format, reward.judge_max_input_tokens)
         return Judge(make_engine(config, lambda tokens, completions: None), renderer, reward.judge_expectation)
 
-    rewards = make_rewards(reward.weights, reward, judge)
+    def authorship() -> AuthorshipModel:
+        return AuthorshipModel.load(folder / MODEL_FILE)
+
+    if facts.evaluation.choose == AUTHORSHIP:
+        by_author = make_rewards([AUTHORSHIP], reward, judge, authorship)[AUTHORSHIP]
+        return choose_by_reward([candidates], by_author)[0]
+    rewards = make_rewards(reward.weights, reward, judge, authorship)
 
     def mixture(items: Sequence[RewardInput]) -> list[float | None]:
         return [values["reward"] for values in mixed(reward.weights, rewards, items)]
 
-    items = [None if response is None else RewardInput(prompt, "", response) for response in responses]
-    return choose_by_consensus([items], mixture)[0]
+    return choose_by_consensus([candidates], mixture)[0]
 
 
 def _write_by_pat(run: Path, profile: Path | None, request: Request, notes: list[str]) -> Written:

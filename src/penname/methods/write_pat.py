@@ -83,6 +83,7 @@ def write_by_pat(run: Path, recipe: Recipe, request: Request) -> WrittenByPat:
         bench = Workbench(
             recipe.model_copy(update={"seed": request.seed}), Run(Path(scratch), ConsoleProgress(Console(quiet=True)))
         )
+        bench.authors.know(asked.task, asked.user_id, [document.text for document in request.documents])
         contexts = _contexts(bench, run, example)
         own = {"prompt": contexts}
         told = refine(bench, "summaries", _agents(run, recipe), [asked], own, recipe.pat.rounds)[-1]["prompt"]

@@ -11,17 +11,25 @@ from typing import Protocol
 
 from penname.encoders import SentenceEncoder
 from penname.rewards import embedding, overlap
+from penname.rewards.authorship import AuthorshipModel
 from penname.rewards.judge import Judge
 from penname.rewards.traits import traits
+
+AUTHORSHIP = "authorship"
+"""The reward that is fitted on the train split's users; see `penname.rewards.authorship`."""
 
 
 @dataclass(frozen=True)
 class RewardInput:
-    """What a reward sees: the input prompt x, the expected output y and the response."""
+    """What a reward sees: the input prompt x, the expected output y and the response.
+
+    documents: some of the user's own, for rewards that ask whose text it is; empty where no reward of the recipe does.
+    """
 
     input: str
     expected_output: str
     response: str
+    documents: tuple[str, ...] = ()
 
 
 class Settings(Protocol):
@@ -35,8 +43,13 @@ Reward = Callable[[Sequence[RewardInput]], list[float | None]]
 """One value an item; None where the judge's prompt is over its limit."""
 
 
-def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], Judge]) -> dict[str, Reward]:
-    """The rewards called `names`; the encoder and the judge are loaded when first used."""
+def make_rewards(
+    names: Iterable[str],
+    settings: Settings,
+    judge: Callable[[], Judge],
+    authorship: Callable[[], AuthorshipModel],
+) -> dict[str, Reward]:
+    """The rewards called `names`; encoder, judge and authorship model are loaded when first used."""
     loaded: list[SentenceEncoder] = []
 
     def cosine(items: Sequence[RewardInput]) -> list[float | None]:
@@ -52,7 +65,11 @@ def make_rewards(names: Iterable[str], settings: Settings, judge: Callable[[], J
         judgements = judge()([i.input for i in items], [i.expected_output for i in items], [i.response for i in items])
         return [None if judgement is None else judgement.reward for judgement in judgements]
 
-    known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore}
+    def by_author(items: Sequence[RewardInput]) -> list[float | None]:
+        model = authorship()
+        return [model.reward(item.documents, item.response) for item in items]
+
+    known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore, AUTHORSHIP: by_author}
     pairwise = {**overlap.METRICS, "traits": traits}
     known |= {name: _pairwise(metric) for name, metric in pairwise.items()}
     return {name: known[name] for name in names}

@@ -37,6 +37,16 @@ def choose_by_consensus(candidates: Sequence[Sequence[RewardInput | None]], rewa
     return [max(range(len(row)), key=row.__getitem__) for row in totals]
 
 
+def choose_by_reward(candidates: Sequence[Sequence[RewardInput | None]], reward: MixedReward) -> list[int]:
+    """The index of each input's candidate with the highest reward, by one that needs no expected output.
+
+    candidates: see `choose_by_consensus`. The first of equals is taken; malformed ones only where there is no other.
+    """
+    rewards = iter(reward([one for row in candidates for one in row if one is not None]))
+    worth = [[float("-inf") if one is None else (next(rewards) or 0.0) for one in row] for row in candidates]
+    return [max(range(len(row)), key=row.__getitem__) for row in worth]
+
+
 def _against(candidate: RewardInput | None, other: RewardInput | None) -> RewardInput:
     assert candidate is not None
     assert other is not None

@@ -1,6 +1,6 @@
 """Which of several candidates is chosen where the right text is not known."""
 
-from penname.methods.consensus import choose_by_consensus
+from penname.methods.choice import choose_by_consensus
 from penname.rewards.mixture import RewardInput
 from penname.rewards.overlap import rouge1
 
