@@ -1,7 +1,7 @@
 """How well the reward `authorship` tells who really wrote a text, on texts and users it was not fitted on.
 
-For the bundled corpus and LongLaMP's four tasks it is fitted on the train split; of each validation user one half of the
-documents stands for the user and each text of the other half is scored with its own user and with others. AUC: how
+For the bundled corpus and LongLaMP's four tasks it is fitted on the train split; of each validation user one half of
+the documents stands for the user, and each text of the other half is scored with its own user and with others. AUC: how
 probable it is that a text scores higher with its own user than with another, over all pairs; top of 2 and of 10: the
 share of texts that score highest with their own user among one and among nine others. The ratio is the mean AUC.
 """
