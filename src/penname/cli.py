@@ -12,7 +12,17 @@ import typer
 from rich.console import Console
 
 from penname import cli_data, cli_humans
-from penname.cli_show import compare_runs, console, show, show_curves, show_example, show_notes, show_plan, show_table
+from penname.cli_show import (
+    Compared,
+    compare_runs,
+    console,
+    show,
+    show_curves,
+    show_example,
+    show_notes,
+    show_plan,
+    show_table,
+)
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -164,6 +174,29 @@ def evaluate(
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         evaluate_methods(bench, methods, split)  # type: ignore[arg-type]
     show(compare_runs([run], split), as_json=as_json)
+
+
+@app.command()
+def reasoning(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    method: Annotated[str, typer.Option(help="One of its methods that reason.")] = "rest-pg",
+    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Test whether a method uses its reasoning: responses behind its own, another user's, and none."""
+    from penname.evaluation.table import summary
+    from penname.methods.pipeline import open_run
+    from penname.methods.reasoning_use import reasoning_use
+    from penname.methods.results import scored
+    from penname.methods.run_recipe import load_run_recipe
+
+    recipe = load_run_recipe(run)
+    if split not in ("val", "test"):
+        raise UserError(f"--split: found {split!r}, expected val or test")
+    (chosen,) = _methods([method], recipe)
+    with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
+        found = reasoning_use(bench, chosen, split)  # type: ignore[arg-type]
+    show(Compared(summary(scored(found), None), {}, []), as_json=as_json)
 
 
 @app.command()

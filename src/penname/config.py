@@ -145,9 +145,20 @@ class PromptConfig(Section):
 class ReasoningConfig(Section):
     """How the teacher writes the reasoning (REST-PG section 3.1)."""
 
-    source: Literal["teacher", "data"] = Field(
-        "teacher", description="data: the examples' own field `reasoning` (format jsonl) in place of a teacher's text"
+    source: Literal["teacher", "data", "card", "teacher-with-card"] = Field(
+        "teacher",
+        description="data: the examples' own field `reasoning` (format jsonl); card: what is measured of the user's "
+        "documents, in place of a teacher's text or shown to the teacher before the documents",
     )
+
+    @property
+    def by_teacher(self) -> bool:
+        return self.source.startswith("teacher")
+
+    @property
+    def with_card(self) -> bool:
+        return "card" in self.source
+
     max_input_tokens: Count = Field(1024, description="limit of the teacher's prompt, which is longer")
     max_new_tokens: Count = 128
     temperature: Annotated[float, Field(ge=0)] = 0.7

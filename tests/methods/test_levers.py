@@ -11,8 +11,10 @@ from tests.methods.test_resume import small_recipe
 
 from penname.config import Recipe
 from penname.engines.models import load_tokenizer
+from penname.errors import UserError
 from penname.evaluation.repetition import repeated_share
 from penname.methods.pipeline import evaluate_in_run, open_run, train_run
+from penname.methods.reasoning_use import reasoning_use
 from penname.methods.write import write_for
 from penname.prompts.completion import parse
 from penname.recipe_files import check_recipe
@@ -123,6 +125,27 @@ def test_the_samples_are_those_of_a_run_without_levers(
     samples = [list(read_stage(f / "rest-em" / "iteration-1" / "samples")) for f in (run, tmp_path / "plain")]
     assert samples[0] == samples[1]
     assert not selected(tmp_path / "plain", "rest-em")[1]
+
+
+def test_responses_behind_ones_own_anothers_and_no_reasoning_are_compared(
+    run: Path, tiny_model: Path, notes: Path
+) -> None:
+    recipe = with_levers(tiny_model, notes)
+    with open_run(recipe, run, ConsoleProgress(Console(file=io.StringIO()))) as bench:
+        found = reasoning_use(bench, "rest-pg", "test")
+        ordinary = {r["example_id"]: r for r in evaluate_in_run(bench, "rest-pg", "test")}
+        users = {e.example_id: e.user_id for e in bench.prepare_fitting("test")}
+    assert list(found) == ["own", "another user's", "none"]
+    ids = [{r["example_id"] for r in own} for own in found.values()]
+    assert ids[0] == ids[1] == ids[2]
+    own, others, none = ({r["example_id"]: r["reasoning"] for r in records} for records in found.values())
+    for i in ids[0]:
+        assert own[i] == ordinary[i]["reasoning"]
+        givers = {users[j] for j, record in ordinary.items() if record["reasoning"] == others[i]}
+        assert givers - {users[i]}
+        assert not none[i]
+    with pytest.raises(UserError, match="rest-em does not reason"):
+        reasoning_use(bench, "rest-em", "test")
 
 
 def test_how_much_a_text_repeats_itself() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from penname.data.presidents import load_examples
 from penname.errors import UserError
-from penname.methods.authors import Authors
+from penname.methods.authors import Authors, without_outputs
 from penname.recipe_files import load_recipe
 from penname.rewards.authorship import (
     UNKNOWN,
@@ -93,6 +93,19 @@ def test_a_run_fits_it_once_and_knows_the_users_of_its_splits(tmp_path):
         assert authors.documents_of("passage", "Nobody") == ()
         assert authors.model().slope > 0
     assert loads == ["val", "train"]
+
+
+def test_no_expected_output_is_among_the_documents(tmp_path):
+    """It can be a document of the user's other examples, whole or in part."""
+    recipe = load_recipe("quickstart", ["evaluation.metrics=[authorship]"])
+    examples = load_examples("test")
+    authors = Authors(recipe, Run(tmp_path, None), lambda split: examples)
+    authors.know_split("test")
+    profiles = {d.text for e in examples for d in e.profile}
+    assert sum(e.output in profiles for e in examples) > 50
+    for e in examples:
+        assert e.output not in authors.documents_of(e.task, e.user_id)
+    assert without_outputs(["Dear all, we meet.", "It rains.", "we meet"], ["we meet.", ""]) == ["It rains."]
 
 
 def test_a_run_without_the_reward_reads_nothing(tmp_path):

@@ -1,13 +1,14 @@
-"""What the reward `authorship` needs of a run: the model that is fitted on its train split, and users' documents."""
+"""Users' own documents in a run: what the reward `authorship` is fitted on and looks at, and style cards measure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from penname.config import Recipe, Split
 from penname.data.sources import Examples
 from penname.errors import UserError
+from penname.methods.style_card import Others, measure_others, style_card
 from penname.rewards.authorship import AuthorshipModel, chosen_documents, fit_authorship
 from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.store import Record, Run, read_stage, write_records
@@ -20,7 +21,9 @@ Documents = dict[tuple[str, str], tuple[str, ...]]
 
 
 class Authors:
-    """Users' documents and the authorship model of a run; nothing is read or fitted where no reward asks for it.
+    """Users' documents, style cards and the authorship model of a run.
+
+    Nothing is read or fitted where neither a reward nor the reasoning asks for it.
 
     load: the examples of a split, as the recipe's data has them.
     """
@@ -31,7 +34,8 @@ class Authors:
         self._load = load
         self._model: AuthorshipModel | None = None
         self._documents: Documents = {}
-        self.needed = AUTHORSHIP in recipe.rewards_in_use()
+        self._others: Others | None = None
+        self.needed = AUTHORSHIP in recipe.rewards_in_use() or recipe.reasoning.with_card
 
     def documents_of(self, task: str, user: str) -> tuple[str, ...]:
         """Some of the user's own, none where the split is not known yet or has no such user."""
@@ -57,6 +61,12 @@ class Authors:
             self._model = AuthorshipModel.load(self._run.path(stage) / MODEL_FILE)
         return self._model
 
+    def card_of(self, task: str, user: str) -> str:
+        """The user's style card, against the users of the train split; empty for a user without documents."""
+        if self._others is None:
+            self._others = measure_others(self._of_split("train").values())
+        return style_card(self.documents_of(task, user), self._others)
+
     def _fit(self, folder: Path) -> Record:
         users = self._of_split("train")
         try:
@@ -71,11 +81,17 @@ class Authors:
 
         def stage(folder: Path) -> Record:
             found: dict[tuple[str, str], dict[str, None]] = {}
+            outputs: dict[tuple[str, str], list[str]] = {}
             for e in self._load(split):
                 found.setdefault((e.task, e.user_id), {}).update(dict.fromkeys(d.text for d in e.profile))
+                outputs.setdefault((e.task, e.user_id), []).append(e.output or "")
             seed = self._recipe.seed
             records = [
-                {"task": task, "user_id": user, "documents": chosen_documents(list(own), user, seed)}
+                {
+                    "task": task,
+                    "user_id": user,
+                    "documents": chosen_documents(without_outputs(own, outputs[task, user]), user, seed),
+                }
                 for (task, user), own in found.items()
             ]
             write_records(folder / "users.parquet", records)
@@ -83,3 +99,12 @@ class Authors:
 
         self._run.stage(name, stage)
         return {(r["task"], r["user_id"]): tuple(r["documents"]) for r in read_stage(self._run.path(name))}
+
+
+def without_outputs(documents: Iterable[str], outputs: Sequence[str]) -> list[str]:
+    """The documents in which none of the outputs stands, nor they in it.
+
+    What is an example's expected output can be a document of the user's other examples, and must not be looked at.
+    """
+    real = [output for output in outputs if output.strip()]
+    return [text for text in documents if not any(output in text or text in output for output in real)]

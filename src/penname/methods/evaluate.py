@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,14 @@ EVALUATION = 0
 """Stands for the iteration in the seeds of evaluation."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """Reasonings by example id, and what the stages of an evaluation with them are called by."""
+
+    name: str
+    reasonings: Mapping[str, str]
+
+
 def evaluate_method(
     bench: Workbench,
     method: str,
@@ -28,6 +37,7 @@ def evaluate_method(
     *,
     with_reasoning: bool,
     history: int | None = None,
+    given: Given | None = None,
 ) -> list[Record]:
     """Per-example outputs and metrics of one method; they stay in the run.
 
@@ -36,14 +46,21 @@ def evaluate_method(
     evaluation.candidates, all of which count as new tokens. prompt_of: as
     `Workbench.write` takes it; history: as `Workbench.examples` takes it. With evaluation.reuse_reasoning a user's
     first prompt is answered first, and the reasoning of its first text, if it has any, is given for the others.
+
+    given: reasonings to be given in place of those that the model would write; only their examples are evaluated.
     """
     examples = bench.prepare_fitting(split, history)
     name = f"evaluation/{part_name(split, history)}/{method}"
+    if given is not None:
+        examples = [e for e in examples if e.example_id in given.reasonings]
+        name = f"evaluation/{split}-{given.name}/{method}"
 
-    reuse = with_reasoning and bench.recipe.evaluation.reuse_reasoning
+    reuse = with_reasoning and bench.recipe.evaluation.reuse_reasoning and given is None
     firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1] if reuse else examples
 
-    def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = None) -> list[Record]:
+    def write(
+        part: Sequence[Prepared], reasonings: Mapping[str, str] | None = given and given.reasonings
+    ) -> list[Record]:
         return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
 
     rows, texts = bench.recipe.generator.rows, bench.recipe.evaluation.texts

@@ -62,7 +62,7 @@ def make_plan(recipe: Recipe) -> Plan:
     reasoning = any(m in WITH_REASONING for m in trained)
     plain = any(m not in WITH_REASONING for m in trained)
     steps: list[Step] = []
-    if reasoning and recipe.reasoning.source == "teacher":
+    if reasoning and recipe.reasoning.by_teacher:
         tries = train and train * recipe.reasoning.attempts
         steps.append(Step("reasoning", train, tries, tries and tries * recipe.reasoning.max_new_tokens, None))
     for name, wanted in (("sft", plain), ("sft-reasoning", reasoning)):
@@ -194,7 +194,7 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             load_split(recipe.data, split, None, recipe.seed)
     agents = [recipe.agent(agent) for agent in AGENTS] if any(m in WITH_AGENTS for m in recipe.methods) else []
     engines = [recipe.generator, *agents]
-    if any(m in WITH_REASONING for m in trained) and recipe.reasoning.source == "teacher":
+    if any(m in WITH_REASONING for m in trained) and recipe.reasoning.by_teacher:
         engines.append(recipe.teacher)
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)

@@ -28,6 +28,7 @@ from penname.methods.selection import EXPECTED_OUTPUT, select, weigh
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.completion import compose, without_phrases
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
+from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.store import Record, read_stage, write_records, write_text
 from penname.training.packing import TrainingSample
 
@@ -59,8 +60,13 @@ def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Pa
 
 def reasoning_targets(bench: Workbench, train: Sequence[Prepared]) -> dict[str, str]:
     """Reasoning and expected output in Figure 8's template, for the inputs that have a reasoning."""
-    from_data = bench.recipe.reasoning.source == "data"
-    texts = reasonings_of_data(train) if from_data else reasonings_of_teacher(bench, train)
+    settings = bench.recipe.reasoning
+    if settings.by_teacher:
+        texts = reasonings_of_teacher(bench, train)
+    elif settings.source == "data":
+        texts = reasonings_of_data(train)
+    else:
+        texts = {e.example_id: card for e in train if (card := bench.authors.card_of(e.task, e.user_id))}
     return {e.example_id: compose(texts[e.example_id], e.output) for e in train if e.example_id in texts}
 
 
@@ -77,7 +83,7 @@ def reasonings_of_teacher(bench: Workbench, train: Sequence[Prepared]) -> dict[s
     recipe = bench.recipe
 
     def work(examples: Sequence[Prepared]) -> list[Record]:
-        inputs = [TeacherInput(e.example_id, e.input, e.output, e.shown) for e in examples]
+        inputs = [TeacherInput(e.example_id, e.input, e.output, _shown_to_teacher(bench, e)) for e in examples]
         engine = bench.engine(recipe.teacher)
         written = write_reasoning(engine, renderer, inputs, recipe.reasoning, recipe.decoding, recipe.seed)
         return [asdict(reasoning) for reasoning in written]
@@ -95,6 +101,17 @@ def reasonings_of_teacher(bench: Workbench, train: Sequence[Prepared]) -> dict[s
     renderer = bench.teacher_renderer()
     bench.run.stage("reasoning", stage)
     return {r["example_id"]: r["text"] for r in read_stage(bench.run.path("reasoning")) if r["text"] is not None}
+
+
+def _shown_to_teacher(bench: Workbench, example: Prepared) -> tuple[str, ...]:
+    """What stands for the profile in Figure 7; with `teacher-with-card` the card first, as if it were a document.
+
+    There it changes none of the figure's words, and the last documents are those that are shortened for want of room.
+    """
+    if not bench.recipe.reasoning.with_card:
+        return example.shown
+    card = bench.authors.card_of(example.task, example.user_id)
+    return (card, *example.shown) if card else example.shown
 
 
 def supervised_samples(
@@ -257,7 +274,7 @@ def train_stage(
         result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
         progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}" if chooser is None else "")
         write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(bench, with_reasoning), indent=2))
-        if bench.authors.needed:
+        if AUTHORSHIP in recipe.rewards_in_use():
             bench.authors.model().save(folder / "model" / MODEL_FILE)
         return asdict(result) | dict(facts or {})
 

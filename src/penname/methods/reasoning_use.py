@@ -1,0 +1,54 @@
+"""Does a model that reasons use its reasoning? The reward of responses behind its own, another user's, and none.
+
+Ours. Each response is written anew behind a reasoning that is given, so the three differ in nothing else. If a
+response is no better behind the user's own reasoning than behind another's, the model does not use it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from penname.config import WITH_REASONING, MethodName, Split
+from penname.errors import UserError
+from penname.methods.evaluate import Given, evaluate_method
+from penname.methods.pipeline import evaluate_in_run, model_of
+from penname.methods.workbench import Prepared, Workbench
+from penname.runs.store import Record
+
+OWN, OTHERS, NONE = "own", "another user's", "none"
+
+
+def reasoning_use(bench: Workbench, method: MethodName, split: Split) -> dict[str, list[Record]]:
+    """Per-example records of `method` by whose reasoning was given; of the examples for which it wrote one itself.
+
+    They stay in the run, beside its ordinary evaluation, which is made first where it is not there yet. Raises
+    UserError for a method without reasoning, and where no two users of a task have one.
+    """
+    if method not in WITH_REASONING:
+        raise UserError(f"{method} does not reason, expected one of {', '.join(WITH_REASONING)}")
+    own = {r["example_id"]: r["reasoning"] for r in evaluate_in_run(bench, method, split) if r["reasoning"]}
+    examples = [e for e in bench.prepare_fitting(split) if e.example_id in own]
+    swapped = {e.example_id: own[other.example_id] for e, other in of_others(examples, bench.recipe.seed)}
+    if not swapped:
+        raise UserError(f"{method}: found no two users of a task with a reasoning, expected some to exchange")
+    given = {
+        OWN: Given("reasoning-own", {i: own[i] for i in swapped}),
+        OTHERS: Given("reasoning-others", swapped),
+        NONE: Given("reasoning-none", dict.fromkeys(swapped, "")),
+    }
+    model = model_of(bench, method)
+    return {
+        whose: evaluate_method(bench, method, model, split, with_reasoning=True, given=reasonings)
+        for whose, reasonings in given.items()
+    }
+
+
+def of_others(examples: Sequence[Prepared], seed: int) -> list[tuple[Prepared, Prepared]]:
+    """Each example with one of another user of its task, drawn by the seed; those without such a one are left out."""
+    pairs = []
+    for example in examples:
+        others = [e for e in examples if e.task == example.task and e.user_id != example.user_id]
+        if others:
+            pairs.append((example, random.Random(f"{seed}-{example.example_id}").choice(others)))
+    return pairs

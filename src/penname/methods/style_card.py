@@ -1,0 +1,199 @@
+"""A style card: what can be measured of how a user writes, in a few plain sentences.
+
+Ours; the paper's teacher is a larger model. A small one says the same of everyone, so what sets a user apart is counted
+here and given to it, or stands as the reasoning itself. The card is of the user's documents alone, never of the
+expected output, so it can be made for any user at any time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, pstdev
+
+STANDS_OUT = 0.8
+"""A habit is told that lies so many standard deviations, between users, from their mean."""
+WORDS, SUBJECTS = 5, 5
+"""So many favourite words and subjects at most."""
+FEWEST_DOCUMENTS = 3
+"""Documents in which a favourite word stands at least, or all where the user has fewer."""
+PRIOR = 500.0
+"""Words that the others' frequencies count as in a user's own (an informative Dirichlet prior, Monroe et al., 2008)."""
+EDGE_SHARE, EDGE_TIMES = 0.3, 3.0
+"""What begins or ends so large a share of the documents, and so many times as large a one as of others', is told."""
+SUBJECT_LETTERS = 6
+"""Longer words are taken for subjects, shorter ones for manner."""
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*")
+
+
+@dataclass(frozen=True)
+class Habit:
+    """A rate that is told where it stands out: how it is counted, and what to say of much and of little of it."""
+
+    count: Callable[[str], float]
+    much: str
+    little: str | None = None
+
+
+def _marks(marks: str) -> Callable[[str], float]:
+    return lambda text: sum(map(text.count, marks)) / max(1, len(text))
+
+
+def _words(words: str) -> Callable[[str], float]:
+    wanted = frozenset(words.split())
+
+    def rate(text: str) -> float:
+        found = [word.lower() for word in _WORD.findall(text)]
+        return sum(word in wanted for word in found) / max(1, len(found))
+
+    return rate
+
+
+HABITS = (
+    Habit(_words("i my me mine myself i'm i've i'd"), 'often says "I"', 'hardly ever says "I"'),
+    Habit(_words("we our us ours we're we've"), 'often says "we"', 'hardly ever says "we"'),
+    Habit(_words("you your yours you're"), "speaks to the reader"),
+    Habit(_marks("!"), "uses exclamation marks"),
+    Habit(_marks("?"), "asks questions"),
+    Habit(_marks(";:"), "uses semicolons and colons"),
+    Habit(_marks(","), "uses many commas", "uses few commas"),
+    Habit(_marks("-–—"), "uses dashes"),
+    Habit(_marks("()"), "uses brackets"),
+    Habit(_marks("\"'“”‘’"), "uses quotation marks and contractions", "uses no contractions"),
+    Habit(_marks("0123456789$%"), "gives figures", "gives few figures"),
+)
+
+
+@dataclass(frozen=True)
+class Others:
+    """What a user is set against: of other users the mean and deviation of each habit, and their words.
+
+    first, last: what their documents, of which there are `documents`, begin and end with.
+    """
+
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    sentence_words: float
+    words: Counter[str]
+    first: Counter[str]
+    last: Counter[str]
+    documents: int
+
+
+def measure_others(users: Iterable[Sequence[str]]) -> Others:
+    """What a user is set against. users: the documents of each user of the train split."""
+    rates, sentences, words = [], [], Counter[str]()
+    first, last, every = Counter[str](), Counter[str](), 0
+    for documents in users:
+        if documents:
+            rates.append(_rates(documents))
+            sentences.append(_sentence_words(documents))
+            words.update(word for text in documents for word in _lower_words(text))
+            first += _edge_words(documents, 0)
+            last += _edge_words(documents, -1)
+            every += len(documents)
+    columns = list(zip(*rates, strict=True)) or [(0.0,)] * len(HABITS)
+    return Others(
+        tuple(fmean(column) for column in columns),
+        tuple(pstdev(column) for column in columns),
+        fmean(sentences) if sentences else 0.0,
+        words,
+        first,
+        last,
+        every,
+    )
+
+
+def style_card(documents: Sequence[str], others: Others) -> str:
+    """How a user writes, in a few sentences; empty without documents.
+
+    documents: the user's own. others: see `measure_others`.
+    """
+    if not documents:
+        return ""
+    lines = [_lengths(documents, others), _habits(documents, others), *_edges(documents, others)]
+    favourites = _favourites(documents, others)
+    manner = [word for word in favourites if len(word) <= SUBJECT_LETTERS][:WORDS]
+    subjects = [word for word in favourites if len(word) > SUBJECT_LETTERS][:SUBJECTS]
+    lines += [f"Favourite words: {', '.join(manner)}."] if manner else []
+    lines += [f"Subjects: {', '.join(subjects)}."] if subjects else []
+    return " ".join(line for line in lines if line)
+
+
+def _lengths(documents: Sequence[str], others: Others) -> str:
+    words = median(len(text.split()) for text in documents)
+    own = _sentence_words(documents)
+    size = "long" if own > 1.15 * others.sentence_words else "short" if own < 0.85 * others.sentence_words else "plain"
+    return f"Texts of about {round(words)} words, in {size} sentences of about {round(own)} words."
+
+
+def _habits(documents: Sequence[str], others: Others) -> str:
+    told = []
+    for habit, rate, mean, deviation in zip(HABITS, _rates(documents), others.means, others.deviations, strict=True):
+        # What all others do alike, or never, stands out where the user does otherwise.
+        distance = (rate - mean) / deviation if deviation else (math.inf if rate > mean else 0.0)
+        if distance > STANDS_OUT:
+            told.append((abs(distance), habit.much))
+        elif distance < -STANDS_OUT and habit.little is not None:
+            told.append((abs(distance), habit.little))
+    most = [saying for _, saying in sorted(told, reverse=True)[:4]]
+    return f"The user {_listed(most)}." if most else ""
+
+
+def _edges(documents: Sequence[str], others: Others) -> list[str]:
+    """What many of the documents begin and end with, and few of others' do: greetings and closings."""
+    told = []
+    for manner, own, theirs in (
+        ("begin", _edge_words(documents, 0), others.first),
+        ("end", _edge_words(documents, -1), others.last),
+    ):
+        for word, times in own.most_common(1):
+            share, usual = times / len(documents), theirs[word] / max(1, others.documents)
+            if times > 1 and share >= EDGE_SHARE and share >= EDGE_TIMES * usual:
+                told.append(f'Many texts {manner} with "{word}".')
+    return told
+
+
+def _edge_words(documents: Sequence[str], place: int) -> Counter[str]:
+    return Counter(words[place] for text in documents if (words := text.split()))
+
+
+def _favourites(documents: Sequence[str], others: Others) -> list[str]:
+    """Words by how much more often the user says them than others do, the most telling first."""
+    own = Counter(word for text in documents for word in _lower_words(text))
+    holding = Counter(word for text in documents for word in set(_lower_words(text)))
+    fewest = min(FEWEST_DOCUMENTS, len(documents))
+    total, total_others = own.total(), max(1, others.words.total())
+    scored = []
+    for word, times in own.items():
+        if holding[word] < fewest or len(word) < 2:
+            continue
+        share = (others.words[word] + 0.5) / total_others
+        rate = (times + PRIOR * share) / (total + PRIOR)
+        log_odds = math.log(rate / (1 - rate)) - math.log(share / (1 - share)) if share < 1 else 0.0
+        # In standard deviations: a word said twice is not yet a habit.
+        scored.append((log_odds / math.sqrt(1 / (times + PRIOR * share)), word))
+    return [word for score, word in sorted(scored, key=lambda pair: (-pair[0], pair[1])) if score > 1.0]
+
+
+def _rates(documents: Sequence[str]) -> list[float]:
+    text = "\n".join(documents)
+    return [habit.count(text) for habit in HABITS]
+
+
+def _sentence_words(documents: Sequence[str]) -> float:
+    counts = [len(sentence.split()) for text in documents for sentence in _SENTENCE.findall(text) if sentence.strip()]
+    return fmean(counts) if counts else 0.0
+
+
+def _lower_words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0]
