@@ -58,9 +58,9 @@ def evaluate_method(
     reuse = with_reasoning and bench.recipe.evaluation.reuse_reasoning and given is None
     firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1] if reuse else examples
 
-    def write(
-        part: Sequence[Prepared], reasonings: Mapping[str, str] | None = given and given.reasonings
-    ) -> list[Record]:
+    always = given.reasonings if given is not None else None
+
+    def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = always) -> list[Record]:
         return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
 
     rows, texts = bench.recipe.generator.rows, bench.recipe.evaluation.texts
