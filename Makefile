@@ -21,14 +21,14 @@ test-slow: install-test
 
 # Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
 # only this machine's. The instructions are upper bounds; the last setting rounds otherwise on any x86-64 processor.
-COMPUTING = tests/engines tests/graph tests/methods tests/rewards tests/training tests/test_cli.py
+COMPUTING = tests/engines tests/graph tests/methods tests/rewards tests/training tests/test_cli*.py
 INSTRUCTIONS = ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ATEN_CPU_CAPABILITY=default
 
 test-arithmetic: install-test
 	@failed=0; for type in float32 bfloat16; do for threads in 1 2; do for instructions in $(INSTRUCTIONS); do \
 		echo "$$type, $$threads threads, $$instructions"; \
 		env PENNAME_TEST_ARITHMETIC=$$type OMP_NUM_THREADS=$$threads $$instructions \
-			$(VENV)/bin/python -m pytest $(COMPUTING) || failed=1; \
+			$(VENV)/bin/python -m pytest -n $$((2 / threads)) --dist loadfile $(COMPUTING) || failed=1; \
 	done; done; done; exit $$failed
 
 # The newest versions that pyproject.toml allows, in an environment of its own that is made anew.
