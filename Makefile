@@ -20,15 +20,16 @@ test-slow: install-test
 	$(VENV)/bin/python -m pytest -m slow
 
 # Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
-# only this machine's. The instructions are upper bounds; the last setting rounds otherwise on any x86-64 processor.
-COMPUTING = tests/engines tests/graph tests/methods tests/rewards tests/training tests/test_cli.py
+# only this machine's. The instructions are upper bounds; the last ones round otherwise on any x86-64 processor. Minutes
+# each; bfloat16 up to an hour where the processor does not compute in it.
+COMPUTING = tests/engines tests/graph tests/methods tests/rewards tests/training tests/test_cli*.py
 INSTRUCTIONS = ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ATEN_CPU_CAPABILITY=default
 
 test-arithmetic: install-test
 	@failed=0; for type in float32 bfloat16; do for threads in 1 2; do for instructions in $(INSTRUCTIONS); do \
 		echo "$$type, $$threads threads, $$instructions"; \
 		env PENNAME_TEST_ARITHMETIC=$$type OMP_NUM_THREADS=$$threads $$instructions \
-			$(VENV)/bin/python -m pytest $(COMPUTING) || failed=1; \
+			$(VENV)/bin/python -m pytest -n $$((2 / threads)) --dist loadfile --timeout 7200 $(COMPUTING) || failed=1; \
 	done; done; done; exit $$failed
 
 # The newest versions that pyproject.toml allows, in an environment of its own that is made anew.
