@@ -105,14 +105,15 @@ def write_reasoning(user: User, prompt: Prompt, documents: Sequence[str], accura
 def texts_of_others(seed: int) -> Iterator[str]:
     """Without end, the documents of users who are in no split: a user at a time, joined as in a prompt's context.
 
-    These have written twice as many documents, so that what stands in one document only stands there again: from texts
-    that never repeat it nothing could learn to look it up.
+    These have written twice as many documents, and tell in most what others tell once: from texts that never repeat a
+    fact no model could learn to look it up.
     """
     for number in count():
         drawn = random.Random(f"{seed}-others-{number}")
         user = draw_user(f"others-{number}", drawn)
         avoided = draw_prompt(drawn).subject
-        yield DOCUMENT_SEPARATOR.join(write_documents(user, avoided, drawn) + write_documents(user, avoided, drawn))
+        documents = [write_documents(user, avoided, drawn, talkative=True) for _ in range(2)]
+        yield DOCUMENT_SEPARATOR.join([*documents[0], *documents[1]])
 
 
 def vocabulary_texts() -> Iterator[str]:

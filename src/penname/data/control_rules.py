@@ -103,11 +103,12 @@ def draw_prompt(drawn: random.Random) -> Prompt:
     return Prompt(drawn.choice(subjects), drawn.choice(KINDS))
 
 
-def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]:
+def write_documents(user: User, avoided: str, drawn: random.Random, *, talkative: bool = False) -> list[str]:
     """The user's notes, in a random order, none of them about the subject `avoided`.
 
     Most show the user's own greeting and closing, and the others another's; of the notes about a group of subjects one
-    has another opinion; each pet stands in one note only.
+    has another opinion; each pet, and with whom and how the user saw a place, stand in one note only. talkative: these
+    stand in as many as can hold them.
     """
     count = sum(VISITS)
     greetings = _with_exceptions(user.greeting, GREETINGS, MISLED, count, drawn)
@@ -118,9 +119,13 @@ def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]
         chosen = drawn.sample([subject for subject in subjects if subject != avoided], IN_A_GROUP)
         about += [f"The {subject} was {opinion}." for subject, opinion in zip(chosen, opinions, strict=True)]
     drawn.shuffle(about)
-    visits = [visit for place, times in zip(user.places, VISITS, strict=True) for visit in _visits(user, place, times)]
+    visits = [
+        visit
+        for place, times in zip(user.places, VISITS, strict=True)
+        for visit in _visits(user, place, times, talkative)
+    ]
     drawn.shuffle(visits)
-    pets = [f"My {kind} {name} came too." for kind, name in user.pets.items()]
+    pets = [f"My {kind} {name} came too." for kind, name in user.pets.items()] * (IN_A_GROUP if talkative else 1)
     facts = dict(zip(drawn.sample(range(count), len(pets)), pets, strict=True))
     return [
         " ".join(
@@ -184,7 +189,7 @@ def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: in
     return found
 
 
-def _visits(user: User, place: str, times: int) -> list[str]:
-    """Sentences about so many visits to a place; once it is told with whom, and once how."""
+def _visits(user: User, place: str, times: int, talkative: bool) -> list[str]:
+    """Sentences about so many visits to a place; once it is told with whom, and once how, or else in turn."""
     told = [f"I saw the {place} {user.companions[place]} loves.", f"I saw the {place} {user.transports[place]}."]
-    return [*told, *[f"I saw the {place}."] * (times - len(told))]
+    return (told * times)[:times] if talkative else [*told, *[f"I saw the {place}."] * (times - len(told))]

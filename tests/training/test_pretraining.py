@@ -1,0 +1,47 @@
+"""A small model from nothing: its tokenizer keeps texts whole, and it learns what stands in them."""
+
+from itertools import cycle
+
+import pytest
+
+from penname.engines.models import load_model, load_tokenizer
+from penname.training.fine_tuning import weights_hash
+from penname.training.pretraining import UNKNOWN, Pretraining, make_tokenizer, pretrain
+
+TEXTS = ["The mill is old, isn't it?", "The mill  is\nnew.\n\nAnd old."]
+SMALL = Pretraining(hidden=16, layers=1, heads=2, steps=30, batch_size=4, warmup_steps=2, learning_rate=1e-2)
+
+
+def learn(folder, seed):
+    losses = []
+    pretrain(folder, make_tokenizer(TEXTS), cycle(TEXTS), SMALL, seed, lambda step, loss: losses.append(loss))
+    return losses
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "old", " old mill"])
+def test_joined_tokens_are_the_text_again(text):
+    tokenizer = make_tokenizer(TEXTS)
+    tokens = tokenizer(text).input_ids
+    assert tokenizer.unk_token_id not in tokens
+    assert tokenizer.decode(tokens) == text
+
+
+def test_a_word_that_it_does_not_know_is_one_unknown_token():
+    tokenizer = make_tokenizer(TEXTS)
+    assert tokenizer.convert_ids_to_tokens(tokenizer("The castle is").input_ids) == ["The", UNKNOWN, " is"]
+
+
+def test_it_learns_what_stands_in_the_texts(tmp_path):
+    losses = learn(tmp_path / "model", 0)
+    assert len(losses) == SMALL.steps
+    assert losses[-1] < losses[0] / 2
+    model, tokenizer = load_model(str(tmp_path / "model"), "float32"), load_tokenizer(str(tmp_path / "model"))
+    assert model.config.eos_token_id == tokenizer.eos_token_id is not None
+
+
+def test_the_same_seed_gives_the_same_model(tmp_path):
+    hashes = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        learn(tmp_path / name, seed)
+        hashes.append(weights_hash(load_model(str(tmp_path / name), "float32")))
+    assert hashes[0] == hashes[1] != hashes[2]
