@@ -12,7 +12,17 @@ import typer
 from rich.console import Console
 
 from penname import cli_data, cli_humans
-from penname.cli_show import compare_runs, console, show, show_curves, show_example, show_notes, show_plan, show_table
+from penname.cli_show import (
+    compare_runs,
+    console,
+    show,
+    show_curves,
+    show_example,
+    show_notes,
+    show_plan,
+    show_table,
+    show_three_authors,
+)
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,6 +49,7 @@ OverSeedsOption = Annotated[
     bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
 ]
 
+ALL_METHODS = "methods=[rag, sft, sft-reasoning, rest-em, rest-pg]"
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
@@ -61,9 +72,15 @@ def main() -> None:
 
 
 @app.command()
-def quickstart(run: RunOption = None, override: SetOption = None) -> None:
-    """Train and compare five methods on the bundled model and corpus."""
-    train("quickstart", run=run, override=override)
+def quickstart(
+    run: RunOption = None,
+    override: SetOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All five methods; goes on with a run of fewer, and takes longer.")
+    ] = False,
+) -> None:
+    """Train and compare methods on the bundled model and corpus, and write one prompt as three authors would."""
+    train("quickstart", run=run, override=[*(override or []), *([ALL_METHODS] if every else [])])
 
 
 @app.command()
@@ -89,7 +106,10 @@ def train(
     with _progress(folder) as progress:
         train_run(loaded, folder, progress)
     show(compare_runs([folder]))
-    show_example(folder)
+    if loaded.three_authors is None:
+        show_example(folder)
+    else:
+        show_three_authors(folder)
     console.print(f"run: {folder}", markup=False)
 
 
