@@ -48,6 +48,8 @@ WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
 """Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")
 SELF_TRAINED = ("rest-em", "rest-pg")
+WRITERS = ("rag", *TRAINED)
+"""Methods that show a user's own documents and nothing else: they write one prompt for three authors."""
 FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 """What draws a self-trained method's first samples."""
 AgentName = Literal["style", "topic"]

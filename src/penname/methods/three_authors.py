@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from penname.config import TRAINED, WITH_REASONING, MethodName
+from penname.config import WITH_REASONING, MethodName
 from penname.data.records import Example
 from penname.data.report import Report
 from penname.data.sources import load_split
@@ -24,8 +24,6 @@ from penname.runs.store import Record, read_stage, whole_stage, write_records
 
 STAGE = "three-authors"
 PROMPTS, DOCUMENTS = "prompts", "documents.parquet"
-WRITERS = ("rag", *TRAINED)
-"""Methods that are shown a user's own documents and nothing else; others take no part."""
 LOOKED_AT = 1000
 """Examples, at most, that authors and prompts are chosen from."""
 CLASSIFIER_DOCUMENTS = 300
