@@ -31,7 +31,12 @@ LEVERS: dict[str, list[str]] = {
     "no circles kept": ["expectation.max_repeated=0.05"],
 }
 METHODS = ("rest-em", "rest-pg")
-PLAIN = [f"methods=[{', '.join(METHODS)}]", "expectation.quantile_of=task", "expectation.targets=0", "three_authors=null"]
+PLAIN = [
+    f"methods=[{', '.join(METHODS)}]",
+    "expectation.quantile_of=task",
+    "expectation.targets=0",
+    "three_authors=null",
+]
 """Without the levers that a recipe may have."""
 
 
