@@ -272,7 +272,7 @@ class ThreeAuthorsConfig(Section):
     """Prompts that are each written for the same three users, who write unlike each other; see `three_authors`."""
 
     prompts: Count = 1
-    candidates: Count = Field(1, description="written for each prompt and user, of which the consensus is taken")
+    candidates: Count = Field(1, description="written for each prompt and user, of which evaluation.choose takes one")
 
 
 class DPOSettings(Section):

@@ -19,7 +19,6 @@ from penname.methods.evaluate import EVALUATION, choose_texts
 from penname.methods.shared_prompts import Case, choose_cases
 from penname.methods.workbench import Prepared, Workbench, prepared
 from penname.retrieval.retrieve import retrieve_all
-from penname.rewards.mixture import RewardInput
 from penname.runs.store import Record, read_stage, whole_stage, write_records
 
 STAGE = "three-authors"
@@ -40,6 +39,7 @@ def write_three_authors(bench: Workbench, method: MethodName, model: Path | None
     folder = f"{STAGE}/{bench.recipe.evaluation.split}"
     bench.run.stage(f"{folder}/{PROMPTS}", lambda place: _choose(bench, f"{folder}/{PROMPTS}", place))
     cases = list(read_stage(bench.run.path(f"{folder}/{PROMPTS}/cases")))
+    _know_authors(bench, cases, read_stage(bench.run.path(f"{folder}/{PROMPTS}")))
     name = f"{folder}/{method}"
 
     def write(part: Sequence[Record]) -> list[Record]:
@@ -102,7 +102,7 @@ def _choose(bench: Workbench, name: str, place: Path) -> Record:
     cases = choose_cases(of_task, settings.prompts, lambda example: _fits(bench, example), trained_on)
     documents = _documents(cases)
     write_records(place / DOCUMENTS, documents)
-    sounds_like = _classifier(documents).authors_of([case.example.output or "" for case in cases])
+    sounds_like = AuthorClassifier(_by_author(documents)).authors_of([case.example.output or "" for case in cases])
 
     def work(part: Sequence[tuple[Case, str]]) -> list[Record]:
         retrieval = bench.recipe.retrieval
@@ -138,23 +138,30 @@ def _documents(cases: Sequence[Case]) -> list[Record]:
     ]
 
 
-def _classifier(documents: Iterable[Record]) -> AuthorClassifier:
+def _by_author(documents: Iterable[Record]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for document in documents:
         texts.setdefault(document["author"], []).append(document["text"])
-    return AuthorClassifier(texts)
+    return texts
+
+
+def _know_authors(bench: Workbench, cases: Sequence[Record], documents: Iterable[Record]) -> None:
+    """Rewards that see the user know the authors by the same documents as the classifier."""
+    if bench.authors.needed:
+        for author, texts in _by_author(documents).items():
+            bench.authors.know(cases[0]["task"], author, texts)
 
 
 def _judged(bench: Workbench, folder: str, cases: Sequence[Record], texts: Sequence[Record]) -> list[Record]:
     """The texts with whom each sounds like, and its reward by what each of the prompt's authors really wrote."""
     present = [text["response"] for text in texts if text["response"] is not None]
     documents = read_stage(bench.run.path(f"{folder}/{PROMPTS}"))
-    sounding = iter(_classifier(documents).authors_of(present))
+    sounding = iter(AuthorClassifier(_by_author(documents)).authors_of(present))
     of_prompt: dict[int, list[Record]] = {}
     for case in cases:
         of_prompt.setdefault(case["number"], []).append(case)
     items = [
-        RewardInput(other["input"], other["output"], text["response"])
+        bench.reward_input(_prepared(other), text["response"])
         for case, text in zip(cases, texts, strict=True)
         if text["response"] is not None
         for other in of_prompt[case["number"]]
