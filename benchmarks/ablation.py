@@ -31,6 +31,13 @@ LEVERS: dict[str, list[str]] = {
     "no circles kept": ["expectation.max_repeated=0.05"],
 }
 METHODS = ("rest-em", "rest-pg")
+PLAIN = [
+    f"methods=[{', '.join(METHODS)}]",
+    "expectation.quantile_of=task",
+    "expectation.targets=0",
+    "three_authors=null",
+]
+"""Without the levers that a recipe may have."""
 
 
 def make_points(
@@ -63,7 +70,7 @@ def main() -> None:
     seeds = [0] if given.quick else [int(seed) for seed in given.seeds.split(",")]
     by_lever: dict[str, list[Results]] = {}
     for seed in seeds:
-        points = make_points(given.recipe, [*quick, *given.set], seed, levers, given.runs)
+        points = make_points(given.recipe, [*PLAIN, *quick, *given.set], seed, levers, given.runs)
         run_sweep(points, lambda folder: ConsoleProgress(Console(stderr=True), folder / "log.txt"), None, METHODS)
         for point in points:
             by_lever.setdefault(point.name, []).append(results_of([point.folder])[0])

@@ -17,6 +17,7 @@ from typing import Any
 from common import finish, parser, quiet_bench, run, timed
 from rich.console import Console
 
+from penname.cli import ALL_METHODS
 from penname.config import METHODS, TRAINED, WITH_REASONING, LimitConfig, MethodName
 from penname.evaluation import figures
 from penname.methods.evaluate import choose_texts
@@ -107,7 +108,8 @@ def main() -> None:
     given = arguments.parse_args()
     folder = given.run or (OWN_RUN.with_name("candidates-quick") if given.quick else OWN_RUN)
     if given.run is None:
-        changes = ["limit={train: 8, test: 2}", "methods=[rag, sft]"] if given.quick else []
+        quick = ["limit={train: 8, test: 2}", "methods=[rag, sft]"]
+        changes = [*(quick if given.quick else [ALL_METHODS]), "three_authors=null"]
         train_run(load_recipe("quickstart", changes), folder, ConsoleProgress(Console(stderr=True)))
     recipe = load_run_recipe(folder)
     most = given.examples or (2 if given.quick else None)

@@ -30,6 +30,7 @@ def command(folder: Path, inputs: int, samples: int, new_tokens: int) -> list[st
         "training.max_steps": "1",
         "expectation.samples": str(samples),
         "shard_size": "1",
+        "three_authors": "null",
     }
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     penname = str(Path(sys.executable).with_name("penname"))

@@ -436,6 +436,30 @@ def test_fewer_methods_than_the_run_was_started_with(recipe, run, tmp_path):
     assert "rest-pg is not evaluated on test yet" in done.stderr
 
 
+def test_the_quickstart_goes_on_with_the_methods_that_reason(tiny_model, notes, tmp_path):
+    model = f"{{model: {tiny_model}, dtype: float32}}"
+    settings = [
+        f"data=[{{format: jsonl, path: {notes}}}]",
+        f"generator={model}",
+        f"teacher={model}",
+        "prompt={max_input_tokens: 400, max_output_tokens: 80}",
+        "reasoning={max_input_tokens: 600, max_new_tokens: 16, max_copied_tokens: 30}",
+        "training={learning_rate: 2.0e-4, batch_size: 4}",
+        "limit={}",
+        "three_authors=null",
+    ]
+    asked = ["--run", tmp_path / "q", *(part for setting in settings for part in ("--set", setting))]
+    done = penname("quickstart", *asked)
+    assert done.returncode == 0, done.stderr
+    assert "rest-em" in done.stdout
+    assert "rest-pg" not in done.stdout
+    trained = (tmp_path / "q" / "sft" / "training" / "stage.json").stat().st_mtime_ns
+    done = penname("quickstart", "--all", *asked)
+    assert done.returncode == 0, done.stderr
+    assert "rest-pg" in done.stdout
+    assert (tmp_path / "q" / "sft" / "training" / "stage.json").stat().st_mtime_ns == trained
+
+
 def test_an_example_without_output_is_refused_in_training(recipe, notes, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -22,6 +22,7 @@ from penname.cli_show import (
     show_notes,
     show_plan,
     show_table,
+    show_three_authors,
 )
 from penname.errors import UserError
 
@@ -49,6 +50,7 @@ OverSeedsOption = Annotated[
     bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
 ]
 
+ALL_METHODS = "methods=[rag, sft, sft-reasoning, rest-em, rest-pg]"
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
@@ -71,9 +73,15 @@ def main() -> None:
 
 
 @app.command()
-def quickstart(run: RunOption = None, override: SetOption = None) -> None:
-    """Train and compare five methods on the bundled model and corpus."""
-    train("quickstart", run=run, override=override)
+def quickstart(
+    run: RunOption = None,
+    override: SetOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All five methods; goes on with a run of fewer, and takes longer.")
+    ] = False,
+) -> None:
+    """Train and compare methods on the bundled model and corpus, and write one prompt as three authors would."""
+    train("quickstart", run=run, override=[*(override or []), *([ALL_METHODS] if every else [])])
 
 
 @app.command()
@@ -99,7 +107,10 @@ def train(
     with _progress(folder) as progress:
         train_run(loaded, folder, progress)
     show(compare_runs([folder]))
-    show_example(folder)
+    if loaded.three_authors is None:
+        show_example(folder)
+    else:
+        show_three_authors(folder)
     console.print(f"run: {folder}", markup=False)
 
 

@@ -104,6 +104,36 @@ def show_example(folder: Path) -> None:
     console.print("\n".join(lines), markup=False, highlight=False)
 
 
+def show_three_authors(folder: Path) -> None:
+    """A prompt, and for each of its three authors what the author really wrote and what the run's last method wrote."""
+    from penname.evaluation.authorship import heard
+    from penname.methods.run_recipe import load_run_recipe
+    from penname.methods.three_authors import read_voices
+
+    recipe = load_run_recipe(folder)
+    voices = read_voices(folder, recipe.evaluation.split, recipe.methods)
+    if not voices:
+        return
+    methods = list(voices[0].texts)
+    first = [voice for voice in voices if voice.number == 0]
+    lines = [f"One prompt, three authors: {first[0].prompt}"]
+    for voice in first:
+        text = voice.texts[methods[-1]]
+        lines += [
+            f"\n{voice.author}",
+            f"  really wrote{'' if voice.exact else ' (nearest passage)'}: {voice.written}",
+            f"  {methods[-1]}, shown other documents of this author: {text['response']}",
+        ]
+    lines.append("\nWhose texts they sound like, to a classifier of these authors' other documents:")
+    real = sum(voice.sounds_like == voice.author for voice in voices)
+    lines.append(f"  really written: {real} of {len(voices)} their author's")
+    for method in methods:
+        found = heard(voices, method)
+        rewards = f"reward by the author's real text {found.own:.3f}, by the others' {found.others:.3f}"
+        lines.append(f"  {method}: {found.right} of {found.texts} their author's; {rewards}")
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
 def show_plan(plan: Any, folder: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table

@@ -48,6 +48,8 @@ WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
 """Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")
 SELF_TRAINED = ("rest-em", "rest-pg")
+WRITERS = ("rag", *TRAINED)
+"""Methods that show a user's own documents and nothing else: they write one prompt for three authors."""
 FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 """What draws a self-trained method's first samples."""
 AgentName = Literal["style", "topic"]
@@ -277,6 +279,13 @@ class EvaluationConfig(Section):
     shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
 
 
+class ThreeAuthorsConfig(Section):
+    """Prompts that are each written for the same three users, who write unlike each other; see `three_authors`."""
+
+    prompts: Count = 1
+    candidates: Count = Field(1, description="written for each prompt and user, of which evaluation.choose takes one")
+
+
 class DPOSettings(Section):
     """How an agent is trained on its pairs (Rafailov et al., 2023)."""
 
@@ -371,6 +380,9 @@ class Recipe(Section):
         False, description="fine-tune the generator of the methods that share one, on the prompts of all of them"
     )
     evaluation: EvaluationConfig = EvaluationConfig()
+    three_authors: ThreeAuthorsConfig | None = Field(
+        None, description="also write the same prompts for three users, and see whether one hears who is who"
+    )
     tracking: TrackerName = Field("tensorboard", description="where losses and the stages' figures go as well")
     shard_size: Count = Field(
         16, description="examples a shard of the long stages of training; an evaluation's are generator.rows"

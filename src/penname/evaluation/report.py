@@ -1,10 +1,12 @@
 """One page of HTML about one or more runs, which loads nothing from a network, and its tables and pictures as files.
 
-The page is `templates/report.html`. All that users or models wrote reaches it as data that its script shows as text.
+The page is `templates/report.html`. All that users or models wrote reaches it escaped, or as data that its script shows
+as text.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from penname.evaluation import figures
+from penname.evaluation.authorship import Voice, heard
 from penname.evaluation.figures import Iteration
 from penname.evaluation.formats import to_files
 from penname.evaluation.page import as_script, render
@@ -35,8 +38,8 @@ class RunData:
     facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how that scored.
     examples: by id, what was asked and shown. profiles: by example id, the texts of its user's documents.
     iterations: of each self-trained method. sampled, evaluated: what samples and evaluation are of, in words. split:
-    what is evaluated. timing: lines of the run's timing.jsonl. texts: of an example, all of them timed. unread: what
-    could not be read.
+    what is evaluated. voices: the same prompts written for three authors, none if the run has none. timing: lines of
+    the run's timing.jsonl. texts: of an example, all of them timed. unread: what could not be read.
     """
 
     name: str
@@ -51,6 +54,7 @@ class RunData:
     sampled: str
     evaluated: str
     split: str
+    voices: Sequence[Voice]
     timing: Sequence[Record]
     texts: int
     unread: Sequence[str]
@@ -105,7 +109,9 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
     reasoning = _reasoning(runs, pictures)
     costs = [_latency(runs), *(_times(run, _prefix(runs, run)) for run in runs if run.timing)]
     data, shown = _reader(runs)
-    anchors = {"results": "Results"} | ({"training": "Training"} if training else {})
+    authors = [_three_authors(run, _prefix(runs, run)) for run in runs if run.voices]
+    anchors = {"results": "Results"} | ({"authors": "One prompt, three authors"} if authors else {})
+    anchors |= {"training": "Training"} if training else {}
     anchors |= {"cost": "Reasoning, time and tokens", "reader": "Reader", "recipes": "Runs"}
     html = render(
         "report",
@@ -115,6 +121,7 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         tests=_tests(summary, names),
         notes=[*notes_of(summary, names), *notes, *_unread(runs)],
         rewards=rewards,
+        authors=authors,
         training=training,
         reasoning=reasoning,
         costs=costs,
@@ -176,7 +183,28 @@ def _signed(number: float | None, digits: int = 4) -> str:
 
 
 def _small(p: float | None) -> str:
-    return "–" if p is None else f"{p:.2g}"
+    return "–" if p is None or math.isnan(p) else f"{p:.2g}"
+
+
+def _three_authors(run: RunData, prefix: str) -> Record:
+    """Each prompt with its authors' real texts and methods' texts, and how well these are told apart."""
+    methods = list(run.voices[0].texts)
+    real = sum(voice.sounds_like == voice.author for voice in run.voices)
+    rows = [[_Cell("really written"), _Cell(f"{real} of {len(run.voices)}"), _Cell(""), _Cell(""), _Cell("")]]
+    for method in methods:
+        found = heard(run.voices, method)
+        told = f"{found.right} of {found.texts}", f"{found.own:.4f}", f"{found.others:.4f}", _small(found.p)
+        rows.append([_Cell(prefix + method), *map(_Cell, told)])
+    headings = ["Text", "sounds like its author", "reward by own real text", "by the others'", "p"]
+    prompts: dict[int, list[Voice]] = {}
+    for voice in run.voices:
+        prompts.setdefault(voice.number, []).append(voice)
+    return {
+        "table": _Table("", headings, rows),
+        "prompts": list(prompts.values()),
+        "methods": methods,
+        "prefix": prefix,
+    }
 
 
 def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, str]]:

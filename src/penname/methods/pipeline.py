@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe
+from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, WRITERS, MethodName, Recipe
 from penname.engines.models import arithmetic, pick_device
 from penname.evaluation.table import Results
 from penname.methods.cards import write_card
@@ -23,6 +23,7 @@ from penname.methods.results import scored, untuned_notes
 from penname.methods.run_recipe import ENVIRONMENT, load_environment, load_run_recipe, refuse_other_recipe
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
+from penname.methods.three_authors import write_three_authors
 from penname.methods.workbench import ALL, Split, Workbench, count_name
 from penname.rewards.meteor import meteor_name
 from penname.runs.store import Progress, Record, Run, disk_errors, read_stage, write_text
@@ -54,6 +55,9 @@ def train_run(
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
         evaluate_methods(bench, methods or recipe.methods, recipe.evaluation.split)
+        if recipe.three_authors is not None:
+            for method in (m for m in METHODS if m in WRITERS and m in (methods or recipe.methods)):
+                write_three_authors(bench, method, model_of(bench, method))
 
 
 @contextmanager

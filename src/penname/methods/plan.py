@@ -17,12 +17,14 @@ from penname.config import (
     WITH_CONTEXTS,
     WITH_DPO,
     WITH_REASONING,
+    WRITERS,
     Recipe,
 )
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.engines.openai import check_server
 from penname.errors import UserError
+from penname.methods.shared_prompts import AUTHORS
 
 
 def size(count: int) -> str:
@@ -93,6 +95,7 @@ def make_plan(recipe: Recipe) -> Plan:
         Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None)
         for m in recipe.methods
     ]
+    steps += _three_authors_steps(recipe)
     parameters, origin = count_parameters(recipe.generator.model)
     models = int(plain) + int(reasoning) + iterations * sum(m in SELF_TRAINED for m in trained)
     trains = trained or recipe.tune_generator
@@ -110,6 +113,16 @@ def make_plan(recipe: Recipe) -> Plan:
         parameters and models * 4 * parameters + (_checkpoints(recipe, train) * 12 * parameters if trains else 0),
         notes,
     )
+
+
+def _three_authors_steps(recipe: Recipe) -> list[Step]:
+    settings, split = recipe.three_authors, recipe.evaluation.split
+    if settings is None:
+        return []
+    cases = AUTHORS * settings.prompts
+    texts = cases * settings.candidates
+    written = texts * recipe.prompt.max_output_tokens
+    return [Step(f"three-authors/{split}/{m}", cases, texts, written, None) for m in recipe.methods if m in WRITERS]
 
 
 def _dpo_runs(recipe: Recipe) -> list[str]:

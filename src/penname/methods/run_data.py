@@ -16,6 +16,7 @@ from penname.methods.pipeline import PACKAGES
 from penname.methods.results import labels_of, results_of
 from penname.methods.run_recipe import load_environment, load_run_recipe
 from penname.methods.selection import EXPECTED_OUTPUT
+from penname.methods.three_authors import read_voices
 from penname.runs.progress import read_timing
 from penname.runs.store import Record, read_stage, whole_stage
 
@@ -44,6 +45,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         sampled=f"training inputs at temperature {recipe.expectation.temperature:g}",
         evaluated=f"{used} inputs at temperature {recipe.evaluation.temperature:g}",
         split=used,
+        voices=read_voices(folder, used, recipe.methods),
         timing=read_timing(folder),
         texts=recipe.evaluation.texts,
         unread=problem,

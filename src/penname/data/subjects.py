@@ -1,0 +1,198 @@
+"""What a passage is about, in two or three terms that a person would give, found by counting in a corpus of passages.
+
+A subject term is a noun whose uses come in bursts: a passage that names the treasury once is likely to name it again,
+which holds of words for a subject and not of those that make a style (Church and Gale, 1995). What is a noun is told
+by its neighbours: it stands before a full stop, a preposition or a verb, and not behind "to", a pronoun or an
+auxiliary. Terms must be used by several authors, so that none gives its author away by itself. All of it is ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+TERMS = 3
+"""Most terms of a subject."""
+FEWEST_TERMS = 2
+LONGEST_RUN = 3
+"""Most words in a row that a subject may have in common with its passage."""
+NOUN_SHARE, VERB_SHARE = 0.3, 0.3
+"""Of a word's uses so many look like a noun's at least; of a phrase's first word's, like a verb's at most."""
+BURSTS = 1.1
+"""A term's mean number of uses in a passage that has it."""
+AUTHORS, PASSAGES = 5, 10
+"""That at least use a term; a phrase of two words needs `PHRASE_AUTHORS`."""
+PHRASE_AUTHORS, PHRASE_LIFT = 3, 20.0
+"""Lift: how much more often than by chance a phrase's words stand beside each other."""
+
+BEFORE_VERBS = frozenset("to i we you they he she it who not will shall would should may can could must".split())
+NOT_BEFORE_NOUNS = BEFORE_VERBS | frozenset("which that has have had be been is are was were".split())
+BEHIND_NOUNS = frozenset(
+    "of in and or is are was were has have had for to on by with from at as that which who will shall would should may "
+    "can could must be been under upon between against over through into not but if than when where so".split()
+)
+_NO_SUBJECT = frozenset(
+    "the and that this these those there here they them him her his she you your our ours its their it's we're i'm "
+    "itself himself themselves ourselves myself who whom whose what which when where why how some any all both each "
+    "such same other others another more most much many few less least only very too also again ever never always now "
+    "then thus however therefore together away ahead out off down back because although though while until since "
+    "about above below after before during among within without between under upon against over through into from "
+    "with than but for nor not yet one two three four five six seven eight nine ten first second third half hundred "
+    "thousand million millions billion billions trillion percent cent cents dollar dollars tons miles acres amount "
+    "amounts number numbers total sum rate rates average increase increases decrease level levels units lot lots day "
+    "days week weeks month months year years decade decades century centuries hour hours moment time times today "
+    "tonight tomorrow ago era period end side line case cases kind part way ways thing things people man men matter "
+    "fact name use order means need needs someone something nothing everything laughter applause january february "
+    "march april may june july august september october november december going tried stood got talk reported covered "
+    "dropped combined stronger harder bigger agree born satisfied remaining paid expended ought interested proud "
+    "willing appropriated amounted ready occupied ill old shot eligible adopted imported united general says said "
+    "dealing enough types groups idea ideas lack chance let's great good better best new deep own several "
+    "whole serious fellow".split()
+)
+NO_SUBJECT = _NO_SUBJECT | NOT_BEFORE_NOUNS | BEHIND_NOUNS
+WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*|[^\sA-Za-z]")
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Terms of a corpus, each a word or a phrase of two in lower case, with its weight, and how it is spelled."""
+
+    weights: dict[str, float]
+    spelling: dict[str, str]
+
+    def of(self, text: str) -> list[str]:
+        """The terms of highest tf-idf that `text` is about, best first; fewer than `FEWEST_TERMS` for none."""
+        words = [word.lower() for word in WORD.findall(text)]
+        counts: Counter[str] = Counter()
+        place = 0
+        while place < len(words):
+            phrase = " ".join(words[place : place + 2])
+            term = phrase if phrase in self.weights else words[place]
+            counts[term] += term in self.weights
+            place += 2 if term == phrase else 1
+        ranked = sorted(+counts, key=lambda term: (-counts[term] * self.weights[term], term))
+        chosen: list[str] = []
+        for term in ranked:
+            if len(chosen) < TERMS and not any(_alike(term, other) for other in chosen):
+                chosen.append(term)
+        for terms in (chosen, chosen[:FEWEST_TERMS]):
+            for order in itertools.permutations(terms):
+                if longest_run(listed(order), text) <= LONGEST_RUN:
+                    return [self.spelling[term] for term in order]
+        return []
+
+
+def listed(terms: Sequence[str]) -> str:
+    """The terms as a sentence has them: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(terms[:-1]), terms[-1]] if len(terms) > 1 else terms)
+
+
+def find_subjects(passages: Sequence[tuple[str, str]]) -> Subjects:
+    """The terms of a corpus. passages: of each its author and its text."""
+    texts = [(author, WORD.findall(text)) for author, text in passages]
+    words = _count_words(texts)
+    terms = {word for word in words.uses if _is_subject(word, words)}
+    pairs = _count_pairs(texts, words, terms)
+    every = sum(words.uses.values())
+    for pair, uses in pairs.uses.items():
+        first, second = pair.split()
+        by_chance = words.uses[first] * words.uses[second] / every
+        if len(pairs.authors[pair]) >= PHRASE_AUTHORS and uses >= PHRASE_LIFT * by_chance:
+            terms.add(pair)
+    holding = words.passages | pairs.passages
+    spellings = words.spellings | pairs.spellings
+    return Subjects(
+        {term: math.log(len(passages) / holding[term]) for term in sorted(terms)},
+        {term: spellings[term].most_common(1)[0][0] for term in terms},
+    )
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How often terms are used, in how many passages, by whom, as what and how spelled inside of sentences."""
+
+    uses: Counter[str] = field(default_factory=Counter)
+    passages: Counter[str] = field(default_factory=Counter)
+    as_noun: Counter[str] = field(default_factory=Counter)
+    as_verb: Counter[str] = field(default_factory=Counter)
+    authors: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    spellings: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+
+def _count_words(texts: Sequence[tuple[str, list[str]]]) -> _Counts:
+    counts = _Counts()
+    for author, found in texts:
+        words = [".", *(word.lower() for word in found), "."]
+        counts.uses.update(words)
+        for before, word, spelled, after in zip(words, words[1:], found, words[2:], strict=False):
+            if before in BEFORE_VERBS:
+                counts.as_verb[word] += 1
+            if before not in NOT_BEFORE_NOUNS and (after in BEHIND_NOUNS or not after[0].isalpha()):
+                counts.as_noun[word] += 1
+            if before[0].isalpha():
+                counts.spellings[word][spelled] += 1
+        for word in set(words):
+            counts.passages[word] += 1
+            counts.authors[word].add(author)
+    return counts
+
+
+def _is_subject(word: str, counts: _Counts) -> bool:
+    return (
+        len(word) > 2
+        and word not in NO_SUBJECT
+        and not word.endswith("ed")  # a participle
+        and len(counts.authors[word]) >= AUTHORS
+        and counts.passages[word] >= PASSAGES
+        and counts.as_noun[word] >= NOUN_SHARE * counts.uses[word]
+        and counts.uses[word] >= BURSTS * counts.passages[word]
+        and bool(counts.spellings[word])
+    )
+
+
+def _count_pairs(texts: Sequence[tuple[str, list[str]]], words: _Counts, terms: set[str]) -> _Counts:
+    """Counts of the pairs of words that may be phrases: a term and what may describe it before it."""
+    counts = _Counts()
+    for author, found in texts:
+        lower = [word.lower() for word in found]
+        pairs = {}
+        for place, (first, second) in enumerate(itertools.pairwise(lower)):
+            if second in terms and _may_describe(first, words):
+                pairs[pair := f"{first} {second}"] = place
+                counts.uses[pair] += 1
+        for pair, place in pairs.items():
+            counts.passages[pair] += 1
+            counts.authors[pair].add(author)
+            counts.spellings[pair][" ".join(found[place : place + 2])] += 1
+    return counts
+
+
+def _may_describe(word: str, words: _Counts) -> bool:
+    return (
+        len(word) > 2
+        and word[0].isalpha()
+        and word not in NO_SUBJECT
+        and words.as_verb[word] < VERB_SHARE * words.uses[word]
+    )
+
+
+def longest_run(text: str, other: str) -> int:
+    """The most words in a row that both texts have, without case and punctuation."""
+    ours, theirs = ([w.lower() for w in WORD.findall(t) if w[0].isalpha()] for t in (text, other))
+    best = 0
+    for start in range(len(ours)):
+        for place in range(len(theirs)):
+            run = 0
+            while start + run < len(ours) and place + run < len(theirs) and ours[start + run] == theirs[place + run]:
+                run += 1
+            best = max(best, run)
+    return best
+
+
+def _alike(term: str, other: str) -> bool:
+    """Whether two terms have a word in common but for its ending: "job" and "jobs"."""
+    return any(a.removesuffix("s") == b.removesuffix("s") for a in term.split() for b in other.split())
