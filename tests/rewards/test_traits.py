@@ -6,6 +6,8 @@ from penname.config import RewardConfig
 from penname.data.control import make_example
 from penname.data.control_rules import TRAITS, write_text
 from penname.errors import UserError
+from penname.methods.plan import check_inputs
+from penname.recipe_files import load_recipe
 from penname.rewards.mixture import RewardInput, make_rewards
 from penname.rewards.traits import traits
 
@@ -36,6 +38,11 @@ def test_it_stands_in_a_mixture_beside_others():
     assert {name: of_name(items) for name, of_name in found.items()} == {"traits": [1, 0], "rouge1": [1, 0]}
 
 
-def test_an_expected_output_of_other_data_is_refused():
-    with pytest.raises(UserError, match="expected one of the control corpus"):
-        traits("My fellow citizens.", RIGHT)
+def test_data_of_other_kinds_is_refused_before_anything_is_computed(tmp_path):
+    recipe = load_recipe("quickstart", ["reward.mixture={traits: 1}"])
+    with pytest.raises(UserError, match="reward traits: .* expected one of the control corpus"):
+        check_inputs(recipe, tmp_path)
+
+
+def test_a_text_without_traits_may_stand_for_the_expected_one():
+    assert traits("My fellow citizens.", RIGHT) == 0

@@ -25,6 +25,7 @@ from penname.engines.models import arithmetic, count_parameters, length_limit, l
 from penname.engines.openai import check_server
 from penname.errors import UserError
 from penname.methods.shared_prompts import AUTHORS
+from penname.rewards.traits import check_traits
 
 
 def size(count: int) -> str:
@@ -204,7 +205,9 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
         splits.append("val")
     for split in splits:
         if not (folder / "data" / split / "stage.json").is_file():
-            load_split(recipe.data, split, None, recipe.seed)
+            examples = load_split(recipe.data, split, None, recipe.seed)
+            if "traits" in recipe.rewards_in_use() and len(examples):
+                check_traits(examples[0].output or "")
     agents = [recipe.agent(agent) for agent in AGENTS] if any(m in WITH_AGENTS for m in recipe.methods) else []
     engines = [recipe.generator, *agents]
     if any(m in WITH_REASONING for m in trained) and recipe.reasoning.by_teacher:
