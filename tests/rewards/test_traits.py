@@ -40,7 +40,7 @@ def test_it_stands_in_a_mixture_beside_others():
 
 def test_data_of_other_kinds_is_refused_before_anything_is_computed(tmp_path):
     recipe = load_recipe("quickstart", ["reward.mixture={traits: 1}"])
-    with pytest.raises(UserError, match="reward traits: .* expected one of the control corpus"):
+    with pytest.raises(UserError, match=r"reward traits: .* expected one of the control corpus"):
         check_inputs(recipe, tmp_path)
 
 
