@@ -108,7 +108,7 @@ def write_documents(user: User, avoided: str, drawn: random.Random, *, talkative
 
     Most show the user's own greeting and closing, and the others another's; of the notes about a group of subjects one
     has another opinion; each pet, and with whom and how the user saw a place, stand in one note only. talkative: these
-    stand in as many as can hold them.
+    stand in two.
     """
     count = sum(VISITS)
     greetings = _with_exceptions(user.greeting, GREETINGS, MISLED, count, drawn)
@@ -125,7 +125,7 @@ def write_documents(user: User, avoided: str, drawn: random.Random, *, talkative
         for visit in _visits(user, place, times, talkative)
     ]
     drawn.shuffle(visits)
-    pets = [f"My {kind} {name} came too." for kind, name in user.pets.items()] * (IN_A_GROUP if talkative else 1)
+    pets = [f"My {kind} {name} came too." for kind, name in user.pets.items()] * (2 if talkative else 1)
     facts = dict(zip(drawn.sample(range(count), len(pets)), pets, strict=True))
     return [
         " ".join(
@@ -192,4 +192,5 @@ def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: in
 def _visits(user: User, place: str, times: int, talkative: bool) -> list[str]:
     """Sentences about so many visits to a place; once it is told with whom, and once how, or else in turn."""
     told = [f"I saw the {place} {user.companions[place]} loves.", f"I saw the {place} {user.transports[place]}."]
-    return (told * times)[:times] if talkative else [*told, *[f"I saw the {place}."] * (times - len(told))]
+    bare = [f"I saw the {place}."]
+    return ([*told, *told, *bare] if talkative else [*told, *bare * times])[:times]

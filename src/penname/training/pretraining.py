@@ -31,11 +31,11 @@ class Pretraining:
 
     hidden: int = 64
     layers: int = 4
-    heads: int = 4
+    heads: int = 2
     most_tokens: int = 1024
     steps: int = 1500
-    batch_size: int = 16
-    learning_rate: float = 4e-3
+    batch_size: int = 8
+    learning_rate: float = 5e-3
     warmup_steps: int = 50
 
 
