@@ -24,8 +24,10 @@ USERS = 30
 FEWEST_DOCUMENTS = 8
 STYLE_DOCUMENTS = 40
 """Documents of a user, at most, that tell how the user writes."""
-APART = 0.95
+APART = 0.85
 """The nearest two of the three are at least so far apart, in style, as of the three who are farthest apart."""
+APART_IN_TIME = 0.25
+"""Of the time that all documents span, so much lies between the middles of any two of the three's."""
 OF_MANY = 0.5
 """A word that more of the inputs have says nothing of what one is about."""
 
@@ -97,14 +99,26 @@ def _users(examples: Sequence[Example]) -> list[User]:
 
 
 def _far_apart(users: Sequence[User]) -> list[tuple[int, ...]]:
-    """All threes of users who are far apart in style: in the mean of standardized stylometric features."""
+    """All threes of users who are far apart, in time and in style: the mean of standardized stylometric features."""
     features = [stylometric([d.text for d in _spread(user.documents, STYLE_DOCUMENTS)]) for user in users]
     every = np.concatenate(features)
     means = np.stack([((own - every.mean(0)) / (every.std(0) + 1e-9)).mean(0) for own in features])
     distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
-    threes = list(itertools.combinations(range(len(users)), AUTHORS))
+    threes = _far_apart_in_time(users)
     nearest = [min(distances[a, b] for a, b in itertools.combinations(three, 2)) for three in threes]
     return [three for three, near in zip(threes, nearest, strict=True) if near >= APART * max(nearest)]
+
+
+def _far_apart_in_time(users: Sequence[User]) -> list[tuple[int, ...]]:
+    """All threes; where documents have dates that tell some users' times apart, those of different times only."""
+    threes = list(itertools.combinations(range(len(users)), AUTHORS))
+    years = [[int(d.date[:4]) for d in user.documents if d.date] for user in users]
+    if not all(years):
+        return threes
+    middle = [float(np.median(own)) for own in years]
+    gap = APART_IN_TIME * (max(map(max, years)) - min(map(min, years)))
+    apart = [t for t in threes if min(abs(middle[a] - middle[b]) for a, b in itertools.combinations(t, 2)) > gap]
+    return apart or threes
 
 
 def _spread(documents: Sequence[Document], most: int) -> list[Document]:
