@@ -86,14 +86,15 @@ def test_neither_documents_nor_prompt_hold_what_is_asked_for():
 
 def test_the_teacher_is_right_as_often_as_it_should_be_and_else_misled_or_silent():
     for made in (make_example(f"user-{number}", 0, 1.0) for number in range(20)):
-        assert traits_of(made.reasoning) == made.right
+        assert traits_of(made.reasoning) == made.stated == made.right
     said = Counter()
     for made in MADE:
-        stated = traits_of(made.reasoning)
+        assert len(made.reasoning.splitlines()) == len(made.stated)
         for trait, value in made.right.items():
-            right = "silent" if trait not in stated else stated[trait] == value
+            right = "silent" if trait not in made.stated else made.stated[trait] == value
             said[right] += 1
-            assert right in (True, "silent") or stated[trait] in shown(made, trait)
+            assert right == "silent" or made.stated[trait] in made.reasoning
+            assert right in (True, "silent") or made.stated[trait] in shown(made, trait)
     share = {kind: count / said.total() for kind, count in said.items()}
     assert share[True] == pytest.approx(0.5, abs=0.05)
     assert share[False] == pytest.approx(0.25, abs=0.05)

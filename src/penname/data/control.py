@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,11 +18,11 @@ from penname.data.control_rules import (
     User,
     draw_prompt,
     draw_user,
-    group_of,
     right_values,
     traits_of,
     write_documents,
     write_prompt,
+    write_reasoning,
     write_text,
 )
 from penname.data.jsonl import DOCUMENTS_FILE
@@ -55,16 +55,20 @@ def write_control(folder: Path, users: int, seed: int, teacher: float) -> dict[s
 
 @dataclass(frozen=True)
 class Made:
-    """An example of the corpus and what it was made from; reasoning: what the teacher says."""
+    """An example and what it was made from; stated: the value that the teacher gives each trait it speaks of."""
 
     user: User
     prompt: Prompt
     documents: list[str]
-    reasoning: str
+    stated: dict[str, str]
 
     @property
     def right(self) -> dict[str, str]:
         return right_values(self.user, self.prompt)
+
+    @property
+    def reasoning(self) -> str:
+        return write_reasoning(self.user, self.prompt, self.stated)
 
 
 def make_example(name: str, seed: int, teacher: float) -> Made:
@@ -73,33 +77,26 @@ def make_example(name: str, seed: int, teacher: float) -> Made:
     user = draw_user(name, drawn)
     prompt = draw_prompt(drawn)
     documents = write_documents(user, prompt.subject, drawn)
-    return Made(user, prompt, documents, write_reasoning(user, prompt, documents, teacher, drawn))
+    return Made(user, prompt, documents, draw_stated(right_values(user, prompt), documents, teacher, drawn))
 
 
-def write_reasoning(user: User, prompt: Prompt, documents: Sequence[str], accuracy: float, drawn: random.Random) -> str:
-    """What the teacher says of the user, a line a trait; each is right, wrong or missing whatever the others are.
+def draw_stated(
+    right: Mapping[str, str], documents: Sequence[str], accuracy: float, drawn: random.Random
+) -> dict[str, str]:
+    """What the teacher says of each trait: the right value, another one or nothing, whatever it says of the others.
 
     A teacher that is wrong has been misled by one document: it says another value that the documents show.
     """
     shown = [traits_of(document) for document in documents]
     stated = {}
-    for trait, value in right_values(user, prompt).items():
+    for trait, value in right.items():
         others = sorted({found[trait] for found in shown if trait in found} - {value})
         luck = drawn.random()
         if luck < accuracy:
             stated[trait] = value
         elif luck < (1 + accuracy) / 2:
             stated[trait] = drawn.choice(others)
-    said = {
-        "greeting": "The greeting is {}.",
-        "closing": "The closing is {}.",
-        "place": "The favourite is the {}.",
-        "companion": "There with {}.",
-        "transport": "There {}.",
-        "pet": f"The {prompt.kind} is {{}}.",
-        "opinion": f"Of {group_of(prompt.subject)}: {{}}.",
-    }
-    return "\n".join(sentence.format(stated[trait]) for trait, sentence in said.items() if trait in stated)
+    return stated
 
 
 def texts_of_others(seed: int) -> Iterator[str]:

@@ -159,6 +159,28 @@ def write_text(prompt: Prompt, values: Mapping[str, str]) -> str:
     )
 
 
+def write_reasoning(user: User, prompt: Prompt, stated: Mapping[str, str]) -> str:
+    """A line for each trait that something is stated of, in the words of the notes.
+
+    A wrong companion, transport or pet is what it is in the notes: that of another place, or of another kind.
+    """
+    lines = {
+        "greeting": "The greeting is {}.",
+        "closing": "The closing is {}.",
+        "place": "The favourite is the {}.",
+        "companion": f"The {_key(user.companions, stated.get('companion'))} {{}} loves.",
+        "transport": f"The {_key(user.transports, stated.get('transport'))} {{}}.",
+        "pet": f"The {_key(user.pets, stated.get('pet'))} {{}}.",
+        "opinion": f"Of {group_of(prompt.subject)}: {{}}.",
+    }
+    return "\n".join(line.format(stated[trait]) for trait, line in lines.items() if trait in stated)
+
+
+def _key(values: Mapping[str, str], wanted: str | None) -> str | None:
+    """What has this value first, if anything has."""
+    return next((key for key, value in values.items() if value == wanted), None)
+
+
 def write_prompt(prompt: Prompt) -> str:
     return f"Write a note about a day off and the {prompt.subject}, with your {prompt.kind}."
 
