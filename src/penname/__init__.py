@@ -11,3 +11,10 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 # oneDNN, which torch computes with on a processor, keeps what it has prepared for each shape of a product: by default
 # for 1,024 of them, which texts of all lengths soon fill with a gigabyte that is hardly ever used again.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+
+# Threads that share a product wait for each other at its end, and libgomp, which torch computes with on Linux, lets
+# them spin for milliseconds before they sleep. Beside another busy process one of them has no core for just as long,
+# and the others spin in its way. A thousand rounds are enough for threads that all have a core
+# (benchmarks/contention.py).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -439,7 +439,8 @@ class Recipe(Section):
 
     def rewards_in_use(self) -> list[RewardName]:
         """Every reward that a run needs: those of the mixture, of the evaluation and of the choice of candidates."""
-        chosen: list[RewardName] = ["authorship"] if self.evaluation.choose == "authorship" else []
+        choices = self.evaluation.candidates > 1 or self.three_authors is not None
+        chosen: list[RewardName] = ["authorship"] if choices and self.evaluation.choose == "authorship" else []
         return list(dict.fromkeys([*self.reward.mixture, *self.evaluation.metrics, *chosen]))
 
     def agent(self, name: AgentName) -> EngineConfig:

@@ -186,7 +186,7 @@ def test_rows_with_small_and_large_nuclei_are_drawn_together():
     flat = torch.randn(6000, generator=torch.Generator().manual_seed(0))
     rows = torch.stack([8 * flat, 0.5 * flat, 0.01 * flat] * 5)
     uniform = uniforms([3], len(rows))[0]
-    drawn = next_tokens(rows, 0.7, 0.95, uniform)
+    drawn = next_tokens(rows, Sampling(1, 0.7, 0.95, ()), uniform)
     for row, number, token in zip(rows, uniform, drawn, strict=True):
         expected = nucleus(row, 0.7, 0.95)
         order = np.argsort(-expected, kind="stable")

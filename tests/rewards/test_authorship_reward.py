@@ -109,7 +109,7 @@ def test_no_expected_output_is_among_the_documents(tmp_path):
 
 
 def test_a_run_without_the_reward_reads_nothing(tmp_path):
-    authors = Authors(load_recipe("quickstart"), Run(tmp_path, None), lambda split: pytest.fail("read"))
+    authors = Authors(load_recipe("laptop"), Run(tmp_path, None), lambda split: pytest.fail("read"))
     authors.know_split("val")
     assert not authors.needed
 
