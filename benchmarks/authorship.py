@@ -43,7 +43,7 @@ def agreement(model: AuthorshipModel, users: Mapping[str, Sequence[str]]) -> dic
     asked = drawn.sample(asked, min(MOST_TEXTS, len(asked)))
     for user, text in asked:
         wrong = drawn.sample([name for name in sorted(users) if name != user], min(OTHERS, len(users) - 1))
-        own, *others = (model.reward(known[name], text) for name in (user, *wrong))
+        own, *others = model.rewards([(tuple(known[name]), text) for name in (user, *wrong)])
         scores += [own, *others]
         labels += [1, *[0] * len(others)]
         for number in first:

@@ -20,7 +20,7 @@ from rich.console import Console
 from penname.cli import ALL_METHODS
 from penname.config import METHODS, TRAINED, WITH_REASONING, LimitConfig, MethodName
 from penname.evaluation import figures
-from penname.methods.evaluate import choose_texts
+from penname.methods.evaluate import by_example, choose_texts
 from penname.methods.pat import method_prompts
 from penname.methods.pipeline import model_folder, train_run
 from penname.methods.run_recipe import load_run_recipe
@@ -58,7 +58,7 @@ class Writer:
             with_reasoning=self._reasons,
             prompt_of=self._prompts,
         )
-        return [written[start : start + number] for start in range(0, len(written), number)]
+        return by_example(written, number)
 
     def choose(self, examples: Sequence[Prepared], candidates: Sequence[Sequence[dict[str, Any]]]) -> list[Any]:
         """The consensus of each example's candidates."""

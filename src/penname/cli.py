@@ -177,8 +177,7 @@ def evaluate(
     from penname.methods.run_recipe import load_run_recipe
 
     recipe = load_run_recipe(run)
-    if split not in ("val", "test"):
-        raise UserError(f"--split: found {split!r}, expected val or test")
+    _check_split(split)
     if recipe.evaluation.shuffled and split != recipe.evaluation.split:
         raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
     methods = _methods(method, recipe)
@@ -202,8 +201,7 @@ def reasoning(
     from penname.methods.run_recipe import load_run_recipe
 
     recipe = load_run_recipe(run)
-    if split not in ("val", "test"):
-        raise UserError(f"--split: found {split!r}, expected val or test")
+    _check_split(split)
     (chosen,) = _methods([method], recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         found = reasoning_use(bench, chosen, split)  # type: ignore[arg-type]
@@ -379,6 +377,11 @@ def _methods(chosen: list[str] | None, recipe: Recipe) -> list[MethodName]:
         if name not in recipe.methods:
             raise UserError(f"--method: found {name!r}, expected one of {', '.join(recipe.methods)}")
     return [name for name in METHODS if name in (chosen or recipe.methods)]
+
+
+def _check_split(split: str) -> None:
+    if split not in ("val", "test"):
+        raise UserError(f"--split: found {split!r}, expected val or test")
 
 
 def _check_metric(metric: str, recipe: Recipe) -> None:

@@ -29,6 +29,10 @@ def train():
     return documents("train")
 
 
+def reward(model, documents, text):
+    return model.rewards([(tuple(documents), text)])[0]
+
+
 @pytest.fixture(scope="module")
 def model(train):
     return fit_authorship(train, seed=0)
@@ -42,8 +46,8 @@ def test_it_tells_who_wrote_held_out_texts(model, train):
         author: chosen_documents([text for text in train[author] if text not in {t for _, t in asked}], author, 0)
         for author in authors
     }
-    own = [model.reward(shown[author], text) for author, text in asked]
-    other = [model.reward(shown[authors[authors.index(author) - 1]], text) for author, text in asked]
+    own = [reward(model, shown[author], text) for author, text in asked]
+    other = [reward(model, shown[authors[authors.index(author) - 1]], text) for author, text in asked]
     assert np.mean([a > b for a, b in zip(own, other, strict=True)]) > 0.75
     assert np.mean(own) > np.mean(other) + 0.15
     assert min(own + other) >= 0
@@ -53,15 +57,15 @@ def test_it_tells_who_wrote_held_out_texts(model, train):
 def test_neither_copying_nor_saying_nothing_pays(model, train):
     author = "Abraham Lincoln"
     own = train[author][:10]
-    assert model.reward(own, own[0]) == 0
-    assert model.reward(own, "") == 0
-    assert model.reward(own, "Fellow citizens.") < 0.15
+    assert reward(model, own, own[0]) == 0
+    assert reward(model, own, "") == 0
+    assert reward(model, own, "Fellow citizens.") < 0.15
     half = " ".join(own[0].split()[:20]) + " and then I went home to a cup of tea with the neighbours"
     assert 0.3 < copied_share(tuple(own), half) < 0.8
 
 
 def test_nothing_known_of_the_user_is_neither_good_nor_bad(model):
-    assert model.reward((), "We have had a good year.") == UNKNOWN
+    assert reward(model, (), "We have had a good year.") == UNKNOWN
 
 
 def test_a_saved_model_gives_the_same_rewards(model, train, tmp_path):
@@ -69,7 +73,7 @@ def test_a_saved_model_gives_the_same_rewards(model, train, tmp_path):
     loaded = AuthorshipModel.load(tmp_path / "model.npz")
     texts = [texts[-1] for texts in train.values()][:10]
     for author in list(train)[:3]:
-        before, after = ([m.reward(train[author][:20], text) for text in texts] for m in (model, loaded))
+        before, after = ([reward(m, train[author][:20], text) for text in texts] for m in (model, loaded))
         assert after == pytest.approx(before, abs=0.01)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from penname.rewards.overlap import word_sequences
+
 WORDS = 8
 """Words of a sequence: people hardly ever write so many in the same order twice in one text."""
 
@@ -11,6 +13,5 @@ def repeated_share(text: str) -> float:
 
     0 for a text of fewer words. Words are what stands between white space, without case.
     """
-    words = text.lower().split()
-    sequences = [tuple(words[start : start + WORDS]) for start in range(len(words) - WORDS + 1)]
+    sequences = word_sequences(text, WORDS)
     return 1 - len(set(sequences)) / len(sequences) if sequences else 0.0

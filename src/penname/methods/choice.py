@@ -10,9 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from penname.rewards.mixture import RewardInput
+from penname.rewards.mixture import AUTHORSHIP, RewardInput
 
 MixedReward = Callable[[Sequence[RewardInput]], list[float | None]]
+
+
+def choose(
+    candidates: Sequence[Sequence[RewardInput | None]], how: str, mixture: MixedReward, authorship: MixedReward
+) -> list[int]:
+    """The index of each input's chosen candidate.
+
+    candidates: see `choose_by_consensus`. how: as evaluation.choose says. mixture, authorship: the rewards for either.
+    """
+    return choose_by_reward(candidates, authorship) if how == AUTHORSHIP else choose_by_consensus(candidates, mixture)
 
 
 def choose_by_consensus(candidates: Sequence[Sequence[RewardInput | None]], reward: MixedReward) -> list[int]:

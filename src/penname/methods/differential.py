@@ -14,7 +14,7 @@ from pathlib import Path
 
 from penname.config import AgentName
 from penname.methods.contexts import Contexts
-from penname.methods.evaluate import EVALUATION
+from penname.methods.evaluate import EVALUATION, by_example
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.render import Prompt
@@ -86,7 +86,7 @@ def _rewards(
     examples = [c.example for c, _ in told for _ in range(texts)]
     scores = bench.score(list(bench.recipe.reward.mixture), examples, [r["response"] for r in written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
-    return [_mean_and_error(rewards[start : start + texts]) for start in range(0, len(rewards), texts)]
+    return [_mean_and_error(own) for own in by_example(rewards, texts)]
 
 
 def _mean_and_error(rewards: Sequence[float | None]) -> tuple[float | None, float | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from penname.evaluation.repetition import repeated_share
-from penname.methods.choice import choose_by_consensus, choose_by_reward
+from penname.methods.choice import choose
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
 from penname.rewards.mixture import AUTHORSHIP
@@ -70,20 +70,20 @@ def evaluate_method(
         """Each example's candidates, those of its first text first."""
         written = bench.run.shards(f"{name}/responses", firsts, rows, write, completions=completions)
         if not reuse:
-            return _by_example(written, completions)
+            return by_example(written, completions)
         user = {e.example_id: _user(e) for e in firsts}
-        begun = [own[0] for own in _by_example(written, completions)]
+        begun = [own[0] for own in by_example(written, completions)]
         known = {user[r["example_id"]]: r["reasoning"] for r in begun if r["response"] and r["reasoning"]}
         others = [e for e in examples if e.example_id not in user]
         go_on = partial(write, reasonings={e.example_id: known[_user(e)] for e in others if _user(e) in known})
         rest = bench.run.shards(f"{name}/responses-reused", others, rows, go_on, completions=completions)
-        by_example = {own[0]["example_id"]: own for own in _by_example([*written, *rest], completions)}
-        return [by_example[e.example_id] for e in examples]
+        found = {own[0]["example_id"]: own for own in by_example([*written, *rest], completions)}
+        return [found[e.example_id] for e in examples]
 
     def score(part: Sequence[list[Record]]) -> list[Record]:
         by_id = {e.example_id: e for e in examples}
         chosen = _choose(bench, part, by_id)
-        scored = _by_example(_score(bench, [r for own in chosen for r in own], by_id), texts)
+        scored = by_example(_score(bench, [r for own in chosen for r in own], by_id), texts)
         return [
             {
                 "example_id": own[0]["example_id"],
@@ -133,8 +133,8 @@ def _choose(
 ) -> list[list[Record]]:
     """Each example's texts: of each run of evaluation.candidates completions the chosen one."""
     number = bench.recipe.evaluation.candidates
-    groups = [list(own[start : start + number]) for own in candidates for start in range(0, len(own), number)]
-    return _by_example(choose_texts(bench, groups, by_id), bench.recipe.evaluation.texts)
+    groups = [group for own in candidates for group in by_example(own, number)]
+    return by_example(choose_texts(bench, groups, by_id), bench.recipe.evaluation.texts)
 
 
 def choose_texts(bench: Workbench, groups: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]) -> list[Record]:
@@ -145,14 +145,12 @@ def choose_texts(bench: Workbench, groups: Sequence[Sequence[Record]], by_id: Ma
         [None if (text := r["response"]) is None else bench.reward_input(by_id[r["example_id"]], text) for r in group]
         for group in groups
     ]
-    if bench.recipe.evaluation.choose == AUTHORSHIP:
-        chosen = choose_by_reward(items, bench.rewards([AUTHORSHIP])[AUTHORSHIP])
-    else:
-        chosen = choose_by_consensus(items, bench.reward)
+    chosen = choose(items, bench.recipe.evaluation.choose, bench.reward, bench.rewards([AUTHORSHIP])[AUTHORSHIP])
     return [group[i] for group, i in zip(groups, chosen, strict=True)]
 
 
-def _by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
+def by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
+    """What `Workbench.write` gave, in groups of so many: those of an example, or the candidates for one text."""
     every = list(of_texts)
     return [every[start : start + texts] for start in range(0, len(every), texts)]
 
@@ -179,7 +177,7 @@ def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, 
     by_id = {e.example_id: e for e in examples}
     written = _write(bench, model, examples, None, with_reasoning=with_reasoning)
     settings = bench.recipe.evaluation
-    chosen = _choose(bench, _by_example(written, settings.texts * settings.candidates), by_id)
+    chosen = _choose(bench, by_example(written, settings.texts * settings.candidates), by_id)
     scores = _score(bench, [r for own in chosen for r in own], by_id)
     bench.release()
     return _mean(s["reward"] for s in scores)

@@ -15,7 +15,7 @@ from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.evaluation.authorship import AuthorClassifier, Voice, heard
-from penname.methods.evaluate import EVALUATION, choose_texts
+from penname.methods.evaluate import EVALUATION, by_example, choose_texts
 from penname.methods.shared_prompts import Case, choose_cases
 from penname.methods.workbench import Prepared, Workbench, prepared
 from penname.retrieval.retrieve import retrieve_all
@@ -54,7 +54,7 @@ def write_three_authors(bench: Workbench, method: MethodName, model: Path | None
             top_p=evaluation.top_p,
             with_reasoning=method in WITH_REASONING,
         )
-        groups = [written[start : start + settings.candidates] for start in range(0, len(written), settings.candidates)]
+        groups = by_example(written, settings.candidates)
         return choose_texts(bench, groups, {prompt.example_id: prompt for prompt in prompts})
 
     def stage(place: Path) -> Record:

@@ -14,7 +14,7 @@ from penname.engines.models import load_tokenizer
 from penname.engines.sampling import sample_seed
 from penname.errors import DataError, UserError
 from penname.methods.authors import MODEL_FILE
-from penname.methods.choice import choose_by_consensus, choose_by_reward
+from penname.methods.choice import choose
 from penname.methods.pipeline import model_folder
 from penname.methods.run_recipe import load_run_recipe
 from penname.methods.self_training import PROMPT_FILE
@@ -140,15 +140,13 @@ def _choose(candidates: Sequence[RewardInput | None], facts: _PromptFacts, folde
     def authorship() -> AuthorshipModel:
         return AuthorshipModel.load(folder / MODEL_FILE)
 
-    if facts.evaluation.choose == AUTHORSHIP:
-        by_author = make_rewards([AUTHORSHIP], reward, judge, authorship)[AUTHORSHIP]
-        return choose_by_reward([candidates], by_author)[0]
     rewards = make_rewards(reward.weights, reward, judge, authorship)
+    by_author = make_rewards([AUTHORSHIP], reward, judge, authorship)[AUTHORSHIP]
 
     def mixture(items: Sequence[RewardInput]) -> list[float | None]:
         return [values["reward"] for values in mixed(reward.weights, rewards, items)]
 
-    return choose_by_consensus([candidates], mixture)[0]
+    return choose([candidates], facts.evaluation.choose, mixture, by_author)[0]
 
 
 def _write_by_pat(run: Path, profile: Path | None, request: Request, notes: list[str]) -> Written:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penname.rewards.overlap import word_sequences
+
 NGRAMS = (2, 4)
 """Characters of an n-gram, within words and their edges."""
 FEATURES = 2**14
@@ -54,27 +56,32 @@ class AuthorshipModel:
     slope: float
     intercept: float
 
-    def reward(self, documents: Sequence[str], response: str) -> float:
-        """How probable it is that the user wrote the response, in 0..1, less for what is copied or very short.
+    def rewards(self, asked: Sequence[tuple[tuple[str, ...], str]]) -> list[float]:
+        """How probable it is that each response is its user's, in 0..1, less for what is copied or very short.
 
         A text that repeats the user's documents would be the most like them, so the share of its eight-word sequences
         that stand in one of these counts as nothing, and so does what a text is short of `FEWEST_WORDS`.
 
-        documents: the user's own; without any the reward is `UNKNOWN`.
+        asked: the user's own documents and a response; without documents the reward is `UNKNOWN`.
         """
-        if not documents:
-            return UNKNOWN
-        words = response.split()
-        if not words:
-            return 0.0
-        probability = self.probability(tuple(documents), response)
-        return probability * min(1.0, len(words) / FEWEST_WORDS) * (1 - copied_share(tuple(documents), response))
+        found = [0.0 if documents else UNKNOWN for documents, _ in asked]
+        of_user: dict[tuple[str, ...], list[int]] = {}
+        for index, (documents, response) in enumerate(asked):
+            if documents and response.split():
+                of_user.setdefault(documents, []).append(index)
+        for documents, indices in of_user.items():
+            responses = [asked[index][1] for index in indices]
+            for index, response, probability in zip(
+                indices, responses, self._probabilities(documents, responses), strict=True
+            ):
+                long_enough = min(1.0, len(response.split()) / FEWEST_WORDS)
+                found[index] = probability * long_enough * (1 - copied_share(documents, response))
+        return found
 
-    def probability(self, documents: tuple[str, ...], text: str) -> float:
-        """How probable it is that the author of the documents wrote the text, 0..1."""
-        vector = _vectors([text], self.idf)
-        margin = _margins(vector, _mean_of(documents, self.idf.tobytes()), self.others)[0]
-        return float(1 / (1 + np.exp(-(self.slope * margin + self.intercept))))
+    def _probabilities(self, documents: Sequence[str], texts: Sequence[str]) -> list[float]:
+        """How probable it is that the author of the documents wrote each text."""
+        margins = _margins(_vectors(texts, self.idf), _mean(_vectors(documents, self.idf)), self.others)
+        return [float(p) for p in 1 / (1 + np.exp(-(self.slope * margins + self.intercept)))]
 
     def save(self, path: Path) -> None:
         """Write the model as a NumPy archive."""
@@ -130,23 +137,13 @@ def chosen_documents(documents: Sequence[str], user: str, seed: int) -> list[str
 
 def copied_share(documents: tuple[str, ...], text: str) -> float:
     """The share, in 0..1, of the text's sequences of `COPIED_WORDS` words that stand in one of the documents."""
-    found = _sequences(text)
+    found = word_sequences(text, COPIED_WORDS)
     return sum(sequence in _sequences_of(documents) for sequence in found) / len(found) if found else 0.0
 
 
 @lru_cache(maxsize=256)
 def _sequences_of(documents: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    return frozenset(sequence for document in documents for sequence in _sequences(document))
-
-
-def _sequences(text: str) -> list[tuple[str, ...]]:
-    words = text.lower().split()
-    return [tuple(words[start : start + COPIED_WORDS]) for start in range(len(words) - COPIED_WORDS + 1)]
-
-
-@lru_cache(maxsize=256)
-def _mean_of(documents: tuple[str, ...], idf: bytes) -> Floats:
-    return _mean(_vectors(documents, np.frombuffer(idf, np.float32)))
+    return frozenset(sequence for document in documents for sequence in word_sequences(document, COPIED_WORDS))
 
 
 def _counts(texts: Sequence[str]) -> Any:

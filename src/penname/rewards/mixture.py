@@ -66,8 +66,7 @@ def make_rewards(
         return [None if judgement is None else judgement.reward for judgement in judgements]
 
     def by_author(items: Sequence[RewardInput]) -> list[float | None]:
-        model = authorship()
-        return [model.reward(item.documents, item.response) for item in items]
+        return [*authorship().rewards([(item.documents, item.response) for item in items])]
 
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore, AUTHORSHIP: by_author}
     pairwise = {**overlap.METRICS, "traits": traits}

@@ -36,6 +36,12 @@ def rouge_l(reference: str, response: str) -> float:
     return _f_measure(_lcs_length(expected, found), len(expected), len(found))
 
 
+def word_sequences(text: str, length: int) -> list[tuple[str, ...]]:
+    """All sequences of `length` words of a text, in order; words stand between white space, without case."""
+    words = text.lower().split()
+    return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
+
+
 METRICS: Mapping[str, Callable[[str, str], float]] = {"rouge1": rouge1, "rougeL": rouge_l, "meteor": meteor}
 """The metrics of this module by the names that recipes and JSON use."""
 
