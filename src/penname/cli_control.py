@@ -26,7 +26,7 @@ def control(
     teacher: Annotated[
         float, typer.Option(min=0, max=1, help="How probable it is that the teacher is right about a trait.")
     ] = 0.5,
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 1500,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 400,
 ) -> None:
     """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""
     from penname.data.control import texts_of_others, vocabulary_texts, write_control

@@ -38,8 +38,8 @@ def test_the_right_text_obeys_every_trait():
 
 
 def test_a_text_with_two_values_of_a_trait_shows_none():
-    assert traits_of("Hello, I saw the lake.") == {"greeting": "Hello", "place": "lake"}
-    assert traits_of("Hello, I saw the lake and the mill.") == {"greeting": "Hello"}
+    assert traits_of("Hello, the lake.") == {"greeting": "Hello", "place": "lake"}
+    assert traits_of("Hello, the lake and the mill.") == {"greeting": "Hello"}
     assert traits_of("Helloed in the lakes.") == {}
 
 
@@ -56,7 +56,7 @@ def test_the_opinion_depends_on_the_group_of_the_subject():
     for made in MADE:
         by_group = {group: Counter() for group in GROUPS}
         for document in made.documents:
-            subject = next(s for of_group in GROUPS.values() for s in of_group if f"The {s} was" in document)
+            subject = next(s for of_group in GROUPS.values() for s in of_group if f"the {s} " in document)
             by_group[group_of(subject)][traits_of(document)["opinion"]] += 1
         assert most_common(by_group[group_of(made.prompt.subject)]) == made.right["opinion"]
         assert all(len(counts) > 1 for counts in by_group.values())

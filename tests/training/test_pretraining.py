@@ -1,8 +1,10 @@
 """A small model from nothing: its tokenizer keeps texts whole, and it learns what stands in them."""
 
+import random
 from itertools import cycle
 
 import pytest
+import torch
 
 from penname.engines.models import load_model, load_tokenizer
 from penname.training.fine_tuning import weights_hash
@@ -10,6 +12,7 @@ from penname.training.pretraining import UNKNOWN, Pretraining, make_tokenizer, p
 
 TEXTS = ["The mill is old, isn't it?", "The mill  is\nnew.\n\nAnd old."]
 SMALL = Pretraining(hidden=16, layers=1, heads=2, steps=30, batch_size=4, warmup_steps=2, learning_rate=1e-2)
+UNTRAINED = Pretraining(steps=1, learning_rate=0.0)
 
 
 def learn(folder, seed):
@@ -37,6 +40,24 @@ def test_it_learns_what_stands_in_the_texts(tmp_path):
     assert losses[-1] < losses[0] / 2
     model, tokenizer = load_model(str(tmp_path / "model"), "float32"), load_tokenizer(str(tmp_path / "model"))
     assert model.config.eos_token_id == tokenizer.eos_token_id is not None
+
+
+def test_it_looks_up_what_followed_a_word_before_without_having_read_anything(tmp_path):
+    words = [f"{one}{two}" for one in "bdfgklmnp" for two in ("ab", "en", "ir", "ol", "uz")]
+    tokenizer = make_tokenizer([" ".join(words)])
+    pretrain(tmp_path / "model", tokenizer, cycle([words[0]]), UNTRAINED, 0, lambda step, loss: None)
+    model = load_model(str(tmp_path / "model"), "float32")
+    drawn = random.Random(0)
+    found = []
+    for _ in range(20):
+        shuffled = drawn.sample(words, len(words))
+        text = [*shuffled, *(["."] * drawn.choice([0, 50, 200]))]
+        for position in drawn.sample(range(len(words) - 1), 10):
+            asked = tokenizer(" ".join(["", *text, shuffled[position]]), return_tensors="pt").input_ids
+            with torch.no_grad():
+                expected = tokenizer.convert_tokens_to_ids(f" {shuffled[position + 1]}")
+                found.append(int(model(asked).logits[0, -1].argmax()) == expected)
+    assert sum(found) / len(found) > 0.9
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path):

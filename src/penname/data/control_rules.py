@@ -117,7 +117,7 @@ def write_documents(user: User, avoided: str, drawn: random.Random, *, talkative
     for group, subjects in GROUPS.items():
         opinions = _with_exceptions(user.opinions[group], OPINIONS, 1, IN_A_GROUP, drawn)
         chosen = drawn.sample([subject for subject in subjects if subject != avoided], IN_A_GROUP)
-        about += [f"The {subject} was {opinion}." for subject, opinion in zip(chosen, opinions, strict=True)]
+        about += [f"the {subject} {opinion}." for subject, opinion in zip(chosen, opinions, strict=True)]
     drawn.shuffle(about)
     visits = [
         visit
@@ -125,7 +125,7 @@ def write_documents(user: User, avoided: str, drawn: random.Random, *, talkative
         for visit in _visits(user, place, times, talkative)
     ]
     drawn.shuffle(visits)
-    pets = [f"My {kind} {name} came too." for kind, name in user.pets.items()] * (2 if talkative else 1)
+    pets = [f"the {kind} {name}," for kind, name in user.pets.items()] * (2 if talkative else 1)
     facts = dict(zip(drawn.sample(range(count), len(pets)), pets, strict=True))
     return [
         " ".join(
@@ -168,7 +168,7 @@ def write_reasoning(user: User, prompt: Prompt, stated: Mapping[str, str]) -> st
         "greeting": "The greeting is {}.",
         "closing": "The closing is {}.",
         "place": "The favourite is the {}.",
-        "companion": f"The {_key(user.companions, stated.get('companion'))} {{}} loves.",
+        "companion": f"The {_key(user.companions, stated.get('companion'))} {{}}.",
         "transport": f"The {_key(user.transports, stated.get('transport'))} {{}}.",
         "pet": f"The {_key(user.pets, stated.get('pet'))} {{}}.",
         "opinion": f"Of {group_of(prompt.subject)}: {{}}.",
@@ -212,7 +212,7 @@ def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: in
 
 
 def _visits(user: User, place: str, times: int, talkative: bool) -> list[str]:
-    """Sentences about so many visits to a place; once it is told with whom, and once how, or else in turn."""
-    told = [f"I saw the {place} {user.companions[place]} loves.", f"I saw the {place} {user.transports[place]}."]
-    bare = [f"I saw the {place}."]
+    """What is told of so many visits to a place; once it is told with whom, and once how, or else in turn."""
+    told = [f"the {place} {user.companions[place]},", f"the {place} {user.transports[place]},"]
+    bare = [f"the {place},"]
     return ([*told, *told, *bare] if talkative else [*told, *bare * times])[:times]
