@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -48,7 +49,8 @@ WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
 """Methods that show documents of other users."""
 WITH_REASONING = ("sft-reasoning", "rest-pg")
 SELF_TRAINED = ("rest-em", "rest-pg")
-WRITERS = ("rag", *TRAINED)
+WriterName = Literal["rag", "sft", "sft-reasoning", "rest-em", "rest-pg"]
+WRITERS: tuple[WriterName, ...] = get_args(WriterName)
 """Methods that show a user's own documents and nothing else: they write one prompt for three authors."""
 FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
 """What draws a self-trained method's first samples."""
@@ -283,6 +285,7 @@ class ThreeAuthorsConfig(Section):
     """Prompts that are each written for the same three users, who write unlike each other; see `three_authors`."""
 
     prompts: Count = 1
+    methods: list[WriterName] | None = Field(None, min_length=1, description="which of the run's write; null: all")
     candidates: Count = Field(1, description="written for each prompt and user, of which evaluation.choose takes one")
 
 
@@ -442,6 +445,13 @@ class Recipe(Section):
         choices = self.evaluation.candidates > 1 or self.three_authors is not None
         chosen: list[RewardName] = ["authorship"] if choices and self.evaluation.choose == "authorship" else []
         return list(dict.fromkeys([*self.reward.mixture, *self.evaluation.metrics, *chosen]))
+
+    def writers(self, methods: Sequence[str]) -> list[WriterName]:
+        """Those of `methods` that write one prompt for three authors, in the order in which a run makes them."""
+        if self.three_authors is None:
+            return []
+        named = self.three_authors.methods or WRITERS
+        return [method for method in WRITERS if method in methods and method in named]
 
     def agent(self, name: AgentName) -> EngineConfig:
         """The model and engine of one of PaT's agents."""

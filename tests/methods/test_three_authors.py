@@ -9,8 +9,11 @@ from tests.authors import STYLES, examples
 
 from penname.cli_show import show_three_authors
 from penname.config import METHODS
+from penname.errors import UserError
 from penname.methods.pipeline import train_run
+from penname.methods.plan import make_plan
 from penname.methods.run_data import read_runs
+from penname.methods.run_recipe import load_run_recipe
 from penname.methods.three_authors import read_voices
 from penname.recipe_files import check_recipe
 from penname.runs.progress import ConsoleProgress
@@ -78,6 +81,17 @@ def test_the_page_of_the_terminal_and_the_report_show_them(run, monkeypatch):
         assert voice.written in shown
     assert "really written: 6 of 6" in shown
     assert read_runs([run])[0].voices[0] == first[0]
+
+
+def test_of_a_runs_methods_only_those_that_the_recipe_names_write(run):
+    recipe = load_run_recipe(run)
+    assert recipe.writers(recipe.methods) == ["rag", "sft"]
+    named = check_recipe(recipe.model_dump(mode="json") | {"three_authors": {"methods": ["sft", "rest-pg"]}}, "test")
+    assert named.writers(named.methods) == ["sft"]
+    steps = make_plan(named).steps
+    assert [step.stage for step in steps if step.stage.startswith("three-authors")] == ["three-authors/test/sft"]
+    with pytest.raises(UserError, match="three_authors"):
+        check_recipe(recipe.model_dump(mode="json") | {"three_authors": {"methods": ["zero-shot"]}}, "test")
 
 
 def test_a_run_without_them_shows_none(run, tmp_path):

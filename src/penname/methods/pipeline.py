@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, WRITERS, MethodName, Recipe
+from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe
 from penname.engines.models import arithmetic, pick_device
 from penname.evaluation.table import Results
 from penname.methods.cards import write_card
@@ -55,9 +55,8 @@ def train_run(
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
         evaluate_methods(bench, methods or recipe.methods, recipe.evaluation.split)
-        if recipe.three_authors is not None:
-            for method in (m for m in METHODS if m in WRITERS and m in (methods or recipe.methods)):
-                write_three_authors(bench, method, model_of(bench, method))
+        for method in recipe.writers(methods or recipe.methods):
+            write_three_authors(bench, method, model_of(bench, method))
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from penname.config import (
     WITH_CONTEXTS,
     WITH_DPO,
     WITH_REASONING,
-    WRITERS,
     Recipe,
 )
 from penname.data.sources import load_split
@@ -123,7 +122,7 @@ def _three_authors_steps(recipe: Recipe) -> list[Step]:
     cases = AUTHORS * settings.prompts
     texts = cases * settings.candidates
     written = texts * recipe.prompt.max_output_tokens
-    return [Step(f"three-authors/{split}/{m}", cases, texts, written, None) for m in recipe.methods if m in WRITERS]
+    return [Step(f"three-authors/{split}/{m}", cases, texts, written, None) for m in recipe.writers(recipe.methods)]
 
 
 def _dpo_runs(recipe: Recipe) -> list[str]:
