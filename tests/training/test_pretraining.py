@@ -11,7 +11,7 @@ from penname.training.fine_tuning import weights_hash
 from penname.training.pretraining import UNKNOWN, Pretraining, make_tokenizer, pretrain
 
 TEXTS = ["The mill is old, isn't it?", "The mill  is\nnew.\n\nAnd old."]
-SMALL = Pretraining(hidden=16, layers=1, heads=2, steps=30, batch_size=4, warmup_steps=2, learning_rate=1e-2)
+SMALL = Pretraining(hidden=16, layers=2, heads=2, steps=30, batch_size=4, warmup_steps=2, learning_rate=1e-2)
 UNTRAINED = Pretraining(steps=1, learning_rate=0.0)
 
 

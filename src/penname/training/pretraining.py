@@ -45,7 +45,7 @@ WRITTEN_BEFORE, WRITTEN_FOUND = 0.2, 1.2
 
 @dataclass(frozen=True)
 class Pretraining:
-    """The model's size, and how it learns."""
+    """The model's size, of two layers and two heads or more, and how it learns."""
 
     hidden: int = 64
     layers: int = 2
@@ -97,7 +97,7 @@ def pretrain(
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    give_lookup(model)
+    _give_lookup(model)
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
     def rate(step: int) -> float:
@@ -117,19 +117,16 @@ def pretrain(
 
 
 @torch.no_grad()
-def give_lookup(model: LlamaForCausalLM) -> None:
+def _give_lookup(model: LlamaForCausalLM) -> None:
     """Set the first heads of the first two layers so that they look up what followed the last token before.
 
     Every token's embedding holds a random code (the first dimensions, as many as a head has) and a constant (the last
     one). The first layer's head turns the constant into a score that is highest one token back, and writes that token's
     code beside the own one. The second layer's head looks for a token whose written code is like the own code, and
     writes the code of what stood there; as the embeddings are tied, that token becomes the most probable next one.
-    Left alone: models of one layer, and heads too wide to leave room for two codes.
     """
     embedding = model.model.embed_tokens.weight
     size = model.model.layers[0].self_attn.head_dim
-    if len(model.model.layers) < 2 or 2 * size > embedding.shape[1]:
-        return
     codes = torch.randint(0, 2, (len(embedding), size)) * 2.0 - 1
     embedding[:, :size] = CODE * codes
     embedding[:, size : 2 * size] = 0
