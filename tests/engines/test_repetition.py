@@ -69,10 +69,10 @@ def test_the_engine_writes_what_the_processors_leave(model):
         prompts, [[0, 1]] * 3, Sampling(24, 0.0, 1.0, (), repetition_penalty=1.2, no_repeat_ngram=2)
     )
     plain = engine.generate(prompts, [[0]] * 3, Sampling(24, 0.0, 1.0, ()))
-    engine.model.set_attn_implementation("sdpa")
+    model.set_attn_implementation("sdpa")
     processors = [RepetitionPenaltyLogitsProcessor(1.2), NoRepeatNGramLogitsProcessor(2)]
     for prompt, row in zip(prompts, written, strict=True):
-        expected = processed_greedily(engine.model, prompt, 24, processors)
+        expected = processed_greedily(model, prompt, 24, processors)
         assert [completion.tokens for completion in row] == [expected, expected]
     assert [row[0].tokens for row in plain] != [row[0].tokens for row in written]
 

@@ -1,4 +1,4 @@
-"""The default engine, on torch and transformers: one prefill a prompt, whatever the number of samples."""
+"""The default engine, on torch: one prefill a prompt, whatever the number of samples."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 import torch
 
 from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
-from penname.engines.models import length_limit, load_model
+from penname.engines.decoders import make_decoder
 from penname.engines.scoring import ScoreRow, score_rows
-from penname.engines.shared_prefix import ATTENTION
-from penname.engines.supported import take_attention
 from penname.engines.writing import Writing
 from penname.errors import UserError
 
@@ -41,9 +39,8 @@ class LocalEngine:
         on_written: OnWritten | None = None,
         workers: int | None = None,
     ) -> None:
-        self.model = load_model(model, dtype) if isinstance(model, str) else model
-        take_attention(self.model, ATTENTION)
-        cores = torch.get_num_threads() if self.model.device.type == "cpu" else 1
+        self._decoder = make_decoder(model, dtype, rows)
+        cores = torch.get_num_threads() if self._decoder.device.type == "cpu" else 1
         self._most_workers, self._workers = cores, workers
         self.rows = rows
         self._on_written = on_written or (lambda tokens, ended: None)
@@ -60,7 +57,7 @@ class LocalEngine:
 
         def write(share: list[int]) -> list[list[Generated]]:
             of_share = [prompts[i] for i in share], [seeds[i] for i in share]
-            return Writing(self.model, *of_share, sampling, self.rows // workers).run(self._tell)
+            return Writing(self._decoder, *of_share, sampling, self.rows // workers).run(self._tell)
 
         shares = _shares(prompts, seeds, workers)
         for share, written in zip(shares, self._on_workers(workers, write, shares), strict=True):
@@ -85,7 +82,7 @@ class LocalEngine:
         return results
 
     def _check_lengths(self, lengths: Iterable[int]) -> None:
-        limit = length_limit(self.model.config)
+        limit = self._decoder.limit
         longest = max(lengths, default=0)
         if limit is not None and longest > limit:
             raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
@@ -117,10 +114,7 @@ class LocalEngine:
             self._on_written(tokens, ended)
 
     def _score(self, row: ScoreRow) -> list[list[list[float]]]:
-        device = self.model.device
-        sources = torch.tensor(row.sources, device=device)
-        out = self.model(**row.packed.inputs(device), logits_to_keep=sources, use_cache=False)
-        return row.log_probs(out.logits[0])
+        return row.log_probs(self._decoder.read(row.packed, row.sources))
 
 
 def _shares(prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], workers: int) -> list[list[int]]:

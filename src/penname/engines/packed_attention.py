@@ -1,7 +1,8 @@
 """Attention in a packed row (see `penname.engines.packed_row`).
 
-Each text is attended to alone, so nothing is computed for what a mask would hide, and no text sees another. It is
-registered as a transformers attention function, so any decoder-only architecture that takes one can use it.
+Each text is attended to alone, so nothing is computed for what a mask would hide, and no text sees another.
+`packed_attention` has the form of a transformers attention function, so any decoder-only architecture that takes one
+can use it (`penname.engines.supported` registers it).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
 
 from penname.engines.attention import causal_attention, refuse_sinks
 from penname.engines.packed_row import Span
@@ -39,6 +39,20 @@ def packed_attention(
     refuse_sinks(kwargs.get("s_aux"))
     if not spans:
         raise UserError("layers that do not hand on to their attention where texts lie")
+    return attend_packed(query, key, value, spans, scaling, sliding_window, softcap, dropout), None
+
+
+def attend_packed(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    spans: Sequence[Span],
+    scaling: float | None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """As `packed_attention`."""
     settings = (scaling, sliding_window, softcap)
     # A span falls into its prompt with the first text, and the other texts.
     ends = [end for span in spans for end in span.ends]
@@ -55,7 +69,4 @@ def packed_attention(
                 keys = torch.cat([own_key[:, :, prompt], text_key], dim=2)
                 values = torch.cat([own_value[:, :, prompt], text_value], dim=2)
                 parts.append(causal_attention(text_query, keys, values, *settings, span.tail, dropout))
-    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(PACKED, packed_attention)
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous()

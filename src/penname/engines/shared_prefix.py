@@ -4,8 +4,9 @@ Attention of new tokens over a prompt is one matrix product for all rows that go
 row's own tokens is separate; the two are merged by their log-sum-exp (Hydragen, arXiv 2402.05099, section 3). The
 rows' own keys and values lie in buffers with room to spare, so that a step copies nothing.
 
-It is registered as a transformers attention function and given to the model as a cache, so any decoder-only
-architecture whose layers call `cache.update` and then the attention function can use it.
+`shared_prefix_attention` has the form of a transformers attention function, and the model is given the cache, so any
+decoder-only architecture whose layers call `cache.update` and then the attention function can use it
+(`penname.engines.supported` registers it).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
 
 from penname.engines.attention import refuse_sinks
 from penname.engines.packed_attention import packed_attention
@@ -82,7 +82,7 @@ class SharedPrefixCache:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the new tokens' keys and values.
 
-        Of prompts, (1, heads, tokens, dim): returned as they are. Of a new token in each row, (rows, heads, 1, dim):
+        Of prompts, (1, heads, tokens, dim): returned as they are. Of each row's new tokens, (rows, heads, new, dim):
         returned are the rows' own ones, with some empty places at the end.
         """
         if not self._reading:
@@ -98,19 +98,24 @@ class SharedPrefixCache:
             self._prefix_values[layer][number, :, : self.lengths[number]] = values[0, :, places]
         return keys, values
 
-    def advance(self) -> torch.Tensor:
-        """Make room for a new token in every row; returns their positions (rows,).
+    def advance(self, new: int = 1) -> torch.Tensor:
+        """Make room for `new` tokens in every row; returns their positions (rows, new).
 
-        A row that is full, which nobody reads any more, has its last token overwritten.
+        A row that is full, which nobody reads any more, has its last tokens overwritten.
         """
-        depths = torch.tensor([min(used, self._capacity - 1) for used in self._used], device=self._device)
-        self._used = [min(used + 1, self._capacity) for used in self._used]
+        first = [min(used, self._capacity - new) for used in self._used]
+        self._used = [used + new for used in first]
         for buffer in (*self._keys, *self._values):
             buffer.reach(max(self._used))
-        self._at = (torch.arange(len(depths), device=self._device), slice(None), depths)
-        self._positions = self._starts + depths
+        depths = torch.tensor(first, device=self._device)[:, None] + torch.arange(new, device=self._device)
+        self._at = (torch.arange(len(first), device=self._device)[:, None], slice(None), depths)
+        self._positions = self._starts[:, None] + depths
         self._masks.clear()
         return self._positions
+
+    def take_back(self, tokens: Sequence[int]) -> None:
+        """Forget the last tokens of each row, so many as `tokens` says; their places are written anew."""
+        self._used = [used - taken for used, taken in zip(self._used, tokens, strict=True)]
 
     def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self._prefix_keys[layer], self._prefix_values[layer]
@@ -160,18 +165,20 @@ class SharedPrefixCache:
             prefix = torch.arange(max(self.lengths), device=self._device)
             beyond = (prefix >= torch.tensor(self.lengths, device=self._device)[:, None])[:, None]
             keys = torch.arange(places, device=self._device)
-            depths = (self._positions - self._starts)[:, None]
+            # Heads that share a key x new tokens, as the queries are laid out.
+            positions = self._positions.repeat(1, repeat)
+            depths = (positions - self._starts[:, None])[..., None]
             unseen = keys > depths
             if window is not None:
                 unseen = unseen | (keys <= depths - window)
-                # Rows of the prompt x heads that share a key, as the queries are laid out.
-                positions = self._positions[self.by_prompt].repeat_interleave(repeat, dim=1)
-                beyond = beyond | (prefix <= positions[..., None] - window)
+                beyond = beyond | (prefix <= positions[self.by_prompt].flatten(1)[..., None] - window)
+            elif self._positions.shape[1] == 1:
+                unseen = unseen[:, :1]
             plain_prefix = window is None and len(set(self.lengths)) == 1
-            plain_rows = window is None and set(self._used) == {places}
+            plain_rows = window is None and self._positions.shape[1] == 1 and set(self._used) == {places}
             self._masks[window] = (
                 None if plain_prefix else self._added(beyond[:, None]),
-                None if plain_rows else self._added(unseen[:, None, None]),
+                None if plain_rows else self._added(unseen[:, None]),
             )
         return self._masks[window]
 
@@ -205,8 +212,8 @@ class _Buffer:
             self._lay(self.held.shape[0], min(max(places, self.held.shape[2] + GROWTH), self._capacity))
 
     def put(self, new: torch.Tensor, at: tuple[torch.Tensor, slice, torch.Tensor]) -> torch.Tensor:
-        """Lay `new` (rows, heads, 1, dim) at the rows' next places; return all places."""
-        self.held[at] = new[:, :, 0]
+        """Lay `new` (rows, heads, new tokens, dim) at the rows' next places; return all places."""
+        self.held[at] = new.transpose(1, 2)
         return self.held
 
     def open_rows(self, rows: int) -> None:
@@ -242,36 +249,50 @@ def shared_prefix_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of each row's new token over the row's prompt and over the row's own tokens.
+    """Attention of each row's new tokens over the row's prompt and over the row's own tokens.
 
     Without `shared_prefix` it is attention in a packed row.
 
-    query: (rows, heads, 1, dim); key, value: (rows, key heads, places, dim), the rows' own tokens only.
-    Returns (rows, 1, heads, dim).
+    query: (rows, heads, new, dim); key, value: (rows, key heads, places, dim), the rows' own tokens only.
+    Returns (rows, new, heads, dim).
     """
     if shared_prefix is None:
         return packed_attention(
             module, query, key, value, attention_mask, scaling, spans, sliding_window, softcap, **kwargs
         )
     refuse_sinks(kwargs.get("s_aux"))
-    cache = shared_prefix
     layer: int = module.layer_idx  # type: ignore[assignment]
-    rows, heads, _, dim = query.shape
+    return attend(shared_prefix, layer, query, key, value, scaling, sliding_window, softcap), None
+
+
+def attend(
+    cache: SharedPrefixCache,
+    layer: int,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None = None,
+    window: int | None = None,
+    softcap: float | None = None,
+) -> torch.Tensor:
+    """As `shared_prefix_attention`, in the layer of this number."""
+    rows, heads, new, dim = query.shape
     key_heads, places = key.shape[1:3]
     repeat = heads // key_heads
     scaling = dim**-0.5 if scaling is None else scaling
-    prefix_mask, own_mask = cache.masks(places, repeat, sliding_window)
-    query = query.reshape(rows, key_heads, repeat, dim)
+    prefix_mask, own_mask = cache.masks(places, repeat, window)
+    query = query.reshape(rows, key_heads, repeat * new, dim)
     prompts, most = cache.by_prompt.shape
-    by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, most * repeat, dim)
+    by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, -1, dim)
     over_prefix, prefix_lse = _attend(by_prompt, *cache.prefix(layer), prefix_mask, scaling, softcap)
-    over_prefix = over_prefix.view(prompts, key_heads, most, repeat, -1).transpose(1, 2).flatten(0, 1)[cache.back]
-    prefix_lse = prefix_lse.view(prompts, key_heads, most, repeat, 1).transpose(1, 2).flatten(0, 1)[cache.back]
+    by_row = (prompts, key_heads, most, repeat * new, -1)
+    over_prefix = over_prefix.view(by_row).transpose(1, 2).flatten(0, 1)[cache.back]
+    prefix_lse = prefix_lse.view(by_row).transpose(1, 2).flatten(0, 1)[cache.back]
 
     over_own, own_lse = _attend(query, key, value, own_mask, scaling, softcap)
 
     share = torch.sigmoid(prefix_lse - own_lse).to(query.dtype)
-    return torch.lerp(over_own, over_prefix, share).reshape(rows, 1, heads, -1), None
+    return torch.lerp(over_own, over_prefix, share).reshape(rows, heads, new, -1).transpose(1, 2)
 
 
 def _attend(
@@ -295,6 +316,3 @@ def _attend(
     # The most probable key's score less its log-probability: one pass over the scores instead of three.
     lse = scores.amax(-1, keepdim=True).float() - probabilities.amax(-1, keepdim=True).log()
     return torch.matmul(probabilities.to(values.dtype), values), lse
-
-
-AttentionInterface.register(ATTENTION, shared_prefix_attention)

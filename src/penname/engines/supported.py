@@ -10,7 +10,7 @@ from transformers import AttentionInterface
 
 from penname.engines.packed_attention import PACKED, packed_attention
 from penname.engines.packed_row import PackedRow
-from penname.engines.shared_prefix import SharedPrefixCache
+from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache, shared_prefix_attention
 from penname.errors import UserError
 
 TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
@@ -109,10 +109,14 @@ def _written(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
     _read(model, [text[:-1] for text in texts], past_key_values=cache)
     cache.open_rows([*range(len(texts))])
     last = torch.tensor([[text[-1]] for text in texts], device=model.device)
-    positions = cache.advance()[:, None]
+    positions = cache.advance()
     return _log_probs(model(last, position_ids=positions, past_key_values=cache, use_cache=True, shared_prefix=cache))
 
 
 def _log_probs(out: Any) -> torch.Tensor:
     found: torch.Tensor = out.logits.float().log_softmax(-1)
     return found
+
+
+AttentionInterface.register(PACKED, packed_attention)
+AttentionInterface.register(ATTENTION, shared_prefix_attention)
