@@ -18,7 +18,7 @@ from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
 from penname.retrieval import bm25
 from penname.retrieval.bm25 import rank, rank_and_keep, score
-from penname.retrieval.compiled import compiled
+from penname.retrieval.compiled import FEW, compiled
 from penname.retrieval.tokens import SMALLEST_TABLE, cut
 
 SPLITTERS = {"words": words_of, "whitespace": str.split}
@@ -31,6 +31,13 @@ def reference(query, texts, tokens):
 
 
 def check(queries, profiles, tokens):
+    for few in (-1, FEW):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("penname.retrieval.compiled.FEW", few)
+            check_loops(queries, profiles, tokens)
+
+
+def check_loops(queries, profiles, tokens):
     orders, scores = rank(queries, profiles, tokens), score(queries, profiles, tokens)
     for query, texts, order, found in zip(queries, profiles, orders, scores, strict=True):
         expected = reference(query, texts, tokens)
@@ -121,20 +128,21 @@ def test_loops_are_compiled_where_nothing_can_be_kept(monkeypatch):
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
 
     @compiled
-    def double(number):
-        return 2 * number
+    def double(numbers):
+        return 2 * numbers
 
-    assert double(21) == 42
+    assert double(np.full(FEW + 1, 21))[0] == 42
 
 
 def test_damaged_loops_are_compiled_anew(tmp_path):
     program = tmp_path / "loops.py"
     program.write_text(
-        "from penname.retrieval.compiled import compiled\n"
+        "import numpy\n"
+        "from penname.retrieval.compiled import FEW, compiled\n"
         "@compiled\n"
-        "def double(number):\n"
-        "    return 2 * number\n"
-        "print(double(21))\n"
+        "def double(numbers):\n"
+        "    return 2 * numbers\n"
+        "print(double(numpy.full(FEW + 1, 21))[0])\n"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     for damage in (None, b"", b"\x80"):

@@ -12,6 +12,7 @@ from penname.data.records import Document, Example
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_tokenizer
 from penname.engines.sampling import sample_seed
+from penname.engines.tokenizer import load_reader
 from penname.errors import DataError, UserError
 from penname.methods.authors import MODEL_FILE
 from penname.methods.choice import choose
@@ -87,7 +88,7 @@ def _write_by_model(
     candidates: int | None,
     notes: list[str],
 ) -> Written:
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_reader(folder)
     facts = _prompt_facts(Path(folder), "chat" if tokenizer.chat_template else "plain")
     settings = facts.prompt
     if settings.style == "benchmark":
@@ -104,7 +105,7 @@ def _write_by_model(
         settings.max_output_tokens, evaluation.temperature, evaluation.top_p, renderer.end_id
     )
     seeds = [sample_seed(seed, 0, "prompt", number) for number in range(candidates or evaluation.candidates)]
-    written = LocalEngine(folder).generate([rendered.tokens + begun], [seeds], sampling)[0]
+    written = LocalEngine(folder, rows=len(seeds)).generate([rendered.tokens + begun], [seeds], sampling)[0]
     texts = [renderer.text(generated.tokens) for generated in written]
     texts = texts if kept is None else [compose(kept, text) for text in texts]
     every = [parse(text, with_reasoning=facts.with_reasoning) for text in texts]

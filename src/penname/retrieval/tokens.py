@@ -1,7 +1,7 @@
 """Words of many texts at once, each word as a number: equal words have equal numbers.
 
 Words are told apart by 63 bits of a hash, so that two different ones are taken for the same about once in 10^19 pairs.
-Loops are compiled by numba where they are first used, which takes seconds, and kept for later processes.
+Where there is much text, loops are compiled by numba (see `penname.retrieval.compiled`).
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def _letters(text: str) -> bytes:
 def _blank_wide_spaces(letters: Any) -> None:
     """Put spaces of one byte for those of more, in place."""
     for place in range(len(letters) - 1):
-        first = letters[place]
+        first, second = int(letters[place]), int(letters[place + 1])
         if 0xC2 <= first < 0xE0:
-            if _IS_SPACE[(first & 0x1F) << 6 | letters[place + 1] & 0x3F]:
+            if _IS_SPACE[(first & 0x1F) << 6 | second & 0x3F]:
                 letters[place : place + 2] = 0x20
         elif 0xE0 <= first < 0xF0:
-            code = (first & 0xF) << 12 | (letters[place + 1] & 0x3F) << 6 | letters[place + 2] & 0x3F
+            code = (first & 0xF) << 12 | (second & 0x3F) << 6 | int(letters[place + 2]) & 0x3F
             if code < len(_IS_SPACE) and _IS_SPACE[code]:
                 letters[place : place + 3] = 0x20
 

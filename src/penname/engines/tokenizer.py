@@ -1,0 +1,109 @@
+"""A checkpoint's tokenizer without transformers, whose imports take longer than writing a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from penname.engines.models import load_tokenizer, locate_model
+
+SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+PLAIN: Mapping[str, tuple[Any, ...]] = {
+    "backend": ("tokenizers",),
+    "tokenizer_class": ("TokenizersBackend", "PreTrainedTokenizerFast"),
+    "clean_up_tokenization_spaces": (None, False),
+    "add_prefix_space": (None, False),
+    "split_special_tokens": (None, False),
+    "additional_special_tokens": (None, []),
+    "extra_special_tokens": (None, [], {}),
+    "added_tokens_decoder": (None, {}),
+}
+"""With these settings a tokenizer is what its file says; for others transformers changes or adds something."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    input_ids: list[int]
+
+
+class PlainTokenizer:
+    """What a renderer needs of a tokenizer, with the names and results of transformers' own.
+
+    tokenizer: of the package tokenizers. settings: what tokenizer_config.json says. chat_template: as Jinja text.
+    """
+
+    def __init__(self, tokenizer: Any, settings: Mapping[str, Any], chat_template: str | None) -> None:
+        self._tokenizer = tokenizer
+        self._special = {name: _text(settings[name]) for name in SPECIAL if settings.get(name) is not None}
+        self.chat_template = chat_template
+        self.bos_token = self._special.get("bos_token")
+
+    @property
+    def eos_token_id(self) -> int | None:
+        name = self._special.get("eos_token")
+        found: int | None = None if name is None else self._tokenizer.token_to_id(name)
+        return found
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        return [self._tokenizer.token_to_id(token) for token in dict.fromkeys(self._special.values())]
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> Encoded:
+        return Encoded(self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)
+
+    def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool) -> str:
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=skip_special_tokens)
+        return text
+
+    def apply_chat_template(
+        self, turns: Sequence[Mapping[str, str]], *, tokenize: bool, add_generation_prompt: bool
+    ) -> str:
+        """The conversation as text; `tokenize` must be False."""
+        assert not tokenize
+        text: str = self._template.render(
+            messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **self._special
+        )
+        return text
+
+    @cached_property
+    def _template(self) -> Any:
+        from jinja2.ext import loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+        return environment.from_string(self.chat_template or "")
+
+
+def load_reader(name: str) -> Any:
+    """The tokenizer of a model, by the model's name: enough to render prompts and read completions.
+
+    transformers' own where the checkpoint's settings or chat template ask for what only that does. Raises UserError
+    where there is none.
+    """
+    folder = Path(locate_model(name))
+    return _plain(folder) or load_tokenizer(name)
+
+
+def _plain(folder: Path) -> PlainTokenizer | None:
+    whole, told, template = (
+        folder / name for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+    )
+    if not (whole.is_file() and told.is_file()):
+        return None
+    from tokenizers import Tokenizer
+
+    settings = json.loads(told.read_text(encoding="utf-8"))
+    if "chat_template" in settings or any(settings.get(name) not in values for name, values in PLAIN.items()):
+        return None
+    text = template.read_text(encoding="utf-8") if template.is_file() else None
+    if text is not None and any(word in text for word in ("generation %", "strftime_now", "raise_exception", "tojson")):
+        return None
+    return PlainTokenizer(Tokenizer.from_file(str(whole)), settings, text)
+
+
+def _text(token: Any) -> str:
+    return str(token["content"] if isinstance(token, dict) else token)
