@@ -20,6 +20,7 @@ from penname.config import Recipe, SourceConfig
 from penname.data.records import Example
 from penname.data.sources import load_split
 from penname.engines.base import Sampling
+from penname.engines.models import arithmetic
 from penname.errors import UserError
 from penname.methods.workbench import Workbench
 from penname.prompts.render import Renderer
@@ -86,9 +87,9 @@ def timed(work: Callable[..., Result], *arguments: Any, **named: Any) -> tuple[f
 
 
 def matrix_flops(device: torch.device) -> float:
-    """Floating-point operations a second that a device gives a large matrix product in bfloat16."""
+    """Floating-point operations a second that a device gives a large matrix product, in what models compute in here."""
     side = 2048 if device.type == "cpu" else 8192
-    a, b = torch.randn(2, side, side, device=device).bfloat16()
+    a, b = torch.randn(2, side, side, device=device).to(getattr(torch, arithmetic()))
 
     def product() -> float:
         return float((a @ b)[0, 0])  # reading a number waits for a GPU
@@ -123,9 +124,11 @@ def forward_flops(model: Any, tokens: int, pairs: float) -> float:
 
 
 def forward_bytes(model: Any, tokens: int) -> float:
-    """Bytes a forward pass in bfloat16 moves at least: every product's weights once, its input and its output."""
+    """Bytes a forward pass moves at least: every product's weights once, its input and its output."""
     linear = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and "lm_head" not in name]
-    return 2.0 * sum(m.weight.numel() + tokens * (m.in_features + m.out_features) for m in linear)
+    return float(model.dtype.itemsize) * sum(
+        m.weight.numel() + tokens * (m.in_features + m.out_features) for m in linear
+    )
 
 
 def median(values: Sequence[float]) -> float:

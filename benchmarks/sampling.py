@@ -1,6 +1,6 @@
 """m = 32 samples of real prompts of about 1,000 tokens: penname's local engine against `generate`, and vLLM on request.
 
-Prompts are those of `rag` on abstract_generation_user, for the bundled model (or --model) in bfloat16, at temperature
+Prompts are those of `rag` on abstract_generation_user, for the bundled model (or --model), at temperature
 0.7 and top-p 0.95; responses end when the model ends them. Both sides draw from the same distribution, so their texts
 differ and what is compared is new tokens a second. With --vllm (vLLM installed, see README.md) vLLM called directly and
 the vllm engine are measured too, started and warm.
@@ -104,11 +104,41 @@ def needed_flops(model: Any, prompts: list[list[int]], tokens: int) -> float:
     return read + vocabulary + forward_flops(model, tokens, tokens * sum(map(len, prompts)) / len(prompts))
 
 
+def compare_decoders(given: Any, prompts: list[list[int]], sampling: Sampling) -> None:
+    """The local engine with its own decoder against itself with transformers' model, in turn, the same texts."""
+    model = load_model(given.model, "auto")
+    engines = {"own": LocalEngine(given.model, rows=given.rows), "transformers": LocalEngine(model, rows=given.rows)}
+    speeds: dict[str, list[float]] = {name: [] for name in engines}
+    shares = []
+    peak = matrix_flops(model.device)
+    for _ in range(1 if given.quick else 3):
+        for name, engine in engines.items():
+            tokens, taken = written_by(engine, prompts, sampling)
+            speeds[name].append(tokens / taken)
+            if name == "own":
+                shares.append(needed_flops(model, prompts, tokens) / peak / taken)
+    finish(
+        median([a / b for a, b in zip(speeds["own"], speeds["transformers"], strict=True)]),
+        1.5,
+        own_tokens_per_s=round(median(speeds["own"]), 1),
+        transformers_tokens_per_s=round(median(speeds["transformers"]), 1),
+        share_of_matrix_speed=round(median(shares), 3),
+        matrix_gflops=round(peak / 1e9),
+        arithmetic=str(model.dtype),
+        prompts=len(prompts),
+        samples_a_prompt=SAMPLES,
+        max_new_tokens=sampling.max_new_tokens,
+    )
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rows", type=int, default=192, help="rows the local engine writes at once")
     arguments.add_argument("--prompts", type=int, help="8 if left out, 1 with --quick")
     arguments.add_argument("--decoding", action="store_true", help="measure what decoding settings cost, nothing else")
+    arguments.add_argument(
+        "--decoders", action="store_true", help="measure the engine with both decoders, nothing else"
+    )
     arguments.add_argument("--vllm", action="store_true", help="measure vLLM too")
     arguments.add_argument("--model", default="bundled", help="a folder or a hub id")
     given = arguments.parse_args()
@@ -120,13 +150,16 @@ def main() -> None:
         share = decoding_share(engine, prompts[:2], sampling, 1 if given.quick else 3)
         finish(share, 0.95, samples_a_prompt=SAMPLES, max_new_tokens=longest)
         return
+    if given.decoders:
+        compare_decoders(given, prompts, sampling)
+        return
     facts: dict[str, Any] = {}
     if given.vllm:
         facts |= {
             f"{name}_tokens_per_s": round(speed, 1) for name, speed in with_vllm(given.model, prompts, sampling).items()
         }
     tokens, taken = written_by(LocalEngine(given.model, rows=given.rows), prompts, sampling)
-    model = load_model(given.model, "bfloat16")
+    model = load_model(given.model, "auto")
     plain_tokens, plain_taken = with_generate(model, prompts, sampling)
     ours, plain = tokens / taken, plain_tokens / plain_taken
     if given.vllm:
