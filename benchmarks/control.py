@@ -115,9 +115,7 @@ def train_seed(folder: Path, corpus: Path, seed: int, overrides: Sequence[str]) 
 
 def results_over(folder: Path, seeds: Sequence[int]) -> dict[str, Results]:
     """Each variant's results, the mean over seeds."""
-    return {
-        name: over_seeds([results_of([folder_of(folder, name, seed)])[0] for seed in seeds]) for name in VARIANTS
-    }
+    return {name: over_seeds([results_of([folder_of(folder, name, seed)])[0] for seed in seeds]) for name in VARIANTS}
 
 
 def test(claim: Claim, results: dict[str, Results]) -> Found:

@@ -58,9 +58,7 @@ def sample_summaries(
     """For each example `samples` summaries. key: tells their random seeds from those of other calls."""
     settings, config = bench.recipe.pat, bench.recipe.agent(agent)
     renderer = bench.agent_renderer(config)
-    sampling = bench.recipe.decoding.sampling(
-        settings.max_summary_tokens, temperature, settings.top_p, renderer.end_id
-    )
+    sampling = bench.recipe.decoding.sampling(settings.max_summary_tokens, temperature, settings.top_p, renderer.end_id)
     seeds = [
         [sample_seed(bench.recipe.seed, key, f"{agent} {example.example_id}", number) for number in range(samples)]
         for example in examples

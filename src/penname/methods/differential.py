@@ -14,7 +14,7 @@ from pathlib import Path
 
 from penname.config import AgentName
 from penname.methods.contexts import Contexts
-from penname.methods.evaluate import EVALUATION, by_example
+from penname.methods.evaluate import by_example, write_as_evaluated
 from penname.methods.prompting import response_prompt
 from penname.methods.workbench import Prepared, Workbench
 from penname.prompts.render import Prompt
@@ -71,15 +71,13 @@ def _rewards(
 
     A text that was not written has a reward of 0.
     """
-    settings, texts = bench.recipe.evaluation, bench.recipe.pat.texts
+    texts = bench.recipe.pat.texts
     prompts = iter([_prompt(bench, agent, c, summary) for c, summary in told])
-    written = bench.write(
+    written = write_as_evaluated(
+        bench,
         generator,
         [c.example for c, _ in told],
-        iteration=EVALUATION,
-        samples=texts,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
+        texts,
         with_reasoning=False,
         prompt_of=lambda example: next(prompts),  # an example stands there once for each of its summaries
     )

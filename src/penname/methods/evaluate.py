@@ -60,11 +60,19 @@ def evaluate_method(
 
     always = given.reasonings if given is not None else None
 
-    def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = always) -> list[Record]:
-        return _write(bench, model, part, prompt_of, with_reasoning=with_reasoning, reasonings=reasonings)
-
     rows, texts = bench.recipe.generator.rows, bench.recipe.evaluation.texts
     completions = texts * bench.recipe.evaluation.candidates
+
+    def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = always) -> list[Record]:
+        return write_as_evaluated(
+            bench,
+            model,
+            part,
+            completions,
+            with_reasoning=with_reasoning,
+            prompt_of=prompt_of,
+            reasonings=reasonings,
+        )
 
     def write_all() -> list[list[Record]]:
         """Each example's candidates, those of its first text first."""
@@ -175,9 +183,9 @@ def _user(example: Prepared) -> tuple[str, str]:
 def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
     """Mean reward of `model` on `examples`, as an evaluation would find it."""
     by_id = {e.example_id: e for e in examples}
-    written = _write(bench, model, examples, None, with_reasoning=with_reasoning)
-    settings = bench.recipe.evaluation
-    chosen = _choose(bench, by_example(written, settings.texts * settings.candidates), by_id)
+    completions = bench.recipe.evaluation.texts * bench.recipe.evaluation.candidates
+    written = write_as_evaluated(bench, model, examples, completions, with_reasoning=with_reasoning)
+    chosen = _choose(bench, by_example(written, completions), by_id)
     scores = _score(bench, [r for own in chosen for r in own], by_id)
     bench.release()
     return _mean(s["reward"] for s in scores)
@@ -189,21 +197,23 @@ def _mean(rewards: Iterable[float | None]) -> float:
     return sum(present) / max(1, len(present))
 
 
-def _write(
+def write_as_evaluated(
     bench: Workbench,
     model: Path | None,
     examples: Sequence[Prepared],
-    prompt_of: Callable[[Prepared], Prompt] | None,
+    samples: int,
     *,
     with_reasoning: bool,
+    prompt_of: Callable[[Prepared], Prompt] | None = None,
     reasonings: Mapping[str, str] | None = None,
 ) -> list[Record]:
+    """`Workbench.write` with the temperature, top-p and random seeds of evaluation."""
     settings = bench.recipe.evaluation
     return bench.write(
         model,
         examples,
         iteration=EVALUATION,
-        samples=settings.texts * settings.candidates,
+        samples=samples,
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=with_reasoning,

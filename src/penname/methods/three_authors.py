@@ -15,7 +15,7 @@ from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.evaluation.authorship import AuthorClassifier, Voice, heard
-from penname.methods.evaluate import EVALUATION, by_example, choose_texts
+from penname.methods.evaluate import by_example, choose_texts, write_as_evaluated
 from penname.methods.shared_prompts import Case, choose_cases
 from penname.methods.workbench import Prepared, Workbench, prepared
 from penname.retrieval.retrieve import retrieve_all
@@ -43,17 +43,9 @@ def write_three_authors(bench: Workbench, method: MethodName, model: Path | None
     name = f"{folder}/{method}"
 
     def write(part: Sequence[Record]) -> list[Record]:
-        evaluation = bench.recipe.evaluation
         prompts = [_prepared(case) for case in part]
-        written = bench.write(
-            model,
-            prompts,
-            iteration=EVALUATION,
-            samples=settings.candidates,
-            temperature=evaluation.temperature,
-            top_p=evaluation.top_p,
-            with_reasoning=method in WITH_REASONING,
-        )
+        with_reasoning = method in WITH_REASONING
+        written = write_as_evaluated(bench, model, prompts, settings.candidates, with_reasoning=with_reasoning)
         groups = by_example(written, settings.candidates)
         return choose_texts(bench, groups, {prompt.example_id: prompt for prompt in prompts})
 
