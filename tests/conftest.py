@@ -139,6 +139,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             asked = {"input": str(record["input"]), "expected_output": str(record["output"])}
             prompt = renderer.render("figure7_reasoning", documents, **asked).tokens
             samples.append(TrainingSample(prompt, renderer.target("Short sentences.")))
-    settings = TrainingConfig(learning_rate=3e-3, warmup_steps=30, epochs=20, batch_size=8)
+    settings = TrainingConfig(learning_rate=4e-3, warmup_steps=20, epochs=12, batch_size=8)
     fine_tune(str(start), samples, settings, folder / "trained", 0, lambda *_: None)
     return folder / "trained" / "model"
