@@ -77,7 +77,7 @@ LITTLE = Claim("reasoning data alone helps little", (AS_IT_IS, "sft-reasoning"),
 """Holds where its interval ends below half of what `rest-pg` is above `sft`: our reading of little."""
 QUICK = [
     *("limit={train: 20, test: 16}", "training.max_steps=200"),  # until Figure 8's template is known by heart
-    *("expectation.iterations=2", "expectation.samples=2", "expectation.quantile=0"),
+    *("expectation.iterations=2", "expectation.samples=2", "expectation.threshold=0"),
 ]
 
 

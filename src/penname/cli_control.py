@@ -21,7 +21,7 @@ TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"
 
 def control(
     out: Annotated[Path, typer.Option("--out", help="New folder for the corpus and its model.")],
-    users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = 1000,
+    users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other users.")] = 0,
     teacher: Annotated[
         float, typer.Option(min=0, max=1, help="How probable it is that the teacher is right about a trait.")
