@@ -39,10 +39,11 @@ class TransformersDecoder:
     """Any model of transformers whose attention ours can stand for. Raises UserError for others."""
 
     def __init__(self, model: Any) -> None:
-        from penname.engines.supported import take_attention
+        from penname.engines.supported import cache_name, take_attention
 
         take_attention(model, ATTENTION)
         self._model = model
+        self._cache_name = cache_name(model)
         self.device: torch.device = model.device
         self.limit = length_limit(model.config)
 
@@ -50,9 +51,9 @@ class TransformersDecoder:
         """See `Decoder.read`."""
         out = self._model(
             **row.inputs(self.device),
-            past_key_values=cache,
             use_cache=cache is not None,
             logits_to_keep=torch.tensor(wanted, device=self.device),
+            **{self._cache_name: cache},
         )
         logits: torch.Tensor = out.logits[0]
         return logits
@@ -60,9 +61,8 @@ class TransformersDecoder:
     def write(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
         """See `Decoder.write`."""
         positions = cache.advance(ids.shape[1])
-        out = self._model(
-            input_ids=ids, position_ids=positions, past_key_values=cache, use_cache=True, shared_prefix=cache
-        )
+        given = {self._cache_name: cache, "shared_prefix": cache}
+        out = self._model(input_ids=ids, position_ids=positions, use_cache=True, **given)
         logits: torch.Tensor = out.logits
         return logits
 

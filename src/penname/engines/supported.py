@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +72,11 @@ def _tried(model: Any, attention: str) -> str | None:
     return None if apart < far else "attention that computes something else with ours"
 
 
+def cache_name(model: Any) -> str:
+    """The argument by which a model takes keys and values of what it has read: transformers renames it in 5.24."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
 def _window_in_mask_only(model: Any, texts: Sequence[Sequence[int]]) -> bool:
     """Whether the model has a sliding window, longer than `texts`, that none of its layers hands to its attention."""
     config = model.config.get_text_config()
@@ -92,25 +98,25 @@ def _window_in_mask_only(model: Any, texts: Sequence[Sequence[int]]) -> bool:
     return not any(told)
 
 
-def _read(model: Any, texts: Sequence[Sequence[int]], **given: Any) -> torch.Tensor:
+def _read(model: Any, texts: Sequence[Sequence[int]], cache: SharedPrefixCache | None = None) -> torch.Tensor:
     """Log-probabilities (tokens, vocabulary) of texts side by side in a packed row."""
     row = PackedRow()
     for text in texts:
         row.add_alone(text)
-    cache = given.get("past_key_values")
+    given = {} if cache is None else {cache_name(model): cache}
     if cache is not None:
         cache.read_prompts(cache.open_prompts([len(text) for text in texts]), row.spans)
-    return _log_probs(model(**row.inputs(model.device), use_cache=cache is not None, **given))[0]
+    return _log_probs(model(**row.inputs(model.device), use_cache=bool(given), **given))[0]
 
 
 def _written(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
     """Log-probabilities (texts, 1, vocabulary) after each text, whose last token is read as if it had been drawn."""
     cache = SharedPrefixCache(len(texts), 1, model.device)
-    _read(model, [text[:-1] for text in texts], past_key_values=cache)
+    _read(model, [text[:-1] for text in texts], cache)
     cache.open_rows([*range(len(texts))])
     last = torch.tensor([[text[-1]] for text in texts], device=model.device)
-    positions = cache.advance()
-    return _log_probs(model(last, position_ids=positions, past_key_values=cache, use_cache=True, shared_prefix=cache))
+    given = {cache_name(model): cache, "shared_prefix": cache}
+    return _log_probs(model(last, position_ids=cache.advance(), use_cache=True, **given))
 
 
 def _log_probs(out: Any) -> torch.Tensor:
