@@ -50,13 +50,15 @@ browser:
 	@command -v chromedriver >/dev/null || { apt-get update -q && apt-get install -qy chromium chromium-driver; } \
 		>/dev/null 2>&1 || echo "no chromedriver: what needs a browser is not tested"
 
-# Of some 14,000 files 500 are imported: Python compiles those when it first needs them, pip would compile all.
+# Of some 14,000 files 500 are imported: pip would compile all, so most of those are imported once here, and the others
+# compiled when Python first needs them.
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
+	$(VENV)/bin/python -c 'import peft, penname.methods.pipeline, penname.training.fine_tuning'
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt
