@@ -370,6 +370,7 @@ def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -
     order = random.Random(f"{seed}-shuffled").sample(range(len(examples)), len(examples))
     replaced = order[: round(share * len(examples))]
     by_task: dict[str, list[Example]] = {}
+    examples = list(examples)  # read once, in their order: any other takes many times as long
     for example in examples if replaced else []:
         if example.profile:
             by_task.setdefault(example.task, []).append(example)
