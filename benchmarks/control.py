@@ -102,8 +102,8 @@ def train_seed(folder: Path, corpus: Path, seed: int, overrides: Sequence[str]) 
     done = {}
     for name, variant in VARIANTS.items():
         recipe = load_recipe("control", [*data, f"seed={seed}", *overrides, *variant.settings])
-        steps = (recipe.training.max_steps or 0) * variant.times
-        training = recipe.training.model_copy(update={"max_steps": steps})
+        assert recipe.training.max_steps is not None, "without a number of steps no training is as long as another"
+        training = recipe.training.model_copy(update={"max_steps": variant.times * recipe.training.max_steps})
         recipe = recipe.model_copy(update={"training": training})
         own = folder_of(folder, name, seed)
         own.mkdir(parents=True, exist_ok=True)

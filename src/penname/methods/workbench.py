@@ -367,17 +367,16 @@ def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -
     from the other's profile is our reading. What is replaced for a share is replaced for every larger one too, and
     always by the same. Raises UserError where a task has one user only.
     """
-    order = random.Random(f"{seed}-shuffled").sample(range(len(examples)), len(examples))
-    replaced = order[: round(share * len(examples))]
+    found = list(examples)  # read once, in their order: any other takes many times as long
+    order = random.Random(f"{seed}-shuffled").sample(range(len(found)), len(found))
+    replaced = order[: round(share * len(found))]
     by_task: dict[str, list[Example]] = {}
-    examples = list(examples)  # read once, in their order: any other takes many times as long
-    for example in examples if replaced else []:
+    for example in found if replaced else []:
         if example.profile:
             by_task.setdefault(example.task, []).append(example)
     users = {task: {e.user_id for e in of_task} for task, of_task in by_task.items()}
-    found = list(examples)
     for place in replaced:
-        example = examples[place]
+        example = found[place]
         known = users.get(example.task, set())
         if len(known) == (example.user_id in known):
             raise UserError(f"task {example.task}: found no second user, expected some to shuffle profiles with")
