@@ -130,9 +130,11 @@ class Writing:
 
     def _with_guesses(self, newest: torch.Tensor) -> torch.Tensor:
         """(rows, new): the rows' newest tokens and behind each what is guessed to follow it, filled up with zeros."""
+        if len(self._batch) > GUESS_ROWS:
+            return newest[:, None]
         living = [row for row in self._batch if row.finish_reason is None]
         room = min((len(row.draws) - len(row.history.tokens) - 1 for row in living), default=0)
-        if len(self._batch) > GUESS_ROWS or room < 1:
+        if room < 1:
             return newest[:, None]
         guesses = [row.guess(room) for row in self._batch]
         longest = max(map(len, guesses))
