@@ -7,7 +7,9 @@ row keeps its own history, to which a token is added in constant time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
+import numpy as np
 import torch
 
 from penname.engines.base import TokenIds
@@ -55,14 +57,9 @@ def discourage_repetition(logits: torch.Tensor, rows: Sequence[History], penalty
 
 
 def _penalize(logits: torch.Tensor, written: Sequence[TokenIds], penalty: float) -> None:
-    longest = max(map(len, written), default=0)
-    if not longest:
-        return
-    # Rows are filled up with a token of their own, whose new logit is then the same written twice; a row without any
-    # token is left out.
-    present = [index for index, tokens in enumerate(written) if tokens]
-    filled = [[*written[i], *[written[i][0]] * (longest - len(written[i]))] for i in present]
-    rows = torch.tensor(present, device=logits.device)[:, None]
-    tokens = torch.tensor(filled, device=logits.device)
+    lengths = torch.tensor([len(tokens) for tokens in written])
+    rows = torch.arange(len(written)).repeat_interleave(lengths).to(logits.device)
+    tokens = torch.from_numpy(np.fromiter(chain.from_iterable(written), dtype=np.int64)).to(logits.device)
     own = logits[rows, tokens]
+    # A token that was written twice has the same new logit both times.
     logits[rows, tokens] = torch.where(own < 0, own * penalty, own / penalty)

@@ -70,18 +70,21 @@ def _draw(
     with the k-th token are kept too. probabilities, ids: (rows, candidates), the probabilities falling.
     """
     cumulative = probabilities.cumsum(dim=-1)
+    before = cumulative - probabilities
     kept = probabilities >= sampling.min_p * probabilities[:, :1]
-    mass = torch.ones_like(cumulative[:, :1])
+    least = most = torch.ones_like(cumulative[:, :1])
     if sampling.top_k:
         kth = probabilities[:, min(sampling.top_k, probabilities.shape[-1]) - 1, None]
         in_top_k = probabilities >= kth
-        mass = (probabilities * in_top_k).sum(dim=-1, keepdim=True)
         kept &= in_top_k
-    kept &= cumulative - probabilities < sampling.top_p * mass
-    beyond = kept[:, -1] & (cumulative[:, -1] < sampling.top_p * mass[:, 0])
-    if sampling.top_k:
-        # The mass of the k most probable is not known before all of them, ties included, are among the candidates.
-        beyond |= in_top_k[:, -1]
+        # The mass of the k most probable, of which the nucleus takes its share, is known once all of them, ties
+        # included, are among the candidates; till then it is between these candidates' and 1.
+        least = (probabilities * in_top_k).sum(dim=-1, keepdim=True)
+        most = torch.where(in_top_k[:, -1:], 1.0, least)
+    perhaps_kept = kept & (before < sampling.top_p * most)
+    kept &= before < sampling.top_p * least
+    beyond = perhaps_kept[:, -1] & (cumulative[:, -1:] < sampling.top_p * most)[:, 0]
+    beyond |= (perhaps_kept != kept).any(dim=-1)
     index = torch.searchsorted(cumulative, uniform[:, None] * (probabilities * kept).sum(-1, keepdim=True), right=True)
     last = kept.sum(dim=-1, keepdim=True) - 1
     return ids.gather(-1, torch.minimum(index, last))[:, 0], beyond
