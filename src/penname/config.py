@@ -280,6 +280,11 @@ class EvaluationConfig(Section):
     )
     shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
 
+    @property
+    def completions(self) -> int:
+        """Written for each input."""
+        return self.texts * self.candidates
+
 
 class ThreeAuthorsConfig(Section):
     """Prompts that are each written for the same three users, who write unlike each other; see `three_authors`."""

@@ -61,7 +61,7 @@ def evaluate_method(
     always = given.reasonings if given is not None else None
 
     rows, texts = bench.recipe.generator.rows, bench.recipe.evaluation.texts
-    completions = texts * bench.recipe.evaluation.candidates
+    completions = bench.recipe.evaluation.completions
 
     def write(part: Sequence[Prepared], reasonings: Mapping[str, str] | None = always) -> list[Record]:
         return write_as_evaluated(
@@ -183,7 +183,7 @@ def _user(example: Prepared) -> tuple[str, str]:
 def mean_reward(bench: Workbench, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
     """Mean reward of `model` on `examples`, as an evaluation would find it."""
     by_id = {e.example_id: e for e in examples}
-    completions = bench.recipe.evaluation.texts * bench.recipe.evaluation.candidates
+    completions = bench.recipe.evaluation.completions
     written = write_as_evaluated(bench, model, examples, completions, with_reasoning=with_reasoning)
     chosen = _choose(bench, by_example(written, completions), by_id)
     scores = _score(bench, [r for own in chosen for r in own], by_id)

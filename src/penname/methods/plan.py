@@ -90,7 +90,7 @@ def make_plan(recipe: Recipe) -> Plan:
                 )
             )
     steps += _pat_steps(recipe, train, test)
-    texts = test and test * recipe.evaluation.texts * recipe.evaluation.candidates
+    texts = test and test * recipe.evaluation.completions
     steps += [
         Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None)
         for m in recipe.methods
