@@ -26,20 +26,28 @@ def control(
     teacher: Annotated[
         float, typer.Option(min=0, max=1, help="How probable it is that the teacher is right about a trait.")
     ] = 0.5,
+    misled: Annotated[
+        float, typer.Option(min=0, max=1, help="How probable it is that it says something wrong; else it says nothing.")
+    ] = 0.25,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 400,
 ) -> None:
     """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""
-    from penname.data.control import texts_of_others, vocabulary_texts, write_control
+    from penname.data.control import Teacher, texts_of_others, vocabulary_texts, write_control
     from penname.prompts.templates import template
     from penname.runs.progress import ConsoleProgress
     from penname.training.pretraining import Pretraining, make_tokenizer, pretrain
 
     if out.exists():
         raise UserError(f"--out {out}: found something there already, expected a new folder")
+    if teacher + misled > 1:
+        raise UserError(
+            f"--teacher {teacher:g}, --misled {misled:g}: found a sum of {teacher + misled:g}, expected 1 at most"
+        )
     scratch = out.with_name(f"{out.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    examples = ", ".join(f"{count:,} {split}" for split, count in write_control(scratch, users, seed, teacher).items())
+    written = write_control(scratch, users, seed, Teacher(teacher, misled))
+    examples = ", ".join(f"{count:,} {split}" for split, count in written.items())
     console.print(f"examples: {examples}")
     templates = [template(name) for name in TEMPLATES]
     tokenizer = make_tokenizer([*templates, *vocabulary_texts()])

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from penname.config import SourceConfig
-from penname.data.control import make_example, texts_of_others, write_control
+from penname.data.control import Teacher, make_example, texts_of_others, write_control
 from penname.data.control_rules import (
     GROUPS,
     TRAITS,
@@ -17,7 +17,8 @@ from penname.data.control_rules import (
 )
 from penname.data.sources import load_split
 
-MADE = [make_example(f"user-{number}", 0, 0.5) for number in range(200)]
+TEACHER = Teacher(right=0.5, misled=0.2)
+MADE = [make_example(f"user-{number}", 0, TEACHER) for number in range(200)]
 
 
 def shown(made, trait):
@@ -85,7 +86,7 @@ def test_neither_documents_nor_prompt_hold_what_is_asked_for():
 
 
 def test_the_teacher_is_right_as_often_as_it_should_be_and_else_misled_or_silent():
-    for made in (make_example(f"user-{number}", 0, 1.0) for number in range(20)):
+    for made in (make_example(f"user-{number}", 0, Teacher(right=1, misled=0)) for number in range(20)):
         assert traits_of(made.reasoning) == made.stated == made.right
     said = Counter()
     for made in MADE:
@@ -97,14 +98,14 @@ def test_the_teacher_is_right_as_often_as_it_should_be_and_else_misled_or_silent
             assert right in (True, "silent") or made.stated[trait] in shown(made, trait)
     share = {kind: count / said.total() for kind, count in said.items()}
     assert share[True] == pytest.approx(0.5, abs=0.05)
-    assert share[False] == pytest.approx(0.25, abs=0.05)
-    assert share["silent"] == pytest.approx(0.25, abs=0.05)
+    assert share[False] == pytest.approx(0.2, abs=0.05)
+    assert share["silent"] == pytest.approx(0.3, abs=0.05)
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         (tmp_path / name).mkdir()
-        assert write_control(tmp_path / name, 20, seed, 0.5) == {"train": 10, "val": 4, "test": 6}
+        assert write_control(tmp_path / name, 20, seed, TEACHER) == {"train": 10, "val": 4, "test": 6}
     a, b, c = ({f.name: f.read_bytes() for f in (tmp_path / name).iterdir()} for name in "abc")
     assert a == b
     assert a.keys() == c.keys()
@@ -112,7 +113,7 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
 
 
 def test_it_is_read_as_penname_reads_its_own_layout(tmp_path):
-    write_control(tmp_path, 20, 0, 0.5)
+    write_control(tmp_path, 20, 0, TEACHER)
     source = SourceConfig(format="jsonl", path=str(tmp_path))
     splits = {split: list(load_split([source], split, None, 0)) for split in ("train", "val", "test")}
     users = [example.user_id for examples in splits.values() for example in examples]
@@ -123,7 +124,7 @@ def test_it_is_read_as_penname_reads_its_own_layout(tmp_path):
 
 
 def test_the_users_of_pretraining_are_in_no_split(tmp_path):
-    write_control(tmp_path, 200, 0, 0.5)
+    write_control(tmp_path, 200, 0, TEACHER)
     documents = (tmp_path / "documents.jsonl").read_text()
     others = texts_of_others(0)
     for _ in range(100):

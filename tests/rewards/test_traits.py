@@ -3,7 +3,7 @@
 import pytest
 
 from penname.config import RewardConfig
-from penname.data.control import make_example
+from penname.data.control import Teacher, make_example
 from penname.data.control_rules import TRAITS, write_text
 from penname.errors import UserError
 from penname.methods.plan import check_inputs
@@ -11,7 +11,7 @@ from penname.recipe_files import load_recipe
 from penname.rewards.mixture import RewardInput, make_rewards
 from penname.rewards.traits import traits
 
-MADE = make_example("user-0", 0, 0.5)
+MADE = make_example("user-0", 0, Teacher(right=0.5, misled=0.2))
 RIGHT = write_text(MADE.prompt, MADE.right)
 
 

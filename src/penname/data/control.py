@@ -35,11 +35,18 @@ DOCUMENT_SEPARATOR = " | "
 """As Figure 8 joins documents."""
 
 
-def write_control(folder: Path, users: int, seed: int, teacher: float) -> dict[str, int]:
+@dataclass(frozen=True)
+class Teacher:
+    """How probable it is that the teacher is right about a trait, and that it is misled; else it says nothing of it."""
+
+    right: float
+    misled: float
+
+
+def write_control(folder: Path, users: int, seed: int, teacher: Teacher) -> dict[str, int]:
     """Write the corpus into a folder; how many examples each split has.
 
-    users: of all splits together, one example each. teacher: how probable it is that the teacher is right about a
-    trait; else it is as likely misled as silent. The same arguments write the same files.
+    users: of all splits together, one example each. The same arguments write the same files.
     """
     counts = {split: round(share * users) for split, share in SHARES.items()}
     with (folder / DOCUMENTS_FILE).open("w", encoding="utf-8") as documents:
@@ -71,8 +78,8 @@ class Made:
         return write_reasoning(self.user, self.prompt, self.stated)
 
 
-def make_example(name: str, seed: int, teacher: float) -> Made:
-    """The example of the user called `name`. teacher: see `write_control`."""
+def make_example(name: str, seed: int, teacher: Teacher) -> Made:
+    """The example of the user called `name`."""
     drawn = random.Random(f"{seed}-{name}")
     user = draw_user(name, drawn)
     prompt = draw_prompt(drawn)
@@ -81,20 +88,20 @@ def make_example(name: str, seed: int, teacher: float) -> Made:
 
 
 def draw_stated(
-    right: Mapping[str, str], documents: Sequence[str], accuracy: float, drawn: random.Random
+    right: Mapping[str, str], documents: Sequence[str], teacher: Teacher, drawn: random.Random
 ) -> dict[str, str]:
     """What the teacher says of each trait: the right value, another one or nothing, whatever it says of the others.
 
-    A teacher that is wrong has been misled by one document: it says another value that the documents show.
+    A teacher that is misled is so by one document: it says another value that the documents show.
     """
     shown = [traits_of(document) for document in documents]
     stated = {}
     for trait, value in right.items():
         others = sorted({found[trait] for found in shown if trait in found} - {value})
         luck = drawn.random()
-        if luck < accuracy:
+        if luck < teacher.right:
             stated[trait] = value
-        elif luck < (1 + accuracy) / 2:
+        elif luck < teacher.right + teacher.misled:
             stated[trait] = drawn.choice(others)
     return stated
 
@@ -116,7 +123,7 @@ def texts_of_others(seed: int) -> Iterator[str]:
 def vocabulary_texts() -> Iterator[str]:
     """Texts in which every word of the corpus stands."""
     for number in range(FOR_VOCABULARY):
-        made = make_example(f"vocabulary-{number}", 0, 1.0)
+        made = make_example(f"vocabulary-{number}", 0, Teacher(right=1, misled=0))
         yield from (*made.documents, write_prompt(made.prompt), write_text(made.prompt, made.right), made.reasoning)
 
 
