@@ -34,7 +34,8 @@ class Passage:
     text: str
 
 
-def load_examples(split: str) -> list[Example]:
+@cache
+def load_examples(split: str) -> tuple[Example, ...]:
     """The corpus's examples of one split, in an order that mixes authors and is the same everywhere.
 
     A message belongs to one split only (about 60 % train, 15 % val, 25 % test), so that no passage of a test
@@ -58,7 +59,7 @@ def load_examples(split: str) -> list[Example]:
             own = sorted((p for p in written if p.message == message), key=lambda p: _hash(p.text))
             asked = ((p, terms) for p in own if profile and len(terms := subjects().of(p.text)) >= FEWEST_TERMS)
             examples += [_example(p, terms, profile) for p, terms in islice(asked, PASSAGES_PER_MESSAGE)]
-    return sorted(examples, key=lambda e: _hash(e.id))
+    return tuple(sorted(examples, key=lambda e: _hash(e.id)))
 
 
 @cache
