@@ -29,6 +29,7 @@ def control(
     misled: Annotated[
         float, typer.Option(min=0, max=1, help="How probable it is that it says something wrong; else it says nothing.")
     ] = 0.25,
+    layers: Annotated[int, typer.Option(min=2, help="The model's.")] = 2,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 400,
 ) -> None:
     """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""
@@ -57,7 +58,7 @@ def control(
             scratch / "model",
             tokenizer,
             texts_of_others(seed),
-            Pretraining(steps=steps),
+            Pretraining(layers=layers, steps=steps),
             seed,
             lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),
         )
