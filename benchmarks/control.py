@@ -51,7 +51,7 @@ VARIANTS = {
     ONCE: Variant(["expectation.iterations=1"], ["rest-em", "rest-pg"]),
     PREVIOUS: Variant(["expectation.start_from=previous"], ["rest-pg"]),
     SHUFFLED: Variant(["evaluation.shuffled=1"], ["sft", "rest-pg"]),
-    LONGER: Variant([], ["sft-reasoning"], times=4),
+    LONGER: Variant([], ["sft", "sft-reasoning"], times=4),
 }
 
 
@@ -68,6 +68,7 @@ CLAIMS = (
     Claim("rest-pg over rest-em", (AS_IT_IS, "rest-pg"), (AS_IT_IS, "rest-em")),
     Claim("rest-pg over sft-reasoning", (AS_IT_IS, "rest-pg"), (AS_IT_IS, "sft-reasoning")),
     Claim("rest-pg over sft-reasoning of all its steps", (AS_IT_IS, "rest-pg"), (LONGER, "sft-reasoning")),
+    Claim("rest-pg over sft of all its steps", (AS_IT_IS, "rest-pg"), (LONGER, "sft")),
     Claim("three iterations over one (rest-pg)", (AS_IT_IS, "rest-pg"), (ONCE, "rest-pg")),
     Claim("from base over from the checkpoint", (AS_IT_IS, "rest-pg"), (PREVIOUS, "rest-pg")),
     Claim("a shuffled profile costs (sft)", (AS_IT_IS, "sft"), (SHUFFLED, "sft")),
