@@ -29,9 +29,8 @@ LEVERS: dict[str, list[str]] = {
     "real texts kept": ["expectation.targets=0.5"],
     "advantages as weights": ["expectation.weights=advantage"],
     "no circles kept": ["expectation.max_repeated=0.05"],
-    "twice the samples": ["expectation.samples=16"],
+    "16 samples": ["expectation.samples=16"],
 }
-"""Twice as many samples as the control has."""
 METHODS = ("rest-em", "rest-pg")
 PLAIN = [
     f"methods=[{', '.join(METHODS)}]",

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 from rich.console import Console
 
+from penname.cli_control import control
 from penname.config import Recipe, SourceConfig
 from penname.data.records import Example
 from penname.data.sources import load_split
@@ -28,6 +29,8 @@ from penname.retrieval.retrieve import make_retriever, retrieve_all
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import Run
 
+QUICK_CONTROL: dict[str, Any] = {"users": 100, "steps": 20}
+"""Arguments of a control corpus that shows nothing and is made in seconds."""
 LONGLAMP = "$PENNAME_DATA/longlamp-format"
 Result = TypeVar("Result")
 TASKS = ("abstract_generation_user", "email_completion_user", "product_review_user", "topic_writing_user")
@@ -50,6 +53,17 @@ def with_prompts(task: str, renderer: Renderer, k: int, split: str = "test") -> 
     for example, documents in retrieve_all(found, make_retriever("bm25", None, 0), k):
         context = [document.text for document in documents]
         yield example, renderer.render("no_reasoning_input", context, input=example.input).tokens
+
+
+def control_corpus(folder: Path, **arguments: Any) -> None:
+    """Write the control corpus and its model into `folder`, unless they are there already."""
+    if not folder.exists():
+        control(folder, **arguments)
+
+
+def on_control(folder: Path, seed: int) -> list[str]:
+    """The recipe `control`'s settings for a corpus in `folder` and its model, and for a seed."""
+    return [f"data=[{{format: jsonl, path: {folder}}}]", f"generator.model={folder / 'model'}", f"seed={seed}"]
 
 
 def quiet_bench(recipe: Recipe, scratch: Path) -> Workbench:

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from common import finish, parser, run
+from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, run
 from rich.console import Console
 from rich.table import Table
 
-from penname.cli_control import control
 from penname.config import WITH_REASONING
 from penname.data.control_rules import TRAITS, traits_of
 from penname.evaluation.seeds import over_seeds
@@ -99,10 +98,9 @@ def folder_of(folder: Path, variant: str, seed: int) -> Path:
 
 def train_seed(folder: Path, corpus: Path, seed: int, overrides: Sequence[str]) -> int:
     """Train and evaluate the recipe and its variants with this seed, which is returned."""
-    data = [f"data=[{{format: jsonl, path: {corpus}}}]", f"generator.model={corpus / 'model'}"]
     done = {}
     for name, variant in VARIANTS.items():
-        recipe = load_recipe("control", [*data, f"seed={seed}", *overrides, *variant.settings])
+        recipe = load_recipe("control", [*on_control(corpus, seed), *overrides, *variant.settings])
         assert recipe.training.max_steps is not None, "without a number of steps no training is as long as another"
         training = recipe.training.model_copy(update={"max_steps": variant.times * recipe.training.max_steps})
         recipe = recipe.model_copy(update={"training": training})
@@ -174,8 +172,7 @@ def main() -> None:
     corpus, folder = (
         path.with_name(f"{path.name}-quick") if given.quick else path for path in (given.corpus, given.run)
     )
-    if not corpus.exists():
-        control(corpus, **({"users": 100, "steps": 20} if given.quick else {}))
+    control_corpus(corpus, **(QUICK_CONTROL if given.quick else {}))
     os.environ["OMP_NUM_THREADS"] = "1"
     seeds = range(1 if given.quick else given.seeds)
     overrides = [*(QUICK if given.quick else []), *given.set]

@@ -13,29 +13,28 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from common import finish, parser, run
+from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, run
 from rich.console import Console
 from rich.table import Table
 
-from penname.cli_control import control
 from penname.evaluation import figures
+from penname.evaluation.table import averages
 from penname.methods.sweep import Point, run_sweep
 from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 
 METHODS = ("sft", "sft-reasoning", "rest-em", "rest-pg")
-OWN: dict[str, Any] = {}
-"""The corpus that `penname data control` makes."""
 QUICK = ["limit={train: 20, test: 16, val: 16}", "training.max_steps=200", "expectation.threshold=0"]
 
 
 @dataclass(frozen=True)
 class Value:
-    """A point of an axis: how it is called, the recipe's settings, and arguments of the corpus and its model."""
+    """A point of an axis: how it is called, the recipe's settings, and what its corpus and model differ in."""
 
     name: str
     settings: Sequence[str] = ()
@@ -46,39 +45,33 @@ class Value:
         return "-".join(["control", *(f"{key}-{value:g}" for key, value in self.corpus.items())])
 
 
-def teacher(right: float) -> dict[str, Any]:
-    """Right so often; else as often misled as silent."""
-    return OWN if right == 0.5 else {"teacher": right, "misled": (1 - right) / 2}
-
-
 AXES = {
     "inputs": [Value(str(n), [f"limit.train={n}"]) for n in (125, 250, 500, 1000)],
     "samples": [Value(str(m), [f"expectation.samples={m}"]) for m in (2, 4, 8, 16)],
-    "teacher": [Value(f"{right:g}", corpus=teacher(right)) for right in (0.3, 0.5, 0.7, 1.0)],
-    "layers": [Value(str(n), corpus={"layers": n} if n != 2 else OWN) for n in (2, 3, 4)],
+    "teacher": [
+        Value("0.3", corpus={"teacher": 0.3, "misled": 0.35}),
+        Value("0.5"),
+        Value("0.7", corpus={"teacher": 0.7, "misled": 0.15}),
+        Value("1", corpus={"teacher": 1, "misled": 0}),
+    ],
+    "layers": [Value("2"), Value("3", corpus={"layers": 3}), Value("4", corpus={"layers": 4})],
 }
+"""A teacher who is not right is as often misled as silent."""
+Rewards = dict[str, list[dict[str, float]]]
+"""By axis, of each of its points, the mean reward by method."""
 
 
-def make_corpus(folder: Path, arguments: dict[str, Any]) -> None:
-    if not folder.exists():
-        control(folder, **arguments)
-
-
-def train_axis(runs: Path, corpora: Path, axis: str, seed: int, overrides: Sequence[str]) -> list[dict[str, float]]:
-    """Each point's mean reward by method."""
+def train_seed(runs: Path, corpora: Path, axes: Sequence[str], seed: int, overrides: Sequence[str]) -> Rewards:
+    """Train and evaluate all points with this seed; what is alike in them, the recipe's own point too, is made once."""
     points = []
-    for value in AXES[axis]:
-        corpus = corpora / value.folder
-        fixed = [f"data=[{{format: jsonl, path: {corpus}}}]", f"generator.model={corpus / 'model'}", f"seed={seed}"]
-        changes = [*fixed, "expectation.iterations=1", "evaluation.split=val", *overrides, *value.settings]
-        points.append(Point(value.name, load_recipe("control", changes), runs / f"seed-{seed}" / axis / value.name))
+    for axis in axes:
+        for value in AXES[axis]:
+            own = [*on_control(corpora / value.folder, seed), "expectation.iterations=1", "evaluation.split=val"]
+            recipe = load_recipe("control", [*own, *overrides, *value.settings])
+            points.append(Point(f"{axis} {value.name}", recipe, runs / f"seed-{seed}" / axis / value.name))
     found = run_sweep(points, lambda folder: ConsoleProgress(Console(quiet=True), folder / "log.txt"), None, METHODS)
-    return [{method: mean_reward(results[method]) for method in METHODS} for results in found]
-
-
-def mean_reward(scored: Any) -> float:
-    rewards = [float(example["metrics"]["reward"] or 0.0) for example in scored.values()]
-    return sum(rewards) / len(rewards)
+    rewards = iter([{method: own["reward"] for method, own in averages(results).items()} for results in found])
+    return {axis: list(islice(rewards, len(AXES[axis]))) for axis in axes}
 
 
 def show(axis: str, by_seed: Sequence[Sequence[dict[str, float]]]) -> dict[str, list[float]]:
@@ -107,18 +100,16 @@ def main() -> None:
     axes = given.axis or list(AXES)
     names = (given.corpora, given.runs)
     corpora, runs = (path.with_name(f"{path.name}-quick") if given.quick else path for path in names)
-    small = {"users": 100, "steps": 20} if given.quick else {}
+    small, overrides = (QUICK_CONTROL, QUICK) if given.quick else ({}, [])
+    seeds = range(1 if given.quick else given.seeds)
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         wanted = {value.folder: value.corpus | small for axis in axes for value in AXES[axis]}
-        for waiting in [pool.submit(make_corpus, corpora / name, own) for name, own in wanted.items()]:
+        for waiting in [pool.submit(control_corpus, corpora / name, **own) for name, own in wanted.items()]:
             waiting.result()
-        seeds = range(1 if given.quick else given.seeds)
-        overrides = QUICK if given.quick else []
-        running = {
-            axis: [pool.submit(train_axis, runs, corpora, axis, seed, overrides) for seed in seeds] for axis in axes
-        }
-        found = {axis: show(axis, [seed.result() for seed in own]) for axis, own in running.items()}
+        running = [pool.submit(train_seed, runs, corpora, axes, seed, overrides) for seed in seeds]
+        by_seed = [seed.result() for seed in running]
+    found = {axis: show(axis, [rewards[axis] for rewards in by_seed]) for axis in axes}
     if given.figure:
         for axis, means in found.items():
             path = given.figure.with_name(f"{given.figure.stem}-{axis}{given.figure.suffix}")

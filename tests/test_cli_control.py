@@ -66,5 +66,11 @@ def test_a_folder_that_is_there_is_not_written_over(penname, corpus):  # noqa: F
     refused(penname("data", "control", "--out", "control", cwd=corpus), "expected a new folder")
 
 
+def test_a_teacher_cannot_be_right_and_misled_at_once(penname, tmp_path):  # noqa: F811
+    shares = ("--teacher", "0.8", "--misled", "0.5")
+    refused(penname("data", "control", "--out", "new", *shares, cwd=tmp_path), "found a sum of 1.3, expected 1 at most")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_recipe_without_the_corpus_names_the_command(penname, tmp_path):  # noqa: F811
     refused(penname("train", "control", cwd=tmp_path), "made by: penname data control --out control")

@@ -48,14 +48,11 @@ def load_examples(split: str) -> tuple[Example, ...]:
         by_author.setdefault(passage.author, []).append(passage)
     examples = []
     for author, written in by_author.items():
+        documents = [Document(user_id=author, text=p.text, date=p.date, title=p.message) for p in written]
         for message in dict.fromkeys(p.message for p in written):
             if _split_of(message) != split:
                 continue
-            profile = tuple(
-                Document(user_id=author, text=p.text, date=p.date, title=p.message)
-                for p in written
-                if p.message != message
-            )
+            profile = tuple(document for document in documents if document.title != message)
             own = sorted((p for p in written if p.message == message), key=lambda p: _hash(p.text))
             asked = ((p, terms) for p in own if profile and len(terms := subjects().of(p.text)) >= FEWEST_TERMS)
             examples += [_example(p, terms, profile) for p, terms in islice(asked, PASSAGES_PER_MESSAGE)]
