@@ -25,6 +25,7 @@ from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.packed_attention import PACKED
 from penname.engines.supported import take_attention
+from penname.errors import UserError
 from penname.prompts.render import Renderer
 from penname.training.fine_tuning import pack_step
 from penname.training.loss import weighted_loss
@@ -90,10 +91,9 @@ def side(times: int) -> None:
     print(json.dumps(found))
 
 
-def measured(spins: int | None, times: int) -> dict[str, tuple[float, float]]:
-    """Median seconds alone and beside others; None is what penname sets."""
-    others = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    environment = others if spins is None else others | {"GOMP_SPINCOUNT": str(spins)}
+def measured(spins: int, times: int) -> dict[str, tuple[float, float]]:
+    """Median seconds alone and beside others; libgomp reads the number when it is loaded, with torch."""
+    environment = os.environ | {"GOMP_SPINCOUNT": str(spins)}
     command = [sys.executable, sys.argv[0], "--side", str(times)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -108,7 +108,9 @@ def main() -> None:
         side(given.side)
         return
     times = 1 if given.quick else 5
-    before, now = measured(LIBGOMP_SPINS, times), measured(None, times)
+    if "OMP_WAIT_POLICY" in os.environ:
+        raise UserError("found OMP_WAIT_POLICY set, expected it not to be: with it penname leaves the spins alone")
+    before, now = measured(LIBGOMP_SPINS, times), measured(int(os.environ["GOMP_SPINCOUNT"]), times)
     cores = os.cpu_count() or 2
     fair = cores / (cores + cores // 2)
     facts: dict[str, Any] = {}

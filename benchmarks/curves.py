@@ -2,7 +2,7 @@
 
 Varied are the inputs that are trained on, the samples of each, how often the teacher is right, and the model's layers.
 Each point is the recipe `control` with one iteration, evaluated on validation users; every axis passes through the
-recipe's own point. The corpora and models of other teachers and depths are made first (`penname data control`). Seeds
+recipe's own point. Other teachers' corpora, and models of other depths, are made first (`penname data control`). Seeds
 run beside each other, each on a thread of its own; started again, all go on where they were stopped. --figure draws a
 picture for each axis. The ratio is of rest-pg over sft at the points where it is highest.
 """
@@ -10,18 +10,20 @@ picture for each axis. The ratio is of rest-pg over sft at the points where it i
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, run
 from rich.console import Console
 from rich.table import Table
 
+from penname.cli_control import USERS
+from penname.data.control import Teacher, write_control
 from penname.evaluation import figures
 from penname.evaluation.table import averages
 from penname.methods.sweep import Point, run_sweep
@@ -29,36 +31,54 @@ from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 
 METHODS = ("sft", "sft-reasoning", "rest-em", "rest-pg")
-QUICK = ["limit={train: 20, test: 16, val: 16}", "training.max_steps=200", "expectation.threshold=0"]
+QUICK = [
+    "limit={train: 20, test: 16, val: 16}",
+    "training.max_steps=200",
+    "training.learning_rate=3e-3",
+    "expectation.threshold=0",
+]
 
 
 @dataclass(frozen=True)
 class Value:
-    """A point of an axis: how it is called, the recipe's settings, and what its corpus and model differ in."""
+    """A point of an axis: how it is called, and what of the recipe's settings, corpus and model is another."""
 
     name: str
     settings: Sequence[str] = ()
-    corpus: dict[str, Any] = field(default_factory=dict)
+    teacher: Teacher | None = None
+    layers: int | None = None
 
-    @property
-    def folder(self) -> str:
-        return "-".join(["control", *(f"{key}-{value:g}" for key, value in self.corpus.items())])
+    def folders(self, corpora: Path) -> tuple[Path, Path]:
+        """Where its corpus is, and where the corpus that its model stands beside."""
+        own = corpora / "control"
+        corpus = own.with_name(f"control-teacher-{self.name}") if self.teacher else own
+        return corpus, own.with_name(f"control-layers-{self.name}") if self.layers else own
 
 
 AXES = {
     "inputs": [Value(str(n), [f"limit.train={n}"]) for n in (125, 250, 500, 1000)],
     "samples": [Value(str(m), [f"expectation.samples={m}"]) for m in (2, 4, 8, 16)],
     "teacher": [
-        Value("0.3", corpus={"teacher": 0.3, "misled": 0.35}),
-        Value("0.5"),
-        Value("0.7", corpus={"teacher": 0.7, "misled": 0.15}),
-        Value("1", corpus={"teacher": 1, "misled": 0}),
+        Value("0.05", teacher=Teacher(right=0.05, misled=0.05)),
+        Value("0.1", teacher=Teacher(right=0.1, misled=0.05)),
+        Value("0.2"),
+        Value("0.4", teacher=Teacher(right=0.4, misled=0.05)),
+        Value("1", teacher=Teacher(right=1, misled=0)),
     ],
-    "layers": [Value("2"), Value("3", corpus={"layers": 3}), Value("4", corpus={"layers": 4})],
+    "layers": [Value("2"), Value("3", layers=3), Value("4", layers=4)],
 }
-"""A teacher who is not right is as often misled as silent."""
 Rewards = dict[str, list[dict[str, float]]]
 """By axis, of each of its points, the mean reward by method."""
+
+
+def corpus_of(teacher: Teacher, folder: Path, users: int) -> None:
+    """Write the corpus that this teacher speaks of, without a model, unless it is there already."""
+    if not folder.exists():
+        scratch = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        write_control(scratch, users, 0, teacher)
+        scratch.rename(folder)
 
 
 def train_seed(runs: Path, corpora: Path, axes: Sequence[str], seed: int, overrides: Sequence[str]) -> Rewards:
@@ -66,8 +86,10 @@ def train_seed(runs: Path, corpora: Path, axes: Sequence[str], seed: int, overri
     points = []
     for axis in axes:
         for value in AXES[axis]:
-            own = [*on_control(corpora / value.folder, seed), "expectation.iterations=1", "evaluation.split=val"]
-            recipe = load_recipe("control", [*own, *overrides, *value.settings])
+            corpus, beside = value.folders(corpora)
+            own = [*on_control(corpus, seed), f"generator.model={beside / 'model'}"]
+            once = ["expectation.iterations=1", "evaluation.split=val"]
+            recipe = load_recipe("control", [*own, *once, *overrides, *value.settings])
             points.append(Point(f"{axis} {value.name}", recipe, runs / f"seed-{seed}" / axis / value.name))
     found = run_sweep(points, lambda folder: ConsoleProgress(Console(quiet=True), folder / "log.txt"), None, METHODS)
     rewards = iter([{method: own["reward"] for method, own in averages(results).items()} for results in found])
@@ -104,8 +126,14 @@ def main() -> None:
     seeds = range(1 if given.quick else given.seeds)
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        wanted = {value.folder: value.corpus | small for axis in axes for value in AXES[axis]}
-        for waiting in [pool.submit(control_corpus, corpora / name, **own) for name, own in wanted.items()]:
+        making = [pool.submit(control_corpus, corpora / "control", **small)]
+        for value in (value for axis in axes for value in AXES[axis]):
+            corpus, beside = value.folders(corpora)
+            if value.layers:
+                making.append(pool.submit(control_corpus, beside, layers=value.layers, **small))
+            if value.teacher:
+                making.append(pool.submit(corpus_of, value.teacher, corpus, small.get("users", USERS)))
+        for waiting in making:
             waiting.result()
         running = [pool.submit(train_seed, runs, corpora, axes, seed, overrides) for seed in seeds]
         by_seed = [seed.result() for seed in running]

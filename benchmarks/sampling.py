@@ -5,6 +5,9 @@ Prompts are those of `rag` on abstract_generation_user, for the bundled model (o
 differ and what is compared is new tokens a second. With --vllm (vLLM installed, see README.md) vLLM called directly and
 the vllm engine are measured too, started and warm.
 
+--decoders measures the engine with its own decoder against itself with transformers' model, and what share of the own
+one's time matrix products take: the ratio that would be reached if all else took no time is `most_possible`.
+
 --decoding measures something else: the engine's speed with n-grams not repeated, a repetition penalty, top-k and min-p
 beside its speed with none of them, in turn.
 """
@@ -17,6 +20,7 @@ from typing import Any
 
 import torch
 from common import finish, forward_flops, matrix_flops, median, parser, plain_generate, run, timed, with_prompts
+from torch.profiler import ProfilerActivity, profile
 
 from penname.engines.base import Engine, Generated, Sampling
 from penname.engines.local import LocalEngine
@@ -25,6 +29,9 @@ from penname.engines.sampling import sample_seed
 from penname.prompts.render import Renderer
 
 SAMPLES = 32
+PROFILED = 64
+"""Tokens a completion may have while matrix products' share of the time is measured."""
+PRODUCTS = ("mkldnn::_linear_pointwise", "aten::bmm", "aten::addmm", "aten::mm")
 
 
 def rag_prompts(model: str, count: int, max_tokens: int) -> tuple[list[list[int]], int]:
@@ -104,6 +111,14 @@ def needed_flops(model: Any, prompts: list[list[int]], tokens: int) -> float:
     return read + vocabulary + forward_flops(model, tokens, tokens * sum(map(len, prompts)) / len(prompts))
 
 
+def share_of_products(engine: Engine, prompts: list[list[int]], sampling: Sampling) -> float:
+    """Matrix products' share of the time of writing, by torch's profiler."""
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        written_by(engine, prompts, sampling)
+    times = {entry.key: entry.self_cpu_time_total for entry in found.key_averages()}
+    return sum(times.get(name, 0.0) for name in PRODUCTS) / sum(times.values())
+
+
 def compare_decoders(given: Any, prompts: list[list[int]], sampling: Sampling) -> None:
     """The local engine with its own decoder against itself with transformers' model, in turn, the same texts."""
     model = load_model(given.model, "auto")
@@ -117,9 +132,13 @@ def compare_decoders(given: Any, prompts: list[list[int]], sampling: Sampling) -
             speeds[name].append(tokens / taken)
             if name == "own":
                 shares.append(needed_flops(model, prompts, tokens) / peak / taken)
+    ratio = median([a / b for a, b in zip(speeds["own"], speeds["transformers"], strict=True)])
+    products = share_of_products(engines["own"], prompts[:1], replace(sampling, max_new_tokens=PROFILED))
     finish(
-        median([a / b for a, b in zip(speeds["own"], speeds["transformers"], strict=True)]),
+        ratio,
         1.5,
+        most_possible=round(ratio / products, 2),
+        share_of_products=round(products, 3),
         own_tokens_per_s=round(median(speeds["own"]), 1),
         transformers_tokens_per_s=round(median(speeds["transformers"]), 1),
         share_of_matrix_speed=round(median(shares), 3),

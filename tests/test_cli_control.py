@@ -11,7 +11,8 @@ from test_cli_data import penname  # noqa: F401
 
 QUICK = ("--set", "limit={train: 16, test: 6}", "--set", "training.max_steps=4")
 LEARNT = (
-    *("--set", "limit={train: 20, test: 6}", "--set", "training.max_steps=200"),
+    *("--set", "limit={train: 20, test: 6}"),
+    *("--set", "training.max_steps=200", "--set", "training.learning_rate=3e-3"),
     *("--set", "expectation.samples=2", "--set", "expectation.threshold=0", "--set", "expectation.iterations=1"),
 )
 """Enough for a model of a few steps to know Figure 8's template by heart: without it nothing would be kept."""

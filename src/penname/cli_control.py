@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from penname.errors import UserError
 
+if TYPE_CHECKING:
+    from penname.data.control import Told
+
 console = Console()
+USERS = 2000
+"""Of all splits, if not said otherwise."""
 TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"], ...] = (
     "figure8_input",
     "figure8_output",
@@ -19,21 +24,30 @@ TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"
 )
 
 
+def figure_8(told: Told) -> str:
+    """Figure 8, input and output, as a model that reads no chat sees it."""
+    from penname.prompts.completion import compose
+    from penname.prompts.templates import fill, separator
+
+    context = separator("figure8_input").join(told.documents)
+    return f"{fill('figure8_input', input=told.input, context=context)} {compose(told.reasoning, told.response)}"
+
+
 def control(
     out: Annotated[Path, typer.Option("--out", help="New folder for the corpus and its model.")],
-    users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = 2000,
+    users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = USERS,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other users.")] = 0,
     teacher: Annotated[
         float, typer.Option(min=0, max=1, help="How probable it is that the teacher is right about a trait.")
-    ] = 0.5,
+    ] = 0.2,
     misled: Annotated[
         float, typer.Option(min=0, max=1, help="How probable it is that it says something wrong; else it says nothing.")
-    ] = 0.25,
+    ] = 0.05,
     layers: Annotated[int, typer.Option(min=2, help="The model's.")] = 2,
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 2000,
 ) -> None:
     """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""
-    from penname.data.control import Teacher, texts_of_others, vocabulary_texts, write_control
+    from penname.data.control import Teacher, told_of_others, vocabulary_texts, write_control
     from penname.prompts.templates import template
     from penname.runs.progress import ConsoleProgress
     from penname.training.pretraining import Pretraining, make_tokenizer, pretrain
@@ -57,7 +71,7 @@ def control(
         pretrain(
             scratch / "model",
             tokenizer,
-            texts_of_others(seed),
+            map(figure_8, told_of_others(seed)),
             Pretraining(layers=layers, steps=steps),
             seed,
             lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),

@@ -1,14 +1,18 @@
 """The control corpus: its right answers follow from the profile as a whole, and from nothing else."""
 
+import re
 from collections import Counter
+from itertools import islice
 
 import pytest
 
 from penname.config import SourceConfig
-from penname.data.control import Teacher, make_example, texts_of_others, write_control
+from penname.data.control import Teacher, make_example, told_of_others, write_control
 from penname.data.control_rules import (
     GROUPS,
+    KINDS,
     TRAITS,
+    VERBS,
     VISITS,
     group_of,
     traits_of,
@@ -60,21 +64,35 @@ def test_the_opinion_depends_on_the_group_of_the_subject():
             subject = next(s for of_group in GROUPS.values() for s in of_group if f"the {s} " in document)
             by_group[group_of(subject)][traits_of(document)["opinion"]] += 1
         assert most_common(by_group[group_of(made.prompt.subject)]) == made.right["opinion"]
-        assert all(len(counts) > 1 for counts in by_group.values())
+        assert len({most_common(counts) for counts in by_group.values()}) == len(GROUPS)
 
 
-@pytest.mark.parametrize("trait", ["companion", "transport"])
-def test_what_goes_with_the_favourite_place_is_told_once_and_is_not_what_goes_with_most_places(trait):
+def followed(made, word):
+    """The names and things that stand after a word in the documents, before the next mark."""
+    pattern = re.compile(rf"\b{word} (\w+),")
+    return [found for document in made.documents for found in pattern.findall(document)]
+
+
+def test_a_drink_is_found_through_the_favourite_place_and_its_companion():
     for made in MADE:
-        telling = [traits_of(d) for d in made.documents if traits_of(d).get(trait) == made.right[trait]]
-        assert [found["place"] for found in telling] == [made.right["place"]]
-        assert most_common(shown(made, trait)) != made.right[trait]
+        (companion,) = followed(made, made.right["place"])
+        assert followed(made, companion) == [made.right["drink"]]
+        assert sorted(shown(made, "drink").values()) == [1, 1, 1]
 
 
-def test_the_pet_asked_for_stands_in_one_document_only():
+def test_a_toy_is_found_through_the_kind_of_pet_and_its_name():
     for made in MADE:
-        assert sum(made.right["pet"] in document for document in made.documents) == 1
-        assert made.prompt.kind in write_prompt(made.prompt)
+        (pet,) = followed(made, made.prompt.kind)
+        assert followed(made, pet) == [made.right["toy"]]
+        assert sorted(shown(made, "toy").values()) == [1, 1, 1]
+
+
+def test_what_the_prompt_says_of_pet_and_group_the_documents_say_in_other_words():
+    for made in MADE:
+        asked = write_prompt(made.prompt)
+        assert asked.endswith(f"you {VERBS[group_of(made.prompt.subject)]}, with your {KINDS[made.prompt.kind]}.")
+        written = set(re.findall(r"\w+", " ".join(made.documents)))
+        assert written.isdisjoint([*KINDS.values(), *VERBS.values()])
 
 
 def test_neither_documents_nor_prompt_hold_what_is_asked_for():
@@ -126,8 +144,30 @@ def test_it_is_read_as_penname_reads_its_own_layout(tmp_path):
 def test_the_users_of_pretraining_are_in_no_split(tmp_path):
     write_control(tmp_path, 200, 0, TEACHER)
     documents = (tmp_path / "documents.jsonl").read_text()
-    others = texts_of_others(0)
-    for _ in range(100):
-        own = next(others).split(" | ")
-        assert len(own) == 2 * sum(VISITS)
-        assert not all(document in documents for document in own)
+    for told in islice(told_of_others(0), 100):
+        assert not all(document in documents for document in told.documents)
+
+
+@pytest.mark.parametrize(
+    ("trait", "line"),
+    [
+        ("greeting", "The greeting is {}."),
+        ("drink", "The {place} {companion}. {companion} {}."),
+        ("place", "The favourite is the {}."),
+        ("closing", "The closing is {}."),
+    ],
+)
+def test_writers_of_pretraining_keep_to_what_they_say_and_else_write_anything_that_is_shown(trait, line):
+    agree = {True: [], False: []}
+    for told in islice(told_of_others(0), 300):
+        place = most_common(shown(told, "place"))
+        (companion,) = followed(told, place)
+        (drink,) = followed(told, companion)
+        right = drink if trait == "drink" else most_common(shown(told, trait))
+        said = line.format(right, place=place, companion=companion) in told.reasoning.splitlines()
+        response = traits_of(told.response)[trait]
+        assert response in shown(told, trait)
+        agree[said].append(response == right)
+    assert all(agree[True])
+    assert 0.4 < len(agree[True]) / 300 < 0.6
+    assert 0.2 < sum(agree[False]) / len(agree[False]) < 0.6

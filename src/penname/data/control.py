@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from penname.data.control_rules import (
+    TRAITS,
     Prompt,
     User,
     draw_prompt,
@@ -31,8 +32,8 @@ SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 TASK = "control"
 FOR_VOCABULARY = 400
 """Examples enough for every value of every trait to be among them."""
-DOCUMENT_SEPARATOR = " | "
-"""As Figure 8 joins documents."""
+SAID = 0.5
+"""How probable it is that a writer of the texts of pretraining says something of a trait."""
 
 
 @dataclass(frozen=True)
@@ -94,30 +95,52 @@ def draw_stated(
 
     A teacher that is misled is so by one document: it says another value that the documents show.
     """
-    shown = [traits_of(document) for document in documents]
+    shown = values_shown(documents)
     stated = {}
     for trait, value in right.items():
-        others = sorted({found[trait] for found in shown if trait in found} - {value})
         luck = drawn.random()
         if luck < teacher.right:
             stated[trait] = value
         elif luck < teacher.right + teacher.misled:
-            stated[trait] = drawn.choice(others)
+            stated[trait] = drawn.choice(sorted(shown[trait] - {value}))
     return stated
 
 
-def texts_of_others(seed: int) -> Iterator[str]:
-    """Without end, the documents of users who are in no split: a user at a time, joined as in a prompt's context.
+@dataclass(frozen=True)
+class Told:
+    """What Figure 8 is filled in with."""
 
-    These have written twice as many documents, and tell in most what others tell once: from texts that never repeat a
-    fact no model could learn to look it up.
+    input: str
+    documents: list[str]
+    reasoning: str
+    response: str
+
+
+def told_of_others(seed: int) -> Iterator[Told]:
+    """Without end, what writers who say what comes to mind tell of users who are in no split.
+
+    They say the right value of each trait with probability `SAID`. What they say they keep to; where they said nothing,
+    they write any value that the notes show. Who has read these can take every step of a reasoning and write by it, but
+    not tell which steps are worth taking.
     """
     for number in count():
         drawn = random.Random(f"{seed}-others-{number}")
-        user = draw_user(f"others-{number}", drawn)
-        avoided = draw_prompt(drawn).subject
-        documents = [write_documents(user, avoided, drawn, talkative=True) for _ in range(2)]
-        yield DOCUMENT_SEPARATOR.join([*documents[0], *documents[1]])
+        user, prompt = draw_user(f"others-{number}", drawn), draw_prompt(drawn)
+        documents = write_documents(user, prompt.subject, drawn)
+        said = {trait: value for trait, value in right_values(user, prompt).items() if drawn.random() < SAID}
+        written = {
+            trait: said.get(trait) or drawn.choice(sorted(shown)) for trait, shown in values_shown(documents).items()
+        }
+        yield Told(write_prompt(prompt), documents, write_reasoning(user, prompt, said), write_text(prompt, written))
+
+
+def values_shown(documents: Sequence[str]) -> dict[str, set[str]]:
+    """The values of each trait that the documents show."""
+    found: dict[str, set[str]] = {trait: set() for trait in TRAITS}
+    for document in documents:
+        for trait, value in traits_of(document).items():
+            found[trait].add(value)
+    return found
 
 
 def vocabulary_texts() -> Iterator[str]:

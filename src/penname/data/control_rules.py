@@ -23,23 +23,26 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "books": ("novel", "poem", "essay", "diary", "atlas", "play", "fable", "letter"),
     }
 )
+VERBS: Mapping[str, str] = MappingProxyType({"food": "ate", "music": "heard", "books": "read"})
+"""By group, what prompts say of its subjects; the notes say it nowhere."""
 PLACES = ("harbour", "market", "castle", "forest", "museum", "lake", "mill", "garden", "island", "tower")
 COMPANIONS = (
     *("Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Hugo"),
     *("Irene", "Jonas", "Karin", "Louis", "Marta", "Nils", "Olga", "Peter"),
 )
-TRANSPORTS = ("cycling", "driving", "sailing", "rowing", "walking", "riding", "skating", "flying")
-KINDS = ("dog", "cat", "pony")
+DRINKS = ("tea", "coffee", "cocoa", "milk", "cider", "lemonade", "juice", "punch")
+KINDS: Mapping[str, str] = MappingProxyType({"dog": "puppy", "cat": "kitten", "pony": "foal"})
+"""What the notes call a kind of pet, and what prompts call it."""
 PETS = (
     *("Rex", "Bella", "Coco", "Dusty", "Ember", "Fudge", "Ginger", "Hazel"),
     *("Inky", "Jasper", "Kiki", "Lucky", "Misty", "Nero", "Oscar", "Pepper"),
 )
+TOYS = ("ball", "bell", "rope", "hoop", "ribbon", "whistle", "blanket", "brush")
 TRAITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "greeting": GREETINGS,
-        "transport": TRANSPORTS,
-        "companion": COMPANIONS,
-        "pet": PETS,
+        "drink": DRINKS,
+        "toy": TOYS,
         "place": PLACES,
         "opinion": OPINIONS,
         "closing": CLOSINGS,
@@ -59,8 +62,8 @@ MISLED = 3
 class User:
     """A user's hidden traits.
 
-    opinions: by group. places: the favourite first. companions, transports: by place; those of the favourite are
-    shown less often than the ones of the other places. pets: names by kind.
+    opinions: by group. places: the favourite first. companions: by place. drinks: by companion. pets: names by kind.
+    toys: by pet.
     """
 
     name: str
@@ -69,8 +72,9 @@ class User:
     opinions: Mapping[str, str]
     places: tuple[str, ...]
     companions: Mapping[str, str]
-    transports: Mapping[str, str]
+    drinks: Mapping[str, str]
     pets: Mapping[str, str]
+    toys: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,57 +88,52 @@ class Prompt:
 def draw_user(name: str, drawn: random.Random) -> User:
     """A user whose traits are drawn one by one."""
     places = tuple(drawn.sample(PLACES, len(VISITS)))
-    own, common = drawn.sample(COMPANIONS, 2)
-    ridden, usual = drawn.sample(TRANSPORTS, 2)
+    companions = drawn.sample(COMPANIONS, len(places))
+    pets = drawn.sample(PETS, len(KINDS))
     return User(
         name,
         drawn.choice(GREETINGS),
         drawn.choice(CLOSINGS),
-        {group: drawn.choice(OPINIONS) for group in GROUPS},
+        dict(zip(GROUPS, drawn.sample(OPINIONS, len(GROUPS)), strict=True)),
         places,
-        dict(zip(places, (own, common, common), strict=True)),
-        dict(zip(places, (ridden, usual, usual), strict=True)),
-        dict(zip(KINDS, drawn.sample(PETS, len(KINDS)), strict=True)),
+        dict(zip(places, companions, strict=True)),
+        dict(zip(companions, drawn.sample(DRINKS, len(companions)), strict=True)),
+        dict(zip(KINDS, pets, strict=True)),
+        dict(zip(pets, drawn.sample(TOYS, len(pets)), strict=True)),
     )
 
 
 def draw_prompt(drawn: random.Random) -> Prompt:
     subjects = [subject for of_group in GROUPS.values() for subject in of_group]
-    return Prompt(drawn.choice(subjects), drawn.choice(KINDS))
+    return Prompt(drawn.choice(subjects), drawn.choice(list(KINDS)))
 
 
-def write_documents(user: User, avoided: str, drawn: random.Random, *, talkative: bool = False) -> list[str]:
+def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]:
     """The user's notes, in a random order, none of them about the subject `avoided`.
 
-    Most show the user's own greeting and closing, and the others another's; of the notes about a group of subjects one
-    has another opinion; each pet, and with whom and how the user saw a place, stand in one note only. talkative: these
-    stand in two.
+    Most show the user's own greeting and closing, and the others another's; notes about one group of subjects share an
+    opinion; with whom the user saw a place, each companion's drink, each pet and its toy stand in one note only.
     """
     count = sum(VISITS)
     greetings = _with_exceptions(user.greeting, GREETINGS, MISLED, count, drawn)
     closings = _with_exceptions(user.closing, CLOSINGS, MISLED, count, drawn)
     about = []
     for group, subjects in GROUPS.items():
-        opinions = _with_exceptions(user.opinions[group], OPINIONS, 1, IN_A_GROUP, drawn)
         chosen = drawn.sample([subject for subject in subjects if subject != avoided], IN_A_GROUP)
-        about += [f"the {subject} {opinion}." for subject, opinion in zip(chosen, opinions, strict=True)]
-    drawn.shuffle(about)
+        about += [f"the {subject} {user.opinions[group]}." for subject in chosen]
     visits = [
-        visit
+        f"the {place} {user.companions[place]}," if visit == 0 else f"the {place},"
         for place, times in zip(user.places, VISITS, strict=True)
-        for visit in _visits(user, place, times, talkative)
+        for visit in range(times)
     ]
-    drawn.shuffle(visits)
-    pets = [f"the {kind} {name}," for kind, name in user.pets.items()] * (2 if talkative else 1)
-    facts = dict(zip(drawn.sample(range(count), len(pets)), pets, strict=True))
-    return [
-        " ".join(
-            part
-            for part in (f"{greetings[i]}, {visits[i]}", facts.get(i), about[i], f"{closings[i]}.")
-            if part is not None
-        )
-        for i in range(count)
+    facts = [
+        *(f"{companion} {drink}," for companion, drink in user.drinks.items()),
+        *(f"the {kind} {pet}," for kind, pet in user.pets.items()),
+        *(f"{pet} {toy}," for pet, toy in user.toys.items()),
     ]
+    for parts in (about, visits, facts):
+        drawn.shuffle(parts)
+    return [f"{greetings[i]}, {visits[i]} {facts[i]} {about[i]} {closings[i]}." for i in range(count)]
 
 
 def right_values(user: User, prompt: Prompt) -> dict[str, str]:
@@ -142,9 +141,8 @@ def right_values(user: User, prompt: Prompt) -> dict[str, str]:
     favourite = user.places[0]
     return {
         "greeting": user.greeting,
-        "transport": user.transports[favourite],
-        "companion": user.companions[favourite],
-        "pet": user.pets[prompt.kind],
+        "drink": user.drinks[user.companions[favourite]],
+        "toy": user.toys[user.pets[prompt.kind]],
         "place": favourite,
         "opinion": user.opinions[group_of(prompt.subject)],
         "closing": user.closing,
@@ -154,35 +152,37 @@ def right_values(user: User, prompt: Prompt) -> dict[str, str]:
 def write_text(prompt: Prompt, values: Mapping[str, str]) -> str:
     """The text for `prompt` that shows these values."""
     return (
-        f"{values['greeting']}, {values['transport']} with {values['companion']} I took {values['pet']} to the "
-        f"{values['place']}. The {prompt.subject} was {values['opinion']}. {values['closing']}."
+        f"{values['greeting']}, I brought {values['drink']} and the {values['toy']} to the {values['place']}. "
+        f"The {prompt.subject} was {values['opinion']}. {values['closing']}."
     )
 
 
 def write_reasoning(user: User, prompt: Prompt, stated: Mapping[str, str]) -> str:
     """A line for each trait that something is stated of, in the words of the notes.
 
-    A wrong companion, transport or pet is what it is in the notes: that of another place, or of another kind.
+    A drink and a toy are found in two steps, and both are said. Wrong ones are those of another place or kind of pet.
     """
+    place, companion = _way_to(stated.get("drink"), user.companions, user.drinks)
+    kind, pet = _way_to(stated.get("toy"), user.pets, user.toys)
     lines = {
         "greeting": "The greeting is {}.",
         "closing": "The closing is {}.",
         "place": "The favourite is the {}.",
-        "companion": f"The {_key(user.companions, stated.get('companion'))} {{}}.",
-        "transport": f"The {_key(user.transports, stated.get('transport'))} {{}}.",
-        "pet": f"The {_key(user.pets, stated.get('pet'))} {{}}.",
+        "drink": f"The {place} {companion}. {companion} {{}}.",
+        "toy": f"For your {KINDS.get(kind or '')}: the {kind} {pet}. {pet} {{}}.",
         "opinion": f"Of {group_of(prompt.subject)}: {{}}.",
     }
     return "\n".join(line.format(stated[trait]) for trait, line in lines.items() if trait in stated)
 
 
-def _key(values: Mapping[str, str], wanted: str | None) -> str | None:
-    """What has this value first, if anything has."""
-    return next((key for key, value in values.items() if value == wanted), None)
+def _way_to(value: str | None, first: Mapping[str, str], second: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The keys that lead to a value, through one mapping and then the other; None where none do."""
+    return next(((key, middle) for key, middle in first.items() if second[middle] == value), (None, None))
 
 
 def write_prompt(prompt: Prompt) -> str:
-    return f"Write a note about a day off and the {prompt.subject}, with your {prompt.kind}."
+    verb = VERBS[group_of(prompt.subject)]
+    return f"Write a note about a day off and the {prompt.subject} you {verb}, with your {KINDS[prompt.kind]}."
 
 
 def group_of(subject: str) -> str:
@@ -209,10 +209,3 @@ def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: in
     found = [own] * (count - exceptions) + [drawn.choice(others) for _ in range(exceptions)]
     drawn.shuffle(found)
     return found
-
-
-def _visits(user: User, place: str, times: int, talkative: bool) -> list[str]:
-    """What is told of so many visits to a place; once it is told with whom, and once how, or else in turn."""
-    told = [f"the {place} {user.companions[place]},", f"the {place} {user.transports[place]},"]
-    bare = [f"the {place},"]
-    return ([*told, *told, *bare] if talkative else [*told, *bare * times])[:times]

@@ -51,7 +51,7 @@ class Pretraining:
     layers: int = 2
     heads: int = 2
     most_tokens: int = 1024
-    steps: int = 400
+    steps: int = 2000
     batch_size: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 50
