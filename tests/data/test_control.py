@@ -9,6 +9,7 @@ import pytest
 from penname.config import SourceConfig
 from penname.data.control import Teacher, make_example, told_of_others, write_control
 from penname.data.control_rules import (
+    FAR,
     GROUPS,
     KINDS,
     TRAITS,
@@ -157,7 +158,7 @@ def test_the_users_of_pretraining_are_in_no_split(tmp_path):
         ("closing", "The closing is {}."),
     ],
 )
-def test_writers_of_pretraining_keep_to_what_they_say_and_else_write_anything_that_is_shown(trait, line):
+def test_writers_of_pretraining_are_right_but_for_what_takes_steps_that_they_did_not_take(trait, line):
     agree = {True: [], False: []}
     for told in islice(told_of_others(0), 300):
         place = most_common(shown(told, "place"))
@@ -170,4 +171,7 @@ def test_writers_of_pretraining_keep_to_what_they_say_and_else_write_anything_th
         agree[said].append(response == right)
     assert all(agree[True])
     assert 0.4 < len(agree[True]) / 300 < 0.6
-    assert 0.2 < sum(agree[False]) / len(agree[False]) < 0.6
+    if trait in FAR:
+        assert 0.2 < sum(agree[False]) / len(agree[False]) < 0.5
+    else:
+        assert all(agree[False])

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from penname.data.control_rules import (
+    FAR,
     TRAITS,
     Prompt,
     User,
@@ -119,19 +120,19 @@ class Told:
 def told_of_others(seed: int) -> Iterator[Told]:
     """Without end, what writers who say what comes to mind tell of users who are in no split.
 
-    They say the right value of each trait with probability `SAID`. What they say they keep to; where they said nothing,
-    they write any value that the notes show. Who has read these can take every step of a reasoning and write by it, but
-    not tell which steps are worth taking.
+    They say the right value of each trait with probability `SAID`, and keep to what they say. What takes several steps
+    (`FAR`) they know only where they took them: otherwise they write any value that the notes show. Who has read these
+    can take every step of a reasoning and write by it, but not tell which steps are worth taking.
     """
     for number in count():
         drawn = random.Random(f"{seed}-others-{number}")
         user, prompt = draw_user(f"others-{number}", drawn), draw_prompt(drawn)
         documents = write_documents(user, prompt.subject, drawn)
-        said = {trait: value for trait, value in right_values(user, prompt).items() if drawn.random() < SAID}
-        written = {
-            trait: said.get(trait) or drawn.choice(sorted(shown)) for trait, shown in values_shown(documents).items()
-        }
-        yield Told(write_prompt(prompt), documents, write_reasoning(user, prompt, said), write_text(prompt, written))
+        right, shown = right_values(user, prompt), values_shown(documents)
+        said = {trait: value for trait, value in right.items() if drawn.random() < SAID}
+        guessed = {trait: drawn.choice(sorted(shown[trait])) for trait in FAR if trait not in said}
+        text = write_text(prompt, right | guessed)
+        yield Told(write_prompt(prompt), documents, write_reasoning(user, prompt, said), text)
 
 
 def values_shown(documents: Sequence[str]) -> dict[str, set[str]]:

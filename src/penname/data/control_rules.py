@@ -49,6 +49,8 @@ TRAITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Each trait's possible values."""
+FAR = ("drink", "toy")
+"""Traits that are found in several steps, each of which depends on the one before."""
 
 VISITS = (5, 2, 2)
 """How often a profile goes to each of its user's places, the favourite first; a profile has so many documents."""
