@@ -107,7 +107,7 @@ def main() -> None:
     if given.side:
         side(given.side)
         return
-    times = 1 if given.quick else 5
+    times = 1 if given.quick else 3
     if "OMP_WAIT_POLICY" in os.environ:
         raise UserError("found OMP_WAIT_POLICY set, expected it not to be: with it penname leaves the spins alone")
     before, now = measured(LIBGOMP_SPINS, times), measured(int(os.environ["GOMP_SPINCOUNT"]), times)
