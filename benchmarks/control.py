@@ -32,8 +32,10 @@ from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 from penname.runs.store import read_stage
 
+FEW_INPUTS = "limit.train=125"
 AS_IT_IS, ONCE, PREVIOUS = "as it is", "one iteration", "from the checkpoint"
 SHUFFLED, LONGER = "others' profiles", "as many steps as all of rest-pg"
+FEW, FEW_PREVIOUS = "few inputs", "few inputs, from the checkpoint"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ VARIANTS = {
     PREVIOUS: Variant(["expectation.start_from=previous"], ["rest-pg"]),
     SHUFFLED: Variant(["evaluation.shuffled=1"], ["sft", "rest-pg"]),
     LONGER: Variant([], ["sft", "sft-reasoning"], times=4),
+    FEW: Variant([FEW_INPUTS], ["rest-pg"]),
+    FEW_PREVIOUS: Variant([FEW_INPUTS, "expectation.start_from=previous"], ["rest-pg"]),
 }
 
 
@@ -70,6 +74,7 @@ CLAIMS = (
     Claim("rest-pg over sft of all its steps", (AS_IT_IS, "rest-pg"), (LONGER, "sft")),
     Claim("three iterations over one (rest-pg)", (AS_IT_IS, "rest-pg"), (ONCE, "rest-pg")),
     Claim("from base over from the checkpoint", (AS_IT_IS, "rest-pg"), (PREVIOUS, "rest-pg")),
+    Claim("the same with 125 inputs", (FEW, "rest-pg"), (FEW_PREVIOUS, "rest-pg")),
     Claim("a shuffled profile costs (sft)", (AS_IT_IS, "sft"), (SHUFFLED, "sft")),
     Claim("a shuffled profile costs (rest-pg)", (AS_IT_IS, "rest-pg"), (SHUFFLED, "rest-pg")),
 )
@@ -94,7 +99,7 @@ class Found:
 
 
 def folder_of(folder: Path, variant: str, seed: int) -> Path:
-    return folder / variant.replace(" ", "-").replace("'", "") / f"seed-{seed}"
+    return folder / variant.replace(" ", "-").replace("'", "").replace(",", "") / f"seed-{seed}"
 
 
 def train_seed(folder: Path, corpus: Path, seed: int, overrides: Sequence[str]) -> int:
