@@ -61,9 +61,9 @@ def control_corpus(folder: Path, **arguments: Any) -> None:
         control(folder, **arguments)
 
 
-def on_control(folder: Path, seed: int) -> list[str]:
-    """The recipe `control`'s settings for a corpus in `folder` and its model, and for a seed."""
-    return [f"data=[{{format: jsonl, path: {folder}}}]", f"generator.model={folder / 'model'}", f"seed={seed}"]
+def on_control(corpus: Path, model: Path, seed: int) -> list[str]:
+    """The recipe `control`'s settings for a corpus, a model and a seed."""
+    return [f"data=[{{format: jsonl, path: {corpus}}}]", f"generator.model={model}", f"seed={seed}"]
 
 
 def quiet_bench(recipe: Recipe, scratch: Path) -> Workbench:

@@ -106,7 +106,7 @@ def train_seed(folder: Path, corpus: Path, seed: int, overrides: Sequence[str]) 
     """Train and evaluate the recipe and its variants with this seed, which is returned."""
     done = {}
     for name, variant in VARIANTS.items():
-        recipe = load_recipe("control", [*on_control(corpus, seed), *overrides, *variant.settings])
+        recipe = load_recipe("control", [*on_control(corpus, corpus / "model", seed), *overrides, *variant.settings])
         assert recipe.training.max_steps is not None, "without a number of steps no training is as long as another"
         training = recipe.training.model_copy(update={"max_steps": variant.times * recipe.training.max_steps})
         recipe = recipe.model_copy(update={"training": training})

@@ -10,7 +10,6 @@ picture for each axis. The ratio is of rest-pg over sft at the points where it i
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, ru
 from rich.console import Console
 from rich.table import Table
 
-from penname.cli_control import USERS
+from penname.cli_control import USERS, written_whole
 from penname.data.control import Teacher, write_control
 from penname.evaluation import figures
 from penname.evaluation.table import averages
@@ -74,11 +73,8 @@ Rewards = dict[str, list[dict[str, float]]]
 def corpus_of(teacher: Teacher, folder: Path, users: int) -> None:
     """Write the corpus that this teacher speaks of, without a model, unless it is there already."""
     if not folder.exists():
-        scratch = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        write_control(scratch, users, 0, teacher)
-        scratch.rename(folder)
+        with written_whole(folder) as scratch:
+            write_control(scratch, users, 0, teacher)
 
 
 def train_seed(runs: Path, corpora: Path, axes: Sequence[str], seed: int, overrides: Sequence[str]) -> Rewards:
@@ -87,9 +83,8 @@ def train_seed(runs: Path, corpora: Path, axes: Sequence[str], seed: int, overri
     for axis in axes:
         for value in AXES[axis]:
             corpus, beside = value.folders(corpora)
-            own = [*on_control(corpus, seed), f"generator.model={beside / 'model'}"]
-            once = ["expectation.iterations=1", "evaluation.split=val"]
-            recipe = load_recipe("control", [*own, *once, *overrides, *value.settings])
+            own = [*on_control(corpus, beside / "model", seed), "expectation.iterations=1", "evaluation.split=val"]
+            recipe = load_recipe("control", [*own, *overrides, *value.settings])
             points.append(Point(f"{axis} {value.name}", recipe, runs / f"seed-{seed}" / axis / value.name))
     found = run_sweep(points, lambda folder: ConsoleProgress(Console(quiet=True), folder / "log.txt"), None, METHODS)
     rewards = iter([{method: own["reward"] for method, own in averages(results).items()} for results in found])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -33,6 +35,16 @@ def figure_8(told: Told) -> str:
     return f"{fill('figure8_input', input=told.input, context=context)} {compose(told.reasoning, told.response)}"
 
 
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the name of `folder` once all is written."""
+    scratch = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    yield scratch
+    scratch.rename(folder)
+
+
 def control(
     out: Annotated[Path, typer.Option("--out", help="New folder for the corpus and its model.")],
     users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = USERS,
@@ -58,24 +70,21 @@ def control(
         raise UserError(
             f"--teacher {teacher:g}, --misled {misled:g}: found a sum of {teacher + misled:g}, expected 1 at most"
         )
-    scratch = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    written = write_control(scratch, users, seed, Teacher(teacher, misled))
-    examples = ", ".join(f"{count:,} {split}" for split, count in written.items())
-    console.print(f"examples: {examples}")
-    templates = [template(name) for name in TEMPLATES]
-    tokenizer = make_tokenizer([*templates, *vocabulary_texts()])
-    with ConsoleProgress(console) as progress:
-        progress.start("pretraining", steps, "steps")
-        pretrain(
-            scratch / "model",
-            tokenizer,
-            map(figure_8, told_of_others(seed)),
-            Pretraining(layers=layers, steps=steps),
-            seed,
-            lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),
-        )
-        progress.finish()
-    scratch.rename(out)
+    with written_whole(out) as scratch:
+        written = write_control(scratch, users, seed, Teacher(teacher, misled))
+        examples = ", ".join(f"{count:,} {split}" for split, count in written.items())
+        console.print(f"examples: {examples}")
+        templates = [template(name) for name in TEMPLATES]
+        tokenizer = make_tokenizer([*templates, *vocabulary_texts()])
+        with ConsoleProgress(console) as progress:
+            progress.start("pretraining", steps, "steps")
+            pretrain(
+                scratch / "model",
+                tokenizer,
+                map(figure_8, told_of_others(seed)),
+                Pretraining(layers=layers, steps=steps),
+                seed,
+                lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),
+            )
+            progress.finish()
     console.print(f"{out}: the corpus, and {out / 'model'}; next: penname train control", markup=False, highlight=False)
