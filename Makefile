@@ -5,7 +5,7 @@ NEWEST ?= .venv-newest
 .PHONY: quickstart test test-slow test-arithmetic test-newest constraints install install-test browser
 
 define check
-	$(1)/bin/ruff check src tests benchmarks
+	$(1)/bin/ruff check src tests benchmarks examples
 	$(1)/bin/mypy
 	$(1)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 endef

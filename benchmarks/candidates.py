@@ -18,8 +18,9 @@ from common import finish, parser, quiet_bench, run, timed
 from rich.console import Console
 
 from penname.cli import ALL_METHODS
-from penname.config import METHODS, TRAINED, WITH_REASONING, LimitConfig, MethodName
+from penname.config import LimitConfig
 from penname.evaluation import figures
+from penname.method_table import Method
 from penname.methods.evaluate import by_example, choose_texts
 from penname.methods.pat import method_prompts
 from penname.methods.pipeline import model_folder, train_run
@@ -38,13 +39,12 @@ TEMPERATURE = 0.7
 class Writer:
     """Writes candidates by a run's method, and takes the consensus of them."""
 
-    def __init__(self, folder: Path, bench: Workbench, method: MethodName) -> None:
+    def __init__(self, folder: Path, bench: Workbench, method: Method) -> None:
         recipe = bench.recipe
-        trained = method in TRAINED
         self._bench = bench
-        self._model = model_folder(folder, method, recipe.expectation.iterations) if trained else None
-        self._reasons = method in WITH_REASONING
-        self._prompts = None if trained else method_prompts(bench, method, recipe.evaluation.split)
+        self._model = model_folder(folder, method, recipe.expectation.iterations) if method.trained else None
+        self._reasons = method.reasoning
+        self._prompts = None if method.trained else method_prompts(bench, method, recipe.evaluation.split)
 
     def write(self, examples: Sequence[Prepared], number: int) -> list[list[dict[str, Any]]]:
         """`number` candidates of each example."""
@@ -121,8 +121,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bench = quiet_bench(recipe, Path(scratch))
         examples = bench.prepare_fitting(recipe.evaluation.split)
-        for method in [m for m in METHODS if m in recipe.methods]:
-            writer = Writer(folder, bench, method)
+        for method, row in recipe.rows.items():
+            writer = Writer(folder, bench, row)
             found = quality(bench, writer, examples)
             rewards[method], best[method] = found["consensus"], found["best"]
             times[method] = seconds(writer, examples[:TIMED])

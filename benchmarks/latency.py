@@ -17,9 +17,10 @@ from typing import Any
 from common import finish, median, parser, quiet_bench, run, timed
 from rich.console import Console
 
-from penname.config import LimitConfig, MethodName, Recipe
+from penname.config import LimitConfig, Recipe
 from penname.errors import UserError
 from penname.evaluation.significance import bootstrap_interval
+from penname.method_table import METHODS
 from penname.methods.pipeline import model_folder, train_run
 from penname.methods.run_recipe import load_run_recipe
 from penname.methods.workbench import Prepared, Workbench
@@ -37,10 +38,10 @@ TARGET = 1.3
 class Side:
     """A method's model, loaded, and how long and how good its texts are."""
 
-    def __init__(self, run: Path, recipe: Recipe, method: MethodName, scratch: Path) -> None:
+    def __init__(self, run: Path, recipe: Recipe, method: str, scratch: Path) -> None:
         self._bench = quiet_bench(recipe, scratch)
         self._bench.run.progress.start(method, 1, "texts")
-        folder = model_folder(run, method, recipe.expectation.iterations)
+        folder = model_folder(run, METHODS[method], recipe.expectation.iterations)
         self._model = None if method == "rag" else folder
         self._reasons = method == "rest-pg"
         self.seconds: list[float] = []

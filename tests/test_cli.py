@@ -355,7 +355,10 @@ def test_generate_reuses_a_reasoning_that_was_kept(run, tmp_path):
     assert kept.read_text() == "Clouds, always clouds."
     kept.write_text(" ")
     refused(penname(*call, "--reuse-reasoning", kept), "reasoning.txt: found nothing")
-    refused(penname(*call, "--reuse-reasoning", kept, "--method", "rag"), "expected one of sft-reasoning, rest-pg")
+    refused(
+        penname(*call, "--reuse-reasoning", kept, "--method", "rag"),
+        "--reuse-reasoning: this model was not trained to reason",
+    )
     for seed in range(9):  # the tiny model does not always reason
         kept.unlink(missing_ok=True)
         first = json.loads(penname(*call, "--reuse-reasoning", kept, "--seed", seed).stdout)
@@ -500,7 +503,7 @@ def test_bad_arguments_are_one_line(tmp_path):
     refused(penname("train", "nowhere.yaml"), "no such recipe", "quickstart")
     refused(penname("compare", tmp_path), "found no recipe.yaml")
     refused(penname("evaluate", tmp_path), "found no recipe.yaml")
-    refused(penname("generate", "--model", tmp_path, "--profile", tmp_path / "x", "--prompt", "x"), "no such file")
+    refused(penname("generate", "--model", "bundled", "--profile", tmp_path / "x", "--prompt", "x"), "no such file")
 
 
 def test_dry_run_plans_the_paper_without_its_models(tmp_path):

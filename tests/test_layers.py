@@ -8,7 +8,7 @@ import pytest
 import penname
 
 ROOT = Path(penname.__file__).parent
-BASE = {"errors", "encoders"}
+BASE = {"errors", "encoders", "extensions", "method_table"}
 ALLOWED = {
     "data": set(),
     "retrieval": {"data"},
@@ -21,8 +21,10 @@ ALLOWED = {
     "evaluation": {"data", "rewards"},
     "config": {"data", "engines", "prompts", "retrieval", "runs"},
     "recipe_files": {"config"},
+    "session": {"config", "engines", "prompts"},
     "methods": {
         "data",
+        "session",
         "retrieval",
         "graph",
         "prompts",
@@ -34,12 +36,28 @@ ALLOWED = {
         "config",
         "recipe_files",
     },
+    "generate": {"config", "data", "engines", "prompts", "retrieval", "rewards", "runs", "session", "methods", "graph"},
+    "api": {"config", "recipe_files", "rewards", "runs", "methods", "generate"},
     "cli_control": {"data", "prompts", "training", "runs"},
     "cli_data": {"cli_control", "data", "retrieval", "runs", "evaluation", "config", "recipe_files"},
     "cli_humans": {"methods", "evaluation"},
     "cli_show": {"methods", "runs", "evaluation", "config"},
-    "cli": {"cli_data", "cli_humans", "cli_show", "methods", "runs", "evaluation", "config", "recipe_files", "engines"},
+    "cli": {
+        "cli_data",
+        "cli_humans",
+        "cli_show",
+        "methods",
+        "runs",
+        "evaluation",
+        "config",
+        "recipe_files",
+        "engines",
+        "api",
+        "generate",
+    },
     "encoders": set(),
+    "extensions": set(),
+    "method_table": set(),
     "errors": set(),
 }
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem != "__init__")

@@ -13,8 +13,6 @@ from rich.console import Console
 
 from penname import cli_data, cli_humans
 from penname.cli_show import (
-    Compared,
-    compare_runs,
     console,
     show,
     show_curves,
@@ -24,12 +22,10 @@ from penname.cli_show import (
     show_table,
     show_three_authors,
 )
-from penname.errors import UserError
+from penname.errors import ArgumentError, DataError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from penname.config import MethodName, Recipe
+    from penname.config import Recipe
     from penname.runs.progress import ConsoleProgress
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -50,14 +46,22 @@ OverSeedsOption = Annotated[
     bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
 ]
 
+OPTIONS = {"documents": "profile", "reasoning": "reuse-reasoning"}
+"""Of the library's arguments those that the command line calls otherwise."""
 ALL_METHODS = "methods=[rag, sft, sft-reasoning, rest-em, rest-pg]"
 HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
 def main() -> None:
     """Run the command line; what the user can mend is one line and exit code 2."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a recipe may name what stands in the folder that the command is called in
     try:
         app()
+    except ArgumentError as error:
+        option = OPTIONS.get(error.argument, error.argument).replace("_", "-")
+        print(f"penname: --{option}: {error.problem}", file=sys.stderr)
+        sys.exit(2)
     except UserError as error:
         print(f"penname: {error}", file=sys.stderr)
         sys.exit(2)
@@ -92,21 +96,18 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Train and evaluate all methods of a recipe; the same command again resumes."""
-    from penname.methods.pipeline import train_run
-    from penname.methods.plan import check_inputs, check_room, make_plan
+    from penname import api
+    from penname.methods.plan import make_plan
     from penname.recipe_files import load_recipe
 
     loaded = load_recipe(recipe, override or [])
     folder = run or Path("runs") / Path(recipe).stem
-    plan = make_plan(loaded)
     if dry_run:
-        show_plan(plan, folder)
+        show_plan(make_plan(loaded), folder)
         return
-    check_inputs(loaded, folder)
-    check_room(plan, folder)
     with _progress(folder) as progress:
-        train_run(loaded, folder, progress)
-    show(compare_runs([folder]))
+        trained = api.train(loaded, folder, progress=progress)
+    show(trained.compare())
     if loaded.three_authors is None:
         show_example(folder)
     else:
@@ -129,15 +130,17 @@ def sweep(
     from penname.evaluation import figures
     from penname.evaluation.formats import to_files
     from penname.evaluation.table import averages, summary
+    from penname.methods.run_recipe import chosen_methods
     from penname.methods.sharing import taken, total_of
     from penname.methods.sweep import make_points, run_sweep
+    from penname.methods.write_report import write_files
     from penname.runs.store import disk_errors
 
     folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
     points = make_points(recipe, over, override or [], folder)
     for point in points:
         _check_metric(metric, point.recipe)
-        _methods(method, point.recipe)  # refuses one that is not there
+        chosen_methods(method, point.recipe)  # refuses one that is not there
     results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor, method)
     by_point = {point.name: own for point, own in zip(points, results, strict=True)}
     methods = list(dict.fromkeys(m for own in results for m in own))
@@ -154,7 +157,7 @@ def sweep(
         for ending in (".png", ".svg"):
             figures.save(figure, path.with_name(path.stem + ending))
         for m, of_method in by_method.items():
-            _write_files(folder / "tables" / m, to_files(of_method))
+            write_files(folder / "tables" / m, to_files(of_method))
     if as_json:
         print(json.dumps({"points": {name: summary(own) for name, own in by_point.items()}, "methods": by_method}))
         return
@@ -173,14 +176,15 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
+    from penname.methods.comparison import compare_runs
     from penname.methods.pipeline import evaluate_methods, open_run
-    from penname.methods.run_recipe import load_run_recipe
+    from penname.methods.run_recipe import chosen_methods, load_run_recipe
 
     recipe = load_run_recipe(run)
     _check_split(split)
     if recipe.evaluation.shuffled and split != recipe.evaluation.split:
         raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
-    methods = _methods(method, recipe)
+    methods = chosen_methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         evaluate_methods(bench, methods, split)  # type: ignore[arg-type]
     show(compare_runs([run], split), as_json=as_json)
@@ -195,17 +199,18 @@ def reasoning(
 ) -> None:
     """Test whether a method uses its reasoning: responses behind its own, another user's, and none."""
     from penname.evaluation.table import summary
+    from penname.methods.comparison import Comparison
     from penname.methods.pipeline import open_run
     from penname.methods.reasoning_use import reasoning_use
     from penname.methods.results import scored
-    from penname.methods.run_recipe import load_run_recipe
+    from penname.methods.run_recipe import chosen_methods, load_run_recipe
 
     recipe = load_run_recipe(run)
     _check_split(split)
-    (chosen,) = _methods([method], recipe)
+    (chosen,) = chosen_methods([method], recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         found = reasoning_use(bench, chosen, split)  # type: ignore[arg-type]
-    show(Compared(summary(scored(found), None), {}, []), as_json=as_json)
+    show(Comparison(summary(scored(found), None), {}, []), as_json=as_json)
 
 
 @app.command()
@@ -221,16 +226,18 @@ def compare(
     ] = False,
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
+    from penname.methods.comparison import compare_runs
+
     if not by_history:
         show(compare_runs(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
         return
     found = {name: compare_runs(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
     show_notes(next(iter(found.values())).notes)
     if as_json:
-        print(json.dumps({name: compared.report for name, compared in found.items()}))
+        print(json.dumps({name: compared.summary for name, compared in found.items()}))
         return
     for name, compared in found.items():
-        users = max(entry["n"] for entry in compared.report["methods"].values())
+        users = max(entry["n"] for entry in compared.summary["methods"].values())
         print(f"\nusers with {name} documents of their own: {users}")
         if users:
             show_table(compared, as_markdown=as_markdown)
@@ -245,22 +252,10 @@ def report(
     over_seeds: OverSeedsOption = False,
 ) -> None:
     """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side."""
-    from penname.evaluation import figures
-    from penname.evaluation.report import make_report
-    from penname.methods.run_data import read_runs
-    from penname.runs.store import disk_errors
+    from penname.methods.write_report import write_report
 
-    compared = compare_runs(runs, split, over_seeds=over_seeds, holm=holm)
-    made = make_report(read_runs(runs, split), compared.report, compared.notes)
-    folder = out or runs[0] / "report"
-    with disk_errors(folder):
-        _write_files(folder / "tables", made.tables)
-        (folder / "figures").mkdir(exist_ok=True)
-        for name, figure in made.pictures.items():
-            for ending in ("svg", "png"):
-                figures.save(figure, folder / "figures" / f"{name}.{ending}")
-        (folder / "report.html").write_text(made.html, encoding="utf-8")
-    console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
+    page = write_report(runs, out, split, over_seeds=over_seeds, holm=holm)
+    console.print(f"report: {page}", markup=False, highlight=False)
 
 
 @app.command()
@@ -276,7 +271,7 @@ def cold_start(
     from penname.evaluation.table import summary
     from penname.methods.pipeline import cold_start as simulate
     from penname.methods.pipeline import open_run
-    from penname.methods.run_recipe import load_run_recipe
+    from penname.methods.run_recipe import chosen_methods, load_run_recipe
     from penname.methods.workbench import RICH
 
     numbers = [int(part) for part in documents.split(",") if part.strip().isdecimal() and int(part) < RICH]
@@ -284,12 +279,12 @@ def cold_start(
         raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
     recipe = load_run_recipe(run)
     _check_metric(metric, recipe)
-    methods = _methods(method, recipe)
+    methods = chosen_methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as bench:
         found = simulate(bench, methods, sorted(set(numbers)), recipe.evaluation.split)
     reports = {left: summary(results) for left, results in found}
     curves: dict[str, list[float | None]] = {
-        name: [report["methods"][name][metric] for report in reports.values()] for name in methods
+        row.name: [report["methods"][row.name][metric] for report in reports.values()] for row in methods
     }
     examples = max(entry["n"] for entry in reports["all"]["methods"].values())
     path = run / f"cold-start-{metric}.png"
@@ -324,10 +319,19 @@ def generate(
     as_json: JsonOption = False,
 ) -> None:
     """Write for a user from the documents in a profile; the user need not have been in training."""
-    from penname.methods.write import write_for
+    from penname.generate.writer import Writer
+    from penname.runs.store import write_text
 
-    written = write_for(model, profile, prompt, method, seed, reuse_reasoning, query, item, candidates)
-    show_notes(written.notes)
+    with Writer(model, method) as writer:
+        kept = None
+        if reuse_reasoning is not None:
+            writer.check_reasoning()
+            kept = _kept_reasoning(reuse_reasoning)
+        options = {"seed": seed, "candidates": candidates, "query": query, "item": item}
+        written = writer.write(prompt, profile or (), reasoning=kept, **options)  # type: ignore[arg-type]
+    show_notes([*writer.notes, *written.notes])
+    if reuse_reasoning is not None and kept is None and written.well_formed and written.reasoning:
+        write_text(reuse_reasoning, written.reasoning + "\n")
     if as_json:
         print(json.dumps({"response": written.response, "reasoning": written.reasoning}))
         return
@@ -363,20 +367,15 @@ def _progress(run: Path, *, as_json: bool = False) -> ConsoleProgress:
     return ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
 
 
-def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def _methods(chosen: list[str] | None, recipe: Recipe) -> list[MethodName]:
-    """The recipe's methods that were chosen, in the order in which a run makes them."""
-    from penname.config import METHODS
-
-    for name in chosen or []:
-        if name not in recipe.methods:
-            raise UserError(f"--method: found {name!r}, expected one of {', '.join(recipe.methods)}")
-    return [name for name in METHODS if name in (chosen or recipe.methods)]
+def _kept_reasoning(path: Path) -> str | None:
+    """The reasoning that a file keeps, None where there is no file yet."""
+    try:
+        kept = path.read_text(encoding="utf-8").strip() if path.exists() else None
+    except UnicodeDecodeError:
+        raise DataError(path, found="bytes that are not UTF-8", expected="a reasoning kept before") from None
+    if kept == "":
+        raise DataError(path, found="nothing", expected="a reasoning kept before, or no file")
+    return kept
 
 
 def _check_split(split: str) -> None:
@@ -385,6 +384,9 @@ def _check_split(split: str) -> None:
 
 
 def _check_metric(metric: str, recipe: Recipe) -> None:
-    known = list(dict.fromkeys(["reward", *recipe.reward.mixture, *recipe.evaluation.metrics]))
+    from penname.extensions import short_name
+
+    names = map(short_name, [*recipe.reward.mixture, *recipe.evaluation.metrics])
+    known = list(dict.fromkeys(["reward", *names]))
     if metric not in known:
         raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")

@@ -5,48 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from penname.methods.comparison import Comparison
 
 console = Console()
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A summary of methods, what to call its metrics, and notes to tell with them."""
-
-    report: dict[str, Any]
-    names: dict[str, Any]
-    notes: list[str]
-
-
-def compare_runs(
-    runs: list[Path],
-    split: str | None = None,
-    histories: range | None = None,
-    *,
-    over_seeds: bool = False,
-    holm: bool = False,
-) -> Compared:
-    """The runs' methods side by side, or with `over_seeds` runs of several seeds as one; options as in `compare`."""
-    from penname.evaluation.table import summary
-    from penname.methods.results import results_of, results_over_seeds
-
-    correction: Literal["holm"] | None = "holm" if holm else None
-    if over_seeds:
-        results, names, notes, seeds = results_over_seeds(runs, split, histories)
-        return Compared(summary(results, correction) | {"seeds": seeds}, names, notes)
-    results, names, notes = results_of(runs, split, histories)
-    return Compared(summary(results, correction), names, notes)
-
-
-def show(compared: Compared, *, as_json: bool = False, as_markdown: bool = False) -> None:
+def show(compared: Comparison, *, as_json: bool = False, as_markdown: bool = False) -> None:
     show_notes(compared.notes)
     if as_json:
-        print(json.dumps(compared.report))
+        print(json.dumps(compared.summary))
     else:
         show_table(compared, as_markdown=as_markdown)
 
@@ -56,14 +29,13 @@ def show_notes(notes: Sequence[str]) -> None:
         print(f"penname: note: {note}", file=sys.stderr)
 
 
-def show_table(compared: Compared, *, as_markdown: bool) -> None:
-    from penname.evaluation.formats import to_markdown
+def show_table(compared: Comparison, *, as_markdown: bool) -> None:
     from penname.evaluation.table import render
 
     if as_markdown:
-        print(to_markdown(compared.report, compared.names))
+        print(compared.to_markdown())
     else:
-        console.print(render(compared.report, console.width, compared.names))
+        console.print(render(compared.summary, console.width, compared.names))
 
 
 def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: str) -> None:
@@ -78,14 +50,13 @@ def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: 
 
 def show_example(folder: Path) -> None:
     """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
-    from penname.config import WITH_REASONING
     from penname.methods.run_data import shown_records
     from penname.methods.run_recipe import load_run_recipe
     from penname.runs.store import read_stage
 
     recipe = load_run_recipe(folder)
     split = recipe.evaluation.split
-    written = shown_records(folder, recipe.methods, split)
+    written = shown_records(folder, list(recipe.rows), split)
     # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
     shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
     if not shared:
@@ -98,7 +69,7 @@ def show_example(folder: Path) -> None:
         record = records[shown]
         reward = record["metrics"]["reward"]
         lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
-        if method in WITH_REASONING or record["reasoning"]:
+        if recipe.rows[method].reasoning or record["reasoning"]:
             lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
         lines.append(f"  response: {record['response']}")
     console.print("\n".join(lines), markup=False, highlight=False)
@@ -111,7 +82,7 @@ def show_three_authors(folder: Path) -> None:
     from penname.methods.three_authors import read_voices
 
     recipe = load_run_recipe(folder)
-    voices = read_voices(folder, recipe.evaluation.split, recipe.methods)
+    voices = read_voices(folder, recipe.evaluation.split, recipe.rows)
     if not voices:
         return
     methods = list(voices[0].texts)

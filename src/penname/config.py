@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from penname.data.pgraphrag import SharedNames, TaskName
-from penname.data.sources import Format
+from penname.data.sources import FORMATS
 from penname.engines.base import Sampling
+from penname.extensions import Extension, Named, short_name
+from penname.method_table import AGENTS, METHODS, AgentName, Method, row_of
 from penname.prompts.render import PromptFormat
-from penname.retrieval.retrieve import DocumentsName, RetrieverName
+from penname.retrieval.retrieve import RETRIEVERS, DocumentsName
 from penname.retrieval.tokens import TokensName
 from penname.runs.tracking import TrackerName
 
-MethodName = Literal[
-    "zero-shot",
-    "random",
-    "rag",
-    "pgraphrag-neighbours",
-    "pgraphrag",
-    "pat-no-reasoning",
-    "pat-no-dpo",
-    "pat",
-    "pat-no-documents",
-    "pat-no-style",
-    "pat-no-topic",
-    "pat-one-round",
-    "pat-exact-topics",
-    "pat-plain-reward",
-    "sft",
-    "sft-reasoning",
-    "rest-em",
-    "rest-pg",
-]
-METHODS: tuple[MethodName, ...] = get_args(MethodName)
-"""In the order in which a run makes them."""
-TRAINED = ("sft", "sft-reasoning", "rest-em", "rest-pg")
-"""Methods whose generator is their own; all others share one."""
-PAT = tuple(method for method in METHODS if method.startswith("pat"))
-WITH_AGENTS = tuple(method for method in PAT if method != "pat-no-reasoning")
-WITH_DPO = tuple(method for method in WITH_AGENTS if method != "pat-no-dpo")
-OWN_SUMMARIES = ("pat", "pat-no-dpo", "pat-exact-topics", "pat-plain-reward")
-"""Methods with agents whose summaries are their own; the others of them take those of `pat`."""
-WITH_CONTEXTS = ("random", "pgraphrag-neighbours", "pgraphrag", *PAT)
-"""Methods that show documents of other users."""
-WITH_REASONING = ("sft-reasoning", "rest-pg")
-SELF_TRAINED = ("rest-em", "rest-pg")
-WriterName = Literal["rag", "sft", "sft-reasoning", "rest-em", "rest-pg"]
-WRITERS: tuple[WriterName, ...] = get_args(WriterName)
-"""Methods that show a user's own documents and nothing else: they write one prompt for three authors."""
-FIRST_MODEL: dict[str, str] = {"rest-em": "sft", "rest-pg": "sft-reasoning"}
-"""What draws a self-trained method's first samples."""
-AgentName = Literal["style", "topic"]
-AGENTS: tuple[AgentName, ...] = get_args(AgentName)
-RewardName = Literal["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits", "authorship"]
+REWARDS = ("judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits", "authorship")
+ENGINES = ("local", "vllm", "openai")
 Split = Literal["train", "val", "test"]
-EngineKind = Literal["local", "vllm", "openai"]
+RewardName = Annotated[str, Named(REWARDS)]
+RetrieverName = Annotated[str, Named(RETRIEVERS)]
+Format = Annotated[str, Named(FORMATS)]
+EngineKind = Annotated[str, Named(ENGINES)]
+MethodName = Annotated[str, Named(tuple(METHODS))]
+WriterName = Annotated[str, Named(tuple(name for name, row in METHODS.items() if row.shows == "own"))]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -102,7 +70,7 @@ class SourceConfig(Section):
 
     @model_validator(mode="after")
     def _place(self) -> Self:
-        if self.format == "presidents":
+        if self.format == "presidents" or (isinstance(self.format, Extension) and self.hub is None):
             return self
         if (self.path is None) == (self.hub is None):
             raise ValueError(f"format {self.format} needs a path{' or a hub id' if self.format == 'longlamp' else ''}")
@@ -259,8 +227,8 @@ class RewardConfig(Section):
 
     @property
     def weights(self) -> dict[str, float]:
-        """The mixture's weights by name."""
-        return {str(name): weight for name, weight in self.mixture.items()}
+        """The mixture's weights, by the names that tables call its rewards."""
+        return {short_name(name): weight for name, weight in self.mixture.items()}
 
 
 class EvaluationConfig(Section):
@@ -398,7 +366,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _style(self) -> Self:
-        reasoning = [method for method in self.methods if method in WITH_REASONING]
+        reasoning = [name for name, row in self.rows.items() if row.reasoning]
         if self.prompt.style == "benchmark" and reasoning:
             raise ValueError(f"prompt.style benchmark has no reasoning, but the method {reasoning[0]} writes it")
         return self
@@ -413,11 +381,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _different_methods(self) -> Self:
-        if len(set(self.methods)) < len(self.methods):
-            raise ValueError(f"methods: {max(self.methods, key=self.methods.count)} stands there twice")
-        if "pat-no-documents" in self.methods and not self.pat.documents:
+        names = [short_name(name) for name in self.methods]
+        if len(set(names)) < len(names):
+            raise ValueError(f"methods: {max(names, key=names.count)} stands there twice")
+        if "pat-no-documents" in names and not self.pat.documents:
             raise ValueError("pat-no-documents is pat itself where pat.documents is false")
-        if "pat-one-round" in self.methods and self.pat.rounds == 1:
+        if "pat-one-round" in names and self.pat.rounds == 1:
             raise ValueError("pat-one-round is pat itself where pat.rounds is 1")
         return self
 
@@ -431,7 +400,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _own_generator(self) -> Self:
-        trained = [method for method in self.methods if method in TRAINED]
+        trained = [name for name, row in self.rows.items() if row.trained]
         if (trained or self.tune_generator) and self.generator.kind == "openai":
             name = trained[0] if trained else "tune_generator"
             raise ValueError(f"{name} writes with a model trained here, which generator.kind openai cannot serve")
@@ -439,24 +408,55 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _own_agents(self) -> Self:
-        trained = [method for method in self.methods if method in WITH_DPO]
+        trained = [name for name, row in self.rows.items() if row.trains_agents]
         for name in AGENTS:
             if trained and self.agent(name).kind == "openai":
                 raise ValueError(f"{trained[0]} trains its {name} agent here, which kind openai cannot serve")
         return self
 
-    def rewards_in_use(self) -> list[RewardName]:
+    @model_validator(mode="after")
+    def _different_rewards(self) -> Self:
+        rewards = self.rewards_in_use()
+        names = [short_name(name) for name in rewards]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(
+                f"two rewards are called {twice}: give one another name, as in mine=package.module:{twice}"
+            )
+        return self
+
+    def extensions(self) -> list[tuple[Extension, str, tuple[str, ...]]]:
+        """What the recipe names beside what is built in: the name, the kind of thing, and what it is called with."""
+        agents = [agent for agent in (self.pat.style_agent, self.pat.topic_agent) if agent is not None]
+        engines = [config.kind for config in (self.generator, self.teacher, self.reward.judge, *agents)]
+        named = [
+            *((name, "reward", ("item",)) for name in self.rewards_in_use()),
+            (self.retrieval.retriever, "retriever", ("query", "documents")),
+            *((source.format, "format", ("path", "split")) for source in self.data),
+            *((kind, "engine", ("config", "on_written")) for kind in engines),
+            *((name, "method", ("input", "documents")) for name in self.methods),
+        ]
+        return [(name, what, called) for name, what, called in named if isinstance(name, Extension)]
+
+    def rewards_in_use(self) -> list[str]:
         """Every reward that a run needs: those of the mixture, of the evaluation and of the choice of candidates."""
         choices = self.evaluation.candidates > 1 or self.three_authors is not None
-        chosen: list[RewardName] = ["authorship"] if choices and self.evaluation.choose == "authorship" else []
+        chosen: list[str] = ["authorship"] if choices and self.evaluation.choose == "authorship" else []
         return list(dict.fromkeys([*self.reward.mixture, *self.evaluation.metrics, *chosen]))
 
-    def writers(self, methods: Sequence[str]) -> list[WriterName]:
+    @property
+    def rows(self) -> dict[str, Method]:
+        """The methods by their names, in the order in which a run makes them: the built-in ones, then extensions."""
+        named = [row_of(name) for name in self.methods]
+        built_in = [row for row in METHODS.values() if row in named]
+        return {row.name: row for row in [*built_in, *(row for row in named if row.prompt is not None)]}
+
+    def writers(self, methods: Collection[str]) -> list[str]:
         """Those of `methods` that write one prompt for three authors, in the order in which a run makes them."""
         if self.three_authors is None:
             return []
-        named = self.three_authors.methods or WRITERS
-        return [method for method in WRITERS if method in methods and method in named]
+        own = [name for name, row in self.rows.items() if row.shows == "own" and name in methods]
+        named = self.three_authors.methods
+        return own if named is None else [name for name in own if name in named]
 
     def agent(self, name: AgentName) -> EngineConfig:
         """The model and engine of one of PaT's agents."""

@@ -10,6 +10,15 @@ class UserError(Exception):
     """Something the user can fix; the message says what was found and what was expected."""
 
 
+class ArgumentError(UserError):
+    """A fault in an argument of a function; the command line shows it under its own option's name."""
+
+    def __init__(self, argument: str, problem: str) -> None:
+        super().__init__(f"{argument}: {problem}")
+        self.argument = argument
+        self.problem = problem
+
+
 class DataError(UserError):
     """A fault in a user's file, with the place it stands.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -14,23 +14,35 @@ from pydantic import BaseModel, ValidationError
 
 from penname.config import Recipe
 from penname.errors import DataError, UserError
+from penname.extensions import load_callable
 
 
 def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(Path(str(files("penname") / "recipes")).glob("*.yaml"))}
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, or a shipped recipe by its name, and apply `key.sub=value` overrides.
+def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
+    """Read a recipe file, or a shipped recipe by its name, with other values for some of its settings.
+
+    name: a YAML file, or the name of a shipped recipe, as in `quickstart`.
+    overrides: texts as in `expectation.samples=8`, or a mapping of dotted names to values. Where a recipe names
+        something built in, a value may name an extension, `package.module:name`, or be the object itself.
 
     Raises UserError in one line for a file that isn't there, broken YAML, an unknown key (with the nearest known
-    one) or a value that does not fit.
+    one), a value that does not fit, or an extension that is not there.
     """
+    return read_recipe(name, overrides, with_extensions=True)
+
+
+def read_recipe(
+    name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, with_extensions: bool
+) -> Recipe:
+    """As `load_recipe`; without extensions for looking at a run that somebody else's code has taken part in."""
     path = Path(name)
     if not path.is_file():
         path = shipped_recipes().get(path.stem if path.parent.name in ("", "recipes") else "", path)
     if not path.is_file():
-        raise DataError(name, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
+        raise DataError(path, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -44,33 +56,35 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         raise DataError(path, found="YAML nested too deeply", expected="a recipe") from None
     if not isinstance(values, dict):
         raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
-    for override in overrides:
-        _apply(values, override)
-    return check_recipe(values, str(path), overrides)
+    settings = overrides.items() if isinstance(overrides, Mapping) else map(_key_and_value, overrides)
+    given = []
+    for key, value in settings:
+        _set(values, key, value)
+        given.append(f"{key}={value}")
+    return check_recipe(values, str(path), given, with_extensions=with_extensions)
 
 
-def check_recipe(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
+def check_recipe(
+    values: dict[str, Any], place: str, overrides: Sequence[str] = (), *, with_extensions: bool = True
+) -> Recipe:
     """The recipe of these values. place: the file that they are of; overrides: what was set beside it.
 
     Raises UserError for what does not fit: told of the override that says it, else of the file and of the overrides
     that may have part in it.
     """
     try:
-        return Recipe.model_validate(values)
+        recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _first_problem(error, place, overrides) from None
+    for name, what, arguments in recipe.extensions() if with_extensions else []:
+        load_callable(name, what, *arguments)
+    return recipe
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def _key_and_value(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UserError(f"{override}: expected key=value, as in --set expectation.samples=8")
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = values.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise UserError(f"{override}: {parent} holds {type(inner).__name__}, expected a section")
-        values = inner
+        raise UserError(f"{override}: expected key=value, as in expectation.samples=8")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -79,6 +93,16 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
+    return key, value
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"{key}: {parent} holds {type(inner).__name__}, expected a section")
+        values = inner
     values[last] = value
 
 
@@ -94,7 +118,7 @@ def _culprit(field: str, place: str, overrides: Sequence[str]) -> str:
 
 def _first_problem(error: ValidationError, place: str, overrides: Sequence[str]) -> UserError:
     problem = error.errors()[0]
-    field = ".".join(map(str, problem["loc"])) or None
+    field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or None
     place = _culprit(field or "", place, overrides)
     if problem["type"] == "extra_forbidden":
         known = sorted(set(_known_keys(Recipe)))

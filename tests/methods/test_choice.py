@@ -1,7 +1,7 @@
 """Which of several candidates is chosen where the right text is not known."""
 
 from penname.methods.choice import choose_by_consensus
-from penname.rewards.mixture import RewardInput
+from penname.rewards.base import RewardInput
 from penname.rewards.overlap import rouge1
 
 

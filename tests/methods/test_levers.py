@@ -13,9 +13,10 @@ from penname.config import Recipe
 from penname.engines.models import load_tokenizer
 from penname.errors import UserError
 from penname.evaluation.repetition import repeated_share
+from penname.generate.writer import Writer
+from penname.method_table import METHODS
 from penname.methods.pipeline import evaluate_in_run, open_run, train_run
 from penname.methods.reasoning_use import reasoning_use
-from penname.methods.write import write_for
 from penname.prompts.completion import parse
 from penname.recipe_files import check_recipe
 from penname.runs.progress import ConsoleProgress
@@ -108,8 +109,9 @@ def test_no_completion_has_a_4_gram_of_tokens_twice(run: Path) -> None:
 def test_writing_for_a_new_user_decodes_as_the_run_did(run: Path, tmp_path: Path) -> None:
     profile = tmp_path / "me.txt"
     profile.write_text("I wrote of clouds before, in note 1.")
-    one = write_for(str(run), profile, "Write about clouds, note 3.", "rest-pg", 0)
-    same = write_for(str(run), profile, "Write about clouds, note 3.", "rest-pg", 0, candidates=3)
+    with Writer(run, "rest-pg") as writer:
+        one = writer.write("Write about clouds, note 3.", profile)
+        same = writer.write("Write about clouds, note 3.", profile, candidates=3)
     assert (one.response, one.reasoning) == (same.response, same.reasoning)
 
 
@@ -121,7 +123,7 @@ def test_the_samples_are_those_of_a_run_without_levers(
     plain["expectation"] = small_recipe(tiny_model, notes).expectation.model_dump(mode="json") | {"samples": 4}
     recipe = check_recipe({**plain, "methods": ["rest-em"]}, "test")
     with open_run(recipe, tmp_path / "plain", ConsoleProgress(Console(file=io.StringIO()))) as bench:
-        evaluate_in_run(bench, "rest-em", "test")
+        evaluate_in_run(bench, METHODS["rest-em"], "test")
     samples = [list(read_stage(f / "rest-em" / "iteration-1" / "samples")) for f in (run, tmp_path / "plain")]
     assert samples[0] == samples[1]
     assert not selected(tmp_path / "plain", "rest-em")[1]
@@ -132,8 +134,8 @@ def test_responses_behind_ones_own_anothers_and_no_reasoning_are_compared(
 ) -> None:
     recipe = with_levers(tiny_model, notes)
     with open_run(recipe, run, ConsoleProgress(Console(file=io.StringIO()))) as bench:
-        found = reasoning_use(bench, "rest-pg", "test")
-        ordinary = {r["example_id"]: r for r in evaluate_in_run(bench, "rest-pg", "test")}
+        found = reasoning_use(bench, METHODS["rest-pg"], "test")
+        ordinary = {r["example_id"]: r for r in evaluate_in_run(bench, METHODS["rest-pg"], "test")}
         users = {e.example_id: e.user_id for e in bench.prepare_fitting("test")}
     assert list(found) == ["own", "another user's", "none"]
     ids = [{r["example_id"] for r in own} for own in found.values()]
@@ -145,7 +147,7 @@ def test_responses_behind_ones_own_anothers_and_no_reasoning_are_compared(
         assert givers - {users[i]}
         assert not none[i]
     with pytest.raises(UserError, match="rest-em does not reason"):
-        reasoning_use(bench, "rest-em", "test")
+        reasoning_use(bench, METHODS["rest-em"], "test")
 
 
 def test_how_much_a_text_repeats_itself() -> None:

@@ -13,10 +13,12 @@ from tests.methods.test_workbench import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
 from penname.cli import app
-from penname.config import AGENTS, METHODS, PAT, LimitConfig, Recipe, SourceConfig, TrainingConfig
+from penname.config import LimitConfig, Recipe, SourceConfig, TrainingConfig
 from penname.errors import UserError
 from penname.evaluation.report import _reader
-from penname.methods import pat, write_pat
+from penname.generate import by_pat
+from penname.method_table import AGENTS, METHODS
+from penname.methods import pat
 from penname.methods.agents import agent_prompt
 from penname.methods.contexts import find_contexts
 from penname.methods.pat import method_prompts
@@ -29,7 +31,7 @@ from penname.training import dpo
 from penname.training.fine_tuning import fine_tune
 from penname.training.packing import TrainingSample
 
-SHARED = [m for m in METHODS if m in ("zero-shot", "random", "rag", "pgraphrag-neighbours", "pgraphrag", *PAT)]
+SHARED = [name for name, row in METHODS.items() if not row.trained]
 
 MANNERS = "short long loud quiet plain odd warm dry fast slow kind sharp".split()
 
@@ -146,7 +148,7 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
     bench = Workbench(recipe, Run(folder, Lines()))
     examples = bench.prepare_fitting("test")
     known = next(e for e in examples if e.history)
-    texts = {method: method_prompts(bench, method, "test")(known).text for method in SHARED}
+    texts = {method: method_prompts(bench, METHODS[method], "test")(known).text for method in SHARED}
     contexts = find_contexts(bench, "test")[known.example_id]
     for method, shown in {
         "rag": known.context,
@@ -166,7 +168,12 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
     assert "How a person writes: (nothing known)" in texts["pat-no-style"]
     assert "text should be about: (nothing known)" in texts["pat-no-topic"]
     assert "(nothing known)" not in texts["pat"].split("own texts")[0]
-    different = [m for m in SHARED if m not in PAT] + ["pat-no-reasoning", "pat", "pat-no-style", "pat-no-topic"]
+    different = [m for m in SHARED if METHODS[m].shows != "trajectories"] + [
+        "pat-no-reasoning",
+        "pat",
+        "pat-no-style",
+        "pat-no-topic",
+    ]
     different.append("pat-no-documents")
     for method, not_shown in {
         "pat-no-documents": contexts.style + contexts.topic,
@@ -194,7 +201,7 @@ def test_no_prompt_of_any_method_holds_its_target(run):
             own = contexts[example.example_id]
             refined = (None, "what the other wrote")
             prompts = [agent_prompt(bench, agent, example, own, t).text for agent in AGENTS for t in refined]
-            prompts += [method_prompts(bench, method, split)(example).text for method in SHARED]
+            prompts += [method_prompts(bench, METHODS[method], split)(example).text for method in SHARED]
             assert not any(word in prompt for prompt in prompts)
             seen += sum("secretword" in prompt for prompt in prompts)
     assert seen, "others' targets are shown, so the words do reach prompts"
@@ -238,7 +245,7 @@ def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
     texts = None
     for _ in range(4):
         with contextlib.suppress(Killed):
-            records = evaluate_in_run(Workbench(recipe, Run(copy, Lines())), "pat", "test")
+            records = evaluate_in_run(Workbench(recipe, Run(copy, Lines())), METHODS["pat"], "test")
             texts = [r["response"] for r in records]
     assert sorted(kills) == ["differential_rewards", "sample_summaries", "save_checkpoint"]
     assert texts == [r["response"] for r in read_stage(whole / "evaluation/test/pat/metrics")]
@@ -283,8 +290,8 @@ def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
     assert "for the method pat" in str(written("--model", "bundled", "--item", "soap").exception)
     assert "anew for each prompt" in str(written("--reuse-reasoning", str(tmp_path / "kept")).exception)
     (tmp_path / "empty").mkdir()
-    assert "is empty: written as for a new user" in written("--profile", str(tmp_path / "empty")).stderr
-    assert "--query: found no text" in str(written("--query", " ").exception)
+    assert "there are no documents: written as for a new user" in written("--profile", str(tmp_path / "empty")).stderr
+    assert "query: found no text" in str(written("--query", " ").exception)
 
 
 def test_generate_finds_documents_by_the_query(run, monkeypatch):
@@ -292,9 +299,9 @@ def test_generate_finds_documents_by_the_query(run, monkeypatch):
     from typer.testing import CliRunner
 
     found = []
-    find = write_pat.listed
+    find = by_pat.listed
     monkeypatch.setattr(
-        write_pat, "listed", lambda example, documents: found.append(documents) or find(example, documents)
+        by_pat, "listed", lambda example, documents: found.append(documents) or find(example, documents)
     )
     for changes in ([], ["--query", "The lamp"]):
         asked = ["generate", "--model", str(run[1]), "--prompt", "Write a review of the soap.", *changes]
@@ -429,8 +436,8 @@ def test_users_and_items_of_two_sources_are_two_where_they_are_named_alike(two_s
     assert len(shown["hotels-test-0"]) == 6
 
     found = []
-    find = write_pat.listed
-    monkeypatch.setattr(write_pat, "listed", lambda example, own: found.append(own) or find(example, own))
+    find = by_pat.listed
+    monkeypatch.setattr(by_pat, "listed", lambda example, own: found.append(own) or find(example, own))
     asked = ["generate", "--model", str(folder), "--prompt", "Write a review.", "--item", ITEMS[0]]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output

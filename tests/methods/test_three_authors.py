@@ -8,8 +8,8 @@ from rich.console import Console
 from tests.authors import STYLES, examples
 
 from penname.cli_show import show_three_authors
-from penname.config import METHODS
 from penname.errors import UserError
+from penname.method_table import METHODS
 from penname.methods.pipeline import train_run
 from penname.methods.plan import make_plan
 from penname.methods.run_data import read_runs

@@ -9,8 +9,9 @@ from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Renderer
+from penname.rewards.base import RewardInput
 from penname.rewards.judge import SCORES, Judge
-from penname.rewards.mixture import RewardInput, make_rewards
+from penname.rewards.mixture import make_rewards
 
 
 @pytest.fixture(scope="module")

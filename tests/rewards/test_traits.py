@@ -8,7 +8,8 @@ from penname.data.control_rules import TRAITS, write_text
 from penname.errors import UserError
 from penname.methods.plan import check_inputs
 from penname.recipe_files import load_recipe
-from penname.rewards.mixture import RewardInput, make_rewards
+from penname.rewards.base import RewardInput
+from penname.rewards.mixture import make_rewards
 from penname.rewards.traits import traits
 
 MADE = make_example("user-0", 0, Teacher(right=0.5, misled=0.2))

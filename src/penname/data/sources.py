@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol, overload
+from typing import Protocol, overload
 
 from penname.data import hub, jsonl, longlamp, pgraphrag, presidents
 from penname.data.pgraphrag import SharedNames
@@ -20,17 +20,18 @@ from penname.data.report import Report
 from penname.data.rows import read_rows
 from penname.data.splits import dataset_name, files_of_dataset, no_split, split_files, split_of_file, table_files
 from penname.errors import DataError, UserError
+from penname.extensions import Extension, load_callable
 
 SHARED_CHARACTERS = 2**23
 """Of examples that share documents; among more of them memory would not be bounded."""
 
-Format = Literal["presidents", "longlamp", "pgraphrag", "jsonl"]
+FORMATS = ("presidents", "longlamp", "pgraphrag", "jsonl")
 
 
 class Source(Protocol):
     """One part of a recipe's data: see `penname.config.SourceConfig`."""
 
-    format: Format
+    format: str
     path: str | None
     hub: str | None
     task: str | None
@@ -119,6 +120,9 @@ def splits_of(source: Source) -> list[str]:
     """The splits that the source has. Raises UserError where it is not there or has none."""
     if source.format == "presidents":
         return list(presidents.SPLITS)
+    if isinstance(source.format, Extension):
+        path = source.path
+        return [split for split in ("train", "val", "test") if _of_extension(source.format, path, split)]
     folder = _place(source)
     files = split_files(folder)
     if not files:
@@ -152,6 +156,9 @@ def _read_split(source: Source, split: str, report: Report) -> Iterator[Example]
         if split not in presidents.SPLITS:
             raise DataError("presidents", found=f"split {split!r}", expected=", ".join(presidents.SPLITS))
         yield from _counted(presidents.load_examples(split), report)
+        return
+    if isinstance(source.format, Extension):
+        yield from _counted(_of_extension(source.format, source.path, split), report)
         return
     path, files = _files(source, split)
     if source.format == "longlamp":
@@ -220,6 +227,26 @@ def _counted(examples: Sequence[Example], report: Report) -> Iterator[Example]:
     yield from examples
 
 
+def _of_extension(name: Extension, path: str | None, split: str) -> list[Example]:
+    """What an extension reads: it is called as `format(path, split)`, and gives `Example`s, none for no such split.
+
+    Raises UserError where the extension is not there or no such function, or gives something else.
+    """
+    read = load_callable(name, "format", "path", "split")
+    examples = []
+    for number, example in enumerate(read(None if path is None else expand(path), split), 1):
+        where = f"format {name}: {split} example {number}"
+        if not isinstance(example, Example):
+            raise UserError(f"{where}: found {type(example).__name__}, expected Example")
+        for field in ("id", "user_id", "task", "input", "output"):
+            text = getattr(example, field)
+            if not isinstance(text, str) or not text.strip():
+                found = "no text" if isinstance(text, str) else type(text).__name__
+                raise UserError(f"{where}: field {field!r}: found {found}, expected text")
+        examples.append(example)
+    return examples
+
+
 def _files(source: Source, split: str) -> tuple[Path, list[Path]]:
     """Where the source is, and which of its files hold the split. Raises DataError where none does."""
     path = _place(source)
@@ -243,7 +270,7 @@ def _place(source: Source) -> Path:
     return path
 
 
-def detect(path: Path) -> list[tuple[Format, Path]]:
+def detect(path: Path) -> list[tuple[str, Path]]:
     """What data stands at `path`, as (format, place) pairs: one for a file or a data set, more for a folder of them.
 
     The first record tells the format. Raises DataError where there is none.
@@ -268,7 +295,7 @@ def detect(path: Path) -> list[tuple[Format, Path]]:
     return [found for folder in below for found in detect(folder)]
 
 
-def _format_of(file: Path) -> Format:
+def _format_of(file: Path) -> str:
     record = next((record for _, record in read_rows(file, Report())), {})
     if "task" in record:
         return "jsonl"

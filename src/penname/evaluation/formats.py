@@ -1,10 +1,11 @@
-"""The table of a summary, and its tests, in the formats of other programs: Markdown, LaTeX, CSV."""
+"""The table of a summary, and its tests, in the formats of other programs: Markdown, HTML, LaTeX, CSV."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penname.evaluation.table import Cell, names_of, notes_of, sections
@@ -42,6 +43,24 @@ def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = No
         blocks.append("\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines))
     blocks.append("\n".join(f"- {_escape(note)}" for note in notes_of(summary, names)))
     return "\n\n".join(blocks) + "\n"
+
+
+def to_html(summary: Mapping[str, Any], names: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> str:
+    """The same as plain HTML, for a notebook. notes: told before the table's own."""
+    names, methods = names_of(summary, names), summary["methods"]
+    blocks = []
+    for section in sections(summary, names):
+        headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
+        rows = [
+            [str(number + 1), name, *(cells[number].text for _, cells in section.columns), str(entry["n"])]
+            for number, (name, entry) in enumerate(methods.items())
+        ]
+        caption = f"<caption>{html.escape(section.title)}</caption>" if section.title else ""
+        head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        blocks.append(f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    told = "".join(f"<li>{html.escape(_line(note))}</li>" for note in [*notes, *notes_of(summary, names)])
+    return "".join(blocks) + f"<ul>{told}</ul>"
 
 
 def _escape(text: str) -> str:

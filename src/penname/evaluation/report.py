@@ -20,13 +20,13 @@ from penname.evaluation.figures import Iteration
 from penname.evaluation.formats import to_files
 from penname.evaluation.page import as_script, render
 from penname.evaluation.table import Results, Scored, known_value, names_of, notes_of, sections
+from penname.method_table import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IN_READER, DOCUMENTS, CHARACTERS = 100, 10, 1500
 """At most so many examples are in the reader, so many of a user's documents, and so much of each of them."""
-WITHOUT_REASONING = {"sft-reasoning": "sft", "rest-pg": "rest-em"}
 
 Record = dict[str, Any]
 
@@ -272,7 +272,7 @@ def _latency(runs: Sequence[RunData]) -> _Table:
         tokens = {m: sum(r["new_tokens"] for r in own.values()) / len(own) for m, own in run.records.items() if own}
         seconds = {method: _seconds_each(run, method) for method in tokens}
         for method, mean in tokens.items():
-            without = WITHOUT_REASONING.get(method)
+            without = METHODS[method].without_reasoning if method in METHODS else None
             times = _ratio(tokens[method], tokens.get(without or ""))
             slower = _ratio(seconds[method], seconds.get(without or ""))
             each = seconds[method]

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from penname.config import AGENTS, AgentName
 from penname.engines.sampling import sample_seed
+from penname.method_table import AGENTS, AgentName
 from penname.methods.contexts import Contexts
 from penname.methods.prompting import own_texts
 from penname.methods.reasoning import longest_common_run, tidy, token_ids

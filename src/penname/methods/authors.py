@@ -13,6 +13,8 @@ from penname.rewards.authorship import AuthorshipModel, chosen_documents, fit_au
 from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.store import Record, Run, read_stage, write_records
 
+AUTHORSHIP_MODEL = f"{AUTHORSHIP}/model"
+"""The stage that fits the model."""
 MODEL_FILE = "authorship.npz"
 """In the stage's folder, and beside each model of a run that needs it to choose among candidates."""
 
@@ -56,9 +58,8 @@ class Authors:
         Raises UserError where they are too few.
         """
         if self._model is None:
-            stage = f"{AUTHORSHIP}/model"
-            self._run.stage(stage, self._fit)
-            self._model = AuthorshipModel.load(self._run.path(stage) / MODEL_FILE)
+            self._run.stage(AUTHORSHIP_MODEL, self._fit)
+            self._model = AuthorshipModel.load(self._run.path(AUTHORSHIP_MODEL) / MODEL_FILE)
         return self._model
 
     def card_of(self, task: str, user: str) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from penname.rewards.mixture import AUTHORSHIP, RewardInput
+from penname.rewards.base import RewardInput
+from penname.rewards.mixture import AUTHORSHIP
 
 MixedReward = Callable[[Sequence[RewardInput]], list[float | None]]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penname.config import AgentName
+from penname.method_table import AgentName
 from penname.methods.contexts import Contexts
 from penname.methods.evaluate import by_example, write_as_evaluated
 from penname.methods.prompting import response_prompt

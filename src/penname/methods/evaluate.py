@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from penname.evaluation.repetition import repeated_share
+from penname.extensions import short_name
 from penname.methods.choice import choose
 from penname.methods.workbench import Prepared, Split, Workbench, part_name
 from penname.prompts.render import Prompt
@@ -225,6 +226,6 @@ def write_as_evaluated(
 def _score(bench: Workbench, written: Sequence[Record], by_id: dict[str, Prepared]) -> list[dict[str, float | None]]:
     recipe = bench.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
-    nothing: dict[str, float | None] = dict.fromkeys(["reward", *names], 0.0)
+    nothing: dict[str, float | None] = dict.fromkeys(["reward", *map(short_name, names)], 0.0)
     scores = bench.score(names, [by_id[r["example_id"]] for r in written], [r["response"] for r in written])
     return [nothing if values is None else values for values in scores]

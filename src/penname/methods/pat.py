@@ -23,8 +23,9 @@ from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from penname.config import AGENTS, PAT, TRAINED, WITH_AGENTS, WITH_CONTEXTS, AgentName, MethodName, Recipe
+from penname.config import Recipe
 from penname.engines.models import locate_model
+from penname.method_table import AGENTS, METHODS, AgentName, Method, row_of
 from penname.methods.agents import (
     Agents,
     Summaries,
@@ -59,26 +60,27 @@ def shared_generator(bench: Workbench) -> Path | None:
     if not bench.recipe.tune_generator:
         return None
     base = locate_model(bench.recipe.generator.model)
-    kinds = list(dict.fromkeys(_kind(method) for method in bench.recipe.methods if method not in TRAINED))
+    kinds = list(dict.fromkeys(row.tuned_as for row in bench.recipe.rows.values() if not row.trained))
     samples = partial(_tuning_samples, bench, kinds)
     return train_stage(bench, GENERATOR, base, samples, with_reasoning=False, facts={"prompts_of": kinds})
 
 
-def _tuning_samples(bench: Workbench, kinds: Sequence[MethodName]) -> list[TrainingSample]:
+def _tuning_samples(bench: Workbench, kinds: Sequence[str]) -> list[TrainingSample]:
     train = bench.prepare_fitting("train")
     order = random.Random(f"{bench.recipe.seed}-generator").sample(train, len(train))
     prompts: dict[str, Prompt] = {}
-    for place, kind in enumerate(kinds):
-        own = order[place :: len(kinds)]
-        contexts = find_contexts(bench, "train") if kind in WITH_CONTEXTS else {}
+    for number, kind in enumerate(kinds):
+        method = bench.recipe.rows.get(kind) or METHODS[kind]
+        own = order[number :: len(kinds)]
+        contexts = find_contexts(bench, "train") if method.shows_others else {}
         summaries: Summaries = {}
-        if kind in WITH_AGENTS:
+        if method.summaries_of:
             # Which examples these are depends on the recipe's methods, which may change where a run goes on.
             ids = hashlib.sha256("\n".join(e.example_id for e in own).encode()).hexdigest()[:8]
             stage = f"{GENERATOR}/summaries-{ids}"
             last = refine(bench, stage, UNTRAINED, own, contexts, bench.recipe.pat.rounds)[-1]
-            summaries = {e.example_id: _in_part(last[e.example_id], number) for number, e in enumerate(own)}
-        prompts |= {e.example_id: _prompt(bench, kind, e, contexts, summaries) for e in own}
+            summaries = {e.example_id: _in_part(last[e.example_id], i) for i, e in enumerate(own)}
+        prompts |= {e.example_id: _prompt(bench, method, e, contexts, summaries) for e in own}
     samples = [TrainingSample(prompts[e.example_id].tokens, bench.renderer.target(e.output)) for e in train]
     return within_limit(bench, samples)
 
@@ -92,73 +94,59 @@ def _without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[
     return {agent: text for agent, text in written.items() if agent != left_out}
 
 
-def untuned(run: Path, recipe: Recipe) -> list[MethodName]:
+def untuned(run: Path, recipe: Recipe) -> list[str]:
     """The recipe's methods whose prompts the run's generator has not seen, if it was fine-tuned."""
     stage = run / GENERATOR / "training" / "stage.json"
     seen = read_json(stage).get("prompts_of") if stage.is_file() else None
-    return [m for m in recipe.methods if m not in TRAINED and _kind(m) not in seen] if seen is not None else []
-
-
-def _kind(method: MethodName) -> MethodName:
-    """The method whose prompt stands for this one's in fine-tuning the generator."""
-    return "pat-no-dpo" if method in WITH_AGENTS and method != "pat-no-documents" else method
+    if seen is None:
+        return []
+    return [name for name, row in recipe.rows.items() if not row.trained and row.tuned_as not in seen]
 
 
 def method_prompts(
-    bench: Workbench, method: MethodName, split: Split, history: int | None = None
+    bench: Workbench, method: Method, split: Split, history: int | None = None
 ) -> Callable[[Prepared], Prompt]:
     """How `method` prompts the generator it shares, for the examples of a split."""
-    contexts = find_contexts(bench, split, history) if method in WITH_CONTEXTS else {}
-    if method == "pat-exact-topics":
+    contexts = find_contexts(bench, split, history) if method.shows_others else {}
+    if method.exact_topics:
         contexts = {i: replace(own, topic=own.exact_topic) for i, own in contexts.items()}
-    summaries = _summaries(bench, method, split, history, contexts) if method in WITH_AGENTS else {}
+    summaries = _summaries(bench, method, split, history, contexts) if method.summaries_of else {}
     return lambda example: _prompt(bench, method, example, contexts, summaries)
 
 
 def _prompt(
     bench: Workbench,
-    method: MethodName,
+    method: Method,
     example: Prepared,
     contexts: Mapping[str, Contexts],
     summaries: Summaries,
 ) -> Prompt:
-    if method not in PAT:
+    if method.shows != "trajectories":
         return baseline_prompt(bench, method, example, contexts.get(example.example_id))
-    if method == "pat-no-reasoning":
+    if method.summaries_of is None:
         return contexts_prompt(bench, example, contexts[example.example_id])
     known = summaries[example.example_id]
     own = contexts[example.example_id]
-    documents = bench.recipe.pat.documents and method != "pat-no-documents"
+    documents = bench.recipe.pat.documents and method.documents
     return response_prompt(bench, example, own, known.get("style"), known.get("topic"), documents=documents)
 
 
 def _summaries(
-    bench: Workbench, method: MethodName, split: Split, history: int | None, contexts: Mapping[str, Contexts]
+    bench: Workbench, method: Method, split: Split, history: int | None, contexts: Mapping[str, Contexts]
 ) -> Summaries:
     """What the generator is told, by example id."""
     examples = bench.prepare_fitting(split, history)
-    rounds = bench.recipe.pat.rounds
-    name = f"summaries/{part_name(split, history)}"
-    if method == "pat-no-dpo":
-        return refine(bench, f"pat-no-dpo/{name}", UNTRAINED, examples, contexts, rounds)[-1]
-    if method == "pat-plain-reward":
-        agents = train_agents(bench, differential=False)
-        return refine(bench, f"pat-plain-reward/{name}", agents, examples, contexts, rounds)[-1]
-    agents = train_agents(bench, differential=True)
-    if method == "pat-exact-topics":
-        return refine(bench, f"pat-exact-topics/{name}", agents, examples, contexts, rounds)[-1]
-    found = refine(bench, f"pat/{name}", agents, examples, contexts, rounds)
-    if method in ("pat", "pat-no-documents"):
-        return found[-1]
-    left_out = {"pat-no-style": "style", "pat-no-topic": "topic"}.get(method)
-    return {i: _without(own, left_out) for i, own in found[0].items()}
+    agents = train_agents(bench, method.agents_of or "") if method.trains_agents else UNTRAINED
+    stage = f"{method.summaries_of}/summaries/{part_name(split, history)}"
+    rounds = refine(bench, stage, agents, examples, contexts, bench.recipe.pat.rounds)
+    return {i: _without(own, method.left_out) for i, own in rounds[0 if method.one_round else -1].items()}
 
 
 @lru_cache(maxsize=4)
-def train_agents(bench: Workbench, *, differential: bool) -> Agents:
-    """The agents after all iterations; each trains one agent and then the other, on pairs that are drawn anew."""
+def train_agents(bench: Workbench, method: str) -> Agents:
+    """The agents of `method` after all iterations; each trains one and then the other, on pairs that are drawn anew."""
     agents: dict[AgentName, Path | None] = dict(UNTRAINED)
-    method = "pat" if differential else "pat-plain-reward"
+    differential = row_of(method).differential
     for iteration in range(1, bench.recipe.pat.iterations + 1):
         for agent in AGENTS:
             stage = f"{method}/iteration-{iteration}/{agent}"

@@ -13,14 +13,21 @@ from typing import Any
 
 import yaml
 
-from penname.config import AGENTS, METHODS, SELF_TRAINED, TRAINED, WITH_REASONING, MethodName, Recipe
+from penname.config import Recipe
 from penname.engines.models import arithmetic, pick_device
 from penname.evaluation.table import Results
+from penname.method_table import AGENTS, Method
 from penname.methods.cards import write_card
 from penname.methods.evaluate import evaluate_method
 from penname.methods.pat import GENERATOR, method_prompts, shared_generator, untuned
 from penname.methods.results import scored, untuned_notes
-from penname.methods.run_recipe import ENVIRONMENT, load_environment, load_run_recipe, refuse_other_recipe
+from penname.methods.run_recipe import (
+    ENVIRONMENT,
+    keep_extensions,
+    load_environment,
+    load_run_recipe,
+    refuse_other_recipe,
+)
 from penname.methods.self_training import PROMPT_FILE, self_train
 from penname.methods.sharing import take_over, taken, total_of
 from penname.methods.three_authors import write_three_authors
@@ -54,9 +61,10 @@ def train_run(
             take_over(donor, theirs, folder, recipe, methods)
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
-        evaluate_methods(bench, methods or recipe.methods, recipe.evaluation.split)
-        for method in recipe.writers(methods or recipe.methods):
-            write_three_authors(bench, method, model_of(bench, method))
+        chosen = [row for name, row in recipe.rows.items() if name in (methods or recipe.rows)]
+        evaluate_methods(bench, chosen, recipe.evaluation.split)
+        for name in recipe.writers([row.name for row in chosen]):
+            write_three_authors(bench, recipe.rows[name], model_of(bench, recipe.rows[name]))
 
 
 @contextmanager
@@ -64,64 +72,67 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Workb
     """A workbench in the run's folder. Raises UserError where another process uses it, or the disk is full."""
     run = Run(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
-        yield Workbench(recipe, run)
+        refuse_other_recipe(folder, recipe)
+        keep_extensions(folder, recipe)
+        bench = Workbench(recipe, run)
+        try:
+            yield bench
+        finally:
+            bench.release()
 
 
-def evaluate_methods(bench: Workbench, methods: Sequence[str], split: Split) -> None:
-    """Evaluate the methods in the order in which a run makes them, and put a card beside each model of the run."""
-    for method in METHODS:
-        if method in methods:
-            evaluate_in_run(bench, method, split)
+def evaluate_methods(bench: Workbench, methods: Sequence[Method], split: Split) -> None:
+    """Evaluate the methods, and put a card beside each model of the run."""
+    for method in methods:
+        evaluate_in_run(bench, method, split)
     _write_cards(bench.run, load_run_recipe(bench.run.folder))
 
 
-def evaluate_in_run(bench: Workbench, method: MethodName, split: Split, history: int | None = None) -> list[Record]:
+def evaluate_in_run(bench: Workbench, method: Method, split: Split, history: int | None = None) -> list[Record]:
     """The method's per-example records on `split`, training it first where it is not trained yet.
 
     history: as `Workbench.examples` takes it.
     """
-    prompts = None if method in TRAINED else method_prompts(bench, method, split, history)
+    prompts = None if method.trained else method_prompts(bench, method, split, history)
     model = model_of(bench, method)
-    return evaluate_method(
-        bench, method, model, split, prompts, with_reasoning=method in WITH_REASONING, history=history
-    )
+    return evaluate_method(bench, method.name, model, split, prompts, with_reasoning=method.reasoning, history=history)
 
 
-def model_of(bench: Workbench, method: MethodName) -> Path | None:
+def model_of(bench: Workbench, method: Method) -> Path | None:
     """The folder of the method's model, trained first where it is not yet; None for the generator as it is."""
-    if method not in TRAINED:
+    if not method.trained:
         return shared_generator(bench)
     return self_train(
         bench,
-        with_reasoning=method in WITH_REASONING,
-        iterations=bench.recipe.expectation.iterations if method in SELF_TRAINED else 0,
+        with_reasoning=method.reasoning,
+        iterations=bench.recipe.expectation.iterations if method.self_trained else 0,
     )
 
 
-def model_folder(run: Path, method: MethodName, iterations: int) -> Path:
+def model_folder(run: Path, method: Method, iterations: int) -> Path:
     """Where a finished run keeps the method's model."""
-    stage = f"{method}/iteration-{iterations}" if method in SELF_TRAINED else method
+    stage = f"{method.name}/iteration-{iterations}" if method.self_trained else method.name
     return run / stage / "training" / "model"
 
 
 def cold_start(
-    bench: Workbench, methods: Sequence[MethodName], counts: Sequence[int], split: Split
+    bench: Workbench, methods: Sequence[Method], counts: Sequence[int], split: Split
 ) -> list[tuple[str, Results]]:
     """Methods on users with `RICH` documents or more, with so many of them left, and at last with all.
 
     Raises UserError where the split has no such user.
     """
-    return [
-        (count_name(history), scored({method: evaluate_in_run(bench, method, split, history) for method in methods}))
-        for history in [*counts, ALL]
-    ]
+    found = []
+    for history in [*counts, ALL]:
+        records = {method.name: evaluate_in_run(bench, method, split, history) for method in methods}
+        found.append((count_name(history), scored(records)))
+    return found
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:
     """Keep the recipe and the environment with the run. Methods may be added: those already there stay as they are."""
     path = run.folder / "recipe.yaml"
     resolved = recipe.model_dump(mode="json")
-    refuse_other_recipe(run.folder, recipe)
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
@@ -153,16 +164,16 @@ def describe_environment() -> dict[str, Any]:
 def _write_cards(run: Run, recipe: Recipe) -> None:
     """A card beside each model that the run has trained. recipe: with all of its methods."""
     base = recipe.generator.model
-    for method in recipe.methods:
+    for name, method in recipe.rows.items():
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
         if folder.is_dir():
-            what = f"Method: `{method}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
-            records = read_stage(run.path(f"evaluation/{recipe.evaluation.split}/{method}/metrics"))
+            what = f"Method: `{name}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
+            records = read_stage(run.path(f"evaluation/{recipe.evaluation.split}/{name}/metrics"))
             write_card(folder, base, what, recipe, records)
     generator = run.path(f"{GENERATOR}/training") / "model"
     if generator.is_dir():
         late = untuned(run.folder, recipe)
-        seen = ", ".join(f"`{m}`" for m in recipe.methods if m not in TRAINED and m not in late)
+        seen = ", ".join(f"`{m}`" for m, row in recipe.rows.items() if not row.trained and m not in late)
         others = (
             f" It writes for {', '.join(f'`{m}`' for m in late)} too, whose prompts it has not seen." if late else ""
         )

@@ -8,21 +8,12 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import (
-    AGENTS,
-    OWN_SUMMARIES,
-    SELF_TRAINED,
-    TRAINED,
-    WITH_AGENTS,
-    WITH_CONTEXTS,
-    WITH_DPO,
-    WITH_REASONING,
-    Recipe,
-)
+from penname.config import Recipe
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.engines.openai import check_server
 from penname.errors import UserError
+from penname.method_table import AGENTS
 from penname.methods.shared_prompts import AUTHORS
 from penname.rewards.traits import check_traits
 
@@ -60,9 +51,9 @@ def make_plan(recipe: Recipe) -> Plan:
     test = _count(recipe, recipe.evaluation.split, notes)
     out = recipe.prompt.max_output_tokens
     iterations = recipe.expectation.iterations
-    trained = [m for m in recipe.methods if m in TRAINED]
-    reasoning = any(m in WITH_REASONING for m in trained)
-    plain = any(m not in WITH_REASONING for m in trained)
+    trained = [row for row in recipe.rows.values() if row.trained]
+    reasoning = any(row.reasoning for row in trained)
+    plain = any(not row.reasoning for row in trained)
     steps: list[Step] = []
     if reasoning and recipe.reasoning.by_teacher:
         tries = train and train * recipe.reasoning.attempts
@@ -70,7 +61,7 @@ def make_plan(recipe: Recipe) -> Plan:
     for name, wanted in (("sft", plain), ("sft-reasoning", reasoning)):
         if wanted:
             steps.append(Step(f"{name}/training", train, None, None, _optimizer_steps(recipe, train)))
-    for method in (m for m in SELF_TRAINED if m in trained):
+    for method in (row.name for row in trained if row.self_trained):
         for iteration in range(1, iterations + 1):
             drawn = train and train * recipe.expectation.samples
             steps.append(Step(f"{method}/iteration-{iteration}/samples", train, drawn, drawn and drawn * out, None))
@@ -92,12 +83,11 @@ def make_plan(recipe: Recipe) -> Plan:
     steps += _pat_steps(recipe, train, test)
     texts = test and test * recipe.evaluation.completions
     steps += [
-        Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None)
-        for m in recipe.methods
+        Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None) for m in recipe.rows
     ]
     steps += _three_authors_steps(recipe)
     parameters, origin = count_parameters(recipe.generator.model)
-    models = int(plain) + int(reasoning) + iterations * sum(m in SELF_TRAINED for m in trained)
+    models = int(plain) + int(reasoning) + iterations * sum(row.self_trained for row in trained)
     trains = trained or recipe.tune_generator
     adapted = recipe.training.model_copy(update={"lora_rank": recipe.pat.dpo.lora_rank, "batch_size": 2})
     largest = recipe if trains else recipe.model_copy(update={"training": adapted})  # a pair is two samples
@@ -122,13 +112,12 @@ def _three_authors_steps(recipe: Recipe) -> list[Step]:
     cases = AUTHORS * settings.prompts
     texts = cases * settings.candidates
     written = texts * recipe.prompt.max_output_tokens
-    return [Step(f"three-authors/{split}/{m}", cases, texts, written, None) for m in recipe.writers(recipe.methods)]
+    return [Step(f"three-authors/{split}/{m}", cases, texts, written, None) for m in recipe.writers(recipe.rows)]
 
 
 def _dpo_runs(recipe: Recipe) -> list[str]:
     """The methods that train agents of their own; the others of them have those of `pat`."""
-    runs = ["pat"] if any(m in WITH_DPO and m != "pat-plain-reward" for m in recipe.methods) else []
-    return [*runs, *(m for m in recipe.methods if m == "pat-plain-reward")]
+    return list(dict.fromkeys(row.agents_of or "" for row in recipe.rows.values() if row.trains_agents))
 
 
 def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step]:
@@ -142,7 +131,7 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
         count = examples and examples * 2 * settings.rounds
         return Step(stage, examples, count, count and count * settings.max_summary_tokens, None)
 
-    if recipe.tune_generator and any(m in WITH_AGENTS for m in recipe.methods):
+    if recipe.tune_generator and any(row.summaries_of for row in recipe.rows.values()):
         steps.insert(0, summaries("generator/summaries", train))
     if _dpo_runs(recipe):
         steps.append(summaries("pat/summaries/untrained", asked))
@@ -160,7 +149,7 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
                 steps.append(Step(f"{stage}/candidates", asked, drawn, words, None))
                 steps.append(Step(f"{stage}/rewards", asked, texts, written, None))
                 steps.append(Step(f"{stage}/training", asked, None, None, most))
-    for method in dict.fromkeys(m if m in OWN_SUMMARIES else "pat" for m in recipe.methods if m in WITH_AGENTS):
+    for method in dict.fromkeys(row.summaries_of for row in recipe.rows.values() if row.summaries_of):
         steps.append(summaries(f"{method}/summaries/{recipe.evaluation.split}", test))
     return steps
 
@@ -197,8 +186,9 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
 
 def check_inputs(recipe: Recipe, folder: Path) -> None:
     """Raise UserError for data or a model that is not there or not right, before anything is computed."""
-    trained = [m for m in recipe.methods if m in TRAINED]
-    learns = trained or recipe.tune_generator or any(m in WITH_CONTEXTS for m in recipe.methods)
+    rows = recipe.rows.values()
+    trained = [row for row in rows if row.trained]
+    learns = trained or recipe.tune_generator or any(row.shows_others for row in rows)
     splits = [*(["train"] if learns else []), recipe.evaluation.split]
     if (trained or recipe.tune_generator) and recipe.training.validate_every:
         splits.append("val")
@@ -207,14 +197,14 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             examples = load_split(recipe.data, split, None, recipe.seed)
             if "traits" in recipe.rewards_in_use() and len(examples):
                 check_traits(examples[0].output or "")
-    agents = [recipe.agent(agent) for agent in AGENTS] if any(m in WITH_AGENTS for m in recipe.methods) else []
+    agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
     engines = [recipe.generator, *agents]
-    if any(m in WITH_REASONING for m in trained) and recipe.reasoning.by_teacher:
+    if any(row.reasoning for row in trained) and recipe.reasoning.by_teacher:
         engines.append(recipe.teacher)
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)
     for engine in engines:
-        if engine.kind != "local" and find_spec(engine.kind) is None:
+        if engine.kind in ("vllm", "openai") and find_spec(engine.kind) is None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         if engine.kind == "openai":
             check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, 0))
@@ -253,7 +243,7 @@ def check_room(plan: Plan, folder: Path) -> None:
     if plan.disk is not None and plan.disk - used > free:
         raise UserError(
             f"not enough disk for {folder}: found {size(free)} free, expected about "
-            f"{size(plan.disk - used)}; free some or choose another folder with --run"
+            f"{size(plan.disk - used)}; free some or choose another folder"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from penname.method_table import Method
 from penname.methods.contexts import Contexts
 from penname.methods.workbench import Prepared, Workbench, render_for
 from penname.prompts.render import Prompt
@@ -12,19 +13,21 @@ from penname.prompts.templates import ANSWER_FORMATS, fill
 NOTHING = "(nothing known)"
 
 
-def baseline_prompt(bench: Workbench, method: str, example: Prepared, contexts: Contexts | None) -> Prompt:
-    """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag` or `pgraphrag-neighbours`.
+def baseline_prompt(bench: Workbench, method: Method, example: Prepared, contexts: Contexts | None) -> Prompt:
+    """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag`, `pgraphrag-neighbours` or an extension.
 
-    The last three, on the benchmark's own data, are PGraphRAG's prompts (its Appendix A); on other data the recipe's
-    prompt shows their documents.
+    Those of `random` and PGraphRAG, on the benchmark's own data, are PGraphRAG's prompts (its Appendix A); on other
+    data the recipe's prompt shows their documents.
     """
-    if method in ("zero-shot", "rag"):
-        return bench.prompt(example, with_reasoning=False, with_context=method == "rag")
+    if method.prompt is not None:
+        return bench.own_prompt(method.prompt, example)
+    if method.shows in ("none", "own"):
+        return bench.prompt(example, with_reasoning=False, with_context=method.shows == "own")
     assert contexts is not None
     lists: Mapping[str, tuple[str, ...]]
-    if method == "random":
+    if method.shows == "random":
         name, lists = "random", {"random": contexts.random}
-    elif method == "pgraphrag-neighbours":
+    elif method.shows == "neighbours":
         name, lists = "neighbours", {"neighbours": contexts.neighbours}
     else:
         name, lists = "both", {"own": contexts.own, "neighbours": contexts.neighbours}

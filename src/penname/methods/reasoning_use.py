@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from penname.config import WITH_REASONING, MethodName, Split
+from penname.config import Split
 from penname.errors import UserError
+from penname.method_table import METHODS, Method
 from penname.methods.evaluate import Given, evaluate_method
 from penname.methods.pipeline import evaluate_in_run, model_of
 from penname.methods.workbench import Prepared, Workbench
@@ -19,19 +20,20 @@ from penname.runs.store import Record
 OWN, OTHERS, NONE = "own", "another user's", "none"
 
 
-def reasoning_use(bench: Workbench, method: MethodName, split: Split) -> dict[str, list[Record]]:
+def reasoning_use(bench: Workbench, method: Method, split: Split) -> dict[str, list[Record]]:
     """Per-example records of `method` by whose reasoning was given; of the examples for which it wrote one itself.
 
     They stay in the run, beside its ordinary evaluation, which is made first where it is not there yet. Raises
     UserError for a method without reasoning, and where no two users of a task have one.
     """
-    if method not in WITH_REASONING:
-        raise UserError(f"{method} does not reason, expected one of {', '.join(WITH_REASONING)}")
+    if not method.reasoning:
+        known = ", ".join(name for name, row in METHODS.items() if row.reasoning)
+        raise UserError(f"{method.name} does not reason, expected one of {known}")
     own = {r["example_id"]: r["reasoning"] for r in evaluate_in_run(bench, method, split) if r["reasoning"]}
     examples = [e for e in bench.prepare_fitting(split) if e.example_id in own]
     swapped = {e.example_id: own[other.example_id] for e, other in of_others(examples, bench.recipe.seed)}
     if not swapped:
-        raise UserError(f"{method}: found no two users of a task with a reasoning, expected some to exchange")
+        raise UserError(f"{method.name}: found no two users of a task with a reasoning, expected some to exchange")
     given = {
         OWN: Given("reasoning-own", {i: own[i] for i in swapped}),
         OTHERS: Given("reasoning-others", swapped),
@@ -39,7 +41,7 @@ def reasoning_use(bench: Workbench, method: MethodName, split: Split) -> dict[st
     }
     model = model_of(bench, method)
     return {
-        whose: evaluate_method(bench, method, model, split, with_reasoning=True, given=reasonings)
+        whose: evaluate_method(bench, method.name, model, split, with_reasoning=True, given=reasonings)
         for whose, reasonings in given.items()
     }
 

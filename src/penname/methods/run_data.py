@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from penname.config import AGENTS, OWN_SUMMARIES, SELF_TRAINED, MethodName, Recipe
+from penname.config import Recipe
 from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.evaluation.figures import Iteration
 from penname.evaluation.report import RunData
+from penname.method_table import AGENTS, METHODS
 from penname.methods.evaluate import shown_metrics
 from penname.methods.pipeline import PACKAGES
 from penname.methods.results import labels_of, results_of
@@ -38,21 +39,25 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         results=results,
         names=names,
-        records=shown_records(folder, recipe.methods, used),
+        records=shown_records(folder, list(recipe.rows), used),
         examples=examples,
         profiles=profiles,
-        iterations={method: found for method in SELF_TRAINED if (found := _iterations(folder, method))},
+        iterations={
+            name: found
+            for name, method in recipe.rows.items()
+            if method.self_trained and (found := _iterations(folder, name))
+        },
         sampled=f"training inputs at temperature {recipe.expectation.temperature:g}",
         evaluated=f"{used} inputs at temperature {recipe.evaluation.temperature:g}",
         split=used,
-        voices=read_voices(folder, used, recipe.methods),
+        voices=read_voices(folder, used, list(recipe.rows)),
         timing=read_timing(folder),
         texts=recipe.evaluation.texts,
         unread=problem,
     )
 
 
-def shown_records(folder: Path, methods: Sequence[MethodName], split: str) -> dict[str, dict[str, Record]]:
+def shown_records(folder: Path, methods: Sequence[str], split: str) -> dict[str, dict[str, Record]]:
     """What each evaluated method wrote first for each example, by its id, and how this text scored."""
     found: dict[str, dict[str, Record]] = {}
     for method in methods:
@@ -67,20 +72,20 @@ def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> di
     packages = environment.get("packages", {})
     versions = {name: packages[name] for name in PACKAGES if name in packages}
     return {
-        "methods": ", ".join(recipe.methods),
+        "methods": ", ".join(recipe.rows),
         "generator": recipe.generator.model,
         "data": ", ".join(source.hub or source.path or source.format for source in recipe.data),
         "evaluated on": f"{examples} examples of {split}",
-        "reward": " + ".join(f"{weight:g} {name}" for name, weight in recipe.reward.mixture.items()),
+        "reward": " + ".join(f"{weight:g} {name}" for name, weight in recipe.reward.weights.items()),
         "seed": str(recipe.seed),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
 
 
-def _with_summaries(folder: Path, split: str, method: MethodName, records: dict[str, Record]) -> dict[str, Record]:
+def _with_summaries(folder: Path, split: str, method: str, records: dict[str, Record]) -> dict[str, Record]:
     """PaT's reasoning is what its agents wrote last."""
     rounds = sorted((folder / method / "summaries" / split).glob("round-*"), key=lambda path: int(path.name[6:]))
-    if method not in OWN_SUMMARIES or not rounds:
+    if method not in METHODS or not METHODS[method].writes_summaries or not rounds:
         return records
     said: dict[str, list[str]] = {}
     for agent in AGENTS:

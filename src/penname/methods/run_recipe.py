@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from penname.config import Recipe
-from penname.errors import UserError
-from penname.recipe_files import load_recipe
-from penname.runs.store import Record, read_json
+from penname.errors import ArgumentError, UserError
+from penname.extensions import source_hash
+from penname.method_table import Method
+from penname.recipe_files import read_recipe
+from penname.runs.store import Record, read_json, write_text
 
 ENVIRONMENT = "environment.json"
+EXTENSIONS = "extensions.json"
 MAY_CHANGE = {"methods", "tracking"}
 """Of a run's recipe."""
 
@@ -20,7 +25,7 @@ def load_run_recipe(folder: Path) -> Recipe:
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
-    return load_recipe(str(path))
+    return read_recipe(path, with_extensions=False)
 
 
 def load_environment(folder: Path) -> Record:
@@ -41,9 +46,36 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
         return
     before = load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE)
     if change := first_change(before, recipe.model_dump(mode="json", exclude=MAY_CHANGE)):
-        raise UserError(
-            f"run folder {folder} was started with another recipe: {change}; choose another folder with --run"
-        )
+        raise UserError(f"run folder {folder} was started with another recipe: {change}; choose another folder")
+
+
+def keep_extensions(folder: Path, recipe: Recipe) -> None:
+    """Keep with the run what its extensions are: by their names a hash of their source.
+
+    Raises UserError where an extension is not there, or is not what the run was started with.
+    """
+    path = folder / EXTENSIONS
+    before = read_json(path) if path.is_file() else {}
+    now = {str(name): source_hash(name) for name, _, _ in recipe.extensions()}
+    for name, source in now.items():
+        if before.get(name, source) != source:
+            raise UserError(
+                f"run folder {folder} was started with another {name}: its source was {before[name]}, now {source}; "
+                "choose another folder"
+            )
+    if now.keys() - before.keys():
+        write_text(path, json.dumps(before | now, indent=2) + "\n")
+
+
+def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
+    """The recipe's methods that were chosen, all if None, in the order in which a run makes them.
+
+    Raises UserError for one that the recipe does not have.
+    """
+    for name in names or []:
+        if name not in recipe.rows:
+            raise ArgumentError("method", f"found {name!r}, expected one of {', '.join(recipe.rows)}")
+    return [row for name, row in recipe.rows.items() if name in (names or recipe.rows)]
 
 
 def first_change(before: Any, now: Any, key: str = "") -> str | None:

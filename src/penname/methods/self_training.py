@@ -18,9 +18,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from penname.config import FIRST_MODEL
 from penname.engines.models import locate_model
 from penname.errors import UserError
+from penname.method_table import METHODS
 from penname.methods.authors import MODEL_FILE
 from penname.methods.evaluate import mean_reward
 from penname.methods.reasoning import TeacherInput, write_reasoning
@@ -37,19 +37,19 @@ PROMPT_FILE = "penname.json"
 
 def self_train(bench: Workbench, *, with_reasoning: bool, iterations: int) -> Path:
     """The model after supervised fine-tuning and `iterations` rounds of expectation and maximization."""
-    method = "rest-pg" if with_reasoning else "rest-em"
+    (method,) = (row for row in METHODS.values() if row.self_trained and row.reasoning == with_reasoning)
     train = bench.prepare_fitting("train")
     targets = reasoning_targets(bench, train) if with_reasoning else {e.example_id: e.output for e in train}
     base = locate_model(bench.recipe.generator.model)
     model = train_stage(
         bench,
-        FIRST_MODEL[method],
+        method.starts_from or "",
         base,
         partial(supervised_samples, bench, train, targets, with_reasoning),
         with_reasoning,
     )
     for iteration in range(1, iterations + 1):
-        stage = f"{method}/iteration-{iteration}"
+        stage = f"{method.name}/iteration-{iteration}"
         kept = expectation(bench, stage, model, train, iteration, with_reasoning)
         start = base if bench.recipe.expectation.start_from == "base" else str(model)
         model = train_stage(

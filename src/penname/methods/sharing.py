@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from penname.config import FIRST_MODEL, TRAINED, WITH_REASONING, Recipe
+from penname.config import Recipe
 from penname.errors import UserError
+from penname.method_table import METHODS, Method
 from penname.runs.progress import read_timing
 from penname.runs.store import read_json, read_records, write_records, write_text
 
@@ -50,17 +51,17 @@ def _settings_of(stage: str) -> tuple[str, ...]:
             return _REASONING
         case ["authorship", *_]:
             return ("seed", "data", "limit")
-        case ["sft" | "sft-reasoning" | "rest-em" | "rest-pg" as method, *rest]:
+        case [name, *rest] if (method := METHODS.get(name)) and method.trained:
             return _of_trained(method, rest)
-        case ["evaluation", _, method, *_] if method in TRAINED:
+        case ["evaluation", _, name, *_] if (method := METHODS.get(name)) and method.trained:
             of_model = _of_trained(method, ["training"])
-            return (*of_model, "evaluation", "decoding", *(("expectation",) if method.startswith("rest") else ()))
+            return (*of_model, "evaluation", "decoding", *(("expectation",) if method.self_trained else ()))
     return _ALL
 
 
-def _of_trained(method: str, rest: list[str]) -> tuple[str, ...]:
-    model = (*_MODEL, *_REASONING) if method in ("sft-reasoning", "rest-pg") else _MODEL
-    if method.startswith("sft"):
+def _of_trained(method: Method, rest: list[str]) -> tuple[str, ...]:
+    model = (*_MODEL, *_REASONING) if method.reasoning else _MODEL
+    if not method.self_trained:
         return model
     return (*model, *_DRAWN, *(() if "/".join(rest) in FIRST_SAMPLES else _KEPT))
 
@@ -141,11 +142,11 @@ def _is_for(stage: str, methods: Sequence[str]) -> bool:
     """Whether one of the methods needs the stage; more rather than fewer."""
     match stage.split("/"):
         case ["reasoning"]:
-            return any(method in WITH_REASONING for method in methods)
+            return any(name in METHODS and METHODS[name].reasoning for name in methods)
         case ["evaluation", _, method, *_]:
             return method in methods
-        case ["sft" | "sft-reasoning" | "rest-em" | "rest-pg" as method, *_]:
-            return method in methods or any(FIRST_MODEL.get(other) == method for other in methods)
+        case [name, *_] if name in METHODS and METHODS[name].trained:
+            return name in methods or any(METHODS[m].starts_from == name for m in methods if m in METHODS)
     return True
 
 

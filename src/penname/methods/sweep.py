@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from penname.config import Recipe
-from penname.errors import UserError
+from penname.errors import ArgumentError
 from penname.evaluation.table import Results
 from penname.methods.pipeline import train_run
 from penname.methods.plan import check_inputs, check_room, make_plan
@@ -38,16 +38,18 @@ def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], fold
         key, equals, values = setting.partition("=")
         found = [value.strip() for value in values.split(",")]
         if any(bracket in values for bracket in "[{"):
-            raise UserError(f"--over {setting}: expected plain values; lists and mappings have commas of their own")
+            raise ArgumentError(
+                "over", f"{setting}: expected plain values; lists and mappings have commas of their own"
+            )
         if not equals or not key or not all(found) or len(set(found)) < max(2, len(found)):
-            raise UserError(f"--over {setting}: expected KEY=A,B and two different values or more")
+            raise ArgumentError("over", f"{setting}: expected KEY=A,B and two different values or more")
         settings.append([f"{key}={value}" for value in found])
     points: list[Point] = []
     for chosen in product(*settings):
         name = ",".join(chosen)
         loaded = load_recipe(recipe, [*overrides, *chosen])
         if twin := next((point for point in points if point.recipe == loaded), None):
-            raise UserError(f"--over: {name} and {twin.name} are the same recipe, expected different values")
+            raise ArgumentError("over", f"{name} and {twin.name} are the same recipe, expected different values")
         points.append(Point(name, loaded, folder / name.replace("/", "_")))
     return points
 

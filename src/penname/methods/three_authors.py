@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from penname.config import WITH_REASONING, MethodName
 from penname.data.records import Example
 from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.evaluation.authorship import AuthorClassifier, Voice, heard
+from penname.method_table import Method
 from penname.methods.evaluate import by_example, choose_texts, write_as_evaluated
 from penname.methods.shared_prompts import Case, choose_cases
 from penname.methods.workbench import Prepared, Workbench, prepared
@@ -29,7 +29,7 @@ CLASSIFIER_DOCUMENTS = 300
 """Documents of an author, at most, that the classifier learns from."""
 
 
-def write_three_authors(bench: Workbench, method: MethodName, model: Path | None) -> None:
+def write_three_authors(bench: Workbench, method: Method, model: Path | None) -> None:
     """Write the prompts for each of their authors by `method`, and say whose texts they sound like.
 
     model: the method's, None for the generator as it is.
@@ -40,12 +40,11 @@ def write_three_authors(bench: Workbench, method: MethodName, model: Path | None
     bench.run.stage(f"{folder}/{PROMPTS}", lambda place: _choose(bench, f"{folder}/{PROMPTS}", place))
     cases = list(read_stage(bench.run.path(f"{folder}/{PROMPTS}/cases")))
     _know_authors(bench, cases, read_stage(bench.run.path(f"{folder}/{PROMPTS}")))
-    name = f"{folder}/{method}"
+    name = f"{folder}/{method.name}"
 
     def write(part: Sequence[Record]) -> list[Record]:
         prompts = [_prepared(case) for case in part]
-        with_reasoning = method in WITH_REASONING
-        written = write_as_evaluated(bench, model, prompts, settings.candidates, with_reasoning=with_reasoning)
+        written = write_as_evaluated(bench, model, prompts, settings.candidates, with_reasoning=method.reasoning)
         groups = by_example(written, settings.candidates)
         return choose_texts(bench, groups, {prompt.example_id: prompt for prompt in prompts})
 
@@ -56,11 +55,11 @@ def write_three_authors(bench: Workbench, method: MethodName, model: Path | None
         return {"texts": len(texts)}
 
     bench.run.stage(name, stage)
-    found = heard(read_voices(bench.run.folder, bench.recipe.evaluation.split, [method]), method)
+    found = heard(read_voices(bench.run.folder, bench.recipe.evaluation.split, [method.name]), method.name)
     bench.run.progress.say(f"{name}: {found.right} of {found.texts} texts sound like their author")
 
 
-def read_voices(run: Path, split: str, methods: Iterable[MethodName]) -> list[Voice]:
+def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
     """What the run's methods wrote, and what the authors did; of methods that have written."""
     folder = run / STAGE / split
     written = {

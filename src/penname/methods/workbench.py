@@ -11,24 +11,26 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
-from penname.config import AGENTS, WITH_AGENTS, EngineConfig, PromptConfig, Recipe, SourceConfig, Split
+from penname.config import EngineConfig, PromptConfig, Recipe, SourceConfig, Split
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.data.report import Report
 from penname.data.sources import Examples, load_split
-from penname.engines.base import Engine, OnWritten
-from penname.engines.memory import free_memory
-from penname.engines.models import arithmetic, load_tokenizer, locate_model
+from penname.engines.base import Engine
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
+from penname.extensions import Extension, load_callable
+from penname.method_table import AGENTS
 from penname.methods.authors import Authors
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
 from penname.retrieval.retrieve import Retriever, make_retriever, recency, retrieve_all
+from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
-from penname.rewards.mixture import Reward, RewardInput, make_rewards, mixed
+from penname.rewards.mixture import make_rewards, mixed
 from penname.runs.store import Record, Run, read_stage
+from penname.session.engines import Engines
 
 RANKED_AT_ONCE = 2**10
 """Examples in a shard of prepared ones; their contexts are in memory together."""
@@ -76,17 +78,17 @@ class Prepared:
 class Workbench:
     """Recipe, run folder, prompts, engines and rewards of one run."""
 
-    def __init__(self, recipe: Recipe, run: Run) -> None:
+    def __init__(self, recipe: Recipe, run: Run, engines: Engines | None = None) -> None:
+        """engines: those that outlive this workbench; its own if left out."""
         self.recipe = recipe
         self.run = run
-        self._loaded: tuple[EngineConfig, Engine] | None = None
-        self._renderers: dict[tuple[str, str, str], Renderer] = {}
+        self.engines = engines or Engines(lambda tokens, completions: run.progress.wrote(tokens, completions))
         self.authors = Authors(recipe, run, self._load_all)
 
     @cached_property
     def renderer(self) -> Renderer:
         limit = self.recipe.prompt.max_input_tokens
-        return self._renderer(self.recipe.generator, limit, "prompt.max_input_tokens")
+        return self.engines.renderer(self.recipe.generator, limit, "prompt.max_input_tokens")
 
     def retriever(self) -> Retriever:
         settings = self.recipe.retrieval
@@ -180,6 +182,17 @@ class Workbench:
             name = benchmark_template(example.layout, whose)
         return render_for(example, self.renderer, name, context, **values)
 
+    def own_prompt(self, method: Extension, example: Prepared) -> Prompt:
+        """The prompt of a method outside penname. Raises UserError where it gives none, or one that is too long."""
+        made = load_callable(method, "method", "input", "documents")(example.input, list(example.shown))
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], str)):
+            raise UserError(f"method {method}: found {type(made).__name__}, expected a text and a list of documents")
+        text, documents = made
+        try:
+            return self.renderer.render_text(text, list(documents), example.input)
+        except PromptTooLong as error:
+            raise UserError(f"example {example.example_id!r}: {error}") from None
+
     def write(
         self,
         model: Path | None,
@@ -237,7 +250,7 @@ class Workbench:
         """Of the prompts that the recipe's methods make of it the first that does not fit without documents."""
         try:
             self.renderer.render("figure8_input", [], input=example.input)
-            if any(method in WITH_AGENTS for method in self.recipe.methods):
+            if any(row.summaries_of for row in self.recipe.rows.values()):
                 self._check_agents(example)
         except PromptTooLong as error:
             return error
@@ -257,21 +270,11 @@ class Workbench:
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
         """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
-        wanted = config if model is None else config.model_copy(update={"model": model})
-        if self._loaded is None or self._loaded[0] != wanted:
-            self.release()
-            self._loaded = (wanted, make_engine(wanted, self.run.progress.wrote))
-        return self._loaded[1]
+        return self.engines.engine(config, model)
 
     def release(self) -> None:
         """Let go of the loaded engine, before training or another engine needs the memory."""
-        if self._loaded is not None:
-            close = getattr(self._loaded[1], "close", None)
-            self._loaded = None
-            if close is not None:
-                close()
-            del close
-            free_memory()
+        self.engines.release()
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         return make_rewards(names, self.recipe.reward, self._judge, self.authors.model)
@@ -303,21 +306,15 @@ class Workbench:
 
     def teacher_renderer(self) -> Renderer:
         limit = self.recipe.reasoning.max_input_tokens
-        return self._renderer(self.recipe.teacher, limit, "reasoning.max_input_tokens")
+        return self.engines.renderer(self.recipe.teacher, limit, "reasoning.max_input_tokens")
 
     def agent_renderer(self, agent: EngineConfig) -> Renderer:
-        return self._renderer(agent, self.recipe.pat.max_input_tokens, "pat.max_input_tokens")
+        return self.engines.renderer(agent, self.recipe.pat.max_input_tokens, "pat.max_input_tokens")
 
     def _judge(self) -> Judge:
         reward = self.recipe.reward
-        renderer = self._renderer(reward.judge, reward.judge_max_input_tokens, "reward.judge_max_input_tokens")
+        renderer = self.engines.renderer(reward.judge, reward.judge_max_input_tokens, "reward.judge_max_input_tokens")
         return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
-
-    def _renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
-        key = (config.model, config.format, limit)
-        if key not in self._renderers:
-            self._renderers[key] = Renderer(load_tokenizer(config.model), config.format, max_tokens, limit)
-        return self._renderers[key]
 
 
 def render_for(
@@ -391,20 +388,3 @@ def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -
 def latest(documents: Sequence[Document], count: int) -> list[Document]:
     """So many of the documents, the latest by `recency`, in their order."""
     return [documents[place] for place in sorted(recency(documents)[:count])]
-
-
-def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
-    if config.kind == "vllm":
-        from penname.engines.vllm import VLLMEngine
-
-        return VLLMEngine(locate_model(config.model), dtype=arithmetic(config.dtype), on_written=on_written)
-    if config.kind == "openai":
-        from penname.engines.openai import OpenAIEngine
-
-        assert config.base_url is not None
-        return OpenAIEngine(
-            config.base_url, config.model, load_tokenizer(config.model), server=config.server, on_written=on_written
-        )
-    from penname.engines.local import LocalEngine
-
-    return LocalEngine(config.model, config.dtype, config.rows, on_written)

@@ -6,13 +6,13 @@ What the limit costs is paid by documents only, least relevant first: the instru
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from penname.errors import UserError
-from penname.prompts.templates import TemplateName, fill, separator
+from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill, separator
 
 PromptFormat = Literal["chat", "plain"]
 
@@ -77,6 +77,26 @@ class Renderer:
             ones of all lists are cut first. Raises PromptTooLong where the prompt is over it without any document.
         """
         lists = documents if isinstance(documents, Mapping) else {"context": documents}
+        asked = values.get("input", "")
+        return self._render(lambda fields: fill(name, **fields, **values), separator(name), lists, asked)
+
+    def render_text(self, text: str, documents: Sequence[str], asked: str) -> Prompt:
+        """Fill in `text`, which is no template of penname's: `documents` stand where it says `{context}`.
+
+        asked: the input, to be named where the prompt is too long. Raises PromptTooLong as `render` does.
+        """
+        between = DOCUMENT_SEPARATOR
+        return self._render(
+            lambda fields: text.replace("{context}", fields["context"]), between, {"context": documents}, asked
+        )
+
+    def _render(
+        self,
+        fill_in: Callable[[Mapping[str, str]], str],
+        between: str,
+        lists: Mapping[str, Sequence[str]],
+        asked: str,
+    ) -> Prompt:
         ranked = sorted(
             ((rank, field, text) for field, texts in lists.items() for rank, text in enumerate(texts)),
             key=lambda entry: entry[0],
@@ -88,14 +108,13 @@ class Renderer:
                 name: [text for field, text in zip(fields, kept, strict=False) if field == name] for name in lists
             }
             joined = {field: between.join(texts) for field, texts in of_field.items()}
-            return self._wrap(fill(name, **joined, **values))
+            return self._wrap(fill_in(joined))
 
-        between = separator(name)
         budget = self.max_tokens - len(self._tokens(filled([])))
         if budget < 0:
             raise PromptTooLong(
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
-                f"{self.max_tokens}: raise {self.limit} or shorten the input {values.get('input', '')[:60]!r}",
+                f"{self.max_tokens}: raise {self.limit} or shorten the input {asked[:60]!r}",
                 self.limit,
             )
         kept = self._within(documents, budget, between)

@@ -18,11 +18,13 @@ import numpy.typing as npt
 from penname.data.duplicates import Original
 from penname.data.layouts import query_of, searched_text
 from penname.data.records import Document, Example, LayoutName
+from penname.errors import UserError
+from penname.extensions import Extension, load_callable
 from penname.retrieval import bm25
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.tokens import TokensName
 
-RetrieverName = Literal["bm25", "dense", "contriever", "recency", "random"]
+RETRIEVERS = ("bm25", "dense", "contriever", "recency", "random")
 DocumentsName = Literal["own", "neighbours", "both"]
 """Whose documents: the user's, other users' on the item, or k of each, the user's first (PGraphRAG section 4)."""
 
@@ -53,11 +55,17 @@ class Retriever(Protocol):
         ...
 
 
-def make_retriever(name: RetrieverName, encoder: str | None, seed: int, tokens: TokensName = "words") -> Retriever:
-    """`encoder` is a folder or hub id for `dense` and `contriever`, None the bundled one; `tokens` are BM25's.
+def make_retriever(name: str, encoder: str | None, seed: int, tokens: TokensName = "words") -> Retriever:
+    """The retriever called `name`: one of `RETRIEVERS`, or an extension, called as `retriever(query, documents)`.
 
-    `contriever` compares mean-pooled vectors by dot product (Izacard et al., 2022), `dense` by cosine.
+    `encoder` is a folder or hub id for `dense` and `contriever`, None the bundled one; `tokens` are BM25's.
+    `contriever` compares mean-pooled vectors by dot product (Izacard et al., 2022), `dense` by cosine. An extension
+    gives the indices of its documents, most relevant first; those that it leaves out are never shown. Raises UserError
+    for an extension that is not there or is no such function.
     """
+    if isinstance(name, Extension):
+        order = load_callable(name, "retriever", "query", "documents")
+        return lambda searches, tell: [_checked(name, order(s.query, s.documents), len(s.documents)) for s in searches]
     if name == "bm25":
         return lambda searches, tell: bm25.rank_and_keep(
             [s.query for s in searches], [s.texts for s in searches], tokens
@@ -69,6 +77,16 @@ def make_retriever(name: RetrieverName, encoder: str | None, seed: int, tokens: 
     contriever = name == "contriever"
     dense = DenseRanking(encoder, pooling="mean" if contriever else "model default", normalize=not contriever)
     return lambda searches, tell: dense.rank([s.query for s in searches], [s.texts for s in searches], tell)
+
+
+def _checked(name: str, order: Iterable[int], documents: int) -> npt.NDArray[np.intp]:
+    """An extension's order, which must be of its documents' indices, each once."""
+    found = np.asarray(list(order))
+    whole = found.ndim == 1 and (found.dtype.kind in "iu" or not found.size)
+    if not whole or len(set(found.tolist())) < len(found) or ((found < 0) | (found >= documents)).any():
+        expected = f"indices from 0 to {documents - 1}, each at most once"
+        raise UserError(f"retriever {name}: found {found.tolist()!r:.80}, expected {expected}")
+    return found.astype(np.intp)
 
 
 def retrieve(example: Example, retriever: Retriever, k: int, documents: DocumentsName = "own") -> list[Document]:

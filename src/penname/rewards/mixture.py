@@ -6,30 +6,20 @@ What is scored is the response alone: `RewardInput` has no place for the reasoni
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 from penname.encoders import SentenceEncoder
+from penname.errors import UserError
+from penname.extensions import Extension, load_callable, short_name
 from penname.rewards import embedding, overlap
 from penname.rewards.authorship import AuthorshipModel
+from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.traits import traits
 
 AUTHORSHIP = "authorship"
 """The reward that is fitted on the train split's users; see `penname.rewards.authorship`."""
-
-
-@dataclass(frozen=True)
-class RewardInput:
-    """What a reward sees: the input prompt x, the expected output y and the response.
-
-    documents: some of the user's own, for rewards that ask whose text it is; empty where no reward of the recipe does.
-    """
-
-    input: str
-    expected_output: str
-    response: str
-    documents: tuple[str, ...] = ()
 
 
 class Settings(Protocol):
@@ -39,17 +29,17 @@ class Settings(Protocol):
     bertscore_layer: int
 
 
-Reward = Callable[[Sequence[RewardInput]], list[float | None]]
-"""One value an item; None where the judge's prompt is over its limit."""
-
-
 def make_rewards(
     names: Iterable[str],
     settings: Settings,
     judge: Callable[[], Judge],
     authorship: Callable[[], AuthorshipModel],
 ) -> dict[str, Reward]:
-    """The rewards called `names`; encoder, judge and authorship model are loaded when first used."""
+    """The rewards called `names`, by what tables call them; encoder, judge and authorship model load when first used.
+
+    An extension is called as `reward(item)` for each item, a `RewardInput`, and gives a number from 0 to 1, or None
+    where it cannot tell. Raises UserError for one that is not there or is no such function.
+    """
     loaded: list[SentenceEncoder] = []
 
     def cosine(items: Sequence[RewardInput]) -> list[float | None]:
@@ -71,7 +61,21 @@ def make_rewards(
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore, AUTHORSHIP: by_author}
     pairwise = {**overlap.METRICS, "traits": traits}
     known |= {name: _pairwise(metric) for name, metric in pairwise.items()}
-    return {name: known[name] for name in names}
+    return {short_name(name): _extension(name) if isinstance(name, Extension) else known[name] for name in names}
+
+
+def _extension(name: Extension) -> Reward:
+    reward = load_callable(name, "reward", "item")
+
+    def checked(item: RewardInput) -> float | None:
+        value = reward(item)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+            raise UserError(f"reward {name}: found {value!r:.40}, expected a number from 0 to 1, or None")
+        return float(value)
+
+    return lambda items: [checked(item) for item in items]
 
 
 def _pairwise(metric: Callable[[str, str], float]) -> Reward:

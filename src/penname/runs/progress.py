@@ -1,4 +1,4 @@
-"""Live progress: a rich bar on a terminal, plain lines elsewhere; the same lines go to the run's log.
+"""Live progress: a bar on a terminal and in a notebook, plain lines elsewhere; the same lines go to the run's log.
 
 Beside the log `timing.jsonl` gets a line whenever a stage ends or breaks off: how much it did, and in which time. A
 stage that several processes worked at has several; what a process did that was killed is not there.
@@ -7,10 +7,12 @@ stage that several processes worked at has several; what a process did that was 
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+import sys
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -23,6 +25,71 @@ TOLD_FROM = 0.05
 """From this share of a stage on, how long the rest takes is more than a guess."""
 
 
+class Bar(Protocol):
+    """Shows how far one stage is."""
+
+    def update(self, completed: float, speed: str) -> None: ...
+    def stop(self) -> None: ...
+
+
+class TerminalBar:
+    """rich's bar, which goes when the stage has ended."""
+
+    def __init__(self, console: Console, stage: str, total: int) -> None:
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(stage, total=total, speed="")
+
+    def update(self, completed: float, speed: str) -> None:
+        self._bar.update(self._task, completed=completed, speed=speed)
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+class NotebookBar:
+    """A bar of plain HTML in the cell's output: it needs no widgets, and stands in the saved notebook as it ended."""
+
+    SECONDS = 0.5
+
+    def __init__(self, stage: str, total: int) -> None:
+        from IPython.display import display
+
+        self._stage, self._total, self._shown = stage, total, time.monotonic()
+        self._cell = display(self._html(0, ""), display_id=True)
+
+    def update(self, completed: float, speed: str) -> None:
+        if time.monotonic() - self._shown > self.SECONDS or completed >= self._total:
+            self._shown = time.monotonic()
+            self._cell.update(self._html(completed, speed))
+
+    def stop(self) -> None:
+        from IPython.display import HTML
+
+        self._cell.update(HTML(""))
+
+    def _html(self, completed: float, speed: str) -> Any:
+        from IPython.display import HTML
+
+        bar = f'<progress value="{completed:.1f}" max="{self._total}" style="width: 20em"></progress>'
+        return HTML(f"{html.escape(self._stage)} {bar} {int(completed)}/{self._total}{html.escape(speed)}")
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
 class ConsoleProgress:
     """Shows stage, examples, tokens a second and time left; `log` gets the lines with their times.
 
@@ -32,7 +99,7 @@ class ConsoleProgress:
     def __init__(self, console: Console, log: Path | None = None) -> None:
         self._console = console
         self._log = log
-        self._bar: RichProgress | None = None
+        self._bar: Bar | None = None
         self._open = False
 
     def __enter__(self) -> Self:
@@ -55,18 +122,10 @@ class ConsoleProgress:
         self._count = self._tokens = self._ended = 0
         self._open = True
         self._started = self._said = time.monotonic()
-        if self._console.is_terminal:
-            self._bar = RichProgress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[speed]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task(stage, total=total, speed="")
+        if in_notebook():
+            self._bar = NotebookBar(stage, total)
+        elif self._console.is_terminal:
+            self._bar = TerminalBar(self._console, stage, total)
 
     def wrote(self, tokens: int, completions: int) -> None:
         self._tokens += tokens
@@ -82,7 +141,7 @@ class ConsoleProgress:
     def _show(self, note: str = "") -> None:
         reached = self._count + self._ended / self._completions
         if self._bar is not None:
-            self._bar.update(self._task, completed=reached, speed=f"{self._speed()} {note}")
+            self._bar.update(reached, f"{self._speed()} {note}")
         elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and reached < self._total:
             self._said = time.monotonic()
             elapsed = self._said - self._started

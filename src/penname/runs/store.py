@@ -160,7 +160,7 @@ class Run:
                 handle.seek(0)
                 raise UserError(
                     f"run folder {self.folder} is in use by process {handle.read().strip() or '?'}; "
-                    "wait for it or choose another folder with --run"
+                    "wait for it or choose another folder"
                 ) from None
             handle.truncate(0)
             handle.write(str(os.getpid()))

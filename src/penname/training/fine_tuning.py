@@ -304,7 +304,7 @@ def check_finite(model: torch.nn.Module, learning_rate: str) -> None:
 
 
 def _diverged(where: str, learning_rate: str) -> UserError:
-    return UserError(f"training diverged {where}: lower {learning_rate}, in another folder (--run)")
+    return UserError(f"training diverged {where}: lower {learning_rate}, in another folder")
 
 
 class NoLastCheckpoint(TrainerCallback):
