@@ -22,7 +22,7 @@ test-slow: install-test
 # Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
 # only this machine's. The instructions are upper bounds; the last ones round otherwise on any x86-64 processor. Minutes
 # each; bfloat16 up to an hour where the processor does not compute in it.
-COMPUTING = tests/engines tests/graph tests/methods tests/rewards tests/training tests/test_cli*.py
+COMPUTING = tests/engines tests/experiments tests/pat tests/rest_pg tests/rewards tests/session tests/training tests/test_a*.py tests/test_cli*.py tests/test_e*.py
 INSTRUCTIONS = ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ATEN_CPU_CAPABILITY=default
 
 test-arithmetic: install-test

@@ -18,8 +18,8 @@ from rich.console import Console
 from penname.evaluation.seeds import over_seeds
 from penname.evaluation.significance import bootstrap_interval, holm, paired_t_test
 from penname.evaluation.table import Results
-from penname.methods.results import results_of
-from penname.methods.sweep import Point, run_sweep
+from penname.experiments.results import results_of
+from penname.experiments.sweep import Point, run_sweep
 from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
 

@@ -14,20 +14,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import finish, parser, quiet_bench, run, timed
+from common import finish, parser, quiet_session, run, timed
 from rich.console import Console
 
-from penname.cli import ALL_METHODS
+from penname.cli.app import ALL_METHODS
 from penname.config import LimitConfig
-from penname.evaluation import figures
+from penname.experiments.run_recipe import load_run_recipe
+from penname.experiments.train import model_folder, train_run
 from penname.method_table import Method
-from penname.methods.evaluate import by_example, choose_texts
-from penname.methods.pat import method_prompts
-from penname.methods.pipeline import model_folder, train_run
-from penname.methods.run_recipe import load_run_recipe
-from penname.methods.workbench import Prepared, Workbench
+from penname.pat.method_prompts import method_prompts
 from penname.recipe_files import load_recipe
+from penname.report import figures
 from penname.runs.progress import ConsoleProgress
+from penname.session.evaluate import by_example, choose_texts
+from penname.session.examples import Prepared
+from penname.session.session import Session
 
 OWN_RUN = Path("runs/candidates")
 NUMBERS = (1, 4, 8, 16)
@@ -39,12 +40,12 @@ TEMPERATURE = 0.7
 class Writer:
     """Writes candidates by a run's method, and takes the consensus of them."""
 
-    def __init__(self, folder: Path, bench: Workbench, method: Method) -> None:
-        recipe = bench.recipe
-        self._bench = bench
+    def __init__(self, folder: Path, session: Session, method: Method) -> None:
+        recipe = session.recipe
+        self._bench = session
         self._model = model_folder(folder, method, recipe.expectation.iterations) if method.trained else None
         self._reasons = method.reasoning
-        self._prompts = None if method.trained else method_prompts(bench, method, recipe.evaluation.split)
+        self._prompts = None if method.trained else method_prompts(session, method, recipe.evaluation.split)
 
     def write(self, examples: Sequence[Prepared], number: int) -> list[list[dict[str, Any]]]:
         """`number` candidates of each example."""
@@ -68,11 +69,11 @@ class Writer:
         self.choose(examples, self.write(examples, number))
 
 
-def quality(bench: Workbench, writer: Writer, examples: Sequence[Prepared]) -> dict[str, list[float]]:
+def quality(session: Session, writer: Writer, examples: Sequence[Prepared]) -> dict[str, list[float]]:
     """Mean reward of the consensus, and of the best candidate, by `NUMBERS`."""
     every = writer.write(examples, NUMBERS[-1])
     flat = [(e, r) for e, own in zip(examples, every, strict=True) for r in own]
-    scores = bench.score(list(bench.recipe.reward.mixture), [e for e, _ in flat], [r["response"] for _, r in flat])
+    scores = session.score(list(session.recipe.reward.mixture), [e for e, _ in flat], [r["response"] for _, r in flat])
     reward = {id(r): (score and score["reward"]) or 0.0 for (_, r), score in zip(flat, scores, strict=True)}
     found: dict[str, list[float]] = {"consensus": [], "best": []}
     for number in NUMBERS:
@@ -119,11 +120,11 @@ def main() -> None:
     best: dict[str, list[float]] = {}
     times: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        bench = quiet_bench(recipe, Path(scratch))
-        examples = bench.prepare_fitting(recipe.evaluation.split)
+        session = quiet_session(recipe, Path(scratch))
+        examples = session.prepare_fitting(recipe.evaluation.split)
         for method, row in recipe.rows.items():
-            writer = Writer(folder, bench, row)
-            found = quality(bench, writer, examples)
+            writer = Writer(folder, session, row)
+            found = quality(session, writer, examples)
             rewards[method], best[method] = found["consensus"], found["best"]
             times[method] = seconds(writer, examples[:TIMED])
             print(method, {"reward": rewards[method], "best": best[method], "seconds": times[method]}, flush=True)

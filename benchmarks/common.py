@@ -16,18 +16,18 @@ from typing import Any, TypeVar
 import torch
 from rich.console import Console
 
-from penname.cli_control import control
+from penname.cli.control import control
 from penname.config import Recipe, SourceConfig
 from penname.data.records import Example
 from penname.data.sources import load_split
 from penname.engines.base import Sampling
 from penname.engines.models import arithmetic
 from penname.errors import UserError
-from penname.methods.workbench import Workbench
 from penname.prompts.render import Renderer
 from penname.retrieval.retrieve import make_retriever, retrieve_all
+from penname.runs.folder import Run
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Run
+from penname.session.session import Session
 
 QUICK_CONTROL: dict[str, Any] = {"users": 100, "steps": 20}
 """Arguments of a control corpus that shows nothing and is made in seconds."""
@@ -66,9 +66,9 @@ def on_control(corpus: Path, model: Path, seed: int) -> list[str]:
     return [f"data=[{{format: jsonl, path: {corpus}}}]", f"generator.model={model}", f"seed={seed}"]
 
 
-def quiet_bench(recipe: Recipe, scratch: Path) -> Workbench:
+def quiet_session(recipe: Recipe, scratch: Path) -> Session:
     """What writes and scores by `recipe`, with its files in `scratch` and nothing on the terminal."""
-    return Workbench(recipe, Run(scratch, ConsoleProgress(Console(quiet=True))))
+    return Session(recipe, Run(scratch, ConsoleProgress(Console(quiet=True))))
 
 
 def plain_generate(model: Any, prompt: list[int], samples: int, sampling: Sampling) -> list[list[int]]:

@@ -26,11 +26,11 @@ from penname.data.control_rules import TRAITS, traits_of
 from penname.evaluation.seeds import over_seeds
 from penname.evaluation.significance import ALPHA, bootstrap_interval, paired_t_test
 from penname.evaluation.table import Results
-from penname.methods.pipeline import train_run
-from penname.methods.results import results_of
+from penname.experiments.results import results_of
+from penname.experiments.train import train_run
 from penname.recipe_files import load_recipe
+from penname.runs.folder import read_stage
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import read_stage
 
 FEW_INPUTS = "limit.train=125"
 AS_IT_IS, ONCE, PREVIOUS = "as it is", "one iteration", "from the checkpoint"

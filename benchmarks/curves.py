@@ -21,12 +21,12 @@ from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, ru
 from rich.console import Console
 from rich.table import Table
 
-from penname.cli_control import USERS, written_whole
+from penname.cli.control import USERS, written_whole
 from penname.data.control import Teacher, write_control
-from penname.evaluation import figures
 from penname.evaluation.table import averages
-from penname.methods.sweep import Point, run_sweep
+from penname.experiments.sweep import Point, run_sweep
 from penname.recipe_files import load_recipe
+from penname.report import figures
 from penname.runs.progress import ConsoleProgress
 
 METHODS = ("sft", "sft-reasoning", "rest-em", "rest-pg")

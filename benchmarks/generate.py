@@ -43,7 +43,7 @@ if os.environ["SIDE"] == "transformers":
     tokenizer.load_reader = load_tokenizer
     local.make_decoder = lambda model, dtype, rows: TransformersDecoder(load_model(model, dtype))
     compiled.FEW = -1
-from penname.cli import main
+from penname.cli.app import main
 main()
 """
 

@@ -22,9 +22,9 @@ from common import finish, parser, run, timed
 from penname.config import PaTConfig, StyleSettings
 from penname.data.presidents import load_examples
 from penname.data.records import Document, Example
-from penname.graph.style import fit_features, train_style
-from penname.graph.trajectories import Finder
-from penname.graph.user_topic import build_graph
+from penname.pat.graph.style import fit_features, train_style
+from penname.pat.graph.trajectories import Finder
+from penname.pat.graph.user_topic import build_graph
 
 USERS, ITEMS, EDGES = 184_771, 51_376, 198_668
 SHARES = (0.1, 0.25, 0.5, 1.0)

@@ -24,8 +24,8 @@ from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.sampling import sample_seed
+from penname.runs.folder import Run
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Run
 
 SAMPLES, PROMPTS, VOCABULARIES = (8, 32, 128), (512, 1024, 2048, 4096), (49152, 262144)
 

@@ -18,17 +18,19 @@ from rich.console import Console
 
 from penname.engines.base import Sampling
 from penname.engines.models import bundled_model, load_model
-from penname.methods.self_training import expectation, kept_samples, train_stage
-from penname.methods.workbench import Prepared, Workbench
 from penname.recipe_files import load_recipe
+from penname.rest_pg.algorithm import expectation, kept_samples
+from penname.runs.folder import Run
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Run
+from penname.session.examples import Prepared
+from penname.session.fine_tune import train_stage
+from penname.session.session import Session
 from penname.training.packing import TrainingSample
 from rewards import plain as plain_rewards
 from training import train_trl
 
 
-def workbench(folder: Path, inputs: int, samples: int, new_tokens: int) -> Workbench:
+def make_session(folder: Path, inputs: int, samples: int, new_tokens: int) -> Session:
     recipe = load_recipe(
         "laptop",
         [
@@ -39,32 +41,32 @@ def workbench(folder: Path, inputs: int, samples: int, new_tokens: int) -> Workb
             "training={learning_rate: 1.0e-4, batch_size: 8}",
         ],
     )
-    return Workbench(recipe, Run(folder, ConsoleProgress(Console(stderr=True))))
+    return Session(recipe, Run(folder, ConsoleProgress(Console(stderr=True))))
 
 
-def with_penname(bench: Workbench, train: list[Prepared]) -> int:
-    kept = expectation(bench, "rest-em/iteration-1", bundled_model(), train, 1, False)
+def with_penname(session: Session, train: list[Prepared]) -> int:
+    kept = expectation(session, "rest-em/iteration-1", bundled_model(), train, 1, False)
     train_stage(
-        bench, "rest-em/iteration-1", str(bundled_model()), lambda: kept_samples(bench, train, kept, False), False
+        session, "rest-em/iteration-1", str(bundled_model()), lambda: kept_samples(session, train, kept, False), False
     )
     return len(kept)
 
 
-def plainly(bench: Workbench, train: list[Prepared], folder: Path) -> int:
-    settings, end = bench.recipe.expectation, bench.renderer.end_id
-    sampling = Sampling(bench.recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (end,))
+def plainly(session: Session, train: list[Prepared], folder: Path) -> int:
+    settings, end = session.recipe.expectation, session.renderer.end_id
+    sampling = Sampling(session.recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (end,))
     torch.manual_seed(0)
     model = load_model("bundled", "bfloat16")
     drawn: list[tuple[list[int], list[int], float]] = []
     for example in train:
-        prompt = bench.prompt(example, with_reasoning=False).tokens
+        prompt = session.prompt(example, with_reasoning=False).tokens
         targets = [row for row in plain_generate(model, prompt, settings.samples, sampling) if row[-1] == end]
-        scores = plain_rewards(example.output, [bench.renderer.text(target) for target in targets])
+        scores = plain_rewards(example.output, [session.renderer.text(target) for target in targets])
         drawn += [(prompt, target, sum(s) / 3) for target, s in zip(targets, scores, strict=True)]
     del model
     drawn.sort(key=lambda sample: -sample[2])
     kept = [TrainingSample(prompt, target) for prompt, target, _ in drawn[: -(-len(drawn) // 4)]]
-    train_trl(kept, folder, bench.recipe.training)
+    train_trl(kept, folder, session.recipe.training)
     return len(kept)
 
 
@@ -73,10 +75,10 @@ def main() -> None:
     inputs, samples, new_tokens = (6, 8, 96) if given.quick else (64, 8, 192)
     facts: dict[str, Any] = {"inputs": inputs, "samples_an_input": samples, "max_new_tokens": new_tokens}
     with tempfile.TemporaryDirectory() as scratch:
-        bench = workbench(Path(scratch) / "run", inputs, samples, new_tokens)
-        train = bench.prepare_fitting("train")
-        ours, ours_kept = timed(with_penname, bench, train)
-        plain, plain_kept = timed(plainly, bench, train, Path(scratch) / "trl")
+        session = make_session(Path(scratch) / "run", inputs, samples, new_tokens)
+        train = session.prepare_fitting("train")
+        ours, ours_kept = timed(with_penname, session, train)
+        plain, plain_kept = timed(plainly, session, train, Path(scratch) / "trl")
     finish(
         plain / ours,
         3,

@@ -14,18 +14,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import finish, median, parser, quiet_bench, run, timed
+from common import finish, median, parser, quiet_session, run, timed
 from rich.console import Console
 
 from penname.config import LimitConfig, Recipe
 from penname.errors import UserError
 from penname.evaluation.significance import bootstrap_interval
+from penname.experiments.run_recipe import load_run_recipe
+from penname.experiments.train import model_folder, train_run
 from penname.method_table import METHODS
-from penname.methods.pipeline import model_folder, train_run
-from penname.methods.run_recipe import load_run_recipe
-from penname.methods.workbench import Prepared, Workbench
 from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
+from penname.session.examples import Prepared
+from penname.session.session import Session
 
 OWN_RUN = Path("runs/latency")
 OWN_LIMIT = "limit={train: 168, test: 40}"
@@ -39,7 +40,7 @@ class Side:
     """A method's model, loaded, and how long and how good its texts are."""
 
     def __init__(self, run: Path, recipe: Recipe, method: str, scratch: Path) -> None:
-        self._bench = quiet_bench(recipe, scratch)
+        self._bench = quiet_session(recipe, scratch)
         self._bench.run.progress.start(method, 1, "texts")
         folder = model_folder(run, METHODS[method], recipe.expectation.iterations)
         self._model = None if method == "rag" else folder
@@ -70,10 +71,10 @@ class Side:
         self.rewards.append(0.0 if scores is None else scores["reward"] or 0.0)
 
 
-def users_prompts(bench: Workbench) -> list[list[Prepared]]:
+def users_prompts(session: Session) -> list[list[Prepared]]:
     """The prompts of each user who has two or more."""
     users: dict[tuple[str, str], list[Prepared]] = {}
-    for example in bench.prepare_fitting("test"):
+    for example in session.prepare_fitting("test"):
         users.setdefault((example.task, example.user_id), []).append(example)
     return [own for own in users.values() if len(own) > 1]
 
@@ -93,7 +94,7 @@ def main() -> None:
         none, reasoned, reused, untrained = (
             Side(folder, recipe, method, Path(scratch)) for method in ("rest-em", "rest-pg", "rest-pg", "rag")
         )
-        prompts = users_prompts(quiet_bench(recipe, Path(scratch)))
+        prompts = users_prompts(quiet_session(recipe, Path(scratch)))
         if not prompts:
             raise UserError(f"{folder}: every user has one test example, expected users with two or more")
         none.write(prompts[0][0])  # the engines are warm before anything is timed

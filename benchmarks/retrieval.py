@@ -38,11 +38,11 @@ from rich.console import Console
 
 from penname.data.layouts import query_of, searched_text
 from penname.data.records import Example
-from penname.methods.workbench import Workbench
 from penname.recipe_files import load_recipe
 from penname.retrieval.retrieve import blocks, make_retriever
+from penname.runs.folder import Run
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Run
+from penname.session.session import Session
 
 SPLITS = ("train", "val", "test")
 BM25_TASKS = ("abstract_generation_user", "topic_writing_user")
@@ -179,7 +179,7 @@ def rank_in_own_process(path: Path) -> dict[str, Any]:
     # The kernel counts what a process held before it became another program to its peak, but not to VmHWM.
     program = """
 from pathlib import Path
-from penname.cli import main
+from penname.cli.app import main
 try:
     main()
 finally:
@@ -201,11 +201,11 @@ def start_training(started: float) -> None:
     source = recipe.data[0].model_copy(update={"path": "$PENNAME_DATA/longlamp-format/email_completion_user"})
     recipe = recipe.model_copy(update={"data": [source], "limit": type(recipe.limit)()})
     with tempfile.TemporaryDirectory() as folder:
-        bench = Workbench(recipe, Run(Path(folder), ConsoleProgress(Console(quiet=True))))
-        renderer = bench.renderer
+        session = Session(recipe, Run(Path(folder), ConsoleProgress(Console(quiet=True))))
+        renderer = session.renderer
         loaded = time.time()
-        first = bench.prepare("train")[0]
-        tokens = [*bench.prompt(first, with_reasoning=False).tokens, *renderer.target(first.output)]
+        first = session.prepare("train")[0]
+        tokens = [*session.prompt(first, with_reasoning=False).tokens, *renderer.target(first.output)]
         ended = time.time()
     assert tokens
     print(json.dumps({"first_example_s": round(ended - loaded, 2), "with_imports_s": round(ended - started, 2)}))

@@ -24,9 +24,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from penname.config import StyleSettings
 from penname.data.duplicates import without_copies
 from penname.data.records import Document
-from penname.graph.style import SHARES, SKETCH, StyleIndex, fit_features, train_style
-from penname.graph.stylometry import NAMES
-from penname.graph.user_topic import Ints, Vectors, build_graph, cluster, unit
+from penname.pat.graph.style import SHARES, SKETCH, StyleIndex, fit_features, train_style
+from penname.pat.graph.stylometry import NAMES
+from penname.pat.graph.user_topic import Ints, Vectors, build_graph, cluster, unit
 from penname.retrieval.dense import DenseRanking
 
 TASKS = ("abstract_generation_user", "email_completion_user")

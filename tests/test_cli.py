@@ -14,8 +14,8 @@ from unittest.mock import patch
 import pytest
 from rich.console import Console
 
-from penname import cli
-from penname.runs.store import read_records, write_records
+from penname.cli import app as cli
+from penname.runs.folder import read_records, write_records
 
 
 def penname(*arguments, cwd="."):
@@ -517,7 +517,7 @@ def test_dry_run_plans_the_paper_without_its_models(tmp_path):
 
 def test_as_a_process_of_its_own():
     def started(*arguments):
-        command = [sys.executable, "-c", "from penname.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from penname.cli.app import main; main()", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
     found = json.loads(started("doctor", "--json").stdout)

@@ -21,7 +21,7 @@ LEARNT = (
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """A folder that holds a small corpus under the name that the recipe gives it."""
-    from penname.cli_control import control
+    from penname.cli.control import control
 
     folder = tmp_path_factory.mktemp("corpus")
     control(folder / "control", users=40, steps=3)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from penname.cli import main
+from penname.cli.app import main
 from test_cli import refused
 
 RECORD = {
@@ -224,7 +224,7 @@ def hub(posts, tmp_path):
 
 
 def from_hub(environment, task):
-    command = "from penname.cli import main; main()"
+    command = "from penname.cli.app import main; main()"
     arguments = ["data", "stats", "LongLaMP/LongLaMP", "--task", task, "--json"]
     return subprocess.run(
         [sys.executable, "-c", command, *arguments], capture_output=True, text=True, env=os.environ | environment

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from penname.config import Recipe
     from penname.data.records import Document, Example
     from penname.errors import UserError
+    from penname.experiments.comparison import Comparison
     from penname.generate.request import Written
     from penname.generate.writer import Writer
-    from penname.methods.comparison import Comparison
     from penname.recipe_files import load_recipe
     from penname.rewards.base import RewardInput
 
@@ -60,7 +60,7 @@ _MODULES = {
     "penname.errors": ("UserError",),
     "penname.generate.request": ("Written",),
     "penname.generate.writer": ("Writer",),
-    "penname.methods.comparison": ("Comparison",),
+    "penname.experiments.comparison": ("Comparison",),
     "penname.recipe_files": ("load_recipe",),
     "penname.rewards.base": ("RewardInput",),
 }

@@ -11,18 +11,18 @@ from rich.console import Console
 
 from penname.config import Recipe, Split
 from penname.errors import ArgumentError
+from penname.experiments import train as pipeline
+from penname.experiments.comparison import Comparison, compare_runs
+from penname.experiments.plan import check_inputs, check_room, make_plan
+from penname.experiments.run_recipe import chosen_methods, load_run_recipe
 from penname.extensions import Extension
 from penname.generate.writer import Writer
-from penname.methods import pipeline
-from penname.methods.comparison import Comparison, compare_runs
-from penname.methods.plan import check_inputs, check_room, make_plan
-from penname.methods.run_data import shown_records
-from penname.methods.run_recipe import chosen_methods, load_run_recipe
-from penname.methods.write_report import write_report
 from penname.recipe_files import check_recipe
+from penname.report.run_data import shown_records
+from penname.report.write import write_report
 from penname.rewards.base import RewardInput
+from penname.runs.folder import Progress, read_stage, whole_stage
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Progress, read_stage, whole_stage
 
 RewardFunction = Callable[[RewardInput], float | None]
 
@@ -44,8 +44,8 @@ class Run:
         methods: some of the recipe's; all if left out. Raises UserError as `train` does.
         """
         chosen = chosen_methods(methods, self.recipe)
-        with _progress(self.folder) as progress, pipeline.open_run(self.recipe, self.folder, progress) as bench:
-            pipeline.evaluate_methods(bench, chosen, split)
+        with _progress(self.folder) as progress, pipeline.open_run(self.recipe, self.folder, progress) as session:
+            pipeline.evaluate_methods(session, chosen, split)
         return compare_runs([self.folder], split)
 
     def compare(self, split: Split | None = None, *, holm: bool = False) -> Comparison:

@@ -5,16 +5,10 @@ import pytest
 
 from penname.data.presidents import load_examples
 from penname.errors import UserError
-from penname.methods.authors import Authors, without_outputs
 from penname.recipe_files import load_recipe
-from penname.rewards.authorship import (
-    UNKNOWN,
-    AuthorshipModel,
-    chosen_documents,
-    copied_share,
-    fit_authorship,
-)
-from penname.runs.store import Run
+from penname.rewards.authorship import UNKNOWN, AuthorshipModel, chosen_documents, copied_share, fit_authorship
+from penname.runs.folder import Run
+from penname.session.authors import Authors, without_outputs
 
 
 def documents(split):

@@ -6,7 +6,7 @@ from penname.config import RewardConfig
 from penname.data.control import Teacher, make_example
 from penname.data.control_rules import TRAITS, write_text
 from penname.errors import UserError
-from penname.methods.plan import check_inputs
+from penname.experiments.plan import check_inputs
 from penname.recipe_files import load_recipe
 from penname.rewards.base import RewardInput
 from penname.rewards.mixture import make_rewards

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from penname.errors import UserError
-from penname.runs.store import Run, disk_errors, read_records, read_stage, write_records, write_text
+from penname.runs.folder import Run, disk_errors, read_records, read_stage, write_records, write_text
 
 
 class Lines:

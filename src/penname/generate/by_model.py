@@ -21,12 +21,9 @@ from penname.engines.base import Generated
 from penname.engines.sampling import sample_seed
 from penname.engines.tokenizer import load_reader
 from penname.errors import ArgumentError, UserError
+from penname.experiments.train import model_folder
 from penname.generate.request import Request, Written
 from penname.method_table import METHODS
-from penname.methods.authors import AUTHORSHIP_MODEL, MODEL_FILE
-from penname.methods.choice import choose
-from penname.methods.pipeline import model_folder
-from penname.methods.self_training import PROMPT_FILE
 from penname.prompts.completion import Completion, compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
@@ -35,8 +32,11 @@ from penname.rewards.authorship import AuthorshipModel, chosen_documents
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import AUTHORSHIP, make_rewards, mixed
-from penname.runs.store import Record, read_json
+from penname.runs.folder import Record, read_json
+from penname.session.authors import AUTHORSHIP_MODEL, MODEL_FILE
+from penname.session.choice import choose
 from penname.session.engines import Engines
+from penname.session.fine_tune import PROMPT_FILE
 
 OVERLAP = {"rouge1": 1, "rougeL": 1, "meteor": 1}
 """What candidates are compared by where the model's own reward is not known."""

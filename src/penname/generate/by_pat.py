@@ -17,27 +17,20 @@ from penname.data.records import Example, LayoutName
 from penname.errors import ArgumentError
 from penname.generate.request import Request, Written
 from penname.method_table import AGENTS, AgentName
-from penname.methods.agents import Agents, refine
-from penname.methods.contexts import (
-    STYLE,
-    Contexts,
-    listed,
-    load_finder,
-    name_apart,
-    of_all_sources,
-    sentence_encoder,
-)
-from penname.methods.evaluate import choose_texts
-from penname.methods.pat import GENERATOR
-from penname.methods.prompting import response_prompt
-from penname.methods.workbench import Prepared, Workbench
+from penname.pat.agents import Agents, refine
+from penname.pat.contexts import STYLE, Contexts, listed, load_finder, name_apart, of_all_sources, sentence_encoder
+from penname.pat.generator import GENERATOR
+from penname.pat.prompts import response_prompt
 from penname.retrieval.retrieve import Retriever, retrieve
+from penname.runs.folder import Record, Run, read_json, read_stage, whole_stage
 from penname.runs.progress import ConsoleProgress
-from penname.runs.store import Record, Run, read_json, read_stage, whole_stage
 from penname.session.engines import Engines
+from penname.session.evaluate import choose_texts
+from penname.session.examples import Prepared
+from penname.session.session import Session
 
 if TYPE_CHECKING:
-    from penname.graph.trajectories import Finder
+    from penname.pat.graph.trajectories import Finder
 
 
 def can_write(run: Path, recipe: Recipe) -> bool:
@@ -73,13 +66,13 @@ class PaTWriter:
         generator = whole_stage(self._run / GENERATOR / "training") / "model" if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
-            bench = Workbench(recipe, Run(Path(scratch), quiet), self._engines)
-            bench.authors.know(asked.task, asked.user_id, [document.text for document in request.documents])
-            contexts = self._contexts(example, bench.retriever())
+            session = Session(recipe, Run(Path(scratch), quiet), self._engines)
+            session.authors.know(asked.task, asked.user_id, [document.text for document in request.documents])
+            contexts = self._contexts(example, session.retriever())
             own = {"prompt": contexts}
             agents = _agents(self._run, recipe)
-            summaries = refine(bench, "summaries", agents, [asked], own, recipe.pat.rounds)[-1]["prompt"]
-            written = bench.write(
+            summaries = refine(session, "summaries", agents, [asked], own, recipe.pat.rounds)[-1]["prompt"]
+            written = session.write(
                 generator,
                 [asked],
                 iteration=0,
@@ -88,10 +81,10 @@ class PaTWriter:
                 top_p=recipe.evaluation.top_p,
                 with_reasoning=False,
                 prompt_of=lambda e: response_prompt(
-                    bench, e, contexts, summaries["style"], summaries["topic"], documents=recipe.pat.documents
+                    session, e, contexts, summaries["style"], summaries["topic"], documents=recipe.pat.documents
                 ),
             )
-            (record,) = choose_texts(bench, [written], {"prompt": asked})
+            (record,) = choose_texts(session, [written], {"prompt": asked})
         reasoning = f"Style: {summaries['style']}\nTopic: {summaries['topic']}"
         response = record["response"]
         notes = _notes(request, record, contexts.levels, recipe.prompt)

@@ -10,12 +10,12 @@ from penname.config import Recipe
 from penname.data.jsonl import load_profile
 from penname.data.records import Document
 from penname.errors import ArgumentError, DataError
+from penname.experiments.run_recipe import load_run_recipe
+from penname.experiments.train import model_folder
 from penname.generate.by_model import ModelWriter, setup_of_model, setup_of_run
 from penname.generate.by_pat import PaTWriter, can_write
 from penname.generate.request import Request, Written
-from penname.methods.pipeline import model_folder
-from penname.methods.run_recipe import load_run_recipe
-from penname.methods.self_training import PROMPT_FILE
+from penname.session.fine_tune import PROMPT_FILE
 
 
 class Writer:

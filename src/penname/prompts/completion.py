@@ -62,3 +62,15 @@ def parse(text: str, *, with_reasoning: bool, label: bool = False) -> Completion
         return Completion(text.strip() or None, None)
     reasoning = _OPENING.sub("", text[: answer.start()], count=1).strip()
     return Completion(reasoning, text[answer.end() :].strip() or None)
+
+
+def tidy(text: str, finish_reason: str) -> str:
+    """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens.
+
+    A line that ends in a colon announces what never came.
+    """
+    text = without_phrases(text)
+    if finish_reason == "length":
+        ends = [m.end() for m in re.finditer(r"[.!?](?=\s)|[^\n:](?=\n)", text)]
+        text = text[: ends[-1]] if ends else ""
+    return text.strip()

@@ -1,1 +1,1 @@
-"""What a run, or a writer, keeps loaded while it works: one engine at a time, and how its prompts are rendered."""
+"""What every method works with: a run's recipe, folder, examples, prompts, and one loaded engine at a time."""

@@ -1,0 +1,393 @@
+"""The command line. It reads arguments, calls the rooms, and shows what they give back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from penname.cli import data as cli_data
+from penname.cli import humans as cli_humans
+from penname.cli.show import (
+    console,
+    show,
+    show_curves,
+    show_example,
+    show_notes,
+    show_plan,
+    show_table,
+    show_three_authors,
+)
+from penname.errors import ArgumentError, DataError, UserError
+
+if TYPE_CHECKING:
+    from penname.config import Recipe
+    from penname.runs.progress import ConsoleProgress
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is rich's
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_humans.app, name="judge-humans")
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MethodsOption = Annotated[
+    list[str] | None, typer.Option("--method", help="One of the methods, several times; else all.")
+]
+HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
+OverSeedsOption = Annotated[
+    bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
+]
+
+OPTIONS = {"documents": "profile", "reasoning": "reuse-reasoning"}
+"""Of the library's arguments those that the command line calls otherwise."""
+ALL_METHODS = "methods=[rag, sft, sft-reasoning, rest-em, rest-pg]"
+HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line and exit code 2."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a recipe may name what stands in the folder that the command is called in
+    try:
+        app()
+    except ArgumentError as error:
+        option = OPTIONS.get(error.argument, error.argument).replace("_", "-")
+        print(f"penname: --{option}: {error.problem}", file=sys.stderr)
+        sys.exit(2)
+    except UserError as error:
+        print(f"penname: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"penname: {str(error.filename)[:200]}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    except SystemExit as stop:
+        if stop.code == 130:  # Ctrl-C
+            print("penname: stopped; the same command goes on from here", file=sys.stderr)
+        raise
+
+
+@app.command()
+def quickstart(
+    run: RunOption = None,
+    override: SetOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All five methods; goes on with a run of fewer, and takes longer.")
+    ] = False,
+) -> None:
+    """Train and compare methods on the bundled model and corpus, and write one prompt as three authors would."""
+    train("quickstart", run=run, override=[*(override or []), *([ALL_METHODS] if every else [])])
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    run: RunOption = None,
+    override: SetOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Train and evaluate all methods of a recipe; the same command again resumes."""
+    from penname import api
+    from penname.experiments.plan import make_plan
+    from penname.recipe_files import load_recipe
+
+    loaded = load_recipe(recipe, override or [])
+    folder = run or Path("runs") / Path(recipe).stem
+    if dry_run:
+        show_plan(make_plan(loaded), folder)
+        return
+    with _progress(folder) as progress:
+        trained = api.train(loaded, folder, progress=progress)
+    show(trained.compare())
+    if loaded.three_authors is None:
+        show_example(folder)
+    else:
+        show_three_authors(folder)
+    console.print(f"run: {folder}", markup=False)
+
+
+@app.command()
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    over: Annotated[list[str], typer.Option(help="A setting and its values, as in expectation.samples=8,32.")],
+    run: Annotated[Path | None, typer.Option("--run", help="Folder of the runs; started again, it resumes.")] = None,
+    override: SetOption = None,
+    donor: Annotated[Path | None, typer.Option("--from", help="A run from which to take over what is alike.")] = None,
+    method: MethodsOption = None,
+    metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
+    as_json: JsonOption = False,
+) -> None:
+    """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
+    from penname.evaluation.formats import to_files
+    from penname.evaluation.table import averages, summary
+    from penname.experiments.reuse import taken, total_of
+    from penname.experiments.run_recipe import chosen_methods
+    from penname.experiments.sweep import make_points, run_sweep
+    from penname.report import figures
+    from penname.report.write import write_files
+    from penname.runs.folder import disk_errors
+
+    folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
+    points = make_points(recipe, over, override or [], folder)
+    for point in points:
+        _check_metric(metric, point.recipe)
+        chosen_methods(method, point.recipe)  # refuses one that is not there
+    results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor, method)
+    by_point = {point.name: own for point, own in zip(points, results, strict=True)}
+    methods = list(dict.fromkeys(m for own in results for m in own))
+    by_method = {m: summary({name: own[m] for name, own in by_point.items() if m in own}) for m in methods}
+    means = [averages(own) for own in results]
+    curves = {m: [of_point.get(m, {}).get(metric) for of_point in means] for m in methods}
+    settings = ",".join(setting.partition("=")[0] for setting in over)
+    label, ticks = "point", [*by_point]
+    if len(over) == 1:
+        label, ticks = settings, [name.partition("=")[2] for name in by_point]
+    path = folder / f"sweep-{settings}-{metric}.png"
+    figure = figures.curves(curves, ticks, (label, metric))
+    with disk_errors(folder):
+        for ending in (".png", ".svg"):
+            figures.save(figure, path.with_name(path.stem + ending))
+        for m, of_method in by_method.items():
+            write_files(folder / "tables" / m, to_files(of_method))
+    if as_json:
+        print(json.dumps({"points": {name: summary(own) for name, own in by_point.items()}, "methods": by_method}))
+        return
+    saved = total_of(record for point in points for record in taken(point.folder))
+    show_curves(curves, ticks, f"{metric}, {label}:")
+    tests = f"tables, with tests of the points: {folder / 'tables'}"
+    shared = f"shared by the points, not computed again: {saved}"
+    console.print(f"curves: {path}\n{tests}\n{shared}", markup=False, highlight=False)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    method: MethodsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
+    from penname.experiments.comparison import compare_runs
+    from penname.experiments.run_recipe import chosen_methods, load_run_recipe
+    from penname.experiments.train import evaluate_methods, open_run
+
+    recipe = load_run_recipe(run)
+    _check_split(split)
+    if recipe.evaluation.shuffled and split != recipe.evaluation.split:
+        raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
+    methods = chosen_methods(method, recipe)
+    with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
+        evaluate_methods(session, methods, split)  # type: ignore[arg-type]
+    show(compare_runs([run], split), as_json=as_json)
+
+
+@app.command()
+def reasoning(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    method: Annotated[str, typer.Option(help="One of its methods that reason.")] = "rest-pg",
+    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Test whether a method uses its reasoning: responses behind its own, another user's, and none."""
+    from penname.evaluation.table import summary
+    from penname.experiments.comparison import Comparison
+    from penname.experiments.reasoning_use import reasoning_use
+    from penname.experiments.results import scored
+    from penname.experiments.run_recipe import chosen_methods, load_run_recipe
+    from penname.experiments.train import open_run
+
+    recipe = load_run_recipe(run)
+    _check_split(split)
+    (chosen,) = chosen_methods([method], recipe)
+    with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
+        found = reasoning_use(session, chosen, split)  # type: ignore[arg-type]
+    show(Comparison(summary(scored(found), None), {}, []), as_json=as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    as_json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    holm: HolmOption = False,
+    over_seeds: OverSeedsOption = False,
+    by_history: Annotated[
+        bool, typer.Option("--by-history", help="A table each for users with 0, 1, 2 to 4 and 5 or more documents.")
+    ] = False,
+) -> None:
+    """Compare the methods of one or more runs, with paired significance tests."""
+    from penname.experiments.comparison import compare_runs
+
+    if not by_history:
+        show(compare_runs(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
+        return
+    found = {name: compare_runs(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
+    show_notes(next(iter(found.values())).notes)
+    if as_json:
+        print(json.dumps({name: compared.summary for name, compared in found.items()}))
+        return
+    for name, compared in found.items():
+        users = max(entry["n"] for entry in compared.summary["methods"].values())
+        print(f"\nusers with {name} documents of their own: {users}")
+        if users:
+            show_table(compared, as_markdown=as_markdown)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    out: Annotated[Path | None, typer.Option(help="Where to; the first run's folder 'report' if left out.")] = None,
+    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    holm: HolmOption = False,
+    over_seeds: OverSeedsOption = False,
+) -> None:
+    """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side."""
+    from penname.report.write import write_report
+
+    page = write_report(runs, out, split, over_seeds=over_seeds, holm=holm)
+    console.print(f"report: {page}", markup=False, highlight=False)
+
+
+@app.command()
+def cold_start(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    documents: Annotated[str, typer.Option(help="How many of a user's documents are left, some numbers.")] = "0,1,2,4",
+    method: MethodsOption = None,
+    metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
+    as_json: JsonOption = False,
+) -> None:
+    """Hide documents of users who have many: how does each method do with none, some and all of them?"""
+    from penname.evaluation.table import summary
+    from penname.experiments.run_recipe import chosen_methods, load_run_recipe
+    from penname.experiments.train import cold_start as simulate
+    from penname.experiments.train import open_run
+    from penname.report import figures
+    from penname.session.examples import RICH
+
+    numbers = [int(part) for part in documents.split(",") if part.strip().isdecimal() and int(part) < RICH]
+    if len(numbers) != len(documents.split(",")):
+        raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
+    recipe = load_run_recipe(run)
+    _check_metric(metric, recipe)
+    methods = chosen_methods(method, recipe)
+    with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
+        found = simulate(session, methods, sorted(set(numbers)), recipe.evaluation.split)
+    reports = {left: summary(results) for left, results in found}
+    curves: dict[str, list[float | None]] = {
+        row.name: [report["methods"][row.name][metric] for report in reports.values()] for row in methods
+    }
+    examples = max(entry["n"] for entry in reports["all"]["methods"].values())
+    path = run / f"cold-start-{metric}.png"
+    labels = (f"documents known of the user, {examples} examples", metric)
+    figures.save(figures.curves(curves, list(reports), labels), path)
+    if as_json:
+        print(json.dumps(reports))
+        return
+    show_curves(curves, list(reports), f"{metric}, documents known:")
+    console.print(f"curves: {path}", markup=False, highlight=False)
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Option(help="A run's folder, a model's folder, a hub id, or 'bundled'.")],
+    prompt: Annotated[str, typer.Option(help="What to write.")],
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="JSONL of documents, a .txt or .md file, or a folder of these; none for a new user."),
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
+    show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
+    reuse_reasoning: Annotated[
+        Path | None, typer.Option(help="Keep the reasoning in this file, and take it from there the next time.")
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="What to find documents by; the prompt if left out.")] = None,
+    item: Annotated[str | None, typer.Option(help="For the method pat: the id of what the text is about.")] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="Write so many and show the one most like the others.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write for a user from the documents in a profile; the user need not have been in training."""
+    from penname.generate.writer import Writer
+    from penname.runs.folder import write_text
+
+    with Writer(model, method) as writer:
+        kept = None
+        if reuse_reasoning is not None:
+            writer.check_reasoning()
+            kept = _kept_reasoning(reuse_reasoning)
+        options = {"seed": seed, "candidates": candidates, "query": query, "item": item}
+        written = writer.write(prompt, profile or (), reasoning=kept, **options)  # type: ignore[arg-type]
+    show_notes([*writer.notes, *written.notes])
+    if reuse_reasoning is not None and kept is None and written.well_formed and written.reasoning:
+        write_text(reuse_reasoning, written.reasoning + "\n")
+    if as_json:
+        print(json.dumps({"response": written.response, "reasoning": written.reasoning}))
+        return
+    if show_reasoning and written.reasoning:
+        console.print(f"reasoning:\n{written.reasoning}\n\nresponse:", markup=False, highlight=False)
+    console.print(written.response, markup=False, highlight=False)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine has and what penname will use."""
+    import psutil
+
+    from penname.engines.models import bundled_model
+    from penname.experiments.train import describe_environment
+
+    found: dict[str, Any] = describe_environment() | {
+        "memory_available_gib": round(psutil.virtual_memory().available / 2**30, 1),
+        "disk_free_gib": round(psutil.disk_usage(".").free / 2**30, 1),
+        "bundled_model": str(bundled_model()),
+    }
+    if as_json:
+        print(json.dumps(found))
+        return
+    for key, value in found.items():
+        console.print(f"{key}: {value}", markup=False, highlight=False)
+
+
+def _progress(run: Path, *, as_json: bool = False) -> ConsoleProgress:
+    """Told on stderr where JSON goes to stdout, and in the run's log."""
+    from penname.runs.progress import ConsoleProgress
+
+    return ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
+
+
+def _kept_reasoning(path: Path) -> str | None:
+    """The reasoning that a file keeps, None where there is no file yet."""
+    try:
+        kept = path.read_text(encoding="utf-8").strip() if path.exists() else None
+    except UnicodeDecodeError:
+        raise DataError(path, found="bytes that are not UTF-8", expected="a reasoning kept before") from None
+    if kept == "":
+        raise DataError(path, found="nothing", expected="a reasoning kept before, or no file")
+    return kept
+
+
+def _check_split(split: str) -> None:
+    if split not in ("val", "test"):
+        raise UserError(f"--split: found {split!r}, expected val or test")
+
+
+def _check_metric(metric: str, recipe: Recipe) -> None:
+    from penname.extensions import short_name
+
+    names = map(short_name, [*recipe.reward.mixture, *recipe.evaluation.metrics])
+    known = list(dict.fromkeys(["reward", *names]))
+    if metric not in known:
+        raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")

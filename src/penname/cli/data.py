@@ -1,0 +1,407 @@
+"""The commands about data: what a data set holds, what is wrong with it, and how to make one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from penname.cli.control import control
+from penname.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+app.command()(control)
+console = Console()
+
+DataArgument = Annotated[
+    str, typer.Argument(help="A folder or file of data, a hub id OWNER/NAME, a recipe, or 'presidents'.")
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="longlamp, pgraphrag or jsonl; told from the first record if left out.")
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="The task; on the hub the configuration; long, short or rating for pgraphrag."),
+]
+CarveOption = Annotated[bool, typer.Option("--carve", help="Carve train, val and test out of pgraphrag's dev split.")]
+SharedOption = Annotated[str, typer.Option("--shared-names", help="keep, cap or drop users with a name many share.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def stats(
+    data: DataArgument,
+    format: FormatOption = None,
+    task: TaskOption = None,
+    carve: CarveOption = False,
+    shared_names: SharedOption = "keep",
+    png: Annotated[Path | None, typer.Option("--png", help="Folder to draw the histograms into.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the columns of the REST-PG paper's Table 2, and histograms; words are cut at white space."""
+    from penname.data.report import Report
+    from penname.data.sources import read_split
+    from penname.data.statistics import statistics_of
+
+    report = Report()
+    splits = {
+        name: statistics_of(read_split(source, split, report))
+        for name, source, split in _splits(_sources(data, format, task, carve, shared_names))
+    }
+    if png is not None:
+        _draw_all(splits, png)
+    if as_json:
+        skipped = [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
+        print(json.dumps({"splits": {name: found.summary() for name, found in splits.items()}, "skipped": skipped}))
+        return
+    _show_statistics(splits)
+    if found := report.summary():
+        print(f"{found} (penname data validate names each)")
+
+
+@app.command()
+def validate(
+    data: DataArgument,
+    format: FormatOption = None,
+    task: TaskOption = None,
+    carve: CarveOption = False,
+    shared_names: SharedOption = "keep",
+) -> None:
+    """Name every bad row and everything else worth knowing, a line each; exit code 2 where a row is bad.
+
+    Rows that real data is known to hold and that say nothing, such as those with an empty output, are not bad.
+    """
+    from penname.data.report import Report
+    from penname.data.sources import read_split
+    from penname.errors import DataError
+
+    faults = 0
+    for name, source, split in _splits(_sources(data, format, task, carve, shared_names)):
+        report = Report(tell=lambda line: print(line))
+        try:
+            for _ in read_split(source, split, report):
+                pass
+        except DataError as error:  # the file as a whole; the other splits may be well
+            print(error)
+            faults += 1
+        left_out = report.summary() or "nothing left out"
+        print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {left_out}")
+        faults += report.faults
+    if faults:
+        raise UserError(f"{data}: found {faults:,} bad rows, expected none; each is named above")
+
+
+@app.command()
+def leaks(
+    data: DataArgument,
+    format: FormatOption = None,
+    task: TaskOption = None,
+    carve: CarveOption = False,
+    shared_names: SharedOption = "keep",
+    setting: Annotated[
+        str | None, typer.Option(help="user or temporal; told from the name's end, or else whether outputs have dates.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for targets in their own contexts, users in two splits, and documents from the future; exit code 2 if any.
+
+    Contexts are those of the recipe, or else the five best documents by BM25.
+    """
+    from penname.data.leaks import COPY, FUTURE, TWO_SPLITS, UNDATED, Leaks, setting_of
+    from penname.data.report import Report
+
+    if setting not in (None, "user", "temporal"):
+        raise UserError(f"--setting: found {setting!r}, expected user or temporal")
+    found, report = Leaks(), Report()
+    settings = _retrieval(data)
+    checked = [
+        _find_leaks(source, setting or setting_of(source.task or source.path or ""), settings, found, report)
+        for source in _sources(data, format, task, carve, shared_names)
+    ]
+    serious = {kind: count for kind, count in found.counts.items() if kind in (COPY, TWO_SPLITS, FUTURE)}
+    if as_json:
+        notes = {kind: count for kind, count in found.counts.items() if kind not in serious}
+        print(json.dumps({"leaks": serious, "notes": notes, "skipped": _skipped(report)}))
+    else:
+        for line in found.lines:
+            print(line)
+        for kind, count in found.counts.items():
+            print(f"{count:,} times: {kind}")
+    _tell_of_rows(report)
+    if serious:
+        kinds = "; ".join(f"{count:,} times {kind}" for kind, count in serious.items())
+        raise UserError(f"{data}: found {kinds}, expected no leak")
+    if not as_json:
+        undated = found.counts[UNDATED]
+        but = f"; of {undated:,} examples the dates could not be checked" if undated else ""
+        print(f"no leak found ({', '.join(dict.fromkeys(checked))}{but})")
+
+
+@app.command()
+def rank(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", help="JSONL file to write: a line an example.")],
+    format: FormatOption = None,
+    task: TaskOption = None,
+    carve: CarveOption = False,
+    shared_names: SharedOption = "keep",
+    retriever: Annotated[str, typer.Option(help="bm25, dense, contriever, recency or random.")] = "bm25",
+    encoder: Annotated[str | None, typer.Option(help="Folder or hub id, for dense and contriever.")] = None,
+    tokens: Annotated[str, typer.Option(help="words, or whitespace as LongLaMP's scripts.")] = "words",
+    documents: Annotated[str, typer.Option(help="own, neighbours or both.")] = "own",
+    k: Annotated[int, typer.Option(min=1, help="Documents an example.")] = 5,
+) -> None:
+    """Rank every profile and write each example's k best documents, best first, by their places in the profile.
+
+    Vectors and rankings are kept in the cache: a ranking that was stopped goes on, and a text is embedded once. Of BM25
+    what is less than eight million characters is ranked again, which takes a tenth of a second.
+    """
+    from penname.config import RetrievalConfig
+    from penname.data.report import Report
+    from penname.data.sources import read_split
+    from penname.retrieval.retrieve import make_retriever, retrieve_all
+    from penname.runs.progress import ConsoleProgress
+
+    sources = _sources(data, format, task, carve, shared_names)
+    values = {"retriever": retriever, "encoder": encoder, "tokens": tokens, "documents": documents, "k": k}
+    settings = _checked(RetrievalConfig, "penname data rank", values)
+    ranked = make_retriever(settings.retriever, settings.encoder, 0, settings.tokens)
+    out = out.resolve()
+    if out.exists() and not out.is_file():
+        raise UserError(f"--out {out}: found a {'folder' if out.is_dir() else 'device'}, expected a file to write")
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.penname-unfinished")
+    report = Report()
+    try:
+        with unfinished.open("w", encoding="utf-8") as file, ConsoleProgress(Console(stderr=True)) as progress:
+            for name, source, split in _splits(sources):
+                progress.start(name, sum(1 for _ in read_split(source, split, Report())), "examples")
+                examples = read_split(source, split, report)
+                for example, context in retrieve_all(
+                    examples, ranked, settings.k, settings.documents, lambda note: progress.advance(0, note=note)
+                ):
+                    file.write(json.dumps({"split": name, "id": example.id, "documents": _places(example, context)}))
+                    file.write("\n")
+                    progress.advance(1)
+                progress.finish()
+        unfinished.replace(out)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}, expected a file that can be written") from None
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    _tell_of_rows(report)
+
+
+def _places(example: Any, context: list[Any]) -> list[dict[str, Any]]:
+    """Where the documents stand in the example's profile or among its neighbours; equal ones in their order there."""
+    places: dict[int, list[int]] = {}
+    for side in (example.profile, example.neighbours):
+        for place, document in enumerate(side):
+            places.setdefault(id(document), []).append(place)
+    return [{"user_id": d.user_id, "place": places[id(d)].pop(0), "id": d.id} for d in context]
+
+
+def _tell_of_rows(report: Any) -> None:
+    if found := report.summary():
+        print(f"penname: note: {found} (penname data validate names each)", file=sys.stderr)
+
+
+@app.command()
+def convert(
+    data: Annotated[
+        Path, typer.Argument(help="A table, an mbox file, a folder of these, or a folder of texts a user.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="New folder for the documents and examples.")],
+    user: Annotated[str | None, typer.Option(help="Column that names the user.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    title: Annotated[str | None, typer.Option(help="Column of the title.")] = None,
+    date: Annotated[str | None, typer.Option(help="Column of the date.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column of the item.")] = None,
+    rating: Annotated[str | None, typer.Option(help="Column of the rating.")] = None,
+    split: Annotated[str, typer.Option(help="leave-one-out (new users in test) or time (later texts in test).")] = (
+        "leave-one-out"
+    ),
+    task: Annotated[str, typer.Option(help="What to call the task.")] = "writing",
+    min_documents: Annotated[int, typer.Option(min=2, help="Users with fewer are left out.")] = 2,
+    min_words: Annotated[int, typer.Option(min=1, help="Shorter texts are left out.")] = 5,
+    per_user: Annotated[int, typer.Option(min=1, help="Examples a user, with leave-one-out.")] = 1,
+    hash_users: Annotated[bool, typer.Option("--hash-users", help="Replace users' names by hashes.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make documents and examples of a pile of texts; near-duplicates of a user's texts are left out."""
+    from penname.data.convert import Settings, convert
+    from penname.data.report import Report
+
+    if split not in ("leave-one-out", "time"):
+        raise UserError(f"--split: found {split!r}, expected leave-one-out or time")
+    if not task.strip():
+        raise UserError("--task: found no text, expected a name")
+    named = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
+    columns = tuple((kind, name) for kind, name in named.items() if name is not None)
+    settings = Settings(split, task, columns, min_documents, min_words, per_user, hash_users)  # type: ignore[arg-type]
+    told: Counter[str] = Counter()
+
+    def tell(line: str) -> None:
+        told["lines"] += 1
+        if told["lines"] <= FINDINGS_SHOWN:
+            print(line, file=sys.stderr)
+
+    report = Report(tell=tell)
+    try:
+        counts = convert(data, out, settings, report)
+    except UserError:
+        if found := report.summary():
+            print(found, file=sys.stderr)
+        raise
+    if told["lines"] > FINDINGS_SHOWN:
+        print(f"penname: note: {told['lines'] - FINDINGS_SHOWN:,} more such lines", file=sys.stderr)
+    if as_json:
+        facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": _skipped(report)}
+        print(json.dumps(facts))
+        return
+    examples = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    print(f"{report.rows:,} rows, {report.kept:,} documents; examples: {examples}")
+    if found := report.summary():
+        print(found)
+    print(f"in a recipe: data: [{{format: jsonl, path: {out}}}]")
+
+
+FINDINGS_SHOWN = 20
+
+
+def _sources(data: str, format: str | None, task: str | None, carve: bool, shared_names: str) -> list[Any]:
+    """The sources that `data` names, as a recipe would."""
+    from penname.config import SourceConfig
+    from penname.data.sources import detect, expand
+    from penname.data.splits import files_of_dataset
+    from penname.recipe_files import load_recipe
+
+    def source(**values: Any) -> Any:
+        return _checked(SourceConfig, data, values)
+
+    options = {"carve": carve, "shared_names": None if shared_names == "keep" else shared_names}
+    if data == "presidents":
+        return [source(format="presidents", **options)]
+    path = expand(data)
+    if _is_recipe(data):
+        return list(load_recipe(data).data)
+    if not path.exists() and not files_of_dataset(path) and _could_be_a_hub_id(data):
+        if task is None:
+            missing = "no such file or folder; a data set of the hub needs --task, one of its configurations"
+            raise UserError(f"{data}: found {missing}")
+        return [source(format=format or "longlamp", hub=data, task=task, **options)]
+    found = [(format, path)] if format is not None else detect(path)
+    return [source(format=kind, path=str(place), task=task, **options) for kind, place in found]
+
+
+def _could_be_a_hub_id(data: str) -> bool:
+    """OWNER/NAME, where there is no folder OWNER: then a name that is not there is more likely a slip."""
+    return data.count("/") == 1 and not data.startswith((".", "/", "~")) and not Path(data).parent.is_dir()
+
+
+def _checked(section: Any, place: str, values: dict[str, Any]) -> Any:
+    """A section of a recipe from options; what was not given is left to its default."""
+    from pydantic import ValidationError
+
+    try:
+        return section(**{name: value for name, value in values.items() if value not in (None, False)})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = "".join(f"{name}: " for name in problem["loc"])
+        raise UserError(f"{place}: {field}{problem['msg'].removeprefix('Value error, ')}") from None
+
+
+def _splits(sources: list[Any]) -> Iterator[tuple[str, Any, str]]:
+    """Every split of the sources, under its name, with the source's before it where there are several."""
+    from penname.data.sources import name_of, splits_of
+
+    for source in sources:
+        before = f"{Path(name_of(source)).stem}/" if len(sources) > 1 else ""
+        for split in splits_of(source):
+            yield before + split, source, split
+
+
+def _retrieval(data: str) -> Any:
+    """How the recipe that `data` names retrieves, or else the default: five documents by BM25."""
+    from penname.config import RetrievalConfig
+    from penname.recipe_files import load_recipe
+
+    return load_recipe(data).retrieval if _is_recipe(data) else RetrievalConfig(documents="both")
+
+
+def _is_recipe(data: str) -> bool:
+    from penname.recipe_files import shipped_recipes
+
+    return data in shipped_recipes() or Path(data).suffix in (".yaml", ".yml")
+
+
+def _skipped(report: Any) -> list[dict[str, Any]]:
+    return [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
+
+
+def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any, report: Any) -> str:
+    """Look for all kinds of leaks in a source; says what was looked at."""
+    from penname.data.leaks import Leaks, find_copies, find_future, find_shared_users
+    from penname.data.sources import read_split, splits_of
+    from penname.retrieval.retrieve import make_retriever, retrieve_all
+
+    retriever = make_retriever(settings.retriever, settings.encoder, 0, settings.tokens)
+    users: dict[str, set[str]] = {}
+    future, dated = Leaks(), True
+    for split in splits_of(source):
+        users[split] = set()
+        examples = read_split(source, split, report)
+        for example, context in retrieve_all(examples, retriever, settings.k, settings.documents):
+            users[split].add(example.user_id)
+            find_copies(split, example, context, found)
+            find_future(split, example, future)
+            dated = dated and example.date is not None
+    if setting == "temporal" or (setting is None and dated):
+        found.include(future)
+        return "contexts and dates looked at"
+    if source.format != "presidents" or setting == "user":  # whose authors write in every split, by design
+        find_shared_users(users, found)
+        return "contexts and users looked at"
+    return "contexts looked at"
+
+
+def _show_statistics(splits: dict[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    from penname.report.histograms import to_text
+
+    columns = ("examples", "users", "input\nwords", "output\nwords", "profile\nsize", "no\nhistory")
+    name_first = (Column("split", overflow="fold"), *(Column(name, no_wrap=True) for name in columns))
+    table = Table(*name_first, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, found in splits.items():
+        summary = found.summary()
+        means = [f"{mean:,.2f} ± {sd:,.2f}" for mean, sd in (summary[column] for column in found.columns())]
+        share = f"{100 * summary['no_history']:.1f} %"
+        table.add_row(name, f"{found.examples:,}", f"{summary['users']:,}", *means, share)
+    console.print(table)
+    for name, found in splits.items():
+        for column, values in found.columns().items():
+            if values:
+                console.print(f"{name}: {column.replace('_', ' ')}", markup=False, highlight=False)
+                console.print("\n".join(f"  {line}" for line in to_text(values)), markup=False, highlight=False)
+
+
+def _draw_all(splits: dict[str, Any], folder: Path) -> None:
+    from penname.report.histograms import draw
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, found in splits.items():
+            if found.examples:
+                draw(found.columns(), f"{name}: {found.examples:,} examples", folder / f"{name.replace('/', '-')}.png")
+    except OSError as error:
+        raise UserError(f"--png {folder}: {error.strerror}, expected a folder that can be written") from None

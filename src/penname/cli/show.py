@@ -1,0 +1,132 @@
+"""What the commands print of runs: tables with their tests, curves, an example, a plan."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from penname.experiments.comparison import Comparison
+
+console = Console()
+
+
+def show(compared: Comparison, *, as_json: bool = False, as_markdown: bool = False) -> None:
+    show_notes(compared.notes)
+    if as_json:
+        print(json.dumps(compared.summary))
+    else:
+        show_table(compared, as_markdown=as_markdown)
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"penname: note: {note}", file=sys.stderr)
+
+
+def show_table(compared: Comparison, *, as_markdown: bool) -> None:
+    from penname.evaluation.table import render
+
+    if as_markdown:
+        print(compared.to_markdown())
+    else:
+        console.print(render(compared.summary, console.width, compared.names))
+
+
+def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    table = Table(Column(title, no_wrap=True), *ticks, box=SIMPLE_HEAD)
+    for name, values in curves.items():
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
+    console.print(table)
+
+
+def show_example(folder: Path) -> None:
+    """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
+    from penname.experiments.run_recipe import load_run_recipe
+    from penname.report.run_data import shown_records
+    from penname.runs.folder import read_stage
+
+    recipe = load_run_recipe(folder)
+    split = recipe.evaluation.split
+    written = shown_records(folder, list(recipe.rows), split)
+    # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
+    shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
+    if not shared:
+        return
+    shown = max(shared, key=lambda i: sum(bool(records[i]["reasoning"]) for records in written.values()))
+    example = next(e for e in read_stage(folder / "data" / split) if e["example_id"] == shown)
+    lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
+    lines.append(f"  written by the author: {example['output']}")
+    for method, records in written.items():
+        record = records[shown]
+        reward = record["metrics"]["reward"]
+        lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
+        if recipe.rows[method].reasoning or record["reasoning"]:
+            lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
+        lines.append(f"  response: {record['response']}")
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def show_three_authors(folder: Path) -> None:
+    """A prompt, and for each of its three authors what the author really wrote and what the run's last method wrote."""
+    from penname.evaluation.authorship import heard
+    from penname.experiments.run_recipe import load_run_recipe
+    from penname.experiments.three_authors import read_voices
+
+    recipe = load_run_recipe(folder)
+    voices = read_voices(folder, recipe.evaluation.split, recipe.rows)
+    if not voices:
+        return
+    methods = list(voices[0].texts)
+    first = [voice for voice in voices if voice.number == 0]
+    lines = [f"One prompt, three authors: {first[0].prompt}"]
+    for voice in first:
+        text = voice.texts[methods[-1]]
+        lines += [
+            f"\n{voice.author}",
+            f"  really wrote{'' if voice.exact else ' (nearest passage)'}: {voice.written}",
+            f"  {methods[-1]}, shown other documents of this author: {text['response']}",
+        ]
+    lines.append("\nWhose texts they sound like, to a classifier of these authors' other documents:")
+    real = sum(voice.sounds_like == voice.author for voice in voices)
+    lines.append(f"  really written: {real} of {len(voices)} their author's")
+    for method in methods:
+        found = heard(voices, method)
+        rewards = f"reward by the author's real text {found.own:.3f}, by the others' {found.others:.3f}"
+        lines.append(f"  {method}: {found.right} of {found.texts} their author's; {rewards}")
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def show_plan(plan: Any, folder: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    from penname.experiments.plan import size
+
+    table = Table(
+        Column("stage", no_wrap=True),
+        "examples",
+        "samples",
+        Column("new tokens, at most", min_width=len("100,000,000")),
+        "optimizer steps, at most",
+        box=SIMPLE_HEAD,
+    )
+    for step in plan.steps:
+        counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
+        table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
+    console.print(table)
+    parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
+    console.print(f"model parameters: {parameters}", highlight=False)
+    for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
+        console.print(f"{name}: {'unknown' if amount is None else f'about {size(amount)}'}", highlight=False)
+    for note in plan.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+    console.print(f"run folder: {folder}", markup=False, highlight=False)

@@ -1,0 +1,68 @@
+"""Methods side by side with tests of their differences, as a terminal, a notebook and other programs show them."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from penname.evaluation.formats import to_html, to_markdown
+from penname.evaluation.table import render, summary
+from penname.experiments.results import results_of, results_over_seeds
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """What methods have scored, and paired tests of each two. Prints as a table; a notebook shows it as one.
+
+    summary: means and tests, as `penname.evaluation.table.summary` gives them.
+    names: what tables call the metrics, where that is not their own name.
+    notes: what to know when reading it, such as that a method is not evaluated yet.
+    """
+
+    summary: dict[str, Any]
+    names: dict[str, Any]
+    notes: list[str]
+
+    def to_markdown(self) -> str:
+        """The table as Markdown, with its notes as a list."""
+        return to_markdown(self.summary, self.names)
+
+    def __str__(self) -> str:
+        width = shutil.get_terminal_size((100, 20)).columns
+        out = Console(file=io.StringIO(), width=width)
+        out.print(render(self.summary, width, self.names))
+        lines = [*(f"note: {note}" for note in self.notes), out.file.getvalue()]  # type: ignore[attr-defined]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return to_html(self.summary, self.names, self.notes)
+
+
+def compare_runs(
+    runs: Sequence[Path],
+    split: str | None = None,
+    histories: range | None = None,
+    *,
+    over_seeds: bool = False,
+    holm: bool = False,
+) -> Comparison:
+    """The methods of runs, with paired tests of each two.
+
+    runs: their folders. split: `val` or `test`; each run's own if left out. histories: only examples of users who have
+    so many documents. over_seeds: the runs are of one recipe with several seeds, and are taken as one. holm: correct
+    the tests for comparing many methods (Holm, 1979).
+    """
+    correction: Literal["holm"] | None = "holm" if holm else None
+    if over_seeds:
+        results, names, notes, seeds = results_over_seeds(runs, split, histories)
+        return Comparison(summary(results, correction) | {"seeds": seeds}, names, notes)
+    results, names, notes = results_of(runs, split, histories)
+    return Comparison(summary(results, correction), names, notes)

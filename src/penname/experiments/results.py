@@ -1,0 +1,152 @@
+"""What a run's methods have scored, read from its folder or from those of several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from penname.config import Recipe
+from penname.errors import UserError
+from penname.evaluation.seeds import between_seeds, over_seeds
+from penname.evaluation.table import Results, Scored
+from penname.experiments.run_recipe import MAY_CHANGE, first_change, load_environment, load_run_recipe
+from penname.pat.generator import untuned
+from penname.runs.folder import Record, read_json, read_stage, whole_stage
+
+
+def labels_of(folders: Sequence[Path]) -> list[str]:
+    """What to call runs: by the names of their folders, or by all of their paths where two have the same name."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def results_of(
+    folders: Iterable[Path], split: str | None = None, histories: range | None = None
+) -> tuple[Results, Record, list[str]]:
+    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and notes to tell with them.
+
+    With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
+    of their own. Raises UserError where nothing is evaluated, a file is damaged or missing, a run is given twice, or
+    runs have different examples of the same id.
+    """
+    results: dict[str, Mapping[str, Scored]] = {}
+    names: Record = {}
+    rewards: dict[str, Path] = {}
+    folders = list(folders)
+    notes: list[str] = []
+    _refuse_repeated(folders)
+    _refuse_other_examples(folders, split)
+    for folder, label in zip(folders, labels_of(folders), strict=True):
+        recipe = load_run_recipe(folder)
+        used = split or recipe.evaluation.split
+        rewards.setdefault(recipe.reward.model_dump_json(), folder)
+        if environment := load_environment(folder):
+            meteor = str(environment.get("meteor", "meteor"))
+            if names.setdefault("meteor", meteor) != meteor:
+                notes.append(
+                    f"{folder}: METEOR is {meteor} here, {names['meteor']} in {folders[0]}: do not compare them"
+                )
+        for method in recipe.rows:
+            stage = folder / "evaluation" / used / method
+            if not (stage / "stage.json").is_file():
+                notes.append(f"{folder}: {method} is not evaluated on {used} yet")
+                continue
+            records = read_stage(whole_stage(stage) / "metrics")
+            if not len(records):
+                raise UserError(f"{stage}: found no example")
+            name = f"{label}:{method}" if len(folders) > 1 else method
+            if histories is None:
+                notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
+            if histories is not None and any("history" not in r for r in records):
+                raise UserError(
+                    f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
+                )
+            kept = [r for r in records if histories is None or r["history"] in histories]
+            results |= scored({name: kept})
+        notes += untuned_notes(folder, recipe)
+    if len(rewards) > 1:
+        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare them in reward")
+    if not results:
+        where = f" on {split}" if split else ""
+        raise UserError(
+            f"{', '.join(map(str, folders))}: no method has been evaluated{where} yet; run penname evaluate"
+        )
+    return results, names, notes
+
+
+def results_over_seeds(
+    folders: Sequence[Path], split: str | None = None, histories: range | None = None
+) -> tuple[Results, Record, list[str], Record]:
+    """As `results_of`, of runs of one recipe with several seeds taken as one, and how the seeds differ.
+
+    Raises UserError for runs that differ in more than the seed, that have the same one, or other data.
+    """
+    _refuse_repeated(folders)
+    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
+    first, *others = recipes
+    for folder in others:
+        if change := first_change(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
+            raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
+    seeds = [recipe["seed"] for recipe in recipes.values()]
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
+    every, names, notes = results_of(folders, split, histories)
+    runs: list[Results] = [
+        {method: every[name] for method in load_run_recipe(folder).rows if (name := f"{label}:{method}") in every}
+        for folder, label in zip(folders, labels_of(folders), strict=True)
+    ]
+    results = over_seeds(runs)
+    for name in dict.fromkeys(name for run in runs for name in run):
+        if name not in results:
+            notes.append(f"{name} is not in all of the runs: left out")
+        elif not results[name]:
+            raise UserError(f"{name}: found no example that the runs have in common, expected the same ones in all")
+        elif len(results[name]) < max(len(run[name]) for run in runs):
+            notes.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
+    deviation = between_seeds([_only(run, results) for run in runs])
+    return results, names, notes, {"n": len(runs), "deviation": deviation}
+
+
+def _only(run: Results, common: Results) -> Results:
+    return {name: {i: run[name][i] for i in own} for name, own in common.items()}
+
+
+def _refuse_repeated(folders: Sequence[Path]) -> None:
+    for number, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:number]]:
+            raise UserError(f"{folder}: given twice, expected different ones")
+
+
+def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
+    """What is paired by its id must be the same example."""
+    known: dict[str, tuple[tuple[str, str], Path]] = {}
+    for folder in folders if len(folders) > 1 else []:
+        stage = folder / "data" / (split or load_run_recipe(folder).evaluation.split)
+        for record in read_stage(whole_stage(stage)):
+            texts = record["input"], record["output"]
+            first, where = known.setdefault(record["example_id"], (texts, folder))
+            if texts != first:
+                raise UserError(
+                    f"{folder}: example {record['example_id']} has another input or output than in {where}, "
+                    "expected runs on the same data"
+                )
+
+
+def _lost(name: str, facts: Record, texts: int) -> list[str]:
+    """How many completions have no response, or no end, where there are any."""
+    examples, malformed, unfinished = (facts.get(key, 0) for key in ("examples", "malformed", "unfinished"))
+    said = [f"{malformed} malformed, which score 0"] if malformed else []
+    said += [f"{unfinished} broken off at the limit"] if unfinished else []
+    return [f"{name}: of {examples * texts} completions {', '.join(said)}."] if said else []
+
+
+def scored(records: Mapping[str, Iterable[Record]]) -> Results:
+    return {
+        method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in own}
+        for method, own in records.items()
+    }
+
+
+def untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
+    late = untuned(folder, recipe)
+    return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []

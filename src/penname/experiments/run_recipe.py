@@ -1,0 +1,88 @@
+"""The recipe that a run keeps in its folder: what was set when it began stays so; and where it began."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from penname.config import Recipe
+from penname.errors import ArgumentError, UserError
+from penname.extensions import source_hash
+from penname.method_table import Method
+from penname.recipe_files import read_recipe
+from penname.runs.folder import Record, read_json, write_text
+
+ENVIRONMENT = "environment.json"
+EXTENSIONS = "extensions.json"
+MAY_CHANGE = {"methods", "tracking"}
+"""Of a run's recipe."""
+
+
+def load_run_recipe(folder: Path) -> Recipe:
+    """With all methods that the run has been asked for. Raises UserError where the folder holds no run."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
+    return read_recipe(path, with_extensions=False)
+
+
+def load_environment(folder: Path) -> Record:
+    """On what a run was started, as `describe_environment` says it, packages at least; empty where nothing is known.
+
+    Raises UserError for a damaged file.
+    """
+    path = folder / ENVIRONMENT
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    return found if isinstance(found.get("packages"), dict) else found | {"packages": {}}
+
+
+def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    """Raises UserError where the folder has a run whose recipe differs in more than what may change."""
+    if not (folder / "recipe.yaml").is_file():
+        return
+    before = load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE)
+    if change := first_change(before, recipe.model_dump(mode="json", exclude=MAY_CHANGE)):
+        raise UserError(f"run folder {folder} was started with another recipe: {change}; choose another folder")
+
+
+def keep_extensions(folder: Path, recipe: Recipe) -> None:
+    """Keep with the run what its extensions are: by their names a hash of their source.
+
+    Raises UserError where an extension is not there, or is not what the run was started with.
+    """
+    path = folder / EXTENSIONS
+    before = read_json(path) if path.is_file() else {}
+    now = {str(name): source_hash(name) for name, _, _ in recipe.extensions()}
+    for name, source in now.items():
+        if before.get(name, source) != source:
+            raise UserError(
+                f"run folder {folder} was started with another {name}: its source was {before[name]}, now {source}; "
+                "choose another folder"
+            )
+    if now.keys() - before.keys():
+        write_text(path, json.dumps(before | now, indent=2) + "\n")
+
+
+def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
+    """The recipe's methods that were chosen, all if None, in the order in which a run makes them.
+
+    Raises UserError for one that the recipe does not have.
+    """
+    for name in names or []:
+        if name not in recipe.rows:
+            raise ArgumentError("method", f"found {name!r}, expected one of {', '.join(recipe.rows)}")
+    return [row for name, row in recipe.rows.items() if name in (names or recipe.rows)]
+
+
+def first_change(before: Any, now: Any, key: str = "") -> str | None:
+    """Which setting differs, by its dotted name, and how."""
+    if before == now:
+        return None
+    if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):
+        changes = (first_change(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in now)
+        return next(change for change in changes if change)
+    return f"{key} was {before}, now {now}"

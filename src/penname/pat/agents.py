@@ -1,0 +1,148 @@
+"""PaT's agents: one summarizes how the user writes, the other what the text should be about, and they refine in turn.
+
+That there is a style agent and a topic agent that refine each other's work is known of PaT; templates, rounds and what
+an agent sees are our reconstruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from penname.engines.sampling import sample_seed
+from penname.method_table import AGENTS, AgentName
+from penname.pat.contexts import Contexts
+from penname.pat.prompts import own_texts
+from penname.prompts.completion import tidy
+from penname.prompts.copying import longest_common_run, token_ids
+from penname.prompts.render import Prompt
+from penname.prompts.templates import TemplateName
+from penname.runs.folder import Record
+from penname.session.examples import Prepared
+from penname.session.session import Session, render_for
+
+Agents = Mapping[AgentName, Path | None]
+"""The agents at work, each with the folder of its trained model, None for the model as it is."""
+
+UNTRAINED: Agents = {"style": None, "topic": None}
+
+Summaries = Mapping[str, Mapping[AgentName, str]]
+"""By example id: the agents' last summaries."""
+
+
+def other(agent: AgentName) -> AgentName:
+    return "topic" if agent == "style" else "style"
+
+
+def without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[AgentName, str]:
+    """What agents wrote, but for the one that is left out."""
+    return {agent: text for agent, text in written.items() if agent != left_out}
+
+
+def agent_prompt(
+    session: Session, agent: AgentName, example: Prepared, contexts: Contexts, theirs: str | None
+) -> Prompt:
+    """What the agent is asked. theirs: the other agent's last summary, if there is one."""
+    found = ("alike", contexts.style) if agent == "style" else ("on_topic", contexts.topic)
+    lists = dict([found, ("own", own_texts(contexts))])
+    values = {"input": example.input} | ({"other": theirs} if theirs else {})
+    name = cast(TemplateName, f"pat_{agent}_refined" if theirs else f"pat_{agent}")
+    renderer = session.agent_renderer(session.recipe.agent(agent))
+    return render_for(example, renderer, name, lists, **values)
+
+
+def sample_summaries(
+    session: Session,
+    agent: AgentName,
+    model: Path | None,
+    examples: Sequence[Prepared],
+    prompts: Sequence[Prompt],
+    *,
+    key: int,
+    samples: int,
+    temperature: float,
+) -> list[list[Record]]:
+    """For each example `samples` summaries. key: tells their random seeds from those of other calls."""
+    settings, config = session.recipe.pat, session.recipe.agent(agent)
+    renderer = session.agent_renderer(config)
+    sampling = session.recipe.decoding.sampling(
+        settings.max_summary_tokens, temperature, settings.top_p, renderer.end_id
+    )
+    seeds = [
+        [sample_seed(session.recipe.seed, key, f"{agent} {example.example_id}", number) for number in range(samples)]
+        for example in examples
+    ]
+    engine = session.engine(config, str(model) if model else None)
+    written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
+    return [
+        [
+            {
+                "example_id": example.example_id,
+                "sample": number,
+                "summary": _useful(session, example, tidy(renderer.text(generated.tokens), generated.finish_reason)),
+                "finish_reason": generated.finish_reason,
+                "new_tokens": len(generated.tokens),
+            }
+            for number, generated in enumerate(row)
+        ]
+        for example, row in zip(examples, written, strict=True)
+    ]
+
+
+def _useful(session: Session, example: Prepared, summary: str) -> str:
+    """The summary as others read it; nothing where it repeats the task."""
+    most = session.recipe.pat.max_copied_tokens
+    if most is not None:
+        words, task = (token_ids(session.renderer, text) for text in (summary, example.input))
+        if longest_common_run(words, task) > most:
+            return ""
+    return _readable(session, summary)
+
+
+def _readable(session: Session, summary: str) -> str:
+    """The summary as long as it may be in the tokens of all who will read it, for whom room was kept for no more."""
+    for renderer in (session.renderer, *(session.agent_renderer(session.recipe.agent(agent)) for agent in AGENTS)):
+        summary = renderer.cut(summary, session.recipe.pat.max_summary_tokens)
+    return summary
+
+
+def refine(
+    session: Session,
+    stage: str,
+    agents: Agents,
+    examples: Sequence[Prepared],
+    contexts: Mapping[str, Contexts],
+    rounds: int,
+) -> list[Summaries]:
+    """The summaries of each round, the last one last; from the second round on each agent sees the other's last one."""
+    found: list[Summaries] = []
+    for number in range(1, rounds + 1):
+        before: Summaries = found[-1] if found else {}
+        now: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
+        for agent, model in agents.items():
+            work = partial(_write_round, session, agent, model, contexts, number, before)
+            name = f"{stage}/round-{number}/{agent}"
+            for record in session.run.shards(name, examples, session.recipe.agent(agent).rows, work):
+                now[record["example_id"]][agent] = record["summary"]
+        found.append(now)
+    return found
+
+
+def _write_round(
+    session: Session,
+    agent: AgentName,
+    model: Path | None,
+    contexts: Mapping[str, Contexts],
+    number: int,
+    before: Summaries,
+    examples: Sequence[Prepared],
+) -> list[Record]:
+    prompts = [
+        agent_prompt(session, agent, e, contexts[e.example_id], before.get(e.example_id, {}).get(other(agent)))
+        for e in examples
+    ]
+    temperature = session.recipe.pat.summary_temperature
+    written = sample_summaries(session, agent, model, examples, prompts, key=number, samples=1, temperature=temperature)
+    return [record for (record,) in written]

@@ -1,0 +1,118 @@
+"""Style features of a text, the input of the style trajectory.
+
+Which features PaT starts from is not known; these are our choice: function words, punctuation, lengths, casing,
+readability, richness of words (the usual ones of authorship attribution, Stamatatos, 2009), and hashed character
+n-grams, which are added by `penname.pat.graph.style`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+FUNCTION_WORDS = (
+    "a an the this that these those i me my we us our you your he him his she her it its they them their one who whom "
+    "whose which what where when why how and or but nor so yet if because although though while unless until since as "
+    "than whether of in on at by for with about against between into through during before after above below to from "
+    "up down out off over under again further then once here there all any both each few more most other some such no "
+    "not only own same too very just also even still never always often really quite rather much many am is are was "
+    "were be been being have has had having do does did doing will would shall should can could may might must"
+).split()
+MARKS = ".,;:!?'\"-()/&%$*#@…–—\n"
+FIGURES = (
+    "log words",
+    "letters a word",
+    "its deviation",
+    "words a sentence",
+    "its deviation",
+    "long words",
+    "short words",
+    "distinct words",
+    "words used once",
+    "capital letters",
+    "words in capitals",
+    "capitalised words",
+    "sentences begun in lower case",
+    "a lower-case i",
+    "digits",
+    "other alphabets and signs",
+    "contractions",
+    "repeated marks",
+    "Flesch reading ease",
+    "automated readability index",
+)
+NAMES = (*(f"word {word}" for word in FUNCTION_WORDS), *(f"mark {mark!r}" for mark in MARKS), *FIGURES)
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+# Marks are looked at from their first on: a long row of them with no space behind would take the square of its length.
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+\s+|\n{2,}")
+_VOWELS = re.compile(r"[aeiouy]+")
+_REPEATED_MARKS = re.compile(r"([!?.])\1+")
+_PLACE = {word: place for place, word in enumerate(FUNCTION_WORDS)}
+
+
+def stylometric(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """The features of each text, shape (len(texts), len(NAMES)): rates a word or a character, lengths and scores."""
+    return np.array([_of_text(text) for text in texts], np.float32).reshape(len(texts), len(NAMES))
+
+
+def _of_text(text: str) -> list[float]:
+    words = _WORD.findall(text)
+    lowered = [word.lower() for word in words]
+    sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
+    return [*_function_words(lowered), *_marks(text), *_figures(text, words, lowered, sentences)]
+
+
+def _function_words(lowered: Sequence[str]) -> list[float]:
+    rates = [0.0] * len(FUNCTION_WORDS)
+    for word in lowered:
+        place = _PLACE.get(word)
+        if place is not None:
+            rates[place] += 1 / len(lowered)
+    return rates
+
+
+def _marks(text: str) -> list[float]:
+    return [text.count(mark) / max(1, len(text)) for mark in MARKS]
+
+
+def _figures(text: str, words: Sequence[str], lowered: Sequence[str], sentences: Sequence[str]) -> list[float]:
+    n = max(1, len(words))
+    lengths = [len(word) for word in words] or [0]
+    in_sentence = [len(_WORD.findall(sentence)) for sentence in sentences] or [0]
+    counts = Counter(lowered)
+    characters = max(1, len(text))
+    letters = max(1, sum(map(str.isalpha, text)))
+    syllables = sum(max(1, len(_VOWELS.findall(word))) for word in lowered)
+    words_a_sentence = n / max(1, len(sentences))
+    return [
+        math.log1p(len(words)),
+        *_mean_and_deviation(lengths),
+        *_mean_and_deviation(in_sentence),
+        sum(length > 6 for length in lengths) / n,
+        sum(length < 4 for length in lengths) / n,
+        len(counts) / math.sqrt(n),
+        sum(count == 1 for count in counts.values()) / n,
+        sum(map(str.isupper, text)) / letters,
+        sum(word.isupper() and len(word) > 1 for word in words) / n,
+        sum(word[0].isupper() for word in words) / n,
+        sum(sentence.lstrip()[0].islower() for sentence in sentences) / max(1, len(sentences)),
+        words.count("i") / n,
+        sum(map(str.isdigit, text)) / characters,
+        sum(not c.isascii() for c in text) / characters,
+        sum("'" in word or "’" in word for word in words) / n,
+        len(_REPEATED_MARKS.findall(text)) / n,
+        206.835 - 1.015 * words_a_sentence - 84.6 * syllables / n,
+        4.71 * sum(lengths) / n + 0.5 * words_a_sentence - 21.43,
+    ]
+
+
+def _mean_and_deviation(numbers: Sequence[int]) -> tuple[float, float]:
+    """In plain Python: for the few numbers of a text numpy takes longer."""
+    mean = sum(numbers) / len(numbers)
+    return mean, math.sqrt(sum((number - mean) ** 2 for number in numbers) / len(numbers))

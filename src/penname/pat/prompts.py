@@ -1,0 +1,92 @@
+"""Which prompt each method gives the generator it shares with others: they differ in the documents they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penname.method_table import AgentName, Method
+from penname.pat.contexts import Contexts
+from penname.prompts.render import Prompt
+from penname.prompts.templates import ANSWER_FORMATS, fill
+from penname.session.examples import Prepared
+from penname.session.session import Session, render_for
+
+NOTHING = "(nothing known)"
+
+
+def method_prompt(
+    session: Session,
+    method: Method,
+    example: Prepared,
+    contexts: Mapping[str, Contexts],
+    summaries: Mapping[str, Mapping[AgentName, str]],
+) -> Prompt:
+    """The prompt by which `method` asks the shared generator.
+
+    contexts, summaries: by example id, of the methods that show any.
+    """
+    if method.shows != "trajectories":
+        return baseline_prompt(session, method, example, contexts.get(example.example_id))
+    if method.summaries_of is None:
+        return contexts_prompt(session, example, contexts[example.example_id])
+    known = summaries[example.example_id]
+    own = contexts[example.example_id]
+    documents = session.recipe.pat.documents and method.documents
+    return response_prompt(session, example, own, known.get("style"), known.get("topic"), documents=documents)
+
+
+def baseline_prompt(session: Session, method: Method, example: Prepared, contexts: Contexts | None) -> Prompt:
+    """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag`, `pgraphrag-neighbours` or an extension.
+
+    Those of `random` and PGraphRAG, on the benchmark's own data, are PGraphRAG's prompts (its Appendix A); on other
+    data the recipe's prompt shows their documents.
+    """
+    if method.prompt is not None:
+        return session.own_prompt(method.prompt, example)
+    if method.shows in ("none", "own"):
+        return session.prompt(example, with_reasoning=False, with_context=method.shows == "own")
+    assert contexts is not None
+    lists: Mapping[str, tuple[str, ...]]
+    if method.shows == "random":
+        name, lists = "random", {"random": contexts.random}
+    elif method.shows == "neighbours":
+        name, lists = "neighbours", {"neighbours": contexts.neighbours}
+    else:
+        name, lists = "both", {"own": contexts.own, "neighbours": contexts.neighbours}
+    if example.layout not in ANSWER_FORMATS:
+        context = [text for texts in lists.values() for text in texts]
+        return render_for(example, session.renderer, "no_reasoning_input", {"context": context}, input=example.input)
+    answer = ANSWER_FORMATS[example.layout]
+    return render_for(example, session.renderer, f"pgraphrag_{name}", lists, input=example.input, format=answer)  # type: ignore[arg-type]
+
+
+def response_prompt(
+    session: Session, example: Prepared, contexts: Contexts, style: str | None, topic: str | None, *, documents: bool
+) -> Prompt:
+    """PaT's prompt of the generator: both summaries, the user's own documents, and with `documents` the trajectories'.
+
+    style, topic: the summaries; None where that trajectory is left out, its documents too.
+    """
+    own, told = {"own": own_texts(contexts)}, {"style": style or NOTHING, "topic": topic or NOTHING}
+    if not documents:
+        return render_for(example, session.renderer, "pat_response", own, input=example.input, **told)
+    shown = _trajectories(() if style is None else contexts.style, () if topic is None else contexts.topic)
+    return render_for(example, session.renderer, "pat_response_documents", own | shown, input=example.input, **told)
+
+
+def contexts_prompt(session: Session, example: Prepared, contexts: Contexts) -> Prompt:
+    """PaT without reasoning: the trajectories' documents themselves in place of summaries."""
+    lists = {"own": own_texts(contexts)} | _trajectories(contexts.style, contexts.topic)
+    return render_for(example, session.renderer, "pat_response_contexts", lists, input=example.input)
+
+
+def _trajectories(style: tuple[str, ...], topic: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {"alike": style or (NOTHING,), "on_topic": topic or (NOTHING,)}
+
+
+def own_texts(contexts: Contexts) -> tuple[str, ...]:
+    """The user's documents under their heading, which a user without history does not have."""
+    if not contexts.history:
+        return ()
+    first, *others = contexts.history
+    return (fill("pat_own", text=first), *others)

@@ -1,0 +1,26 @@
+"""How much of one text stands in another: what a teacher or an agent writes must not hand the answer over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penname.prompts.render import Renderer
+
+
+def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest run of tokens that stands in both."""
+    best = 0
+    previous = [0] * (len(b) + 1)
+    for x in a:
+        current = [0] * (len(b) + 1)
+        for j, y in enumerate(b, 1):
+            if x == y:
+                current[j] = previous[j - 1] + 1
+                best = max(best, current[j])
+        previous = current
+    return best
+
+
+def token_ids(renderer: Renderer, text: str) -> list[int]:
+    """A text's token ids without case: a copy in other case is still a copy."""
+    return renderer.target(text.lower())[:-1]

@@ -1,0 +1,1 @@
+"""Pages to read and pass on: a run's report, and pairs of texts for people to judge."""

@@ -1,0 +1,125 @@
+"""What a report shows of a run, read from its folder: nothing is computed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from penname.config import Recipe
+from penname.data.report import Report
+from penname.data.sources import load_split
+from penname.errors import UserError
+from penname.experiments.results import labels_of, results_of
+from penname.experiments.run_recipe import load_environment, load_run_recipe
+from penname.experiments.three_authors import read_voices
+from penname.experiments.train import PACKAGES
+from penname.method_table import AGENTS, METHODS
+from penname.report.build import RunData
+from penname.report.figures import Iteration
+from penname.rest_pg.selection import EXPECTED_OUTPUT
+from penname.runs.folder import Record, read_stage, whole_stage
+from penname.runs.progress import read_timing
+from penname.session.evaluate import shown_metrics
+
+
+def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData]:
+    """Raises UserError where nothing is evaluated yet, or a file is damaged."""
+    return [_read_run(folder, name, split) for folder, name in zip(folders, labels_of(folders), strict=True)]
+
+
+def _read_run(folder: Path, name: str, split: str | None) -> RunData:
+    recipe = load_run_recipe(folder)
+    used = split or recipe.evaluation.split
+    results, names, _ = results_of([folder], split)
+    examples = {r["example_id"]: r for r in read_stage(whole_stage(folder / "data" / used))}
+    profiles, problem = _profiles(recipe, used)
+    return RunData(
+        name=name,
+        facts=_facts(recipe, used, len(examples), load_environment(folder)),
+        recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
+        results=results,
+        names=names,
+        records=shown_records(folder, list(recipe.rows), used),
+        examples=examples,
+        profiles=profiles,
+        iterations={
+            name: found
+            for name, method in recipe.rows.items()
+            if method.self_trained and (found := _iterations(folder, name))
+        },
+        sampled=f"training inputs at temperature {recipe.expectation.temperature:g}",
+        evaluated=f"{used} inputs at temperature {recipe.evaluation.temperature:g}",
+        split=used,
+        voices=read_voices(folder, used, list(recipe.rows)),
+        timing=read_timing(folder),
+        texts=recipe.evaluation.texts,
+        unread=problem,
+    )
+
+
+def shown_records(folder: Path, methods: Sequence[str], split: str) -> dict[str, dict[str, Record]]:
+    """What each evaluated method wrote first for each example, by its id, and how this text scored."""
+    found: dict[str, dict[str, Record]] = {}
+    for method in methods:
+        stage = folder / "evaluation" / split / method
+        if (stage / "stage.json").is_file():
+            own = {r["example_id"]: r | {"metrics": shown_metrics(r)} for r in read_stage(stage / "metrics")}
+            found[method] = _with_summaries(folder, split, method, own)
+    return found
+
+
+def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> dict[str, str]:
+    packages = environment.get("packages", {})
+    versions = {name: packages[name] for name in PACKAGES if name in packages}
+    return {
+        "methods": ", ".join(recipe.rows),
+        "generator": recipe.generator.model,
+        "data": ", ".join(source.hub or source.path or source.format for source in recipe.data),
+        "evaluated on": f"{examples} examples of {split}",
+        "reward": " + ".join(f"{weight:g} {name}" for name, weight in recipe.reward.weights.items()),
+        "seed": str(recipe.seed),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+
+
+def _with_summaries(folder: Path, split: str, method: str, records: dict[str, Record]) -> dict[str, Record]:
+    """PaT's reasoning is what its agents wrote last."""
+    rounds = sorted((folder / method / "summaries" / split).glob("round-*"), key=lambda path: int(path.name[6:]))
+    if method not in METHODS or not METHODS[method].writes_summaries or not rounds:
+        return records
+    said: dict[str, list[str]] = {}
+    for agent in AGENTS:
+        for record in read_stage(rounds[-1] / agent):
+            said.setdefault(record["example_id"], []).append(f"{agent.capitalize()}: {record['summary']}")
+    return {i: record | {"reasoning": "\n".join(said.get(i, []))} for i, record in records.items()}
+
+
+def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[str]]:
+    """The texts of each example's own profile, as data have it now."""
+    if recipe.evaluation.shuffled:
+        return {}, ["profiles are not shown: some examples have those of other users"]
+    try:
+        limit = getattr(recipe.limit, split)
+        found = load_split(recipe.data, split, limit, recipe.seed, Report())
+    except UserError as error:
+        return {}, [f"profiles are not shown: {error}"]
+    return {example.id: [d.text for d in example.profile] for example in found}, []
+
+
+def _iterations(folder: Path, method: str) -> list[Iteration]:
+    found: list[Iteration] = []
+    while ((stage := folder / method / f"iteration-{len(found) + 1}") / "selection" / "stage.json").is_file():
+        kept: dict[str, int] = {}
+        rewards = []
+        for record in read_stage(stage / "rewards"):
+            kept.setdefault(record["example_id"], 0)
+            # As in the evaluation, a malformed completion has a reward of 0.
+            reward = 0.0 if record["response"] is None else record["reward"]
+            if reward is not None:
+                rewards.append(reward)
+        for record in read_stage(whole_stage(stage / "selection")):
+            if record["example_id"] not in kept:
+                raise UserError(f"{stage / 'rewards'}: found nothing of example {record['example_id']}")
+            kept[record["example_id"]] += record["sample"] != EXPECTED_OUTPUT
+        found.append(Iteration(rewards, list(kept.values())))
+    return found

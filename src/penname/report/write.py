@@ -1,0 +1,44 @@
+"""A report of runs, written to a folder: the page, its tables and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from penname.experiments.comparison import compare_runs
+from penname.report import figures
+from penname.report.build import make_report
+from penname.report.run_data import read_runs
+from penname.runs.folder import disk_errors
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path | None = None,
+    split: str | None = None,
+    *,
+    over_seeds: bool = False,
+    holm: bool = False,
+) -> Path:
+    """Write the report to `out`, or to the first run's folder `report`; returns the page's path.
+
+    Other arguments and errors as of `penname.experiments.comparison.compare_runs`.
+    """
+    compared = compare_runs(runs, split, over_seeds=over_seeds, holm=holm)
+    made = make_report(read_runs(runs, split), compared.summary, compared.notes)
+    folder = out or runs[0] / "report"
+    with disk_errors(folder):
+        write_files(folder / "tables", made.tables)
+        (folder / "figures").mkdir(exist_ok=True)
+        for name, figure in made.pictures.items():
+            for ending in ("svg", "png"):
+                figures.save(figure, folder / "figures" / f"{name}.{ending}")
+        (folder / "report.html").write_text(made.html, encoding="utf-8")
+    return folder / "report.html"
+
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write texts by their files' names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,236 @@
+"""REST-PG's Algorithm 1, and with it three more methods: one loop, with or without reasoning, T times or none.
+
+| method | reasoning | iterations |
+|---|---|---|
+| sft | no | 0 |
+| sft-reasoning | yes | 0 |
+| rest-em | no | T |
+| rest-pg | yes | T |
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from penname.engines.models import locate_model
+from penname.errors import UserError
+from penname.method_table import METHODS
+from penname.prompts.completion import compose, without_phrases
+from penname.rest_pg.selection import EXPECTED_OUTPUT, select, weigh
+from penname.rest_pg.teacher import TeacherInput, write_reasoning
+from penname.runs.folder import Record, read_stage, write_records
+from penname.session.examples import Prepared
+from penname.session.fine_tune import told_facts, train_stage, within_limit
+from penname.session.session import Session
+from penname.training.packing import TrainingSample
+
+
+def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Path:
+    """The model after supervised fine-tuning and `iterations` rounds of expectation and maximization.
+
+    The numbered lines are those of REST-PG's Algorithm 1. iterations: T; with 0 it ends after line 5.
+    """
+    (method,) = (row for row in METHODS.values() if row.self_trained and row.reasoning == with_reasoning)
+    train = session.prepare_fitting("train")
+    # Line 3: the teacher's reasoning, put together with what the user wrote.
+    targets = reasoning_targets(session, train) if with_reasoning else {e.example_id: e.output for e in train}
+    # Line 5: supervised fine-tuning on these.
+    base = locate_model(session.recipe.generator.model)
+    samples = partial(supervised_samples, session, train, targets, with_reasoning)
+    model = train_stage(session, method.starts_from or "", base, samples, with_reasoning)
+    # Line 7.
+    for iteration in range(1, iterations + 1):
+        stage = f"{method.name}/iteration-{iteration}"
+        # Line 9: the expectation step.
+        kept = expectation(session, stage, model, train, iteration, with_reasoning)
+        # Line 11: the maximization step; `loss.py` is its weighted loss.
+        start = base if session.recipe.expectation.start_from == "base" else str(model)
+        samples = partial(kept_samples, session, train, kept, with_reasoning)
+        model = train_stage(session, stage, start, samples, with_reasoning)
+    return model
+
+
+def reasoning_targets(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
+    """Reasoning and expected output in Figure 8's template, for the inputs that have a reasoning."""
+    settings = session.recipe.reasoning
+    if settings.by_teacher:
+        texts = reasonings_of_teacher(session, train)
+    elif settings.source == "data":
+        texts = reasonings_of_data(train)
+    else:
+        texts = {e.example_id: card for e in train if (card := session.authors.card_of(e.task, e.user_id))}
+    return {e.example_id: compose(texts[e.example_id], e.output) for e in train if e.example_id in texts}
+
+
+def reasonings_of_data(train: Sequence[Prepared]) -> dict[str, str]:
+    """The reasonings that the data comes with, by example id. Raises UserError where it has none."""
+    texts = {e.example_id: without_phrases(e.reasoning) for e in train if e.reasoning is not None}
+    if not texts:
+        raise UserError("reasoning.source data: found no train example with a field 'reasoning', expected some")
+    return texts
+
+
+def reasonings_of_teacher(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
+    """The reasonings that the teacher writes and that are no copies, by example id (Algorithm 1, line 3)."""
+    session.run.stage("reasoning", lambda folder: _ask_teacher(session, train))
+    return {r["example_id"]: r["text"] for r in read_stage(session.run.path("reasoning")) if r["text"] is not None}
+
+
+def _ask_teacher(session: Session, train: Sequence[Prepared]) -> Record:
+    recipe = session.recipe
+    work, attempts = partial(_ask_teacher_for_shard, session), recipe.reasoning.attempts
+    records = session.run.shards("reasoning", train, recipe.shard_size, work, completions=attempts)
+    dropped = sum(record["text"] is None for record in records)
+    session.run.progress.say(
+        f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated over "
+        f"{recipe.reasoning.max_copied_tokens} tokens in a row of the expected output or the instructions"
+    )
+    return {"written": len(records) - dropped, "dropped": dropped}
+
+
+def _ask_teacher_for_shard(session: Session, examples: Sequence[Prepared]) -> list[Record]:
+    recipe = session.recipe
+    inputs = [TeacherInput(e.example_id, e.input, e.output, _shown_to_teacher(session, e)) for e in examples]
+    engine, renderer = session.engine(recipe.teacher), session.teacher_renderer()
+    written = write_reasoning(engine, renderer, inputs, recipe.reasoning, recipe.decoding, recipe.seed)
+    return [asdict(reasoning) for reasoning in written]
+
+
+def _shown_to_teacher(session: Session, example: Prepared) -> tuple[str, ...]:
+    """What stands for the profile in Figure 7; with `teacher-with-card` the card first, as if it were a document.
+
+    There it changes none of the figure's words, and the last documents are those that are shortened for want of room.
+    """
+    if not session.recipe.reasoning.with_card:
+        return example.shown
+    card = session.authors.card_of(example.task, example.user_id)
+    return (card, *example.shown) if card else example.shown
+
+
+def supervised_samples(
+    session: Session, train: Sequence[Prepared], targets: dict[str, str], with_reasoning: bool
+) -> list[TrainingSample]:
+    """Training samples with weight 1.
+
+    A target over the limit is left out, and said so; it is never cut: a cut one would teach to break off.
+    """
+    samples = []
+    for example in train:
+        if example.example_id in targets:
+            prompt = session.prompt(example, with_reasoning=with_reasoning)
+            samples.append(TrainingSample(prompt.tokens, session.renderer.target(targets[example.example_id])))
+    return within_limit(session, samples)
+
+
+def kept_samples(
+    session: Session, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
+) -> list[TrainingSample]:
+    """The kept completions as targets, each with its weight (Algorithm 1, line 11)."""
+    prompts = {e.example_id: session.prompt(e, with_reasoning=with_reasoning).tokens for e in train}
+    return [
+        TrainingSample(prompts[r["example_id"]], session.renderer.target(r["completion"]), r["weight"]) for r in kept
+    ]
+
+
+def expected_outputs(
+    session: Session, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
+) -> list[Record]:
+    """What users really wrote, as if the model had sampled it, for `expectation.targets` of the inputs (ours).
+
+    With reasoning it stands behind that of the input's kept sample of the highest reward: the reasoning that the model
+    found, the text that the user wrote. Inputs without one are left out, and so are texts over the token limit. The
+    same inputs are taken in every iteration.
+
+    kept: the model's own kept samples, those of an input by falling reward.
+    """
+    share, seed = session.recipe.expectation.targets, session.recipe.seed
+    chosen = [e for e in train if random.Random(f"{seed}-targets-{e.example_id}").random() < share]
+    reasonings: dict[str, str] = {}
+    for record in kept:
+        if record["reasoning"]:
+            reasonings.setdefault(record["example_id"], record["reasoning"])
+    if with_reasoning:
+        chosen = [e for e in chosen if e.example_id in reasonings]
+    texts = [compose(reasonings[e.example_id], e.output) if with_reasoning else e.output for e in chosen]
+    most = session.recipe.prompt.max_output_tokens
+    pairs = [(e, t) for e, t in zip(chosen, texts, strict=True) if len(session.renderer.target(t)) <= most]
+    rewards = session.reward([session.reward_input(e, e.output) for e, _ in pairs])
+    return [
+        {"example_id": e.example_id, "task": e.task, "sample": EXPECTED_OUTPUT, "completion": text, "reward": reward}
+        for (e, text), reward in zip(pairs, rewards, strict=True)
+        if reward is not None
+    ]
+
+
+def expectation(
+    session: Session,
+    stage: str,
+    model: Path,
+    train: Sequence[Prepared],
+    iteration: int,
+    with_reasoning: bool,
+) -> list[Record]:
+    """Sample m completions an input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
+    select_samples = partial(_select_samples, session, stage, model, train, iteration, with_reasoning)
+    session.run.stage(f"{stage}/selection", select_samples)
+    return list(read_stage(session.run.path(f"{stage}/selection")))
+
+
+def _select_samples(
+    session: Session,
+    stage: str,
+    model: Path,
+    train: Sequence[Prepared],
+    iteration: int,
+    with_reasoning: bool,
+    folder: Path,
+) -> Record:
+    """The expectation step's own stages one after the other; what is kept is written to `folder`."""
+    samples = _sample(session, stage, model, train, iteration, with_reasoning)
+    rewarded = _reward(session, stage, train, samples)
+    settings = session.recipe.expectation
+    selection = select(rewarded, settings)
+    expected = expected_outputs(session, train, selection.kept, with_reasoning) if settings.targets else []
+    weighed = weigh([*selection.kept, *expected], selection.means, settings.weights)
+    write_records(folder / "selected.parquet", weighed)
+    facts = {f"threshold/{task}": tau for task, tau in selection.thresholds.items()} | selection.counts
+    facts |= {"expected_outputs": len(expected), "trained_on": len(weighed)}
+    session.run.progress.say(f"{stage}: {told_facts(facts)}")
+    return facts
+
+
+def _sample(
+    session: Session, stage: str, model: Path, train: Sequence[Prepared], iteration: int, with_reasoning: bool
+) -> Sequence[Record]:
+    """m completions of each input: the first half of Algorithm 1, line 9."""
+    settings = session.recipe.expectation
+    sample = partial(
+        session.write,
+        model,
+        iteration=iteration,
+        samples=settings.samples,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        with_reasoning=with_reasoning,
+    )
+    size = session.recipe.shard_size
+    return session.run.shards(f"{stage}/samples", train, size, sample, completions=settings.samples)
+
+
+def _reward(session: Session, stage: str, train: Sequence[Prepared], samples: Sequence[Record]) -> Sequence[Record]:
+    """The samples with their rewards, R(x, y, response) in Algorithm 1, line 9; of the response alone (section 3.2)."""
+    reward = partial(_reward_shard, session, {e.example_id: e for e in train})
+    size = session.recipe.shard_size * session.recipe.expectation.samples
+    return session.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")
+
+
+def _reward_shard(session: Session, by_id: Mapping[str, Prepared], samples: Sequence[Record]) -> list[Record]:
+    examples, responses = [by_id[s["example_id"]] for s in samples], [s["response"] for s in samples]
+    scores = session.score(list(session.recipe.reward.mixture), examples, responses)
+    return [
+        s | {"reward": score and score["reward"], "rewards": score} for s, score in zip(samples, scores, strict=True)
+    ]

@@ -1,0 +1,84 @@
+"""The teacher writes the reasoning (REST-PG section 3.1, Figure 7), checked for copies of the expected output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penname.config import DecodingConfig, ReasoningConfig
+from penname.engines.base import Engine, Generated
+from penname.engines.sampling import sample_seed
+from penname.prompts.completion import tidy
+from penname.prompts.copying import longest_common_run, token_ids
+from penname.prompts.render import PromptTooLong, Renderer
+from penname.prompts.templates import template
+
+TEACHER = -1
+"""Stands for the iteration in the seeds of the teacher's attempts."""
+TOP_P = 0.95
+"""Nucleus of the teacher's attempts; the paper gives none."""
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    example_id: str
+    input: str
+    expected_output: str
+    context: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """text: None where every attempt copied the expected output or the instructions, or stayed empty.
+
+    copied_tokens: longest run shared with either, of the attempt taken or else of the last.
+    tokens: new tokens of all attempts.
+    """
+
+    example_id: str
+    text: str | None
+    copied_tokens: int
+    tokens: int
+
+
+def write_reasoning(
+    engine: Engine,
+    renderer: Renderer,
+    inputs: Sequence[TeacherInput],
+    settings: ReasoningConfig,
+    decoding: DecodingConfig,
+    seed: int,
+) -> list[Reasoning]:
+    """One reasoning an input: the first attempt that does not copy more than `max_copied_tokens` in a row.
+
+    The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training. A
+    small teacher also repeats its instructions, which says nothing of the user (this check is ours). An input over
+    the teacher's token limit gets no reasoning.
+    """
+    prompts: list[list[int]] = []
+    seeds: list[list[int]] = []
+    for i in inputs:
+        try:
+            prompt = renderer.render("figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output)
+            prompts.append(prompt.tokens)
+            seeds.append([sample_seed(seed, TEACHER, i.example_id, a) for a in range(settings.attempts)])
+        except PromptTooLong:
+            prompts.append([])
+            seeds.append([])
+    sampling = decoding.sampling(settings.max_new_tokens, settings.temperature, TOP_P, renderer.end_id)
+    written = engine.generate(prompts, seeds, sampling)
+    return [_first_clean(i, row, renderer, settings.max_copied_tokens) for i, row in zip(inputs, written, strict=True)]
+
+
+def _first_clean(
+    teacher_input: TeacherInput, attempts: Sequence[Generated], renderer: Renderer, max_copied_tokens: int
+) -> Reasoning:
+    sources = [token_ids(renderer, text) for text in (teacher_input.expected_output, template("figure7_reasoning"))]
+    tokens = sum(len(attempt.tokens) for attempt in attempts)
+    copied = 0
+    for attempt in attempts:
+        text = tidy(renderer.text(attempt.tokens), attempt.finish_reason)
+        copied = max(longest_common_run(token_ids(renderer, text), source) for source in sources)
+        if text and copied <= max_copied_tokens:
+            return Reasoning(teacher_input.example_id, text, copied, tokens)
+    return Reasoning(teacher_input.example_id, None, copied, tokens)

@@ -1,0 +1,111 @@
+"""Users' own documents in a run: what the reward `authorship` is fitted on and looks at, and style cards measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from penname.config import Recipe, Split
+from penname.data.sources import Examples
+from penname.errors import UserError
+from penname.rewards.authorship import AuthorshipModel, chosen_documents, fit_authorship
+from penname.rewards.mixture import AUTHORSHIP
+from penname.runs.folder import Record, Run, read_stage, write_records
+from penname.session.style_card import Others, measure_others, style_card
+
+AUTHORSHIP_MODEL = f"{AUTHORSHIP}/model"
+"""The stage that fits the model."""
+MODEL_FILE = "authorship.npz"
+"""In the stage's folder, and beside each model of a run that needs it to choose among candidates."""
+
+Documents = dict[tuple[str, str], tuple[str, ...]]
+"""By task and user."""
+
+
+class Authors:
+    """Users' documents, style cards and the authorship model of a run.
+
+    Nothing is read or fitted where neither a reward nor the reasoning asks for it.
+
+    load: the examples of a split, as the recipe's data has them.
+    """
+
+    def __init__(self, recipe: Recipe, run: Run, load: Callable[[Split], Examples]) -> None:
+        self._recipe = recipe
+        self._run = run
+        self._load = load
+        self._model: AuthorshipModel | None = None
+        self._documents: Documents = {}
+        self._others: Others | None = None
+        self.needed = AUTHORSHIP in recipe.rewards_in_use() or recipe.reasoning.with_card
+
+    def documents_of(self, task: str, user: str) -> tuple[str, ...]:
+        """Some of the user's own, none where the split is not known yet or has no such user."""
+        return self._documents.get((task, user), ())
+
+    def know(self, task: str, user: str, documents: list[str]) -> None:
+        """Take in a user who is in no split."""
+        self._documents[task, user] = tuple(chosen_documents(documents, user, self._recipe.seed))
+
+    def know_split(self, split: Split) -> None:
+        """Take in the users of a split, if a reward asks for them."""
+        if self.needed:
+            self._documents |= self._of_split(split)
+
+    def model(self) -> AuthorshipModel:
+        """The model, fitted on the documents of the train split's users, once a run.
+
+        Raises UserError where they are too few.
+        """
+        if self._model is None:
+            self._run.stage(AUTHORSHIP_MODEL, self._fit)
+            self._model = AuthorshipModel.load(self._run.path(AUTHORSHIP_MODEL) / MODEL_FILE)
+        return self._model
+
+    def card_of(self, task: str, user: str) -> str:
+        """The user's style card, against the users of the train split; empty for a user without documents."""
+        if self._others is None:
+            self._others = measure_others(self._of_split("train").values())
+        return style_card(self.documents_of(task, user), self._others)
+
+    def _fit(self, folder: Path) -> Record:
+        users = self._of_split("train")
+        try:
+            fitted = fit_authorship({f"{task} {user}": own for (task, user), own in users.items()}, self._recipe.seed)
+        except ValueError as error:
+            raise UserError(f"reward authorship, train split: {error}") from None
+        fitted.save(folder / MODEL_FILE)
+        return {"users": len(users)}
+
+    def _of_split(self, split: Split) -> Documents:
+        name = f"{AUTHORSHIP}/{split}"
+
+        def stage(folder: Path) -> Record:
+            found: dict[tuple[str, str], dict[str, None]] = {}
+            outputs: dict[tuple[str, str], list[str]] = {}
+            for e in self._load(split):
+                found.setdefault((e.task, e.user_id), {}).update(dict.fromkeys(d.text for d in e.profile))
+                outputs.setdefault((e.task, e.user_id), []).append(e.output or "")
+            seed = self._recipe.seed
+            records = [
+                {
+                    "task": task,
+                    "user_id": user,
+                    "documents": chosen_documents(without_outputs(own, outputs[task, user]), user, seed),
+                }
+                for (task, user), own in found.items()
+            ]
+            write_records(folder / "users.parquet", records)
+            return {"users": len(records)}
+
+        self._run.stage(name, stage)
+        return {(r["task"], r["user_id"]): tuple(r["documents"]) for r in read_stage(self._run.path(name))}
+
+
+def without_outputs(documents: Iterable[str], outputs: Sequence[str]) -> list[str]:
+    """The documents in which none of the outputs stands, nor they in it.
+
+    What is an example's expected output can be a document of the user's other examples, and must not be looked at.
+    """
+    real = [output for output in outputs if output.strip()]
+    return [text for text in documents if not any(output in text or text in output for output in real)]

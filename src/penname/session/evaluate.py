@@ -1,0 +1,282 @@
+"""Writing for a split's inputs at inference temperature, and scoring what was written (REST-PG section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from penname.config import Split
+from penname.evaluation.repetition import repeated_share
+from penname.extensions import short_name
+from penname.prompts.render import Prompt
+from penname.rewards.mixture import AUTHORSHIP
+from penname.runs.folder import Record, read_stage
+from penname.session.choice import choose
+from penname.session.examples import Prepared, part_name
+from penname.session.session import Session
+
+Each = TypeVar("Each")
+EVALUATION = 0
+"""Stands for the iteration in the seeds of evaluation."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Reasonings by example id, and what the stages of an evaluation with them are called by."""
+
+    name: str
+    reasonings: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One method's texts for one split, and where they are kept.
+
+    stage: the stage's name. model: the folder of the method's, None for the generator as it is. prompt_of: as
+    `Session.write` takes it. reasonings: given in place of those that the model would write, by example id.
+    """
+
+    session: Session
+    stage: str
+    method: str
+    model: Path | None
+    with_reasoning: bool
+    prompt_of: Callable[[Prepared], Prompt] | None
+    reasonings: Mapping[str, str] | None
+
+    @property
+    def candidates(self) -> int:
+        """Completions written for each example."""
+        return self.session.recipe.evaluation.completions
+
+    @property
+    def batch(self) -> int:
+        """Examples in a shard."""
+        return self.session.recipe.generator.rows
+
+
+def evaluate_method(
+    session: Session,
+    method: str,
+    model: Path | None,
+    split: Split,
+    prompt_of: Callable[[Prepared], Prompt] | None = None,
+    *,
+    with_reasoning: bool,
+    history: int | None = None,
+    given: Given | None = None,
+) -> list[Record]:
+    """Per-example outputs and metrics of one method; they stay in the run.
+
+    A malformed completion has no response: it scores 0 in every metric, and is counted. Of several texts of an example
+    (evaluation.texts) the first one is its output, and metrics and new tokens are their means; each is chosen from
+    evaluation.candidates, all of which count as new tokens. prompt_of: as `Session.write` takes it; history: as
+    `Session.examples` takes it. With evaluation.reuse_reasoning a user's first prompt is answered first, and the
+    reasoning of its first text, if it has any, is given for the others.
+
+    given: reasonings to be given in place of those that the model would write; only their examples are evaluated.
+    """
+    examples = session.prepare_fitting(split, history)
+    stage = f"evaluation/{part_name(split, history)}/{method}"
+    if given is not None:
+        examples = [e for e in examples if e.example_id in given.reasonings]
+        stage = f"evaluation/{split}-{given.name}/{method}"
+    reasonings = None if given is None else given.reasonings
+    evaluation = Evaluation(session, stage, method, model, with_reasoning, prompt_of, reasonings)
+    facts = session.run.stage(stage, lambda folder: _write_and_score(evaluation, examples))
+    texts = facts["examples"] * session.recipe.evaluation.texts
+    session.run.progress.say(
+        f"{stage}: mean reward {facts['mean_reward']:.4f}; of {texts} "
+        f"{facts['malformed']} malformed, {facts['unfinished']} unfinished"
+        f"{', {} without reasoning'.format(facts['without_reasoning']) if with_reasoning else ''}; "
+        f"{facts['mean_new_tokens']:.0f} tokens each, {facts['repeated']:.0%} of eight-word sequences repeated"
+    )
+    return list(read_stage(session.run.path(f"{stage}/metrics")))
+
+
+def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Record:
+    """Write for all examples, score what was written, and count what went wrong."""
+    if evaluation.session.recipe.evaluation.reuse_reasoning and evaluation.with_reasoning and not evaluation.reasonings:
+        written = _write_with_reused_reasonings(evaluation, examples)
+    else:
+        written = _write_shards(evaluation, "responses", examples, evaluation.reasonings)
+    score = partial(_score_shard, evaluation, {e.example_id: e for e in examples})
+    scored = evaluation.session.run.shards(f"{evaluation.stage}/metrics", written, evaluation.batch, score)
+    return {
+        "examples": len(scored),
+        "malformed": sum(r["texts_malformed"] for r in scored),
+        "without_reasoning": sum(r["texts_without_reasoning"] for r in scored),
+        "unfinished": sum(r["texts_unfinished"] for r in scored),
+        "repeated": _mean(r["repeated"] for r in scored),
+        "mean_new_tokens": _mean(r["new_tokens"] for r in scored),
+        "mean_reward": _mean(r["metrics"]["reward"] for r in scored),
+    }
+
+
+def _write_shards(
+    evaluation: Evaluation, name: str, examples: Sequence[Prepared], reasonings: Mapping[str, str] | None
+) -> list[list[Record]]:
+    """Each example's candidates, those of its first text first."""
+    write = partial(
+        write_as_evaluated,
+        evaluation.session,
+        evaluation.model,
+        samples=evaluation.candidates,
+        with_reasoning=evaluation.with_reasoning,
+        prompt_of=evaluation.prompt_of,
+        reasonings=reasonings,
+    )
+    stage, candidates = f"{evaluation.stage}/{name}", evaluation.candidates
+    written = evaluation.session.run.shards(stage, examples, evaluation.batch, write, completions=candidates)
+    return by_example(written, candidates)
+
+
+def _write_with_reused_reasonings(evaluation: Evaluation, examples: Sequence[Prepared]) -> list[list[Record]]:
+    """As `_write_shards`, but a user's first example comes first, and its reasoning is given for the user's others."""
+    firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1]
+    written = _write_shards(evaluation, "responses", firsts, None)
+    first_texts = [own[0] for own in written]
+    user = {e.example_id: _user(e) for e in firsts}
+    known = {user[r["example_id"]]: r["reasoning"] for r in first_texts if r["response"] and r["reasoning"]}
+    others = [e for e in examples if e.example_id not in user]
+    reused = {e.example_id: known[_user(e)] for e in others if _user(e) in known}
+    rest = _write_shards(evaluation, "responses-reused", others, reused)
+    by_id = {own[0]["example_id"]: own for own in [*written, *rest]}
+    return [by_id[e.example_id] for e in examples]
+
+
+def _score_shard(
+    evaluation: Evaluation, by_id: Mapping[str, Prepared], candidates: Sequence[list[Record]]
+) -> list[Record]:
+    """A record for each example: its text, and what its texts have scored."""
+    session, texts = evaluation.session, evaluation.session.recipe.evaluation.texts
+    chosen = _choose(session, candidates, by_id)
+    scored = by_example(_score(session, [r for own in chosen for r in own], by_id), texts)
+    return [
+        _record(evaluation, by_id[own[0]["example_id"]], own, every, scores)
+        for own, every, scores in zip(chosen, candidates, scored, strict=True)
+    ]
+
+
+def _record(
+    evaluation: Evaluation,
+    example: Prepared,
+    texts: Sequence[Record],
+    candidates: Sequence[Record],
+    scores: Sequence[dict[str, float | None]],
+) -> Record:
+    """What is kept of an example. texts: the chosen ones. candidates: all of them. scores: of each text."""
+    first, reasons = texts[0], evaluation.with_reasoning
+    return {
+        "example_id": example.example_id,
+        "task": example.task,
+        "method": evaluation.method,
+        "history": example.history,
+        "response": first["response"] or "",
+        "reasoning": first["reasoning"],
+        "metrics": _means(scores),
+        "malformed": first["response"] is None,
+        "finish_reason": first["finish_reason"],
+        "new_tokens": sum(r["new_tokens"] for r in candidates) / len(texts),
+        "texts_malformed": sum(r["response"] is None for r in texts),
+        "texts_unfinished": sum(r["finish_reason"] == "length" for r in texts),
+        "texts_without_reasoning": sum(reasons and not r["reasoning"] for r in texts),
+        "repeated": sum(repeated_share(r["response"] or r["completion"]) for r in texts) / len(texts),
+    } | ({"first_metrics": scores[0]} if len(texts) > 1 else {})
+
+
+def _choose(
+    session: Session, candidates: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]
+) -> list[list[Record]]:
+    """Each example's texts: of each run of evaluation.candidates completions the chosen one."""
+    number = session.recipe.evaluation.candidates
+    groups = [group for own in candidates for group in by_example(own, number)]
+    return by_example(choose_texts(session, groups, by_id), session.recipe.evaluation.texts)
+
+
+def choose_texts(session: Session, groups: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]) -> list[Record]:
+    """Of each group of candidates, as `Session.write` gives them, the one that evaluation.choose says."""
+    if all(len(group) == 1 for group in groups):
+        return [group[0] for group in groups]
+    items = [
+        [None if (text := r["response"]) is None else session.reward_input(by_id[r["example_id"]], text) for r in group]
+        for group in groups
+    ]
+    chosen = choose(items, session.recipe.evaluation.choose, session.reward, session.rewards([AUTHORSHIP])[AUTHORSHIP])
+    return [group[i] for group, i in zip(groups, chosen, strict=True)]
+
+
+def by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
+    """What `Session.write` gave, in groups of so many: those of an example, or the candidates for one text."""
+    every = list(of_texts)
+    return [every[start : start + texts] for start in range(0, len(every), texts)]
+
+
+def shown_metrics(record: Record) -> dict[str, float | None]:
+    """How the text scored that a record of `evaluate_method` holds: its `metrics` are means over all texts."""
+    found: dict[str, float | None] = record["first_metrics"] if "first_metrics" in record else record["metrics"]
+    return found
+
+
+def _means(scores: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+    """Of each metric over the texts for which it could be told."""
+    present = {name: [v for own in scores if (v := own[name]) is not None] for name in scores[0]}
+    return {name: sum(values) / len(values) if values else None for name, values in present.items()}
+
+
+def _user(example: Prepared) -> tuple[str, str]:
+    """Whose profile it is: users of different tasks are different ones, also where they are named alike."""
+    return example.task, example.user_id
+
+
+def mean_reward(session: Session, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
+    """Mean reward of `model` on `examples`, as an evaluation would find it."""
+    by_id = {e.example_id: e for e in examples}
+    completions = session.recipe.evaluation.completions
+    written = write_as_evaluated(session, model, examples, completions, with_reasoning=with_reasoning)
+    chosen = _choose(session, by_example(written, completions), by_id)
+    scores = _score(session, [r for own in chosen for r in own], by_id)
+    session.release()
+    return _mean(s["reward"] for s in scores)
+
+
+def _mean(rewards: Iterable[float | None]) -> float:
+    """Over the rewards there are; 0 where there are none."""
+    present = [reward for reward in rewards if reward is not None]
+    return sum(present) / max(1, len(present))
+
+
+def write_as_evaluated(
+    session: Session,
+    model: Path | None,
+    examples: Sequence[Prepared],
+    samples: int,
+    *,
+    with_reasoning: bool,
+    prompt_of: Callable[[Prepared], Prompt] | None = None,
+    reasonings: Mapping[str, str] | None = None,
+) -> list[Record]:
+    """`Session.write` with the temperature, top-p and random seeds of evaluation."""
+    settings = session.recipe.evaluation
+    return session.write(
+        model,
+        examples,
+        iteration=EVALUATION,
+        samples=samples,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        with_reasoning=with_reasoning,
+        prompt_of=prompt_of,
+        reasonings=reasonings,
+    )
+
+
+def _score(session: Session, written: Sequence[Record], by_id: Mapping[str, Prepared]) -> list[dict[str, float | None]]:
+    recipe = session.recipe
+    names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
+    nothing: dict[str, float | None] = dict.fromkeys(["reward", *map(short_name, names)], 0.0)
+    scores = session.score(names, [by_id[r["example_id"]] for r in written], [r["response"] for r in written])
+    return [nothing if values is None else values for values in scores]

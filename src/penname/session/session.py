@@ -1,0 +1,300 @@
+"""What the stages of one run share: the recipe, the run folder, the prompts, and one loaded engine at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from penname.config import EngineConfig, Recipe, SourceConfig, Split
+from penname.data.records import Example
+from penname.data.report import Report
+from penname.data.sources import Examples, load_split
+from penname.engines.base import Engine
+from penname.engines.sampling import sample_seed
+from penname.errors import UserError
+from penname.extensions import Extension, load_callable
+from penname.method_table import AGENTS
+from penname.prompts.completion import compose, parse
+from penname.prompts.render import Prompt, PromptTooLong, Renderer
+from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
+from penname.retrieval.retrieve import Retriever, make_retriever, retrieve_all
+from penname.rewards.base import Reward, RewardInput
+from penname.rewards.judge import Judge
+from penname.rewards.mixture import make_rewards, mixed
+from penname.runs.folder import Record, Run, read_stage
+from penname.session.authors import Authors
+from penname.session.engines import Engines
+from penname.session.examples import RANKED_AT_ONCE, RICH, Prepared, latest, part_name, prepared, with_others_profiles
+
+Made = TypeVar("Made")
+
+
+class Session:
+    """Recipe, run folder, prompts, engines and rewards of one run."""
+
+    def __init__(self, recipe: Recipe, run: Run, engines: Engines | None = None) -> None:
+        """engines: those that outlive this session; its own if left out."""
+        self.recipe = recipe
+        self.run = run
+        self._made: dict[tuple[object, ...], Any] = {}
+        self.engines = engines or Engines(lambda tokens, completions: run.progress.wrote(tokens, completions))
+        self.authors = Authors(recipe, run, self._load_all)
+
+    def once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """What `make` gives, made once in this session and kept as long as it. key: what it is of."""
+        if key not in self._made:
+            self._made[key] = make()
+        found: Made = self._made[key]
+        return found
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        limit = self.recipe.prompt.max_input_tokens
+        return self.engines.renderer(self.recipe.generator, limit, "prompt.max_input_tokens")
+
+    def retriever(self) -> Retriever:
+        settings = self.recipe.retrieval
+        return make_retriever(settings.retriever, settings.encoder, self.recipe.seed, settings.tokens)
+
+    def prepare(self, split: Split, history: int | None = None) -> list[Prepared]:
+        """The split's examples with their contexts. Raises UserError for an example without an output.
+
+        history: see `examples`.
+        """
+        name = f"data/{part_name(split, history)}"
+        settings = self.recipe.retrieval
+
+        def stage(folder: Any) -> Record:
+            retriever = self.retriever()
+
+            def tell(note: str) -> None:
+                self.run.progress.advance(0, note=note)
+
+            def work(examples: Sequence[Example]) -> list[Record]:
+                found = retrieve_all(examples, retriever, settings.k, settings.documents, tell)
+                return [asdict(prepared(example, context, self.recipe.prompt)) for example, context in found]
+
+            report = Report(strict=True)
+            examples = self.examples(split, history, report)
+            if found := report.summary():
+                self.run.progress.say(f"{name}: {found}")
+            records = self.run.shards(name, examples, RANKED_AT_ONCE, work)
+            empty = sum(not record["context"] and not record["neighbours"] for record in records)
+            if empty:
+                self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document in reach")
+            return {"examples": len(records), "without_context": empty}
+
+        self.run.stage(name, stage)
+        self.authors.know_split(split)
+        return [
+            Prepared(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
+            for record in read_stage(self.run.path(name))
+        ]
+
+    def examples(self, split: Split, history: int | None, report: Report) -> Sequence[Example]:
+        """The split's examples as they are read.
+
+        history: only those whose users have `RICH` documents or more, with so many of these, the latest.
+        Raises UserError where there is none.
+        """
+        found: Sequence[Example] = self.load(self.recipe.data, split, history, report)
+        if split == self.recipe.evaluation.split:
+            found = with_others_profiles(found, self.recipe.evaluation.shuffled, self.recipe.seed)
+        if history is None:
+            return found
+        if not found:
+            raise UserError(f"{split}: found no user with {RICH} documents or more, expected some to hide documents of")
+        return [replace(e, profile=tuple(latest(e.profile, history))) for e in found]
+
+    def load(self, sources: Sequence[SourceConfig], split: Split, history: int | None, report: Report) -> Examples:
+        """As many examples of each source as the recipe's limit says; history: see `examples`."""
+        limit = getattr(self.recipe.limit, split)
+        return load_split(sources, split, limit, self.recipe.seed, report, 0 if history is None else RICH)
+
+    def _load_all(self, split: Split) -> Examples:
+        return self.load(self.recipe.data, split, None, Report())
+
+    def prepare_fitting(self, split: Split, history: int | None = None) -> list[Prepared]:
+        """The split's examples whose input fits into the limit; the others are counted and left out.
+
+        history: see `examples`. Raises UserError naming one where none fits.
+        """
+        return self.once(("examples", split, history), lambda: self._fitting(split, history))
+
+    def _fitting(self, split: Split, history: int | None) -> list[Prepared]:
+        examples = self.prepare(split, history)
+        problems = [self._too_long(e) for e in examples]
+        fitting = [e for e, problem in zip(examples, problems, strict=True) if problem is None]
+        if not fitting:
+            raise UserError(f"example {examples[0].example_id!r}, as all of {split}: {problems[0]}")
+        for limit, over in Counter(problem.limit for problem in problems if problem is not None).items():
+            self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {limit}: left out")
+        return fitting
+
+    def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
+        """Raises UserError naming the example where its input alone is over the limit."""
+        context: dict[str, tuple[str, ...]] = {"context": example.shown if with_context else ()}
+        values = {"input": example.input}
+        name = generator_template(with_reasoning=with_reasoning)
+        if self.recipe.prompt.style == "benchmark":
+            settings = self.recipe.retrieval
+            whose = settings.documents if with_context and settings.k else None
+            if example.layout in ANSWER_FORMATS:  # PGraphRAG's headers stand there with nothing under them too
+                context = {"own": example.context, "neighbours": example.neighbours} if whose else {}
+                values["format"] = ANSWER_FORMATS[example.layout]
+            elif not example.shown:
+                whose = None
+            name = benchmark_template(example.layout, whose)
+        return render_for(example, self.renderer, name, context, **values)
+
+    def own_prompt(self, method: Extension, example: Prepared) -> Prompt:
+        """The prompt of a method outside penname. Raises UserError where it gives none, or one that is too long."""
+        made = load_callable(method, "method", "input", "documents")(example.input, list(example.shown))
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], str)):
+            raise UserError(f"method {method}: found {type(made).__name__}, expected a text and a list of documents")
+        text, documents = made
+        try:
+            return self.renderer.render_text(text, list(documents), example.input)
+        except PromptTooLong as error:
+            raise UserError(f"example {example.example_id!r}: {error}") from None
+
+    def write(
+        self,
+        model: Path | None,
+        examples: Sequence[Prepared],
+        *,
+        iteration: int,
+        samples: int,
+        temperature: float,
+        top_p: float,
+        with_reasoning: bool,
+        prompt_of: Callable[[Prepared], Prompt] | None = None,
+        reasonings: Mapping[str, str] | None = None,
+    ) -> list[Record]:
+        """`samples` completions of each example, taken apart, by `model` or else the generator as it is.
+
+        prompt_of: gives an example's prompt, that of `prompt` where left out. reasonings: by example id; where one is
+        given the model writes the response only, as if it had written this before.
+        """
+        most = self.recipe.prompt.max_output_tokens
+        sampling = self.recipe.decoding.sampling(most, temperature, top_p, self.renderer.end_id)
+        prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
+        prompts = [prompt_of(e) for e in examples]
+        given = [(reasonings or {}).get(e.example_id) for e in examples]
+        begun = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
+        seeds = [
+            [sample_seed(self.recipe.seed, iteration, e.example_id, number) for number in range(samples)]
+            for e in examples
+        ]
+        engine = self.engine(self.recipe.generator, str(model) if model else None)
+        asked = [prompt.tokens + beginning for prompt, beginning in zip(prompts, begun, strict=True)]
+        written = engine.generate(asked, seeds, sampling)
+        records = []
+        for example, prompt, reasoning, completions in zip(examples, prompts, given, written, strict=True):
+            for number, generated in enumerate(completions):
+                text = self.renderer.text(generated.tokens).strip()
+                if reasoning is not None:
+                    text = compose(reasoning, text)
+                parts = parse(text, with_reasoning=with_reasoning, label=example.layout in ANSWER_FORMATS)
+                records.append(
+                    {
+                        "example_id": example.example_id,
+                        "task": example.task,
+                        "sample": number,
+                        "completion": text,
+                        "reasoning": parts.reasoning,
+                        "response": parts.response,
+                        "finish_reason": generated.finish_reason,
+                        "new_tokens": len(generated.tokens),
+                        "documents_shortened": prompt.shortened,
+                    }
+                )
+        return records
+
+    def _too_long(self, example: Prepared) -> PromptTooLong | None:
+        """Of the prompts that the recipe's methods make of it the first that does not fit without documents."""
+        try:
+            self.renderer.render("figure8_input", [], input=example.input)
+            if any(row.summaries_of for row in self.recipe.rows.values()):
+                self._check_agents(example)
+        except PromptTooLong as error:
+            return error
+        return None
+
+    def _check_agents(self, example: Prepared) -> None:
+        """Raises PromptTooLong where the example leaves no room for summaries of full length."""
+        settings = self.recipe.pat
+        summary = " word" * settings.max_summary_tokens  # a word is a token or more
+        told = {"input": example.input, "style": summary, "topic": summary}
+        lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
+        self.renderer.render("pat_response_documents" if settings.documents else "pat_response", lists, **told)
+        for agent in AGENTS:
+            renderer = self.agent_renderer(self.recipe.agent(agent))
+            name = cast(TemplateName, f"pat_{agent}_refined")
+            renderer.render(name, lists, input=example.input, other=summary)
+
+    def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
+        """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
+        return self.engines.engine(config, model)
+
+    def release(self) -> None:
+        """Let go of the loaded engine, before training or another engine needs the memory."""
+        self.engines.release()
+
+    def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
+        return make_rewards(names, self.recipe.reward, self._judge, self.authors.model)
+
+    def reward_input(self, example: Prepared, response: str) -> RewardInput:
+        """What rewards see of a response to an example."""
+        documents = self.authors.documents_of(example.task, example.user_id)
+        return RewardInput(example.input, example.output, response, documents)
+
+    def score(
+        self, names: Sequence[str], examples: Sequence[Prepared], responses: Sequence[str | None]
+    ) -> list[dict[str, float | None] | None]:
+        """Each named reward of each response, and `reward`, the recipe's mixture where `names` holds all of it.
+
+        examples: the one that each response answers. A completion without a response has no rewards: None. A judge's
+        prompt over its limit gives None for `judge`, and for a mixture that holds it.
+        """
+        answers = zip(examples, responses, strict=True)
+        present = [self.reward_input(e, response) for e, response in answers if response is not None]
+        rest = iter(self._score(names, present) if present else [])
+        return [None if response is None else next(rest) for response in responses]
+
+    def reward(self, items: Sequence[RewardInput]) -> list[float | None]:
+        """The recipe's mixture of rewards, of each item."""
+        return [values["reward"] for values in self._score(list(self.recipe.reward.mixture), items)]
+
+    def _score(self, names: Sequence[str], items: Sequence[RewardInput]) -> list[dict[str, float | None]]:
+        return mixed(self.recipe.reward.weights, self.rewards(names), items)
+
+    def teacher_renderer(self) -> Renderer:
+        limit = self.recipe.reasoning.max_input_tokens
+        return self.engines.renderer(self.recipe.teacher, limit, "reasoning.max_input_tokens")
+
+    def agent_renderer(self, agent: EngineConfig) -> Renderer:
+        return self.engines.renderer(agent, self.recipe.pat.max_input_tokens, "pat.max_input_tokens")
+
+    def _judge(self) -> Judge:
+        reward = self.recipe.reward
+        renderer = self.engines.renderer(reward.judge, reward.judge_max_input_tokens, "reward.judge_max_input_tokens")
+        return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
+
+
+def render_for(
+    example: Prepared,
+    renderer: Renderer,
+    name: TemplateName,
+    documents: Mapping[str, Sequence[str]],
+    **values: str,
+) -> Prompt:
+    """Raises UserError naming the example where its input alone is over the limit."""
+    try:
+        return renderer.render(name, documents, **values)
+    except PromptTooLong as error:
+        raise UserError(f"example {example.example_id!r}: {error}") from None
