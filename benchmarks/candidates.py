@@ -52,7 +52,7 @@ class Writer:
         written = self._bench.write(
             self._model,
             examples,
-            iteration=0,
+            purpose="evaluation",
             samples=number,
             temperature=TEMPERATURE,
             top_p=self._bench.recipe.evaluation.top_p,

@@ -47,7 +47,7 @@ def prompts(count: int, length: int) -> list[list[int]]:
 
 def speed(engine: LocalEngine, inputs: list[list[int]], samples: int, new_tokens: int) -> float:
     """New tokens a second, the prompts' prefill included."""
-    seeds = [[sample_seed(0, 0, str(i), j) for j in range(samples)] for i in range(len(inputs))]
+    seeds = [[sample_seed(0, "evaluation", str(i), j) for j in range(samples)] for i in range(len(inputs))]
     taken, _ = timed(engine.generate, inputs, seeds, Sampling(new_tokens, 0.7, 0.95, ()))
     return len(inputs) * samples * new_tokens / taken
 

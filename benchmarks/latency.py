@@ -54,7 +54,7 @@ class Side:
         (record,) = self._bench.write(
             self._model,
             [example],
-            iteration=0,
+            purpose="evaluation",
             samples=1,
             temperature=settings.temperature,
             top_p=settings.top_p,

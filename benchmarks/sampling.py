@@ -44,7 +44,7 @@ def rag_prompts(model: str, count: int, max_tokens: int) -> tuple[list[list[int]
 
 def written_by(engine: Engine, prompts: list[list[int]], sampling: Sampling) -> tuple[int, float]:
     """New tokens of SAMPLES completions of each prompt, and the seconds they took, the engine warm."""
-    seeds = [[sample_seed(0, 0, str(i), j) for j in range(SAMPLES)] for i in range(len(prompts))]
+    seeds = [[sample_seed(0, "evaluation", str(i), j) for j in range(SAMPLES)] for i in range(len(prompts))]
     engine.generate([prompts[0][:64]], [[1, 2]], Sampling(4, 0.7, 0.95, sampling.stop_ids))
     taken, written = timed(engine.generate, prompts, seeds, sampling)
     return new_tokens(written), taken

@@ -78,10 +78,12 @@ def test_workers_share_the_batches_and_change_nothing(model, tokenizer, prompts)
     assert ended == 6
 
 
-def test_seeds_are_of_run_iteration_example_and_sample():
-    seeds = {sample_seed(r, t, e, j) for r in (0, 1) for t in (0, 1) for e in ("a", "b") for j in (0, 1)}
+def test_seeds_are_of_run_purpose_example_and_number():
+    seeds = {
+        sample_seed(r, t, e, j) for r in (0, 1) for t in ("evaluation", "teacher") for e in ("a", "b") for j in (0, 1)
+    }
     assert len(seeds) == 16
-    assert sample_seed(0, 1, "a", 2) == sample_seed(0, 1, "a", 2)
+    assert sample_seed(0, "teacher", "a", 2) == sample_seed(0, "teacher", "a", 2)
 
 
 def nucleus(logits, temperature, top_p):

@@ -20,9 +20,14 @@ ROWS_AT_ONCE = 8
 """So few rows stay in a processor's cache: three times as fast there as all at once."""
 
 
-def sample_seed(run_seed: int, iteration: int, example_id: str, sample: int) -> int:
-    """The seed of one sample: 63 bits that depend on nothing else, so workers and restarts change nothing."""
-    digest = hashlib.sha256(f"{run_seed}\n{iteration}\n{example_id}\n{sample}".encode()).digest()
+def sample_seed(run_seed: int, purpose: str, example_id: str, number: int) -> int:
+    """The random seed of one completion: 63 bits that depend on nothing else, so workers and restarts change nothing.
+
+    purpose: what it is written for, in words, as in `expectation 1` or `evaluation`.
+    example_id: the example that it is written for.
+    number: which of the example's completions it is, from 0.
+    """
+    digest = hashlib.sha256(f"{run_seed}\n{purpose}\n{example_id}\n{number}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -36,6 +36,7 @@ from penname.runs.folder import Record, read_json
 from penname.session.authors import AUTHORSHIP_MODEL, MODEL_FILE
 from penname.session.choice import choose
 from penname.session.engines import Engines
+from penname.session.evaluate import EVALUATION
 from penname.session.fine_tune import PROMPT_FILE
 
 OVERLAP = {"rouge1": 1, "rougeL": 1, "meteor": 1}
@@ -164,7 +165,7 @@ class ModelWriter:
         most, end = self._setup.prompt.max_output_tokens, self._renderer.end_id
         sampling = self._setup.decoding.sampling(most, evaluation.temperature, evaluation.top_p, end)
         number = request.candidates or evaluation.candidates
-        seeds = [sample_seed(request.seed, 0, "prompt", i) for i in range(number)]
+        seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
         written = engine.generate([prompt + begun], [seeds], sampling)[0]
         texts = [self._renderer.text(generated.tokens) for generated in written]

@@ -25,7 +25,7 @@ from penname.retrieval.retrieve import Retriever, retrieve
 from penname.runs.folder import Record, Run, read_json, read_stage, whole_stage
 from penname.runs.progress import ConsoleProgress
 from penname.session.engines import Engines
-from penname.session.evaluate import choose_texts
+from penname.session.evaluate import EVALUATION, choose_texts
 from penname.session.examples import Prepared
 from penname.session.session import Session
 
@@ -75,7 +75,7 @@ class PaTWriter:
             written = session.write(
                 generator,
                 [asked],
-                iteration=0,
+                purpose=EVALUATION,
                 samples=request.candidates or recipe.evaluation.candidates,
                 temperature=recipe.evaluation.temperature,
                 top_p=recipe.evaluation.top_p,

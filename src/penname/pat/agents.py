@@ -60,18 +60,18 @@ def sample_summaries(
     examples: Sequence[Prepared],
     prompts: Sequence[Prompt],
     *,
-    key: int,
+    purpose: str,
     samples: int,
     temperature: float,
 ) -> list[list[Record]]:
-    """For each example `samples` summaries. key: tells their random seeds from those of other calls."""
+    """For each example `samples` summaries. purpose: of the random seeds, see `sample_seed`."""
     settings, config = session.recipe.pat, session.recipe.agent(agent)
     renderer = session.agent_renderer(config)
     sampling = session.recipe.decoding.sampling(
         settings.max_summary_tokens, temperature, settings.top_p, renderer.end_id
     )
     seeds = [
-        [sample_seed(session.recipe.seed, key, f"{agent} {example.example_id}", number) for number in range(samples)]
+        [sample_seed(session.recipe.seed, f"{agent} agent, {purpose}", example.example_id, i) for i in range(samples)]
         for example in examples
     ]
     engine = session.engine(config, str(model) if model else None)
@@ -144,5 +144,7 @@ def _write_round(
         for e in examples
     ]
     temperature = session.recipe.pat.summary_temperature
-    written = sample_summaries(session, agent, model, examples, prompts, key=number, samples=1, temperature=temperature)
+    written = sample_summaries(
+        session, agent, model, examples, prompts, purpose=f"round {number}", samples=1, temperature=temperature
+    )
     return [record for (record,) in written]

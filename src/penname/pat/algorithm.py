@@ -33,9 +33,6 @@ from penname.session.examples import Prepared
 from penname.session.fine_tune import told_facts
 from penname.session.session import Session
 
-CANDIDATES = 1000
-"""Stands for the round in the seeds of summaries that are compared, plus the iteration."""
-
 
 def train_agents(session: Session, method: str) -> Agents:
     """The agents of `method` after all iterations; each trains one and then the other, on pairs that are drawn anew."""
@@ -66,14 +63,13 @@ def _reward_candidates(
 
     def draw(examples: Sequence[Prepared]) -> list[Record]:
         prompts = [_last_prompt(session, agent, e, contexts, rounds) for e in examples]
-        key = CANDIDATES + iteration
         rows = sample_summaries(
             session,
             agent,
             agents[agent],
             examples,
             prompts,
-            key=key,
+            purpose=f"candidates {iteration}",
             samples=settings.samples,
             temperature=settings.temperature,
         )

@@ -211,7 +211,7 @@ def _sample(
     sample = partial(
         session.write,
         model,
-        iteration=iteration,
+        purpose=f"expectation {iteration}",
         samples=settings.samples,
         temperature=settings.temperature,
         top_p=settings.top_p,

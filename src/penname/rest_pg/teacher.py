@@ -13,8 +13,6 @@ from penname.prompts.copying import longest_common_run, token_ids
 from penname.prompts.render import PromptTooLong, Renderer
 from penname.prompts.templates import template
 
-TEACHER = -1
-"""Stands for the iteration in the seeds of the teacher's attempts."""
 TOP_P = 0.95
 """Nucleus of the teacher's attempts; the paper gives none."""
 
@@ -61,7 +59,7 @@ def write_reasoning(
         try:
             prompt = renderer.render("figure7_reasoning", i.context, input=i.input, expected_output=i.expected_output)
             prompts.append(prompt.tokens)
-            seeds.append([sample_seed(seed, TEACHER, i.example_id, a) for a in range(settings.attempts)])
+            seeds.append([sample_seed(seed, "teacher", i.example_id, a) for a in range(settings.attempts)])
         except PromptTooLong:
             prompts.append([])
             seeds.append([])

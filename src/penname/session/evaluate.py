@@ -19,8 +19,8 @@ from penname.session.examples import Prepared, part_name
 from penname.session.session import Session
 
 Each = TypeVar("Each")
-EVALUATION = 0
-"""Stands for the iteration in the seeds of evaluation."""
+EVALUATION = "evaluation"
+"""The purpose in the random seeds of evaluated texts."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def write_as_evaluated(
     return session.write(
         model,
         examples,
-        iteration=EVALUATION,
+        purpose=EVALUATION,
         samples=samples,
         temperature=settings.temperature,
         top_p=settings.top_p,

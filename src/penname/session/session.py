@@ -167,7 +167,7 @@ class Session:
         model: Path | None,
         examples: Sequence[Prepared],
         *,
-        iteration: int,
+        purpose: str,
         samples: int,
         temperature: float,
         top_p: float,
@@ -177,8 +177,10 @@ class Session:
     ) -> list[Record]:
         """`samples` completions of each example, taken apart, by `model` or else the generator as it is.
 
-        prompt_of: gives an example's prompt, that of `prompt` where left out. reasonings: by example id; where one is
-        given the model writes the response only, as if it had written this before.
+        purpose: of the random seeds, see `sample_seed`.
+        prompt_of: gives an example's prompt, that of `prompt` where left out.
+        reasonings: by example id; where one is given the model writes the response only, as if it had written this
+            before.
         """
         most = self.recipe.prompt.max_output_tokens
         sampling = self.recipe.decoding.sampling(most, temperature, top_p, self.renderer.end_id)
@@ -187,7 +189,7 @@ class Session:
         given = [(reasonings or {}).get(e.example_id) for e in examples]
         begun = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
         seeds = [
-            [sample_seed(self.recipe.seed, iteration, e.example_id, number) for number in range(samples)]
+            [sample_seed(self.recipe.seed, purpose, e.example_id, number) for number in range(samples)]
             for e in examples
         ]
         engine = self.engine(self.recipe.generator, str(model) if model else None)
