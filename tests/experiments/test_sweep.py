@@ -232,7 +232,7 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
     ("stage", "alike", "different"),
     [
         ("reasoning", "training.epochs=5", "generator.format=plain"),
-        ("reasoning", "expectation.samples=9", "pat.max_input_tokens=99"),
+        ("reasoning", "pat.max_input_tokens=99", "prompt.max_input_tokens=99"),
         ("data/train", "evaluation.shuffled=0.5", "retrieval.k=9"),
         ("data/test", "generator.rows=3", "evaluation.shuffled=0.5"),
         ("sft/training", "teacher.model=x", "training.epochs=5"),

@@ -23,6 +23,7 @@ from penname.pat import algorithm as pat
 from penname.pat.agents import agent_prompt
 from penname.pat.contexts import find_contexts
 from penname.pat.method_prompts import method_prompts
+from penname.pat.prompts import response_prompt
 from penname.report.build import _reader
 from penname.report.run_data import read_runs
 from penname.runs.folder import Run, read_stage
@@ -465,19 +466,38 @@ def longest_topic_prompt(session):
     )
 
 
-def test_inputs_that_leave_no_room_for_summaries_are_left_out(tmp_path, tiny_model):
+def test_inputs_that_leave_little_room_are_shortened_for_agents(tmp_path, tiny_model):
+    """Which examples a run has is the same for all methods, so the ones with long inputs stay."""
     recipe = recipe_of(tmp_path, tiny_model, ["pat-no-dpo"], limit={})
     session = Session(recipe, Run(tmp_path / "run", Lines()))
     prepared, longest = session.prepare_fitting("test"), longest_topic_prompt(session)
-    tight = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": longest - 1})})
+    tight = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": longest - 5})})
     session = Session(tight, Run(tmp_path / "tight", Lines()))
-    left = session.prepare_fitting("test")
-    assert 0 < len(left) < len(prepared)
-    told = f"{len(prepared) - len(left)} of {len(prepared)} test inputs are over pat.max_input_tokens: left out"
-    assert told in session.run.progress.said
-    tighter = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": 50})})
-    with pytest.raises(UserError, match=r"as all of test: .* raise pat\.max_input_tokens"):
-        Session(tighter, Run(tmp_path / "tighter", Lines())).prepare_fitting("test")
+    assert session.prepare_fitting("test") == prepared
+    contexts = find_contexts(session, "test")
+    prompts = [agent_prompt(session, "topic", e, contexts[e.example_id], " word" * 40) for e in prepared]
+    assert all(len(prompt.tokens) <= longest - 5 for prompt in prompts)
+    assert any(" word" * 40 not in prompt.text for prompt in prompts)
+    tighter = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": 20})})
+    session = Session(tighter, Run(tmp_path / "tighter", Lines()))
+    with pytest.raises(UserError, match=r"raise pat\.max_input_tokens"):
+        agent_prompt(session, "topic", prepared[0], contexts[prepared[0].example_id], None)
+
+
+def test_summaries_are_shortened_where_the_input_leaves_no_room(tmp_path, tiny_model):
+    recipe = recipe_of(tmp_path, tiny_model, ["pat-no-dpo"], limit={})
+    session = Session(recipe, Run(tmp_path / "run", Lines()))
+    example = session.prepare_fitting("test")[0]
+    own = find_contexts(session, "test")[example.example_id]
+    summary = "short sentences " * 30
+    whole = response_prompt(session, example, own, summary, summary, documents=False)
+    bare = len(session.renderer.render("pat_response", {"own": []}, input=example.input, style="", topic="").tokens)
+    prompt = recipe.prompt.model_copy(update={"max_input_tokens": bare + 20})
+    narrow = Session(recipe.model_copy(update={"prompt": prompt}), Run(tmp_path / "narrow", Lines()))
+    made = response_prompt(narrow, example, own, summary, summary, documents=False)
+    assert bare < len(made.tokens) <= bare + 20 < len(whole.tokens)
+    assert example.input in made.text
+    assert 0 < made.text.count("short") < whole.text.count("short")
 
 
 def test_a_method_added_to_a_run_may_have_fewer_examples(tmp_path, tiny_model):

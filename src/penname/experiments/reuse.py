@@ -21,8 +21,7 @@ FIRST_SAMPLES = ("iteration-1/samples", "iteration-1/rewards")
 
 _DATA = ("seed", "data", "limit", "retrieval", "prompt")
 _TEST = ("evaluation.split", "evaluation.shuffled")
-# Which examples there is room for depends on all prompts that the recipe's methods make of them.
-_FITTING = (*_DATA, "methods", "generator", "pat")
+_FITTING = (*_DATA, "generator")
 _MODEL = (*_FITTING, "training", "reward")
 _CHOSEN = ("decoding", *(f"evaluation.{name}" for name in ("temperature", "top_p", "texts", "candidates", "choose")))
 _REASONING = (*_FITTING, "teacher", "reasoning", "decoding", "shard_size")

@@ -44,13 +44,16 @@ def without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[A
 def agent_prompt(
     session: Session, agent: AgentName, example: Prepared, contexts: Contexts, theirs: str | None
 ) -> Prompt:
-    """What the agent is asked. theirs: the other agent's last summary, if there is one."""
+    """What the agent is asked. theirs: the other agent's last summary, if there is one.
+
+    An input that leaves no room is shortened. Raises UserError where there is none without it.
+    """
     found = ("alike", contexts.style) if agent == "style" else ("on_topic", contexts.topic)
     lists = dict([found, ("own", own_texts(contexts))])
     values = {"input": example.input} | ({"other": theirs} if theirs else {})
     name = cast(TemplateName, f"pat_{agent}_refined" if theirs else f"pat_{agent}")
     renderer = session.agent_renderer(session.recipe.agent(agent))
-    return render_for(example, renderer, name, lists, **values)
+    return render_for(example, renderer, name, lists, tuple(values), **values)
 
 
 def sample_summaries(

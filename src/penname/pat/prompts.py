@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from penname.method_table import AgentName, Method
 from penname.pat.contexts import Contexts
 from penname.prompts.render import Prompt
-from penname.prompts.templates import ANSWER_FORMATS, fill
+from penname.prompts.templates import ANSWER_FORMATS, TemplateName, fill
 from penname.session.examples import Prepared
 from penname.session.session import Session, render_for
 
@@ -65,13 +65,15 @@ def response_prompt(
 ) -> Prompt:
     """PaT's prompt of the generator: both summaries, the user's own documents, and with `documents` the trajectories'.
 
-    style, topic: the summaries; None where that trajectory is left out, its documents too.
+    style, topic: the summaries; None where that trajectory is left out, its documents too. They are shortened where the
+    input leaves no room for them.
     """
-    own, told = {"own": own_texts(contexts)}, {"style": style or NOTHING, "topic": topic or NOTHING}
-    if not documents:
-        return render_for(example, session.renderer, "pat_response", own, input=example.input, **told)
-    shown = _trajectories(() if style is None else contexts.style, () if topic is None else contexts.topic)
-    return render_for(example, session.renderer, "pat_response_documents", own | shown, input=example.input, **told)
+    lists = {"own": own_texts(contexts)}
+    if documents:
+        lists |= _trajectories(() if style is None else contexts.style, () if topic is None else contexts.topic)
+    name: TemplateName = "pat_response_documents" if documents else "pat_response"
+    summaries = {"style": style or NOTHING, "topic": topic or NOTHING}
+    return render_for(example, session.renderer, name, lists, tuple(summaries), input=example.input, **summaries)
 
 
 def contexts_prompt(session: Session, example: Prepared, contexts: Contexts) -> Prompt:

@@ -18,11 +18,15 @@ PromptFormat = Literal["chat", "plain"]
 
 
 class PromptTooLong(UserError):
-    """A prompt is over the limit without any document; limit: the recipe's setting that holds it."""
+    """A prompt is over the limit without any document.
 
-    def __init__(self, message: str, limit: str) -> None:
+    limit: the recipe's setting that holds the limit. over: tokens by which the prompt is longer.
+    """
+
+    def __init__(self, message: str, limit: str, over: int) -> None:
         super().__init__(message)
         self.limit = limit
+        self.over = over
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,23 @@ class Renderer:
         asked = values.get("input", "")
         return self._render(lambda fields: fill(name, **fields, **values), separator(name), lists, asked)
 
+    def render_shortened(
+        self, name: TemplateName, documents: Mapping[str, Sequence[str]], shorten: Sequence[str], **values: str
+    ) -> Prompt:
+        """As `render`, but where there is no room for them, the values of `shorten` lose tokens at their ends.
+
+        The longest of them is shortened first. Raises PromptTooLong where there is no room without them.
+        """
+        while True:
+            try:
+                return self.render(name, documents, **values)
+            except PromptTooLong as error:
+                longest = max(shorten, key=lambda field: self._length(values[field]), default=None)
+                length = self._length(values[longest]) if longest is not None else 0
+                if longest is None or not length:
+                    raise
+                values[longest] = self.cut(values[longest], max(0, length - error.over))
+
     def render_text(self, text: str, documents: Sequence[str], asked: str) -> Prompt:
         """Fill in `text`, which is no template of penname's: `documents` stand where it says `{context}`.
 
@@ -116,6 +137,7 @@ class Renderer:
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
                 f"{self.max_tokens}: raise {self.limit} or shorten the input {asked[:60]!r}",
                 self.limit,
+                -budget,
             )
         kept = self._within(documents, budget, between)
         while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from penname.config import EngineConfig, Recipe, SourceConfig, Split
 from penname.data.records import Example
@@ -17,7 +17,6 @@ from penname.engines.base import Engine
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
 from penname.extensions import Extension, load_callable
-from penname.method_table import AGENTS
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Prompt, PromptTooLong, Renderer
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_template, generator_template
@@ -218,26 +217,12 @@ class Session:
         return records
 
     def _too_long(self, example: Prepared) -> PromptTooLong | None:
-        """Of the prompts that the recipe's methods make of it the first that does not fit without documents."""
+        """Whether Figure 8's prompt has no room for the example's input; the same for every method."""
         try:
             self.renderer.render("figure8_input", [], input=example.input)
-            if any(row.summaries_of for row in self.recipe.rows.values()):
-                self._check_agents(example)
         except PromptTooLong as error:
             return error
         return None
-
-    def _check_agents(self, example: Prepared) -> None:
-        """Raises PromptTooLong where the example leaves no room for summaries of full length."""
-        settings = self.recipe.pat
-        summary = " word" * settings.max_summary_tokens  # a word is a token or more
-        told = {"input": example.input, "style": summary, "topic": summary}
-        lists: dict[str, list[str]] = {"own": [], "alike": [], "on_topic": []}
-        self.renderer.render("pat_response_documents" if settings.documents else "pat_response", lists, **told)
-        for agent in AGENTS:
-            renderer = self.agent_renderer(self.recipe.agent(agent))
-            name = cast(TemplateName, f"pat_{agent}_refined")
-            renderer.render(name, lists, input=example.input, other=summary)
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
         """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
@@ -293,10 +278,14 @@ def render_for(
     renderer: Renderer,
     name: TemplateName,
     documents: Mapping[str, Sequence[str]],
+    shorten: Sequence[str] = (),
     **values: str,
 ) -> Prompt:
-    """Raises UserError naming the example where its input alone is over the limit."""
+    """Raises UserError naming the example where its input alone is over the limit.
+
+    shorten: the values that lose tokens where there is no room for them.
+    """
     try:
-        return renderer.render(name, documents, **values)
+        return renderer.render_shortened(name, documents, shorten, **values)
     except PromptTooLong as error:
         raise UserError(f"example {example.example_id!r}: {error}") from None
