@@ -112,6 +112,13 @@ class PromptConfig(Section):
     )
     max_input_tokens: Count = 1024
     max_output_tokens: Count = 384
+    max_reasoning_tokens: Annotated[int, Field(ge=0)] = Field(
+        0, description="more tokens for completions that begin with a reasoning; 0: it has to fit into the output too"
+    )
+
+    def completion_tokens(self, *, with_reasoning: bool) -> int:
+        """How many tokens a completion may have."""
+        return self.max_output_tokens + (self.max_reasoning_tokens if with_reasoning else 0)
 
 
 class ReasoningConfig(Section):

@@ -176,7 +176,8 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
     state = {"adamw_torch_fused": 16, "adafactor": 9}[recipe.training.optimizer]
     if recipe.training.lora_rank:
         state = 4
-    sample = recipe.prompt.max_input_tokens + recipe.prompt.max_output_tokens
+    reasons = any(row.reasoning for row in recipe.rows.values())
+    sample = recipe.prompt.max_input_tokens + recipe.prompt.completion_tokens(with_reasoning=reasons)
     tokens = min(recipe.training.batch_size * sample, max(recipe.training.micro_batch_tokens, sample))
     a_token = 3.2e6 if arithmetic() == "bfloat16" else 6.4e6
     kept = 0.15 if recipe.training.gradient_checkpointing else 1.0
@@ -214,6 +215,8 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             prompt, pat = recipe.prompt, recipe.pat
             if engine is recipe.generator:
                 lengths = {"max_input_tokens": prompt.max_input_tokens, "max_output_tokens": prompt.max_output_tokens}
+                if any(row.reasoning for row in rows):
+                    lengths["max_reasoning_tokens"] = prompt.max_reasoning_tokens
                 _check_lengths("prompt", lengths, limit, engine.model)
             if engine in agents:
                 lengths = {"max_input_tokens": pat.max_input_tokens, "max_summary_tokens": pat.max_summary_tokens}

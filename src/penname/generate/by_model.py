@@ -133,7 +133,7 @@ class ModelWriter:
         every = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
         number = self._choose(request, every)
         parts = every[number]
-        notes = _notes(rendered.shortened, written[number], parts, setup.prompt)
+        notes = _notes(rendered.shortened, written[number], parts, setup)
         if not request.documents:
             notes.insert(0, "there are no documents: the response is not personalized")
         response = parts.response or texts[number].strip()
@@ -162,8 +162,9 @@ class ModelWriter:
         """The candidates, as tokens and as whole completions, those behind a given reasoning with it."""
         evaluation, given = self._setup.evaluation, request.reasoning
         begun = self._renderer.beginning(compose(given, "")) if given is not None else []
-        most, end = self._setup.prompt.max_output_tokens, self._renderer.end_id
-        sampling = self._setup.decoding.sampling(most, evaluation.temperature, evaluation.top_p, end)
+        setup = self._setup
+        most = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
+        sampling = setup.decoding.sampling(most, evaluation.temperature, evaluation.top_p, self._renderer.end_id)
         number = request.candidates or evaluation.candidates
         seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
@@ -199,12 +200,13 @@ class ModelWriter:
         return Judge(self._judges.engine(reward.judge), renderer, reward.judge_expectation)
 
 
-def _notes(shortened: int, generated: Generated, parts: Completion, prompt: PromptConfig) -> list[str]:
+def _notes(shortened: int, generated: Generated, parts: Completion, setup: Setup) -> list[str]:
     notes = []
     if shortened:
-        notes.append(f"{shortened} documents were shortened to fit {prompt.max_input_tokens} tokens")
+        notes.append(f"{shortened} documents were shortened to fit {setup.prompt.max_input_tokens} tokens")
     if generated.finish_reason == "length":
-        notes.append(f"the text ran into the limit of {prompt.max_output_tokens} tokens")
+        limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
+        notes.append(f"the text ran into the limit of {limit} tokens")
     if parts.response is None:
         notes.append("the completion is malformed (no final answer after the reasoning); shown as it is")
     return notes

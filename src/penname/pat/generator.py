@@ -57,7 +57,7 @@ def _tuning_samples(session: Session, kinds: Sequence[str]) -> list[TrainingSamp
             summaries = {e.example_id: _in_part(last[e.example_id], i) for i, e in enumerate(own)}
         prompts |= {e.example_id: method_prompt(session, method, e, contexts, summaries) for e in own}
     samples = [TrainingSample(prompts[e.example_id].tokens, session.renderer.target(e.output)) for e in train]
-    return within_limit(session, samples)
+    return within_limit(session, samples, with_reasoning=False)
 
 
 def _in_part(written: Mapping[AgentName, str], number: int) -> Mapping[AgentName, str]:

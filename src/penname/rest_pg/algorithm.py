@@ -123,7 +123,7 @@ def supervised_samples(
         if example.example_id in targets:
             prompt = session.prompt(example, with_reasoning=with_reasoning)
             samples.append(TrainingSample(prompt.tokens, session.renderer.target(targets[example.example_id])))
-    return within_limit(session, samples)
+    return within_limit(session, samples, with_reasoning=with_reasoning)
 
 
 def kept_samples(
@@ -156,7 +156,7 @@ def expected_outputs(
     if with_reasoning:
         chosen = [e for e in chosen if e.example_id in reasonings]
     texts = [compose(reasonings[e.example_id], e.output) if with_reasoning else e.output for e in chosen]
-    most = session.recipe.prompt.max_output_tokens
+    most = session.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
     pairs = [(e, t) for e, t in zip(chosen, texts, strict=True) if len(session.renderer.target(t)) <= most]
     rewards = session.reward([session.reward_input(e, e.output) for e, _ in pairs])
     return [

@@ -23,9 +23,10 @@ PROMPT_FILE = "penname.json"
 """Beside a model: how it must be prompted."""
 
 
-def within_limit(session: Session, samples: Sequence[TrainingSample]) -> list[TrainingSample]:
+def within_limit(session: Session, samples: Sequence[TrainingSample], *, with_reasoning: bool) -> list[TrainingSample]:
     """The samples whose target is within the limit; the others are counted."""
-    fitting = [s for s in samples if len(s.target) <= session.recipe.prompt.max_output_tokens]
+    most = session.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
+    fitting = [s for s in samples if len(s.target) <= most]
     if len(fitting) < len(samples):
         session.run.progress.say(f"{len(samples) - len(fitting)} targets over prompt.max_output_tokens left out")
     return fitting

@@ -181,7 +181,7 @@ class Session:
         reasonings: by example id; where one is given the model writes the response only, as if it had written this
             before.
         """
-        most = self.recipe.prompt.max_output_tokens
+        most = self.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
         sampling = self.recipe.decoding.sampling(most, temperature, top_p, self.renderer.end_id)
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
