@@ -165,6 +165,9 @@ class ModelWriter:
         most, end = self._setup.prompt.max_output_tokens, self._renderer.end_id
         sampling = self._setup.decoding.sampling(most, evaluation.temperature, evaluation.top_p, end)
         number = request.candidates or evaluation.candidates
+        if number > 1 and evaluation.choose == AUTHORSHIP and not self._setup.authorship.is_file():
+            untrained = "the run has no classifier of authors, by which its recipe chooses among candidates"
+            raise ArgumentError("candidates", f"found {number}; {untrained}; expected 1")
         seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
         written = engine.generate([prompt + begun], [seeds], sampling)[0]
