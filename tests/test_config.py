@@ -6,7 +6,8 @@ import pytest
 
 from penname.config import PaTConfig
 from penname.errors import UserError
-from penname.recipe_files import load_recipe, shipped_recipes
+from penname.recipe_files import load_recipe
+from penname.shipped import shipped_recipes
 
 ROOT = Path(__file__).parents[1]
 SMALL = "methods: [rag]\ndata: [{format: presidents}]\nexpectation: {threshold: 1.0}\nreward: {mixture: {rouge1: 1}}\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,10 +14,7 @@ from pydantic import BaseModel, ValidationError
 from penname.config import Recipe
 from penname.errors import DataError, UserError
 from penname.extensions import load_callable
-
-
-def shipped_recipes() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(Path(str(files("penname") / "recipes")).glob("*.yaml"))}
+from penname.shipped import shipped_recipes
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:

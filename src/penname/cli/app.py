@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from penname import __version__
 from penname.cli import data as cli_data
 from penname.cli import humans as cli_humans
+from penname.cli.help import (
+    DATA,
+    MACHINE,
+    START,
+    TRAIN,
+    WRITE,
+    InOrderOfWork,
+    complete_method,
+    complete_recipe,
+    examples,
+)
 from penname.cli.show import (
     console,
     show,
@@ -32,19 +45,54 @@ if TYPE_CHECKING:
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is rich's
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
-app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_humans.app, name="judge-humans")
+HELP = (
+    "Train a language model to write as each of your users would, from what they have already written, and show with "
+    "paired tests how well it does.\n\n"
+    "The usual order: quickstart shows all of it on the model and texts that come with penname. For texts of your own, "
+    "data convert makes examples of them and data validate checks these; train trains and compares the methods of a "
+    "recipe; report makes a page of the results; generate writes for a user. A command that was stopped goes on where "
+    "it was when it is started again."
+)
 
-RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run; started again, it resumes.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, as in expectation.samples=8.")]
+app = typer.Typer(
+    cls=InOrderOfWork,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=HELP,
+    epilog=examples(
+        "penname quickstart",
+        "penname data convert texts.csv --out mine --user author --text body",
+        "penname train laptop --set 'data=[{format: jsonl, path: mine}]'",
+        "penname report runs/laptop",
+        'penname generate --model runs/laptop --profile my_texts/ \\\n  --prompt "Write about rain."',
+    ),
+)
+app.add_typer(cli_data.app, name="data", rich_help_panel=DATA)
+app.add_typer(cli_humans.app, name="judge-humans", rich_help_panel=TRAIN)
+
+RecipeArgument = Annotated[
+    str, typer.Argument(help="A recipe file, or a shipped recipe's name.", autocompletion=complete_recipe)
+]
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
+RunsArgument = Annotated[list[Path], typer.Argument(help="Folders of runs.")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Folder of the run, runs/RECIPE if left out; started again, it resumes.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Another value for a setting of the recipe, as in expectation.samples=8; repeatable."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MethodsOption = Annotated[
-    list[str] | None, typer.Option("--method", help="One of the methods, several times; else all.")
+    list[str] | None,
+    typer.Option("--method", help="Only this method; repeatable. All if left out.", autocompletion=complete_method),
 ]
+SplitOption = Annotated[str, typer.Option(help="val or test.")]
+RecipeSplitOption = Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")]
+MetricOption = Annotated[str, typer.Option(help="The metric that the curve shows.")]
 HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
 OverSeedsOption = Annotated[
-    bool, typer.Option("--over-seeds", help="The runs are of one recipe with several seeds: take them as one.")
+    bool, typer.Option("--over-seeds", help="The runs differ in their seed alone: take them as one.")
 ]
 
 OPTIONS = {"documents": "profile", "reasoning": "reuse-reasoning"}
@@ -58,7 +106,7 @@ def main() -> None:
     if "" not in sys.path:
         sys.path.insert(0, "")  # a recipe may name what stands in the folder that the command is called in
     try:
-        app()
+        app(prog_name="penname")
     except ArgumentError as error:
         option = OPTIONS.get(error.argument, error.argument).replace("_", "-")
         print(f"penname: --{option}: {error.problem}", file=sys.stderr)
@@ -77,26 +125,48 @@ def main() -> None:
         raise
 
 
-@app.command()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"penname {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print penname's version.")
+    ] = False,
+) -> None:
+    """Takes the options that stand before any command."""
+
+
+@app.command(rich_help_panel=START, epilog=examples("penname quickstart", "penname quickstart --all"))
 def quickstart(
     run: RunOption = None,
     override: SetOption = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All five methods; goes on with a run of fewer, and takes longer.")
+        bool, typer.Option("--all", help="All five methods, in a run of fewer those that it lacks; takes longer.")
     ] = False,
 ) -> None:
-    """Train and compare methods on the bundled model and corpus, and write one prompt as three authors would."""
+    """Train and compare methods on the bundled model and texts, and write one prompt as three authors would."""
     train("quickstart", run=run, override=[*(override or []), *([ALL_METHODS] if every else [])])
 
 
-@app.command()
+@app.command(
+    rich_help_panel=TRAIN,
+    epilog=examples(
+        "penname train paper --dry-run", "penname train quickstart --set expectation.iterations=2 --run runs/two"
+    ),
+)
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    recipe: RecipeArgument,
     run: RunOption = None,
     override: SetOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be computed, with memory and disk, and stop.")
+    ] = False,
 ) -> None:
-    """Train and evaluate all methods of a recipe; the same command again resumes."""
+    """Train and compare all methods of a recipe; the same command again resumes."""
     from penname import api
     from penname.experiments.plan import make_plan
     from penname.recipe_files import load_recipe
@@ -116,18 +186,26 @@ def train(
     console.print(f"run: {folder}", markup=False)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN, epilog=examples("penname sweep quickstart --over expectation.iterations=1,2"))
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
-    over: Annotated[list[str], typer.Option(help="A setting and its values, as in expectation.samples=8,32.")],
-    run: Annotated[Path | None, typer.Option("--run", help="Folder of the runs; started again, it resumes.")] = None,
+    recipe: RecipeArgument,
+    over: Annotated[
+        list[str], typer.Option(help="A setting and its values, as in expectation.samples=8,32; repeatable.")
+    ],
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Folder of the runs, runs/RECIPE-sweep if left out; started again, it resumes."),
+    ] = None,
     override: SetOption = None,
-    donor: Annotated[Path | None, typer.Option("--from", help="A run from which to take over what is alike.")] = None,
+    donor: Annotated[
+        Path | None,
+        typer.Option("--from", help="A finished run; what it has in common with the points is taken from it."),
+    ] = None,
     method: MethodsOption = None,
-    metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
+    metric: MetricOption = "reward",
     as_json: JsonOption = False,
 ) -> None:
-    """Train and evaluate a recipe at several values of a setting; what the values have in common is computed once."""
+    """Train and evaluate a recipe at several values of a setting; what they have in common is computed once."""
     from penname.evaluation.formats import to_files
     from penname.evaluation.table import averages, summary
     from penname.experiments.reuse import taken, total_of
@@ -169,10 +247,10 @@ def sweep(
     console.print(f"curves: {path}\n{tests}\n{shared}", markup=False, highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN, epilog=examples("penname evaluate runs/quickstart --split val --method sft"))
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    run: RunArgument,
+    split: SplitOption = "test",
     method: MethodsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -191,14 +269,19 @@ def evaluate(
     show(compare_runs([run], split), as_json=as_json)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=TRAIN,
+    epilog=examples("penname quickstart --all", "penname reasoning runs/quickstart --method rest-pg"),
+)
 def reasoning(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    method: Annotated[str, typer.Option(help="One of its methods that reason.")] = "rest-pg",
-    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    run: RunArgument,
+    method: Annotated[
+        str, typer.Option(help="One of its methods that reason.", autocompletion=complete_method)
+    ] = "rest-pg",
+    split: SplitOption = "test",
     as_json: JsonOption = False,
 ) -> None:
-    """Test whether a method uses its reasoning: responses behind its own, another user's, and none."""
+    """Test whether a method uses its reasoning: compare responses after its own, another user's, and none."""
     from penname.evaluation.table import summary
     from penname.experiments.comparison import Comparison
     from penname.experiments.reasoning_use import reasoning_use
@@ -214,10 +297,13 @@ def reasoning(
     show(Comparison(summary(scored(found), None), {}, []), as_json=as_json)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=TRAIN,
+    epilog=examples("penname compare runs/quickstart", "penname compare runs/seed0 runs/seed1 --over-seeds --holm"),
+)
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
-    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    runs: RunsArgument,
+    split: RecipeSplitOption = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     holm: HolmOption = False,
@@ -244,30 +330,34 @@ def compare(
             show_table(compared, as_markdown=as_markdown)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN, epilog=examples("penname report runs/quickstart"))
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
-    out: Annotated[Path | None, typer.Option(help="Where to; the first run's folder 'report' if left out.")] = None,
-    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    runs: RunsArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; report in the first run's folder if left out.")
+    ] = None,
+    split: RecipeSplitOption = None,
     holm: HolmOption = False,
     over_seeds: OverSeedsOption = False,
 ) -> None:
-    """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side."""
+    """Write a page of the results to read and pass on: tables, figures, and all methods' texts side by side."""
     from penname.report.write import write_report
 
     page = write_report(runs, out, split, over_seeds=over_seeds, holm=holm)
     console.print(f"report: {page}", markup=False, highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN, epilog=examples("penname cold-start runs/quickstart --documents 0,1,4"))
 def cold_start(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    documents: Annotated[str, typer.Option(help="How many of a user's documents are left, some numbers.")] = "0,1,2,4",
+    run: RunArgument,
+    documents: Annotated[
+        str, typer.Option(help="How many documents each user keeps: numbers with commas between them.")
+    ] = "0,1,2,4",
     method: MethodsOption = None,
-    metric: Annotated[str, typer.Option(help="What the curve shows.")] = "reward",
+    metric: MetricOption = "reward",
     as_json: JsonOption = False,
 ) -> None:
-    """Hide documents of users who have many: how does each method do with none, some and all of them?"""
+    """Show how well each method does when users with many documents keep none, some or all of them."""
     from penname.evaluation.table import summary
     from penname.experiments.run_recipe import chosen_methods, load_run_recipe
     from penname.experiments.train import cold_start as simulate
@@ -298,28 +388,42 @@ def cold_start(
     console.print(f"curves: {path}", markup=False, highlight=False)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=WRITE,
+    epilog=examples(
+        'penname generate --model bundled --prompt "Write about the sea."',
+        'penname generate --model runs/quickstart --profile my_texts/ \\\n  --prompt "Write about rain."',
+    ),
+)
 def generate(
     model: Annotated[str, typer.Option(help="A run's folder, a model's folder, a hub id, or 'bundled'.")],
     prompt: Annotated[str, typer.Option(help="What to write.")],
     profile: Annotated[
         Path | None,
-        typer.Option(help="JSONL of documents, a .txt or .md file, or a folder of these; none for a new user."),
+        typer.Option(
+            help="The user's texts: a JSONL file, a .txt or .md file, or a folder of these; a new user has none."
+        ),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Which of the run's methods.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="The run's method that writes.", autocompletion=complete_method)
+    ] = None,
     show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
     reuse_reasoning: Annotated[
         Path | None, typer.Option(help="Keep the reasoning in this file, and take it from there the next time.")
     ] = None,
-    query: Annotated[str | None, typer.Option(help="What to find documents by; the prompt if left out.")] = None,
-    item: Annotated[str | None, typer.Option(help="For the method pat: the id of what the text is about.")] = None,
+    query: Annotated[
+        str | None, typer.Option(help="What the user's texts are searched for; the prompt if left out.")
+    ] = None,
+    item: Annotated[
+        str | None, typer.Option(help="For the method pat: the id of the item that the text is about.")
+    ] = None,
     candidates: Annotated[
-        int | None, typer.Option(min=1, help="Write so many and show the one most like the others.")
+        int | None, typer.Option(min=1, help="Write so many texts and show the one most like the others.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write for a user from the documents in a profile; the user need not have been in training."""
+    """Write for a user in the manner of the texts in a profile; the user need not have been in training."""
     from penname.generate.writer import Writer
     from penname.runs.folder import write_text
 
@@ -341,24 +445,18 @@ def generate(
     console.print(written.response, markup=False, highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE, epilog=examples("penname doctor", "penname doctor --json"))
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine has and what penname will use."""
-    import psutil
+    """Say what this machine can do, what is missing, and which command gets it."""
+    from penname.cli.doctor import findings
+    from penname.experiments.machine import describe_environment, describe_machine
 
-    from penname.engines.models import bundled_model
-    from penname.experiments.train import describe_environment
-
-    found: dict[str, Any] = describe_environment() | {
-        "memory_available_gib": round(psutil.virtual_memory().available / 2**30, 1),
-        "disk_free_gib": round(psutil.disk_usage(".").free / 2**30, 1),
-        "bundled_model": str(bundled_model()),
-    }
+    environment, machine = describe_environment(), describe_machine()
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(environment | asdict(machine)))
         return
-    for key, value in found.items():
-        console.print(f"{key}: {value}", markup=False, highlight=False)
+    for line in findings(environment, machine):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _progress(run: Path, *, as_json: bool = False) -> ConsoleProgress:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from penname.data.control import Told
 
 console = Console()
+CONTROL_EXAMPLES = ("penname data control --out control", "penname train control")
 USERS = 2000
 """Of all splits, if not said otherwise."""
 TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"], ...] = (
@@ -47,15 +48,15 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 def control(
     out: Annotated[Path, typer.Option("--out", help="New folder for the corpus and its model.")],
-    users: Annotated[int, typer.Option(min=10, help="Of all splits, with an example each.")] = USERS,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other users.")] = 0,
+    users: Annotated[int, typer.Option(min=10, help="Users in all splits together, with one example each.")] = USERS,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed: another one gives other users.")] = 0,
     teacher: Annotated[
-        float, typer.Option(min=0, max=1, help="How probable it is that the teacher is right about a trait.")
+        float, typer.Option(min=0, max=1, help="Probability that the teacher is right about a trait.")
     ] = 0.2,
     misled: Annotated[
-        float, typer.Option(min=0, max=1, help="How probable it is that it says something wrong; else it says nothing.")
+        float, typer.Option(min=0, max=1, help="Probability that it says something wrong; otherwise it says nothing.")
     ] = 0.05,
-    layers: Annotated[int, typer.Option(min=2, help="The model's.")] = 2,
+    layers: Annotated[int, typer.Option(min=2, help="Layers of the model.")] = 2,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 2000,
 ) -> None:
     """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""

@@ -1,4 +1,4 @@
-"""The commands about data: what a data set holds, what is wrong with it, and how to make one."""
+"""`penname data`: what a data set holds, what is wrong with it, and how to make one."""
 
 from __future__ import annotations
 
@@ -14,39 +14,44 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from penname.cli.control import control
+from penname.cli.control import CONTROL_EXAMPLES, control
+from penname.cli.help import complete_recipe, examples
 from penname.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
-app.command()(control)
+app = typer.Typer(no_args_is_help=True, help="Look at a data set, check it, and make one of texts of your own.")
 console = Console()
 
 DataArgument = Annotated[
-    str, typer.Argument(help="A folder or file of data, a hub id OWNER/NAME, a recipe, or 'presidents'.")
+    str,
+    typer.Argument(
+        help="A folder or file of data, a hub id OWNER/NAME, a recipe, or 'presidents'.", autocompletion=complete_recipe
+    ),
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="longlamp, pgraphrag or jsonl; told from the first record if left out.")
+    str | None, typer.Option("--format", help="longlamp, pgraphrag or jsonl; found from the first record if left out.")
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", help="The task; on the hub the configuration; long, short or rating for pgraphrag."),
+    typer.Option("--task", help="The task: of a hub id its configuration; of pgraphrag long, short or rating."),
 ]
 CarveOption = Annotated[bool, typer.Option("--carve", help="Carve train, val and test out of pgraphrag's dev split.")]
-SharedOption = Annotated[str, typer.Option("--shared-names", help="keep, cap or drop users with a name many share.")]
+SharedOption = Annotated[
+    str, typer.Option("--shared-names", help="keep, cap or drop users whose name many people share.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
+@app.command(epilog=examples("penname data stats presidents", "penname data stats mine --png pictures"))
 def stats(
     data: DataArgument,
     format: FormatOption = None,
     task: TaskOption = None,
     carve: CarveOption = False,
     shared_names: SharedOption = "keep",
-    png: Annotated[Path | None, typer.Option("--png", help="Folder to draw the histograms into.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Folder to write the histograms to, as pictures.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the columns of the REST-PG paper's Table 2, and histograms; words are cut at white space."""
+    """Print the columns of the REST-PG paper's Table 2, and histograms; words are split at white space."""
     from penname.data.report import Report
     from penname.data.sources import read_split
     from penname.data.statistics import statistics_of
@@ -67,7 +72,7 @@ def stats(
         print(f"{found} (penname data validate names each)")
 
 
-@app.command()
+@app.command(epilog=examples("penname data validate presidents"))
 def validate(
     data: DataArgument,
     format: FormatOption = None,
@@ -75,7 +80,7 @@ def validate(
     carve: CarveOption = False,
     shared_names: SharedOption = "keep",
 ) -> None:
-    """Name every bad row and everything else worth knowing, a line each; exit code 2 where a row is bad.
+    """Name every bad row and what else is worth knowing, a line each; exit code 2 if a row is bad.
 
     Rows that real data is known to hold and that say nothing, such as those with an empty output, are not bad.
     """
@@ -99,7 +104,7 @@ def validate(
         raise UserError(f"{data}: found {faults:,} bad rows, expected none; each is named above")
 
 
-@app.command()
+@app.command(epilog=examples("penname data leaks presidents", "penname data leaks mine --setting user"))
 def leaks(
     data: DataArgument,
     format: FormatOption = None,
@@ -107,7 +112,8 @@ def leaks(
     carve: CarveOption = False,
     shared_names: SharedOption = "keep",
     setting: Annotated[
-        str | None, typer.Option(help="user or temporal; told from the name's end, or else whether outputs have dates.")
+        str | None,
+        typer.Option(help="user or temporal; found from the name's end, or else from whether outputs have dates."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -145,24 +151,27 @@ def leaks(
         print(f"no leak found ({', '.join(dict.fromkeys(checked))}{but})")
 
 
-@app.command()
+@app.command(epilog=examples("penname data rank presidents --out ranking.jsonl --k 3"))
 def rank(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", help="JSONL file to write: a line an example.")],
+    out: Annotated[Path, typer.Option("--out", help="JSONL file to write, one line for each example.")],
     format: FormatOption = None,
     task: TaskOption = None,
     carve: CarveOption = False,
     shared_names: SharedOption = "keep",
     retriever: Annotated[str, typer.Option(help="bm25, dense, contriever, recency or random.")] = "bm25",
-    encoder: Annotated[str | None, typer.Option(help="Folder or hub id, for dense and contriever.")] = None,
-    tokens: Annotated[str, typer.Option(help="words, or whitespace as LongLaMP's scripts.")] = "words",
-    documents: Annotated[str, typer.Option(help="own, neighbours or both.")] = "own",
-    k: Annotated[int, typer.Option(min=1, help="Documents an example.")] = 5,
+    encoder: Annotated[
+        str | None, typer.Option(help="The encoder of dense and contriever: a folder or hub id.")
+    ] = None,
+    tokens: Annotated[
+        str, typer.Option(help="How BM25 splits texts: words, or whitespace as LongLaMP's scripts do.")
+    ] = "words",
+    documents: Annotated[str, typer.Option(help="Documents to rank: own, neighbours or both.")] = "own",
+    k: Annotated[int, typer.Option(min=1, help="Documents for each example.")] = 5,
 ) -> None:
     """Rank every profile and write each example's k best documents, best first, by their places in the profile.
 
-    Vectors and rankings are kept in the cache: a ranking that was stopped goes on, and a text is embedded once. Of BM25
-    what is less than eight million characters is ranked again, which takes a tenth of a second.
+    Embeddings and long rankings are kept in the cache folder: a ranking that was stopped goes on where it was.
     """
     from penname.config import RetrievalConfig
     from penname.data.report import Report
@@ -214,10 +223,16 @@ def _tell_of_rows(report: Any) -> None:
         print(f"penname: note: {found} (penname data validate names each)", file=sys.stderr)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "penname data convert texts.csv --out mine --user author --text body",
+        "penname data convert mail.mbox --out mine --split time --hash-users",
+    )
+)
 def convert(
     data: Annotated[
-        Path, typer.Argument(help="A table, an mbox file, a folder of these, or a folder of texts a user.")
+        Path,
+        typer.Argument(help="A table, an mbox file, a folder of these, or a folder with one of texts for each user."),
     ],
     out: Annotated[Path, typer.Option("--out", help="New folder for the documents and examples.")],
     user: Annotated[str | None, typer.Option(help="Column that names the user.")] = None,
@@ -229,14 +244,14 @@ def convert(
     split: Annotated[str, typer.Option(help="leave-one-out (new users in test) or time (later texts in test).")] = (
         "leave-one-out"
     ),
-    task: Annotated[str, typer.Option(help="What to call the task.")] = "writing",
-    min_documents: Annotated[int, typer.Option(min=2, help="Users with fewer are left out.")] = 2,
-    min_words: Annotated[int, typer.Option(min=1, help="Shorter texts are left out.")] = 5,
-    per_user: Annotated[int, typer.Option(min=1, help="Examples a user, with leave-one-out.")] = 1,
+    task: Annotated[str, typer.Option(help="Name of the task.")] = "writing",
+    min_documents: Annotated[int, typer.Option(min=2, help="Users with fewer documents are left out.")] = 2,
+    min_words: Annotated[int, typer.Option(min=1, help="Texts with fewer words are left out.")] = 5,
+    per_user: Annotated[int, typer.Option(min=1, help="Examples for each user, with leave-one-out.")] = 1,
     hash_users: Annotated[bool, typer.Option("--hash-users", help="Replace users' names by hashes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make documents and examples of a pile of texts; near-duplicates of a user's texts are left out."""
+    """Make examples of a collection of texts; near-duplicates among a user's texts are left out."""
     from penname.data.convert import Settings, convert
     from penname.data.report import Report
 
@@ -273,6 +288,8 @@ def convert(
         print(found)
     print(f"in a recipe: data: [{{format: jsonl, path: {out}}}]")
 
+
+app.command(epilog=examples(*CONTROL_EXAMPLES))(control)
 
 FINDINGS_SHOWN = 20
 
@@ -338,7 +355,7 @@ def _retrieval(data: str) -> Any:
 
 
 def _is_recipe(data: str) -> bool:
-    from penname.recipe_files import shipped_recipes
+    from penname.shipped import shipped_recipes
 
     return data in shipped_recipes() or Path(data).suffix in (".yaml", ".yml")
 

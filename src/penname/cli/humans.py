@@ -11,25 +11,33 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from penname.cli.help import examples
 from penname.errors import DataError, UserError
 
 KEY: dict[str, type] = {"export": str, "metric": str, "pairs": dict}
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, help="Have people judge pairs of texts, and measure how far a metric agrees with them."
+)
 console = Console()
 
 
-@app.command("export")
+@app.command(
+    "export",
+    epilog=examples(
+        "penname judge-humans export runs/quickstart --out pairs.html \\\n  --metric reward --difference 0.2"
+    ),
+)
 def export_pairs(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
-    out: Annotated[Path, typer.Option(help="The page, to be sent to annotators; its key is written beside it.")],
+    out: Annotated[Path, typer.Option(help="The page to write, for annotators; its key is written beside it.")],
     pairs: Annotated[int, typer.Option(min=1, help="How many pairs, at most.")] = 100,
-    metric: Annotated[str, typer.Option(help="Whose scores are compared with people's choices.")] = "judge",
-    difference: Annotated[float, typer.Option(min=0, help="Least difference of scores within a pair.")] = 0.5,
+    metric: Annotated[str, typer.Option(help="The metric to compare with people's choices.")] = "judge",
+    difference: Annotated[float, typer.Option(min=0, help="Least difference of the scores in a pair.")] = 0.5,
     split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Draw pairs of the runs' texts whose scores are apart (REST-PG's Appendix A), as a page that needs no network."""
+    """Make a page of pairs of texts whose scores differ, for people to judge (REST-PG's Appendix A)."""
     from penname.report.build import merge_runs
     from penname.report.human_evaluation import draw_pairs, make_key, make_page
     from penname.report.run_data import read_runs
@@ -59,13 +67,13 @@ def export_pairs(
     console.print(f"key, not for annotators: {key_path}", markup=False, highlight=False)
 
 
-@app.command("import")
+@app.command("import", epilog=examples("penname judge-humans import pairs.key.json answers-ann.json"))
 def import_answers(
     key: Annotated[Path, typer.Argument(help="The key that was written beside the page.")],
-    answers: Annotated[list[Path], typer.Argument(help="Files of answers, one an annotator.")],
+    answers: Annotated[list[Path], typer.Argument(help="Files of answers, one from each annotator.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How far annotators agree with the metric (agreement, correlation) and with each other (Cohen's kappa)."""
+    """Say how far annotators agree with the metric (agreement, correlation) and each other (Cohen's kappa)."""
     from penname.report.human_evaluation import agreement
 
     known = _read(key, KEY)

@@ -31,7 +31,7 @@ from penname.data.records import (
 from penname.data.report import Report
 from penname.data.rows import read_rows, table_suffix
 from penname.data.splits import SPLITS, table_files
-from penname.errors import DataError, UserError
+from penname.errors import ArgumentError, DataError, UserError
 
 Value = TypeVar("Value")
 SplitBy = Literal["leave-one-out", "time"]
@@ -90,7 +90,11 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
     empty = [split for split, records in examples.items() if not records]
     if empty:
         found = f"{len(users)} users, too few for an example in {', '.join(empty)}"
-        raise DataError(path, found=found, expected="more users, or lower --min-documents")
+        if (least := settings.min_documents) > Settings.min_documents:
+            raise ArgumentError(
+                "min_documents", f"found {least}, which leaves of {path} {found}; expected a lower number"
+            )
+        raise DataError(path, found=found, expected="more users")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.penname-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed

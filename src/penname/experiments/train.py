@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from penname.config import Recipe, Split
-from penname.engines.models import arithmetic, pick_device
 from penname.evaluation.table import Results
+from penname.experiments.machine import describe_environment
 from penname.experiments.model_card import write_card
 from penname.experiments.results import scored, untuned_notes
 from penname.experiments.reuse import take_over, taken, total_of
@@ -31,7 +27,6 @@ from penname.method_table import AGENTS, Method
 from penname.pat.generator import GENERATOR, shared_generator, untuned
 from penname.pat.method_prompts import method_prompts
 from penname.rest_pg.algorithm import self_train
-from penname.rewards.meteor import meteor_name
 from penname.runs.folder import Progress, Record, Run, disk_errors, read_stage, write_text
 from penname.runs.tracking import open_tracker
 from penname.session.evaluate import evaluate_method
@@ -152,18 +147,6 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
             )
     else:
         write_text(run.folder / ENVIRONMENT, json.dumps(found, indent=2) + "\n")
-
-
-def describe_environment() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "device": pick_device(),
-        "arithmetic": arithmetic(),
-        "meteor": meteor_name(),
-    }
 
 
 def _write_cards(run: Run, recipe: Recipe) -> None:

@@ -166,6 +166,9 @@ class ModelWriter:
         most = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
         sampling = setup.decoding.sampling(most, evaluation.temperature, evaluation.top_p, self._renderer.end_id)
         number = request.candidates or evaluation.candidates
+        if number > 1 and evaluation.choose == AUTHORSHIP and not self._setup.authorship.is_file():
+            untrained = "the run has no classifier of authors, by which its recipe chooses among candidates"
+            raise ArgumentError("candidates", f"found {number}; {untrained}; expected 1")
         seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
         written = engine.generate([prompt + begun], [seeds], sampling)[0]

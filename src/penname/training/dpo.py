@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from penname.training.fine_tuning import (
     NoLastCheckpoint,
     Report,
     check_finite,
+    checkpointing,
     lora_config,
     newest_complete,
     save_checkpoint,
@@ -107,7 +108,7 @@ def train_dpo(
                 report_to=[],
                 disable_tqdm=True,
                 dataloader_pin_memory=False,
-                **_no_checkpointing(),
+                **checkpointing(False),
             ),
             train_dataset=Dataset.from_list(
                 [{"prompt_ids": p.prompt, "chosen_ids": p.chosen, "rejected_ids": p.rejected} for p in pairs]
@@ -131,9 +132,3 @@ def train_dpo(
         logged[-1]["loss"],
         logged[-1]["rewards/accuracies"],
     )
-
-
-def _no_checkpointing() -> dict[str, Any]:
-    """Older versions of transformers know the one name, newer ones warn of it."""
-    known = {field.name for field in fields(DPOConfig)}
-    return {"activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing": False}

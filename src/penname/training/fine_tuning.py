@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from penname.engines.memory import free_memory, trim_if_large
-from penname.engines.models import arithmetic, load_model, load_tokenizer, pick_device
+from penname.engines.models import arithmetic, load_model, load_tokenizer, old_names_in_peft, pick_device
 from penname.engines.packed_attention import PACKED
 from penname.engines.supported import take_attention
 from penname.errors import UserError
@@ -121,7 +121,8 @@ def fine_tune(
         from peft import get_peft_model
 
         set_seed(seed)  # the Trainer sets it only later, and an adapter begins at random
-        model = get_peft_model(model, lora_config(settings.lora_rank))
+        with old_names_in_peft():
+            model = get_peft_model(model, lora_config(settings.lora_rank))
     checkpoints = folder / "checkpoints"
     trainer = WeightedTrainer(
         model=model,
@@ -214,8 +215,6 @@ def weights_hash(model: torch.nn.Module) -> str:
 
 
 def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> TrainingArguments:
-    # Older versions of transformers know only this name, newer ones warn of it where it is given.
-    checkpointing: dict[str, Any] = {"gradient_checkpointing": True} if settings.gradient_checkpointing else {}
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,
@@ -239,7 +238,7 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        **checkpointing,
+        **checkpointing(settings.gradient_checkpointing),
     )
     if arguments.world_size > 1:
         raise UserError(
@@ -247,6 +246,12 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         )
     arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and cut packed rows between them
     return arguments
+
+
+def checkpointing(wanted: bool) -> dict[str, Any]:
+    """The Trainer's argument for it: older versions of transformers know the one name, newer ones warn of it."""
+    known = {field.name for field in fields(TrainingArguments)}
+    return {"activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing": wanted}
 
 
 def lora_config(rank: int) -> Any:
