@@ -58,7 +58,7 @@ install-test: $(VENV)/.installed-test
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
-	$(VENV)/bin/python -c 'import peft, penname.methods.pipeline, penname.training.fine_tuning'
+	$(VENV)/bin/python -c 'import peft, penname.experiments.train, penname.training.fine_tuning'
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt
