@@ -2,12 +2,12 @@ PYTHON ?= python3.11
 VENV ?= .venv
 NEWEST ?= .venv-newest
 
-.PHONY: quickstart test test-slow test-arithmetic test-newest constraints install install-test browser
+.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest constraints install install-test browser
 
 define check
 	$(1)/bin/ruff check src tests benchmarks examples
 	$(1)/bin/mypy
-	$(1)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(1)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(2)
 endef
 
 quickstart: install
@@ -15,6 +15,14 @@ quickstart: install
 
 test: install-test browser
 	$(call check,$(VENV))
+
+# What needs no model and no encoder, so that it ends within a minute.
+FAST = tests/data tests/evaluation tests/runs tests/prompts/test_completion.py tests/rest_pg/test_selection.py \
+	tests/rewards/test_meteor.py tests/rewards/test_overlap.py tests/rewards/test_traits.py \
+	tests/test_config.py tests/test_docs.py tests/test_layers.py
+
+test-fast: install-test
+	$(call check,$(VENV),$(FAST))
 
 test-slow: install-test
 	$(VENV)/bin/python -m pytest -m slow
@@ -58,7 +66,7 @@ install-test: $(VENV)/.installed-test
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
-	$(VENV)/bin/python -c 'import peft, penname.methods.pipeline, penname.training.fine_tuning'
+	$(VENV)/bin/python -c 'import peft, penname.experiments.train, penname.training.fine_tuning'
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt
