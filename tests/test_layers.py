@@ -56,7 +56,7 @@ def test_a_room_imports_only_from_below(path):
     names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "penname":
-            names += [f"penname.{alias.name}" for alias in node.names]
+            names += [f"penname.{alias.name}" for alias in node.names if not alias.name.startswith("_")]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.append(node.module)
         elif isinstance(node, ast.Import):
