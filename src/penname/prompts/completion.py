@@ -1,4 +1,4 @@
-"""Completions of models that reason: put together for training, taken apart for the reward.
+"""Completions of models that reason: composed for training, parsed for the reward.
 
 Figure 8 of the REST-PG paper fixes two phrases in the output. The second one ends the reasoning; only what
 follows it is the response, and only the response is ever rewarded (section 3.2).
@@ -15,7 +15,7 @@ OPENING_PHRASE, ANSWER_PHRASE = (part.strip() for part in re.split(r"\{\w+\}", t
 
 
 def _tolerant(phrase: str) -> re.Pattern[str]:
-    """Match `phrase` whatever its case and white space."""
+    """A pattern that matches `phrase` in any case and with any white space between its words."""
     return re.compile(r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
 
 
@@ -25,7 +25,7 @@ _OPENING, _ANSWER = _tolerant(OPENING_PHRASE), _tolerant(ANSWER_PHRASE)
 
 @dataclass(frozen=True)
 class Completion:
-    """A completion's two parts. `response` is None where the completion is malformed."""
+    """The two parts of a completion; `response` is None where the completion is malformed."""
 
     reasoning: str | None
     response: str | None
@@ -49,11 +49,13 @@ def compose(reasoning: str, response: str) -> str:
 
 
 def parse(text: str, *, with_reasoning: bool, label: bool = False) -> Completion:
-    """Take a completion apart at the first occurrence of the second fixed phrase.
+    """Split a completion at the first occurrence of the answer phrase, the second fixed phrase of Figure 8.
 
-    Without reasoning the whole text is the response. A completion that should reason and lacks the phrase, or
-    has nothing after it, is malformed; so is an empty one. label: the response of a model without reasoning stands
-    behind a label, as PGraphRAG's prompts ask for it (`Review text:`), or in quotation marks.
+    Without reasoning the whole text is the response. A completion is malformed if it is empty, or if it should contain
+    a reasoning but lacks the phrase or has nothing after it.
+
+    label: whether the response of a model without reasoning may follow a label, as PGraphRAG's prompts request
+        (`Review text:`), or be in quotation marks; both are removed.
     """
     if not with_reasoning:
         return Completion(None, (without_label(text) if label else text.strip()) or None)
@@ -65,9 +67,10 @@ def parse(text: str, *, with_reasoning: bool, label: bool = False) -> Completion
 
 
 def tidy(text: str, finish_reason: str) -> str:
-    """Without the fixed phrases of Figure 8, and ended where a sentence or a point ends if it ran out of tokens.
+    """`text` without Figure 8's fixed phrases, and without an unfinished last sentence or list item.
 
-    A line that ends in a colon announces what never came.
+    The latter only where it ran out of tokens (`finish_reason` is "length"). A line that ends in a colon counts as
+    unfinished: what it announces is missing.
     """
     text = without_phrases(text)
     if finish_reason == "length":

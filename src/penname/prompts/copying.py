@@ -1,4 +1,4 @@
-"""How much of one text stands in another: what a teacher or an agent writes must not hand the answer over."""
+"""How much of one text is copied from another: what a teacher or an agent writes must not give the answer away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from penname.prompts.render import Renderer
 
 
 def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
-    """Length of the longest run of tokens that stands in both."""
+    """Length of the longest run of consecutive tokens that both sequences contain."""
     best = 0
     previous = [0] * (len(b) + 1)
     for x in a:
@@ -22,5 +22,5 @@ def longest_common_run(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def token_ids(renderer: Renderer, text: str) -> list[int]:
-    """A text's token ids without case: a copy in other case is still a copy."""
+    """Token ids of the lower-cased text: a copy in another case is still a copy."""
     return renderer.target(text.lower())[:-1]

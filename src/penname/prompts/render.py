@@ -1,7 +1,7 @@
 """From an example and its retrieved documents to the token ids of a prompt, within the token limit.
 
-What the limit costs is paid by documents only, least relevant first: the instruction, the fixed phrases and
-`answer:` are never cut, and a target never is.
+Only documents are truncated to keep a prompt within the limit, the least relevant first. The instruction, the fixed
+phrases, `answer:` and training targets are never truncated.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PromptTooLong(UserError):
 class Prompt:
     """A rendered prompt.
 
-    shortened: how many of the documents lost tokens or were left out to keep within the limit.
+    shortened: number of documents that were truncated or left out to keep within the limit.
     """
 
     text: str
@@ -45,10 +45,10 @@ class Prompt:
 class Renderer:
     """Renders prompts for one tokenizer.
 
-    format: `chat` wraps the prompt as the user's turn of the tokenizer's chat template; `plain` leaves it as it
-        is, as for base models.
-    max_tokens: limit of the whole prompt, chat template included.
-    limit: the recipe's setting that holds it, to be named where a prompt is too long.
+    format: `chat` wraps the prompt as the user's turn of the tokenizer's chat template; `plain`, for base models,
+        leaves it unchanged.
+    max_tokens: token limit of the whole prompt, including the chat template.
+    limit: dotted name of the recipe's setting for this limit, for error messages.
     """
 
     tokenizer: Any
@@ -60,7 +60,8 @@ class Renderer:
     def end_id(self) -> int:
         """The token that ends a completion, trained as part of every target.
 
-        In a chat it is the special token that the template writes after a reply (Gemma's <end_of_turn>), if any.
+        In a chat it is the special token that the template puts after a reply (Gemma's <end_of_turn>), if there is one;
+        otherwise it is the tokenizer's end-of-text token.
         """
         if self.format == "chat":
             turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "reply"}]
@@ -75,10 +76,13 @@ class Renderer:
     def render(
         self, name: TemplateName, documents: Sequence[str] | Mapping[str, Sequence[str]], **values: str
     ) -> Prompt:
-        """Fill `name` in with `documents` (most relevant first) as its context.
+        """Fill in the template `name`.
 
-        documents: several lists where a template has a field for each, by the fields' names; over the limit, the last
-            ones of all lists are cut first. Raises PromptTooLong where the prompt is over it without any document.
+        documents: the context, most relevant first; for a template with several fields, a list for each by the field's
+            name. Over the limit, the last documents of all lists are truncated first.
+        values: the template's other fields.
+
+        Raises PromptTooLong where the prompt exceeds the limit even without documents.
         """
         lists = documents if isinstance(documents, Mapping) else {"context": documents}
         asked = values.get("input", "")
@@ -102,9 +106,9 @@ class Renderer:
                 values[longest] = self.cut(values[longest], max(0, length - error.over))
 
     def render_text(self, text: str, documents: Sequence[str], asked: str) -> Prompt:
-        """Fill in `text`, which is no template of penname's: `documents` stand where it says `{context}`.
+        """Fill in `text`, a template from outside penname: the documents replace `{context}`.
 
-        asked: the input, to be named where the prompt is too long. Raises PromptTooLong as `render` does.
+        asked: the input x, for the error message. Raises PromptTooLong as `render` does.
         """
         between = DOCUMENT_SEPARATOR
         return self._render(
@@ -147,7 +151,7 @@ class Renderer:
             if over <= 0:
                 shortened = sum(a != b for a, b in zip(documents, kept, strict=False))
                 return Prompt(text, tokens, shortened + len(documents) - len(kept))
-            # Tokens merge across the seams, so the budget can be a little off: take the rest from the end.
+            # Tokens merge where texts are joined, so the budget can be slightly off: truncate the rest from the end.
             kept = self._within(kept, sum(map(self._length, kept)) - over, between)
 
     def target(self, completion: str) -> list[int]:
@@ -156,22 +160,22 @@ class Renderer:
         return [*self._tokens(text), self.end_id]
 
     def beginning(self, completion: str) -> list[int]:
-        """Token ids of a completion's beginning, for the model to go on from; white space at its end is the model's."""
+        """Token ids of the beginning of a completion for the model to continue, without trailing white space."""
         return self.target(completion.rstrip())[:-1]
 
     def text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def cut(self, text: str, most: int) -> str:
-        """The beginning of the text that has at most `most` tokens when it is read again."""
+        """The text truncated so that it has at most `most` tokens when it is tokenized again."""
         tokens, kept = self._tokens(text), most
         while self._length(text) > most:
             text = self.text(tokens[:kept])
-            kept -= 1  # a character that is cut can take more tokens than a whole one
+            kept -= 1  # part of a character can take more tokens than the whole
         return text
 
     def _within(self, documents: Sequence[str], budget: int, between: str) -> list[str]:
-        """The documents cut to `budget` tokens in all, the last ones first."""
+        """The documents truncated to a total of `budget` tokens, the last ones first."""
         separator = self._length(between)
         kept: list[str] = []
         for document in documents:
@@ -185,7 +189,7 @@ class Renderer:
 
     def _wrap(self, text: str) -> str:
         if self.format == "plain":
-            # Base models expect their first token (Gemma's <bos>); a chat template writes it itself.
+            # Base models expect a first token (Gemma's <bos>); a chat template adds it itself.
             return (self.tokenizer.bos_token or "") + text
         return self._template([{"role": "user", "content": text}], reply_follows=True)
 

@@ -1,4 +1,4 @@
-"""The prompt templates, each a text file beside this module, and how they are filled in.
+"""The prompt templates, each a text file in `templates/`, and how they are filled in.
 
 | name | source |
 |---|---|
@@ -6,9 +6,9 @@
 | figure7_reasoning | REST-PG, Figure 7: the teacher that writes the reasoning |
 | figure8_input, figure8_output | REST-PG, Figure 8: input and output of the models that reason |
 | no_reasoning_input | our reconstruction: Figure 8's input without its two sentences about the summary |
-| longlamp_* | LongLaMP's prompts for models that follow instructions, one a task; `none` where there is no document |
+| longlamp_* | LongLaMP's prompts for instruction-tuned models, one per task; `none` where there is no document |
 | pgraphrag_* | PGraphRAG's prompts for Llama models (its Appendix A and scripts), by whose reviews are shown |
-| pat_* | our own: PaT's agents, alone and with the other's last summary, its generator, and a heading for all |
+| pat_* | ours: PaT's agents in the first and in later rounds (`refined`), its generator, and the user's own texts |
 
 The paper prints no template for the models without reasoning; their output is the response alone (Figure 15).
 """
@@ -51,28 +51,28 @@ TemplateName = Literal[
     "pat_response_documents",
 ]
 DOCUMENT_SEPARATOR = " | "
-"""What stands between documents in a context (Figure 12); documents are raw text, without titles."""
+"""Separates the documents of a context (Figure 12); they are raw text, without titles."""
 
 
 @cache
 def template(name: TemplateName) -> str:
-    """The template's text, without the final line break of its file."""
+    """The text of a template, without the final line break of its file."""
     path = files("penname.prompts") / "templates" / f"{name}.txt"
     return path.read_text(encoding="utf-8").removesuffix("\n")
 
 
 def fill(name: TemplateName, **values: str) -> str:
-    """Fill each `{field}` once. Braces inside the values stay as they are. Raises KeyError for a missing value."""
+    """Replace each `{field}` by its value; braces inside values are left alone. Raises KeyError for a missing value."""
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template(name))
 
 
 def generator_template(*, with_reasoning: bool) -> TemplateName:
-    """The template of the generator's prompt."""
+    """The name of the template for the generator's prompt."""
     return "figure8_input" if with_reasoning else "no_reasoning_input"
 
 
 def separator(name: TemplateName) -> str:
-    """What stands between the documents of a template's context."""
+    """The separator of a template's documents."""
     if name.startswith("pat"):
         return "\n- "
     if name.startswith("pgraphrag"):
@@ -81,9 +81,11 @@ def separator(name: TemplateName) -> str:
 
 
 def benchmark_template(layout: LayoutName, documents: str | None) -> TemplateName:
-    """The benchmark's own prompt for data of this layout. Raises UserError for data of no benchmark.
+    """The name of the benchmark's own template for data of this layout.
 
-    documents: whose are shown: own, neighbours or both; None for no document at all.
+    documents: whose documents are shown: own, neighbours or both; None for none at all.
+
+    Raises UserError for data that belongs to no benchmark.
     """
     if layout == "plain":
         expected = "a benchmark's (format longlamp or pgraphrag)"
@@ -98,10 +100,10 @@ ANSWER_FORMATS: Mapping[LayoutName, str] = {
     "pgraphrag_short": "Generate the review title in 10 words or less using the format: 'Review title:'.",
     "pgraphrag_rating": "Generate the integer review rating using the format: 'Rating:'.",
 }
-"""How PGraphRAG's prompts ask for an answer, by task."""
+"""How PGraphRAG's prompts specify the form of the answer, by task."""
 
 
 @cache
 def template_hash(name: TemplateName) -> str:
-    """Identifies the template's exact text; it travels with a checkpoint trained on it."""
+    """A hash of the template's exact text, stored with every checkpoint that was trained on it."""
     return hashlib.sha256(template(name).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""REST-PG's Algorithm 1, and with it three more methods: one loop, with or without reasoning, T times or none.
+"""REST-PG's Algorithm 1, which also gives three baselines: with or without reasoning, and T iterations or none.
 
 | method | reasoning | iterations |
 |---|---|---|
@@ -30,13 +30,16 @@ from penname.training.packing import TrainingSample
 
 
 def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Path:
-    """The model after supervised fine-tuning and `iterations` rounds of expectation and maximization.
+    """Supervised fine-tuning, then `iterations` rounds of expectation and maximization; returns the model's folder.
 
-    The numbered lines are those of REST-PG's Algorithm 1. iterations: T; with 0 it ends after line 5.
+    The numbered lines are those of REST-PG's Algorithm 1.
+
+    with_reasoning: whether the model writes a reasoning before the response.
+    iterations: T; with 0 it ends after line 5.
     """
     (method,) = (row for row in METHODS.values() if row.self_trained and row.reasoning == with_reasoning)
     train = session.prepare_fitting("train")
-    # Line 3: the teacher's reasoning, put together with what the user wrote.
+    # Line 3: the teacher's reasoning, concatenated with the expected output.
     targets = reasoning_targets(session, train) if with_reasoning else {e.example_id: e.output for e in train}
     # Line 5: supervised fine-tuning on these.
     base = locate_model(session.recipe.generator.model)
@@ -55,7 +58,7 @@ def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Pa
 
 
 def reasoning_targets(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
-    """Reasoning and expected output in Figure 8's template, for the inputs that have a reasoning."""
+    """Reasoning and expected output in Figure 8's template, by example id, for the inputs that have a reasoning."""
     settings = session.recipe.reasoning
     if settings.by_teacher:
         texts = reasonings_of_teacher(session, train)
@@ -67,7 +70,7 @@ def reasoning_targets(session: Session, train: Sequence[Prepared]) -> dict[str, 
 
 
 def reasonings_of_data(train: Sequence[Prepared]) -> dict[str, str]:
-    """The reasonings that the data comes with, by example id. Raises UserError where it has none."""
+    """The reasonings that the data contains, by example id. Raises UserError where there are none."""
     texts = {e.example_id: without_phrases(e.reasoning) for e in train if e.reasoning is not None}
     if not texts:
         raise UserError("reasoning.source data: found no train example with a field 'reasoning', expected some")
@@ -75,7 +78,7 @@ def reasonings_of_data(train: Sequence[Prepared]) -> dict[str, str]:
 
 
 def reasonings_of_teacher(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
-    """The reasonings that the teacher writes and that are no copies, by example id (Algorithm 1, line 3)."""
+    """The teacher's reasonings that are not copies, by example id (Algorithm 1, line 3)."""
     session.run.stage("reasoning", lambda folder: _ask_teacher(session, train))
     return {r["example_id"]: r["text"] for r in read_stage(session.run.path("reasoning")) if r["text"] is not None}
 
@@ -101,9 +104,10 @@ def _ask_teacher_for_shard(session: Session, examples: Sequence[Prepared]) -> li
 
 
 def _shown_to_teacher(session: Session, example: Prepared) -> tuple[str, ...]:
-    """What stands for the profile in Figure 7; with `teacher-with-card` the card first, as if it were a document.
+    """The documents in Figure 7's profile; with `teacher-with-card` the style card is the first of them.
 
-    There it changes none of the figure's words, and the last documents are those that are shortened for want of room.
+    So the figure's own words stay unchanged, and where the prompt is too long the last documents are truncated, not the
+    card.
     """
     if not session.recipe.reasoning.with_card:
         return example.shown
@@ -116,7 +120,10 @@ def supervised_samples(
 ) -> list[TrainingSample]:
     """Training samples with weight 1.
 
-    A target over the limit is left out, and said so; it is never cut: a cut one would teach to break off.
+    Targets over the token limit are left out and counted, not truncated: a truncated target would teach the model to
+    break off.
+
+    targets: by example id; examples without one are left out.
     """
     samples = []
     for example in train:
@@ -139,13 +146,13 @@ def kept_samples(
 def expected_outputs(
     session: Session, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
 ) -> list[Record]:
-    """What users really wrote, as if the model had sampled it, for `expectation.targets` of the inputs (ours).
+    """The expected outputs of a share of the inputs (`expectation.targets`), as if the model had sampled them (ours).
 
-    With reasoning it stands behind that of the input's kept sample of the highest reward: the reasoning that the model
-    found, the text that the user wrote. Inputs without one are left out, and so are texts over the token limit. The
-    same inputs are taken in every iteration.
+    With reasoning, an expected output follows the reasoning of the input's kept sample with the highest reward: the
+    model's reasoning, the user's text. Inputs without such a sample are left out, as are targets over the token limit.
+    The same inputs are chosen in every iteration.
 
-    kept: the model's own kept samples, those of an input by falling reward.
+    kept: the model's own kept samples, those of each input in descending order of reward.
     """
     share, seed = session.recipe.expectation.targets, session.recipe.seed
     chosen = [e for e in train if random.Random(f"{seed}-targets-{e.example_id}").random() < share]
@@ -174,7 +181,7 @@ def expectation(
     iteration: int,
     with_reasoning: bool,
 ) -> list[Record]:
-    """Sample m completions an input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
+    """Sample m completions per input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
     select_samples = partial(_select_samples, session, stage, model, train, iteration, with_reasoning)
     session.run.stage(f"{stage}/selection", select_samples)
     return list(read_stage(session.run.path(f"{stage}/selection")))
@@ -189,7 +196,7 @@ def _select_samples(
     with_reasoning: bool,
     folder: Path,
 ) -> Record:
-    """The expectation step's own stages one after the other; what is kept is written to `folder`."""
+    """Sample, reward and select; what is kept is written to `folder`."""
     samples = _sample(session, stage, model, train, iteration, with_reasoning)
     rewarded = _reward(session, stage, train, samples)
     settings = session.recipe.expectation
@@ -206,7 +213,7 @@ def _select_samples(
 def _sample(
     session: Session, stage: str, model: Path, train: Sequence[Prepared], iteration: int, with_reasoning: bool
 ) -> Sequence[Record]:
-    """m completions of each input: the first half of Algorithm 1, line 9."""
+    """m completions of each input (the first part of Algorithm 1, line 9)."""
     settings = session.recipe.expectation
     sample = partial(
         session.write,
@@ -222,7 +229,7 @@ def _sample(
 
 
 def _reward(session: Session, stage: str, train: Sequence[Prepared], samples: Sequence[Record]) -> Sequence[Record]:
-    """The samples with their rewards, R(x, y, response) in Algorithm 1, line 9; of the response alone (section 3.2)."""
+    """The samples with their rewards R(x, y, response) of Algorithm 1, line 9, without the reasoning (section 3.2)."""
     reward = partial(_reward_shard, session, {e.example_id: e for e in train})
     size = session.recipe.shard_size * session.recipe.expectation.samples
     return session.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")

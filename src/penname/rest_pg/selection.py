@@ -12,17 +12,17 @@ from penname.evaluation.repetition import repeated_share
 from penname.runs.folder import Record
 
 EXPECTED_OUTPUT = -1
-"""Stands for the sample number of a text that the user wrote."""
+"""The sample number of an expected output that is trained on beside the samples."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What an expectation step leaves.
+    """The result of an expectation step.
 
     kept: the samples to train on.
-    thresholds: tau of each task; where each input has its own, their mean.
-    means: mean reward of all of an input's rewarded samples, by example id.
-    counts: what happened to the samples.
+    thresholds: tau of each task; where each input has its own tau, their mean.
+    means: mean reward of each input's rewarded samples, by example id.
+    counts: number of samples that were kept, malformed and so on.
     """
 
     kept: list[Record]
@@ -33,7 +33,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A sample that may be kept. place: its index among all samples; text: a hash of its completion."""
+    """A sample that may be kept.
+
+    place: its index among all samples.
+    text: a hash of its completion.
+    """
 
     reward: float
     sample: int
@@ -43,7 +47,7 @@ class _Candidate:
 
 
 def threshold_of(rewards: Sequence[float], threshold: float | None, quantile: float | None) -> float:
-    """tau: `threshold` itself, or the quantile (lower value) of these rewards."""
+    """tau: the threshold itself, or a quantile of the rewards, without interpolation; infinite without any reward."""
     if threshold is not None:
         return threshold
     if not rewards:
@@ -52,16 +56,16 @@ def threshold_of(rewards: Sequence[float], threshold: float | None, quantile: fl
 
 
 def select(samples: Sequence[Record], settings: ExpectationConfig) -> Selection:
-    """Keep the samples with a reward of tau or more, at most `max_kept` an input.
+    """Keep the samples with a reward of tau or more, at most `max_kept` per input.
 
-    A quantile is of the rewards of each task, as what an overlap reward gives depends on how long a task's texts are
-    (our reading; the paper's judge has one scale), or of each input, as one tau for all keeps the samples of easy
-    inputs and none of hard ones (ours). Of an input's samples those with the highest rewards are kept, the lower sample
-    number first among equals; the same completion is kept once. Never kept: malformed completions, which have no
-    reward, unfinished ones, because a target that breaks off would teach to break off (our reading; the paper is silent
-    on both), and those that repeat themselves more than `max_repeated` allows.
+    A quantile is taken over the rewards of each task, because the scale of an overlap reward depends on the length of a
+    task's texts (our reading; the paper's judge has one scale), or over those of each input, because one tau for all
+    keeps samples of easy inputs and none of hard ones (ours). Of an input's samples those with the highest rewards are
+    kept, the lower sample number first among equals; identical completions are kept once. Never kept are malformed
+    completions, which have no reward; unfinished ones, because a truncated target would teach the model to break off
+    (our reading; the paper says nothing of either); and those that repeat themselves more than `max_repeated` allows.
 
-    samples: may be more than memory holds: they are gone through twice, and only what is kept is held.
+    samples: read twice, and may be more than fit into memory; only the kept ones are held.
     """
     counts = {"samples": len(samples), "kept": 0, "malformed": 0, "unrewarded": 0, "unfinished": 0, "repeated": 0}
     places: dict[str, list[int]] = {}
@@ -110,16 +114,15 @@ def select(samples: Sequence[Record], settings: ExpectationConfig) -> Selection:
 
 
 def weigh(kept: Sequence[Record], means: Mapping[str, float], how: str) -> list[Record]:
-    """The kept samples with what each weighs in the loss, `weight`.
+    """The kept samples, each with its `weight` in the loss.
 
-    "reward": R(x, y, response), as in Algorithm 1, line 11. "advantage" (ours): how far that is above the mean of the
-    input's samples, scaled so that the mean weight is 1; samples that are not above it are left out.
-
-    means: by example id, see `Selection`.
+    means: mean reward of each input's samples, by example id, see `Selection`.
+    how: "reward" is R(x, y, response), as in Algorithm 1, line 11; "advantage" (ours) is the reward minus the mean of
+        the input's samples, scaled so that the mean weight is 1, without the samples that are not above that mean.
     """
     if how == "reward":
         return [record | {"weight": record["reward"]} for record in kept]
-    # An input without any rewarded sample has no mean; what is kept of it is its expected output.
+    # An input without any rewarded sample has no mean; only its expected output can have been kept.
     above = [(record, record["reward"] - means.get(record["example_id"], 0.0)) for record in kept]
     above = [(record, advantage) for record, advantage in above if advantage > 0]
     mean = sum(advantage for _, advantage in above) / max(1, len(above))

@@ -1,4 +1,4 @@
-"""The teacher writes the reasoning (REST-PG section 3.1, Figure 7), checked for copies of the expected output."""
+"""The teacher that writes the reasoning (REST-PG section 3.1, Figure 7), and the check for copies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penname.prompts.render import PromptTooLong, Renderer
 from penname.prompts.templates import template
 
 TOP_P = 0.95
-"""Nucleus of the teacher's attempts; the paper gives none."""
+"""Top-p of the teacher's attempts; the paper does not give it."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,11 @@ class TeacherInput:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """text: None where every attempt copied the expected output or the instructions, or stayed empty.
+    """What the teacher wrote for an example.
 
-    copied_tokens: longest run shared with either, of the attempt taken or else of the last.
-    tokens: new tokens of all attempts.
+    text: None where every attempt was empty, or copied from the expected output or the instructions.
+    copied_tokens: longest run of tokens shared with either, of the attempt that was taken, else of the last one.
+    tokens: number of new tokens in all attempts.
     """
 
     example_id: str
@@ -47,11 +48,11 @@ def write_reasoning(
     decoding: DecodingConfig,
     seed: int,
 ) -> list[Reasoning]:
-    """One reasoning an input: the first attempt that does not copy more than `max_copied_tokens` in a row.
+    """One reasoning per input: the first attempt that copies no more than `max_copied_tokens` tokens in a row.
 
-    The teacher sees the expected output; a reasoning that repeats it would hand the answer over in training. A
-    small teacher also repeats its instructions, which says nothing of the user (this check is ours). An input over
-    the teacher's token limit gets no reasoning.
+    The teacher sees the expected output, and a reasoning that repeats it would give the answer away in training. A
+    small teacher also repeats its instructions, which say nothing about the user. The check is ours; the paper only
+    asks the teacher not to copy. An input over the teacher's token limit gets no reasoning.
     """
     prompts: list[list[int]] = []
     seeds: list[list[int]] = []

@@ -1,9 +1,9 @@
-"""A reward that sees the user: how much more a text is like the user's documents than like those of others.
+"""A personalized reward: how much more similar a text is to the user's documents than to those of other users.
 
-Ours; neither paper has it. A text is its character n-grams, weighted by tf-idf, which tell authors apart well and need
-little text (Stamatatos, 2009). Its similarity to the mean of the user's documents is set against its similarities to
-the means of some users of the train split, and a logistic regression, fitted on that split alone, turns how far it
-stands out into a probability.
+Ours; neither paper has it. A text is represented by its character n-grams, weighted by tf-idf, which distinguish
+authors well and need little text (Stamatatos, 2009). Its cosine to the mean of the user's documents is compared with
+its cosines to the means of some users of the train split, and a logistic regression, fitted on that split alone, maps
+the standardized difference to a probability.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ import numpy.typing as npt
 from penname.rewards.overlap import word_sequences
 
 NGRAMS = (2, 4)
-"""Characters of an n-gram, within words and their edges."""
+"""Least and greatest length of an n-gram in characters; n-grams do not cross word boundaries."""
 FEATURES = 2**14
-"""N-grams are hashed to so many columns."""
+"""Number of columns that n-grams are hashed to."""
 OTHERS = 64
-"""Users of the train split that a text is compared with."""
+"""Number of train-split users that a text is compared with."""
 MOST_DOCUMENTS = 30
-"""Of a user so many documents are looked at, drawn by a seed."""
+"""At most this many of a user's documents are used, sampled with a seed."""
 FEWEST_DOCUMENTS = 4
-"""A user of the train split with fewer does not take part in fitting."""
+"""Train-split users with fewer documents are not used in fitting."""
 WRONG_USERS = 3
-"""In fitting, each text is also held against the documents of so many other users."""
+"""In fitting, each text is also compared with the documents of this many other users."""
 FEWEST_WORDS = 20
-"""A shorter text gets proportionally less: little can be told from it."""
+"""Shorter texts get proportionally less reward: they say little about their author."""
 COPIED_WORDS = 8
-"""A sequence of so many words that stands in one of the user's documents too is taken for copied."""
+"""A sequence of this many words that also occurs in one of the user's documents counts as copied."""
 UNKNOWN = 0.5
-"""The reward where nothing is known of the user."""
+"""The reward for users without documents."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,9 +46,9 @@ Floats = npt.NDArray[np.float32]
 class AuthorshipModel:
     """What is fitted on the train split.
 
-    idf: (FEATURES,), inverse document frequencies.
-    others: (users, FEATURES), unit vectors, the mean documents of users of the train split.
-    slope, intercept: of the logistic regression.
+    idf: inverse document frequencies, shape (FEATURES,).
+    others: unit vectors of the mean documents of train-split users, shape (users, FEATURES).
+    slope, intercept: coefficients of the logistic regression.
     """
 
     idf: Floats
@@ -57,12 +57,13 @@ class AuthorshipModel:
     intercept: float
 
     def rewards(self, asked: Sequence[tuple[tuple[str, ...], str]]) -> list[float]:
-        """How probable it is that each response is its user's, in 0..1, less for what is copied or very short.
+        """The probability that each response was written by its user, in 0..1, reduced for copies and short texts.
 
-        A text that repeats the user's documents would be the most like them, so the share of its eight-word sequences
-        that stand in one of these counts as nothing, and so does what a text is short of `FEWEST_WORDS`.
+        A text that repeats the user's documents would be the most similar to them. So the probability is multiplied by
+        the share of the text's eight-word sequences that are not copied from the documents, and by the text's length
+        over `FEWEST_WORDS` where it is shorter than that.
 
-        asked: the user's own documents and a response; without documents the reward is `UNKNOWN`.
+        asked: pairs of the user's own documents and a response; without documents the reward is `UNKNOWN`.
         """
         found = [0.0 if documents else UNKNOWN for documents, _ in asked]
         of_user: dict[tuple[str, ...], list[int]] = {}
@@ -79,7 +80,7 @@ class AuthorshipModel:
         return found
 
     def _probabilities(self, documents: Sequence[str], texts: Sequence[str]) -> list[float]:
-        """How probable it is that the author of the documents wrote each text."""
+        """The probability that the author of the documents wrote each text."""
         margins = _margins(_vectors(texts, self.idf), _mean(_vectors(documents, self.idf)), self.others)
         return [float(p) for p in 1 / (1 + np.exp(-(self.slope * margins + self.intercept)))]
 
@@ -97,12 +98,15 @@ class AuthorshipModel:
 
 
 def fit_authorship(documents: Mapping[str, Sequence[str]], seed: int) -> AuthorshipModel:
-    """Fit the model on users' documents; those of the train split, and no other.
+    """Fit the model on the documents of train-split users, and on no others.
 
-    A user's first half stands for the user, and each text of the second half is asked about with its own user and with
-    `WRONG_USERS` others.
+    Each user is represented by the first half of the user's documents; each document of the second half is paired with
+    its own author and with `WRONG_USERS` other users.
 
-    documents: by user. Raises ValueError where fewer than two users have `FEWEST_DOCUMENTS`.
+    documents: the train split's, by user.
+    seed: of the samples of documents and users.
+
+    Raises ValueError where fewer than two users have `FEWEST_DOCUMENTS`.
     """
     from sklearn.linear_model import LogisticRegression  # takes a second to import
 
@@ -130,13 +134,13 @@ def fit_authorship(documents: Mapping[str, Sequence[str]], seed: int) -> Authors
 
 
 def chosen_documents(documents: Sequence[str], user: str, seed: int) -> list[str]:
-    """The documents of a user that are looked at: `MOST_DOCUMENTS` different ones, in an order drawn by the seed."""
+    """A sample of at most `MOST_DOCUMENTS` distinct documents of a user, in random order; the seed fixes both."""
     different = list(dict.fromkeys(documents))
     return random.Random(f"{seed}-{user}").sample(different, min(MOST_DOCUMENTS, len(different)))
 
 
 def copied_share(documents: tuple[str, ...], text: str) -> float:
-    """The share, in 0..1, of the text's sequences of `COPIED_WORDS` words that stand in one of the documents."""
+    """The share, in 0..1, of the text's sequences of `COPIED_WORDS` words that occur in one of the documents."""
     found = word_sequences(text, COPIED_WORDS)
     return sum(sequence in _sequences_of(documents) for sequence in found) / len(found) if found else 0.0
 
@@ -147,7 +151,7 @@ def _sequences_of(documents: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
 
 
 def _counts(texts: Sequence[str]) -> Any:
-    """Sparse (texts, FEATURES): one plus the logarithm of how often each n-gram stands in a text."""
+    """One plus the logarithm of each n-gram's count in each text, sparse, shape (texts, FEATURES)."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectorizer = HashingVectorizer(
@@ -159,21 +163,21 @@ def _counts(texts: Sequence[str]) -> Any:
 
 
 def _vectors(texts: Sequence[str], idf: Floats) -> Any:
-    """Sparse (texts, FEATURES): tf-idf, each row a unit vector; a text without any n-gram is all zeros."""
+    """Unit tf-idf vectors of the texts, sparse, shape (texts, FEATURES); zeros for a text without any n-gram."""
     from sklearn.preprocessing import normalize
 
     return normalize(_counts(texts).multiply(idf).tocsr())
 
 
 def _mean(vectors: Any) -> Floats:
-    """The unit vector (FEATURES,) in the direction of the mean of rows."""
+    """The mean of the vectors, scaled to length 1, shape (FEATURES,)."""
     mean = np.asarray(vectors.mean(axis=0), np.float32).ravel()
     length = float(np.linalg.norm(mean))
     return mean / length if length else mean
 
 
 def _margins(vectors: Any, user: Floats, others: Floats) -> npt.NDArray[np.float64]:
-    """How far each text is more like the user than like the others, in standard deviations among these."""
+    """Each text's cosine to the user, standardized by the mean and deviation of its cosines to the others."""
     own, to_others = vectors @ user, vectors @ others.T
     deviation = to_others.std(axis=1)
     margins: npt.NDArray[np.float64] = (own - to_others.mean(axis=1)) / np.maximum(deviation, 1e-6)

@@ -1,4 +1,4 @@
-"""What a reward is: a number from 0 to 1 for a response, which never sees the reasoning."""
+"""What a reward is: a function that maps a response, without its reasoning, to a number from 0 to 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RewardInput:
     input: the prompt x.
     expected_output: y, what the user really wrote.
     response: the text to be rewarded.
-    documents: some of the user's own, for rewards that ask whose text it is; empty where no reward of the recipe does.
+    documents: a sample of the user's own documents, for rewards that judge authorship; empty unless the recipe has one.
     """
 
     input: str
@@ -23,4 +23,4 @@ class RewardInput:
 
 
 Reward = Callable[[Sequence[RewardInput]], list[float | None]]
-"""One value an item; None where it cannot be told, as where the judge's prompt is over its limit."""
+"""Returns one value per item, None where there is none, as where the judge's prompt exceeds its token limit."""

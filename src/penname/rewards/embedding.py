@@ -1,7 +1,7 @@
 """Rewards from an encoder's vectors: cosine of sentence embeddings, and BERTScore.
 
-Both take lists, so that texts share batches, and give one number in 0..1 a pair. A blank text has nothing to
-compare and scores 0, against another blank one too, as with ROUGE.
+Both take lists, so that texts share batches, and return one number in 0..1 per pair. A blank text has nothing to
+compare and scores 0, even against another blank text, as with ROUGE.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 
-# Pairs whose token vectors are held at once: 64 pairs of 512 tokens of a 1,024-wide encoder take 270 MB.
+# Pairs whose token vectors are in memory at once: 64 pairs of 512 tokens of a 1,024-wide encoder take 270 MB.
 _PAIRS = 64
 _BATCH = 16
 
 
 def cosine(references: Sequence[str], responses: Sequence[str], encoder: SentenceEncoder) -> list[float]:
-    """Cosine of the two texts' embeddings, negative ones set to 0."""
+    """Cosine similarity of the two texts' embeddings, clipped at 0."""
     pairs = list(zip(references, responses, strict=True))
     texts = _texts(_written(pairs))
     vectors = dict(zip(texts, encoder.encode(texts, normalize=True), strict=True))
@@ -42,16 +42,16 @@ def bert_score(
 ) -> list[float]:
     """F1 of BERTScore (Zhang et al., 2020, section 3): greedy token matching, no idf, no baseline rescaling.
 
-    The number that the authors' `bert-score` package gives a pair scored alone: [CLS] and [SEP] may be
-    matched but carry no weight, RoBERTa's and GPT-2's tokenizers see a leading space (the package asks for
-    it, and transformers 5 no longer listens), and texts are cut at the encoder's window (a warning counts
-    them). The encoder loaded last is kept for the next call.
+    It equals what the authors' `bert-score` package returns for a pair scored alone: [CLS] and [SEP] may be matched
+    but carry no weight, texts for RoBERTa's and GPT-2's tokenizers begin with a space (the package requests it, which
+    transformers 5 ignores), and texts are truncated at the encoder's window (a warning says how many). The encoder
+    loaded last is kept for the next call.
 
     encoder_path: a folder or hub id of an encoder such as BERT, RoBERTa or DeBERTa; None is all-MiniLM-L6-v2.
-    layer: the layer whose output is compared, from 1; the best one differs by model (9 of bert-base-uncased
-        and 17 of roberta-large in the authors' code).
+    layer: the layer whose output is compared, counted from 1; the best one depends on the model (9 of
+        bert-base-uncased and 17 of roberta-large in the authors' code).
 
-    Raises UserError when the encoder cannot be had or has no such layer.
+    Raises UserError when the encoder cannot be loaded or has no such layer.
     """
     pairs = list(zip(references, responses, strict=True))
     written = _written(pairs)
@@ -66,12 +66,12 @@ def bert_score(
 
 
 def _written(pairs: Iterable[Pair]) -> list[Pair]:
-    """The pairs of two texts that are not blank, each once."""
+    """The distinct pairs in which neither text is blank."""
     return list(dict.fromkeys(pair for pair in pairs if pair[0].strip() and pair[1].strip()))
 
 
 def _texts(pairs: Iterable[Pair]) -> list[str]:
-    """The texts of the pairs, each once: m samples share their reference."""
+    """The distinct texts of the pairs: m samples share one reference."""
     return list(dict.fromkeys(text for pair in pairs for text in pair))
 
 
@@ -81,7 +81,7 @@ def _clip(score: float) -> float:
 
 @lru_cache(maxsize=1)
 def _load(name: str, layer: int) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """The tokenizer, and an encoder of the first `layer` layers only: its output is that layer's."""
+    """The tokenizer, and the encoder's first `layer` layers, so that its output is that layer's."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -100,12 +100,12 @@ def _load(name: str, layer: int) -> tuple[PreTrainedTokenizerBase, PreTrainedMod
 
 
 def _tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> dict[str, list[int]]:
-    """Token ids of each text, with the special tokens, cut at the window."""
+    """Token ids of each text, with the special tokens, truncated at the encoder's window."""
     from transformers import GPT2Tokenizer, RobertaTokenizer
 
     if not texts:
         return {}
-    # These tell the first word of a text from the same word within it; BERTScore takes both for within.
+    # These tokenize a text's first word unlike the same word within a text; BERTScore treats both as within.
     space = " " if isinstance(tokenizer, GPT2Tokenizer | RobertaTokenizer) else ""
     given = [space + text.strip() for text in texts]
     # A tokenizer saved without its limit claims 1e30.
@@ -139,7 +139,7 @@ def _token_vectors(
 
 
 def _greedy_f1(reference: TokenVectors, response: TokenVectors) -> float:
-    """Equation 2 of BERTScore; 0 where a text has no token but the special ones."""
+    """F1 of BERTScore's greedy matching (its equation 2); 0 where a text has only special tokens."""
     (expected, expected_weight), (found, found_weight) = reference, response
     if not expected_weight.any() or not found_weight.any():
         return 0.0

@@ -1,7 +1,7 @@
-"""The LLM judge of REST-PG (Appendix A, Figure 6), by the probability of each score.
+"""The LLM judge of REST-PG (Appendix A, Figure 6), which picks the most probable score.
 
-Each score is compared as a whole, ended string: in most tokenizers "10" starts with the token of "1", so the
-first token alone could never let 10 win.
+The probability of a score is that of its whole string and the token that ends it: in most tokenizers "10" begins with
+the token of "1", so by its first token alone 10 could never win.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ SCORES = (1, 3, 5, 7, 10)
 
 @dataclass(frozen=True)
 class Judgement:
-    """probabilities: of each of SCORES, normalised over the five; reward: in 0..1."""
+    """What the judge says of a response.
+
+    probabilities: of each of SCORES, normalised over the five.
+    reward: in 0..1.
+    """
 
     probabilities: tuple[float, ...]
     reward: float
@@ -28,7 +32,8 @@ class Judgement:
 class Judge:
     """Scores responses against what the user really wrote.
 
-    expectation: the reward is the expected score over 10 instead of the most probable score over 10.
+    engine, renderer: the judge's model, and what renders its prompts.
+    expectation: whether the reward is the expected score over 10 instead of the most probable score over 10 (ours).
     """
 
     engine: Engine
@@ -38,7 +43,7 @@ class Judge:
     def __call__(
         self, inputs: Sequence[str], expected_outputs: Sequence[str], responses: Sequence[str]
     ) -> list[Judgement | None]:
-        """One judgement a response; None where the prompt is over the judge's token limit."""
+        """One judgement per response; None where the prompt exceeds the judge's token limit."""
         prompts: list[list[int]] = []
         judged: list[bool] = []
         for x, expected, response in zip(inputs, expected_outputs, responses, strict=True):

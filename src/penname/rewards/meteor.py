@@ -1,4 +1,4 @@
-"""METEOR: words of one text aligned with those of another, exactly, by stem, and by synonym."""
+"""METEOR: aligns the words of two texts by exact matches, stems and synonyms."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from types import SimpleNamespace
 
-# nltk is imported where it is first needed: it takes over a second, which ROUGE alone should not cost.
+# nltk is imported where it is first needed: it takes over a second, which ROUGE alone does not need.
 
 Word = tuple[int, str]
-"""A word and its place in a text."""
+"""The index of a word in a text, and the word."""
 
 
 def meteor(reference: str, response: str) -> float:
     """METEOR (Banerjee and Lavie, 2005; the parameters of Lavie and Agarwal, 2007), 0..1.
 
-    The number of nltk's ``single_meteor_score``: exact matches, then Porter stems, then WordNet synonyms. Where
-    WordNet's data is absent the synonyms are left out and :func:`meteor_name` says so. Two texts alike score
-    ``1 - 0.5 / words**3``, not 1: the penalty never falls below one chunk. A text without words scores 0.
+    It equals nltk's ``single_meteor_score``: exact matches, then Porter stems, then WordNet synonyms. Where WordNet's
+    data is not installed synonyms are left out, and :func:`meteor_name` says so. Two identical texts score
+    ``1 - 0.5 / words**3``, not 1: the penalty is never less than that of one chunk. A text without words scores 0.
 
-    Words are those of nltk's ``word_tokenize``, which Hugging Face's ``evaluate`` uses, but for Punkt's
-    trained abbreviations, which are a download: "Mr." ends a sentence here. On 78 pairs of real abstracts,
-    mails, reviews and posts that moved a score by 0.00003 on average and 0.0008 at most.
+    Words are those of nltk's ``word_tokenize``, which Hugging Face's ``evaluate`` uses, except that Punkt's trained
+    abbreviations, which would have to be downloaded, are not known: "Mr." ends a sentence here. On 78 pairs of real
+    abstracts, mails, reviews and posts this changed a score by 0.00003 on average and by 0.0008 at most.
     """
     expected, found = _words(reference), _words(response)
     matches = _align(expected, found)
@@ -36,7 +36,7 @@ def meteor(reference: str, response: str) -> float:
 
 
 def meteor_name() -> str:
-    """What tables call this machine's METEOR: ``meteor``, or ``meteor-no-synonyms`` without WordNet's data.
+    """The name of METEOR in tables: ``meteor``, or ``meteor-no-synonyms`` where WordNet's data is not installed.
 
     nltk looks for the data in its own folders (``NLTK_DATA`` adds one) and downloads nothing.
     """
@@ -44,9 +44,9 @@ def meteor_name() -> str:
 
 
 def _align(expected: Iterable[str], found: Iterable[str]) -> dict[int, int]:
-    """Places of found words, each with that of the expected word it is matched with.
+    """The index of each matched word in `found`, with the index of its match in `expected`.
 
-    nltk's alignment is this one, made by comparing every word with every other. Both begin at the texts' ends.
+    It is nltk's alignment, which compares every word with every other. Both match from the ends of the texts.
     """
     from nltk.translate.meteor_score import wordnetsyn_match
 
@@ -63,7 +63,7 @@ def _align(expected: Iterable[str], found: Iterable[str]) -> dict[int, int]:
 
 
 def _matches(expected: list[Word], found: list[Word]) -> tuple[list[tuple[int, int]], list[Word], list[Word]]:
-    """Places of words that are the same, and the words left: those found, those expected."""
+    """Pairs of indices of equal words, and the unmatched words of `found` and of `expected`."""
     places: dict[str, list[int]] = defaultdict(list)
     for place, word in expected:
         places[word].append(place)
@@ -77,19 +77,19 @@ def _matches(expected: list[Word], found: list[Word]) -> tuple[list[tuple[int, i
     return matches, left[::-1], [(place, word) for place, word in expected if place not in taken]
 
 
-# m samples of one input are scored against one reference: its words are worth keeping.
+# m samples of one input are scored against one reference, so its words are cached.
 @lru_cache(maxsize=1024)
 def _words(text: str) -> tuple[str, ...]:
-    """``nltk.word_tokenize`` in lower case, with an untrained sentence splitter; without, full stops cling to words."""
+    """``nltk.word_tokenize``, lower-cased. An untrained splitter finds sentences, or full stops cling to words."""
     sentences, _ = _tokenizers()
     return tuple(word.lower() for sentence in sentences(text) for word in _sentence_words(sentence))
 
 
 def _sentence_words(sentence: str) -> list[str]:
-    """nltk's words of a sentence, put together from those of its pieces between spaces: most pieces are plain.
+    """nltk's words of a sentence, joined from those of its pieces between spaces, most of which are simple.
 
-    nltk's rules look across a space in three cases, and then the whole sentence is given to it: at a piece without
-    a letter or digit, around an apostrophe at a piece's end, and before two quotes at its beginning.
+    nltk's rules look across a space in three cases, in which the whole sentence is passed to it: at a piece without a
+    letter or digit, around an apostrophe at the end of a piece, and before two quotes at its beginning.
     """
     pieces = sentence.split(" ")
     words: list[str] = []
@@ -104,10 +104,10 @@ def _sentence_words(sentence: str) -> list[str]:
 
 
 _ALONE = re.compile(r"""(?=\S*\w)(?!"["'])[^\s'](?:\S*[^\s'])?""")
-# With the two other letters that Python's patterns take for an i where case does not count, in lower case.
+# With the two other letters that match an i in Python's case-insensitive patterns, in lower case.
 _TWO_WORDS = frozenset({"cannot", "gimme", "g\u0131mme", "gi\u0307mme", "gonna", "gotta", "lemme", "wanna"})
 
-# A piece to which nltk's rules do no more than `_piece_words` does.
+# A piece that `_piece_words` splits as nltk's rules do.
 _PLAIN = re.compile(
     rf"(?!.*(?:--|[,:]{{2}}|\.\.|'.*'|'(?:ye|n)\b|(?i:{'|'.join(_TWO_WORDS)})))"
     r"(?:[\w!-&(-/:-@[-_{-~»”’«“‘„]|(?<=[A-Za-z])'(?=[A-Za-z]))+"
@@ -120,7 +120,7 @@ _ENDING = re.compile(r"('[sSmMdD]|'ll|'LL|'re|'RE|'ve|'VE|(?<=.)n't|(?<=.)N'T)(?
 
 @lru_cache(maxsize=2**17)
 def _piece_words(piece: str, last: bool) -> list[str]:
-    """nltk's words of a piece among others; a full stop is a word of its own in the last one only."""
+    """nltk's words of a piece of a sentence; a full stop is a word of its own in the last piece only."""
     if not _PLAIN.fullmatch(piece):
         return _tokenizers()[1](f"a {piece}")[1:] if last else _tokenizers()[1](f"a {piece} a")[1:-1]
     if last:
@@ -140,7 +140,7 @@ def _tokenizers() -> tuple[Callable[[str], list[str]], Callable[[str], list[str]
 
 @cache
 def _stemmer() -> Callable[[str], str]:
-    """Porter's stems, remembered: texts repeat their words."""
+    """Porter's stemmer with a cache: texts repeat their words."""
     from nltk.stem.porter import PorterStemmer
 
     return lru_cache(maxsize=2**17)(PorterStemmer().stem)
@@ -148,7 +148,7 @@ def _stemmer() -> Callable[[str], str]:
 
 @cache
 def _wordnet() -> SimpleNamespace | None:
-    """WordNet with remembered look-ups, None where nltk has not its data."""
+    """WordNet with a cache; None where nltk does not find its data."""
     from nltk.corpus import wordnet
 
     try:

@@ -1,6 +1,6 @@
 """Rewards by name, and their weighted mixture R(x, y, response) in 0..1.
 
-What is scored is the response alone: `RewardInput` has no place for the reasoning.
+Only the response is scored: `RewardInput` has no field for the reasoning.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from penname.rewards.judge import Judge
 from penname.rewards.traits import traits
 
 AUTHORSHIP = "authorship"
-"""The reward that is fitted on the train split's users; see `penname.rewards.authorship`."""
+"""The reward that is fitted on the users of the train split; see `penname.rewards.authorship`."""
 
 
 class Settings(Protocol):
@@ -35,10 +35,16 @@ def make_rewards(
     judge: Callable[[], Judge],
     authorship: Callable[[], AuthorshipModel],
 ) -> dict[str, Reward]:
-    """The rewards called `names`, by what tables call them; encoder, judge and authorship model load when first used.
+    """The named rewards, by the names that tables use; encoder, judge and authorship model are loaded when first used.
 
-    An extension is called as `reward(item)` for each item, a `RewardInput`, and gives a number from 0 to 1, or None
-    where it cannot tell. Raises UserError for one that is not there or is no such function.
+    An extension is called as `reward(item)` for each item, a `RewardInput`, and returns a number from 0 to 1, or None
+    where it cannot judge.
+
+    names: as a recipe has them.
+    settings: the recipe's section `reward`.
+    judge, authorship: return the loaded judge and the fitted authorship model.
+
+    Raises UserError for an extension that does not exist or is not such a function.
     """
     loaded: list[SentenceEncoder] = []
 
@@ -85,9 +91,9 @@ def _pairwise(metric: Callable[[str, str], float]) -> Reward:
 def mixed(
     weights: Mapping[str, float], rewards: Mapping[str, Reward], items: Sequence[RewardInput]
 ) -> list[dict[str, float | None]]:
-    """For each item every reward by its name, and as `reward` their mixture.
+    """Every reward of each item by name, and their weighted mean as `reward`.
 
-    weights: by name; `reward` is left out where `rewards` lacks one of them.
+    weights: of the mixture, by name; where `rewards` lacks one of these there is no `reward`.
     """
     columns = {name: reward(items) for name, reward in rewards.items()}
     rows = [{name: column[i] for name, column in columns.items()} for i in range(len(items))]
@@ -95,7 +101,7 @@ def mixed(
 
 
 def mix(weights: Mapping[str, float], values: Mapping[str, float | None]) -> float | None:
-    """The weighted mean of `values` over the rewards in `weights`; None where one of them is."""
+    """The weighted mean of `values` over the rewards in `weights`; None where one of these values is None."""
     total = 0.0
     for name, weight in weights.items():
         value = values[name]

@@ -1,7 +1,7 @@
 """Word-overlap rewards: ROUGE-1, ROUGE-L and METEOR.
 
-Each is a pure function of the expected output and a response, in 0..1, with the reference first. They are the
-metrics that LongLaMP (Kumar et al., 2024) and PGraphRAG report, without stemming for ROUGE as there.
+Each is a pure function of the expected output (the reference) and a response, in 0..1. They are the metrics that
+LongLaMP (Kumar et al., 2024) and PGraphRAG report; ROUGE is computed without stemming, as there.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _ROUGE_TOKEN = re.compile(r"[a-z0-9]+")
 
 
 def rouge1(reference: str, response: str) -> float:
-    """ROUGE-1 F-measure (Lin, 2004, section 2), 0..1; 0 where either text has no word.
+    """ROUGE-1 F-measure (Lin, 2004, section 2), 0..1; 0 where either text has no words.
 
-    The number of ``rouge_score`` with its default tokenizer and ``use_stemmer=False``: words are runs of a-z
-    and 0-9 after lower-casing, so texts in other scripts have none.
+    It equals that of ``rouge_score`` with its default tokenizer and ``use_stemmer=False``: words are runs of a-z and
+    0-9 after lower-casing, so texts in other scripts have none.
     """
     expected, found = _rouge_tokens(reference), _rouge_tokens(response)
     shared = (Counter(expected) & Counter(found)).total()
@@ -30,14 +30,14 @@ def rouge1(reference: str, response: str) -> float:
 def rouge_l(reference: str, response: str) -> float:
     """ROUGE-L F-measure (Lin, 2004, section 3.1) over the whole text as one sequence, 0..1.
 
-    Public name ``rougeL``; the number and the tokens of ``rouge_score``, as for :func:`rouge1`.
+    Called ``rougeL`` in recipes and tables. It equals that of ``rouge_score``, with the same words as :func:`rouge1`.
     """
     expected, found = _rouge_tokens(reference), _rouge_tokens(response)
     return _f_measure(_lcs_length(expected, found), len(expected), len(found))
 
 
 def word_sequences(text: str, length: int) -> list[tuple[str, ...]]:
-    """All sequences of `length` words of a text, in order; words stand between white space, without case."""
+    """The sequences of `length` consecutive words of a text, in order; words are lower-cased, split at white space."""
     words = text.lower().split()
     return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
 
@@ -46,7 +46,7 @@ METRICS: Mapping[str, Callable[[str, str], float]] = {"rouge1": rouge1, "rougeL"
 """The metrics of this module by the names that recipes and JSON use."""
 
 
-# ROUGE-1 and ROUGE-L cut the same texts, and m samples of one input are scored against one reference.
+# ROUGE-1 and ROUGE-L tokenize the same texts, and m samples of one input are scored against one reference.
 @lru_cache(maxsize=1024)
 def _rouge_tokens(text: str) -> list[str]:
     return _ROUGE_TOKEN.findall(text.lower())
@@ -59,8 +59,8 @@ def _f_measure(shared: int, expected: int, found: int) -> float:
 def _lcs_length(a: list[str], b: list[str]) -> int:
     """Length of the longest common subsequence.
 
-    Bit-parallel (Hyyrö, 2004): one integer holds a row of the dynamic program, a zero bit where the row grows
-    by one, so hundreds of words take hundreds of big-integer additions in place of their square.
+    Bit-parallel (Hyyrö, 2004): one integer encodes a row of the dynamic program, with a zero bit wherever the row
+    increases by one, so that n words take n additions of big integers instead of n squared steps.
     """
     places: dict[str, int] = {}
     for i, word in enumerate(a):

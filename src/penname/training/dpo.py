@@ -1,7 +1,7 @@
 """Direct preference optimization (Rafailov et al., 2023) of an adapter, with trl's DPOTrainer.
 
-trl brings the loss and the reference, which is the model without its adapter: the policy that drew the pairs. Ours is
-that prompts and completions come as the very token ids that the engines see.
+trl provides the loss and the reference policy, which is the model without the new adapter: the policy that sampled the
+pairs. Ours is that prompts and completions are passed as the same token ids that the engines use.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from penname.training.fine_tuning import (
 )
 
 LEARNING_RATE = "pat.dpo.learning_rate"
-"""The setting that is named where the loss diverges."""
+"""The setting that the error message names if the loss diverges."""
 
 
 class Settings(Protocol):
-    """What DPO reads of a recipe: see `penname.config.DPOSettings`."""
+    """The recipe's settings that DPO uses; see `penname.config.DPOSettings`."""
 
     beta: float
     learning_rate: float
@@ -53,7 +53,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class DPOResult:
-    """accuracy: share of the last step's pairs whose chosen completion gained more than the rejected one."""
+    """What DPO did.
+
+    started_from: the model that the adapter was trained on.
+    pairs, steps: number of pairs, and of optimizer steps.
+    first_loss, last_loss: of the first and the last step.
+    last_accuracy: share of the last step's pairs whose chosen completion has the higher implicit reward.
+    """
 
     started_from: str
     pairs: int
@@ -64,7 +70,7 @@ class DPOResult:
 
 
 class _TokensTrainer(DPOTrainer):
-    """trl's trainer for pairs that are cut into tokens already."""
+    """trl's trainer for pairs that are already tokenized."""
 
     def _prepare_dataset(self, dataset: Dataset, *arguments: Any) -> Dataset:
         return dataset
@@ -78,15 +84,19 @@ def train_dpo(
     seed: int,
     on_step: Callable[[int, float], None],
 ) -> DPOResult:
-    """Train an adapter of `base`; the merged model is left in `folder/model`, the adapter in `folder/adapter`.
+    """Train a LoRA adapter of `base`; writes the merged model to `folder/model` and the adapter to `folder/adapter`.
 
-    Checkpoints go to `folder/checkpoints`, for the caller to remove; after a kill the same call goes on from the newest
-    whole one and ends with the same weights. Raises UserError where the loss diverges.
+    Checkpoints are written to `folder/checkpoints`, for the caller to remove. If the process is killed, the same call
+    resumes from the newest complete checkpoint and ends with the same weights.
+
+    on_step: called with the number of steps done and the loss.
+
+    Raises UserError if the loss diverges.
     """
     tokenizer = load_tokenizer(base)
     checkpoints = folder / "checkpoints"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # trl's use of names that transformers is giving up
+        warnings.simplefilter("ignore", FutureWarning)  # trl uses names that transformers has deprecated
         trainer = _TokensTrainer(
             model=load_model(base, "float32"),
             args=DPOConfig(
@@ -94,7 +104,7 @@ def train_dpo(
                 beta=settings.beta,
                 learning_rate=settings.learning_rate,
                 num_train_epochs=settings.epochs,
-                per_device_train_batch_size=1,  # a pair is two rows of a prompt's length already
+                per_device_train_batch_size=1,  # a pair is two sequences already
                 gradient_accumulation_steps=settings.batch_size,
                 max_length=None,
                 bf16=arithmetic() == "bfloat16",

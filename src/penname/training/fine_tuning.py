@@ -1,7 +1,7 @@
 """Weighted supervised fine-tuning (REST-PG sections 3.1 and 3.2) with transformers' Trainer.
 
-The Trainer brings optimizers, schedules, mixed precision and resuming; ours is the loss: target tokens only, each
-sample weighted by its reward, normalised over the whole optimizer step. Training takes one GPU, or the processor.
+The Trainer provides optimizers, schedules, mixed precision and resuming. Ours is the loss: over target tokens only,
+each sample weighted by its reward, normalised over the whole optimizer step. Training runs on one GPU or on the CPU.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pa
 COMPLETE = "complete"
 
 TRIM_EVERY = 8
-"""Optimizer steps after which a process that has grown large gives back memory that is kept but not used."""
+"""Optimizer steps between checks whether a large process should return unused memory to the system."""
 
 
 class Settings(Protocol):
-    """What fine-tuning reads of a recipe: see `penname.config.TrainingConfig`."""
+    """The recipe's settings that fine-tuning uses; see `penname.config.TrainingConfig`."""
 
     @property
     def optimizer(self) -> str: ...
@@ -57,7 +57,14 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a fine-tuning did. The hashes are of the weights before and after, in float32."""
+    """What fine-tuning did.
+
+    started_from: the model it started from.
+    weights_before, weights_after: hashes of the weights in float32.
+    samples, steps: number of training samples, and of optimizer steps.
+    tokens, target_tokens: number of all tokens, and of target tokens, over all epochs.
+    first_loss, last_loss: of the first and the last step.
+    """
 
     started_from: str
     weights_before: str
@@ -71,7 +78,7 @@ class TrainingResult:
 
 
 class WeightedTrainer(Trainer):
-    """transformers' Trainer with `weighted_loss`; what it calls a batch is the samples of an optimizer step."""
+    """transformers' Trainer with `weighted_loss`; its batch holds all samples of an optimizer step."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByPrompt:
         samples: Any = self.train_dataset
@@ -103,17 +110,21 @@ def fine_tune(
     on_step: Callable[[int, float], None],
     choose: Callable[[Path], float] | None = None,
 ) -> TrainingResult:
-    """Fine-tune `base` on `samples` and leave the model and its tokenizer in `folder/model`.
+    """Fine-tune `base` on `samples`; writes the model and its tokenizer to `folder/model`.
 
-    Checkpoints go to `folder/checkpoints`, for the caller to remove; after a kill the same call goes on from the
-    newest whole one and ends with the same weights. `on_step` gets the steps done and the loss. With
-    LoRA the merged model is written, and the adapter beside it in `folder/adapter`. With `choose`, which scores a
-    checkpoint, the best of those kept every `validate_every` steps is written in place of the last. Raises
-    UserError where the loss diverges, and for a model that cannot be given packed rows.
+    Checkpoints are written to `folder/checkpoints`, for the caller to remove. If the process is killed, the same call
+    resumes from the newest complete checkpoint and ends with the same weights. With LoRA the merged model is written,
+    and the adapter to `folder/adapter`.
+
+    base: a model as `load_model` takes it.
+    on_step: called with the number of steps done and the loss.
+    choose: scores a checkpoint; the best of those saved every `validate_every` steps is then written, not the last.
+
+    Raises UserError if the loss diverges, and for a model that does not support packed sequences.
     """
     model = load_model(base, "float32")
     for parameter in model.parameters():
-        # A weight may be a view of its file, of which each page is copied when an optimizer first writes to it: slow.
+        # A weight may be a view of its file, each page of which is copied at the optimizer's first write: slow.
         parameter.data = parameter.data.clone()
     before = weights_hash(model)
     take_attention(model, PACKED)
@@ -132,13 +143,13 @@ def fine_tune(
         data_collator=partial(pack_step, most_tokens=settings.micro_batch_tokens),
         callbacks=[Report(on_step), *([] if choose else [NoLastCheckpoint()])],
     )
-    trainer.remove_callback(PrinterCallback)  # the run's own progress says it
+    trainer.remove_callback(PrinterCallback)  # the run's own progress shows the same
     trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
     check_finite(model, "training.learning_rate")
     steps = trainer.state.global_step
-    # The optimizer's state would leave no room for writing with the checkpoints.
+    # The optimizer's state would leave too little memory for sampling from the checkpoints.
     del trainer
     free_memory()
     if choose is not None:
@@ -170,12 +181,12 @@ def fine_tune(
 
 
 def pack_step(samples: Sequence[TrainingSample], most_tokens: int) -> dict[str, Any]:
-    """The rows of an optimizer step; see `micro_batches` and `pack`."""
+    """The packed micro-batches of an optimizer step; see `micro_batches` and `pack`."""
     return {"rows": [pack(part) for part in micro_batches(samples, most_tokens)]}
 
 
 def _best(checkpoints: Sequence[Path], choose: Callable[[Path], float]) -> Path:
-    """The checkpoint with the highest score; a score is kept beside its checkpoint, so a kill repeats one at most."""
+    """The checkpoint with the highest score; scores are saved, so that a resumed process repeats at most one."""
     scores = {}
     for path in checkpoints:
         kept = path / "score"
@@ -188,7 +199,7 @@ def _best(checkpoints: Sequence[Path], choose: Callable[[Path], float]) -> Path:
 
 
 def _merged(checkpoint: Path) -> Path:
-    """A checkpoint that every engine can load: an adapter is merged into its base."""
+    """The folder of a checkpoint that every engine can load; an adapter is merged into its base model."""
     if not (checkpoint / "adapter_config.json").is_file():
         return checkpoint
     if not (checkpoint / "merged").is_dir():
@@ -197,7 +208,7 @@ def _merged(checkpoint: Path) -> Path:
 
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write what `from_pretrained` loads, under a temporary name until whole."""
+    """Write what `from_pretrained` loads, under a temporary name until it is complete."""
     scratch = folder.with_name(folder.name + ".partial")
     shutil.rmtree(scratch, ignore_errors=True)
     model.save_pretrained(scratch)
@@ -207,7 +218,7 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def weights_hash(model: torch.nn.Module) -> str:
-    """Identifies the weights, whatever device they are on."""
+    """A hash of the weights in float32, which does not depend on the device."""
     digest = hashlib.sha256()
     for _, tensor in sorted(model.state_dict().items()):
         digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
@@ -244,7 +255,7 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         raise UserError(
             f"training takes one process, this is one of {arguments.world_size}: start penname without torchrun"
         )
-    arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and cut packed rows between them
+    arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and split packed rows among them
     return arguments
 
 
@@ -261,7 +272,7 @@ def lora_config(rank: int) -> Any:
 
 
 def newest_complete(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written to its end; half-written ones are removed."""
+    """The newest complete checkpoint; incomplete ones are removed."""
     whole = _complete(checkpoints)
     for torn in set(checkpoints.glob("checkpoint-*")) - set(whole):
         shutil.rmtree(torn)
@@ -269,23 +280,24 @@ def newest_complete(checkpoints: Path) -> str | None:
 
 
 def _complete(checkpoints: Path) -> list[Path]:
-    """Checkpoints that were written to their end, and whose files still have their sizes, the oldest first."""
+    """The complete checkpoints, oldest first: marked as complete, with all files of the sizes recorded then."""
     found = (mark.parent for mark in checkpoints.glob(f"checkpoint-*/{COMPLETE}"))
     whole = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text())
     return sorted(whole, key=lambda p: int(p.name.rsplit("-", 1)[1]))
 
 
 def _sizes(checkpoint: Path) -> str:
-    """Sizes of the files the Trainer wrote, as text."""
+    """The sizes of the files that the Trainer wrote, as JSON."""
     files = sorted(path for path in checkpoint.iterdir() if path.is_file())
     own = (path for path in files if path.name != COMPLETE and not path.name.startswith("score"))
     return json.dumps({path.name: path.stat().st_size for path in own})
 
 
 class Report(TrainerCallback):
-    """Reports each step, and marks checkpoints that are whole.
+    """Reports each step, and marks complete checkpoints.
 
-    learning_rate: the setting that is named where the loss diverges.
+    on_step: called with the number of steps done and the loss.
+    learning_rate: the setting that the error message names if the loss diverges.
     """
 
     def __init__(self, on_step: Callable[[int, float], None], learning_rate: str = "training.learning_rate") -> None:
@@ -303,7 +315,7 @@ class Report(TrainerCallback):
 
 
 def check_finite(model: torch.nn.Module, learning_rate: str) -> None:
-    """Raises UserError where the last step, after which no loss is computed, has left weights that are not numbers."""
+    """Raise UserError if any weight is not finite: no loss is computed after the last step that would show it."""
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise _diverged("in its last step", learning_rate)
 
@@ -313,7 +325,7 @@ def _diverged(where: str, learning_rate: str) -> UserError:
 
 
 class NoLastCheckpoint(TrainerCallback):
-    """Keeps the Trainer from writing a checkpoint after the last step: the model itself is written next."""
+    """Keeps the Trainer from saving a checkpoint after the last step, where the model itself is written."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step >= state.max_steps:

@@ -7,16 +7,19 @@ from typing import Any
 import torch
 
 ROWS_AT_ONCE = 64
-"""So many tokens' logits are held in float32 at once."""
+"""Number of tokens whose logits are in float32 at once."""
 
 
 def weighted_loss(model: Any, inputs: dict[str, Any], target_tokens: int) -> torch.Tensor:
-    """Sum over target tokens of weight x negative log-likelihood, over `target_tokens`.
+    """The weighted negative log-likelihood of the target tokens, divided by `target_tokens`.
 
-    REST-PG Algorithm 1, line 11: the expectation of R(x, y, y_hat) log p(y_hat | x). `target_tokens` counts the
-    whole optimizer step, all its micro-batches, so how the step is cut up does not matter.
-    Weights scale the loss and do not enter the count: with all weights 1 it is the usual fine-tuning loss.
-    Logits are computed only where a target token is predicted. `inputs`: see `penname.training.packing.pack`.
+    REST-PG, Algorithm 1, line 11: the expectation of R(x, y, y_hat) log p(y_hat | x). Weights scale the loss but are
+    not part of the normalisation: with all weights 1 it is the usual fine-tuning loss. Logits are computed only at
+    positions that predict a target token.
+
+    inputs: a packed micro-batch, see `penname.training.packing.pack`.
+    target_tokens: number of target tokens in all micro-batches of the optimizer step, so that the result does not
+        depend on how the step is divided into micro-batches.
     """
     logits = model(
         input_ids=inputs["input_ids"],
@@ -30,10 +33,10 @@ def weighted_loss(model: Any, inputs: dict[str, Any], target_tokens: int) -> tor
 
 
 class _TokenLosses(torch.autograd.Function):
-    """Cross-entropy in float32 of logits (tokens, vocabulary) of any type; returns (tokens,).
+    """Cross-entropy in float32 of logits of any type, shape (tokens, vocabulary); returns shape (tokens,).
 
-    torch's own keeps the logits and their probabilities in float32, which for a vocabulary of 50,000 is more than
-    the rest of a small model's step. This keeps what it was given, and computes the rest a few tokens at a time.
+    torch's own keeps the logits and their probabilities in float32, which for a vocabulary of 50,000 takes more memory
+    than the rest of a small model's step. This keeps the logits as given, and computes the rest a few tokens at a time.
     """
 
     @staticmethod

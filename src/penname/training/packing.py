@@ -1,4 +1,4 @@
-"""Training samples and how they are laid into rows, one a micro-batch: side by side, and a prompt once a row."""
+"""Training samples, and how a micro-batch of them is packed into one sequence in which each prompt occurs once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.utils.data import Sampler
 from penname.engines.packed_row import PackedRow
 
 LENGTHS = 128
-"""Rows are filled up to a multiple of so many tokens: what torch prepares for the products of a length takes time and
-memory, and it is kept."""
+"""Packed sequences are padded to a multiple of this many tokens: what torch prepares for matrix products of each new
+length takes time and memory, and is cached."""
 
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """Token ids of a prompt and of the target to learn, and the sample's weight (its reward; 1 for human text)."""
+    """Token ids of a prompt and of its target, and the sample's weight (its reward, or 1 for what users wrote)."""
 
     prompt: list[int]
     target: list[int]
@@ -26,9 +26,9 @@ class TrainingSample:
 
 
 class ByPrompt(Sampler[int]):
-    """A random order of the samples, another one each epoch, in which samples of one prompt stand together.
+    """A random order of the samples, a new one in each epoch, that keeps samples of the same prompt together.
 
-    So those that are kept for one input, up to 10, fall into the same optimizer step, where they share rows.
+    So the samples kept for one input, up to 10, are mostly in the same optimizer step, where they share the prompt.
     """
 
     def __init__(self, samples: Sequence[TrainingSample], seed: int) -> None:
@@ -50,10 +50,10 @@ class ByPrompt(Sampler[int]):
 
 
 def micro_batches(samples: Sequence[TrainingSample], most_tokens: int) -> list[list[TrainingSample]]:
-    """The samples of an optimizer step in parts of at most `most_tokens` tokens, or of one sample.
+    """Divide the samples of an optimizer step into micro-batches of at most `most_tokens` tokens, or of one sample.
 
-    Samples of a prompt stand together, and in each part the prompt counts once. The largest part comes first: what it
-    frees has room for every other, and memory does not fall to pieces.
+    Samples of the same prompt stay together, and the prompt counts once in each micro-batch. The largest micro-batch
+    comes first: the memory that it frees has room for every other, so memory is not fragmented.
     """
     parts: list[list[TrainingSample]] = []
     sizes: list[int] = []
@@ -75,13 +75,14 @@ def micro_batches(samples: Sequence[TrainingSample], most_tokens: int) -> list[l
 
 
 def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
-    """Lay `samples` one after another into a single row: each prompt once, behind it the targets that follow it.
+    """Pack `samples` into one sequence: each prompt once, followed by its targets.
 
-    A target's last token is only predicted, never read. At the end stands filler that nothing is learned from. Returns
-    - input_ids, position_ids, spans: see `PackedRow.inputs`; a target's positions go on from its prompt's,
-    - labels: (1, target tokens), what is to be predicted,
-    - sources: (1, target tokens), the place whose logits predict it,
-    - weights: (1, target tokens).
+    A target's last token is only predicted, never part of the input. Padding at the end takes no part in the loss.
+    Returns
+    - input_ids, position_ids, spans: see `PackedRow.inputs`; a target's positions continue from its prompt's,
+    - labels: the target tokens, shape (1, target tokens),
+    - sources: for each of them the index whose logits predict it, shape (1, target tokens),
+    - weights: the weight of each, shape (1, target tokens).
     """
     row = PackedRow()
     labels: list[int] = []
@@ -105,7 +106,7 @@ def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
 
 
 def _by_prompt(samples: Sequence[TrainingSample]) -> list[list[int]]:
-    """Places of the samples of each prompt, in order of their first one."""
+    """The indices of each prompt's samples; prompts are in the order in which they first occur."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for place, sample in enumerate(samples):
         groups.setdefault(tuple(sample.prompt), []).append(place)

@@ -1,12 +1,12 @@
-"""A small language model from nothing: a word-level tokenizer, and a Llama trained by plain language modelling.
+"""A small language model trained from scratch: a word-level tokenizer, and a Llama with a language-modelling loss.
 
-For data that needs no knowledge of the world, such as the control corpus: a model that has learned in a minute what
-there is to know of it trains and writes a hundred times as fast as the bundled one.
+For data that needs no knowledge of the world, such as the control corpus: a model that learns in a minute all there is
+to know about it is a hundred times as fast to train and to sample from as the bundled one.
 
-One skill it has from the start: to look up what followed a word before. Language models come by it in their first
-billions of tokens, as pairs of attention heads (Olsson et al. 2022, "In-context Learning and Induction Heads",
-arXiv:2209.11895); a model that reads a few million never does. So one such pair is among the initial weights, and is
-trained on with the rest.
+It has one skill from the start: to look up what followed an earlier occurrence of a word. Language models acquire it in
+their first billions of tokens, as pairs of attention heads (Olsson et al. 2022, "In-context Learning and Induction
+Heads", arXiv:2209.11895); a model trained on a few million never does. So the weights are initialized with one such
+pair, which is trained with the rest.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from penname.training.fine_tuning import save_checkpoint
 
 END, UNKNOWN = "<|end|>", "<|unknown|>"
 _PIECE = r" ?\w+| ?[^\w\s]+|\s+"
-"""A word or a mark with the blank before it, so that joined tokens are the text again."""
+"""A word or punctuation with the space before it, so that the tokens joined are the text."""
 IGNORED = -100
 
 INITIAL = 0.02
-"""Standard deviation of the initial weights that the lookup does not set."""
+"""Standard deviation of the initial weights outside the lookup."""
 ROPE_BASE = 1e8
-"""High, so that more of a head's dimensions hardly turn from one end of a prompt to the other."""
+"""High, so that more of a head's dimensions hardly rotate over the length of a prompt."""
 READ_FAR = 300
-"""Tokens over which a word must still be recognized."""
+"""Distance in tokens over which an earlier occurrence must be recognized."""
 CODE, CONSTANT = 0.3, 0.6
-"""What the embedding holds: a code of plus or minus CODE a dimension, and CONSTANT in the last one."""
+"""Entries of the embeddings: plus or minus CODE in the code's dimensions, and CONSTANT in the last one."""
 SHARPNESS_BEFORE, SHARPNESS_SAME = 90.0, 1.5
-"""How far the right token's score stands out: of the head that sees the token before, and of the one that looks up."""
+"""Scale of the attention scores: of the head that attends to the previous token, and of the one that looks up."""
 WRITTEN_BEFORE, WRITTEN_FOUND = 0.2, 1.2
-"""How strongly the two heads write what they saw."""
+"""Scale of the two heads' outputs."""
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """The model's size, of two layers and two heads or more, and how it learns."""
+    """The model's size, with at least two layers and two heads, and how it is trained."""
 
     hidden: int = 64
     layers: int = 2
@@ -58,7 +58,7 @@ class Pretraining:
 
 
 def make_tokenizer(texts: Iterable[str]) -> Any:
-    """A tokenizer that knows the words of `texts`, each with and without a blank before it."""
+    """A tokenizer whose vocabulary is the words of `texts`, each with and without a space before it."""
     words = {word for text in texts for word in re.findall(_PIECE, text)}
     words |= {own for word in words for own in (word.strip(), f" {word.strip()}") if word.strip()}
     vocabulary = {word: number for number, word in enumerate([END, UNKNOWN, *sorted(words)])}
@@ -76,9 +76,10 @@ def pretrain(
     seed: int,
     on_step: Callable[[int, float], None],
 ) -> None:
-    """Train a model on `texts`, as many as it takes, and leave it with its tokenizer in `folder`.
+    """Train a model and write it with its tokenizer to `folder`.
 
-    on_step gets the steps done and the loss, in nats a token.
+    texts: as many are taken as the training needs.
+    on_step: called with the number of steps done and the loss in nats per token.
     """
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
@@ -118,12 +119,13 @@ def pretrain(
 
 @torch.no_grad()
 def _give_lookup(model: LlamaForCausalLM) -> None:
-    """Set the first heads of the first two layers so that they look up what followed the last token before.
+    """Set the first heads of the first two layers to look up what followed an earlier occurrence of the last token.
 
-    Every token's embedding holds a random code (the first dimensions, as many as a head has) and a constant (the last
-    one). The first layer's head turns the constant into a score that is highest one token back, and writes that token's
-    code beside the own one. The second layer's head looks for a token whose written code is like the own code, and
-    writes the code of what stood there; as the embeddings are tied, that token becomes the most probable next one.
+    Every token's embedding contains a random code (in its first dimensions, as many as a head has) and a constant (in
+    the last one). The first layer's head turns the constant into a score that is highest for the previous token, and
+    writes that token's code beside the current token's own. The second layer's head attends to a token whose written
+    code is similar to the current token's own code, and outputs that token's code; as the embeddings are tied, it
+    becomes the most probable next token.
     """
     embedding = model.model.embed_tokens.weight
     size = model.model.layers[0].self_attn.head_dim
@@ -131,14 +133,14 @@ def _give_lookup(model: LlamaForCausalLM) -> None:
     embedding[:, :size] = CODE * codes
     embedding[:, size : 2 * size] = 0
     embedding[:, -1] = CONSTANT
-    scale = (embedding.shape[1] / (size * CODE**2 + CONSTANT**2)) ** 0.5  # what the norm before a layer multiplies by
-    turns = ROPE_BASE ** (-torch.arange(size // 2) / (size // 2))  # radians a token, of each pair of dimensions
+    scale = (embedding.shape[1] / (size * CODE**2 + CONSTANT**2)) ** 0.5  # by which the norm before a layer multiplies
+    turns = ROPE_BASE ** (-torch.arange(size // 2) / (size // 2))  # radians per token, for each pair of dimensions
     _see_token_before(model.model.layers[0].self_attn, turns, scale)
     _see_what_followed(model.model.layers[1].self_attn, turns)
 
 
 def _see_token_before(attention: Any, turns: torch.Tensor, scale: float) -> None:
-    """Scores by distance alone: query and key are one vector, the key turned by one token."""
+    """Attention by distance alone: query and key are the same vector, the key rotated by one token."""
     size = attention.head_dim
     weight = SHARPNESS_BEFORE**0.5 / (CONSTANT * scale)
     _clear_first_head(attention)
@@ -150,7 +152,7 @@ def _see_token_before(attention: Any, turns: torch.Tensor, scale: float) -> None
 
 
 def _see_what_followed(attention: Any, turns: torch.Tensor) -> None:
-    """Scores by how alike the own code and the code before a token are, in dimensions that hardly turn."""
+    """Attention by the similarity of a token's own code and the code written beside another, in slow dimensions."""
     size = attention.head_dim
     slow = torch.nonzero(turns * READ_FAR < 1).flatten()
     rows = torch.cat([slow, slow + size // 2])
@@ -169,7 +171,7 @@ def _clear_first_head(attention: Any) -> None:
 
 
 def _batch(rows: Sequence[Sequence[int]], filler: int) -> dict[str, torch.Tensor]:
-    """input_ids and labels (rows, tokens), the shorter rows filled up at their end."""
+    """input_ids and labels, shape (batch, tokens); shorter sequences are padded at their end."""
     longest = max(map(len, rows))
     input_ids = [[*row, *[filler] * (longest - len(row))] for row in rows]
     labels = [[*row, *[IGNORED] * (longest - len(row))] for row in rows]
