@@ -142,7 +142,7 @@ def test_rank_writes_a_line_an_example(penname, posts, tmp_path):
     assert len(json.loads((tmp_path / "ranked.jsonl").read_text().splitlines()[0])["documents"]) == 1
     refused(penname("data", "rank", posts, "--out", "/dev/full"), "--out /dev/full: found a device, expected a file")
     assert not list(tmp_path.glob(".*"))
-    refused(penname("data", "rank", posts, "--out", tmp_path / "x", "--k", 2, "--retriever", "bm"), "retriever: Input")
+    refused(penname("data", "rank", posts, "--out", tmp_path / "x", "--k", 2, "--retriever", "bm"), "retriever: one of")
     refused(penname("data", "rank", posts, "--out", tmp_path / "no" / "x"), "expected a file that can be written")
 
 

@@ -240,8 +240,10 @@ def work(tiny_model, notes, tmp_path_factory):
     with (folder / "texts.csv").open("w") as file:
         table = csv.writer(file)
         table.writerow(["author", "body"])
-        for author in range(12):
-            table.writerows([author, f"The {word} of author {author} is quite {word} today."] for word in "abcd")
+        for author in range(4):
+            table.writerows(
+                [author, f"The {word} of author {author} is quite {word} today."] for word in "abcd"[: 2 + author % 5]
+            )
     settings = [
         f"data=[{{format: jsonl, path: {notes}}}]",
         f"generator={{model: {tiny_model}, dtype: float32}}",
@@ -291,4 +293,7 @@ def test_candidates_need_what_the_recipe_chooses_by(work):
 
 def test_what_the_library_calls_an_argument_is_an_option_here(work):
     asked = ["data", "convert", "texts.csv", "--out", "few", "--user", "author", "--text", "body"]
-    refused(penname(*asked, "--min-documents", "5", cwd=work), "expected 5 texts a user")
+    done = penname(*asked, "--min-documents", "4", cwd=work)
+    assert done.returncode == 2
+    refusal = "penname: --min-documents: found 4, which leaves of texts.csv 2 users, too few for an example in train; "
+    assert done.stderr.splitlines()[-1] == f"{refusal}expected a lower number"

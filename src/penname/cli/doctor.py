@@ -42,7 +42,7 @@ def _versions(python: str, machine: Machine) -> str:
 def _processor(environment: Mapping[str, Any], machine: Machine) -> str:
     parts = [f"{machine.processor}, {environment['cores']} cores"]
     if machine.threads != environment["cores"]:
-        parts[0] += f", torch uses {machine.threads} threads"
+        parts[0] += f", {machine.threads} used by torch"
     if machine.instructions is not None:
         lacking = [name for name in INSTRUCTIONS if name not in machine.instructions]
         parts.append(f"has {_listed(machine.instructions, 'and')}" if machine.instructions else "has no AVX2")
