@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 K1, B, EPSILON = 1.5, 0.75, 0.25
 WORTH_KEEPING = 7 * 2**20
-"""Characters of different texts, which a whole block of searches has: less is ranked in a tenth of a second."""
+"""Characters of distinct text from which on rankings are cached: a block of less is ranked in a tenth of a second."""
 
 
 def rank_and_keep(
     queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName
 ) -> list[npt.NDArray[np.intp]]:
-    """As `rank`, with the cache: where there is much text, what was ranked before is read from there.
+    """Rank as `rank` does; where there is much text, read earlier rankings from the cache and write new ones to it.
 
-    A cache that cannot be used is named in a warning, and all ranked.
+    A cache that cannot be used gives a warning, and everything is ranked anew.
     """
     if sum(map(len, dict.fromkeys(chain.from_iterable(profiles)))) < WORTH_KEEPING:
         return rank(queries, profiles, tokens)
@@ -41,10 +41,10 @@ def rank_and_keep(
     store = Store(f"bm25 {K1} {B} {EPSILON} {tokens}")
     orders = None
     try:
-        kept = store.read("rankings", [key]).get(key)
-        if kept is not None:
-            places = np.frombuffer(kept, np.int32).astype(np.intp)
-            return np.split(places, np.cumsum([len(profile) for profile in profiles[:-1]]))
+        cached = store.read("rankings", [key]).get(key)
+        if cached is not None:
+            indices = np.frombuffer(cached, np.int32).astype(np.intp)
+            return np.split(indices, np.cumsum([len(profile) for profile in profiles[:-1]]))
         orders = rank(queries, profiles, tokens)
         store.write("rankings", {key: np.concatenate(orders).astype(np.int32).tobytes()})
     except UserError as error:
@@ -53,87 +53,89 @@ def rank_and_keep(
 
 
 def _key(queries: Sequence[str], profiles: Sequence[Sequence[str]]) -> bytes:
-    """Of all searches together: queries, profiles, and each text once."""
-    places: dict[str, int] = {}
+    """The cache key of all searches together: a digest of queries and profiles, reading each distinct text once."""
+    numbers: dict[str, int] = {}
     digest = hashlib.sha256()
     for query, profile in zip(queries, profiles, strict=True):
         digest.update(key_of(query) + len(profile).to_bytes(8))
         for text in profile:
-            new = text not in places
-            digest.update(places.setdefault(text, len(places)).to_bytes(8))
-            if new:
+            unseen = text not in numbers
+            digest.update(numbers.setdefault(text, len(numbers)).to_bytes(8))
+            if unseen:
                 digest.update(key_of(text))
     return digest.digest()
 
 
 def rank(queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName) -> list[npt.NDArray[np.intp]]:
-    """For each query the places of its profile's texts, best first; equal scores in the profile's order."""
-    return [np.argsort(-own, kind="stable") for own in score(queries, profiles, tokens)]
+    """For each query, the indices of its profile's texts by descending score; ties keep the profile's order."""
+    return [np.argsort(-profile_scores, kind="stable") for profile_scores in score(queries, profiles, tokens)]
 
 
 def score(
     queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName
 ) -> list[npt.NDArray[np.float64]]:
-    """For each query the scores of its profile's texts."""
+    """For each query, the BM25 scores of its profile's texts, in the profile's order."""
     texts = list(chain.from_iterable(profiles))
-    distinct = {text: len(queries) + place for place, text in enumerate(dict.fromkeys(texts))}
-    rows = np.fromiter(map(distinct.__getitem__, texts), np.int64, len(texts))
+    numbers = {text: len(queries) + i for i, text in enumerate(dict.fromkeys(texts))}
+    rows = np.fromiter(map(numbers.__getitem__, texts), np.int64, len(texts))
     ends = np.cumsum([len(profile) for profile in profiles], dtype=np.int64)
-    found = cut([*queries, *distinct], tokens)
-    scores = _score(found.words, np.append(0, found.ends), rows, ends)
+    tokenized = cut([*queries, *numbers], tokens)
+    scores = _score(tokenized.words, np.append(0, tokenized.ends), rows, ends)
     return np.split(scores, ends[:-1]) if len(ends) else []
 
 
 @compiled
 def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
-    """The scores of all profiles' texts.
+    """The scores of all profiles' texts, one profile after the other.
 
-    words: of the queries and of the profiles' texts; those of text t are from starts[t] to starts[t + 1].
-    rows: the profiles' texts; those of profile p end at ends[p], and its query is text p.
+    words: word ids of the queries and of the profiles' distinct texts; text t has words[starts[t]:starts[t + 1]].
+    starts: offsets into `words`; text p is the query of profile p.
+    rows: the number of each profile's text, profile after profile.
+    ends: where each profile ends in `rows`.
     """
     scores = np.zeros(len(rows))
     logarithms = np.array([math.log(number + 0.5) for number in range(len(rows) + 1)])
     vocabulary = words.max() + 1 if len(words) else 0
-    own_words = np.empty(vocabulary + 1, np.int32)
+    distinct_words = np.empty(vocabulary + 1, np.int32)
     texts_with = np.zeros(vocabulary, np.int32)
-    last_row = np.full(vocabulary, -1, np.int32)  # of those that have the word
-    asked = np.zeros(vocabulary, np.int32)  # the word's place in the query, from 1; 0 where it is not there
+    last_row = np.full(vocabulary, -1, np.int32)  # the last row that has the word
+    asked = np.zeros(vocabulary, np.int32)  # the word's position in the query, from 1; 0: not in the query
     first = 0
     for profile in range(len(ends)):
         texts = ends[profile] - first
-        length = own = 0
+        length = distinct = 0
         for row in range(first, ends[profile]):
             text = words[starts[rows[row]] : starts[rows[row] + 1]]
             length += len(text)
-            for word in text:  # without branches: a processor would guess every other one wrong
-                own_words[own] = word
-                own += texts_with[word] == 0
+            for word in text:  # branch-free: every other branch would be mispredicted
+                distinct_words[distinct] = word
+                distinct += texts_with[word] == 0
                 texts_with[word] += last_row[word] != row
                 last_row[word] = row
         query = words[starts[profile] : starts[profile + 1]]
         weights = np.zeros(len(query))
-        for place in range(len(query)):
-            asked[query[place]] = place + 1
-            here = texts_with[query[place]]
-            if here:
-                weights[place] = logarithms[texts - here] - logarithms[here]
+        for i in range(len(query)):
+            asked[query[i]] = i + 1
+            frequency = texts_with[query[i]]
+            if frequency:
+                weights[i] = logarithms[texts - frequency] - logarithms[frequency]
         if np.any(weights < 0):
             total = 0.0
-            for word in own_words[:own]:
+            for word in distinct_words[:distinct]:
                 total += logarithms[texts - texts_with[word]] - logarithms[texts_with[word]]
-            weights = np.where(weights < 0, EPSILON * total / own, weights)
+            weights = np.where(weights < 0, EPSILON * total / distinct, weights)
         mean = length / texts if texts else 0.0
-        times = np.zeros(len(query) + 1)
+        counts = np.zeros(len(query) + 1)
         for row in range(first, ends[profile]):
             text = words[starts[rows[row]] : starts[rows[row] + 1]]
-            times[:] = 0
+            counts[:] = 0
             for word in text:
-                times[asked[word]] += 1
-            for place in range(len(query)):
-                here = times[asked[query[place]]]
-                if here:  # term by term as rank_bm25, so that equal scores are equal
-                    scores[row] += weights[place] * (here * (K1 + 1) / (here + K1 * (1 - B + B * len(text) / mean)))
+                counts[asked[word]] += 1
+            for i in range(len(query)):
+                count = counts[asked[query[i]]]
+                if count:  # summed term by term as in rank_bm25, so that equal scores are equal
+                    scores[row] += weights[i] * (count * (K1 + 1) / (count + K1 * (1 - B + B * len(text) / mean)))
         asked[query] = 0
-        texts_with[own_words[:own]] = 0
+        texts_with[distinct_words[:distinct]] = 0
         first = ends[profile]
     return scores

@@ -1,4 +1,4 @@
-"""Loops over words, compiled by numba where there are many."""
+"""Loops over words, compiled by numba where they have much to do."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 FEW = 2**17
-"""Up to so many numbers in its arguments a loop is done sooner as it is than numba is imported."""
+"""Array elements in a loop's arguments up to which running it in plain Python is faster than importing numba."""
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` where it first has much to do, which takes seconds, and keep that for later processes.
+    """Compile `function` at its first large input, which takes seconds, and cache the result for later processes.
 
-    It must do the same uncompiled: integers of numpy wrap around there too, but stay as narrow as they are.
+    It must give the same result uncompiled: numpy's integers wrap around there too, but are not widened.
 
-    Where nothing can be kept, or what was kept is damaged, it is compiled anew in each process. A function that calls
-    another compiled one cannot be compiled.
+    Where the cache cannot be written or is damaged, it is compiled anew in each process. A function that calls another
+    compiled one cannot be compiled.
     """
 
     @cache
@@ -34,7 +34,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
                 return function(*arguments)
         try:
             return loop(kept=True)(*arguments)
-        except Exception:  # whatever is wrong with the folder or its files, numba lets it through
+        except Exception:  # numba passes on whatever error its cache folder or files cause
             return loop(kept=False)(*arguments)
 
     return call

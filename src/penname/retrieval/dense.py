@@ -1,4 +1,4 @@
-"""Ranking by the dot product of sentence vectors; no text is embedded twice and no search ranked twice, ever."""
+"""Ranking by the dot product of sentence embeddings; a cache keeps any text from being embedded or ranked twice."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from penname.retrieval.store import Store, fingerprint, key_of, key_of_search
 Vector = npt.NDArray[np.float32]
 
 EMBEDDED_AT_ONCE = 64
-"""Texts between two writes to the cache: what a killed ranking repeats at most."""
+"""Texts embedded between two writes to the cache: the most that a killed ranking repeats."""
 
 
 class DenseRanking:
-    """encoder: a folder or hub id; None is the bundled one. normalize: compare by cosine.
+    """Ranks documents by the similarity of their embeddings to the query's.
 
-    An encoder in a folder is loaded only once a text is not in the cache.
+    encoder: a folder or hub id; None is the bundled encoder.
+    pooling: how token embeddings become one vector.
+    normalize: compare by cosine similarity instead of the plain dot product.
+
+    An encoder in a folder is loaded only when a text is missing from the cache.
     """
 
     def __init__(self, encoder: str | None, *, pooling: Pooling, normalize: bool) -> None:
@@ -32,19 +36,21 @@ class DenseRanking:
     def rank(
         self, queries: Sequence[str], profiles: Sequence[Sequence[str]], tell: Callable[[str], None]
     ) -> list[npt.NDArray[np.intp]]:
-        """For each query the places of its profile's texts, best first; equal scores in the profile's order.
+        """For each query, the indices of its profile's texts by descending score; ties keep the profile's order.
 
-        tell: is called with how far embedding is.
+        tell: called with the progress of embedding, in words.
         """
         keys = [key_of_search(query, texts) for query, texts in zip(queries, profiles, strict=True)]
-        kept = self._store.read("rankings", set(keys))
+        cached = self._store.read("rankings", set(keys))
         new = {
             key: (query, texts)
             for key, query, texts in zip(keys, queries, profiles, strict=True)
-            if key not in kept and texts
+            if key not in cached and texts
         }
-        vectors = self.vectors(list(dict.fromkeys(text for query, own in new.values() for text in (query, *own))), tell)
-        orders = {key: np.frombuffer(order, np.int32).astype(np.intp) for key, order in kept.items()}
+        vectors = self.vectors(
+            list(dict.fromkeys(text for query, profile in new.values() for text in (query, *profile))), tell
+        )
+        orders = {key: np.frombuffer(order, np.int32).astype(np.intp) for key, order in cached.items()}
         for key, (query, texts) in new.items():
             scores = np.stack([vectors[text] for text in texts]) @ vectors[query]
             orders[key] = np.argsort(-scores, kind="stable")
@@ -52,20 +58,23 @@ class DenseRanking:
         return [orders.get(key, np.zeros(0, np.intp)) for key in keys]
 
     def vectors(self, texts: Sequence[str], tell: Callable[[str], None]) -> dict[str, Vector]:
-        """Vectors of distinct texts; those that are new are embedded and kept. tell: as `rank` calls it."""
+        """The embeddings of distinct texts; those missing from the cache are computed and added to it.
+
+        tell: called with the progress of embedding, in words.
+        """
         keys = {text: key_of(text) for text in texts}
-        kept = self._store.read("vectors", keys.values())
-        vectors = {text: np.frombuffer(kept[key], np.float32) for text, key in keys.items() if key in kept}
-        # Batches of like length waste no padding; the longest first, so that memory runs out at once if it does.
+        cached = self._store.read("vectors", keys.values())
+        vectors = {text: np.frombuffer(cached[key], np.float32) for text, key in keys.items() if key in cached}
+        # Batches of similar length need little padding; longest first, so that a lack of memory shows at once.
         missing = sorted((text for text in texts if text not in vectors), key=len, reverse=True)
         truncated = 0
         for start in range(0, len(missing), EMBEDDED_AT_ONCE):
-            part = missing[start : start + EMBEDDED_AT_ONCE]
-            new = dict(zip(part, self._encoder.embed(part, normalize=self._normalize), strict=True))
+            batch = missing[start : start + EMBEDDED_AT_ONCE]
+            new = dict(zip(batch, self._encoder.embed(batch, normalize=self._normalize), strict=True))
             self._store.write("vectors", {keys[text]: vector.tobytes() for text, vector in new.items()})
             vectors |= new
-            truncated += self._encoder.truncated(part)
-            tell(f"{start + len(part)} of {len(missing)} texts embedded")
+            truncated += self._encoder.truncated(batch)
+            tell(f"{start + len(batch)} of {len(missing)} texts embedded")
         if missing:
             warn_truncated(truncated, len(missing), self._encoder.window)
         return vectors
@@ -76,6 +85,6 @@ class DenseRanking:
 
     @cached_property
     def _store(self) -> Store:
-        # What a hub id stands for is known once it is loaded.
+        # The folder behind a hub id is known only after loading.
         folder = Path(self._name) if Path(self._name).is_dir() else self._encoder.folder
         return Store(f"{fingerprint(folder)} {self._pooling} {self._normalize}")

@@ -1,7 +1,7 @@
 """Choosing the k documents of a profile that go into the prompt (REST-PG section 4.1, LongLaMP's retrievers).
 
-All of a benchmark's profiles are ranked in one call, a block of them at a time: as many as fit into a bounded part of
-memory, so that examples may be read from disk as they are wanted.
+Profiles are ranked a block at a time. A block holds a bounded amount of text, so that examples can be streamed from
+disk.
 """
 
 from __future__ import annotations
@@ -26,17 +26,22 @@ from penname.retrieval.tokens import TokensName
 
 RETRIEVERS = ("bm25", "dense", "contriever", "recency", "random")
 DocumentsName = Literal["own", "neighbours", "both"]
-"""Whose documents: the user's, other users' on the item, or k of each, the user's first (PGraphRAG section 4)."""
+"""Whose documents: the user's own, other users' on the item, or k of each, the user's first (PGraphRAG section 4)."""
 
 BLOCK_CHARACTERS, BLOCK_DOCUMENTS = 2**23, 2**17
-"""A block ends with the example that brings it to so much text or so many documents; shared text counts once."""
+"""A block ends with the example that reaches either limit; text shared between examples counts once."""
 
 Orders = list[npt.NDArray[np.intp]]
 
 
 @dataclass(frozen=True)
 class Search:
-    """documents: what is ranked for `query`; texts: what a retriever reads of each."""
+    """One ranking task.
+
+    query: what documents are searched for.
+    documents: the candidates.
+    texts: what a retriever reads of each candidate.
+    """
 
     query: str
     documents: Sequence[Document]
@@ -45,23 +50,26 @@ class Search:
 
 class Tell(Protocol):
     def __call__(self, note: str, /) -> None:
-        """Say how far a retriever is."""
+        """Report progress in words."""
         ...
 
 
 class Retriever(Protocol):
     def __call__(self, searches: Sequence[Search], tell: Tell) -> Orders:
-        """For each search the places of all its documents, most relevant first."""
+        """For each search, the indices of its documents, most relevant first."""
         ...
 
 
 def make_retriever(name: str, encoder: str | None, seed: int, tokens: TokensName = "words") -> Retriever:
     """The retriever called `name`: one of `RETRIEVERS`, or an extension, called as `retriever(query, documents)`.
 
-    `encoder` is a folder or hub id for `dense` and `contriever`, None the bundled one; `tokens` are BM25's.
-    `contriever` compares mean-pooled vectors by dot product (Izacard et al., 2022), `dense` by cosine. An extension
-    gives the indices of its documents, most relevant first; those that it leaves out are never shown. Raises UserError
-    for an extension that is not there or is no such function.
+    encoder: the encoder of `dense` and `contriever`, a folder or hub id; None is the bundled one.
+    seed: for `random`.
+    tokens: how BM25 tokenizes.
+
+    `contriever` compares mean-pooled embeddings by dot product (Izacard et al., 2022), `dense` compares by cosine. An
+    extension returns document indices, most relevant first; documents it omits are never retrieved. Raises UserError
+    for an extension that does not exist or is not such a function.
     """
     if isinstance(name, Extension):
         order = load_callable(name, "retriever", "query", "documents")
@@ -80,17 +88,17 @@ def make_retriever(name: str, encoder: str | None, seed: int, tokens: TokensName
 
 
 def _checked(name: str, order: Iterable[int], documents: int) -> npt.NDArray[np.intp]:
-    """An extension's order, which must be of its documents' indices, each once."""
-    found = np.asarray(list(order))
-    whole = found.ndim == 1 and (found.dtype.kind in "iu" or not found.size)
-    if not whole or len(set(found.tolist())) < len(found) or ((found < 0) | (found >= documents)).any():
+    """The indices that an extension returned, each of which must be valid and occur once."""
+    indices = np.asarray(list(order))
+    well_formed = indices.ndim == 1 and (indices.dtype.kind in "iu" or not indices.size)
+    if not well_formed or len(set(indices.tolist())) < len(indices) or ((indices < 0) | (indices >= documents)).any():
         expected = f"indices from 0 to {documents - 1}, each at most once"
-        raise UserError(f"retriever {name}: found {found.tolist()!r:.80}, expected {expected}")
-    return found.astype(np.intp)
+        raise UserError(f"retriever {name}: found {indices.tolist()!r:.80}, expected {expected}")
+    return indices.astype(np.intp)
 
 
 def retrieve(example: Example, retriever: Retriever, k: int, documents: DocumentsName = "own") -> list[Document]:
-    """The k documents for `example`, best first."""
+    """The k documents retrieved for `example`, best first."""
     return next(retrieve_all([example], retriever, k, documents))[1]
 
 
@@ -101,44 +109,51 @@ def retrieve_all(
     documents: DocumentsName = "own",
     tell: Tell = lambda note: None,
 ) -> Iterator[tuple[Example, list[Document]]]:
-    """Each example, in order, with its k documents, best first; of `both` sides 2k.
+    """Each example, in order, with the k documents retrieved for it, best first.
 
-    A document that is a copy of the expected output is never retrieved: profiles of real data repeat themselves, and
-    the target must not stand in its own context. Raises UserError where an encoder cannot be had or the cache of
-    vectors cannot be written.
+    k: documents an example; `both` gives up to 2k.
+    documents: whose documents are candidates.
+    tell: called with the retriever's progress, in words.
+
+    A document that contains a copy of the expected output is never retrieved: real profiles repeat themselves, and the
+    target must not appear in its own context. Raises UserError where an encoder cannot be loaded or its cache cannot
+    be written.
     """
     for block in blocks(examples, documents if k else None):
         orders = iter(retriever([search for _, searches in block for search in searches], tell))
         for example, searches in block:
             original = Original(example.output or "")
             yield example, [document for search in searches for document in _best(search, next(orders), k, original)]
-        del block  # before the next one is made
+        del block  # free it before the next block is built
 
 
 def _best(search: Search, order: npt.NDArray[np.intp], k: int, original: Original) -> list[Document]:
     best: list[Document] = []
-    for place in order:
+    for i in order:
         if len(best) == k:
             break
-        if not original.held_by(search.documents[place]):
-            best.append(search.documents[place])
+        if not original.held_by(search.documents[i]):
+            best.append(search.documents[i])
     return best
 
 
 def blocks(
     examples: Iterable[Example], documents: DocumentsName | None
 ) -> Iterator[list[tuple[Example, list[Search]]]]:
-    """The examples with their searches, some at a time; `documents` is None for no document at all.
+    """The examples with their searches, in blocks of bounded size.
 
-    A document that several examples hold is put into a text once: it is known by its id, as the block keeps it.
+    documents: whose documents are candidates; None for no retrieval.
+
+    The text of a document that several examples share is built once a block: `id(document)` identifies it, since the
+    block keeps it alive.
     """
     block: list[tuple[Example, list[Search]]] = []
-    kept: dict[LayoutName, dict[int, str]] = {}
-    characters = places = 0
+    texts_by_layout: dict[LayoutName, dict[int, str]] = {}
+    characters = candidates = 0
     for example in examples:
         sides = [example.profile] if documents in ("own", "both") else []
         sides += [example.neighbours] if documents in ("neighbours", "both") else []
-        texts = kept.setdefault(example.layout, {})
+        texts = texts_by_layout.setdefault(example.layout, {})
         for side in sides:
             for document in side:
                 if id(document) not in texts:
@@ -146,21 +161,21 @@ def blocks(
                     characters += len(document.text)
         searches = [Search(query_of(example), side, [texts[id(document)] for document in side]) for side in sides]
         block.append((example, searches))
-        places += sum(map(len, sides))
-        if characters >= BLOCK_CHARACTERS or places >= BLOCK_DOCUMENTS:
+        candidates += sum(map(len, sides))
+        if characters >= BLOCK_CHARACTERS or candidates >= BLOCK_DOCUMENTS:
             yield block
-            block, kept, characters, places = [], {}, 0, 0
+            block, texts_by_layout, characters, candidates = [], {}, 0, 0
     if block:
         yield block
 
 
 def recency(documents: Sequence[Document]) -> npt.NDArray[np.intp]:
-    """Latest first by date; documents without a date keep the profile's order, taken as oldest to latest."""
+    """Indices, latest first by date; undated documents keep the profile's order, taken as oldest to latest."""
     return np.array(sorted(range(len(documents)), key=lambda i: (documents[i].date or "", i), reverse=True), np.intp)
 
 
 def shuffled(query: str, count: int, seed: int) -> npt.NDArray[np.intp]:
-    """A random order that depends on the seed and the query alone."""
+    """A random permutation of `count` indices that depends on the seed and the query alone."""
     order = list(range(count))
     random.Random(hashlib.sha256(f"{seed}\n{query}".encode()).digest()).shuffle(order)
     return np.array(order, np.intp)

@@ -1,8 +1,8 @@
-"""Vectors of texts and rankings on disk, so that each text is embedded once: across profiles, killed runs and recipes.
+"""The on-disk cache of embeddings and rankings, so that each text is embedded once across profiles, runs and recipes.
 
-One SQLite file an encoder, and one for BM25, in the folder `retrieval` of the cache: $PENNAME_CACHE, or else the
-user's. What is kept is found by the SHA-256 of its text, or of a ranking's query and texts, and stands there with a
-checksum. What was written is there after a kill.
+There is one SQLite file for each encoder and one for BM25, in the folder `retrieval` of $PENNAME_CACHE or else of the
+user's cache folder. An embedding's key is the SHA-256 of its text, a ranking's that of its query and texts; each entry
+has a checksum. What was written survives a killed process.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from penname.errors import UserError
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 500
-"""Entries asked for at once; SQLite allows 999 in its older versions."""
+"""Keys in one SELECT; older versions of SQLite allow 999."""
 PATIENCE = 60.0
-"""Seconds to wait for another process that is writing."""
+"""Seconds to wait while another process writes."""
 MODEL_FILES = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 Kind = Literal["vectors", "rankings"]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Store:
-    """What is kept of one way to rank. Raises UserError where the cache cannot be read or written.
+    """The cache of one way to rank.
 
-    identity: names it and all that changes its rankings; of an encoder see `fingerprint`.
-    A damaged file is named in a warning, removed, and made again; a damaged entry is as if it were not there.
+    identity: names the ranker and everything its results depend on; for an encoder's files see `fingerprint`.
+
+    A damaged file gives a warning and is replaced; a damaged entry counts as missing. Raises UserError where the cache
+    cannot be read or written.
     """
 
     def __init__(self, identity: str) -> None:
@@ -44,30 +46,30 @@ class Store:
         self._path = cache / "retrieval" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.sqlite"
 
     def read(self, kind: Kind, keys: Collection[bytes]) -> dict[bytes, bytes]:
-        """The entries that are there, by their keys."""
+        """The entries that exist, by key."""
         return self._with_file(lambda file: self._read(file, kind, list(keys)))
 
     def write(self, kind: Kind, entries: Mapping[bytes, bytes]) -> None:
-        """Keep entries by their keys."""
+        """Store entries by key; existing ones are replaced."""
         rows = [(key, entry, zlib.crc32(entry)) for key, entry in entries.items()]
         self._with_file(lambda file: file.executemany(f"INSERT OR REPLACE INTO {kind} VALUES (?, ?, ?)", rows))
 
     def _read(self, file: sqlite3.Connection, kind: Kind, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        entries: dict[bytes, bytes] = {}
         damaged = 0
         for start in range(0, len(keys), AT_ONCE):
-            part = keys[start : start + AT_ONCE]
-            asked = f"SELECT * FROM {kind} WHERE key IN ({','.join('?' * len(part))})"
-            for key, entry, checksum in file.execute(asked, part):
+            batch = keys[start : start + AT_ONCE]
+            query = f"SELECT * FROM {kind} WHERE key IN ({','.join('?' * len(batch))})"
+            for key, entry, checksum in file.execute(query, batch):
                 if zlib.crc32(entry) == checksum:
-                    found[key] = entry
+                    entries[key] = entry
                 else:
                     damaged += 1
         if damaged:
             logger.warning("%s: %d %s damaged; made again", self._path, damaged, kind)
-        return found
+        return entries
 
-    def _with_file(self, work: Callable[[sqlite3.Connection], Found]) -> Found:
+    def _with_file(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
             try:
                 return self._opened(work)
@@ -81,7 +83,7 @@ class Store:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"cache file {self._path}: {reason}; set PENNAME_CACHE to a folder to write to") from None
 
-    def _opened(self, work: Callable[[sqlite3.Connection], Found]) -> Found:
+    def _opened(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = sqlite3.connect(self._path, timeout=PATIENCE)
         try:
@@ -96,16 +98,17 @@ class Store:
 
 
 def key_of(text: str) -> bytes:
+    """The key of a text: its SHA-256."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
 def key_of_search(query: str, texts: Sequence[str]) -> bytes:
-    """Of a ranking: the query's key and those of the texts, in their order."""
+    """The key of a ranking: a digest of the query's key and the texts' keys, in order."""
     return hashlib.sha256(b"".join(map(key_of, (query, *texts)))).digest()
 
 
 def fingerprint(folder: Path) -> str:
-    """A digest of the files that make up a model."""
+    """A digest of the files that make up a model: names, sizes and contents."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in MODEL_FILES:

@@ -1,7 +1,7 @@
-"""Words of many texts at once, each word as a number: equal words have equal numbers.
+"""BM25's tokenizer: splits many texts into words at once and maps each distinct word to an id.
 
-Words are told apart by 63 bits of a hash, so that two different ones are taken for the same about once in 10^19 pairs.
-Where there is much text, loops are compiled by numba (see `penname.retrieval.compiled`).
+Words are identified by 63 bits of a hash, so that two different words collide about once in 10^19 pairs. Where there is
+much text, loops are compiled by numba (see `penname.retrieval.compiled`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TokensName = Literal["words", "whitespace"]
 """words: lower-cased runs of letters and digits, as `penname.data.duplicates.words_of`; whitespace: `str.split()`."""
 
 SMALLEST_TABLE = 2**17
-"""Of distinct words: room for half as many, and small enough for a processor's cache."""
+"""Slots of the hash table of distinct words, half of which may be filled; small enough for a processor's cache."""
 
 _NO_WORD = re.compile(r"[\W_]+")
 _LETTERS = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else 32 for i in range(256))
@@ -29,14 +29,18 @@ _IS_SPACE = np.array([chr(i).isspace() for i in range(0x3001)])
 
 @dataclass(frozen=True)
 class Tokens:
-    """words: the numbers of all words, text after text, from 0 up; ends: where each text's words end."""
+    """The tokenized texts.
+
+    words: the ids of all words, text after text; ids count from 0 in order of first occurrence.
+    ends: where each text ends in `words`.
+    """
 
     words: npt.NDArray[np.int32]
     ends: npt.NDArray[np.int64]
 
 
 def cut(texts: Sequence[str], tokens: TokensName) -> Tokens:
-    """The words of each of the texts, in order, numbered as they come."""
+    """Tokenize texts and map their words to ids."""
     if tokens == "words":
         encoded = [_letters(text) for text in texts]
     else:
@@ -53,7 +57,7 @@ def cut(texts: Sequence[str], tokens: TokensName) -> Tokens:
 
 
 def _letters(text: str) -> bytes:
-    """UTF-8 of lower-cased letters and digits, and spaces."""
+    """The text in lower case and UTF-8, with spaces for everything but letters and digits."""
     if text.isascii():
         return text.encode().translate(_LETTERS)
     return _NO_WORD.sub(" ", text.lower()).encode(errors="surrogatepass")
@@ -61,35 +65,39 @@ def _letters(text: str) -> bytes:
 
 @compiled
 def _blank_wide_spaces(letters: Any) -> None:
-    """Put spaces of one byte for those of more, in place."""
-    for place in range(len(letters) - 1):
-        first, second = int(letters[place]), int(letters[place + 1])
+    """Replace multi-byte white space by single-byte spaces, in place."""
+    for i in range(len(letters) - 1):
+        first, second = int(letters[i]), int(letters[i + 1])
         if 0xC2 <= first < 0xE0:
             if _IS_SPACE[(first & 0x1F) << 6 | second & 0x3F]:
-                letters[place : place + 2] = 0x20
+                letters[i : i + 2] = 0x20
         elif 0xE0 <= first < 0xF0:
-            code = (first & 0xF) << 12 | (second & 0x3F) << 6 | int(letters[place + 2]) & 0x3F
+            code = (first & 0xF) << 12 | (second & 0x3F) << 6 | int(letters[i + 2]) & 0x3F
             if code < len(_IS_SPACE) and _IS_SPACE[code]:
-                letters[place : place + 3] = 0x20
+                letters[i : i + 3] = 0x20
 
 
 @compiled
 def _hash(letters: Any, ends: Any) -> tuple[Any, Any]:
-    """FNV-1a of each word of the texts, which are in UTF-8 and end with a space each; and where a text's words end."""
-    nothing, factor = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+    """The FNV-1a hash of each word, and where each text's words end.
+
+    letters: the texts in UTF-8, each ended by a space.
+    ends: where each text ends in `letters`.
+    """
+    empty, factor = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
     hashes = np.empty(len(letters) // 2, np.uint64)
     word_ends = np.empty(len(ends), np.int64)
     count = start = 0
     for text in range(len(ends)):
-        found = nothing
-        for place in range(start, ends[text]):
-            letter = letters[place]
+        word = empty
+        for i in range(start, ends[text]):
+            letter = letters[i]
             if letter > 0x20 or not _IS_SPACE[letter]:
-                found = (found ^ np.uint64(letter)) * factor
-            elif found != nothing:
-                hashes[count] = found
+                word = (word ^ np.uint64(letter)) * factor
+            elif word != empty:
+                hashes[count] = word
                 count += 1
-                found = nothing
+                word = empty
         start = ends[text]
         word_ends[text] = count
     return hashes[:count], word_ends
@@ -97,19 +105,19 @@ def _hash(letters: Any, ends: Any) -> tuple[Any, Any]:
 
 @compiled
 def _number(hashes: Any, size: int) -> Any:
-    """The distinct hashes as numbers from 0 up, as they come; a part of them where a table of `size` is too small."""
+    """The id of each hash, in order of first occurrence; shorter than `hashes` where a table of `size` is too small."""
     numbers = np.empty(len(hashes), np.int32)
-    known, known_numbers = np.zeros(size, np.uint64), np.empty(size, np.int32)  # 0: nothing there yet
+    known, known_numbers = np.zeros(size, np.uint64), np.empty(size, np.int32)  # 0: an empty slot
     count = 0
-    for place in range(len(hashes)):
-        found = (hashes[place] ^ hashes[place] >> np.uint64(32)) | np.uint64(1)
-        slot = np.int64(found >> np.uint64(1)) & (size - 1)
-        while known[slot] != 0 and known[slot] != found:
+    for i in range(len(hashes)):
+        word = (hashes[i] ^ hashes[i] >> np.uint64(32)) | np.uint64(1)
+        slot = np.int64(word >> np.uint64(1)) & (size - 1)
+        while known[slot] != 0 and known[slot] != word:
             slot = (slot + 1) & (size - 1)
         if known[slot] == 0:
-            known[slot], known_numbers[slot] = found, count
+            known[slot], known_numbers[slot] = word, count
             count += 1
             if 2 * count > size:
-                return numbers[:place]
-        numbers[place] = known_numbers[slot]
+                return numbers[:i]
+        numbers[i] = known_numbers[slot]
     return numbers
