@@ -118,9 +118,9 @@ def show_plan(plan: Any, folder: Path) -> None:
         "optimizer steps, at most",
         box=SIMPLE_HEAD,
     )
-    for step in plan.steps:
-        counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
-        table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
+    for stage in plan.stages:
+        counts = (stage.examples, stage.completions, stage.new_tokens, stage.optimizer_steps)
+        table.add_row(stage.name, *(f"{c:,}" if c else "" for c in counts))
     console.print(table)
     parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
     console.print(f"model parameters: {parameters}", highlight=False)
