@@ -76,10 +76,10 @@ class Stage:
 
 
 def stages_of(recipe: Recipe, counts: Counts = UNKNOWN) -> list[Stage]:
-    """Every stage of a run of `recipe`, in the order in which they end where it is made in one go.
+    """Every stage of a run of `recipe`, in the order in which they end where the run is made in one go.
 
-    One can be missing in a run: an agent without any pair to learn from is not trained, and while no agent is, the next
-    one goes on from what was drawn before.
+    An agent without any pair to learn from is not trained; until one of its method's is, their summaries are the
+    untrained agents', and these stages are missing.
     """
     stages = _Stages(recipe, counts)
     needed = [(name, stage) for name, row in recipe.rows.items() for stage in stages.of_method(row)]
@@ -132,7 +132,7 @@ class _Stages:
         *,
         of_shards: bool = False,
     ) -> Stage:
-        """A stage in which `each` completions are written for each example, of `most_tokens` or as responses are."""
+        """A stage that writes `each` completions for an example, of `most_tokens` or else as long as a response."""
         most = self._recipe.prompt.max_output_tokens if most_tokens is None else most_tokens
         completions, tokens = _times(examples, each), _times(examples, each * most)
         return Stage(name, settings, examples, completions, tokens, of_shards=of_shards)
