@@ -25,7 +25,7 @@ def render(name: str, **values: Any) -> str:
 
 
 def _template(name: str) -> str:
-    return (files("penname.evaluation") / "templates" / name).read_text(encoding="utf-8")
+    return (files("penname.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def as_script(data: Any) -> Markup:
