@@ -21,16 +21,17 @@ from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, ru
 from rich.console import Console
 from rich.table import Table
 
-from penname.config import WITH_REASONING
 from penname.data.control_rules import TRAITS, traits_of
 from penname.evaluation.seeds import over_seeds
 from penname.evaluation.significance import ALPHA, bootstrap_interval, paired_t_test
 from penname.evaluation.table import Results
 from penname.experiments.results import results_of
 from penname.experiments.train import train_run
+from penname.method_table import METHODS
 from penname.recipe_files import load_recipe
 from penname.runs.folder import read_stage
 from penname.runs.progress import ConsoleProgress
+from penname.session import stage_names
 
 FEW_INPUTS = "limit.train=125"
 AS_IT_IS, ONCE, PREVIOUS = "as it is", "one iteration", "from the checkpoint"
@@ -135,8 +136,8 @@ def shares_of_traits(runs: Sequence[Path], method: str, field: str) -> list[floa
     """For each trait the share of the runs' test examples whose response, or reasoning, shows the right value."""
     hits = []
     for folder in runs:
-        right = {r["example_id"]: traits_of(r["output"]) for r in read_stage(folder / "data/test")}
-        for record in read_stage(folder / "evaluation/test" / method / "metrics"):
+        right = {r["example_id"]: traits_of(r["output"]) for r in read_stage(folder / stage_names.data("test"))}
+        for record in read_stage(folder / stage_names.metrics(stage_names.evaluation("test", method))):
             found = traits_of(record[field] or "")
             hits.append([found.get(trait) == right[record["example_id"]][trait] for trait in TRAITS])
     return [sum(of_trait) / len(hits) for of_trait in zip(*hits, strict=True)]
@@ -145,7 +146,7 @@ def shares_of_traits(runs: Sequence[Path], method: str, field: str) -> list[floa
 def show_traits(runs: Sequence[Path]) -> None:
     table = Table("right in", *TRAITS)
     for method in load_recipe("control").methods:
-        for field in ("response", "reasoning") if method in WITH_REASONING else ("response",):
+        for field in ("response", "reasoning") if METHODS[method].reasoning else ("response",):
             shares = shares_of_traits(runs, method, field)
             table.add_row(f"{method}, {field}", *(f"{share:.2f}" for share in shares))
     Console(width=120).print(table)

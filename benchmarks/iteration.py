@@ -22,6 +22,7 @@ from penname.recipe_files import load_recipe
 from penname.rest_pg.algorithm import expectation, kept_samples
 from penname.runs.folder import Run
 from penname.runs.progress import ConsoleProgress
+from penname.session import stage_names
 from penname.session.examples import Prepared
 from penname.session.fine_tune import train_stage
 from penname.session.session import Session
@@ -45,10 +46,9 @@ def make_session(folder: Path, inputs: int, samples: int, new_tokens: int) -> Se
 
 
 def with_penname(session: Session, train: list[Prepared]) -> int:
-    kept = expectation(session, "rest-em/iteration-1", bundled_model(), train, 1, False)
-    train_stage(
-        session, "rest-em/iteration-1", str(bundled_model()), lambda: kept_samples(session, train, kept, False), False
-    )
+    place = stage_names.iteration("rest-em", 1)
+    kept = expectation(session, place, bundled_model(), train, 1, False)
+    train_stage(session, place, str(bundled_model()), lambda: kept_samples(session, train, kept, False), False)
     return len(kept)
 
 

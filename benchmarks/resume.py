@@ -17,7 +17,9 @@ from pathlib import Path
 
 from common import LONGLAMP, finish, median, parser, run
 
-STAGE = "rest-em/iteration-1/samples"
+from penname.session import stage_names
+
+STAGE = stage_names.samples(stage_names.iteration("rest-em", 1))
 
 
 def command(folder: Path, inputs: int, samples: int, new_tokens: int) -> list[str]:

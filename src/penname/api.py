@@ -18,10 +18,10 @@ from penname.experiments.run_recipe import chosen_methods, load_run_recipe
 from penname.extensions import Extension
 from penname.generate.writer import Writer
 from penname.recipe_files import check_recipe
-from penname.report.run_data import shown_records
+from penname.report.run_data import read_examples, shown_records
 from penname.report.write import write_report
 from penname.rewards.base import RewardInput
-from penname.runs.folder import Progress, read_stage, whole_stage
+from penname.runs.folder import Progress
 from penname.runs.progress import ConsoleProgress
 
 RewardFunction = Callable[[RewardInput], float | None]
@@ -61,11 +61,11 @@ class Run:
 
         A record has `response`, `reasoning`, `metrics` by name, `finish_reason` and `new_tokens`, among others.
         """
-        return shown_records(self.folder, list(self.recipe.rows), split or self.recipe.evaluation.split)
+        return shown_records(self.folder, self.recipe, split or self.recipe.evaluation.split)
 
     def examples(self, split: Split | None = None) -> list[dict[str, Any]]:
         """The examples of a split as the run has prepared them: `input`, `output`, `context`, `user_id` and others."""
-        return list(read_stage(whole_stage(self.folder / "data" / (split or self.recipe.evaluation.split))))
+        return list(read_examples(self.folder, split or self.recipe.evaluation.split))
 
     def writer(self, method: str | None = None) -> Writer:
         """A writer that loads one of the run's models once and writes for any user; see `Writer`."""

@@ -171,6 +171,10 @@ class TrainingConfig(Section):
             return self.max_steps
         return math.ceil(self.epochs * math.ceil(samples / self.batch_size))
 
+    def checkpoints(self, steps: int) -> int:
+        """Checkpoints that are there at once: two, or all where the best of them is taken, the last step's too."""
+        return 2 if self.validate_every is None else math.ceil(steps / self.validate_every)
+
 
 class DecodingConfig(Section):
     """How tokens are chosen in everything that is written: samples, evaluated texts, reasonings and summaries.

@@ -13,7 +13,8 @@ from penname.errors import UserError
 from penname.evaluation.table import averages
 from penname.experiments import sweep
 from penname.experiments.results import results_of
-from penname.experiments.reuse import different_settings, settings_of, take_over, taken
+from penname.experiments.reuse import different_settings, take_over, taken
+from penname.experiments.stages import stages_of
 from penname.experiments.sweep import Point, make_points, run_sweep
 from penname.experiments.train import train_run
 from penname.recipe_files import load_recipe
@@ -228,6 +229,10 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
     assert found["methods"]["sft"]["tests"][0]["difference"] == 0
 
 
+def settings_of(stage, recipe):
+    return next(found.settings for found in stages_of(recipe) if found.name == stage)
+
+
 @pytest.mark.parametrize(
     ("stage", "alike", "different"),
     [
@@ -254,14 +259,22 @@ def test_the_command_prints_a_curve_and_what_was_saved(recipe, by_samples):
         ("rest-em/iteration-1/selection", "evaluation.candidates=4", "expectation.targets=0.5"),
         ("rest-pg/iteration-1/training", "evaluation.candidates=4", "expectation.weights=advantage"),
         ("evaluation/test/rag", "expectation.targets=0.5", "decoding.top_k=5"),
+        ("three-authors/test/rest-pg", "tracking=none", "expectation.samples=9"),
+        ("three-authors/test/sft", "expectation.samples=9", "evaluation.temperature=1"),
     ],
 )
 def test_a_stage_is_alike_where_only_settings_differ_that_it_does_not_depend_on(recipe, stage, alike, different):
+    every = [
+        "methods=[rag, sft, sft-reasoning, rest-em, rest-pg, pat]",
+        "expectation.iterations=2",
+        "three_authors={prompts: 1}",
+    ]
+
     def same(override):
         # A quantile and a threshold exclude each other.
         more = ["expectation.quantile=null"] if "threshold" in override else []
-        changed = load_recipe(recipe, [override, *more])
-        return not different_settings(settings_of(stage, changed), load_recipe(recipe), changed)
+        changed = load_recipe(recipe, [*every, override, *more])
+        return not different_settings(settings_of(stage, changed), load_recipe(recipe, every), changed)
 
     assert same(alike)
     assert not same(different)

@@ -88,8 +88,8 @@ def test_of_a_runs_methods_only_those_that_the_recipe_names_write(run):
     assert recipe.writers(recipe.methods) == ["rag", "sft"]
     named = check_recipe(recipe.model_dump(mode="json") | {"three_authors": {"methods": ["sft", "rest-pg"]}}, "test")
     assert named.writers(named.methods) == ["sft"]
-    steps = make_plan(named).steps
-    assert [step.stage for step in steps if step.stage.startswith("three-authors")] == ["three-authors/test/sft"]
+    names = [stage.name for stage in make_plan(named).stages]
+    assert [name for name in names if name.startswith("three-authors")] == ["three-authors/test/sft"]
     with pytest.raises(UserError, match="three_authors"):
         check_recipe(recipe.model_dump(mode="json") | {"three_authors": {"methods": ["zero-shot"]}}, "test")
 

@@ -51,18 +51,17 @@ def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: 
 def show_example(folder: Path) -> None:
     """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
     from penname.experiments.run_recipe import load_run_recipe
-    from penname.report.run_data import shown_records
-    from penname.runs.folder import read_stage
+    from penname.report.run_data import read_examples, shown_records
 
     recipe = load_run_recipe(folder)
     split = recipe.evaluation.split
-    written = shown_records(folder, list(recipe.rows), split)
+    written = shown_records(folder, recipe, split)
     # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
     shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
     if not shared:
         return
     shown = max(shared, key=lambda i: sum(bool(records[i]["reasoning"]) for records in written.values()))
-    example = next(e for e in read_stage(folder / "data" / split) if e["example_id"] == shown)
+    example = next(e for e in read_examples(folder, split) if e["example_id"] == shown)
     lines = [f"example {example['example_id']}, author {example['user_id']}", f"  prompt: {example['input']}"]
     lines.append(f"  written by the author: {example['output']}")
     for method, records in written.items():
@@ -119,9 +118,9 @@ def show_plan(plan: Any, folder: Path) -> None:
         "optimizer steps, at most",
         box=SIMPLE_HEAD,
     )
-    for step in plan.steps:
-        counts = (step.examples, step.samples, step.new_tokens, step.optimizer_steps)
-        table.add_row(step.stage, *("" if c is None else f"{c:,}" for c in counts))
+    for stage in plan.stages:
+        counts = (stage.examples, stage.completions, stage.new_tokens, stage.optimizer_steps)
+        table.add_row(stage.name, *(f"{c:,}" if c else "" for c in counts))
     console.print(table)
     parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
     console.print(f"model parameters: {parameters}", highlight=False)

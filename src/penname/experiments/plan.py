@@ -8,14 +8,15 @@ from pathlib import Path
 
 import psutil
 
-from penname.config import Recipe
+from penname.config import Recipe, Split
 from penname.data.sources import load_split
 from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
 from penname.engines.openai import check_server
 from penname.errors import UserError
-from penname.experiments.shared_prompts import AUTHORS
+from penname.experiments.stages import UNKNOWN, Stage, optimizer_steps, stages_of
 from penname.method_table import AGENTS
 from penname.rewards.traits import check_traits
+from penname.session import stage_names
 
 
 def size(count: int) -> str:
@@ -24,19 +25,16 @@ def size(count: int) -> str:
 
 
 @dataclass(frozen=True)
-class Step:
-    stage: str
-    examples: int | None
-    samples: int | None
-    new_tokens: int | None
-    optimizer_steps: int | None
-
-
-@dataclass(frozen=True)
 class Plan:
-    """Token counts are upper bounds; sizes are in bytes, None where the model's size is not known."""
+    """What a run computes, and what it takes.
 
-    steps: list[Step]
+    stages: those in which a language model writes or is trained, in their order.
+    parameters: of the generator's model. parameters_from: where their number is known from.
+    memory, disk: bytes, about; None where the model's size is not known.
+    notes: what could not be counted.
+    """
+
+    stages: list[Stage]
     parameters: int | None
     parameters_from: str
     memory: int | None
@@ -47,108 +45,21 @@ class Plan:
 def make_plan(recipe: Recipe) -> Plan:
     """The plan of `recipe`; data that is not there is noted and its counts left out."""
     notes: list[str] = []
-    train = _count(recipe, "train", notes)
-    test = _count(recipe, recipe.evaluation.split, notes)
-    out = recipe.prompt.max_output_tokens
-    iterations = recipe.expectation.iterations
-    trained = [row for row in recipe.rows.values() if row.trained]
-    reasoning = any(row.reasoning for row in trained)
-    plain = any(not row.reasoning for row in trained)
-    steps: list[Step] = []
-    if reasoning and recipe.reasoning.by_teacher:
-        tries = train and train * recipe.reasoning.attempts
-        steps.append(Step("reasoning", train, tries, tries and tries * recipe.reasoning.max_new_tokens, None))
-    for name, wanted in (("sft", plain), ("sft-reasoning", reasoning)):
-        if wanted:
-            steps.append(Step(f"{name}/training", train, None, None, _optimizer_steps(recipe, train)))
-    for method in (row.name for row in trained if row.self_trained):
-        for iteration in range(1, iterations + 1):
-            drawn = train and train * recipe.expectation.samples
-            steps.append(Step(f"{method}/iteration-{iteration}/samples", train, drawn, drawn and drawn * out, None))
-            most = train and train * min(recipe.expectation.max_kept, recipe.expectation.samples)
-            if train and most and recipe.expectation.quantile is not None and drawn:
-                groups = train if recipe.expectation.quantile_of == "input" else len(recipe.data)
-                most = min(most, round(drawn * (1 - recipe.expectation.quantile)) + groups)
-            if train and most:
-                most += round(train * recipe.expectation.targets)
-            steps.append(
-                Step(
-                    f"{method}/iteration-{iteration}/training",
-                    most,
-                    None,
-                    None,
-                    _optimizer_steps(recipe, most),
-                )
-            )
-    steps += _pat_steps(recipe, train, test)
-    texts = test and test * recipe.evaluation.completions
-    steps += [
-        Step(f"evaluation/{recipe.evaluation.split}/{m}", test, texts, texts and texts * out, None) for m in recipe.rows
-    ]
-    steps += _three_authors_steps(recipe)
+    counts = {**UNKNOWN, **{split: _count(recipe, split, notes) for split in _splits(recipe)}}
+    stages = [stage for stage in stages_of(recipe, counts) if stage.computes]
     parameters, origin = count_parameters(recipe.generator.model)
-    trains = trained or recipe.tune_generator
+    models = sum(stage.trains for stage in stages)
+    tuned = any(row.trained for row in recipe.rows.values()) or recipe.tune_generator
     adapted = recipe.training.model_copy(update={"lora_rank": recipe.pat.dpo.lora_rank, "batch_size": 2})
-    largest = recipe if trains else recipe.model_copy(update={"training": adapted})  # a pair is two samples
+    largest = recipe if tuned else recipe.model_copy(update={"training": adapted})  # a pair is two samples
     return Plan(
-        steps,
+        stages,
         parameters,
         origin,
-        parameters and training_memory(parameters, largest)
-        if trains or _dpo_runs(recipe)
-        else parameters and 2 * parameters,
-        parameters and run_disk(parameters, recipe, train),
+        parameters and (training_memory(parameters, largest) if models else 2 * parameters),
+        parameters and run_disk(parameters, recipe, counts["train"]),
         notes,
     )
-
-
-def _three_authors_steps(recipe: Recipe) -> list[Step]:
-    settings, split = recipe.three_authors, recipe.evaluation.split
-    if settings is None:
-        return []
-    cases = AUTHORS * settings.prompts
-    texts = cases * settings.candidates
-    written = texts * recipe.prompt.max_output_tokens
-    return [Step(f"three-authors/{split}/{m}", cases, texts, written, None) for m in recipe.writers(recipe.rows)]
-
-
-def _dpo_runs(recipe: Recipe) -> list[str]:
-    """The methods that train agents of their own; the others of them have those of `pat`."""
-    return list(dict.fromkeys(row.agents_of or "" for row in recipe.rows.values() if row.trains_agents))
-
-
-def _pat_steps(recipe: Recipe, train: int | None, test: int | None) -> list[Step]:
-    steps = []
-    if recipe.tune_generator:
-        steps.append(Step("generator/training", train, None, None, _optimizer_steps(recipe, train)))
-    settings = recipe.pat
-    asked = train and min(train, settings.examples or train)
-
-    def summaries(stage: str, examples: int | None) -> Step:
-        count = examples and examples * 2 * settings.rounds
-        return Step(stage, examples, count, count and count * settings.max_summary_tokens, None)
-
-    if recipe.tune_generator and any(row.summaries_of for row in recipe.rows.values()):
-        steps.insert(0, summaries("generator/summaries", train))
-    if _dpo_runs(recipe):
-        steps.append(summaries("pat/summaries/untrained", asked))
-    for method in _dpo_runs(recipe):
-        for iteration in range(1, settings.iterations + 1):
-            for agent in ("style", "topic"):
-                stage = f"{method}/iteration-{iteration}/{agent}"
-                if (iteration, agent) != (1, "style"):
-                    steps.append(summaries(f"{stage}/summaries", asked))
-                drawn = asked and asked * settings.samples
-                most = asked and settings.dpo.steps(asked)
-                words = drawn and drawn * settings.max_summary_tokens
-                texts = asked and asked * (settings.samples + 1) * settings.texts
-                written = texts and texts * recipe.prompt.max_output_tokens
-                steps.append(Step(f"{stage}/candidates", asked, drawn, words, None))
-                steps.append(Step(f"{stage}/rewards", asked, texts, written, None))
-                steps.append(Step(f"{stage}/training", asked, None, None, most))
-    for method in dict.fromkeys(row.summaries_of for row in recipe.rows.values() if row.summaries_of):
-        steps.append(summaries(f"{method}/summaries/{recipe.evaluation.split}", test))
-    return steps
 
 
 def run_disk(parameters: int, recipe: Recipe, samples: int | None) -> int:
@@ -156,26 +67,16 @@ def run_disk(parameters: int, recipe: Recipe, samples: int | None) -> int:
 
     samples: how many the methods are fine-tuned on; None where that is not known.
     """
-    trained = [row for row in recipe.rows.values() if row.trained]
-    models = len({row.reasoning for row in trained}) + recipe.expectation.iterations * sum(
-        row.self_trained for row in trained
-    )
-    models += int(recipe.tune_generator) + 2 * recipe.pat.iterations * len(_dpo_runs(recipe))
-    kept = _checkpoints(recipe, samples) if trained or recipe.tune_generator else 0
-    return (4 * models + 12 * kept) * parameters
+    models = sum(stage.trains for stage in stages_of(recipe))
+    tuned = any(row.trained for row in recipe.rows.values()) or recipe.tune_generator
+    checkpoints = recipe.training.checkpoints(optimizer_steps(recipe, samples) or 0) if tuned else 0
+    return (4 * models + 12 * checkpoints) * parameters
 
 
-def _checkpoints(recipe: Recipe, samples: int | None) -> int:
-    """How many checkpoints a training keeps at once: two, or all where the best of them is taken."""
-    steps = _optimizer_steps(recipe, samples)
-    if recipe.training.validate_every is None or steps is None:
-        return 2
-    return steps // recipe.training.validate_every
-
-
-def _optimizer_steps(recipe: Recipe, samples: int | None) -> int | None:
-    known = samples is not None or recipe.training.max_steps is not None
-    return recipe.training.steps(samples or 0) if known else None
+def _splits(recipe: Recipe) -> list[Split]:
+    """Those whose examples are counted."""
+    val: list[Split] = ["val"] if recipe.training.validate_every else []
+    return list(dict.fromkeys(["train", *val, recipe.evaluation.split]))
 
 
 def training_memory(parameters: int, recipe: Recipe) -> int:
@@ -205,7 +106,7 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     if (trained or recipe.tune_generator) and recipe.training.validate_every:
         splits.append("val")
     for split in splits:
-        if not (folder / "data" / split / "stage.json").is_file():
+        if not (folder / stage_names.data(split) / "stage.json").is_file():
             examples = load_split(recipe.data, split, None, recipe.seed)
             if "traits" in recipe.rewards_in_use() and len(examples):
                 check_traits(examples[0].output or "")
@@ -261,7 +162,7 @@ def check_room(plan: Plan, folder: Path) -> None:
         )
 
 
-def _count(recipe: Recipe, split: str, notes: list[str]) -> int | None:
+def _count(recipe: Recipe, split: Split, notes: list[str]) -> int | None:
     try:
         return len(load_split(recipe.data, split, getattr(recipe.limit, split), recipe.seed))
     except UserError as error:

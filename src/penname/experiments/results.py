@@ -12,6 +12,7 @@ from penname.evaluation.table import Results, Scored
 from penname.experiments.run_recipe import MAY_CHANGE, first_change, load_environment, load_run_recipe
 from penname.pat.generator import untuned
 from penname.runs.folder import Record, read_json, read_stage, whole_stage
+from penname.session import stage_names
 
 
 def labels_of(folders: Sequence[Path]) -> list[str]:
@@ -47,11 +48,13 @@ def results_of(
                     f"{folder}: METEOR is {meteor} here, {names['meteor']} in {folders[0]}: do not compare them"
                 )
         for method in recipe.rows:
-            stage = folder / "evaluation" / used / method
+            evaluation = stage_names.evaluation(used, method)
+            stage = folder / evaluation
             if not (stage / "stage.json").is_file():
                 notes.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
-            records = read_stage(whole_stage(stage) / "metrics")
+            whole_stage(stage)
+            records = read_stage(folder / stage_names.metrics(evaluation))
             if not len(records):
                 raise UserError(f"{stage}: found no example")
             name = f"{label}:{method}" if len(folders) > 1 else method
@@ -121,7 +124,7 @@ def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
     """What is paired by its id must be the same example."""
     known: dict[str, tuple[tuple[str, str], Path]] = {}
     for folder in folders if len(folders) > 1 else []:
-        stage = folder / "data" / (split or load_run_recipe(folder).evaluation.split)
+        stage = folder / stage_names.data(split or load_run_recipe(folder).evaluation.split)
         for record in read_stage(whole_stage(stage)):
             texts = record["input"], record["output"]
             first, where = known.setdefault(record["example_id"], (texts, folder))

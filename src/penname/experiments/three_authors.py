@@ -5,7 +5,7 @@ Ours; neither paper shows or measures it. Prompts and authors are those of `shar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from penname.experiments.shared_prompts import Case, choose_cases
 from penname.method_table import Method
 from penname.retrieval.retrieve import retrieve_all
 from penname.runs.folder import Record, read_stage, whole_stage, write_records
+from penname.session import stage_names
 from penname.session.evaluate import by_example, choose_texts, write_as_evaluated
 from penname.session.examples import Prepared, prepared
 from penname.session.session import Session
 
-STAGE = "three-authors"
-PROMPTS, DOCUMENTS = "prompts", "documents.parquet"
+DOCUMENTS = "documents.parquet"
 LOOKED_AT = 1000
 """Examples, at most, that authors and prompts are chosen from."""
 CLASSIFIER_DOCUMENTS = 300
@@ -37,36 +37,38 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
     """
     settings = session.recipe.three_authors
     assert settings is not None
-    folder = f"{STAGE}/{session.recipe.evaluation.split}"
-    session.run.stage(f"{folder}/{PROMPTS}", lambda place: _choose(session, f"{folder}/{PROMPTS}", place))
-    cases = list(read_stage(session.run.path(f"{folder}/{PROMPTS}/cases")))
-    _know_authors(session, cases, read_stage(session.run.path(f"{folder}/{PROMPTS}")))
-    name = f"{folder}/{method.name}"
+    split = session.recipe.evaluation.split
+    prompts = stage_names.shared_prompts(split)
+    session.run.stage(prompts, lambda place: _choose(session, place))
+    cases = list(read_stage(session.run.path(stage_names.cases(split))))
+    documents = _by_author(read_stage(session.run.path(prompts)))
+    _know_authors(session, cases, documents)
+    name = stage_names.three_authors(split, method.name)
 
     def write(part: Sequence[Record]) -> list[Record]:
-        prompts = [_prepared(case) for case in part]
-        written = write_as_evaluated(session, model, prompts, settings.candidates, with_reasoning=method.reasoning)
+        asked = [_prepared(case) for case in part]
+        written = write_as_evaluated(session, model, asked, settings.candidates, with_reasoning=method.reasoning)
         groups = by_example(written, settings.candidates)
-        return choose_texts(session, groups, {prompt.example_id: prompt for prompt in prompts})
+        return choose_texts(session, groups, {example.example_id: example for example in asked})
 
     def stage(place: Path) -> Record:
         rows = session.recipe.generator.rows
-        texts = session.run.shards(f"{name}/responses", cases, rows, write, completions=settings.candidates)
-        write_records(place / "texts.parquet", _judged(session, folder, cases, list(texts)))
+        texts = session.run.shards(stage_names.responses(name), cases, rows, write, completions=settings.candidates)
+        write_records(place / "texts.parquet", _judged(session, documents, cases, list(texts)))
         return {"texts": len(texts)}
 
     session.run.stage(name, stage)
-    found = heard(read_voices(session.run.folder, session.recipe.evaluation.split, [method.name]), method.name)
+    found = heard(read_voices(session.run.folder, split, [method.name]), method.name)
     session.run.progress.say(f"{name}: {found.right} of {found.texts} texts sound like their author")
 
 
 def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
     """What the run's methods wrote, and what the authors did; of methods that have written."""
-    folder = run / STAGE / split
+    folders = {method: run / stage_names.three_authors(split, method) for method in methods}
     written = {
-        method: {r["example_id"]: r for r in read_stage(whole_stage(folder / method))}
-        for method in methods
-        if (folder / method / "stage.json").is_file()
+        method: {r["example_id"]: r for r in read_stage(whole_stage(folder))}
+        for method, folder in folders.items()
+        if (folder / "stage.json").is_file()
     }
     if not written:
         return []
@@ -80,11 +82,11 @@ def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
             sounds_like=case["sounds_like"],
             texts={method: texts[case["example_id"]] for method, texts in written.items()},
         )
-        for case in read_stage(folder / PROMPTS / "cases")
+        for case in read_stage(run / stage_names.cases(split))
     ]
 
 
-def _choose(session: Session, name: str, place: Path) -> Record:
+def _choose(session: Session, place: Path) -> Record:
     """The cases, each with the context of its author, and the documents that tell the authors apart."""
     settings, split = session.recipe.three_authors, session.recipe.evaluation.split
     assert settings is not None
@@ -106,7 +108,7 @@ def _choose(session: Session, name: str, place: Path) -> Record:
         ]
 
     both = list(zip(cases, sounds_like, strict=True))
-    session.run.shards(f"{name}/cases", both, len(both), work)
+    session.run.shards(stage_names.cases(split), both, len(both), work)
     return {"cases": len(cases)}
 
 
@@ -137,18 +139,19 @@ def _by_author(documents: Iterable[Record]) -> dict[str, list[str]]:
     return texts
 
 
-def _know_authors(session: Session, cases: Sequence[Record], documents: Iterable[Record]) -> None:
+def _know_authors(session: Session, cases: Sequence[Record], documents: Mapping[str, list[str]]) -> None:
     """Rewards that see the user know the authors by the same documents as the classifier."""
     if session.authors.needed:
-        for author, texts in _by_author(documents).items():
+        for author, texts in documents.items():
             session.authors.know(cases[0]["task"], author, texts)
 
 
-def _judged(session: Session, folder: str, cases: Sequence[Record], texts: Sequence[Record]) -> list[Record]:
+def _judged(
+    session: Session, documents: Mapping[str, list[str]], cases: Sequence[Record], texts: Sequence[Record]
+) -> list[Record]:
     """The texts with whom each sounds like, and its reward by what each of the prompt's authors really wrote."""
     present = [text["response"] for text in texts if text["response"] is not None]
-    documents = read_stage(session.run.path(f"{folder}/{PROMPTS}"))
-    sounding = iter(AuthorClassifier(_by_author(documents)).authors_of(present))
+    sounding = iter(AuthorClassifier(documents).authors_of(present))
     of_prompt: dict[int, list[Record]] = {}
     for case in cases:
         of_prompt.setdefault(case["number"], []).append(case)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -24,15 +25,16 @@ from penname.experiments.run_recipe import (
 )
 from penname.experiments.three_authors import write_three_authors
 from penname.method_table import AGENTS, Method
-from penname.pat.generator import GENERATOR, shared_generator, untuned
+from penname.pat.generator import shared_generator, untuned
 from penname.pat.method_prompts import method_prompts
 from penname.rest_pg.algorithm import self_train
 from penname.runs.folder import Progress, Record, Run, disk_errors, read_stage, write_text
 from penname.runs.tracking import open_tracker
+from penname.session import stage_names
 from penname.session.evaluate import evaluate_method
-from penname.session.examples import ALL, count_name
 from penname.session.fine_tune import PROMPT_FILE
 from penname.session.session import Session
+from penname.session.stage_names import ALL, GENERATOR, count_name
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
 
@@ -111,8 +113,7 @@ def model_of(session: Session, method: Method) -> Path | None:
 
 def model_folder(run: Path, method: Method, iterations: int) -> Path:
     """Where a finished run keeps the method's model."""
-    stage = f"{method.name}/iteration-{iterations}" if method.self_trained else method.name
-    return run / stage / "training" / "model"
+    return run / stage_names.last_training(method, iterations) / "model"
 
 
 def cold_start(
@@ -156,9 +157,10 @@ def _write_cards(run: Run, recipe: Recipe) -> None:
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
         if folder.is_dir():
             what = f"Method: `{name}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
-            records = read_stage(run.path(f"evaluation/{recipe.evaluation.split}/{name}/metrics"))
+            evaluation = stage_names.evaluation(recipe.evaluation.split, name)
+            records = read_stage(run.path(stage_names.metrics(evaluation)))
             write_card(folder, base, what, recipe, records)
-    generator = run.path(f"{GENERATOR}/training") / "model"
+    generator = run.path(stage_names.training(GENERATOR)) / "model"
     if generator.is_dir():
         late = untuned(run.folder, recipe)
         seen = ", ".join(f"`{m}`" for m, row in recipe.rows.items() if not row.trained and m not in late)
@@ -166,7 +168,8 @@ def _write_cards(run: Run, recipe: Recipe) -> None:
             f" It writes for {', '.join(f'`{m}`' for m in late)} too, whose prompts it has not seen." if late else ""
         )
         write_card(generator, base, f"A generator fine-tuned on the prompts of {seen}.{others}", recipe)
-    for agent in AGENTS:
-        for folder in run.folder.glob(f"pat*/iteration-*/{agent}/training/model"):
-            what = f"The {agent} agent of `{folder.relative_to(run.folder).parts[0]}`, trained by DPO."
-            write_card(folder, recipe.agent(agent).model, what, recipe)
+    methods = dict.fromkeys(row.agents_of for row in recipe.rows.values() if row.agents_of and row.trains_agents)
+    for method, number, agent in product(methods, range(1, recipe.pat.iterations + 1), AGENTS):
+        folder = run.path(stage_names.training(stage_names.agent_iteration(method, number, agent))) / "model"
+        if folder.is_dir():
+            write_card(folder, recipe.agent(agent).model, f"The {agent} agent of `{method}`, trained by DPO.", recipe)

@@ -33,11 +33,12 @@ from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import AUTHORSHIP, make_rewards, mixed
 from penname.runs.folder import Record, read_json
-from penname.session.authors import AUTHORSHIP_MODEL, MODEL_FILE
+from penname.session.authors import MODEL_FILE
 from penname.session.choice import choose
 from penname.session.engines import Engines
 from penname.session.evaluate import EVALUATION
 from penname.session.fine_tune import PROMPT_FILE
+from penname.session.stage_names import AUTHORSHIP_MODEL
 
 OVERLAP = {"rouge1": 1, "rougeL": 1, "meteor": 1}
 """What candidates are compared by where the model's own reward is not known."""

@@ -18,16 +18,17 @@ from penname.errors import ArgumentError
 from penname.generate.request import Request, Written
 from penname.method_table import AGENTS, AgentName
 from penname.pat.agents import Agents, refine
-from penname.pat.contexts import STYLE, Contexts, listed, load_finder, name_apart, of_all_sources, sentence_encoder
-from penname.pat.generator import GENERATOR
+from penname.pat.contexts import Contexts, listed, load_finder, name_apart, of_all_sources, sentence_encoder
 from penname.pat.prompts import response_prompt
 from penname.retrieval.retrieve import Retriever, retrieve
 from penname.runs.folder import Record, Run, read_json, read_stage, whole_stage
 from penname.runs.progress import ConsoleProgress
+from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.evaluate import EVALUATION, choose_texts
 from penname.session.examples import Prepared
 from penname.session.session import Session
+from penname.session.stage_names import GENERATOR, STYLE_MODEL
 
 if TYPE_CHECKING:
     from penname.pat.graph.trajectories import Finder
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 def can_write(run: Path, recipe: Recipe) -> bool:
     """Whether the run has trained PaT's agents and generator."""
-    return (run / "evaluation" / recipe.evaluation.split / "pat" / "stage.json").is_file()
+    return (run / stage_names.evaluation(recipe.evaluation.split, "pat") / "stage.json").is_file()
 
 
 class PaTWriter:
@@ -63,7 +64,7 @@ class PaTWriter:
         )
         history = len(request.documents)
         asked = Prepared("prompt", "", "generate", request.prompt, "", (), layout=self._layout, history=history)
-        generator = whole_stage(self._run / GENERATOR / "training") / "model" if recipe.tune_generator else None
+        generator = _generator(self._run) if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
             session = Session(recipe, Run(Path(scratch), quiet), self._engines)
@@ -100,13 +101,13 @@ class PaTWriter:
     @cached_property
     def _layout(self) -> LayoutName:
         """That of the run's examples, if they all have one."""
-        layouts = {record["layout"] for record in read_stage(self._run / "data" / "train")}
+        layouts = {record["layout"] for record in read_stage(self._run / stage_names.data("train"))}
         return layouts.pop() if len(layouts) == 1 else "plain"
 
     @cached_property
     def _finder(self) -> Finder:
         others, shared = of_all_sources(self._recipe.data, "train")
-        whole_stage(self._run / STYLE)
+        whole_stage(self._run / STYLE_MODEL)
         encode = sentence_encoder(lambda note: None)
         return load_finder(self._run, others, shared, encode, self._recipe.pat.nearest_topics)
 
@@ -125,13 +126,18 @@ class PaTWriter:
         return Contexts("prompt", (), (), (), history, style, topic, tuple(found.levels), ())
 
 
+def _generator(run: Path) -> Path:
+    return whole_stage(run / stage_names.training(GENERATOR)) / "model"
+
+
 def _agents(run: Path, recipe: Recipe) -> Agents:
     """The agents as the run's last training left them; one that never had a pair to learn from is untrained."""
     agents: dict[AgentName, Path | None] = {}
     for agent in AGENTS:
-        stages = [run / "pat" / f"iteration-{number}" / agent for number in range(1, recipe.pat.iterations + 1)]
-        taught = [stage / "training" for stage in stages if read_json(stage / "pairs" / "stage.json")["pairs"]]
-        agents[agent] = whole_stage(taught[-1]) / "model" if taught else None
+        iterations = range(1, recipe.pat.iterations + 1)
+        places = [stage_names.agent_iteration("pat", number, agent) for number in iterations]
+        taught = [p for p in places if read_json(run / stage_names.pairs(p) / "stage.json")["pairs"]]
+        agents[agent] = whole_stage(run / stage_names.training(taught[-1])) / "model" if taught else None
     return agents
 
 

@@ -15,6 +15,7 @@ from penname.experiments.train import model_folder
 from penname.generate.by_model import ModelWriter, setup_of_model, setup_of_run
 from penname.generate.by_pat import PaTWriter, can_write
 from penname.generate.request import Request, Written
+from penname.session import stage_names
 from penname.session.fine_tune import PROMPT_FILE
 
 
@@ -123,4 +124,4 @@ def _writers_of(run: Path, recipe: Recipe) -> list[str]:
 
 
 def _is_evaluated(run: Path, recipe: Recipe, method: str) -> bool:
-    return (run / "evaluation" / recipe.evaluation.split / method / "stage.json").is_file()
+    return (run / stage_names.evaluation(recipe.evaluation.split, method) / "stage.json").is_file()

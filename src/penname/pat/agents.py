@@ -20,6 +20,7 @@ from penname.prompts.copying import longest_common_run, token_ids
 from penname.prompts.render import Prompt
 from penname.prompts.templates import TemplateName
 from penname.runs.folder import Record
+from penname.session import stage_names
 from penname.session.examples import Prepared
 from penname.session.session import Session, render_for
 
@@ -126,7 +127,7 @@ def refine(
         now: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
         for agent, model in agents.items():
             work = partial(_write_round, session, agent, model, contexts, number, before)
-            name = f"{stage}/round-{number}/{agent}"
+            name = stage_names.round_of(stage, number, agent)
             for record in session.run.shards(name, examples, session.recipe.agent(agent).rows, work):
                 now[record["example_id"]][agent] = record["summary"]
         found.append(now)

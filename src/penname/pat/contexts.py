@@ -23,13 +23,13 @@ from penname.pat.graph.user_topic import Vectors, build_graph, cluster, topics_o
 from penname.retrieval.dense import DenseRanking
 from penname.retrieval.retrieve import DocumentsName, Tell, retrieve_all
 from penname.runs.folder import Record, read_stage
-from penname.session.examples import RANKED_AT_ONCE, part_name
+from penname.session import stage_names
+from penname.session.examples import RANKED_AT_ONCE
 from penname.session.session import Session
+from penname.session.stage_names import STYLE_MODEL
 
 if TYPE_CHECKING:
     from penname.pat.graph.trajectories import Finder, Trajectories
-
-STYLE = "style-model"
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ def find_contexts(session: Session, split: Split, history: int | None = None) ->
 
 
 def _find_contexts(session: Session, split: Split, history: int | None) -> dict[str, Contexts]:
-    name = f"contexts/{part_name(split, history)}"
+    name = stage_names.contexts(stage_names.part_name(split, history))
     session.run.stage(name, lambda folder: _find_in_graph(session, name, split, history))
     return {record["example_id"]: _read(record) for record in read_stage(session.run.path(name))}
 
 
 def _find_in_graph(session: Session, name: str, split: Split, history: int | None) -> Record:
     """Train the style model, if it is not there yet, and find the contexts of all examples, a shard at a time."""
-    session.run.stage(STYLE, lambda folder: _train_style_model(session, folder))
+    session.run.stage(STYLE_MODEL, lambda folder: _train_style_model(session, folder))
     examples = _examples(session, split, history)
     find = partial(_find_for_shard, session, Finders(session, split))
     records = session.run.shards(name, examples, RANKED_AT_ONCE, find)
@@ -86,7 +86,7 @@ def _train_style_model(session: Session, folder: Path) -> Record:
     if not documents:
         raise UserError("train: found no document of any user, expected some to make the graph of")
     settings = recipe.pat.style
-    progress.start(STYLE, settings.epochs, "epochs")
+    progress.start(STYLE_MODEL, settings.epochs, "epochs")
     texts = [d.text for d in documents]
     features, made = fit_features(texts, encode if settings.sentence_vectors else None)
     vectors = encode(texts)
@@ -185,7 +185,7 @@ def load_finder(
     from penname.pat.graph.files import load_style
     from penname.pat.graph.trajectories import Finder
 
-    features, model, clusters = load_style(run / STYLE, encode)
+    features, model, clusters = load_style(run / STYLE_MODEL, encode)
     made = features.of_texts([d.text for d in documents])
     return Finder(documents, model, features, made, encode, nearest_topics, clusters, shared)
 

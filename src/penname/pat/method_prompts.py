@@ -12,7 +12,8 @@ from penname.pat.algorithm import train_agents
 from penname.pat.contexts import Contexts, find_contexts
 from penname.pat.prompts import method_prompt
 from penname.prompts.render import Prompt
-from penname.session.examples import Prepared, part_name
+from penname.session import stage_names
+from penname.session.examples import Prepared
 from penname.session.session import Session
 
 
@@ -33,6 +34,6 @@ def _summaries(
     """What the generator is told, by example id."""
     examples = session.prepare_fitting(split, history)
     agents = train_agents(session, method.agents_of or "") if method.trains_agents else UNTRAINED
-    stage = f"{method.summaries_of}/summaries/{part_name(split, history)}"
+    stage = stage_names.summaries(method.summaries_of or "", stage_names.part_name(split, history))
     rounds = refine(session, stage, agents, examples, contexts, session.recipe.pat.rounds)
     return {i: without(own, method.left_out) for i, own in rounds[0 if method.one_round else -1].items()}

@@ -21,6 +21,7 @@ from penname.method_table import METHODS
 from penname.report import figures
 from penname.report.figures import Iteration
 from penname.report.page import as_script, render
+from penname.session import stage_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -292,8 +293,9 @@ def _ratio(value: float | None, other: float | None) -> str:
 
 
 def _seconds_each(run: RunData, method: str) -> float | None:
-    stage = re.compile(f"evaluation/{re.escape(run.split)}/{re.escape(method)}/responses(-reused)?")
-    own = [t for t in run.timing if stage.fullmatch(t["stage"])]
+    evaluation = stage_names.evaluation(run.split, method)
+    writing = stage_names.responses(evaluation), stage_names.reused_responses(evaluation)
+    own = [t for t in run.timing if t["stage"] in writing]
     count = sum(t["count"] for t in own)
     return sum(t["seconds"] for t in own) / count / run.texts if count else None
 

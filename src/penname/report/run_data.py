@@ -13,12 +13,13 @@ from penname.experiments.results import labels_of, results_of
 from penname.experiments.run_recipe import load_environment, load_run_recipe
 from penname.experiments.three_authors import read_voices
 from penname.experiments.train import PACKAGES
-from penname.method_table import AGENTS, METHODS
+from penname.method_table import AGENTS
 from penname.report.build import RunData
 from penname.report.figures import Iteration
 from penname.rest_pg.selection import EXPECTED_OUTPUT
 from penname.runs.folder import Record, read_stage, whole_stage
 from penname.runs.progress import read_timing
+from penname.session import stage_names
 from penname.session.evaluate import shown_metrics
 
 
@@ -31,7 +32,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     recipe = load_run_recipe(folder)
     used = split or recipe.evaluation.split
     results, names, _ = results_of([folder], split)
-    examples = {r["example_id"]: r for r in read_stage(whole_stage(folder / "data" / used))}
+    examples = {r["example_id"]: r for r in read_examples(folder, used)}
     profiles, problem = _profiles(recipe, used)
     return RunData(
         name=name,
@@ -39,7 +40,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         results=results,
         names=names,
-        records=shown_records(folder, list(recipe.rows), used),
+        records=shown_records(folder, recipe, used),
         examples=examples,
         profiles=profiles,
         iterations={
@@ -57,14 +58,20 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     )
 
 
-def shown_records(folder: Path, methods: Sequence[str], split: str) -> dict[str, dict[str, Record]]:
-    """What each evaluated method wrote first for each example, by its id, and how this text scored."""
+def read_examples(folder: Path, split: str) -> Sequence[Record]:
+    """The examples of a split as the run has prepared them. Raises UserError where a file is missing or damaged."""
+    return read_stage(whole_stage(folder / stage_names.data(split)))
+
+
+def shown_records(folder: Path, recipe: Recipe, split: str) -> dict[str, dict[str, Record]]:
+    """What each evaluated method of a run wrote first for each example, by its id, and how this text scored."""
     found: dict[str, dict[str, Record]] = {}
-    for method in methods:
-        stage = folder / "evaluation" / split / method
-        if (stage / "stage.json").is_file():
-            own = {r["example_id"]: r | {"metrics": shown_metrics(r)} for r in read_stage(stage / "metrics")}
-            found[method] = _with_summaries(folder, split, method, own)
+    for method in recipe.rows:
+        stage = stage_names.evaluation(split, method)
+        if (folder / stage / "stage.json").is_file():
+            records = read_stage(folder / stage_names.metrics(stage))
+            own = {r["example_id"]: r | {"metrics": shown_metrics(r)} for r in records}
+            found[method] = _with_summaries(folder, recipe, split, method, own)
     return found
 
 
@@ -82,14 +89,16 @@ def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> di
     }
 
 
-def _with_summaries(folder: Path, split: str, method: str, records: dict[str, Record]) -> dict[str, Record]:
-    """PaT's reasoning is what its agents wrote last."""
-    rounds = sorted((folder / method / "summaries" / split).glob("round-*"), key=lambda path: int(path.name[6:]))
-    if method not in METHODS or not METHODS[method].writes_summaries or not rounds:
+def _with_summaries(
+    folder: Path, recipe: Recipe, split: str, method: str, records: dict[str, Record]
+) -> dict[str, Record]:
+    """PaT's reasoning is what its agents wrote in the last round."""
+    if not recipe.rows[method].writes_summaries:
         return records
+    stage = stage_names.summaries(method, split)
     said: dict[str, list[str]] = {}
     for agent in AGENTS:
-        for record in read_stage(rounds[-1] / agent):
+        for record in read_stage(folder / stage_names.round_of(stage, recipe.pat.rounds, agent)):
             said.setdefault(record["example_id"], []).append(f"{agent.capitalize()}: {record['summary']}")
     return {i: record | {"reasoning": "\n".join(said.get(i, []))} for i, record in records.items()}
 
@@ -108,18 +117,21 @@ def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[st
 
 def _iterations(folder: Path, method: str) -> list[Iteration]:
     found: list[Iteration] = []
-    while ((stage := folder / method / f"iteration-{len(found) + 1}") / "selection" / "stage.json").is_file():
+    while True:
+        place = stage_names.iteration(method, len(found) + 1)
+        selection, rewarded = folder / stage_names.selection(place), folder / stage_names.rewards(place)
+        if not (selection / "stage.json").is_file():
+            return found
         kept: dict[str, int] = {}
         rewards = []
-        for record in read_stage(stage / "rewards"):
+        for record in read_stage(rewarded):
             kept.setdefault(record["example_id"], 0)
             # As in the evaluation, a malformed completion has a reward of 0.
             reward = 0.0 if record["response"] is None else record["reward"]
             if reward is not None:
                 rewards.append(reward)
-        for record in read_stage(whole_stage(stage / "selection")):
+        for record in read_stage(whole_stage(selection)):
             if record["example_id"] not in kept:
-                raise UserError(f"{stage / 'rewards'}: found nothing of example {record['example_id']}")
+                raise UserError(f"{rewarded}: found nothing of example {record['example_id']}")
             kept[record["example_id"]] += record["sample"] != EXPECTED_OUTPUT
         found.append(Iteration(rewards, list(kept.values())))
-    return found

@@ -23,9 +23,11 @@ from penname.prompts.completion import compose, without_phrases
 from penname.rest_pg.selection import EXPECTED_OUTPUT, select, weigh
 from penname.rest_pg.teacher import TeacherInput, write_reasoning
 from penname.runs.folder import Record, read_stage, write_records
+from penname.session import stage_names
 from penname.session.examples import Prepared
 from penname.session.fine_tune import told_facts, train_stage, within_limit
 from penname.session.session import Session
+from penname.session.stage_names import REASONING
 from penname.training.packing import TrainingSample
 
 
@@ -47,13 +49,13 @@ def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Pa
     model = train_stage(session, method.starts_from or "", base, samples, with_reasoning)
     # Line 7.
     for iteration in range(1, iterations + 1):
-        stage = f"{method.name}/iteration-{iteration}"
+        place = stage_names.iteration(method.name, iteration)
         # Line 9: the expectation step.
-        kept = expectation(session, stage, model, train, iteration, with_reasoning)
+        kept = expectation(session, place, model, train, iteration, with_reasoning)
         # Line 11: the maximization step; `loss.py` is its weighted loss.
         start = base if session.recipe.expectation.start_from == "base" else str(model)
         samples = partial(kept_samples, session, train, kept, with_reasoning)
-        model = train_stage(session, stage, start, samples, with_reasoning)
+        model = train_stage(session, place, start, samples, with_reasoning)
     return model
 
 
@@ -79,14 +81,14 @@ def reasonings_of_data(train: Sequence[Prepared]) -> dict[str, str]:
 
 def reasonings_of_teacher(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
     """The teacher's reasonings that are not copies, by example id (Algorithm 1, line 3)."""
-    session.run.stage("reasoning", lambda folder: _ask_teacher(session, train))
-    return {r["example_id"]: r["text"] for r in read_stage(session.run.path("reasoning")) if r["text"] is not None}
+    session.run.stage(REASONING, lambda folder: _ask_teacher(session, train))
+    return {r["example_id"]: r["text"] for r in read_stage(session.run.path(REASONING)) if r["text"] is not None}
 
 
 def _ask_teacher(session: Session, train: Sequence[Prepared]) -> Record:
     recipe = session.recipe
     work, attempts = partial(_ask_teacher_for_shard, session), recipe.reasoning.attempts
-    records = session.run.shards("reasoning", train, recipe.shard_size, work, completions=attempts)
+    records = session.run.shards(REASONING, train, recipe.shard_size, work, completions=attempts)
     dropped = sum(record["text"] is None for record in records)
     session.run.progress.say(
         f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated over "
@@ -175,21 +177,21 @@ def expected_outputs(
 
 def expectation(
     session: Session,
-    stage: str,
+    place: str,
     model: Path,
     train: Sequence[Prepared],
     iteration: int,
     with_reasoning: bool,
 ) -> list[Record]:
     """Sample m completions per input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
-    select_samples = partial(_select_samples, session, stage, model, train, iteration, with_reasoning)
-    session.run.stage(f"{stage}/selection", select_samples)
-    return list(read_stage(session.run.path(f"{stage}/selection")))
+    stage = stage_names.selection(place)
+    session.run.stage(stage, partial(_select_samples, session, place, model, train, iteration, with_reasoning))
+    return list(read_stage(session.run.path(stage)))
 
 
 def _select_samples(
     session: Session,
-    stage: str,
+    place: str,
     model: Path,
     train: Sequence[Prepared],
     iteration: int,
@@ -197,8 +199,8 @@ def _select_samples(
     folder: Path,
 ) -> Record:
     """Sample, reward and select; what is kept is written to `folder`."""
-    samples = _sample(session, stage, model, train, iteration, with_reasoning)
-    rewarded = _reward(session, stage, train, samples)
+    samples = _sample(session, place, model, train, iteration, with_reasoning)
+    rewarded = _reward(session, place, train, samples)
     settings = session.recipe.expectation
     selection = select(rewarded, settings)
     expected = expected_outputs(session, train, selection.kept, with_reasoning) if settings.targets else []
@@ -206,12 +208,12 @@ def _select_samples(
     write_records(folder / "selected.parquet", weighed)
     facts = {f"threshold/{task}": tau for task, tau in selection.thresholds.items()} | selection.counts
     facts |= {"expected_outputs": len(expected), "trained_on": len(weighed)}
-    session.run.progress.say(f"{stage}: {told_facts(facts)}")
+    session.run.progress.say(f"{place}: {told_facts(facts)}")
     return facts
 
 
 def _sample(
-    session: Session, stage: str, model: Path, train: Sequence[Prepared], iteration: int, with_reasoning: bool
+    session: Session, place: str, model: Path, train: Sequence[Prepared], iteration: int, with_reasoning: bool
 ) -> Sequence[Record]:
     """m completions of each input (the first part of Algorithm 1, line 9)."""
     settings = session.recipe.expectation
@@ -225,14 +227,14 @@ def _sample(
         with_reasoning=with_reasoning,
     )
     size = session.recipe.shard_size
-    return session.run.shards(f"{stage}/samples", train, size, sample, completions=settings.samples)
+    return session.run.shards(stage_names.samples(place), train, size, sample, completions=settings.samples)
 
 
-def _reward(session: Session, stage: str, train: Sequence[Prepared], samples: Sequence[Record]) -> Sequence[Record]:
-    """The samples with their rewards R(x, y, response) of Algorithm 1, line 9, without the reasoning (section 3.2)."""
+def _reward(session: Session, place: str, train: Sequence[Prepared], samples: Sequence[Record]) -> Sequence[Record]:
+    """The samples with their rewards, R(x, y, response) in Algorithm 1, line 9; of the response alone (section 3.2)."""
     reward = partial(_reward_shard, session, {e.example_id: e for e in train})
     size = session.recipe.shard_size * session.recipe.expectation.samples
-    return session.run.shards(f"{stage}/rewards", samples, size, reward, unit="samples")
+    return session.run.shards(stage_names.rewards(place), samples, size, reward, unit="samples")
 
 
 def _reward_shard(session: Session, by_id: Mapping[str, Prepared], samples: Sequence[Record]) -> list[Record]:

@@ -11,12 +11,12 @@ from penname.errors import UserError
 from penname.rewards.authorship import AuthorshipModel, chosen_documents, fit_authorship
 from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.folder import Record, Run, read_stage, write_records
+from penname.session import stage_names
+from penname.session.stage_names import AUTHORSHIP_MODEL
 from penname.session.style_card import Others, measure_others, style_card
 
-AUTHORSHIP_MODEL = f"{AUTHORSHIP}/model"
-"""The stage that fits the model."""
 MODEL_FILE = "authorship.npz"
-"""In the stage's folder, and beside each model of a run that needs it to choose among candidates."""
+"""In the folder of the stage that fits it, and beside each model of a run that needs it to choose among candidates."""
 
 Documents = dict[tuple[str, str], tuple[str, ...]]
 """By task and user."""
@@ -78,7 +78,7 @@ class Authors:
         return {"users": len(users)}
 
     def _of_split(self, split: Split) -> Documents:
-        name = f"{AUTHORSHIP}/{split}"
+        name = stage_names.users(split)
 
         def stage(folder: Path) -> Record:
             found: dict[tuple[str, str], dict[str, None]] = {}

@@ -14,8 +14,9 @@ from penname.extensions import short_name
 from penname.prompts.render import Prompt
 from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.folder import Record, read_stage
+from penname.session import stage_names
 from penname.session.choice import choose
-from penname.session.examples import Prepared, part_name
+from penname.session.examples import Prepared
 from penname.session.session import Session
 
 Each = TypeVar("Each")
@@ -80,10 +81,11 @@ def evaluate_method(
     given: reasonings to be given in place of those that the model would write; only their examples are evaluated.
     """
     examples = session.prepare_fitting(split, history)
-    stage = f"evaluation/{part_name(split, history)}/{method}"
+    part = stage_names.part_name(split, history)
     if given is not None:
         examples = [e for e in examples if e.example_id in given.reasonings]
-        stage = f"evaluation/{split}-{given.name}/{method}"
+        part = stage_names.given_part(split, given.name)
+    stage = stage_names.evaluation(part, method)
     reasonings = None if given is None else given.reasonings
     evaluation = Evaluation(session, stage, method, model, with_reasoning, prompt_of, reasonings)
     facts = session.run.stage(stage, lambda folder: _write_and_score(evaluation, examples))
@@ -94,7 +96,7 @@ def evaluate_method(
         f"{', {} without reasoning'.format(facts['without_reasoning']) if with_reasoning else ''}; "
         f"{facts['mean_new_tokens']:.0f} tokens each, {facts['repeated']:.0%} of eight-word sequences repeated"
     )
-    return list(read_stage(session.run.path(f"{stage}/metrics")))
+    return list(read_stage(session.run.path(stage_names.metrics(stage))))
 
 
 def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Record:
@@ -102,9 +104,9 @@ def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Re
     if evaluation.session.recipe.evaluation.reuse_reasoning and evaluation.with_reasoning and not evaluation.reasonings:
         written = _write_with_reused_reasonings(evaluation, examples)
     else:
-        written = _write_shards(evaluation, "responses", examples, evaluation.reasonings)
+        written = _write_shards(evaluation, stage_names.responses(evaluation.stage), examples, evaluation.reasonings)
     score = partial(_score_shard, evaluation, {e.example_id: e for e in examples})
-    scored = evaluation.session.run.shards(f"{evaluation.stage}/metrics", written, evaluation.batch, score)
+    scored = evaluation.session.run.shards(stage_names.metrics(evaluation.stage), written, evaluation.batch, score)
     return {
         "examples": len(scored),
         "malformed": sum(r["texts_malformed"] for r in scored),
@@ -117,7 +119,7 @@ def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Re
 
 
 def _write_shards(
-    evaluation: Evaluation, name: str, examples: Sequence[Prepared], reasonings: Mapping[str, str] | None
+    evaluation: Evaluation, stage: str, examples: Sequence[Prepared], reasonings: Mapping[str, str] | None
 ) -> list[list[Record]]:
     """Each example's candidates, those of its first text first."""
     write = partial(
@@ -129,7 +131,7 @@ def _write_shards(
         prompt_of=evaluation.prompt_of,
         reasonings=reasonings,
     )
-    stage, candidates = f"{evaluation.stage}/{name}", evaluation.candidates
+    candidates = evaluation.candidates
     written = evaluation.session.run.shards(stage, examples, evaluation.batch, write, completions=candidates)
     return by_example(written, candidates)
 
@@ -137,13 +139,13 @@ def _write_shards(
 def _write_with_reused_reasonings(evaluation: Evaluation, examples: Sequence[Prepared]) -> list[list[Record]]:
     """As `_write_shards`, but a user's first example comes first, and its reasoning is given for the user's others."""
     firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1]
-    written = _write_shards(evaluation, "responses", firsts, None)
+    written = _write_shards(evaluation, stage_names.responses(evaluation.stage), firsts, None)
     first_texts = [own[0] for own in written]
     user = {e.example_id: _user(e) for e in firsts}
     known = {user[r["example_id"]]: r["reasoning"] for r in first_texts if r["response"] and r["reasoning"]}
     others = [e for e in examples if e.example_id not in user]
     reused = {e.example_id: known[_user(e)] for e in others if _user(e) in known}
-    rest = _write_shards(evaluation, "responses-reused", others, reused)
+    rest = _write_shards(evaluation, stage_names.reused_responses(evaluation.stage), others, reused)
     by_id = {own[0]["example_id"]: own for own in [*written, *rest]}
     return [by_id[e.example_id] for e in examples]
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from penname.config import PromptConfig, Split
+from penname.config import PromptConfig
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.errors import UserError
@@ -18,17 +17,6 @@ RANKED_AT_ONCE = 2**10
 
 RICH = 5
 """Documents of a user from which on it means something to hide some."""
-ALL = sys.maxsize
-"""So many of a rich user's documents are left where none is hidden."""
-
-
-def part_name(split: Split, history: int | None) -> str:
-    """What the stages call a split whose users have so many documents left."""
-    return split if history is None else f"{split}-history-{count_name(history)}"
-
-
-def count_name(history: int) -> str:
-    return "all" if history == ALL else str(history)
 
 
 @dataclass(frozen=True)

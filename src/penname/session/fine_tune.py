@@ -7,12 +7,14 @@ import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from penname.errors import UserError
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
 from penname.rewards.mixture import AUTHORSHIP
-from penname.runs.folder import Record, write_text
+from penname.runs.folder import Record, Run, write_text
+from penname.session import stage_names
 from penname.session.authors import MODEL_FILE
 from penname.session.evaluate import mean_reward
 from penname.session.examples import Prepared
@@ -34,7 +36,7 @@ def within_limit(session: Session, samples: Sequence[TrainingSample], *, with_re
 
 def train_stage(
     session: Session,
-    stage: str,
+    place: str,
     start: str,
     make_samples: Callable[[], Sequence[TrainingSample]],
     with_reasoning: bool,
@@ -42,52 +44,77 @@ def train_stage(
 ) -> Path:
     """Fine-tune `start` on samples; returns the model's folder. Done once, and resumed after a kill.
 
-    facts: what the stage records about itself, beside how the training went.
+    place: that of the stage, see `stage_names`. facts: what the stage records about itself, beside how the training
+    went.
     """
-    recipe = session.recipe
-    name = f"{stage}/training"
+    stage = stage_names.training(place)
+    session.run.stage(stage, partial(_train, session, place, start, make_samples, with_reasoning, facts or {}))
+    shutil.rmtree(session.run.path(stage) / "checkpoints", ignore_errors=True)
+    return session.run.path(stage) / "model"
 
-    def work(folder: Path) -> Record:
-        from penname.training.fine_tuning import fine_tune  # with transformers' Trainer, which takes seconds
 
-        samples = make_samples()
-        if not samples:
-            selection = session.run.path(f"{stage}/selection/stage.json")
-            if selection.exists():
-                lower = "quantile" if recipe.expectation.quantile is not None else "threshold"
-                why = (
-                    f"no sample was kept, see {selection}: lower expectation.{lower} or sample more, in another folder"
-                )
-            else:
-                why = "all targets are over prompt.max_output_tokens, or every reasoning was dropped"
-            raise UserError(f"{name}: nothing to train on, {why}")
-        session.release()
-        progress = session.run.progress
-        steps = recipe.training.steps(len(samples))
-        progress.start(name, steps, "steps")
-        tokens = sum(len(s.prompt) + len(s.target) for s in samples) * recipe.training.batch_size // len(samples)
-        reported = 0
+def _train(
+    session: Session,
+    place: str,
+    start: str,
+    make_samples: Callable[[], Sequence[TrainingSample]],
+    with_reasoning: bool,
+    facts: Mapping[str, object],
+    folder: Path,
+) -> Record:
+    """Train, and put beside the model in `folder` how it must be prompted and what it chooses candidates by."""
+    from penname.training.fine_tuning import fine_tune  # with transformers' Trainer, which takes seconds
 
-        def on_step(step: int, loss: float) -> None:
-            nonlocal reported
-            if not reported and step > 1:  # a resumed training counts and times what is left
-                progress.start(name, steps - step + 1, "steps")
-                reported = step - 1
-            progress.advance(step - reported, tokens * (step - reported), f"loss {loss:.3f}")
-            session.run.tracker.log({f"{name}/loss": loss}, step)
-            reported = step
+    recipe, stage = session.recipe, stage_names.training(place)
+    samples = make_samples()
+    if not samples:
+        raise UserError(f"{stage}: nothing to train on, {_why_nothing(session, place)}")
+    session.release()
+    chooser = _chooser(session, stage, with_reasoning) if recipe.training.validate_every else None
+    shown = ShownTraining(session.run, stage, recipe.training.steps(len(samples)), _step_tokens(session, samples))
+    result = fine_tune(start, samples, recipe.training, folder, recipe.seed, shown.on_step, chooser)
+    # Where checkpoints were validated, what ends is the last one's validation.
+    session.run.progress.finish("" if chooser else f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
+    write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(session, with_reasoning), indent=2))
+    if AUTHORSHIP in recipe.rewards_in_use():
+        session.authors.model().save(folder / "model" / MODEL_FILE)
+    return asdict(result) | dict(facts)
 
-        chooser = _chooser(session, name, with_reasoning) if recipe.training.validate_every else None
-        result = fine_tune(start, samples, recipe.training, folder, recipe.seed, on_step, chooser)
-        progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}" if chooser is None else "")
-        write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(session, with_reasoning), indent=2))
-        if AUTHORSHIP in recipe.rewards_in_use():
-            session.authors.model().save(folder / "model" / MODEL_FILE)
-        return asdict(result) | dict(facts or {})
 
-    session.run.stage(name, work)
-    shutil.rmtree(session.run.path(name) / "checkpoints", ignore_errors=True)
-    return session.run.path(name) / "model"
+def _why_nothing(session: Session, place: str) -> str:
+    selection = session.run.path(stage_names.selection(place)) / "stage.json"
+    if not selection.exists():
+        return "all targets are over prompt.max_output_tokens, or every reasoning was dropped"
+    lower = "quantile" if session.recipe.expectation.quantile is not None else "threshold"
+    return f"no sample was kept, see {selection}: lower expectation.{lower} or sample more, in another folder"
+
+
+def _step_tokens(session: Session, samples: Sequence[TrainingSample]) -> int:
+    """Tokens of an optimizer step, about."""
+    tokens = sum(len(s.prompt) + len(s.target) for s in samples)
+    return tokens * session.recipe.training.batch_size // len(samples)
+
+
+class ShownTraining:
+    """Shows a training's steps and logs its losses; a resumed one counts and times what is left.
+
+    steps: of the whole training. step_tokens: of one step, 0 where they are not counted.
+    """
+
+    def __init__(self, run: Run, stage: str, steps: int, step_tokens: int = 0) -> None:
+        self._run, self._stage, self._steps, self._step_tokens = run, stage, steps, step_tokens
+        self._reported = 0
+        run.progress.start(stage, steps, "steps")
+
+    def on_step(self, step: int, loss: float) -> None:
+        progress = self._run.progress
+        if not self._reported and step > 1:
+            progress.start(self._stage, self._steps - step + 1, "steps")
+            self._reported = step - 1
+        done = step - self._reported
+        progress.advance(done, self._step_tokens * done, f"loss {loss:.3f}")
+        self._run.tracker.log({f"{self._stage}/loss": loss}, step)
+        self._reported = step
 
 
 def _chooser(session: Session, stage: str, with_reasoning: bool) -> Callable[[Path], float]:
@@ -99,11 +126,14 @@ def _chooser(session: Session, stage: str, with_reasoning: bool) -> Callable[[Pa
         of_task = [e for e in examples if e.task == task]
         chosen += random.Random(f"{session.recipe.seed}-{task}").sample(of_task, min(most, len(of_task)))
 
-    def choose(checkpoint: Path) -> float:
-        session.run.progress.start(f"{stage}: validating {checkpoint.name}", len(chosen), "examples")
-        return mean_reward(session, checkpoint, chosen, with_reasoning=with_reasoning)
+    return partial(_score_checkpoint, session, stage, chosen, with_reasoning)
 
-    return choose
+
+def _score_checkpoint(
+    session: Session, stage: str, examples: Sequence[Prepared], with_reasoning: bool, checkpoint: Path
+) -> float:
+    session.run.progress.start(f"{stage}: validating {checkpoint.name}", len(examples), "examples")
+    return mean_reward(session, checkpoint, examples, with_reasoning=with_reasoning)
 
 
 def _prompt_facts(session: Session, with_reasoning: bool) -> Record:

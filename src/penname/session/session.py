@@ -25,9 +25,10 @@ from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, mixed
 from penname.runs.folder import Record, Run, read_stage
+from penname.session import stage_names
 from penname.session.authors import Authors
 from penname.session.engines import Engines
-from penname.session.examples import RANKED_AT_ONCE, RICH, Prepared, latest, part_name, prepared, with_others_profiles
+from penname.session.examples import RANKED_AT_ONCE, RICH, Prepared, latest, prepared, with_others_profiles
 
 Made = TypeVar("Made")
 
@@ -64,7 +65,7 @@ class Session:
 
         history: see `examples`.
         """
-        name = f"data/{part_name(split, history)}"
+        name = stage_names.data(stage_names.part_name(split, history))
         settings = self.recipe.retrieval
 
         def stage(folder: Any) -> Record:
