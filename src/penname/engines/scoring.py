@@ -65,7 +65,7 @@ class ScoreRow:
 def score_rows(
     prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]], workers: int
 ) -> Iterator[ScoreRow]:
-    """Rows of similar length, equally many for each worker, in the prompts' order; those without candidates are dropped."""
+    """Rows of similar length, equally many for each worker, in the order of the prompts that have candidates."""
     tails = [tuple(len(candidate[:-1]) for candidate in row) for row in candidates]
     groups = _alike(prompts, tails, [i for i, row in enumerate(candidates) if row])
     # A group's prefix counts once, though a row that continues the group repeats it.

@@ -2,8 +2,8 @@
 
 Each sample is a separate request with its own seed; vLLM's prefix cache computes their shared prompt once.
 repetition_penalty and no_repeat_ngram are those of `vllm_repetition`; min_p is applied before top_k and top_p, not
-after them as elsewhere. Scores are vLLM's prompt log-probabilities, which bypass that cache: each candidate costs a forward
-pass over the whole prompt, so a judge is faster on the local engine.
+after them as elsewhere. Scores are vLLM's prompt log-probabilities, which bypass that cache: each candidate costs a
+forward pass over the whole prompt, so a judge is faster on the local engine.
 
 On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
 torchaudio and torchcodec installed; starting takes about a minute. A vLLM server on a CPU wants
