@@ -1,7 +1,7 @@
-"""A corpus whose right answers are known: users with hidden traits, and a teacher that is right about some of them.
+"""A synthetic corpus with known answers: users have hidden traits, and a teacher states some of them correctly.
 
-It is written in penname's own JSONL layout, a file a split and the users' documents beside them; no user is in two
-splits. What the traits are and how a text obeys them is in `penname.data.control_rules`.
+It is written in penname's own JSONL format: one file for each split, the users' documents in another. No user is in two
+splits. The traits, and how a text shows them, are defined in `penname.data.control_rules`.
 """
 
 from __future__ import annotations
@@ -32,23 +32,29 @@ from penname.data.jsonl import DOCUMENTS_FILE
 SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 TASK = "control"
 FOR_VOCABULARY = 400
-"""Examples enough for every value of every trait to be among them."""
+"""Examples that the vocabulary is taken from: enough for every value of every trait to occur."""
 SAID = 0.5
-"""How probable it is that a writer of the texts of pretraining says something of a trait."""
+"""Probability that the writer of a pretraining text states a given trait."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """How probable it is that the teacher is right about a trait, and that it is misled; else it says nothing of it."""
+    """What a teacher states of a trait; otherwise it leaves the trait out.
+
+    right: probability of the right value.
+    misled: probability of a wrong value that the documents show.
+    """
 
     right: float
     misled: float
 
 
 def write_control(folder: Path, users: int, seed: int, teacher: Teacher) -> dict[str, int]:
-    """Write the corpus into a folder; how many examples each split has.
+    """Write the corpus into a folder and return the number of examples of each split.
 
-    users: of all splits together, one example each. The same arguments write the same files.
+    users: number of users over all splits, with one example each.
+    seed: the same arguments write the same files.
+    teacher: how often the teacher's reasoning is right.
     """
     counts = {split: round(share * users) for split, share in SHARES.items()}
     with (folder / DOCUMENTS_FILE).open("w", encoding="utf-8") as documents:
@@ -64,7 +70,10 @@ def write_control(folder: Path, users: int, seed: int, teacher: Teacher) -> dict
 
 @dataclass(frozen=True)
 class Made:
-    """An example and what it was made from; stated: the value that the teacher gives each trait it speaks of."""
+    """An example with what it was generated from.
+
+    stated: the value the teacher gives each trait that it mentions.
+    """
 
     user: User
     prompt: Prompt
@@ -82,19 +91,19 @@ class Made:
 
 def make_example(name: str, seed: int, teacher: Teacher) -> Made:
     """The example of the user called `name`."""
-    drawn = random.Random(f"{seed}-{name}")
-    user = draw_user(name, drawn)
-    prompt = draw_prompt(drawn)
-    documents = write_documents(user, prompt.subject, drawn)
-    return Made(user, prompt, documents, draw_stated(right_values(user, prompt), documents, teacher, drawn))
+    rng = random.Random(f"{seed}-{name}")
+    user = draw_user(name, rng)
+    prompt = draw_prompt(rng)
+    documents = write_documents(user, prompt.subject, rng)
+    return Made(user, prompt, documents, draw_stated(right_values(user, prompt), documents, teacher, rng))
 
 
 def draw_stated(
     right: Mapping[str, str], documents: Sequence[str], teacher: Teacher, drawn: random.Random
 ) -> dict[str, str]:
-    """What the teacher says of each trait: the right value, another one or nothing, whatever it says of the others.
+    """What the teacher states of each trait, independently of the others: the right value, a wrong one or nothing.
 
-    A teacher that is misled is so by one document: it says another value that the documents show.
+    A wrong value is always one that some document shows, as if that document had misled the teacher.
     """
     shown = values_shown(documents)
     stated = {}
@@ -109,7 +118,7 @@ def draw_stated(
 
 @dataclass(frozen=True)
 class Told:
-    """What Figure 8 is filled in with."""
+    """The values for the template of REST-PG's Figure 8."""
 
     input: str
     documents: list[str]
@@ -118,34 +127,35 @@ class Told:
 
 
 def told_of_others(seed: int) -> Iterator[Told]:
-    """Without end, what writers who say what comes to mind tell of users who are in no split.
+    """An endless stream of pretraining examples about users who are in no split.
 
-    They say the right value of each trait with probability `SAID`, and keep to what they say. What takes several steps
-    (`FAR`) they know only where they took them: otherwise they write any value that the notes show. Who has read these
-    can take every step of a reasoning and write by it, but not tell which steps are worth taking.
+    Each reasoning states the right value of each trait with probability `SAID`, and the text follows it. A trait that
+    takes several steps (`FAR`) is right in the text only if the reasoning states it; otherwise it has any value that
+    the documents show. A model pretrained on these can take every step of a reasoning and write by it, but has not
+    learned which steps are worth taking.
     """
     for number in count():
-        drawn = random.Random(f"{seed}-others-{number}")
-        user, prompt = draw_user(f"others-{number}", drawn), draw_prompt(drawn)
-        documents = write_documents(user, prompt.subject, drawn)
+        rng = random.Random(f"{seed}-others-{number}")
+        user, prompt = draw_user(f"others-{number}", rng), draw_prompt(rng)
+        documents = write_documents(user, prompt.subject, rng)
         right, shown = right_values(user, prompt), values_shown(documents)
-        said = {trait: value for trait, value in right.items() if drawn.random() < SAID}
-        guessed = {trait: drawn.choice(sorted(shown[trait])) for trait in FAR if trait not in said}
+        said = {trait: value for trait, value in right.items() if rng.random() < SAID}
+        guessed = {trait: rng.choice(sorted(shown[trait])) for trait in FAR if trait not in said}
         text = write_text(prompt, right | guessed)
         yield Told(write_prompt(prompt), documents, write_reasoning(user, prompt, said), text)
 
 
 def values_shown(documents: Sequence[str]) -> dict[str, set[str]]:
     """The values of each trait that the documents show."""
-    found: dict[str, set[str]] = {trait: set() for trait in TRAITS}
+    values: dict[str, set[str]] = {trait: set() for trait in TRAITS}
     for document in documents:
         for trait, value in traits_of(document).items():
-            found[trait].add(value)
-    return found
+            values[trait].add(value)
+    return values
 
 
 def vocabulary_texts() -> Iterator[str]:
-    """Texts in which every word of the corpus stands."""
+    """Texts that together contain every word of the corpus."""
     for number in range(FOR_VOCABULARY):
         made = make_example(f"vocabulary-{number}", 0, Teacher(right=1, misled=0))
         yield from (*made.documents, write_prompt(made.prompt), write_text(made.prompt, made.right), made.reasoning)

@@ -1,7 +1,7 @@
-"""The control corpus's rules: users' hidden traits, the notes they show in, and how a trait is read off a text.
+"""The rules of the control corpus: users' hidden traits, the notes that show them, and how to read traits off a text.
 
-All of it is ours. A trait's value is told by one word of a closed list, so whether a text obeys it can be checked by
-looking for these words; a text that holds two words of a list shows no value of that trait.
+All of it is ours. Each value of a trait is one word of a closed list, so checking a text means looking for these words;
+a text with two words of a list shows no value of that trait.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 VERBS: Mapping[str, str] = MappingProxyType({"food": "ate", "music": "heard", "books": "read"})
-"""By group, what prompts say of its subjects; the notes say it nowhere."""
+"""The verb that prompts use for each group's subjects; it never occurs in the notes."""
 PLACES = ("harbour", "market", "castle", "forest", "museum", "lake", "mill", "garden", "island", "tower")
 COMPANIONS = (
     *("Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Hugo"),
@@ -32,7 +32,7 @@ COMPANIONS = (
 )
 DRINKS = ("tea", "coffee", "cocoa", "milk", "cider", "lemonade", "juice", "punch")
 KINDS: Mapping[str, str] = MappingProxyType({"dog": "puppy", "cat": "kitten", "pony": "foal"})
-"""What the notes call a kind of pet, and what prompts call it."""
+"""Kinds of pet, as the notes name them and as prompts do."""
 PETS = (
     *("Rex", "Bella", "Coco", "Dusty", "Ember", "Fudge", "Ginger", "Hazel"),
     *("Inky", "Jasper", "Kiki", "Lucky", "Misty", "Nero", "Oscar", "Pepper"),
@@ -50,21 +50,25 @@ TRAITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Each trait's possible values."""
 FAR = ("drink", "toy")
-"""Traits that are found in several steps, each of which depends on the one before."""
+"""Traits that take several steps to infer, each depending on the one before."""
 
 VISITS = (5, 2, 2)
-"""How often a profile goes to each of its user's places, the favourite first; a profile has so many documents."""
+"""Documents of a profile about each of its user's places, the favourite first; their sum is the profile's size."""
 IN_A_GROUP = sum(VISITS) // len(GROUPS)
 """Documents of a profile about each group of subjects."""
 MISLED = 3
-"""Documents with another greeting than the user's own, and as many with another closing."""
+"""Documents of a profile whose greeting is not the user's; as many have a closing that is not."""
 
 
 @dataclass(frozen=True)
 class User:
     """A user's hidden traits.
 
-    opinions: by group. places: the favourite first. companions: by place. drinks: by companion. pets: names by kind.
+    opinions: by group of subjects.
+    places: the favourite first.
+    companions: by place.
+    drinks: by companion.
+    pets: names by kind.
     toys: by pet.
     """
 
@@ -81,14 +85,14 @@ class User:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a note is asked for: about which subject, and with which pet."""
+    """The note that is asked for: its subject, and the kind of pet in it."""
 
     subject: str
     kind: str
 
 
 def draw_user(name: str, drawn: random.Random) -> User:
-    """A user whose traits are drawn one by one."""
+    """A user with independently sampled traits."""
     places = tuple(drawn.sample(PLACES, len(VISITS)))
     companions = drawn.sample(COMPANIONS, len(places))
     pets = drawn.sample(PETS, len(KINDS))
@@ -111,10 +115,10 @@ def draw_prompt(drawn: random.Random) -> Prompt:
 
 
 def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]:
-    """The user's notes, in a random order, none of them about the subject `avoided`.
+    """The user's notes in random order, none of them about the subject `avoided`.
 
-    Most show the user's own greeting and closing, and the others another's; notes about one group of subjects share an
-    opinion; with whom the user saw a place, each companion's drink, each pet and its toy stand in one note only.
+    Most notes have the user's own greeting and closing, the others a different one. Notes about one group of subjects
+    share an opinion. Each place's companion, each companion's drink, each pet and its toy occur in one note only.
     """
     count = sum(VISITS)
     greetings = _with_exceptions(user.greeting, GREETINGS, MISLED, count, drawn)
@@ -139,7 +143,7 @@ def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]
 
 
 def right_values(user: User, prompt: Prompt) -> dict[str, str]:
-    """The value of each trait that the right text for `prompt` shows."""
+    """The value of each trait that the correct text for `prompt` shows."""
     favourite = user.places[0]
     return {
         "greeting": user.greeting,
@@ -160,9 +164,9 @@ def write_text(prompt: Prompt, values: Mapping[str, str]) -> str:
 
 
 def write_reasoning(user: User, prompt: Prompt, stated: Mapping[str, str]) -> str:
-    """A line for each trait that something is stated of, in the words of the notes.
+    """The reasoning: a line for each stated trait, in the words of the notes.
 
-    A drink and a toy are found in two steps, and both are said. Wrong ones are those of another place or kind of pet.
+    A drink or toy takes two steps to infer, and both are written. Wrong ones belong to another place or kind of pet.
     """
     place, companion = _way_to(stated.get("drink"), user.companions, user.drinks)
     kind, pet = _way_to(stated.get("toy"), user.pets, user.toys)
@@ -178,7 +182,7 @@ def write_reasoning(user: User, prompt: Prompt, stated: Mapping[str, str]) -> st
 
 
 def _way_to(value: str | None, first: Mapping[str, str], second: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The keys that lead to a value, through one mapping and then the other; None where none do."""
+    """The keys that lead to a value through one mapping and then the other; None, None where none do."""
     return next(((key, middle) for key, middle in first.items() if second[middle] == value), (None, None))
 
 
@@ -193,21 +197,21 @@ def group_of(subject: str) -> str:
 
 @lru_cache(maxsize=4096)
 def traits_of(text: str) -> Mapping[str, str]:
-    """The traits that a text shows, each with its value: one word of the trait's list stands there, and no other."""
-    found = {}
+    """The traits that a text shows, with their values: of a trait's list, exactly one distinct word occurs in it."""
+    traits = {}
     for trait, pattern in _PATTERNS.items():
-        shown = set(pattern.findall(text))
-        if len(shown) == 1:
-            found[trait] = shown.pop()
-    return found
+        values = set(pattern.findall(text))
+        if len(values) == 1:
+            traits[trait] = values.pop()
+    return traits
 
 
 _PATTERNS = {trait: re.compile(rf"\b(?:{'|'.join(values)})\b") for trait, values in TRAITS.items()}
 
 
 def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: int, drawn: random.Random) -> list[str]:
-    """`count` values in a random order: `exceptions` of them another than `own`."""
+    """`count` values in random order, of which all but `exceptions` are `own`."""
     others = [value for value in values if value != own]
-    found = [own] * (count - exceptions) + [drawn.choice(others) for _ in range(exceptions)]
-    drawn.shuffle(found)
-    return found
+    sampled = [own] * (count - exceptions) + [drawn.choice(others) for _ in range(exceptions)]
+    drawn.shuffle(sampled)
+    return sampled

@@ -1,9 +1,9 @@
-"""From a pile of users' texts to documents and examples in penname's own format.
+"""Converts a collection of users' texts to documents and examples in penname's own format.
 
-Each kept document can be a target: its opening or title becomes the input, and the user's other documents the profile.
-Splits follow LongLaMP's two settings (Kumar et al., 2024): `leave-one-out` puts whole users into splits, so that test
-users are new (the user setting); `time` gives every user's last document to test, the one before to val and the one
-before that to train, each with only what was written earlier as profile (the temporal setting).
+Each document that is kept can be a target: its opening or title becomes the input, and the user's other documents the
+profile. Splits follow LongLaMP's two settings (Kumar et al., 2024): `leave-one-out` assigns whole users to splits, so
+that test users are new (the user setting); `time` gives every user's last document to test, the one before to val and
+the one before that to train, each with only earlier documents as its profile (the temporal setting).
 """
 
 from __future__ import annotations
@@ -44,20 +44,24 @@ COLUMNS = {
     "item": ("item_id", "item", "product_id", "asin", "pid"),
     "rating": ("rating", "overall", "stars", "score"),
 }
-"""Names, in lower case, by which a table's columns are known where the user does not say."""
+"""Names, in lower case, by which a table's columns are recognized where the user does not name them."""
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 OPENING = 1 / 3
-"""Of a text without a title this share is the input, and the rest the output, as in the email task's stand-ins."""
+"""The share of an untitled text that becomes the input; the rest is the output, as in the email task's stand-ins."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """How documents become examples.
 
-    columns: which column holds what, by the keys of `COLUMNS`, where the names alone do not tell.
-    min_documents: users with fewer are left out. min_words: shorter documents are.
-    per_user: examples a user in `leave-one-out`.
+    split_by: the setting, `leave-one-out` or `time`.
+    task: the examples' task.
+    columns: (key of `COLUMNS`, column name) pairs, for columns that are not recognized by name.
+    min_documents: users with fewer documents are left out.
+    min_words: documents with fewer words are left out.
+    per_user: examples of each user in `leave-one-out`.
+    hash_users: replace user ids by hashes.
     """
 
     split_by: SplitBy = "leave-one-out"
@@ -70,10 +74,12 @@ class Settings:
 
 
 def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dict[str, int]:
-    """Write `documents.jsonl` and a file of examples a split into `folder`, which must not hold files yet.
+    """Write `documents.jsonl` and one file of examples for each split; return each split's number of examples.
 
-    path: a table, an mbox file, a folder of these, or a folder with a folder of texts a user.
-    Returns the number of examples of each split. Raises UserError where there is nothing to convert.
+    path: a table, an mbox file, a folder of these, or a folder with one folder of texts for each user.
+    folder: where to write; it must be new or empty.
+
+    Raises UserError where there is nothing to convert.
     """
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -97,7 +103,7 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
         raise DataError(path, found=found, expected="more users")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.penname-unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a conversion that was killed
     unfinished.mkdir()
     try:
         _write(unfinished / DOCUMENTS_FILE, (_record(d) for documents in users.values() for d in documents))
@@ -133,7 +139,7 @@ def read_documents(path: Path, settings: Settings, report: Report) -> Iterator[D
 
 
 def _of_folders(path: Path, report: Report) -> Iterator[Document]:
-    """A user is a folder in `path`, and a document a text file in it, at any depth."""
+    """Read a folder of users: each folder in `path` is a user, and each text file in it, at any depth, a document."""
     files = [f for user in sorted(path.iterdir()) if user.is_dir() for f in sorted(user.rglob("*")) if f.is_file()]
     texts = [file for file in files if file.suffix.lower() in TEXT_SUFFIXES]
     if not texts:
@@ -157,72 +163,78 @@ def _of_folders(path: Path, report: Report) -> Iterator[Document]:
 
 
 def _printable(name: str) -> str:
-    """A file's name with what is no text in it replaced."""
+    """A file's name with undecodable bytes replaced."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _note_others(folder: Path, read: Sequence[Path], kind: str, report: Report) -> None:
-    """Files that are not read, because they are not of the kind that the folder is taken for."""
+    """Note the files that are not read because they are not of the folder's kind."""
     others = {file for file in folder.rglob("*") if file.is_file()}.difference(read) if folder.is_dir() else set()
     for file in sorted(others):
         report.note(DataError(file, found="a file that is not read", expected=kind, reason="files of another kind"))
 
 
 def _of_table(path: Path, chosen: dict[str, str], report: Report) -> Iterator[Document]:
-    has_header = table_suffix(path) not in (".jsonl", ".json")  # otherwise each row names its own fields
-    known: dict[tuple[str, ...], dict[str, str]] = {}
-    before: list[DataError] = []  # of rows before the first that has what is needed: perhaps no row has
+    has_header = table_suffix(path) not in (".jsonl", ".json")  # in JSON each row names its fields
+    columns: dict[tuple[str, ...], dict[str, str]] = {}
+    pending: list[DataError] = []  # faults before the first row with the columns that are needed: perhaps none has
     for line, record in read_rows(path, report):
         place = Place(path, line)
         names = tuple(map(str, record))
-        if names not in known:
+        if names not in columns:
             try:
-                known[names] = columns_of(names, chosen, Place(path, 1) if has_header else place)
+                columns[names] = columns_of(names, chosen, Place(path, 1) if has_header else place)
             except DataError as error:
                 if has_header:
                     raise
-                before.append(error)
+                pending.append(error)
                 continue
-        for fault in before:
+        for fault in pending:
             report.bad(fault)
-        before.clear()
+        pending.clear()
         try:
-            document = _of_row(record, known[names], place, report)
+            document = _of_row(record, columns[names], place, report)
         except DataError as error:
             report.bad(error)
             continue
         report.kept += 1
         yield document
-    if before and not known:
-        raise before[0]
-    for fault in before:
+    if pending and not columns:
+        raise pending[0]
+    for fault in pending:
         report.bad(fault)
 
 
 def columns_of(names: Sequence[str], chosen: dict[str, str], place: Place) -> dict[str, str]:
-    """Which column holds what. Raises DataError where the user or the text has none, or a chosen one is not there."""
-    found = {}
+    """The column of each key of `COLUMNS`.
+
+    names: the table's columns.
+    chosen: column names that the user gave, by key.
+
+    Raises DataError where there is no column for the user or the text, or a chosen one does not exist.
+    """
+    columns = {}
     lowered = {str(name).lower(): name for name in reversed(names)}
     for kind, known in COLUMNS.items():
         name = chosen.get(kind) or next((lowered[k] for k in known if k in lowered), None)
         if name is not None and name not in names:
             raise place.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
         if name is not None:
-            found[kind] = name
+            columns[kind] = name
     for kind in ("user", "text"):
-        if kind not in found:
+        if kind not in columns:
             expected = f"one for the {kind}: --{kind} NAME, or a column named {', '.join(COLUMNS[kind])}"
             raise place.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")
-    return found
+    return columns
 
 
 def _of_row(record: dict[str, Any], columns: dict[str, str], place: Place, report: Report) -> Document:
-    """Raises DataError where user or text cannot be read; an odd date or rating is noted, and the text kept."""
+    """A row as a document; an invalid date or rating is noted and ignored. Raises DataError for a bad user or text."""
 
     def get(kind: str) -> str | None:
         return optional_text(record, columns[kind], place) if kind in columns else None
 
-    def get_if_well(kind: str, read: Callable[[dict[str, Any], str, Place], Value | None]) -> Value | None:
+    def get_if_valid(kind: str, read: Callable[[dict[str, Any], str, Place], Value | None]) -> Value | None:
         try:
             return read(record, columns[kind], place) if kind in columns else None
         except DataError as error:
@@ -234,14 +246,14 @@ def _of_row(record: dict[str, Any], columns: dict[str, str], place: Place, repor
         user_id=required_text(record, columns["user"], place).strip(),
         text=required_text(record, columns["text"], place).strip(),
         title=(get("title") or "").strip() or None,
-        date=get_if_well("date", optional_date),
+        date=get_if_valid("date", optional_date),
         item_id=get("item"),
-        rating=get_if_well("rating", optional_number),
+        rating=get_if_valid("rating", optional_number),
     )
 
 
 def _usable(documents: Iterable[Document], settings: Settings, report: Report) -> Iterator[Document]:
-    """The documents that are long enough, with ids of their own and, by option, hashed users."""
+    """The documents that are long enough, with unique ids and, if so set, hashed users."""
     for number, document in enumerate(documents, 1):
         if len(document.text.split()) < settings.min_words:
             _drop(f"shorter than {settings.min_words} words", report)
@@ -253,7 +265,7 @@ def _usable(documents: Iterable[Document], settings: Settings, report: Report) -
 
 
 def by_user(documents: Iterable[Document], settings: Settings, report: Report) -> dict[str, list[Document]]:
-    """Each user's documents, by date where they have one, without near-duplicates; users with too few are left out."""
+    """Each user's documents in order of date, without near-duplicates; users with too few are left out."""
     users: dict[str, list[Document]] = {}
     for document in documents:
         users.setdefault(document.user_id, []).append(document)
@@ -270,14 +282,14 @@ def by_user(documents: Iterable[Document], settings: Settings, report: Report) -
 
 
 def _drop(reason: str, report: Report, count: int = 1) -> None:
-    """Rows that were read well and are left out all the same."""
+    """Count valid rows that are left out."""
     if count:
         report.kept -= count
         report.skipped[reason] += count
 
 
 def _leave_one_out(users: dict[str, list[Document]], settings: Settings, mail: bool) -> dict[str, list[dict[str, Any]]]:
-    """Users are put into splits in the order of their hashes, at least one in each."""
+    """Assign users to splits in the order of their hashes, at least one to each."""
     order = sorted(users, key=_hash)
     count = {split: max(1, round(SHARES[split] * len(order))) for split in ("val", "test")}
     ends = {"test": count["test"], "val": count["test"] + count["val"], "train": len(order)}
@@ -292,14 +304,14 @@ def _leave_one_out(users: dict[str, list[Document]], settings: Settings, mail: b
 
 
 def _dated(users: dict[str, list[Document]], report: Report) -> dict[str, list[Document]]:
-    """The documents whose date is known: of the others nobody can say what was written before."""
+    """The documents with a date: without one, what was written earlier is unknown."""
     dated = {user: [d for d in documents if d.date is not None] for user, documents in users.items()}
     _drop("without a date", report, sum(len(users[user]) - len(documents) for user, documents in dated.items()))
     return dated
 
 
 def _by_time(users: dict[str, list[Document]], settings: Settings, mail: bool) -> dict[str, list[dict[str, Any]]]:
-    """Users' last documents are the targets; a target needs something written before it."""
+    """Take users' last documents as targets; a target needs an earlier document."""
     examples: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for documents in users.values():
         for split, target in zip(reversed(SPLITS), reversed(documents), strict=False):
@@ -334,13 +346,13 @@ def _example(document: Document, task: str, mail: bool) -> dict[str, Any] | None
 
 
 def _cut(text: str) -> tuple[str, str]:
-    """The opening and the rest, both with their white space."""
+    """Split a text into its opening and the rest; inner white space is kept."""
     words = text.split()
     wanted = max(1, round(OPENING * len(words)))
-    place = 0
+    end = 0
     for word in words[:wanted]:
-        place = text.index(word, place) + len(word)
-    return text[:place], text[place:].strip()
+        end = text.index(word, end) + len(word)
+    return text[:end], text[end:].strip()
 
 
 def _record(document: Document) -> dict[str, Any]:

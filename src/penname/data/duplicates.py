@@ -1,8 +1,8 @@
-"""Copies: texts that are the same but for case, marks and a few words.
+"""Near-duplicate detection: copies of a text that differ in case, punctuation and a few words.
 
-A text is copied in another where at least four fifths of its runs of five words stand there too, in any order; a text
-of fewer than five words where the other has the same words, or holds it letter for letter if it is long enough to be no
-accident. What counts as a copy is our choice.
+Another text holds a copy where at least four fifths of the text's 5-grams of words occur in it, in any order. Of a text
+of fewer than five words it holds a copy if it has the same words, or contains the text literally and the text is long
+enough for this to be no coincidence. The definition is our choice.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from penname.data.records import Document
 RUN = 5
 SHARE = 0.8
 NO_ACCIDENT = 15
-"""Characters that two texts do not share by accident."""
+"""Length in characters from which on containing a text literally is no coincidence."""
 
 _WORD = re.compile(r"[^\W_]+")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-"""Characters that are not shown, such as soft hyphens: a text is a copy with or without them."""
+"""Invisible characters, such as soft hyphens: a text is a copy with or without them."""
 
 
 def _shown(text: str) -> str:
@@ -34,14 +34,14 @@ def words_of(text: str) -> list[str]:
 
 
 def runs_of(words: list[str]) -> set[str]:
-    """The distinct runs of five words; of fewer words all of them as one run."""
+    """The distinct 5-grams of words; fewer than five words make one run."""
     return {" ".join(words[i : i + RUN]) for i in range(max(1, len(words) - RUN + 1))}
 
 
 def stands_in(text: str, other: str) -> bool:
-    """Whether `text` stands in the other letter for letter, but for case and white space; a short one as all of it."""
-    own, other = _plain(text), _plain(other)
-    return own == other if len(own) < NO_ACCIDENT else own in other
+    """Whether `other` contains `text` up to case and white space; a short text must be all of it."""
+    text, other = _plain(text), _plain(other)
+    return text == other if len(text) < NO_ACCIDENT else text in other
 
 
 def _plain(text: str) -> str:
@@ -49,12 +49,12 @@ def _plain(text: str) -> str:
 
 
 def parts_of(document: Document) -> list[str]:
-    """All texts in which a document can show another: its text, title and description."""
+    """The fields of a document that can hold a copy: its text, title and description."""
     return [part for part in (document.text, document.title, document.description) if part]
 
 
 class Original:
-    """A text that copies are looked for of."""
+    """A reference text that documents are checked against for copies."""
 
     def __init__(self, text: str) -> None:
         self._text = _shown(text).strip()
@@ -63,8 +63,8 @@ class Original:
         self._missing_runs = len(self._runs) - math.ceil(SHARE * len(self._runs) - 1e-9)
         self._marks = self._words
         if len(self._words) >= RUN:
-            # A word every five stands for the five runs around it: where it is missing, these are too. Runs that
-            # repeat would be counted twice, so such a text has no quick look.
+            # Every fifth word is part of five runs: if it is missing, so are they. With repeated runs they would be
+            # counted twice, so such a text has no quick check.
             repeats = len(self._words) - RUN + 1 != len(self._runs)
             self._marks = [] if repeats else self._words[RUN - 1 :: RUN][: len(self._runs) // RUN]
 
@@ -73,7 +73,7 @@ class Original:
         return any(map(self.copied_in, parts_of(document)))
 
     def copied_in(self, text: str) -> bool:
-        """Whether `text` holds a copy. Nothing is a copy of an empty text."""
+        """Whether `text` holds a copy; an empty reference has none."""
         if not self._text:
             return False
         text = _shown(text)
@@ -82,7 +82,7 @@ class Original:
         return not self._cannot_be(text.lower()) and len(self._runs - runs_of(words_of(text))) <= self._missing_runs
 
     def _cannot_be(self, lowered: str) -> bool:
-        """A quick look that never misses a copy: more marks are missing than a copy may lack."""
+        """A quick check that rejects no copy: whether more runs must be missing than a copy may lack."""
         missing = 0
         for mark in self._marks:
             if mark not in lowered:
@@ -93,22 +93,22 @@ class Original:
 
 
 def without_copies(texts: Iterable[str]) -> list[int]:
-    """Places of the texts of which no earlier one is a near-duplicate (Jaccard similarity of runs of at least 0.8).
+    """Indices of the texts that are no near-duplicate of an earlier one (Jaccard similarity of runs of at least 0.8).
 
-    Found with datasketch's locality-sensitive hashing, which can miss one; each find is checked against the definition.
-    Texts without words are compared as they are.
+    Candidates come from datasketch's locality-sensitive hashing, which can miss one; each is checked against the
+    definition. Texts without words are compared literally.
     """
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=SHARE * 0.65, num_perm=128)
     kept: dict[int, set[str]] = {}
-    for place, text in enumerate(texts):
+    for i, text in enumerate(texts):
         words = words_of(_shown(text))
         runs = runs_of(words) if words else {text.strip()}
         signature = MinHash(num_perm=128)
         signature.update_batch([run.encode() for run in runs])
-        if any(len(runs & kept[i]) >= SHARE * len(runs | kept[i]) for i in index.query(signature)):
+        if any(len(runs & kept[other]) >= SHARE * len(runs | kept[other]) for other in index.query(signature)):
             continue
-        index.insert(place, signature)
-        kept[place] = runs
+        index.insert(i, signature)
+        kept[i] = runs
     return list(kept)

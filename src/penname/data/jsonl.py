@@ -1,9 +1,9 @@
-"""penname's own format: a file of examples a split, and the users' documents inline or in `documents.jsonl`.
+"""penname's own format: one file of examples for each split, with users' documents inline or in `documents.jsonl`.
 
 An example: `{"id", "user_id", "task", "input", "output", "profile"?, "query"?, "date"?, "item_id"?, "document_id"?,
 "reasoning"?}`.
-Where the profile is not inline it is what `documents.jsonl` holds of the user, less the document that the output was
-taken from (`document_id`) and, for an example with a date, less what was not written before that date.
+A profile that is not inline consists of the user's documents in `documents.jsonl`, without the document that the output
+was taken from (`document_id`) and, for an example with a date, without those not known to be earlier.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ DOCUMENT_FIELDS = tuple(f.name for f in fields(Document))
 
 
 def read_examples(folder: Path, files: Sequence[Path], task: str | None, report: Report) -> Iterator[Example]:
-    """The examples of one split. task: takes the place of each example's own."""
+    """The examples of one split.
+
+    folder: where `documents.jsonl` is.
+    files: the split's files.
+    task: replaces each example's own task.
+    """
     documents = DocumentsFile(folder / DOCUMENTS_FILE, report)
     seen: dict[str, int] = {}
     for path in files:
@@ -49,23 +54,30 @@ def read_examples(folder: Path, files: Sequence[Path], task: str | None, report:
                 example = _example(record, place, task, documents)
                 if example.id in seen:
                     found = f"{example.id!r} again (first on line {seen[example.id]})"
-                    raise place.error("id", found, "an id of its own", "repeated id")
+                    raise place.error("id", found, "a unique id", "repeated id")
             except DataError as error:
                 report.bad(error)
                 continue
             seen[example.id] = line
             report.kept += 1
-            own = record.get("document_id")
-            if own is not None and record.get("profile") is None and not documents.has(example.user_id, str(own)):
-                found = f"{own!r}, no document of user {example.user_id!r} in {DOCUMENTS_FILE}"
+            document_id = record.get("document_id")
+            if (
+                document_id is not None
+                and record.get("profile") is None
+                and not documents.has(example.user_id, str(document_id))
+            ):
+                found = f"{document_id!r}, no document of user {example.user_id!r} in {DOCUMENTS_FILE}"
                 report.note(place.error("document_id", found, "the output's document", "unknown document_id"))
             yield example
 
 
 def load_profile(path: Path, user_id: str = "user") -> list[Document]:
-    """Read one user's documents: a JSONL file with a `text` a line, a .txt or .md file, or a folder of these.
+    """Read one user's documents; empty text files are left out.
 
-    Files without text are left out. Raises DataError for the first fault.
+    path: a JSONL file with a `text` in each row, a .txt or .md file, or a folder of text files.
+    user_id: the documents' user, where a row does not say.
+
+    Raises DataError for the first fault.
     """
     report = Report(strict=True)
     if path.is_dir() or path.suffix.lower() in TEXT_SUFFIXES:
@@ -91,7 +103,7 @@ def document_of_file(file: Path, user_id: str, report: Report) -> Document:
 
 
 def document_of(record: dict[str, Any], place: Place) -> Document:
-    """A record as a document. Raises DataError for an unknown field, or one that does not fit."""
+    """A record as a document. Raises DataError for an unknown or invalid field."""
     _refuse_unknown(record, DOCUMENT_FIELDS, place)
     optional = {name: optional_text(record, name, place) for name in ("id", "title", "item_id", "description")}
     rating = record.get("rating")
@@ -107,9 +119,10 @@ def document_of(record: dict[str, Any], place: Place) -> Document:
 
 
 class DocumentsFile:
-    """The documents of many users in one file; in memory is only where each user's lines begin.
+    """The documents of many users in one file; memory holds only the offsets of each user's lines.
 
-    Its faults go to `report`, a line being a row. A file that is not there holds no documents.
+    path: a file that does not exist holds no documents.
+    report: receives the file's faults; a line is a row.
     """
 
     def __init__(self, path: Path, report: Report) -> None:
@@ -123,16 +136,14 @@ class DocumentsFile:
 
     def _index(self, report: Report) -> None:
         start = 0
-        first_lines: dict[int, int] = {}  # by a hash: the ids of many documents take more memory than their lines
+        first_lines: dict[int, int] = {}  # keyed by a hash: many ids would take more memory
         with self._path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 for document in _documents_of_line(raw, self._path, number, report):
                     first = number if document.id is None else first_lines.setdefault(_key(document), number)
                     if first != number:
                         found = f"{document.id!r} again of user {document.user_id!r} (first on line {first})"
-                        report.bad(
-                            Place(self._path, number).error("id", found, "an id of its own", "repeated document id")
-                        )
+                        report.bad(Place(self._path, number).error("id", found, "a unique id", "repeated document id"))
                         continue
                     self._starts.setdefault(document.user_id, []).append((number, start))
                     report.kept += 1
@@ -176,11 +187,11 @@ def _example(record: dict[str, Any], place: Place, task: str | None, documents: 
     user_id = required_text(record, "user_id", place)
     date = optional_date(record, "date", place)
     if record.get("profile") is None:
-        own = optional_text(record, "document_id", place)
+        target = optional_text(record, "document_id", place)
         profile = [
             document
             for document in documents.of_user(user_id)
-            if (own is None or document.id != own) and (date is None or written_before(document, date))
+            if (target is None or document.id != target) and (date is None or written_before(document, date))
         ]
     else:
         profile = []

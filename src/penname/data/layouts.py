@@ -1,8 +1,8 @@
-"""How a benchmark searches a profile's documents and shows them in its own prompt.
+"""How each benchmark turns a profile's documents into text for the retriever and for its own prompts.
 
-LongLaMP (Kumar et al., 2024; the tables of its prompts and retrieval code) puts fields of a record together, one way a
-task; PGraphRAG (Au et al., 2025) has one way for all of its tasks. Text that belongs to no benchmark is searched and
-shown as it is.
+LongLaMP (Kumar et al., 2024; the tables of its prompts and retrieval code) concatenates fields of a record differently
+for each task; PGraphRAG (Au et al., 2025) does so the same way for all its tasks. Documents of other data are their
+text alone.
 """
 
 from __future__ import annotations
@@ -13,29 +13,33 @@ from dataclasses import dataclass
 from penname.data.records import Document, Example, LayoutName
 
 ABSTRACT_WORDS = 750
-"""Of an abstract no more is shown."""
+"""Words of an abstract that a prompt shows at most."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """searched: the text that a retriever reads of a document; shown: the text that stands in the prompt."""
+    """How a document becomes text.
+
+    searched: the text that a retriever reads.
+    shown: the text in the prompt.
+    """
 
     searched: Callable[[Document], str]
     shown: Callable[[Document], str]
 
 
 def query_of(example: Example) -> str:
-    """What documents are retrieved for."""
+    """The query that documents are retrieved for."""
     return example.input if example.query is None else example.query
 
 
 def searched_text(example: Example, document: Document) -> str:
-    """What a retriever reads of the example's `document`."""
+    """The text of the example's `document` that a retriever reads."""
     return LAYOUTS[example.layout].searched(document)
 
 
 def shown_text(example: Example, document: Document) -> str:
-    """What the benchmark's own prompt shows of the example's `document`."""
+    """The text of the example's `document` in the benchmark's own prompt."""
     return LAYOUTS[example.layout].shown(document)
 
 

@@ -1,4 +1,4 @@
-"""Whether a data set gives away what a model is asked to write, or tests it on users or times it was trained on."""
+"""Leak audit: whether a data set shows a model its target, or tests it on users or times it was trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Setting = Literal["user", "temporal"]
 
 @dataclass
 class Leaks:
-    """Counts by kind, and the first few of each kind as lines."""
+    """Counts of each kind of leak, and the first few of each kind as lines."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
@@ -40,45 +40,47 @@ UNDATED = "date unknown, so nothing says what was written before"
 
 
 def find_copies(split: str, example: Example, context: Sequence[Document], leaks: Leaks) -> None:
-    """Exact and near copies of the expected output among the documents retrieved for the example.
+    """Find exact and near copies of the expected output among an example's documents.
 
-    Retrieval leaves copies out by the same definition; that the output stands nowhere letter for letter is looked for
-    here on its own.
+    context: the documents retrieved for the example.
+    leaks: receives what is found.
+
+    Retrieval leaves copies out by the same definition; literal copies are checked for here independently of it.
     """
     if example.output is None:
         return
     original = Original(example.output)
     for kind, documents in ((COPY, context), (COPY_IN_PROFILE, (*example.profile, *example.neighbours))):
         for document in documents:
-            shown = any(stands_in(example.output, part) for part in parts_of(document))
-            if shown or original.held_by(document):
-                where = document.id or document.title or document.text[:40]
-                leaks.add(kind, f"{split} example {example.id!r}: document {where!r}")
+            literal = any(stands_in(example.output, part) for part in parts_of(document))
+            if literal or original.held_by(document):
+                name = document.id or document.title or document.text[:40]
+                leaks.add(kind, f"{split} example {example.id!r}: document {name!r}")
 
 
 def find_shared_users(users: Mapping[str, Iterable[str]], leaks: Leaks) -> None:
-    """Users who stand in more than one split; `users` is the users of each split."""
-    found: dict[str, list[str]] = {}
+    """Find users who are in more than one split; `users` maps a split to its users."""
+    splits_by_user: dict[str, list[str]] = {}
     for split, names in users.items():
         for user in set(names):
-            found.setdefault(user, []).append(split)
-    for user, splits in sorted(found.items()):
+            splits_by_user.setdefault(user, []).append(split)
+    for user, splits in sorted(splits_by_user.items()):
         if len(splits) > 1:
             leaks.add(TWO_SPLITS, f"{user!r} in {', '.join(splits)}")
 
 
 def find_future(split: str, example: Example, leaks: Leaks) -> None:
-    """Documents dated after the expected output was written; without dates there is no telling."""
+    """Find documents dated after the expected output was written; missing dates are counted too."""
     if example.date is None or any(document.date is None for document in example.profile):
         leaks.add(UNDATED, f"{split} example {example.id!r}")
     for document in example.profile:
         if example.date is None or document.date is None or written_before(document, example.date):
             continue
-        place = document.id or document.title or document.text[:40]
+        name = document.id or document.title or document.text[:40]
         kind = FUTURE if document.date > example.date else SAME_TIME
-        leaks.add(kind, f"{split} example {example.id!r} of {example.date}: {place!r} of {document.date}")
+        leaks.add(kind, f"{split} example {example.id!r} of {example.date}: {name!r} of {document.date}")
 
 
 def setting_of(name: str) -> Setting | None:
-    """The setting that a data set's name ends in, as LongLaMP's configurations do."""
+    """The setting in the suffix of a data set's name, as LongLaMP's configurations have it."""
     return next((s for s in ("user", "temporal") if name.rstrip("/").endswith(f"_{s}")), None)

@@ -1,4 +1,4 @@
-"""LongLaMP's record format (Kumar et al., 2024, arXiv 2407.11016), one file a split.
+"""LongLaMP's record format (Kumar et al., 2024, arXiv 2407.11016), one file for each split.
 
 The numbers of the tasks are those of the REST-PG paper; other code numbers topic writing 3 and review writing 4.
 
@@ -9,8 +9,8 @@ The numbers of the tasks are those of the REST-PG paper; other code numbers topi
 | 3 | review writing | `reviewerId` | `reviewText` | the input |
 | 4 | topic writing | `author` | `output` | the input |
 
-What a retriever searches and what LongLaMP's own prompts show of a document is in `penname.data.layouts`. Otherwise the
-raw text alone is shown, as in the figures of the REST-PG paper (Figures 12 and 13).
+What a retriever reads of a document, and what LongLaMP's own prompts show of it, is in `penname.data.layouts`. Other
+prompts show the raw text alone, as in the figures of the REST-PG paper (Figures 12 and 13).
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ DATE_FIELDS = ("date", "year", "reviewTime", "timestamp")
 
 @dataclass(frozen=True)
 class Task:
-    """names: how the task's configuration or folder begins. query_after: what stands before the query in the input."""
+    """A LongLaMP task.
+
+    names: prefixes of the task's configuration or folder.
+    text, title: the fields that hold a document's text and title.
+    query_after: the string of the input after which the query begins.
+    """
 
     number: int
     layout: LayoutName
@@ -60,11 +65,11 @@ TASKS = (
 
 
 def read_examples(files: Iterable[Path], task: str, report: Report) -> Iterator[Example]:
-    """The examples of one split. An example's id is its own, or `USER-LINE` where the record has none, lines counted
-    through all files.
+    """The examples of one split. A record without an id gets `USER-LINE`, with lines counted across files.
 
-    task: name of the task; where it does not begin as one of LongLaMP's, the fields of each profile tell.
-    A row with an empty output is left out, and so is a document without text; `report` counts both.
+    files: the split's files.
+    task: name of the task; if it begins like none of LongLaMP's, the fields of each profile decide.
+    report: counts rows with an empty output and documents without text, which are left out.
     """
     named = next((t for t in TASKS if task.lower().startswith(t.names)), None)
     seen: set[str] = set()
@@ -76,7 +81,7 @@ def read_examples(files: Iterable[Path], task: str, report: Report) -> Iterator[
             try:
                 example = _example(record, place, task, named, before + line, report)
                 if example.id in seen:
-                    raise place.error("id", f"{example.id!r} again", "an id of its own", "repeated id")
+                    raise place.error("id", f"{example.id!r} again", "a unique id", "repeated id")
             except DataError as error:
                 report.bad(error)
                 continue
@@ -112,7 +117,7 @@ def _example(
 
 
 def _task_of(items: list[Any], place: Place) -> Task:
-    """The task whose text field the first document has; topic writing where there is none."""
+    """The task whose text field the first document has; topic writing for an empty profile."""
     first = items[0] if items and isinstance(items[0], dict) else {}
     found = next((task for task in TASKS if task.text in first), None)
     if found is None and first:

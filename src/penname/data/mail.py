@@ -1,6 +1,6 @@
-"""Documents out of mail: mbox files, single messages, and zip archives of messages such as Avocado's (LDC2015T03).
+"""Extracts documents from email: mbox files, single messages, and zip archives such as Avocado's (LDC2015T03).
 
-A document is what the sender wrote: without quoted mail, forwarded mail and signature. The user is the sender's
+A document is what the sender wrote, without quoted text, forwarded messages and signature. The user is the sender's
 address, the title the subject.
 """
 
@@ -30,11 +30,11 @@ MAILBOX_SUFFIXES = (".mbox", ".mbx")
 MESSAGE_SUFFIXES = (".eml",)
 MAIL_BEGINS = b"From "
 AVOCADO_MAIL = re.compile(r"-EM\.txt$")
-"""In the Avocado archives these are mails; others are attachments, contacts and appointments."""
+"""Messages in the Avocado archives; other files are attachments, contacts and appointments."""
 
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 _END_OF_OWN_TEXT = re.compile(
-    r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # what the mail answers or passes on
+    r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # the message replied to or forwarded
     r"|begin forwarded message|_{20,}$|={20,}$|-- ?$)",
     re.IGNORECASE,
 )
@@ -44,7 +44,7 @@ _REPLY = re.compile(r"^((re|aw|fw|fwd)(\[\d+\])?: *)+", re.IGNORECASE)
 
 
 def is_mail(path: Path) -> bool:
-    """Whether a file or folder holds mail, by its name or the names in it."""
+    """Whether a file or folder holds email, judging by file names."""
     if path.is_dir():
         return any(is_mail(file) for file in mail_files(path))
     suffix = path.suffix.lower()
@@ -52,14 +52,14 @@ def is_mail(path: Path) -> bool:
 
 
 def mail_files(path: Path) -> list[Path]:
-    """The files of mail in a folder, at any depth, or the one that `path` is."""
+    """The email files in a folder, at any depth; for a file, the file itself."""
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file() and is_mail(file))
 
 
 def read_mail(path: Path, report: Report) -> Iterator[Document]:
-    """The mails of a file; what holds no text of the sender's own is left out. A mail is a row."""
+    """The messages of a file as documents; each message is a row, and one without text by its sender is left out."""
     if path.suffix.lower() in MAILBOX_SUFFIXES:
         messages = _of_mailbox(path, report)
     elif path.suffix.lower() == ".zip":
@@ -140,7 +140,7 @@ def _holds_mail(name: str) -> bool:
 
 
 def _document(message: Message, place: Place, report: Report) -> Document:
-    """Raises DataError for a mail without a sender or without text of the sender's own."""
+    """A message as a document. Raises DataError where it has no sender or no text by its sender."""
     sender = parseaddr(_header(message, "From"))[1].lower()
     if not sender:
         raise place.error("From", "no address", "the sender's", "mail without a sender")
@@ -157,24 +157,28 @@ def _document(message: Message, place: Place, report: Report) -> Document:
 
 
 def own_text(body: str) -> str:
-    """What the sender wrote: up to a quoted or forwarded mail or the signature, without lines that quote.
+    """What the sender wrote: the text before a quoted or forwarded message or the signature, without quoting lines.
 
-    What stands below lines that quote is the sender's too.
+    Text below quoting lines is the sender's too.
     """
     lines: list[str] = []
     rest = deque(line.rstrip() for line in body.replace("\r\n", "\n").split("\n"))
     while rest:
         line = rest.popleft()
-        own = line.strip()
-        if _END_OF_OWN_TEXT.match(own) or (_FROM.match(own) and _HEADER.match(_following(rest))):
+        stripped = line.strip()
+        if _END_OF_OWN_TEXT.match(stripped) or (_FROM.match(stripped) and _HEADER.match(_following(rest))):
             break
-        if _WROTE_BEGINS.match(own) and not _WROTE.match(own) and _WROTE.match(f"{own} {_following(rest)}"):
-            while not own.endswith(":"):  # wrapped
-                own = f"{own} {rest.popleft().strip()}".strip()
-        if _WROTE.match(own):
+        if (
+            _WROTE_BEGINS.match(stripped)
+            and not _WROTE.match(stripped)
+            and _WROTE.match(f"{stripped} {_following(rest)}")
+        ):
+            while not stripped.endswith(":"):  # wrapped
+                stripped = f"{stripped} {rest.popleft().strip()}".strip()
+        if _WROTE.match(stripped):
             if not _following(rest).startswith(">"):
                 break
-        elif not own.startswith(">"):
+        elif not stripped.startswith(">"):
             lines.append(line)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
@@ -185,7 +189,7 @@ def _following(lines: Iterable[str]) -> str:
 
 
 def _body(message: Message, place: Place, report: Report) -> str:
-    """The first plain part's text; bytes that are not of its encoding are replaced and noted."""
+    """The text of the first plain-text part; bytes invalid in its encoding are replaced and noted."""
     for part in message.walk():
         if part.get_content_type() != "text/plain" or part.get_filename():
             continue
@@ -207,7 +211,7 @@ def _header(message: Message, name: str) -> str:
     if value is None:
         return ""
     text = str(value)
-    with suppress(LookupError, ValueError, MessageError):  # an encoding that is none: as it stands
+    with suppress(LookupError, ValueError, MessageError):  # unknown encoding: keep the header as it is
         text = str(make_header(decode_header(text))) if "=?" in text else text
     return " ".join(text.encode("utf-8", "replace").decode().split())
 

@@ -1,8 +1,8 @@
 """The PGraphRAG benchmark (Au et al., 2025, arXiv 2501.02157): reviews of users and items.
 
-A record is a user with a profile of reviews. The first review is the target, the others are the user's history; the
-neighbours of an example are the reviews that other users of the same split wrote about the target's item (section B of
-the paper: graphs are built for each split alone).
+A record is a user with a profile of reviews. The first review is the target, the others are the user's history. The
+neighbours of an example are the reviews of the target's item by other users of the same split (section B of the paper:
+each split has its own graph).
 
 | task | input | output | query |
 |---|---|---|---|
@@ -10,9 +10,9 @@ the paper: graphs are built for each split alone).
 | `short` | text | title | text |
 | `rating` | title and text | rating | title and text |
 
-Copies of the target's text, wherever they stand, are left out of the example's history and neighbours, and where the
-title is to be written also reviews with the same title. Ids that are names many people share ("A verified traveler")
-are noted; which ones these are is our guess, see `is_shared_name`.
+Reviews that hold a copy of the target's text are left out of the example's history and neighbours, and where the title
+is the output also reviews with the same title. Ids that are names shared by many people ("A verified traveler") are
+noted; which ids these are is our guess, see `is_shared_name`.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ LAYOUTS: Mapping[TaskName, LayoutName] = {
 }
 ITEM_FIELDS = ("pid", "productAsin")
 CARVED = {"train": 0.7, "val": 0.1, "test": 0.2}
-"""Shares of the users in the splits that a development split is carved into."""
+"""Shares of users when a development split is divided into three splits."""
 
 SHARED_NAME = "name that many share"
 CAP = 4
-"""So many documents of a shared name's history are kept by `cap`."""
+"""Documents of a shared name's history that `cap` keeps."""
 
 _GENERIC = re.compile(
     r"(an? )?(verified |anonymous |amazon |kindle |google )?"
@@ -66,7 +66,7 @@ _GIVEN_NAME = re.compile(r"[A-Za-z]+( [A-Za-z]\.?)?")
 
 @dataclass(frozen=True)
 class Review:
-    """A review as the file has it: an edge of the graph of users and items."""
+    """A review in the file: an edge of the user-item graph."""
 
     document: Document
     place: Place
@@ -82,15 +82,15 @@ class User:
 
 
 def is_shared_name(user_id: str, documents: int) -> bool:
-    """Whether an id is likely a display name of many people.
+    """Whether an id is likely a display name shared by many people.
 
-    That is a word such as "Anonymous", or a given name ("Mark", "David P") with more documents than `CAP`.
+    That is a word such as "Anonymous", or a given name ("Mark", "David P") with more than `CAP` documents.
     """
     return bool(_GENERIC.fullmatch(user_id)) or (documents > CAP and bool(_GIVEN_NAME.fullmatch(user_id)))
 
 
 def carved_split(user_id: str) -> str:
-    """The split that a user falls into when a development split is carved up: by hash, so always the same."""
+    """The split of a user when a development split is divided: assigned by hash, so always the same."""
     share = int(hashlib.sha256(user_id.encode()).hexdigest()[:8], 16) / 0x100000000
     return "train" if share < CARVED["train"] else "val" if share < CARVED["train"] + CARVED["val"] else "test"
 
@@ -104,11 +104,14 @@ def read_examples(
     shared_names: SharedNames = "keep",
     carved: str | None = None,
 ) -> Iterator[Example]:
-    """The examples of one split; the whole split is held in memory, as it is one graph.
+    """The examples of one split; the whole split is held in memory, since it is one graph.
 
-    shared_names: what becomes of users whose id is a name that many share. `cap` keeps the first reviews of their
+    files: the split's files.
+    dataset: its name, part of the examples' task.
+    task: what is input and what output.
+    shared_names: how users whose id is a name shared by many are treated. `cap` keeps the first reviews of their
         history, `drop` leaves their examples out (their reviews stay as neighbours of others).
-    carved: `train`, `val` or `test` reads only the users of that part of the files.
+    carved: `train`, `val` or `test`: read only the users that dividing the files assigns to this split.
     """
     users = _read_users(files, report, carved)
     by_item: defaultdict[str | None, list[Review]] = defaultdict(list)
@@ -123,7 +126,7 @@ def read_examples(
 
 
 def read_documents(files: Sequence[Path], report: Report, *, carved: str | None = None) -> Iterator[Document]:
-    """All reviews of one split that have a text, targets included: what its graph is made of."""
+    """All reviews of one split that have a text, targets included: the documents of its graph."""
     for user in _read_users(files, report, carved):
         yield from (review.document for review in user.reviews if review.document.text.strip())
 
@@ -140,7 +143,7 @@ def _read_users(files: Sequence[Path], report: Report, carved: str | None) -> li
             try:
                 user = _user(record, place, report)
                 if user.id in users:
-                    raise place.error("id", f"{user.id!r} again", "an id of its own", "repeated id")
+                    raise place.error("id", f"{user.id!r} again", "a unique id", "repeated id")
                 users[user.id] = user
             except DataError as error:
                 report.bad(error)
@@ -173,7 +176,7 @@ def _review(item: Any, user_id: str, number: int, place: Place) -> Review:
     document = Document(
         user_id=user_id,
         text=optional_text(item, "text", inside) or "",
-        # The item does not make a review's id: a user may review an item twice.
+        # A review cannot be identified by its item: a user may review an item twice.
         id=f"{user_id}-{number}",
         title=optional_text(item, "title", inside) or "",
         item_id=required_text(item, item_field, inside),
@@ -225,7 +228,7 @@ def _example(
 
 
 def _without_target(reviews: Sequence[Review], originals: Sequence[Original], report: Report) -> tuple[Document, ...]:
-    """The documents that have a text and hold no copy of the target's text, nor of a title that is to be written."""
+    """The documents that have a text and hold no copy of the target's text, nor of a title that is the output."""
     kept = []
     for review in reviews:
         document = review.document
@@ -239,7 +242,7 @@ def _without_target(reviews: Sequence[Review], originals: Sequence[Original], re
 
 
 def _task(task: TaskName, title: str, text: str, rating: float | None, dataset: str) -> tuple[str, str, str]:
-    """Input, output and query, with the words of the benchmark's prompts (its Appendix A)."""
+    """Input, output and query, worded as in the benchmark's prompts (its Appendix A)."""
     language = "in Portuguese " if dataset == "b2w" else ""
     whole = f"Review title: '{title}', Review text: '{text}'"
     if task == "long":

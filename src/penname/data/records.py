@@ -1,4 +1,4 @@
-"""Documents and examples: the records every method reads, and how the fields of a row become theirs."""
+"""Documents and examples: the records every method reads, and how they are parsed from the fields of a row."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ LayoutName = Literal[
 _AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 
 MOST_CHARACTERS = 1_000_000
-"""Of one text. A longer one, a novel and more, is a fault of the data and would stall what reads it."""
+"""Longest text allowed. A longer one, more than a novel, is a fault of the data and would stall its readers."""
 
 
 @dataclass(frozen=True)
 class Document:
     """A text a user wrote, with what is known about it.
 
-    date: sorts as text (ISO 8601).
-    description: of the item that the text is about.
+    date: ISO 8601, so that dates sort as text.
+    item_id: the item that the text is about.
+    description: a description of that item.
     """
 
     user_id: str
@@ -45,12 +46,12 @@ class Example:
     """An input prompt x of a user, the output y the user really wrote, and the user's profile.
 
     output: None where it is unknown, as when writing for a new user.
-    item_id: of the item that the output is about.
-    neighbours: what other users wrote about the item that the output is about, where the data has items.
-    query: what to retrieve documents for, where that is not the whole input.
-    date: when the output was written, where the data says so.
-    layout: which of `penname.data.layouts` says how a benchmark searches and shows the documents.
-    reasoning: what a teacher has said of the user, where the data comes with it.
+    item_id: the item that the output is about.
+    neighbours: other users' documents about that item, where the data has items.
+    query: what to retrieve documents for, if not the whole input.
+    date: when the output was written, if known.
+    layout: which of `penname.data.layouts` turns the documents into text.
+    reasoning: a teacher's summary of the user, where the data comes with one.
     """
 
     id: str
@@ -69,7 +70,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record stands: a line of a file, and what leads to it within the line's object (`profile[3].`)."""
+    """The position of a record in the data: file and line, and a path within the line's object (`profile[3].`)."""
 
     path: Path
     line: int
@@ -84,7 +85,7 @@ class Place:
 
 
 def optional_text(record: Mapping[str, Any], name: str, place: Place) -> str | None:
-    """The text under `name`, if any; a number is taken as text. Raises DataError for what is no text."""
+    """The text under `name`, if any; numbers are converted. Raises DataError for anything else."""
     value = record.get(name)
     if value is None:
         return None
@@ -97,7 +98,7 @@ def optional_text(record: Mapping[str, Any], name: str, place: Place) -> str | N
 
 
 def required_text(record: Mapping[str, Any], name: str, place: Place) -> str:
-    """The text under `name`. Raises DataError where there is none, or nothing but white space."""
+    """The text under `name`. Raises DataError where it is missing or only white space."""
     text = optional_text(record, name, place)
     if text is None:
         raise place.error(name, "nothing", "text")
@@ -109,8 +110,8 @@ def required_text(record: Mapping[str, Any], name: str, place: Place) -> str:
 def optional_date(record: Mapping[str, Any], name: str, place: Place) -> str | None:
     """The date under `name`, if any, in ISO 8601 and, where it has a time zone, in UTC; it sorts as text.
 
-    A year alone, seconds or milliseconds since 1970, and Amazon's "04 20, 2013" are taken too. Raises DataError for
-    others.
+    A year alone, seconds or milliseconds since 1970, and Amazon's "04 20, 2013" are accepted too. Raises DataError for
+    other values.
     """
     text = (optional_text(record, name, place) or "").strip()
     if not text or (text.isascii() and text.isdigit() and len(text) == 4):
@@ -134,7 +135,7 @@ def optional_date(record: Mapping[str, Any], name: str, place: Place) -> str | N
 
 
 def written_before(document: Document, moment: str) -> bool:
-    """Whether a document is known to be older: a year alone is not before a day of that year."""
+    """Whether a document is known to be earlier than `moment`; a year alone is not before a day of that year."""
     return document.date is not None and document.date < moment and not moment.startswith(document.date)
 
 
@@ -153,7 +154,7 @@ def optional_number(record: Mapping[str, Any], name: str, place: Place) -> float
 
 
 def list_of_records(value: Any, name: str, place: Place) -> list[Any]:
-    """A list under `name`, empty for none."""
+    """The list `value` under `name`; empty for None. Raises DataError for anything else."""
     if value is None:
         return []
     if not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What a reading of data came upon: rows kept, rows left out and why, and what was mended within rows."""
+"""A log of reading data: rows kept, rows left out and why, and repairs within rows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from penname.errors import DataError
 
 
 class Report:
-    """Counts of one reading; every row read is either kept or left out for one reason.
+    """Counts of reading a data set once; every row is either kept or left out for one reason.
 
-    strict: raise the first bad row's DataError instead of leaving the row out. Rows that real data is known to hold and
-        that say nothing, such as those with an empty output, are left out and counted in any case.
-    tell: called with one line for each thing found, as it is found.
+    strict: raise the first bad row's DataError instead of leaving the row out. Uninformative rows that real data is
+        known to hold, such as those with an empty output, are left out and counted in any case.
+    tell: called with one line for each problem as it occurs.
     """
 
     def __init__(self, *, strict: bool = False, tell: Callable[[str], None] | None = None) -> None:
@@ -26,24 +26,24 @@ class Report:
         self.noted: Counter[str] = Counter()
 
     def bad(self, error: DataError) -> None:
-        """A row that cannot be understood: a fault of the data. Raises `error` when strict."""
+        """Leave out a row that is a fault of the data. Raises `error` when strict."""
         if self._strict:
             raise error
         self.faults += 1
         self.skip(error)
 
     def skip(self, error: DataError) -> None:
-        """A row that is left out."""
+        """Leave out a row."""
         self.skipped[error.reason] += 1
         self._tell(str(error))
 
     def note(self, error: DataError) -> None:
-        """Something within a row that is kept: a text mended, a document left out, a user to be wary of."""
+        """Note a problem within a row that is kept: a repaired text, an omitted document, a suspicious user."""
         self.noted[error.reason] += 1
         self._tell(str(error))
 
     def summary(self) -> str:
-        """One line, empty where nothing was found."""
+        """All counts in one line; empty where there was no problem."""
         left_out = [f"{count:,} rows: {reason}" for reason, count in self.skipped.most_common()]
         noted = [f"{count:,} times: {reason}" for reason, count in self.noted.most_common()]
         parts = [f"left out {'; '.join(left_out)}"] if left_out else []

@@ -1,7 +1,7 @@
-"""Rows of a file, whatever its format: JSON lines, a JSON list, CSV, TSV or Parquet, any of them gzipped.
+"""Reads the rows of a file in any format: JSON lines, a JSON list, CSV, TSV or Parquet, each possibly gzipped.
 
-Text is UTF-8, or UTF-16 with its mark. Bytes that are neither become U+FFFD and are noted; the text keeps its other
-characters. A row that cannot be read is reported and the next one read.
+Text is UTF-8, or UTF-16 with a byte order mark. Invalid bytes become U+FFFD and are noted. A row that cannot be read is
+reported, and reading continues.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from penname.data.report import Report
 from penname.errors import DataError
 
 Row: TypeAlias = tuple[int, dict[str, Any]]
-"""Where a row stands in its file (the line it begins on, or the row of a Parquet file) and its fields."""
+"""A row's number in its file (the line it begins on, or its row in a Parquet file) and its fields."""
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 # pyarrow is imported where a Parquet file is read: it takes a while.
 
 LONGEST_FOLLOWED = 2**26
-"""Characters of a table's cell after which its quote is taken for one that never ends."""
+"""Characters of a table's cell after which its quote counts as never closed."""
 
 _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -42,10 +42,12 @@ _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
 def read_rows(path: Path, report: Report, otherwise: str | None = None) -> Iterator[Row]:
-    """The rows of `path`, in order; what cannot be read goes to `report`.
+    """The rows of `path`, in order.
 
-    otherwise: the suffix that a name of none of the `SUFFIXES` stands for.
-    Raises DataError for a file that is missing, unreadable, of no known format or without any row.
+    report: receives what cannot be read.
+    otherwise: the suffix to assume for a file with none of the `SUFFIXES`.
+
+    Raises DataError for a file that is missing, unreadable, of unknown format or without rows.
     """
     suffix = table_suffix(path) or otherwise
     if suffix is None:
@@ -63,14 +65,14 @@ def read_rows(path: Path, report: Report, otherwise: str | None = None) -> Itera
 
 
 def table_suffix(path: Path) -> str | None:
-    """Which of the suffixes a file has, `.gz` aside."""
+    """Which of the `SUFFIXES` a file has, `.gz` aside."""
     name = path.name.lower().removesuffix(".gz")
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
-    """The file's bytes, unpacked where they are gzipped."""
+    """The file's bytes, decompressed if gzipped."""
     with path.open("rb") as file:
         zipped = file.read(2) == _GZIP
         file.seek(0)
@@ -78,9 +80,9 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
 
 
 class Unpacked(io.RawIOBase):
-    """The bytes of a gzip file, up to where it is no gzip any more; `fault` says then what is wrong.
+    """The decompressed bytes of a gzip file up to the first fault, which `fault` then describes.
 
-    Python's own reader raises there, and with it what a buffer above it had read before is lost.
+    Python's own reader raises an error there, and what a buffer above it has already read is lost.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -96,7 +98,7 @@ class Unpacked(io.RawIOBase):
         while not self._ready and self.fault is None:
             packed = self._unpacker.unused_data.lstrip(b"\0") if self._unpacker.eof else b""
             packed = packed or self._file.read(io.DEFAULT_BUFFER_SIZE)
-            if self._unpacker.eof:  # several files may stand in one
+            if self._unpacker.eof:  # a file may have several gzip members
                 if not packed:
                     return 0
                 self._unpacker = zlib.decompressobj(_WITH_GZIP_HEADER)
@@ -121,7 +123,7 @@ class Unpacked(io.RawIOBase):
 
 
 def decode(raw: bytes, path: Path, line: int, report: Report) -> str:
-    """Text of UTF-8 bytes; the others are replaced and noted."""
+    """Decode UTF-8; invalid bytes are replaced and noted."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -133,12 +135,12 @@ def decode(raw: bytes, path: Path, line: int, report: Report) -> str:
 def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file, blank ones included.
 
-    A gzip file that ends early or is broken gives the lines up to there and counts as one more row, which is bad.
+    A truncated or broken gzip file gives the lines before the fault and counts as one more row, a bad one.
     """
     number = 0
     with open_bytes(path) as file:
         for number, line in enumerate(_decoded(file, path, report), 1):
-            if line.endswith("\n") or _fault(file) is None:  # else it is cut off
+            if line.endswith("\n") or _fault(file) is None:  # otherwise it is truncated
                 yield number, line
         fault = _fault(file)
     if fault is not None:
@@ -184,7 +186,7 @@ def _read_json(path: Path, report: Report) -> Iterator[Row]:
 
 
 def row_of_line(path: Path, report: Report, numbered: tuple[int, str]) -> Iterator[Row]:
-    """The row that a line of JSON holds, or none where it is bad."""
+    """The row in a line of JSON; none where it is bad."""
     number, line = numbered
     report.rows += 1
     try:
@@ -198,20 +200,20 @@ def row_of_line(path: Path, report: Report, numbered: tuple[int, str]) -> Iterat
 
 
 def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
-    """A list of objects, taken apart one by one: what stands before a fault is kept."""
+    """Parse a list of objects one by one, so that the rows before a fault are kept."""
     text = first[1] + "".join(line for _, line in lines)
     decoder = json.JSONDecoder()
-    mend = bool(_ESCAPED_SURROGATES.search(text))
-    place = text.index("[") + 1
-    number, counted = first[0], 0
+    has_surrogates = bool(_ESCAPED_SURROGATES.search(text))
+    position = text.index("[") + 1
+    number, counted_to = first[0], 0
     expect_value = True
     while True:
-        place = _end_of_space(text, place)
-        number, counted = number + text.count("\n", counted, place), place
-        if expect_value and text[place : place + 1] != "]":
+        position = _end_of_space(text, position)
+        number, counted_to = number + text.count("\n", counted_to, position), position
+        if expect_value and text[position : position + 1] != "]":
             try:
-                value, place = decoder.raw_decode(text, place)
-                if mend:
+                value, position = decoder.raw_decode(text, position)
+                if has_surrogates:
                     value = _without_surrogates(value, path, number, report)
             except (ValueError, RecursionError) as error:
                 report.rows += 1
@@ -220,14 +222,14 @@ def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterat
             report.rows += 1
             yield from _record(value, path, number, report)
             expect_value = False
-        elif text[place : place + 1] == ",":
-            place, expect_value = place + 1, True
+        elif text[position : position + 1] == ",":
+            position, expect_value = position + 1, True
         else:
             break
-    rest = text[place : place + 1]
-    if rest != "]" or text[place + 1 :].strip():
+    rest = text[position : position + 1]
+    if rest != "]" or text[position + 1 :].strip():
         report.rows += 1
-        found = "the end of the file" if not rest else f"{text[place : place + 20]!r}"
+        found = "the end of the file" if not rest else f"{text[position : position + 20]!r}"
         report.bad(
             DataError(path, line=number, found=found, expected="the list's end", reason="a JSON list without its end")
         )
@@ -254,7 +256,7 @@ def _record(value: Any, path: Path, line: int, report: Report) -> Iterator[Row]:
 
 
 def _without_surrogates(value: Any, path: Path, line: int, report: Report) -> Any:
-    """Halves of surrogate pairs, which JSON can hold and UTF-8 can't, are replaced."""
+    """Replace unpaired surrogates, which JSON can hold and UTF-8 cannot."""
     count = 0
 
     def mended(value: Any) -> Any:
@@ -276,7 +278,7 @@ def _without_surrogates(value: Any, path: Path, line: int, report: Report) -> An
 
 
 def _read_table(path: Path, report: Report) -> Iterator[Row]:
-    """CSV or TSV with a header. A row with more or fewer cells than the header is bad."""
+    """Read CSV or TSV with a header. A row with more or fewer cells than the header is bad."""
     csv.field_size_limit(MOST_CHARACTERS)
     lines = read_lines(path, report)
     taken: list[tuple[int, str]] = []
@@ -306,7 +308,7 @@ def _read_table(path: Path, report: Report) -> Iterator[Row]:
             else:
                 found = f"a broken row ({error})"
                 report.bad(DataError(path, line=line, found=found, expected="cells", reason="broken row"))
-                # The lines that an unclosed quote took along are rows of their own.
+                # Lines swallowed by an unclosed quote are read again as rows of their own.
                 again.extendleft(reversed(taken[1:]))
             reader = csv.reader(take(), delimiter=separator, strict=True)
             continue
@@ -332,7 +334,7 @@ def _read_table(path: Path, report: Report) -> Iterator[Row]:
 
 
 def _longest_cell(lines: Iterator[str], separator: str, header: list[str] | None) -> int:
-    """The characters of the longest cell of a row that has too long a text but is well otherwise; else 0."""
+    """The length of the longest cell of a row that is valid except for too long a text; otherwise 0."""
     csv.field_size_limit(LONGEST_FOLLOWED)
     try:
         cells = next(csv.reader(lines, delimiter=separator, strict=True), [])
@@ -364,7 +366,7 @@ def _read_parquet(path: Path, report: Report) -> Iterator[Row]:
 
 
 def _plain(value: Any) -> Any:
-    """Arrow's dates and decimals as JSON would have them."""
+    """Convert Arrow's dates and decimals to what JSON has for them."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

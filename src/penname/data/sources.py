@@ -1,4 +1,4 @@
-"""From what a recipe names to examples: one way in for all formats."""
+"""Loads the examples of the data sources that a recipe names, whatever their format."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from penname.errors import DataError, UserError
 from penname.extensions import Extension, load_callable
 
 SHARED_CHARACTERS = 2**23
-"""Of examples that share documents; among more of them memory would not be bounded."""
+"""Distinct text, in characters, within which examples share document objects; the limit bounds memory."""
 
 FORMATS = ("presidents", "longlamp", "pgraphrag", "jsonl")
 
 
 class Source(Protocol):
-    """One part of a recipe's data: see `penname.config.SourceConfig`."""
+    """One data source of a recipe: see `penname.config.SourceConfig`."""
 
     format: str
     path: str | None
@@ -41,15 +41,15 @@ class Source(Protocol):
 
 
 class Examples(Sequence[Example]):
-    """A split's examples, read from their files as they are asked for: there may be more than memory holds.
+    """A split's examples, read from their files on demand: there may be more than fit in memory.
 
-    Asking in order reads the files once; going back reads them again from their beginning.
+    Access in order reads the files once; going back reads them again from the beginning.
     """
 
     def __init__(self, read: Callable[[], Iterator[Example]], count: int) -> None:
         self._read = read
         self._count = count
-        self._place = 0
+        self._position = 0
         self._rest: Iterator[Example] = iter(())
 
     def __len__(self) -> int:
@@ -63,21 +63,21 @@ class Examples(Sequence[Example]):
     @overload
     def __getitem__(self, place: slice) -> list[Example]: ...
     def __getitem__(self, place: int | slice) -> Example | list[Example]:
-        wanted = range(self._count)[place]
-        if isinstance(wanted, int):
-            return self._between(wanted, wanted + 1)[0]
-        if not wanted:
+        indices = range(self._count)[place]
+        if isinstance(indices, int):
+            return self._between(indices, indices + 1)[0]
+        if not indices:
             return []
-        first = min(wanted)
-        found = self._between(first, max(wanted) + 1)
-        return [found[i - first] for i in wanted]
+        first = min(indices)
+        examples = self._between(first, max(indices) + 1)
+        return [examples[i - first] for i in indices]
 
     def _between(self, start: int, stop: int) -> list[Example]:
-        if start < self._place or not self._place:
-            self._place, self._rest = 0, self._read()
-        found = list(islice(self._rest, start - self._place, stop - self._place))
-        self._place = stop
-        return found
+        if start < self._position or not self._position:
+            self._position, self._rest = 0, self._read()
+        examples = list(islice(self._rest, start - self._position, stop - self._position))
+        self._position = stop
+        return examples
 
 
 def load_split(
@@ -88,36 +88,39 @@ def load_split(
     report: Report | None = None,
     documents: int = 0,
 ) -> Examples:
-    """All examples of `split` whose users have so many documents; with `limit`, at most that many of each source.
+    """The examples of `split`. The files are read once here, to check and count the examples.
 
-    They are drawn with `seed`; of val and test the same ones are drawn with every seed, so that methods' runs with
-    several can be compared. report: what to tell of rows left out; without it the first bad row is an error. The files
-    are read once here, to check and count them. Raises DataError for a missing split, a split without examples, or ids
-    that repeat within a task.
+    limit: most examples of each source, sampled at random; None for all.
+    seed: for sampling train examples; val and test samples are the same for every seed, so that runs with several
+        seeds can be compared.
+    report: counts the rows left out; without it the first bad row is an error.
+    documents: the fewest documents in a user's profile.
+
+    Raises DataError for a missing split, a split without examples, or ids that repeat within a task.
     """
     report = Report(strict=True) if report is None else report
     parts: list[tuple[Source, Sequence[int] | None]] = []
     ids: list[tuple[str, str]] = []
     for source in sources:
-        found = [(example.task, example.id, len(example.profile)) for example in read_split(source, split, report)]
-        if not found:
+        rows = [(example.task, example.id, len(example.profile)) for example in read_split(source, split, report)]
+        if not rows:
             raise DataError(name_of(source), found="no example", expected=f"a {split} split")
-        keep = [i for i, (_, _, own) in enumerate(found) if own >= documents]
+        keep = [i for i, (_, _, profile_size) in enumerate(rows) if profile_size >= documents]
         if limit is not None and limit < len(keep):
-            drawn = random.Random(f"{seed if split == 'train' else 0}-{split}")
-            keep = sorted(drawn.sample(keep, limit))
-        parts.append((source, keep if len(keep) < len(found) else None))
-        ids += [found[i][:2] for i in keep]
-    with_task = len({id for _, id in ids}) < len(ids)  # tasks that number their examples alike
+            rng = random.Random(f"{seed if split == 'train' else 0}-{split}")
+            keep = sorted(rng.sample(keep, limit))
+        parts.append((source, keep if len(keep) < len(rows) else None))
+        ids += [rows[i][:2] for i in keep]
+    with_task = len({id for _, id in ids}) < len(ids)  # different tasks may use the same numbers as ids
     names = Counter(f"{task}-{id}" if with_task else id for task, id in ids)
     repeated = next((name for name, count in names.items() if count > 1), None)
     if repeated is not None:
-        raise UserError(f"example id {repeated!r} stands in more than one place: ids must be unique")
+        raise UserError(f"example id {repeated!r} occurs more than once: ids must be unique")
     return Examples(partial(_read_again, parts, split, with_task=with_task), len(ids))
 
 
 def splits_of(source: Source) -> list[str]:
-    """The splits that the source has. Raises UserError where it is not there or has none."""
+    """The splits that the source has. Raises UserError where it does not exist or has none."""
     if source.format == "presidents":
         return list(presidents.SPLITS)
     if isinstance(source.format, Extension):
@@ -131,9 +134,9 @@ def splits_of(source: Source) -> list[str]:
 
 
 def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
-    """The source's examples of one split, each as it is read. Raises DataError where the split is not there.
+    """The source's examples of one split, as a stream. Raises DataError where there is no such split.
 
-    Benchmarks repeat most of a user's profile in each of the user's examples; these share the documents.
+    Benchmarks repeat most of a user's profile in each of the user's examples; here these share document objects.
     """
     known: dict[Document, Document] = {}
     characters = 0
@@ -145,8 +148,8 @@ def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
         return first
 
     for example in _read_split(source, split, report):
-        own, others = (tuple(map(shared, side)) for side in (example.profile, example.neighbours))
-        yield replace(example, profile=own, neighbours=others)
+        profile, neighbours = (tuple(map(shared, side)) for side in (example.profile, example.neighbours))
+        yield replace(example, profile=profile, neighbours=neighbours)
         if characters > SHARED_CHARACTERS:
             known, characters = {}, 0
 
@@ -180,7 +183,7 @@ def _read_split(source: Source, split: str, report: Report) -> Iterator[Example]
 
 
 def read_documents(source: Source, split: str, report: Report) -> Iterator[Document]:
-    """All documents of a split, each once: those of its examples' profiles, in pgraphrag the targets too."""
+    """All documents of a split, each once: those in its examples' profiles, for pgraphrag also the targets."""
     if source.format == "pgraphrag":
         _, files = _files(source, split)
         yield from pgraphrag.read_documents(files, report, carved=split if source.carve else None)
@@ -195,18 +198,18 @@ def read_documents(source: Source, split: str, report: Report) -> Iterator[Docum
 
 
 def shared_names(source: Source, documents: Sequence[Document]) -> set[str]:
-    """The users of these documents whose id is likely a name of many people: only PGraphRAG's ids are such names."""
+    """The users whose id is likely a name shared by many people; only PGraphRAG has such ids."""
     counts = Counter(d.user_id for d in documents) if source.format == "pgraphrag" else Counter[str]()
     return {name for name, count in counts.items() if pgraphrag.is_shared_name(name, count)}
 
 
 def name_of(source: Source) -> str:
-    """What to call the source in a message."""
+    """The name of the source in messages."""
     return source.path or source.hub or source.format
 
 
 def expand(path: str) -> Path:
-    """Fill in `$NAME` from the environment and `~`; an unset variable is an error, not an empty text."""
+    """Expand `$NAME` and `~`. Raises UserError for an unset environment variable."""
     unset = [name for name in re.findall(r"\$\{?(\w+)\}?", path) if name not in os.environ]
     if unset:
         raise UserError(f"data path {path}: the environment variable {unset[0]} is not set")
@@ -215,9 +218,9 @@ def expand(path: str) -> Path:
 
 def _read_again(parts: list[tuple[Source, Sequence[int] | None]], split: str, *, with_task: bool) -> Iterator[Example]:
     for source, keep in parts:
-        chosen = None if keep is None else set(keep)
+        kept = None if keep is None else set(keep)
         for i, example in enumerate(read_split(source, split, Report())):
-            if chosen is None or i in chosen:
+            if kept is None or i in kept:
                 yield replace(example, id=f"{example.task}-{example.id}") if with_task else example
 
 
@@ -228,9 +231,9 @@ def _counted(examples: Sequence[Example], report: Report) -> Iterator[Example]:
 
 
 def _of_extension(name: Extension, path: str | None, split: str) -> list[Example]:
-    """What an extension reads: it is called as `format(path, split)`, and gives `Example`s, none for no such split.
+    """The examples that an extension reads; it is called as `format(path, split)` and returns none for a missing split.
 
-    Raises UserError where the extension is not there or no such function, or gives something else.
+    Raises UserError where the extension does not exist, is not such a function, or returns something else.
     """
     read = load_callable(name, "format", "path", "split")
     examples = []
@@ -248,7 +251,7 @@ def _of_extension(name: Extension, path: str | None, split: str) -> list[Example
 
 
 def _files(source: Source, split: str) -> tuple[Path, list[Path]]:
-    """Where the source is, and which of its files hold the split. Raises DataError where none does."""
+    """The path of the source, and its files that hold the split. Raises DataError where none does."""
     path = _place(source)
     present = split_files(path)
     stored = "val" if source.carve else split
@@ -258,12 +261,12 @@ def _files(source: Source, split: str) -> tuple[Path, list[Path]]:
 
 
 def _place(source: Source) -> Path:
-    """The file or folder of a source, fetched from the hub where it is there."""
+    """The file or folder of a source, downloaded first if it is on the hub."""
     if source.path is None:
         return hub.fetch(source.hub or "", source.task or "")
     path = expand(source.path)
     if source.task and (path / source.task).is_dir() and not split_files(path):
-        return path / source.task  # a copy of a whole benchmark, with a folder a task
+        return path / source.task  # a copy of a whole benchmark, with a folder for each task
     if not path.exists() and not files_of_dataset(path):
         made = f", made by: {source.made_by}" if source.made_by else ""
         raise DataError(path, found="no such file or folder", expected=f"data in {source.format} format{made}")
@@ -271,9 +274,9 @@ def _place(source: Source) -> Path:
 
 
 def detect(path: Path) -> list[tuple[str, Path]]:
-    """What data stands at `path`, as (format, place) pairs: one for a file or a data set, more for a folder of them.
+    """The data sets at `path`, as (format, path) pairs: one for a file or a data set, several for a folder of them.
 
-    The first record tells the format. Raises DataError where there is none.
+    The format is inferred from the first record. Raises DataError where there is no data.
     """
     if path.is_file():
         return [(_format_of(path), path)]
@@ -292,7 +295,7 @@ def detect(path: Path) -> list[tuple[str, Path]]:
     ]
     if not below:
         raise no_split(path, "train, val or test", {})
-    return [found for folder in below for found in detect(folder)]
+    return [data_set for folder in below for data_set in detect(folder)]
 
 
 def _format_of(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which files of a folder hold which split: names and layouts differ between benchmarks and hubs."""
+"""Which files of a folder hold which split: naming and layout differ between benchmarks and hubs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def split_name(name: str) -> str | None:
-    """`train`, `val` or `test` for any name of it: `dev` and `validation` are `val`."""
+    """The split that a name stands for: `dev` and `validation` are `val`. None where it is no split's name."""
     return SPLIT_NAMES.get(name.lower())
 
 
 def split_files(path: Path) -> dict[str, list[Path]]:
-    """The files of each split in a folder, of the one file that `path` is, or of those whose names begin with it.
+    """The files of each split.
 
-    A file belongs to a split by its name (`dev.jsonl`, `validation.csv.gz`, `train-00000-of-00002.parquet`) or by how
-    its name ends (`amazon_dev.json`, which is also of the data set FOLDER/amazon); they may also lie in a folder
-    `data/` of the folder. Raises DataError for a file of no split, or where two files claim the same split.
+    path: a folder, a single file, or the prefix of several files (FOLDER/amazon for `amazon_dev.json`).
+
+    A file's split is its name (`dev.jsonl`, `validation.csv.gz`, `train-00000-of-00002.parquet`) or the end of its name
+    (`amazon_dev.json`). Files may also be in the folder's subfolder `data/`. Raises DataError for a single file that
+    belongs to no split, or where two files claim the same split.
     """
     if path.is_file():
         name = split_of_file(path)
@@ -41,46 +43,46 @@ def split_files(path: Path) -> dict[str, list[Path]]:
             raise DataError(path, found="a file of no split", expected=expected)
         return {name: [path]}
     files = table_files(path) if path.is_dir() else files_of_dataset(path)
-    found: dict[str, dict[str, list[Path]]] = {}
+    claims_by_split: dict[str, dict[str, list[Path]]] = {}
     for file in files:
         name = split_of_file(file)
         if name is not None:
-            found.setdefault(name, {}).setdefault(_SHARD.sub("", _stem(file)) + str(table_suffix(file)), []).append(
-                file
-            )
-    for name, claims in found.items():
+            claims_by_split.setdefault(name, {}).setdefault(
+                _SHARD.sub("", _stem(file)) + str(table_suffix(file)), []
+            ).append(file)
+    for name, claims in claims_by_split.items():
         if len(claims) > 1:
             names = ", ".join(sorted(f[0].name for f in claims.values()))
             raise DataError(path, found=f"{names} for the split {name}", expected="one of them")
-    return {name: next(iter(found[name].values())) for name in SPLITS if name in found}
+    return {name: next(iter(claims_by_split[name].values())) for name in SPLITS if name in claims_by_split}
 
 
 def split_of_file(file: Path) -> str | None:
-    """The split that a file's name tells, if any."""
+    """The split that a file's name names, if any."""
     stem = _SHARD.sub("", _stem(file))
     return split_name(stem) or split_name(re.split(r"[_.-]", stem)[-1])
 
 
 def table_files(folder: Path) -> list[Path]:
-    """Files of rows in a folder and in its folder `data/`, by name."""
+    """The data files in a folder and in its subfolder `data/`, each sorted by name."""
     return sorted(_tables_in(folder)) + sorted(_tables_in(folder / "data"))
 
 
 def dataset_name(file: Path) -> str:
-    """What stands before the split in a file's name (`amazon` in `amazon_dev.json`), else the folder's name."""
+    """The part of a file's name before the split (`amazon` in `amazon_dev.json`), or else the folder's name."""
     stem = _SHARD.sub("", _stem(file))
     return file.absolute().parent.name if split_name(stem) else re.split(r"[_.-][^_.-]*$", stem)[0]
 
 
 def files_of_dataset(path: Path) -> list[Path]:
-    """The files of splits whose names begin with that of `path`, as amazon_train.json and amazon_dev.json."""
+    """The files of the data set whose name is the last part of `path`, as amazon_train.json and amazon_dev.json."""
     if path.is_dir() or not path.name:
         return []
     return [f for f in table_files(path.parent) if split_of_file(f) and dataset_name(f) == path.name]
 
 
 def no_split(path: Path, split: str, present: dict[str, list[Path]]) -> DataError:
-    """The error for a split that is not there."""
+    """The error for a missing split."""
     if not path.exists():
         return DataError(path, found="no such file or folder", expected=f"the split {split}")
     files = ", ".join(present) or f"no file of a split ({', '.join(SUFFIXES)})"

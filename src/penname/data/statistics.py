@@ -1,4 +1,4 @@
-"""What a data set holds, in the columns of the REST-PG paper's Table 2, with the share of users without history."""
+"""Data set statistics in the columns of the REST-PG paper's Table 2, with the share of users without history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from penname.data.records import Example
 
 @dataclass
 class SplitStatistics:
-    """Lengths of a split's examples, in words cut at white space, and sizes of their profiles, in documents."""
+    """Lengths of a split's examples, in words separated by white space, and sizes of their profiles, in documents."""
 
     input_words: array[int] = field(default_factory=lambda: array("q"))
     output_words: array[int] = field(default_factory=lambda: array("q"))
@@ -39,7 +39,7 @@ class SplitStatistics:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Counts, [mean, standard deviation] of the columns, and the share of users without a document."""
+        """Counts, the columns' [mean, standard deviation], and the share of users without documents."""
         means = {
             name: [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)] if values else [0.0, 0.0]
             for name, values in self.columns().items()
@@ -54,7 +54,7 @@ class SplitStatistics:
 
 
 def statistics_of(examples: Iterable[Example]) -> SplitStatistics:
-    found = SplitStatistics()
+    statistics = SplitStatistics()
     for example in examples:
-        found.add(example)
-    return found
+        statistics.add(example)
+    return statistics

@@ -1,9 +1,9 @@
-"""What a passage is about, in two or three terms that a person would give, found by counting in a corpus of passages.
+"""Extracts a passage's subject as two or three terms that a person would give, from counts over a corpus of passages.
 
-A subject term is a noun whose uses come in bursts: a passage that names the treasury once is likely to name it again,
-which holds of words for a subject and not of those that make a style (Church and Gale, 1995). What is a noun is told
-by its neighbours: it stands before a full stop, a preposition or a verb, and not behind "to", a pronoun or an
-auxiliary. Terms must be used by several authors, so that none gives its author away by itself. All of it is ours.
+A subject term is a noun that occurs in bursts: a passage that names the treasury once is likely to name it again, which
+is true of content words and not of those that make a style (Church and Gale, 1995). Nouns are recognized by their
+neighbours: they precede a full stop, a preposition or a verb, and do not follow "to", a pronoun or an auxiliary. A term
+must be used by several authors, so that none identifies its author. All of it is ours.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ TERMS = 3
 """Most terms of a subject."""
 FEWEST_TERMS = 2
 LONGEST_RUN = 3
-"""Most words in a row that a subject may have in common with its passage."""
+"""Longest run of words that a subject may share with its passage."""
 NOUN_SHARE, VERB_SHARE = 0.3, 0.3
-"""Of a word's uses so many look like a noun's at least; of a phrase's first word's, like a verb's at most."""
+"""Fewest of a word's uses that look like a noun's; most of a phrase's first word's uses that look like a verb's."""
 BURSTS = 1.1
-"""A term's mean number of uses in a passage that has it."""
+"""Fewest uses of a term, on average, in a passage that has it."""
 AUTHORS, PASSAGES = 5, 10
-"""That at least use a term; a phrase of two words needs `PHRASE_AUTHORS`."""
+"""Fewest authors and passages that use a term; a phrase of two words needs `PHRASE_AUTHORS`."""
 PHRASE_AUTHORS, PHRASE_LIFT = 3, 20.0
-"""Lift: how much more often than by chance a phrase's words stand beside each other."""
+"""Lift: how much more often than by chance a phrase's words are adjacent."""
 
 BEFORE_VERBS = frozenset("to i we you they he she it who not will shall would should may can could must".split())
 NOT_BEFORE_NOUNS = BEFORE_VERBS | frozenset("which that has have had be been is are was were".split())
@@ -59,21 +59,25 @@ WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*|[^\sA-Za-z]")
 
 @dataclass(frozen=True)
 class Subjects:
-    """Terms of a corpus, each a word or a phrase of two in lower case, with its weight, and how it is spelled."""
+    """The subject terms of a corpus, words or phrases of two words in lower case.
+
+    weights: each term's inverse document frequency.
+    spelling: each term's most frequent spelling.
+    """
 
     weights: dict[str, float]
     spelling: dict[str, str]
 
     def of(self, text: str) -> list[str]:
-        """The terms of highest tf-idf that `text` is about, best first; fewer than `FEWEST_TERMS` for none."""
+        """The terms of `text` with the highest tf-idf, best first; fewer than `FEWEST_TERMS`: no subject."""
         words = [word.lower() for word in WORD.findall(text)]
         counts: Counter[str] = Counter()
-        place = 0
-        while place < len(words):
-            phrase = " ".join(words[place : place + 2])
-            term = phrase if phrase in self.weights else words[place]
+        position = 0
+        while position < len(words):
+            phrase = " ".join(words[position : position + 2])
+            term = phrase if phrase in self.weights else words[position]
             counts[term] += term in self.weights
-            place += 2 if term == phrase else 1
+            position += 2 if term == phrase else 1
         ranked = sorted(+counts, key=lambda term: (-counts[term] * self.weights[term], term))
         chosen: list[str] = []
         for term in ranked:
@@ -87,12 +91,15 @@ class Subjects:
 
 
 def listed(terms: Sequence[str]) -> str:
-    """The terms as a sentence has them: "a", "a and b", "a, b and c"."""
+    """The terms joined as in a sentence: "a", "a and b", "a, b and c"."""
     return " and ".join([", ".join(terms[:-1]), terms[-1]] if len(terms) > 1 else terms)
 
 
 def find_subjects(passages: Sequence[tuple[str, str]]) -> Subjects:
-    """The terms of a corpus. passages: of each its author and its text."""
+    """The subject terms of a corpus.
+
+    passages: (author, text) pairs.
+    """
     texts = [(author, WORD.findall(text)) for author, text in passages]
     words = _count_words(texts)
     terms = {word for word in words.uses if _is_subject(word, words)}
@@ -113,7 +120,7 @@ def find_subjects(passages: Sequence[tuple[str, str]]) -> Subjects:
 
 @dataclass(frozen=True)
 class _Counts:
-    """How often terms are used, in how many passages, by whom, as what and how spelled inside of sentences."""
+    """Counts by term: uses, passages, uses as noun and verb, authors, and spellings within sentences."""
 
     uses: Counter[str] = field(default_factory=Counter)
     passages: Counter[str] = field(default_factory=Counter)
@@ -125,10 +132,10 @@ class _Counts:
 
 def _count_words(texts: Sequence[tuple[str, list[str]]]) -> _Counts:
     counts = _Counts()
-    for author, found in texts:
-        words = [".", *(word.lower() for word in found), "."]
+    for author, tokens in texts:
+        words = [".", *(word.lower() for word in tokens), "."]
         counts.uses.update(words)
-        for before, word, spelled, after in zip(words, words[1:], found, words[2:], strict=False):
+        for before, word, spelled, after in zip(words, words[1:], tokens, words[2:], strict=False):
             if before in BEFORE_VERBS:
                 counts.as_verb[word] += 1
             if before not in NOT_BEFORE_NOUNS and (after in BEHIND_NOUNS or not after[0].isalpha()):
@@ -155,19 +162,19 @@ def _is_subject(word: str, counts: _Counts) -> bool:
 
 
 def _count_pairs(texts: Sequence[tuple[str, list[str]]], words: _Counts, terms: set[str]) -> _Counts:
-    """Counts of the pairs of words that may be phrases: a term and what may describe it before it."""
+    """Counts of word pairs that may be phrases: a term after a word that may modify it."""
     counts = _Counts()
-    for author, found in texts:
-        lower = [word.lower() for word in found]
+    for author, tokens in texts:
+        lower = [word.lower() for word in tokens]
         pairs = {}
-        for place, (first, second) in enumerate(itertools.pairwise(lower)):
+        for position, (first, second) in enumerate(itertools.pairwise(lower)):
             if second in terms and _may_describe(first, words):
-                pairs[pair := f"{first} {second}"] = place
+                pairs[pair := f"{first} {second}"] = position
                 counts.uses[pair] += 1
-        for pair, place in pairs.items():
+        for pair, position in pairs.items():
             counts.passages[pair] += 1
             counts.authors[pair].add(author)
-            counts.spellings[pair][" ".join(found[place : place + 2])] += 1
+            counts.spellings[pair][" ".join(tokens[position : position + 2])] += 1
     return counts
 
 
@@ -181,18 +188,20 @@ def _may_describe(word: str, words: _Counts) -> bool:
 
 
 def longest_run(text: str, other: str) -> int:
-    """The most words in a row that both texts have, without case and punctuation."""
+    """The length of the longest run of words that both texts share, ignoring case and punctuation."""
     ours, theirs = ([w.lower() for w in WORD.findall(t) if w[0].isalpha()] for t in (text, other))
     best = 0
     for start in range(len(ours)):
-        for place in range(len(theirs)):
+        for position in range(len(theirs)):
             run = 0
-            while start + run < len(ours) and place + run < len(theirs) and ours[start + run] == theirs[place + run]:
+            while (
+                start + run < len(ours) and position + run < len(theirs) and ours[start + run] == theirs[position + run]
+            ):
                 run += 1
             best = max(best, run)
     return best
 
 
 def _alike(term: str, other: str) -> bool:
-    """Whether two terms have a word in common but for its ending: "job" and "jobs"."""
+    """Whether two terms share a word up to a plural s: "job" and "jobs"."""
     return any(a.removesuffix("s") == b.removesuffix("s") for a in term.split() for b in other.split())

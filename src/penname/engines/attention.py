@@ -1,4 +1,4 @@
-"""Causal attention over one text, with what architectures add to it."""
+"""Causal attention over one text, with architectures' variants: sliding windows, soft-capping, shared keys."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.utils.checkpoint import checkpoint
 from penname.errors import UserError
 
 BLOCK = 256
-"""So many queries at a time on a processor: what a causal mask hides is skipped in steps of it."""
+"""Queries in a block on a CPU; keys that the causal mask hides are skipped in steps of a block."""
 
 RECOMPUTE_ABOVE = 1024
-"""In training, a longer text's attention weights are computed again on the way back, not kept: they grow with the
-square of its length, and from here on would be as large as all else that is kept of a layer."""
+"""In training, the attention weights of texts with more tokens are recomputed in the backward pass: they grow with the
+square of the length, and from here on would take as much memory as all other activations of a layer."""
 
 
 def causal_attention(
@@ -28,17 +28,21 @@ def causal_attention(
     tail: tuple[int, ...] = (),
     dropout: float = 0.0,
 ) -> torch.Tensor:
-    """Attention of the last tokens of a text, `query`, over all of it.
+    """Causal attention of the last `new` tokens of a text over the whole text; returns (batch, heads, new, dim).
 
-    query: (batch, heads, new, dim); key, value: (batch, key heads, length, dim), each shared by several heads. A token
-    sees itself and what came before, with a sliding window no more than the last `window` tokens. `softcap` bounds
-    the scores as in Gemma 2. `tail`: the text ends in several continuations of these numbers of tokens, side by side,
-    which do not see each other. `dropout`: this share of the weights is dropped. Returns (batch, heads, new, dim).
+    query: (batch, heads, new, dim).
+    key, value: (batch, key heads, length, dim); each key head is shared by several heads.
+    scaling: factor of the scores; None for dim**-0.5.
+    window: sliding window in tokens, the token itself included; None for no limit.
+    softcap: bound of the scores as in Gemma 2.
+    tail: the text ends in several continuations with these numbers of tokens, side by side, which do not attend to each
+        other.
+    dropout: share of the attention weights that is dropped.
 
-    On a processor it is matrix products over blocks of queries: torch's fused kernel takes two to three times as long
-    in bfloat16, forwards and backwards.
+    On a CPU it is computed by matrix products over blocks of queries: torch's fused kernel takes two to three times as
+    long in bfloat16, forward and backward.
     """
-    # The keys and queries of a rotary embedding may come in a wider type than the values.
+    # Rotary embeddings may give queries and keys a wider dtype than the values.
     query, key = query.to(value.dtype), key.to(value.dtype)
     new, length = query.shape[2], key.shape[2]
     plain = new == length and not tail and softcap is None and (window is None or length <= window)
@@ -47,10 +51,10 @@ def causal_attention(
         return scaled_dot_product_attention(
             query, key, value, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=grouped
         )
-    given = (query, key, value, scaling, window, softcap, tail, dropout)
+    arguments = (query, key, value, scaling, window, softcap, tail, dropout)
     if not query.requires_grad or length <= RECOMPUTE_ABOVE:
-        return _in_blocks(*given)
-    result: torch.Tensor = checkpoint(_in_blocks, *given, use_reentrant=False, preserve_rng_state=dropout > 0)
+        return _in_blocks(*arguments)
+    result: torch.Tensor = checkpoint(_in_blocks, *arguments, use_reentrant=False, preserve_rng_state=dropout > 0)
     return result
 
 
@@ -64,7 +68,7 @@ def _in_blocks(
     tail: tuple[int, ...],
     dropout: float,
 ) -> torch.Tensor:
-    """`causal_attention`, a block of queries at a time."""
+    """`causal_attention`, one block of queries at a time."""
     batch, heads, new, dim = query.shape
     key_heads, length = key.shape[1:3]
     repeat = heads // key_heads
@@ -79,12 +83,12 @@ def _in_blocks(
         scores = block.reshape(batch, key_heads, -1, dim) @ key[:, :, first:last].transpose(-1, -2)
         if softcap is not None:
             scores = torch.tanh(scores / softcap) * softcap
-        # Blocks that stop short of the continuations have the masks of any text.
-        seen_of = (trunk - first, tail) if last > trunk else (last - first, ())
-        mask = _mask(before - first, queries, *seen_of, window, scores.dtype, scores.device)
+        # A block that ends before the continuations has the mask of an ordinary text.
+        visible = (trunk - first, tail) if last > trunk else (last - first, ())
+        mask = _mask(before - first, queries, *visible, window, scores.dtype, scores.device)
         scores = scores.view(batch, key_heads, repeat, queries, -1) + mask
-        shares = torch.dropout(torch.softmax(scores, dim=-1), dropout, train=dropout > 0)
-        attended = shares.view(batch, key_heads, repeat * queries, -1) @ value[:, :, first:last]
+        weights = torch.dropout(torch.softmax(scores, dim=-1), dropout, train=dropout > 0)
+        attended = weights.view(batch, key_heads, repeat * queries, -1) @ value[:, :, first:last]
         parts.append(attended.view(batch, key_heads, repeat, queries, -1))
     return torch.cat(parts, dim=3).flatten(1, 2)
 
@@ -94,7 +98,7 @@ def refuse_sinks(sinks: torch.Tensor | None) -> None:
         raise UserError("attention with sinks")
 
 
-@lru_cache(maxsize=256)  # every layer asks for the same ones: a row's texts, times their blocks, times the windows
+@lru_cache(maxsize=256)  # reused by all layers: texts of a row x blocks x windows
 def _mask(
     before: int,
     queries: int,
@@ -104,24 +108,25 @@ def _mask(
     dtype: torch.dtype,
     device: torch.device,
 ) -> torch.Tensor:
-    """(queries, before + queries), to be added to the scores of `queries` behind `before` tokens.
+    """An additive mask, (queries, before + queries), for `queries` tokens that follow `before` others.
 
-    The text has `trunk` tokens before it falls into its `tail`.
+    trunk: tokens of the text before its `tail`.
+    tail, window: as in `causal_attention`.
     """
     with torch.inference_mode(False):
         last = before + queries
         continuation = [number for number, tokens in enumerate(tail, 1) for _ in range(tokens)]
-        part = torch.tensor([0] * trunk + continuation, device=device)[:last]
+        branch = torch.tensor([0] * trunk + continuation, device=device)[:last]
         depth = torch.tensor([*range(trunk), *(trunk + n for tokens in tail for n in range(tokens))], device=device)
         depth = depth[:last]
-        place = torch.arange(last, device=device)
-        own = slice(before, last)
-        seen = (place <= place[own, None]) & ((part == 0) | (part == part[own, None]))
+        index = torch.arange(last, device=device)
+        queried = slice(before, last)
+        visible = (index <= index[queried, None]) & ((branch == 0) | (branch == branch[queried, None]))
         if window is not None:
-            seen &= depth > depth[own, None] - window
-        return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, float("-inf"))
+            visible &= depth > depth[queried, None] - window
+        return torch.zeros(visible.shape, dtype=dtype, device=device).masked_fill_(~visible, float("-inf"))
 
 
 def forget_masks() -> None:
-    """Let go of the masks that are held for texts of the same lengths."""
+    """Drop the cached masks."""
     _mask.cache_clear()

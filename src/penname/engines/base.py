@@ -1,6 +1,6 @@
-"""The one interface of all engines: two calls over token ids, `generate` and `score`.
+"""The interface of all engines: two calls over token ids, `generate` and `score`.
 
-An engine knows nothing of text, users or rewards; whoever calls it brings token ids and takes token ids back.
+An engine knows nothing of text, users or rewards: token ids go in, token ids or log-probabilities come out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TokenIds = Sequence[int]
 FinishReason = Literal["stop", "length"]
 
 OnWritten = Callable[[int, int], object]
-"""Told how many tokens were written and how many completions ended since the last call; for showing progress."""
+"""Progress callback: called with the numbers of tokens generated and completions finished since the last call."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Sampling:
     """How completions are sampled.
 
     Settings apply in the order of transformers' `generate`: repetition_penalty, no_repeat_ngram, temperature, top_k,
-    top_p, min_p. The first two look at the completion alone, never at the prompt: what users themselves have written
-    stays free to be written again. The last three do nothing where the temperature is 0.
+    top_p, min_p. The first two consider the completion alone, never the prompt, so that users' own phrases are not
+    penalized. The last three have no effect at temperature 0.
 
-    max_new_tokens: limit of a completion, in tokens.
+    max_new_tokens: longest completion, in tokens.
     temperature: 0 means greedy, the most probable token at each step.
     top_p: nucleus sampling (Holtzman et al., 2020): the smallest set of tokens whose probability reaches
         top_p, renormalized. 1.0 keeps all tokens.
@@ -47,7 +47,7 @@ class Sampling:
 
 
 NEUTRAL = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram": 0}
-"""The sampling settings that not every server has, with the values that change nothing."""
+"""The sampling settings that not every server supports, with the values that turn them off."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the local engine computes with: a model that reads prompts and writes on from them, token by token."""
+"""The models behind the local engine: they prefill prompts and decode from them token by token."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ from penname.engines.packed_row import PackedRow
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
 
 FEW_ROWS = 4
-"""For no more rows than these it is not worth while to lay weights out anew."""
+"""Batch size up to which reordering the weights does not pay."""
 
 
 class Decoder(Protocol):
     """A decoder-only language model.
 
-    limit: the most tokens of a text that it takes; None where it does not say.
+    limit: longest text in tokens; None where the model states no limit.
     """
 
     device: torch.device
     limit: int | None
 
     def read(self, row: PackedRow, wanted: Sequence[int], cache: SharedPrefixCache | None = None) -> torch.Tensor:
-        """Logits (wanted, vocabulary) at these places of a packed row; `cache` keeps its prompts' keys and values."""
+        """Prefill: logits (wanted, vocabulary) at the positions `wanted` of a packed row.
+
+        cache: receives the keys and values of the row's prompts.
+        """
         ...
 
     def write(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
-        """Logits (rows, new, vocabulary) after each of the rows' new tokens, `ids` (rows, new), which `cache` keeps."""
+        """Decode: logits (rows, new, vocabulary) after each of the new tokens.
+
+        ids: the new tokens of each sequence, (rows, new).
+        cache: holds the sequences so far, and receives the new tokens' keys and values.
+        """
         ...
 
 
 class TransformersDecoder:
-    """Any model of transformers whose attention ours can stand for. Raises UserError for others."""
+    """Any transformers model whose attention can be replaced by ours. Raises UserError for others."""
 
     def __init__(self, model: Any) -> None:
         from penname.engines.supported import cache_name, take_attention
@@ -61,23 +68,25 @@ class TransformersDecoder:
     def write(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
         """See `Decoder.write`."""
         positions = cache.advance(ids.shape[1])
-        given = {self._cache_name: cache, "shared_prefix": cache}
-        out = self._model(input_ids=ids, position_ids=positions, use_cache=True, **given)
+        caches = {self._cache_name: cache, "shared_prefix": cache}
+        out = self._model(input_ids=ids, position_ids=positions, use_cache=True, **caches)
         logits: torch.Tensor = out.logits
         return logits
 
 
 def make_decoder(model: str | Any, dtype: str, rows: int) -> Decoder:
-    """A model of transformers, or one that is loaded: by our own code where that knows it, which is faster.
+    """The decoder of a model: our own faster code where it supports the architecture, otherwise transformers.
 
-    model: the model itself, or its name as `load_model` takes it. dtype: as `load_model` takes it. rows: how many
-    completions it is to write at once.
-    Raises UserError where the model is not there, or computes attention otherwise than we can.
+    model: a loaded transformers model, or a name as for `load_model`.
+    dtype: compute dtype, as for `load_model`.
+    rows: batch size, in completions.
+
+    Raises UserError where the model cannot be loaded, or its attention cannot be replaced by ours.
     """
     if not isinstance(model, str):
         return TransformersDecoder(model)
     if pick_device() == "cpu":
-        own = load_llama(Path(locate_model(model)), getattr(torch, arithmetic(dtype)), lay_out=rows > FEW_ROWS)
-        if own is not None:
-            return own
+        llama = load_llama(Path(locate_model(model)), getattr(torch, arithmetic(dtype)), lay_out=rows > FEW_ROWS)
+        if llama is not None:
+            return llama
     return TransformersDecoder(load_model(model, dtype))

@@ -1,10 +1,9 @@
-"""Models of the Llama architecture on a processor, for reading and writing only.
+"""Llama inference on a CPU.
 
-What a step takes beside its matrix products is passes over memory and Python's time, so there are few of both: one
-product for queries, keys and values and one for gate and up projection, weights laid out once as oneDNN's products want
-them, residuals added by the products themselves, rotary embeddings as one complex product, and texts read a block of
-tokens at a time, which stays in the cache from one product to the next. Nothing of transformers is imported, which
-takes longer than writing a text.
+Apart from its matrix products, a step costs memory traffic and Python overhead, so both are kept low: one product for
+queries, keys and values and one for gate and up projection, weights reordered once for oneDNN, residual additions fused
+into the products, rotary embeddings as one complex product, and prefill in blocks of tokens that stay in the CPU's
+cache from one product to the next. transformers is not imported: that takes longer than generating a text.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from penname.engines.packed_row import PackedRow
 from penname.engines.shared_prefix import SharedPrefixCache, attend
 
 BLOCK = 256
-"""So many tokens at a time are read."""
+"""Tokens in a block of prefill."""
 
 
 @dataclass(frozen=True)
 class LlamaShape:
-    """A checkpoint's configuration, as far as it counts here; names and meanings are those of transformers."""
+    """The part of a checkpoint's configuration that is used here; names and meanings are those of transformers."""
 
     hidden_size: int
     intermediate_size: int
@@ -44,9 +43,10 @@ class LlamaShape:
 
 
 def load_llama(folder: Path, dtype: torch.dtype, *, lay_out: bool) -> LlamaDecoder | None:
-    """The checkpoint in a folder, in this arithmetic; None where it is not one of a plain Llama in safetensors.
+    """Load the checkpoint in a folder; None where it is not a plain Llama in safetensors.
 
-    lay_out: as `LlamaDecoder` takes it.
+    dtype: compute dtype.
+    lay_out: see `LlamaDecoder`.
     """
     shape = _shape(folder)
     if shape is None:
@@ -73,15 +73,15 @@ def _shape(folder: Path) -> LlamaShape | None:
         and not any(config.get(name) for name in ("attention_bias", "mlp_bias", "quantization_config"))
         and any(folder.glob("model*.safetensors"))
     )
-    known = {name: config.get(name, rope.get(name)) for name in LlamaShape.__dataclass_fields__}
-    return LlamaShape(**known) if plain and None not in known.values() else None
+    values = {name: config.get(name, rope.get(name)) for name in LlamaShape.__dataclass_fields__}
+    return LlamaShape(**values) if plain and None not in values.values() else None
 
 
 class _Product:
-    """A product with weight matrices (out, in), whose results stand side by side.
+    """A product with several weight matrices (out, in), whose results are concatenated.
 
-    lay_out: copy them into one matrix, as oneDNN wants it where it can. Otherwise they stay where they are: in the
-    checkpoint's file, which is there at once.
+    lay_out: copy them into one matrix, reordered for oneDNN where it is available. Otherwise they stay memory-mapped in
+        the checkpoint's file, which takes no time to load.
     """
 
     def __init__(self, *weights: torch.Tensor, lay_out: bool) -> None:
@@ -91,19 +91,19 @@ class _Product:
             self._weights = (torch.ops.mkldnn._reorder_linear_weight(self._weights[0], BLOCK),)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if self._by_onednn:  # for few rows twice as fast as `linear`, even where nothing is laid out
+        if self._by_onednn:  # for small batches twice as fast as `linear`, even with weights in their original order
             parts = [torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "") for weight in self._weights]
         else:
             parts = [linear(x, weight) for weight in self._weights]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def added_to(self, rest: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """The sum of `rest` and the product with the one weight matrix."""
+        """`rest` plus the product with the only weight matrix."""
         (weight,) = self._weights
         if not self._by_onednn:
             return torch.addmm(rest, x, weight.T)
-        made: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, rest, weight, None, "add")
-        return made
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, rest, weight, None, "add")
+        return result
 
 
 def _onednn_takes(dtype: torch.dtype) -> bool:
@@ -113,7 +113,7 @@ def _onednn_takes(dtype: torch.dtype) -> bool:
 
 
 class _Layer:
-    """One layer's weights and what it does before and after attention."""
+    """One layer's weights, and its computation before and after attention."""
 
     def __init__(self, shape: LlamaShape, take: Callable[[str], torch.Tensor], lay_out: bool) -> None:
         heads, key_heads, dim = shape.num_attention_heads, shape.num_key_value_heads, shape.head_dim
@@ -127,23 +127,26 @@ class _Layer:
         self._down = _Product(take("mlp.down_proj.weight"), lay_out=lay_out)
 
     def project(self, x: torch.Tensor, turns: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Queries, already scaled, keys and values, each (tokens, heads, dim), of x (tokens, hidden)."""
+        """The queries, already scaled, keys and values of x (tokens, hidden), each (tokens, heads, dim)."""
         projected = self._qkv(rms_norm(x, x.shape[-1:], self._norm, self._eps)).view(len(x), sum(self._heads), -1)
         turned = projected[:, : -self._heads[-1]]
         _turn(turned, turns)
         return projected.split(self._heads, dim=1)
 
     def finish(self, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        """The layer's output from its input and what its attention made, (tokens, width)."""
+        """The layer's output from its input and the output of its attention, both (tokens, width)."""
         x = self._out.added_to(x, attended)
         gate, up = self._gate_up(rms_norm(x, x.shape[-1:], self._second_norm, self._eps)).chunk(2, dim=-1)
         return self._down.added_to(x, silu(gate).mul_(up))
 
 
 class LlamaDecoder:
-    """A `Decoder` with the weights of a checkpoint, which are taken out of `weights` one by one.
+    """A `Decoder` with the weights of a Llama checkpoint.
 
-    lay_out: lay the weights out anew, which takes a second or more and makes steps of many rows up to twice as fast.
+    weights: tensors by name; they are removed from the mapping one by one to save memory.
+    dtype: compute dtype.
+    lay_out: reorder the weights for oneDNN, which takes a second or more and makes steps of large batches up to twice
+        as fast.
     """
 
     def __init__(self, shape: LlamaShape, weights: dict[str, torch.Tensor], dtype: torch.dtype, lay_out: bool) -> None:
@@ -171,15 +174,15 @@ class LlamaDecoder:
         turns = self._turns_at(torch.tensor(row.position_ids)).split(BLOCK)
         xs = [embedding(block, self._embedding) for block in blocks]
         for number, layer in enumerate(self._layers):
-            parts = zip(*(layer.project(x, own) for x, own in zip(xs, turns, strict=True)), strict=True)
+            parts = zip(*(layer.project(x, turn) for x, turn in zip(xs, turns, strict=True)), strict=True)
             query, key, value = (torch.cat([*part]).transpose(0, 1)[None] for part in parts)
             if cache is not None:
                 cache.update(key, value, number)
             attended = attend_packed(query, key, value, row.spans, 1.0)[0].flatten(1)
-            if number == len(self._layers) - 1:  # nothing more is made of other tokens than the wanted ones
-                places = torch.tensor(wanted)
-                xs, attended = [torch.cat(xs)[places]], attended[places]
-            xs = [layer.finish(x, own) for x, own in zip(xs, attended.split([len(x) for x in xs]), strict=True)]
+            if number == len(self._layers) - 1:  # only the wanted tokens go any further
+                index = torch.tensor(wanted)
+                xs, attended = [torch.cat(xs)[index]], attended[index]
+            xs = [layer.finish(x, part) for x, part in zip(xs, attended.split([len(x) for x in xs]), strict=True)]
         return self._logits(xs[0])
 
     def write(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
@@ -198,7 +201,7 @@ class LlamaDecoder:
         return self._head(rms_norm(x, x.shape[-1:], self._norm, self._eps))
 
     def _turns_at(self, positions: torch.Tensor) -> torch.Tensor:
-        """(tokens, 1, dim / 2) complex numbers that turn queries and keys at these positions."""
+        """(tokens, 1, dim / 2) complex numbers that rotate queries and keys at these positions."""
         last = int(positions.max())
         if last >= len(self._turns):
             self._turns = self._turns_to(2 * last)
@@ -214,15 +217,16 @@ def _of_layer(take: Callable[[str], torch.Tensor], number: int, name: str) -> to
 
 
 def _in_pairs(weight: torch.Tensor, dim: int) -> torch.Tensor:
-    """Rows of a projection such that the two numbers that are turned together lie side by side in each head.
+    """A projection's weight with its rows reordered so that dimensions rotated together are adjacent in each head.
 
-    transformers turns the first half of a head with the second; queries' products with keys are the same in any order.
+    transformers pairs the first half of a head with the second; dot products of queries and keys do not depend on the
+    order.
     """
     return weight.view(-1, 2, dim // 2, weight.shape[-1]).transpose(1, 2).reshape(weight.shape)
 
 
 def _turn(heads: torch.Tensor, turns: torch.Tensor) -> None:
-    """Turn (tokens, heads, dim) in place, each pair of neighbours as one complex number."""
+    """Rotate (tokens, heads, dim) in place, each pair of adjacent dimensions as one complex number."""
     pairs = heads.unflatten(-1, (-1, 2))
     if heads.dtype == torch.float32:
         torch.view_as_complex(pairs).mul_(turns)

@@ -1,4 +1,4 @@
-"""The default engine, on torch: one prefill a prompt, whatever the number of samples."""
+"""The default engine, on torch: each prompt is prefilled once, whatever the number of samples."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 ROWS_A_WORKER = 32
-"""With fewer rows than this for each, workers gain nothing: they wait for each other's Python."""
+"""Batch size for each worker below which more workers gain nothing, as they wait for the interpreter lock."""
 
 
 class LocalEngine:
     """Generates and scores with a model in this process.
 
-    rows: how many completions are written at once; more where one prompt has more.
-    workers: threads that each write or score a share of the prompts, with an equal share of the processor's cores;
-    by default as many as have rows enough. Steps of a few rows are too small to keep several cores busy together.
-    A call's batches, and with them its rounding, depend on the call and the number of threads alone.
+    model: a model's name, or a loaded transformers model.
+    dtype: compute dtype; "auto" is the fastest that the device supports.
+    rows: batch size, in completions; larger where one prompt has more.
+    on_written: progress callback, see `OnWritten`.
+    workers: threads that each generate or score a share of the prompts on an equal share of the CPU's cores, since the
+        steps of a small batch cannot keep several cores busy; by default as many as can have a batch of
+        `ROWS_A_WORKER`.
+
+    The batches of a call, and thus its rounding, depend on the call and the number of threads alone.
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class LocalEngine:
         self._most_workers, self._workers = cores, workers
         self.rows = rows
         self._on_written = on_written or (lambda tokens, ended: None)
-        self._telling = Lock()
+        self._progress_lock = Lock()
         self._stopping = False
 
     def generate(
@@ -68,10 +73,11 @@ class LocalEngine:
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`.
 
-        Neighbouring prompts that start alike share that start, and a prompt's candidates share the prompt.
+        Consecutive prompts with a common prefix share its computation, and a prompt's candidates share the prompt.
         """
         self._check_lengths(
-            len(prompt) + max(map(len, own), default=0) for prompt, own in zip(prompts, candidates, strict=True)
+            len(prompt) + max(map(len, continuations), default=0)
+            for prompt, continuations in zip(prompts, candidates, strict=True)
         )
         results: list[list[list[float]]] = [[] for _ in prompts]
         workers = self._workers_for(self.rows)
@@ -91,7 +97,7 @@ class LocalEngine:
         return self._workers or max(1, min(self._most_workers, rows // ROWS_A_WORKER))
 
     def _on_workers(self, workers: int, work: Callable[[Batch], Result], batches: Sequence[Batch]) -> list[Result]:
-        """`work` of each batch, in the order of the batches."""
+        """Apply `work` to each batch; results are in the order of the batches."""
         with_grad_off = torch.inference_mode()(work)
         if min(workers, len(batches)) < 2:
             return [with_grad_off(batch) for batch in batches]
@@ -100,7 +106,7 @@ class LocalEngine:
         try:
             return list(pool.map(with_grad_off, batches))
         except BaseException:
-            self._stopping = True  # the other workers end at their next token, not with their share
+            self._stopping = True  # makes the other workers stop at their next token
             raise
         finally:
             pool.shutdown(cancel_futures=True)
@@ -110,7 +116,7 @@ class LocalEngine:
     def _tell(self, tokens: int, ended: int) -> None:
         if self._stopping:
             raise RuntimeError("another worker has failed, or the process is told to stop")
-        with self._telling:
+        with self._progress_lock:
             self._on_written(tokens, ended)
 
     def _score(self, row: ScoreRow) -> list[list[list[float]]]:
@@ -118,6 +124,6 @@ class LocalEngine:
 
 
 def _shares(prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], workers: int) -> list[list[int]]:
-    """Each worker's prompts, the longest first, so that those written together have about the same length."""
-    wanted = sorted((i for i, own in enumerate(seeds) if own), key=lambda i: -len(prompts[i]))
-    return [share for worker in range(workers) if (share := wanted[worker::workers])]
+    """The indices of each worker's prompts, longest first, so that prompts in a batch have similar lengths."""
+    by_length = sorted((i for i, samples in enumerate(seeds) if samples), key=lambda i: -len(prompts[i]))
+    return [share for worker in range(workers) if (share := by_length[worker::workers])]

@@ -1,7 +1,8 @@
-"""Guessing how a text goes on: as it did where its newest tokens stood before (prompt lookup decoding, Saxena, 2023).
+"""Prompt lookup decoding (Saxena, 2023): drafts are the tokens after an earlier occurrence of the newest n-gram.
 
-Users repeat themselves and models repeat their prompts. Several tokens are read in the time of one, so guesses are read
-along with the newest token; whoever samples keeps them while the tokens that it samples are the same.
+Users repeat themselves, and models repeat their prompts. A forward pass over several tokens takes hardly longer than
+over one, so drafts are verified together with the newest token; the sampler accepts them as long as they equal the
+tokens that it samples.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from penname.engines.base import TokenIds
 
 NGRAMS = (3, 2)
-"""So many of the newest tokens are looked up, the most first."""
+"""Lengths of the n-grams that are looked up, longest first."""
 
 FIRST, MOST = 4, 15
-"""Tokens that are guessed at first, and at most; as many more as proved right, one more than did otherwise."""
+"""Length of the first draft and of the longest: doubled after a correct one, else the correct part plus one token."""
 
 
 class Lookup:
-    """One text, the prompt included, and where each of its n-grams stood last.
+    """The tokens of one text, prompt included, and the latest occurrence of each of its n-grams.
 
-    prompt: what the text begins with.
+    prompt: the tokens that the text begins with.
     """
 
     def __init__(self, prompt: TokenIds) -> None:
@@ -36,14 +37,18 @@ class Lookup:
         self._tokens.append(token)
 
     def guess(self, most: int) -> list[int]:
-        """The next tokens, at most `most`; none where the newest tokens are new to the text."""
+        """A draft of at most `most` tokens; empty where the newest n-grams have not occurred before."""
         for n in NGRAMS:
-            place = self._next.get(tuple(self._tokens[-n:]))
-            if place is not None:
-                return self._tokens[place : place + min(most, self._most)]
+            start = self._next.get(tuple(self._tokens[-n:]))
+            if start is not None:
+                return self._tokens[start : start + min(most, self._most)]
         return []
 
     def learn(self, guessed: int, right: int) -> None:
-        """Guess more or fewer tokens from now on, as so many of those guessed last were right."""
+        """Adapt the length of drafts.
+
+        guessed: length of the last draft.
+        right: how many of its tokens were accepted.
+        """
         if guessed:
             self._most = min(2 * guessed, MOST) if right == guessed else right + 1

@@ -1,6 +1,6 @@
-"""Memory of the process: what the C library keeps of it, and when that is given back.
+"""Tunes the C library's allocator: what freed memory it keeps, and when it returns it to the operating system.
 
-Large pages for single tensors of 2 MiB and more are torch's own switch, THP_MEM_ALLOC_ENABLE, which it reads at its
+Huge pages for single tensors of 2 MiB and more are torch's own switch, THP_MEM_ALLOC_ENABLE, which it reads at its
 first allocation: `penname/__init__.py` sets it.
 """
 
@@ -20,21 +20,21 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MADV_HUGEPAGE = 14
 
 HEAP_BLOCK = 2**25
-"""The largest block that glibc can be told to take from its heap."""
+"""The largest block in bytes that glibc can be made to take from its heap instead of mapping it."""
 
 HEAP_BLOCKS = 256
-"""So many of them are marked for large pages; until something is written there they are addresses only."""
+"""Number of such blocks marked for huge pages; until they are written to, they take only addresses."""
 
 LARGE_SHARE = 0.25
-"""A process that has more of the machine's memory than this gives back what it keeps without use."""
+"""Share of the machine's memory above which a process returns its unused memory."""
 
 
 @cache
 def keep_memory() -> None:
-    """Have the C library keep the memory that tensors give back, in large pages, instead of mapping it in every step.
+    """Make the C library keep freed tensors' memory, in huge pages, instead of mapping new memory in every step.
 
-    A training step on a processor takes a third longer without. Where the library has no such switch (it is glibc's),
-    nothing happens; nor where addresses are limited, or the library is told to fill what it hands out.
+    Without it, a training step on a CPU takes a third longer. Nothing happens where the library is not glibc, the
+    address space is limited, or the library is set to fill the memory it allocates.
     """
     with contextlib.suppress(OSError, AttributeError, ImportError):
         import resource
@@ -55,10 +55,10 @@ def keep_memory() -> None:
 
 
 def trim_if_large() -> None:
-    """Give back what the C library keeps without use, here and there between what is in use, if the process is large.
+    """Return unused heap memory to the operating system (malloc_trim) if the process is large.
 
-    For rows of all lengths, kept memory falls to pieces, of which ever more are needed. But what is given back has to
-    be mapped again, in small pages, with which all later steps take up to a fifth longer.
+    Batches of varying length fragment the heap, which grows. But returned memory has to be mapped again, in small
+    pages, which makes all later steps up to a fifth slower.
     """
     if psutil.Process().memory_info().rss > LARGE_SHARE * psutil.virtual_memory().total:
         with contextlib.suppress(OSError, AttributeError):
@@ -66,7 +66,7 @@ def trim_if_large() -> None:
 
 
 def free_memory() -> None:
-    """Give back what dropped models held: all of it on a GPU, where other processes want it, the rest if it is much."""
+    """Free the memory of models that are no longer referenced: all of it on a GPU, on the CPU only if it is much."""
     import torch
 
     from penname.engines.attention import forget_masks

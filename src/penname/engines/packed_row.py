@@ -1,4 +1,4 @@
-"""Packed rows: texts one after another, those with a common start behind it, the start held once."""
+"""Packed rows: several texts in one sequence without padding; texts with a common prompt follow one copy of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from penname.engines.base import TokenIds
 
 @dataclass(frozen=True)
 class Span:
-    """Places in a packed row: a prompt from `start` to `prompt_end`, and behind it the texts that go on from it.
+    """A prompt in a packed row, and the texts after it that continue it.
 
-    ends: where each of those texts ends; the next one starts there. tail: each of them ends in several continuations
-    of these numbers of tokens, side by side (see `causal_attention`).
+    start, prompt_end: the prompt's slice of the row.
+    ends: where each continuing text ends and the next one starts.
+    tail: each of those texts ends in several continuations with these numbers of tokens, side by side (see
+        `causal_attention`).
     """
 
     start: int
@@ -27,14 +29,14 @@ class Span:
 
 @dataclass
 class PackedRow:
-    """A packed row in the making: token ids, positions in their texts, and where the texts are."""
+    """A packed row under construction: token ids, their positions within their texts, and the spans of the texts."""
 
     input_ids: list[int] = field(default_factory=list)
     position_ids: list[int] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
 
     def open(self, prompt: TokenIds, tail: tuple[int, ...] = ()) -> int:
-        """Open a span with a prompt; `tail` is that of the texts to come. Returns the place of its last token."""
+        """Open a span with a prompt and return the index of its last token; `tail` is that of the texts to come."""
         start = len(self.input_ids)
         self.input_ids += prompt
         self.position_ids += range(len(prompt))
@@ -42,25 +44,25 @@ class PackedRow:
         return len(self.input_ids) - 1
 
     def add_alone(self, text: TokenIds) -> int:
-        """Add a text that shares nothing with another. Returns the place of its last token."""
+        """Add a text without a shared prompt and return the index of its last token."""
         last = self.open(text)
         self.add([])
         return last
 
     def add(self, text: TokenIds, continuations: Sequence[TokenIds] = ()) -> range:
-        """Add a text that goes on from the last prompt, and its continuations side by side; returns their places."""
+        """Add a text that continues the last prompt, then its continuations side by side; return their indices."""
         span = self.spans[-1]
-        place, depth = len(self.input_ids), span.prompt_end - span.start
+        start, depth = len(self.input_ids), span.prompt_end - span.start
         self.input_ids += text
         self.position_ids += range(depth, depth + len(text))
         for continuation in continuations:
             self.input_ids += continuation
             self.position_ids += range(depth + len(text), depth + len(text) + len(continuation))
         self.spans[-1] = replace(span, ends=(*span.ends, len(self.input_ids)))
-        return range(place, len(self.input_ids))
+        return range(start, len(self.input_ids))
 
     def inputs(self, device: torch.device | str = "cpu") -> dict[str, Any]:
-        """What a model with this attention takes: input_ids and position_ids, each (1, tokens), and spans."""
+        """The inputs of a model with this attention: input_ids and position_ids, each (1, tokens), and spans."""
         return {
             "input_ids": torch.tensor([self.input_ids], device=device),
             "position_ids": torch.tensor([self.position_ids], device=device),

@@ -1,7 +1,7 @@
 """Keeping a completion from repeating itself, with the semantics of transformers' logits processors.
 
-`RepetitionPenaltyLogitsProcessor` and `NoRepeatNGramLogitsProcessor`, given the tokens of the completion alone. Each
-row keeps its own history, to which a token is added in constant time.
+It does what `RepetitionPenaltyLogitsProcessor` and `NoRepeatNGramLogitsProcessor` do, given the completion's tokens
+alone. Each sequence keeps a history, to which a token is added in constant time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from penname.engines.base import TokenIds
 
 
 class History:
-    """The tokens of one completion so far, and which token would complete an n-gram that is already in it.
+    """The tokens of one completion so far, and the tokens that would repeat one of its n-grams.
 
     no_repeat_ngram: n, in tokens; 0 blocks nothing.
     """
@@ -41,18 +41,18 @@ class History:
 
 
 def discourage_repetition(logits: torch.Tensor, rows: Sequence[History], penalty: float) -> torch.Tensor:
-    """Logits with written tokens penalized and blocked tokens at minus infinity.
+    """Logits with the completion's tokens penalized and blocked tokens at minus infinity.
 
     logits: (rows, vocabulary); changed in place.
-    rows: the history of each row.
+    rows: the history of each sequence.
     penalty: see `Sampling.repetition_penalty`.
     """
     if penalty != 1.0:
         _penalize(logits, [row.tokens for row in rows], penalty)
     blocked = [(index, token) for index, row in enumerate(rows) for token in row.blocked()]
     if blocked:
-        at, tokens = torch.tensor(blocked, device=logits.device).T
-        logits[at, tokens] = float("-inf")
+        indices, tokens = torch.tensor(blocked, device=logits.device).T
+        logits[indices, tokens] = float("-inf")
     return logits
 
 
@@ -60,6 +60,6 @@ def _penalize(logits: torch.Tensor, written: Sequence[TokenIds], penalty: float)
     lengths = torch.tensor([len(tokens) for tokens in written])
     rows = torch.arange(len(written)).repeat_interleave(lengths).to(logits.device)
     tokens = torch.from_numpy(np.fromiter(chain.from_iterable(written), dtype=np.int64)).to(logits.device)
-    own = logits[rows, tokens]
-    # A token that was written twice has the same new logit both times.
-    logits[rows, tokens] = torch.where(own < 0, own * penalty, own / penalty)
+    penalized = logits[rows, tokens]
+    # A token that occurs twice gets the same new logit both times.
+    logits[rows, tokens] = torch.where(penalized < 0, penalized * penalty, penalized / penalty)

@@ -1,4 +1,4 @@
-"""Sampling the next token: temperature, top-k, exact nucleus and min-p, with random numbers of each row's own."""
+"""Sampling the next token: temperature, top-k, exact nucleus and min-p, with each sequence's own random numbers."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ import torch
 from penname.engines.base import Sampling
 
 CANDIDATES = (256, 4096)
-"""The nucleus is looked for among this many of the most probable tokens, then among all: sorting all takes longest."""
+"""The nucleus is searched for among this many of the most probable tokens, then among all, as sorting all is slow."""
 
 GREEDY_BELOW = 1e-5
-"""A temperature under it is 0: divided by less, logits are beyond what float32 holds."""
+"""Lower temperatures count as 0: divided by less, logits would overflow float32."""
 
 ROWS_AT_ONCE = 8
-"""So few rows stay in a processor's cache: three times as fast there as all at once."""
+"""Sequences sampled together on a CPU: few enough for its cache, three times as fast as all together."""
 
 
 def sample_seed(run_seed: int, purpose: str, example_id: str, number: int) -> int:
     """The random seed of one completion: 63 bits that depend on nothing else, so workers and restarts change nothing.
 
-    purpose: what it is written for, in words, as in `expectation 1` or `evaluation`.
-    example_id: the example that it is written for.
-    number: which of the example's completions it is, from 0.
+    purpose: why it is sampled, in words: `expectation 1`, `evaluation`.
+    example_id: its example.
+    number: its index among the example's completions, from 0.
     """
     digest = hashlib.sha256(f"{run_seed}\n{purpose}\n{example_id}\n{number}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
-    """(len(seeds), count) numbers in [0, 1), row by row from each seed."""
+    """(len(seeds), count) uniform random numbers in [0, 1), one row from each seed."""
     rows = [np.random.Generator(np.random.Philox(seed)).random(count) for seed in seeds]
     return torch.from_numpy(np.stack(rows))
 
 
 def next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor) -> torch.Tensor:
-    """Sample a token for each row by inverting the cumulative distribution.
+    """Sample a token for each sequence by inverting the cumulative distribution.
 
     Tokens are ordered by probability, so equal uniforms give equal tokens whatever else is in the batch.
 
-    logits: (rows, vocabulary), after what `discourage_repetition` does.
-    sampling: its temperature, top_k, top_p and min_p count here.
-    uniform: (rows,) in [0, 1).
+    logits: (rows, vocabulary), after `discourage_repetition`.
+    sampling: its temperature, top_k, top_p and min_p are used.
+    uniform: (rows,) random numbers in [0, 1).
     """
     if sampling.temperature < GREEDY_BELOW:
         return logits.argmax(dim=-1)
@@ -55,24 +55,26 @@ def next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor)
 
 def _next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor) -> torch.Tensor:
     probabilities = torch.softmax(logits.float() / sampling.temperature, dim=-1)
-    drawn = torch.empty(len(logits), dtype=torch.long, device=logits.device)
+    tokens = torch.empty(len(logits), dtype=torch.long, device=logits.device)
     rows = torch.arange(len(logits), device=logits.device)
     for candidates in (*CANDIDATES, logits.shape[-1]):
         top, ids = probabilities.topk(min(candidates, logits.shape[-1]), dim=-1)
-        drawn[rows], beyond = _draw(top.double(), ids, sampling, uniform)
+        tokens[rows], beyond = _draw(top.double(), ids, sampling, uniform)
         if not bool(beyond.any()):
             break
         rows, probabilities, uniform = rows[beyond], probabilities[beyond], uniform[beyond]
-    return drawn
+    return tokens
 
 
 def _draw(
     probabilities: torch.Tensor, ids: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A token of each row, and whether tokens beyond these candidates may be missing from what it was drawn from.
+    """A sampled token for each sequence, and whether tokens beyond these candidates should have been considered.
+
+    probabilities, ids: (rows, candidates), by descending probability.
 
     top_k, top_p and min_p each keep a leading set of tokens, as transformers' processors do one after the other; ties
-    with the k-th token are kept too. probabilities, ids: (rows, candidates), the probabilities falling.
+    with the k-th token are kept too.
     """
     cumulative = probabilities.cumsum(dim=-1)
     before = cumulative - probabilities
@@ -82,8 +84,8 @@ def _draw(
         kth = probabilities[:, min(sampling.top_k, probabilities.shape[-1]) - 1, None]
         in_top_k = probabilities >= kth
         kept &= in_top_k
-        # The mass of the k most probable, of which the nucleus takes its share, is known once all of them, ties
-        # included, are among the candidates; till then it is between these candidates' and 1.
+        # The nucleus is a share of the mass of the top k. That mass is known once all of them, ties included, are
+        # among the candidates; until then it is between the candidates' mass and 1.
         least = (probabilities * in_top_k).sum(dim=-1, keepdim=True)
         most = torch.where(in_top_k[:, -1:], 1.0, least)
     perhaps_kept = kept & (before < sampling.top_p * most)

@@ -1,8 +1,8 @@
-"""How prompts and candidates are laid into one row to be scored: what they share is computed once, nothing is padded.
+"""Packs prompts and candidates into rows to be scored: what they share is computed once, and nothing is padded.
 
-A judge scores many responses to one input: its prompts start alike, up to the response. And it compares a few
-candidates after each. So a row holds the start that prompts share, then each prompt's own rest with all of its
-candidates side by side behind it, which see the start and the rest but not each other.
+A judge scores many responses to one input: its prompts have a common prefix, up to the response, and each is followed
+by a few candidates. So a row holds the shared prefix, then the rest of each prompt with its candidates side by side
+after it; these attend to the prefix and the rest, but not to each other.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from penname.engines.base import TokenIds
 from penname.engines.packed_row import PackedRow
 
 TOKENS_AT_ONCE = 6144
-"""A row holds about so many tokens at most."""
+"""Approximate number of tokens in a row at most."""
 
 
 @dataclass
 class ScoreRow:
-    """Prompts scored together. indices: which ones; sources: places whose logits count, prompt after prompt."""
+    """Prompts that are scored in one forward pass.
+
+    packed: the row of tokens.
+    indices: the prompts' indices.
+    candidates: the candidates of each prompt.
+    sources: indices of the tokens whose logits are needed, prompt after prompt.
+    """
 
     packed: PackedRow = field(default_factory=PackedRow)
     indices: list[int] = field(default_factory=list)
@@ -30,14 +36,14 @@ class ScoreRow:
     sources: list[int] = field(default_factory=list)
 
     def add(self, index: int, rest: TokenIds, candidates: Sequence[TokenIds]) -> None:
-        """Add a prompt, of which `rest` goes on from the start that was opened last.
+        """Add a prompt; `rest` continues the prefix that was opened last.
 
-        A candidate's last token is left out: nothing follows it.
+        A candidate's last token is left out: its logits are not needed.
         """
-        places = self.packed.add(rest, [candidate[:-1] for candidate in candidates])
+        positions = self.packed.add(rest, [candidate[:-1] for candidate in candidates])
         self.indices.append(index)
         self.candidates.append(candidates)
-        self.sources += places[len(rest) - 1 :]
+        self.sources += positions[len(rest) - 1 :]
 
     def log_probs(self, logits: torch.Tensor) -> list[list[list[float]]]:
         """Log-probabilities of the candidates' tokens from the logits (sources, vocabulary)."""
@@ -45,24 +51,24 @@ class ScoreRow:
         scored = []
         last = 0
         for candidates in self.candidates:
-            place = last + 1
+            start = last + 1
             scores = []
             for candidate in candidates:
-                places = [last, *range(place, place + len(candidate) - 1)] if candidate else []
-                scores.append(log_probs[places, list(candidate)].tolist())
-                place += len(candidate[:-1])
+                sources = [last, *range(start, start + len(candidate) - 1)] if candidate else []
+                scores.append(log_probs[sources, list(candidate)].tolist())
+                start += len(candidate[:-1])
             scored.append(scores)
-            last = place
+            last = start
         return scored
 
 
 def score_rows(
     prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]], workers: int
 ) -> Iterator[ScoreRow]:
-    """Rows of about equal length, as many for each worker; prompts keep their order, those without candidates go."""
+    """Rows of similar length, equally many for each worker, in the order of the prompts that have candidates."""
     tails = [tuple(len(candidate[:-1]) for candidate in row) for row in candidates]
     groups = _alike(prompts, tails, [i for i, row in enumerate(candidates) if row])
-    # A row counts what it adds to the others: not the start that it repeats where a group goes on from one before.
+    # A group's prefix counts once, though a row that continues the group repeats it.
     tokens = sum(shared + sum(len(prompts[i]) - shared + sum(tails[i]) for i in members) for shared, members in groups)
     full = tokens / (workers * max(1, math.ceil(tokens / (workers * TOKENS_AT_ONCE))))
     row, added = ScoreRow(), 0
@@ -83,9 +89,9 @@ def score_rows(
 def _alike(
     prompts: Sequence[TokenIds], tails: Sequence[tuple[int, ...]], wanted: Sequence[int]
 ) -> list[tuple[int, list[int]]]:
-    """Neighbours that start alike for half or more of each prompt; how many tokens they share, short of the last.
+    """Groups of consecutive prompts whose common prefix is at least half of each, as (prefix length, indices).
 
-    Their candidates have the same lengths.
+    The prefix never includes a prompt's last token. Within a group, candidates have the same lengths.
     """
     groups: list[tuple[int, list[int]]] = []
     longest = 0

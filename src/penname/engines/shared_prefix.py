@@ -1,11 +1,11 @@
-"""Attention for many rows that share a prompt: the prompt's keys and values are held, and read, once.
+"""Attention for many sequences that share a prompt: the prompt's keys and values are stored, and read, once.
 
-Attention of new tokens over a prompt is one matrix product for all rows that go on from it; attention over the
-row's own tokens is separate; the two are merged by their log-sum-exp (Hydragen, arXiv 2402.05099, section 3). The
-rows' own keys and values lie in buffers with room to spare, so that a step copies nothing.
+Attention of new tokens over a prompt is one matrix product for all sequences (rows) that continue it; attention over a
+row's own completion is separate; the two are merged by their log-sum-exp (Hydragen, arXiv 2402.05099, section 3). The
+completions' keys and values are in buffers with spare room, so that a step copies nothing.
 
-`shared_prefix_attention` has the form of a transformers attention function, and the model is given the cache, so any
-decoder-only architecture whose layers call `cache.update` and then the attention function can use it
+`shared_prefix_attention` has the signature of a transformers attention function, and the model is passed the cache, so
+any decoder-only architecture whose layers call `cache.update` and then the attention function can use it
 (`penname.engines.supported` registers it).
 """
 
@@ -24,16 +24,18 @@ from penname.engines.packed_row import Span
 ATTENTION = "penname_shared_prefix"
 
 GROWTH = 32
-"""The rows' buffers grow by this many tokens: few copies, few empty places."""
+"""The rows' buffers grow by this many tokens: few copies, few unused slots."""
 
 
 class SharedPrefixCache:
-    """Keys and values of the prompts, each held once, and of the rows that go on from them.
+    """Key-value cache of prompts, each stored once, and of the rows (completions) that continue them.
 
-    rows: how many there may be at once; capacity: tokens a row may grow to.
-    Room is made with `open_prompts`; after `read_prompts` a forward pass over a packed row of prompts leaves their keys
-    and values here; then `open_rows` makes room for their rows. The same again later lets other prompts join. `update`
-    is what a model's layers call.
+    rows: largest number of rows at once.
+    capacity: longest row, in tokens.
+
+    `open_prompts` makes room for prompts; after `read_prompts`, a forward pass over a packed row of prompts stores
+    their keys and values; then `open_rows` makes room for their rows. Repeating this lets other prompts join later. A
+    model's layers call `update`.
     """
 
     is_compileable = False
@@ -53,7 +55,7 @@ class SharedPrefixCache:
         self._masks: dict[int | None, tuple[torch.Tensor | None, torch.Tensor | None]] = {}
 
     def open_prompts(self, lengths: list[int]) -> range:
-        """Make room for more prompts of these lengths; returns their numbers."""
+        """Make room for more prompts of these lengths and return their indices."""
         before = len(self.lengths)
         self.lengths = [*self.lengths, *lengths]
         for prefixes in (self._prefix_keys, self._prefix_values):
@@ -64,13 +66,13 @@ class SharedPrefixCache:
         return range(before, len(self.lengths))
 
     def read_prompts(self, numbers: Sequence[int], spans: Sequence[Span]) -> None:
-        """The next forward pass is over these prompts, which lie at `spans` of a packed row."""
+        """Announce that the next forward pass is over these prompts, at `spans` of a packed row."""
         self._reading = {
             number: slice(span.start, span.prompt_end) for number, span in zip(numbers, spans, strict=True)
         }
 
     def open_rows(self, owners: list[int]) -> None:
-        """Add rows without tokens; each goes on from the prompt of that number."""
+        """Add empty rows; `owners` is the index of each row's prompt."""
         self._reading = {}
         for buffer in (*self._keys, *self._values):
             buffer.open_rows(len(owners))
@@ -82,8 +84,8 @@ class SharedPrefixCache:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the new tokens' keys and values.
 
-        Of prompts, (1, heads, tokens, dim): returned as they are. Of each row's new tokens, (rows, heads, new, dim):
-        returned are the rows' own ones, with some empty places at the end.
+        Those of prompts, (1, heads, tokens, dim), are returned as they are. For the rows' new tokens, (rows, heads,
+        new, dim), all keys and values of the rows are returned, with some unused slots at the end.
         """
         if not self._reading:
             return self._keys[layer].put(keys, self._at), self._values[layer].put(values, self._at)
@@ -93,15 +95,15 @@ class SharedPrefixCache:
             self._prefix_values.append(values.new_zeros((*shape[:3], values.shape[3])))
             self._keys.append(_Buffer(self._rows, keys.shape[1], self._capacity, keys.shape[3], keys))
             self._values.append(_Buffer(self._rows, keys.shape[1], self._capacity, values.shape[3], values))
-        for number, places in self._reading.items():
-            self._prefix_keys[layer][number, :, : self.lengths[number]] = keys[0, :, places]
-            self._prefix_values[layer][number, :, : self.lengths[number]] = values[0, :, places]
+        for number, span in self._reading.items():
+            self._prefix_keys[layer][number, :, : self.lengths[number]] = keys[0, :, span]
+            self._prefix_values[layer][number, :, : self.lengths[number]] = values[0, :, span]
         return keys, values
 
     def advance(self, new: int = 1) -> torch.Tensor:
-        """Make room for `new` tokens in every row; returns their positions (rows, new).
+        """Make room for `new` tokens in every row and return their positions, (rows, new).
 
-        A row that is full, which nobody reads any more, has its last tokens overwritten.
+        In a full row, which is no longer used, the last tokens are overwritten.
         """
         first = [min(used, self._capacity - new) for used in self._used]
         self._used = [used + new for used in first]
@@ -114,14 +116,14 @@ class SharedPrefixCache:
         return self._positions
 
     def take_back(self, tokens: Sequence[int]) -> None:
-        """Forget the last tokens of each row, so many as `tokens` says; their places are written anew."""
-        self._used = [used - taken for used, taken in zip(self._used, tokens, strict=True)]
+        """Drop the last `tokens[i]` tokens of row i; their slots will be overwritten."""
+        self._used = [used - dropped for used, dropped in zip(self._used, tokens, strict=True)]
 
     def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self._prefix_keys[layer], self._prefix_values[layer]
 
     def keep(self, rows: list[int]) -> None:
-        """Keep `rows` only, and the prompts that still have one."""
+        """Keep only these rows, and the prompts that still have one."""
         index = torch.tensor(rows, dtype=torch.long, device=self._device)
         self._used = [self._used[row] for row in rows]
         for buffer in (*self._keys, *self._values):
@@ -137,9 +139,9 @@ class SharedPrefixCache:
         self._assign([groups.index(owner) for owner in owners])
 
     def _assign(self, owners: list[int]) -> None:
-        """Lay the rows out by prompt: `by_prompt` picks each prompt's rows, padded to equal numbers; `back` undoes it.
+        """Group the rows by prompt: `by_prompt` selects each prompt's rows, padded to equal numbers; `back` undoes it.
 
-        Only attention over the prompts is padded so; all else is computed for the rows as they are.
+        Only attention over the prompts needs this padding; everything else is computed for the rows as they are.
         """
         self.owners = owners
         members: list[list[int]] = [[] for _ in self.lengths]
@@ -149,14 +151,17 @@ class SharedPrefixCache:
             members[owner].append(row)
         most = max(map(len, members), default=0)
         self.by_prompt = torch.tensor([rows + rows[:1] * (most - len(rows)) for rows in members], device=self._device)
-        self.back = torch.tensor([owner * most + place for owner, place in back], device=self._device)
+        self.back = torch.tensor([owner * most + index for owner, index in back], device=self._device)
         self._starts = torch.tensor([self.lengths[owner] for owner in owners], device=self._device)
 
     def masks(self, places: int, repeat: int, window: int | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """What is added to the new tokens' scores over the prompts and over the rows' own `places`; None for nothing.
+        """The additive masks of the new tokens' scores over prompts and over the rows' own slots; None for no mask.
 
-        A token sees its prompt and its row's own tokens up to itself; with a sliding window, no more than the last
-        `window` tokens, itself among them. Layers alike share the masks of a step.
+        places: slots of a row.
+        repeat: heads that share a key head.
+        window: sliding window in tokens, the token itself included; None for no limit.
+
+        A token attends to its prompt and to its row up to itself. Layers of the same kind share the masks of a step.
         """
         longest = self.get_seq_length()
         if window is not None and longest <= window:
@@ -165,7 +170,7 @@ class SharedPrefixCache:
             prefix = torch.arange(max(self.lengths), device=self._device)
             beyond = (prefix >= torch.tensor(self.lengths, device=self._device)[:, None])[:, None]
             keys = torch.arange(places, device=self._device)
-            # Heads that share a key x new tokens, as the queries are laid out.
+            # (heads that share a key head) x (new tokens), the layout of the queries.
             positions = self._positions.repeat(1, repeat)
             depths = (positions - self._starts[:, None])[..., None]
             unseen = keys > depths
@@ -184,35 +189,35 @@ class SharedPrefixCache:
 
     def _added(self, unseen: torch.Tensor) -> torch.Tensor:
         dtype = self._prefix_keys[0].dtype
-        # Not infinity: a prompt all out of sight must weigh nothing beside the row's own tokens, not be undefined.
+        # Finite: a fully masked prompt must get weight 0 beside the row's own tokens, not NaN.
         mask = torch.zeros(unseen.shape, dtype=dtype, device=unseen.device)
         return mask.masked_fill_(unseen, torch.finfo(dtype).min / 2)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """An upper bound of the rows' lengths, the new token included; 0 while there are none."""
+        """An upper bound of the sequences' lengths, the new token included; 0 while there are none."""
         return max(self.lengths, default=0) + max(self._used, default=0)
 
 
 class _Buffer:
-    """Keys or values of the rows' own tokens in one layer, (rows, heads, places, dim) in one piece.
+    """Keys or values of the rows' own tokens in one layer: a contiguous tensor (rows, heads, slots, dim).
 
-    In one piece, because a matrix product of a part of a tensor copies it first. So the places grow with the rows,
-    within memory that is taken once: blocks that grow again and again leave holes that nothing else fits into.
+    It is contiguous because a matrix product with a slice of a tensor copies the slice first. So it is laid out anew
+    when rows or slots grow, within memory that is allocated once: growing allocations would fragment the heap.
     """
 
     def __init__(self, rows: int, heads: int, capacity: int, dim: int, like: torch.Tensor) -> None:
-        # Zeros, because empty places get a weight of 0, and 0 times what is not a number is not a number.
+        # Zeros: unused slots get weight 0, and 0 times NaN would be NaN.
         self._memory = like.new_zeros(rows * heads * capacity * dim)
         self._capacity = capacity
         self.held = self._view(0, heads, min(GROWTH, capacity), dim)
 
     def reach(self, places: int) -> None:
-        """Hold so many places a row at least."""
+        """Grow to at least so many slots a row."""
         if places > self.held.shape[2]:
             self._lay(self.held.shape[0], min(max(places, self.held.shape[2] + GROWTH), self._capacity))
 
     def put(self, new: torch.Tensor, at: tuple[torch.Tensor, slice, torch.Tensor]) -> torch.Tensor:
-        """Lay `new` (rows, heads, new tokens, dim) at the rows' next places; return all places."""
+        """Store `new` (rows, heads, new tokens, dim) at the index `at` and return the whole buffer."""
         self.held[at] = new.transpose(1, 2)
         return self.held
 
@@ -220,13 +225,13 @@ class _Buffer:
         self._lay(self.held.shape[0] + rows, self.held.shape[2])
 
     def keep(self, rows: torch.Tensor, places: int) -> None:
-        """Keep these rows, and no more places than they have tokens in, rounded up."""
+        """Keep these rows, and no more slots than their tokens need, rounded up."""
         kept = self.held[rows, :, : -(-max(places, 1) // GROWTH) * GROWTH]
         self.held = self._view(*kept.shape)
         self.held.copy_(kept)
 
     def _lay(self, rows: int, places: int) -> None:
-        """The same tokens in more rows or places."""
+        """Lay the tokens out anew with more rows or slots."""
         old = self.held.clone()
         self.held = self._view(rows, old.shape[1], places, old.shape[3])
         self.held.zero_()
@@ -249,12 +254,12 @@ def shared_prefix_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of each row's new tokens over the row's prompt and over the row's own tokens.
+    """Attention of each row's new tokens over its prompt and its own tokens; returns (rows, new, heads, dim).
 
-    Without `shared_prefix` it is attention in a packed row.
-
-    query: (rows, heads, new, dim); key, value: (rows, key heads, places, dim), the rows' own tokens only.
-    Returns (rows, new, heads, dim).
+    query: (rows, heads, new, dim).
+    key, value: (rows, key heads, slots, dim), of the rows' own tokens only.
+    shared_prefix: the cache with the prompts; without it, this is attention in a packed row.
+    scaling, sliding_window, softcap: see `causal_attention`.
     """
     if shared_prefix is None:
         return packed_attention(
@@ -275,7 +280,7 @@ def attend(
     window: int | None = None,
     softcap: float | None = None,
 ) -> torch.Tensor:
-    """As `shared_prefix_attention`, in the layer of this number."""
+    """As `shared_prefix_attention`, for the layer with this index."""
     rows, heads, new, dim = query.shape
     key_heads, places = key.shape[1:3]
     repeat = heads // key_heads
@@ -305,7 +310,7 @@ def _attend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention (batch, heads, queries, dim), and the log-sum-exp of its scores (batch, heads, queries, 1), float32.
 
-    torch's fused kernel is twice as slow here: it is made for many queries, and a step has a few a row.
+    torch's fused kernel is twice as slow here: it is made for many queries, and a decoding step has few.
     """
     scores = torch.matmul(query * scaling, keys.transpose(-1, -2))
     if softcap is not None:
@@ -313,6 +318,6 @@ def _attend(
     if mask is not None:
         scores += mask
     probabilities = torch.softmax(scores, dim=-1, dtype=torch.float32)
-    # The most probable key's score less its log-probability: one pass over the scores instead of three.
+    # The highest score minus its log-probability: one pass over the scores instead of three.
     lse = scores.amax(-1, keepdim=True).float() - probabilities.amax(-1, keepdim=True).log()
     return torch.matmul(probabilities.to(values.dtype), values), lse

@@ -1,4 +1,4 @@
-"""Which models penname's attention serves: what a configuration rules out, and the rest by trying a few tokens."""
+"""Checks whether a model can use penname's attention: by its configuration, then by its outputs on a few tokens."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache, shared_p
 from penname.errors import UserError
 
 TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
-"""Token ids that are tried, side by side, as no model's attention may mix them up."""
+"""Token ids of the test texts, packed into one row; no model's attention may mix them."""
 
 PROBE = "penname_probe"
 
 FAR, FAR_IN_HALF_PRECISION = 1e-3, 0.3
-"""Log-probabilities that lie this far apart on average are not the same but for rounding."""
+"""Mean differences of log-probabilities that are too large for rounding."""
 
 
 def take_attention(model: Any, attention: str) -> None:
-    """Give `model` one of our attention functions, by its registered name: `PACKED`, or `ATTENTION` to write as well.
+    """Set one of our attention functions on `model`.
 
-    Raises UserError for a model that would not compute the same with it, or would go on with its own.
+    attention: its registered name, `PACKED` for training or `ATTENTION` for generation too.
+
+    Raises UserError for a model that would compute something else with it, or ignore it.
     """
     reason = _ruled_out(model) or _tried(model, attention)
     if reason:
@@ -47,7 +49,7 @@ def _ruled_out(model: Any) -> str | None:
 
 @torch.no_grad()
 def _tried(model: Any, attention: str) -> str | None:
-    """Set the attention; why the model does not compute with it what it does with transformers' own, if so."""
+    """Set the attention; return why the outputs differ from those with transformers' own, None if they agree."""
     texts = [[token % model.config.get_text_config().vocab_size for token in text] for text in TEXTS]
     model.set_attn_implementation("eager")
     expected = [_log_probs(model(torch.tensor([text], device=model.device), use_cache=False))[0] for text in texts]
@@ -57,37 +59,37 @@ def _tried(model: Any, attention: str) -> str | None:
     try:
         if _window_in_mask_only(model, texts):
             return "a sliding window that its attention is not told of"
-        found = _read(model, texts).split([len(text) for text in texts])
+        actual = _read(model, texts).split([len(text) for text in texts])
         if attention != PACKED:
-            found = (*found, *_written(model, texts))
+            actual = (*actual, *_written(model, texts))
             expected += [log_probs[-1:] for log_probs in expected]
     except UserError as error:
         return str(error)
-    except (MemoryError, torch.OutOfMemoryError):  # says nothing of the model
+    except (MemoryError, torch.OutOfMemoryError):  # says nothing about the model
         raise
-    except Exception as error:  # whatever a model does with keys and values that are not laid out as it expects
+    except Exception as error:  # a model may do anything with keys and values in an unexpected layout
         return f"attention that fails with ours ({error!r})"
-    far = FAR if model.dtype == torch.float32 else FAR_IN_HALF_PRECISION
-    apart = max((a - b).abs().mean().item() for a, b in zip(found, expected, strict=True))
-    return None if apart < far else "attention that computes something else with ours"
+    tolerance = FAR if model.dtype == torch.float32 else FAR_IN_HALF_PRECISION
+    difference = max((a - b).abs().mean().item() for a, b in zip(actual, expected, strict=True))
+    return None if difference < tolerance else "attention that computes something else with ours"
 
 
 def cache_name(model: Any) -> str:
-    """The argument by which a model takes keys and values of what it has read: transformers renames it in 5.24."""
+    """The name of a model's argument for the key-value cache: transformers renames it in 5.24."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def _window_in_mask_only(model: Any, texts: Sequence[Sequence[int]]) -> bool:
-    """Whether the model has a sliding window, longer than `texts`, that none of its layers hands to its attention."""
+    """Whether the model has a sliding window, longer than `texts`, that no layer passes to its attention function."""
     config = model.config.get_text_config()
     layers = getattr(config, "layer_types", None) or ["sliding_attention"]
-    defined = hasattr(type(config), "sliding_window")  # a configuration takes any key, and may not know it
+    defined = hasattr(type(config), "sliding_window")  # a configuration accepts any key, used or not
     if not defined or not config.sliding_window or "sliding_attention" not in layers:
         return False
-    told: list[int | None] = []
+    windows: list[int | None] = []
 
     def probe(*given: Any, **named: Any) -> Any:
-        told.append(named.get("sliding_window"))
+        windows.append(named.get("sliding_window"))
         return packed_attention(*given, **named)
 
     AttentionInterface.register(PROBE, probe)
@@ -95,11 +97,11 @@ def _window_in_mask_only(model: Any, texts: Sequence[Sequence[int]]) -> bool:
     model.set_attn_implementation(PROBE)
     _read(model, texts)
     model.set_attn_implementation(attention)
-    return not any(told)
+    return not any(windows)
 
 
 def _read(model: Any, texts: Sequence[Sequence[int]], cache: SharedPrefixCache | None = None) -> torch.Tensor:
-    """Log-probabilities (tokens, vocabulary) of texts side by side in a packed row."""
+    """Log-probabilities (tokens, vocabulary) of texts in one packed row."""
     row = PackedRow()
     for text in texts:
         row.add_alone(text)
@@ -110,7 +112,7 @@ def _read(model: Any, texts: Sequence[Sequence[int]], cache: SharedPrefixCache |
 
 
 def _written(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Log-probabilities (texts, 1, vocabulary) after each text, whose last token is read as if it had been drawn."""
+    """Log-probabilities (texts, 1, vocabulary) after each text, whose last token is read as if it had been sampled."""
     cache = SharedPrefixCache(len(texts), 1, model.device)
     _read(model, [text[:-1] for text in texts], cache)
     cache.open_rows([*range(len(texts))])
@@ -120,8 +122,8 @@ def _written(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
 
 
 def _log_probs(out: Any) -> torch.Tensor:
-    found: torch.Tensor = out.logits.float().log_softmax(-1)
-    return found
+    log_probs: torch.Tensor = out.logits.float().log_softmax(-1)
+    return log_probs
 
 
 AttentionInterface.register(PACKED, packed_attention)

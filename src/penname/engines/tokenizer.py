@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer without transformers, whose imports take longer than writing a text."""
+"""A checkpoint's tokenizer without transformers, whose import takes longer than generating a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAIN: Mapping[str, tuple[Any, ...]] = {
     "extra_special_tokens": (None, [], {}),
     "added_tokens_decoder": (None, {}),
 }
-"""With these settings a tokenizer is what its file says; for others transformers changes or adds something."""
+"""Settings under which tokenizer.json defines the tokenizer completely; with others transformers changes something."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class Encoded:
 
 
 class PlainTokenizer:
-    """What a renderer needs of a tokenizer, with the names and results of transformers' own.
+    """The part of a tokenizer that a renderer needs, with the names and results of transformers' own.
 
-    tokenizer: of the package tokenizers. settings: what tokenizer_config.json says. chat_template: as Jinja text.
+    tokenizer: a `tokenizers.Tokenizer`.
+    settings: the contents of tokenizer_config.json.
+    chat_template: a Jinja template.
     """
 
     def __init__(self, tokenizer: Any, settings: Mapping[str, Any], chat_template: str | None) -> None:
@@ -45,8 +47,8 @@ class PlainTokenizer:
     @property
     def eos_token_id(self) -> int | None:
         name = self._special.get("eos_token")
-        found: int | None = None if name is None else self._tokenizer.token_to_id(name)
-        return found
+        token_id: int | None = None if name is None else self._tokenizer.token_to_id(name)
+        return token_id
 
     @property
     def all_special_ids(self) -> list[int]:
@@ -79,30 +81,30 @@ class PlainTokenizer:
 
 
 def load_reader(name: str) -> Any:
-    """The tokenizer of a model, by the model's name: enough to render prompts and read completions.
+    """The tokenizer of the model `name`, sufficient to render prompts and decode completions.
 
-    transformers' own where the checkpoint's settings or chat template ask for what only that does. Raises UserError
-    where there is none.
+    It is transformers' own where the checkpoint's settings or chat template need it. Raises UserError where there is
+    none.
     """
     folder = Path(locate_model(name))
     return _plain(folder) or load_tokenizer(name)
 
 
 def _plain(folder: Path) -> PlainTokenizer | None:
-    whole, told, template = (
+    definition, config, template = (
         folder / name for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
     )
-    if not (whole.is_file() and told.is_file()):
+    if not (definition.is_file() and config.is_file()):
         return None
     from tokenizers import Tokenizer
 
-    settings = json.loads(told.read_text(encoding="utf-8"))
+    settings = json.loads(config.read_text(encoding="utf-8"))
     if "chat_template" in settings or any(settings.get(name) not in values for name, values in PLAIN.items()):
         return None
     text = template.read_text(encoding="utf-8") if template.is_file() else None
     if text is not None and any(word in text for word in ("generation %", "strftime_now", "raise_exception", "tojson")):
         return None
-    return PlainTokenizer(Tokenizer.from_file(str(whole)), settings, text)
+    return PlainTokenizer(Tokenizer.from_file(str(definition)), settings, text)
 
 
 def _text(token: Any) -> str:

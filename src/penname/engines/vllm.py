@@ -1,9 +1,9 @@
 """Generation and scoring with vLLM in this process (Kwon et al., 2023), on CUDA or on a plain CPU.
 
-Each sample is a request of its own, so that it carries its own seed; vLLM's prefix cache computes their shared
-prompt once. repetition_penalty and no_repeat_ngram are those of `vllm_repetition`; min_p is applied before top_k and
-top_p, not after them as elsewhere. Scores are vLLM's prompt log-probabilities, for which it does not use that cache: a
-candidate costs a pass over the whole prompt, so a judge is faster on the local engine.
+Each sample is a separate request with its own seed; vLLM's prefix cache computes their shared prompt once.
+repetition_penalty and no_repeat_ngram are those of `vllm_repetition`; min_p is applied before top_k and top_p, not
+after them as elsewhere. Scores are vLLM's prompt log-probabilities, which bypass that cache: each candidate costs a
+forward pass over the whole prompt, so a judge is faster on the local engine.
 
 On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
 torchaudio and torchcodec installed; starting takes about a minute. A vLLM server on a CPU wants
@@ -25,11 +25,12 @@ class VLLMEngine:
     """An `Engine` on `vllm.LLM`.
 
     model: a checkpoint folder or a hub id.
-    dtype: the arithmetic, such as "float32" or "bfloat16"; "auto" takes the checkpoint's.
-    max_model_len: the longest prompt and completion together, in tokens; None takes the model's own limit.
-    seed: vLLM's own; samples carry theirs.
+    dtype: compute dtype, such as "float32" or "bfloat16"; "auto" is the checkpoint's.
+    max_model_len: longest prompt and completion together, in tokens; None for the model's own limit.
+    seed: vLLM's global seed; samples have their own.
+    on_written: progress callback, see `OnWritten`.
 
-    Call `close` before the next engine is made, as vLLM holds on to most of a GPU's memory.
+    Call `close` before making another engine: vLLM holds most of a GPU's memory.
 
     Raises `UserError` when vLLM is missing, and from both calls when a request does not fit `max_model_len`.
     """
@@ -81,7 +82,7 @@ class VLLMEngine:
 
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`."""
-        # prompt_logprobs=0: only the given tokens' own; vLLM always generates, so one token is thrown away.
+        # prompt_logprobs=0: of the given tokens only. vLLM always generates, so one token is discarded.
         params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
         pairs = [(prompt, one) for prompt, row in zip(prompts, candidates, strict=True) for one in row]
         outputs = self._run([([*prompt, *candidate], params) for prompt, candidate in pairs])
@@ -96,18 +97,18 @@ class VLLMEngine:
         self._llm.llm_engine.engine_core.shutdown()
 
     def _sampling_params(self, sampling: Sampling, seed: int) -> Any:
-        asked = {"no_repeat_ngram": sampling.no_repeat_ngram, "repetition_penalty": sampling.repetition_penalty}
-        repeats = any(asked[name] != NEUTRAL[name] for name in asked)
+        repetition = {"no_repeat_ngram": sampling.no_repeat_ngram, "repetition_penalty": sampling.repetition_penalty}
+        in_use = any(repetition[name] != NEUTRAL[name] for name in repetition)
         return self._params(
             max_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             min_p=sampling.min_p,
-            extra_args=asked if repeats else None,
+            extra_args=repetition if in_use else None,
             seed=seed,
             stop_token_ids=list(sampling.stop_ids),
-            ignore_eos=True,  # else the model's own end-of-text token would stop too
+            ignore_eos=True,  # otherwise the model's own end-of-text token would stop it too
             detokenize=False,
         )
 
@@ -134,6 +135,6 @@ def _generated(output: Any, sampling: Sampling) -> Generated:
 
 
 def _candidate_log_probs(log_probs: list[Any], prompt: TokenIds, candidate: TokenIds) -> list[float]:
-    """Of vLLM's one `{token id: Logprob}` a position, those of the candidate's tokens."""
-    own = log_probs[len(prompt) : len(prompt) + len(candidate)]
-    return [position[token].logprob for position, token in zip(own, candidate, strict=True)]
+    """The log-probabilities of the candidate's tokens, out of vLLM's `{token id: Logprob}` for each position."""
+    positions = log_probs[len(prompt) : len(prompt) + len(candidate)]
+    return [position[token].logprob for position, token in zip(positions, candidate, strict=True)]

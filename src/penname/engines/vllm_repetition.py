@@ -1,6 +1,6 @@
-"""`penname.engines.repetition` inside vLLM, whose own penalty counts the prompt and which knows no n-gram blocking.
+"""`penname.engines.repetition` inside vLLM, whose own penalty includes the prompt and which has no n-gram blocking.
 
-vLLM loads the class in its engine process by the name `PROCESSOR`; a request asks for it in its `extra_args`.
+vLLM loads the class in its engine process by the name `PROCESSOR`; a request enables it in its `extra_args`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class RepetitionProcessor(AdapterLogitsProcessor):
         return False
 
     def new_req_logits_processor(self, params: Any) -> Callable[[list[int], torch.Tensor], torch.Tensor] | None:
-        """What a new request's logits go through, None where it asks for nothing."""
-        asked = params.extra_args or {}
-        if "no_repeat_ngram" not in asked:
+        """The logits processor of a new request; None where it does not enable one."""
+        settings = params.extra_args or {}
+        if "no_repeat_ngram" not in settings:
             return None
-        return _Request(asked["no_repeat_ngram"], asked["repetition_penalty"])
+        return _Request(settings["no_repeat_ngram"], settings["repetition_penalty"])
 
 
 class _Request:

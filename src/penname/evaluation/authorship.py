@@ -1,4 +1,4 @@
-"""Whose text it sounds like: a check by machine of whether one can hear who is who. Ours; neither paper measures it."""
+"""Authorship classification: whose style do generated texts have? Ours; neither paper measures it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Record = dict[str, Any]
 
 
 class AuthorClassifier:
-    """Logistic regression on tf-idf of character n-grams, authors weighted alike however much they have written.
+    """Logistic regression on tf-idf of character n-grams, with equal weight for all authors.
 
-    Such n-grams within words tell authors apart well and need little text (Stamatatos, 2009).
+    Character n-grams within words distinguish authors well and need little text (Stamatatos, 2009).
     """
 
     def __init__(self, documents: Mapping[str, Sequence[str]]) -> None:
-        """documents: of each author, two authors or more."""
+        """documents: texts by author, of at least two authors."""
         # scikit-learn takes a second to import.
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -39,11 +39,14 @@ class AuthorClassifier:
 
 @dataclass(frozen=True)
 class Voice:
-    """A prompt, what an author really wrote on it, and what methods wrote with the author's documents.
+    """A prompt, an author's real text for it, and what methods wrote with the author's documents.
 
-    exact: whether `written` was the answer to this very prompt, else it is the author's nearest document. sounds_like:
-    whose text the classifier takes `written` for. texts: by method a record with `response`, `reasoning`,
-    `sounds_like` (None for a malformed completion) and `rewards`, measured by each author's real text.
+    number: index of the prompt.
+    written: the author's real text.
+    exact: whether `written` answers this very prompt; otherwise it is the author's most similar document.
+    sounds_like: the author that the classifier predicts for `written`.
+    texts: by method, a record with `response`, `reasoning`, `sounds_like` (None for a malformed completion) and
+        `rewards`, each author's real text being the reference once.
     """
 
     number: int
@@ -57,10 +60,13 @@ class Voice:
 
 @dataclass(frozen=True)
 class Heard:
-    """How well a method's texts are told apart: `right` of `texts` sound like their author.
+    """How well a method's texts match their authors.
 
-    own, others: mean reward by the author's real text and by the other two authors'. p: of their difference, two-tailed
-    paired t-test over the texts, NaN for a single one.
+    right: texts that the classifier attributes to their author.
+    texts: number of texts.
+    own: mean reward with the author's real text as reference.
+    others: mean reward with the other two authors' real texts as references.
+    p: of their difference, two-tailed paired t-test over the texts; NaN for a single text.
     """
 
     right: int
@@ -71,6 +77,7 @@ class Heard:
 
 
 def heard(voices: Sequence[Voice], method: str) -> Heard:
+    """How well the texts of `method` match their authors."""
     texts = [(voice.author, voice.texts[method]) for voice in voices]
     own = [text["rewards"][author] or 0.0 for author, text in texts]
     others = [

@@ -1,4 +1,4 @@
-"""The table of a summary, and its tests, in the formats of other programs: Markdown, HTML, LaTeX, CSV."""
+"""The table of a summary, and its tests, as Markdown, HTML, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def to_files(summary: Mapping[str, Any], names: Mapping[str, str] | None = None)
 
 
 def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
-    """The table of :func:`penname.evaluation.table.render`, one a section, then the notes as a list."""
+    """The tables of :func:`penname.evaluation.table.render`, one for each section, then the notes as a list."""
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
     for section in sections(summary, names):
@@ -46,7 +46,10 @@ def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = No
 
 
 def to_html(summary: Mapping[str, Any], names: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> str:
-    """The same as plain HTML, for a notebook. notes: told before the table's own."""
+    """The same as plain HTML, for a notebook.
+
+    notes: shown before the table's own.
+    """
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
     for section in sections(summary, names):
@@ -59,8 +62,8 @@ def to_html(summary: Mapping[str, Any], names: Mapping[str, str] | None = None, 
         head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         blocks.append(f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-    told = "".join(f"<li>{html.escape(_line(note))}</li>" for note in [*notes, *notes_of(summary, names)])
-    return "".join(blocks) + f"<ul>{told}</ul>"
+    items = "".join(f"<li>{html.escape(_line(note))}</li>" for note in [*notes, *notes_of(summary, names)])
+    return "".join(blocks) + f"<ul>{items}</ul>"
 
 
 def _escape(text: str) -> str:
@@ -72,7 +75,7 @@ def _line(text: str) -> str:
 
 
 def to_latex(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
-    """The same for LaTeX with booktabs: one tabular a section, each column's best value in bold, notes as comments."""
+    """The same for LaTeX with booktabs: a tabular for each section, the best values in bold, notes as comments."""
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
     for section in sections(summary, names):
@@ -99,7 +102,7 @@ def _latex(cell: Cell, best: float | None) -> str:
 
 
 def means_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each method, task and metric with the number of examples; without a task it is the macro average."""
+    """A line for each method, task and metric with the number of examples; an empty task is the macro average."""
     lines: list[list[Any]] = [["method", "task", "metric", "mean", "n"]]
     for method, entry in summary["methods"].items():
         whole = {key: value for key, value in entry.items() if isinstance(value, float | None)}
@@ -110,7 +113,7 @@ def means_to_csv(summary: Mapping[str, Any]) -> str:
 
 
 def comparisons_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each pair of methods, task and metric; without a task it is over the examples of all tasks."""
+    """A line for each pair of methods, task and metric; an empty task is the examples of all tasks."""
     fields = ("a", "b", "metric", "n", "difference", "p", "p_corrected", "effect", "detectable")
     lines: list[list[Any]] = [["task", *fields, "low", "high"]]
     for test in [*summary["tests"], *summary.get("task_tests", [])]:
@@ -125,5 +128,5 @@ def _csv(lines: list[list[Any]]) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-    """A name that a spreadsheet would compute is marked as text."""
+    """Mark names that a spreadsheet would take for formulas as text."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

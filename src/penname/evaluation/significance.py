@@ -11,7 +11,7 @@ import numpy as np
 
 _RESAMPLES = 10_000
 ALPHA, _POWER = 0.05, 0.8
-# Numbers drawn at once, so that memory stays at some 16 MB whatever the number of examples.
+# Random numbers in memory at once, some 16 MB whatever the number of examples.
 _DRAWS = 1_000_000
 
 
@@ -21,12 +21,12 @@ class TTest:
 
     difference: mean(b) - mean(a), positive where b is higher; NaN without pairs.
     t: positive where b is higher, infinite where all pairs differ by the same amount, NaN below two pairs.
-    p: probability of a t at least this far from 0 if the methods were alike; NaN below two pairs.
+    p: probability of a t at least this far from 0 under the null hypothesis; NaN below two pairs.
     n: number of pairs.
     effect: Cohen's d of paired scores, the difference over the standard deviation of differences (Cohen, 1988, d_z);
         0 where all pairs are equal, infinite where they all differ by the same amount, NaN below two pairs.
-    detectable: the difference that such a test finds (p < 0.05) four times of five, with as many pairs that differ as
-        widely; NaN below two pairs.
+    detectable: the smallest difference that such a test detects (p < 0.05) with power 0.8, given as many pairs whose
+        differences vary as much; NaN below two pairs.
     """
 
     difference: float
@@ -56,26 +56,26 @@ def paired_t_test(a: Sequence[float], b: Sequence[float]) -> TTest:
     if not differences.any():
         return TTest(0.0, 0.0, 1.0, n, 0.0, 0.0)
     with warnings.catch_warnings():
-        # Where all pairs differ by the same amount t is rightly huge or infinite; scipy would warn of it.
+        # Where all pairs differ by the same amount, t is rightly huge or infinite, of which scipy would warn.
         warnings.simplefilter("ignore", RuntimeWarning)
         t, p = stats.ttest_rel(b, a)
     error = float(differences.std(ddof=1)) / math.sqrt(n)
-    # The usual approximation: both quantiles of Student's t (exact power is of the noncentral one).
+    # The usual approximation by quantiles of Student's t; exact power needs the noncentral distribution.
     quantiles = stats.t.ppf(1 - ALPHA / 2, n - 1) + stats.t.ppf(_POWER, n - 1)
     return TTest(difference, float(t), float(p), n, float(t) / math.sqrt(n), float(quantiles) * error)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for being many (Holm, 1979): none of those under alpha is false but with probability alpha.
+    """Holm-adjusted p-values (Holm, 1979), which control the family-wise error rate.
 
-    NaN, which is no test, stays NaN and does not count.
+    NaN, for a missing test, stays NaN and does not count as a comparison.
     """
-    places = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i])
-    corrected, highest = [math.nan] * len(p_values), 0.0
-    for rank, place in enumerate(places):
-        highest = max(highest, min(1.0, (len(places) - rank) * p_values[place]))
-        corrected[place] = highest
-    return corrected
+    order = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i])
+    adjusted, highest = [math.nan] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[i]))
+        adjusted[i] = highest
+    return adjusted
 
 
 def bootstrap_interval(a: Sequence[float], b: Sequence[float], seed: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""From the metrics of single examples to the table of a paper: means, paired tests, marks for what is better.
+"""From per-example metrics to a paper's table: means, paired tests, and marks for significant differences.
 
 Metrics are read as higher is better. A value of None or NaN (a judge that failed) is missing: it is left out
 of the means and of the tests, and counted.
@@ -25,7 +25,7 @@ from penname.evaluation.significance import ALPHA, bootstrap_interval, holm, pai
 from penname.rewards.meteor import meteor_name
 
 FEW = 30
-"""Pairs below which a table warns of what its tests would miss."""
+"""Number of pairs below which a table warns of its tests' low power."""
 Correction = Literal["holm"]
 _FIRST = ("reward", "rouge1", "rougeL", "meteor")
 _RESERVED = {"n", "missing", "tasks", "task_n"}
@@ -35,7 +35,7 @@ _HEADING_WIDTH = 12
 
 
 class Scored(TypedDict):
-    """One example of one method: its task and what each metric gave, None where a metric failed."""
+    """One example of one method: its task and its value in each metric, None where a metric failed."""
 
     task: str
     metrics: Mapping[str, float | None]
@@ -54,14 +54,14 @@ def summary(results: Results, correction: Correction | None = None) -> dict[str,
     A mean over several tasks is the macro average, the mean of the tasks' means. A test is two-tailed and
     paired, over the n examples of all tasks that both methods have; difference is mean(b) - mean(a) over these.
     It is None without pairs, and p below two. interval is the difference's 95 % bootstrap interval; effect and
-    detectable are as in :class:`penname.evaluation.significance.TTest`, None where they are no number.
+    detectable are as in :class:`penname.evaluation.significance.TTest`, None where they are not finite.
 
-    correction: adds to each test ``"p_corrected"``, for the comparisons of all pairs of methods in one metric, over
-    all tasks or within one: what stands in one column of the table.
+    correction: adds ``"p_corrected"`` to each test, corrected for the comparisons of all pairs of methods in one
+        metric, over all tasks or within one: one column of the table.
 
-    Some fields are there only where results need them: a method's ``"missing": {METRIC: count}`` where values
-    are missing; and with several tasks a method's ``"tasks": {TASK: {METRIC: mean}}`` and
-    ``"task_n": {TASK: examples}``, and ``"task_tests"``, which are tests with their ``"task"``, over its examples only.
+    Some fields are optional: a method's ``"missing": {METRIC: count}`` where values are missing; with several tasks a
+    method's ``"tasks": {TASK: {METRIC: mean}}`` and ``"task_n": {TASK: examples}``, and ``"task_tests"``: tests with
+    their ``"task"``, over its examples only.
 
     Raises ValueError for a metric named like one of these fields.
     """
@@ -88,26 +88,26 @@ def _tasks_of(results: Results) -> list[str]:
 
 
 def _metrics(results: Results) -> list[str]:
-    """The names of all metrics: the usual ones first, then others as they come."""
-    found = dict.fromkeys(
+    """The names of all metrics: the usual ones first, then others in order of appearance."""
+    names = dict.fromkeys(
         metric for examples in results.values() for example in examples.values() for metric in example["metrics"]
     )
-    if taken := _RESERVED & found.keys():
-        raise ValueError(f"found a metric named {min(taken)!r}, which is a field of the summary")
-    return sorted(found, key=lambda metric: _FIRST.index(metric) if metric in _FIRST else len(_FIRST))
+    if reserved := _RESERVED & names.keys():
+        raise ValueError(f"found a metric named {min(reserved)!r}, which is a field of the summary")
+    return sorted(names, key=lambda metric: _FIRST.index(metric) if metric in _FIRST else len(_FIRST))
 
 
 def _only(results: Results, task: str) -> Results:
     """The examples of one task, of the methods that have any."""
-    within = {
+    of_task = {
         name: {i: example for i, example in examples.items() if example["task"] == task}
         for name, examples in results.items()
     }
-    return {name: examples for name, examples in within.items() if examples}
+    return {name: examples for name, examples in of_task.items() if examples}
 
 
 def known_value(metrics: Mapping[str, float | None], metric: str) -> float | None:
-    """What the metric gave, None where it is missing."""
+    """The value of a metric, None where it is missing."""
     value = metrics.get(metric)
     return None if value is None or math.isnan(value) else float(value)
 
@@ -176,14 +176,16 @@ def _json(number: float) -> float | None:
 def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, str] | None = None) -> Table:
     """A table for the terminal in the style of REST-PG's Table 1.
 
-    One numbered row a method. A superscript names the row of a method that this one beats: a higher mean, and
+    Each method has a numbered row. A superscript is the row of a method that this one beats: a higher mean, and
     a two-tailed paired t-test with p < 0.05. With one task the columns are the metrics; with several there is
     a section for each metric, with a column for each task and one for the macro average. Where
-    `console_width` is too narrow for these, every column becomes a section. Notes below say what is missing
-    or not paired.
+    `console_width` is too narrow for these, every column becomes a section. Notes below the table say what is
+    missing or not paired.
 
-    names: what to show for a metric's key. Without it METEOR is shown as this machine computes it
-        (:func:`penname.rewards.meteor.meteor_name`), so give it for numbers from another one.
+    summary: see :func:`summary`.
+    console_width: in characters.
+    names: the displayed name of each metric. Without it METEOR is shown as this machine computes it
+        (:func:`penname.rewards.meteor.meteor_name`), so pass it for numbers from another machine.
     """
     names = names_of(summary, names)
     parts, notes = sections(summary, names), notes_of(summary, names)
@@ -202,7 +204,12 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
 
 @dataclass(frozen=True)
 class Cell:
-    """A method's mean, None where there is none, and the numbers of the rows it beats; rows: of the table."""
+    """A method's mean in one column.
+
+    value: None where there is none.
+    beaten: numbers of the rows that it beats.
+    rows: number of rows of the table.
+    """
 
     value: float | None
     beaten: tuple[int, ...] = ()
@@ -220,7 +227,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Section:
-    """Columns under one title: of each its heading and a cell a method. task: the one they are of, if it is one."""
+    """Columns under one title.
+
+    columns: (heading, a cell for each method) pairs.
+    task: the task that all of them are about, if it is one.
+    """
 
     title: str
     columns: list[tuple[str, list[Cell]]]
@@ -228,7 +239,7 @@ class Section:
 
 
 def names_of(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, str]:
-    """What to show for each metric of the summary, in order."""
+    """The displayed name of each metric of the summary, in order."""
     metrics = [key for entry in summary["methods"].values() for key in entry if key not in _RESERVED]
     if names is None:
         names = {"meteor": meteor_name()} if "meteor" in metrics else {}
@@ -236,12 +247,12 @@ def names_of(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dic
 
 
 def _tasks(summary: Mapping[str, Any]) -> list[str]:
-    """The tasks of a summary of several, else none."""
+    """The tasks of a summary that has several; otherwise none."""
     return list(dict.fromkeys(task for entry in summary["methods"].values() for task in entry.get("tasks", {})))
 
 
 def sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[Section]:
-    """The table of :func:`render`, a section for each metric where there are several tasks, else one for all."""
+    """The sections of :func:`render`'s table: one for each metric where there are several tasks, else a single one."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     wins = _wins(summary["tests"])
     averages = {
@@ -251,14 +262,14 @@ def sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[Secti
     if not tasks:
         return [Section("", [(names[metric], cells) for metric, cells in averages.items()])]
     wins_in = {task: _wins(test for test in summary["task_tests"] if test["task"] == task) for task in tasks}
-    found = []
+    by_metric = []
     for metric in names:
         columns = []
         for task in tasks:
             values = {name: entry["tasks"].get(task, {}).get(metric) for name, entry in methods.items()}
             columns.append((task, _cells(values, wins_in[task][metric])))
-        found.append(Section(names[metric], [*columns, ("Average (macro)", averages[metric])]))
-    return found
+        by_metric.append(Section(names[metric], [*columns, ("Average (macro)", averages[metric])]))
+    return by_metric
 
 
 def _wins(tests: Iterable[Mapping[str, Any]]) -> defaultdict[str, set[tuple[str, str]]]:
@@ -273,10 +284,10 @@ def _wins(tests: Iterable[Mapping[str, Any]]) -> defaultdict[str, set[tuple[str,
 
 
 def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> list[Cell]:
-    """Each method's value, and the rows it beats."""
+    """Each method's cell of a column."""
     cells = []
     for name, value in values.items():
-        # Tests pool the examples both methods have; where the means shown say otherwise, no mark.
+        # Tests pool the examples of both methods; if the displayed means disagree with them, there is no mark.
         beaten = [
             row
             for row, (other, below) in enumerate(values.items(), start=1)
@@ -287,7 +298,7 @@ def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> li
 
 
 def _rich_table(sections: Sequence[Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> Table:
-    """The sections below each other, then the notes; names and notes wrap where needed, numbers never."""
+    """The sections one below the other, then the notes; names and notes wrap where needed, numbers never do."""
     page = Table.grid()
     for section in sections:
         title = Text(section.title, style="bold") if section.title else None
@@ -315,13 +326,13 @@ def _rich_table(sections: Sequence[Section], methods: Mapping[str, Mapping[str, 
 
 
 def _heading(heading: str) -> Text:
-    """Broken at spaces, hyphens and underscores, so that names of tasks leave room for each other."""
+    """A heading wrapped at spaces, hyphens and underscores, to keep columns narrow."""
     lines = textwrap.wrap(heading.replace("_", "_ "), _HEADING_WIDTH, break_long_words=False)
     return Text("\n".join(line.replace("_ ", "_") for line in lines))
 
 
 def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """What a reader must know to read the numbers aright."""
+    """What readers need to know to interpret the numbers."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     corrected = any("p_corrected" in test for test in summary["tests"])
     how = "corrected by Holm's method for all pairs of methods in a column" if corrected else "uncorrected"
@@ -340,35 +351,40 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     notes += _few(summary, names)
     if "seeds" in summary:
         metric = next(iter(names))
-        deviations = {name: own[metric] for name, own in summary["seeds"]["deviation"].items() if metric in own}
+        by_method = summary["seeds"]["deviation"]
+        deviations = {name: values[metric] for name, values in by_method.items() if metric in values}
         shown = ", ".join(f"{name} {deviation:.4f}" for name, deviation in deviations.items())
         notes.append(
             f"Means over {summary['seeds']['n']} seeds; tests are of each example's mean. Standard deviation of the "
             f"averages between seeds, {names[metric]}: {shown}."
         )
-    lonely = [t["n"] for t in summary["tests"] if t["n"] < max(methods[t["a"]]["n"], methods[t["b"]]["n"])]
-    if lonely:
-        pairs = f"some tests compare only {min(lonely)} pairs" if min(lonely) else "some have none in common: no test"
+    unpaired = [t["n"] for t in summary["tests"] if t["n"] < max(methods[t["a"]]["n"], methods[t["b"]]["n"])]
+    if unpaired:
+        pairs = (
+            f"some tests compare only {min(unpaired)} pairs" if min(unpaired) else "some have none in common: no test"
+        )
         notes.append(f"Methods differ in their examples: means are of each one's own, and {pairs}.")
     return notes
 
 
 def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """What tests of few examples cannot say, in the first metric: for each task, or for all there is."""
+    """Notes on the power of tests with few examples, in the first metric: for each task, or for all examples."""
     metric = next(iter(names))
-    found = defaultdict(list)
+    tests_by_task = defaultdict(list)
     for test in summary.get("task_tests", summary["tests"]):
         if test["metric"] == metric and test["n"] < FEW:
-            found[test.get("task", "")].append((test["n"], test["detectable"]))
+            tests_by_task[test.get("task", "")].append((test["n"], test["detectable"]))
     notes = []
-    for task, tests in found.items():
-        place = f" of {task}" if task else ""
+    for task, tests in tests_by_task.items():
+        of_task = f" of {task}" if task else ""
         fewest = min(n for n, _ in tests)
-        missed = [detectable for n, detectable in tests if n == fewest and (detectable or 0) > 1e-6]  # less is rounding
+        missed = [
+            detectable for n, detectable in tests if n == fewest and (detectable or 0) > 1e-6
+        ]  # less is rounding error
         if fewest < 2:
-            notes.append(f"Few examples: with {fewest}{place} in common there is no test.")
+            notes.append(f"Few examples: with {fewest}{of_task} in common there is no test.")
             continue
-        note = f"Few examples: with {fewest}{place} p-values and intervals can be far off"
+        note = f"Few examples: with {fewest}{of_task} p-values and intervals can be far off"
         if missed:
             note += (
                 f"; a difference in {names[metric]} of less than about {statistics.median(missed):.2g} is missed more "

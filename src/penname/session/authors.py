@@ -1,4 +1,4 @@
-"""Users' own documents in a run: what the reward `authorship` is fitted on and looks at, and style cards measure."""
+"""Users' documents in a run, for the reward `authorship`, which is fitted on them, and for style cards."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Documents = dict[tuple[str, str], tuple[str, ...]]
 class Authors:
     """Users' documents, style cards and the authorship model of a run.
 
-    Nothing is read or fitted where neither a reward nor the reasoning asks for it.
+    load: loads the examples of a split from the recipe's data.
 
-    load: the examples of a split, as the recipe's data has them.
+    Nothing is read or fitted unless a reward or the reasoning needs it.
     """
 
     def __init__(self, recipe: Recipe, run: Run, load: Callable[[Split], Examples]) -> None:
@@ -40,20 +40,20 @@ class Authors:
         self.needed = AUTHORSHIP in recipe.rewards_in_use() or recipe.reasoning.with_card
 
     def documents_of(self, task: str, user: str) -> tuple[str, ...]:
-        """Some of the user's own, none where the split is not known yet or has no such user."""
+        """A sample of the user's documents; none where the user's split is not loaded yet or has no such user."""
         return self._documents.get((task, user), ())
 
     def know(self, task: str, user: str, documents: list[str]) -> None:
-        """Take in a user who is in no split."""
+        """Add a user who is in no split."""
         self._documents[task, user] = tuple(chosen_documents(documents, user, self._recipe.seed))
 
     def know_split(self, split: Split) -> None:
-        """Take in the users of a split, if a reward asks for them."""
+        """Add the users of a split, if they are needed."""
         if self.needed:
             self._documents |= self._of_split(split)
 
     def model(self) -> AuthorshipModel:
-        """The model, fitted on the documents of the train split's users, once a run.
+        """The authorship model, fitted once a run on the documents of the train split's users.
 
         Raises UserError where they are too few.
         """
@@ -63,7 +63,7 @@ class Authors:
         return self._model
 
     def card_of(self, task: str, user: str) -> str:
-        """The user's style card, against the users of the train split; empty for a user without documents."""
+        """The user's style card, in comparison to the users of the train split; empty without documents."""
         if self._others is None:
             self._others = measure_others(self._of_split("train").values())
         return style_card(self.documents_of(task, user), self._others)
@@ -71,7 +71,9 @@ class Authors:
     def _fit(self, folder: Path) -> Record:
         users = self._of_split("train")
         try:
-            fitted = fit_authorship({f"{task} {user}": own for (task, user), own in users.items()}, self._recipe.seed)
+            fitted = fit_authorship(
+                {f"{task} {user}": texts for (task, user), texts in users.items()}, self._recipe.seed
+            )
         except ValueError as error:
             raise UserError(f"reward authorship, train split: {error}") from None
         fitted.save(folder / MODEL_FILE)
@@ -81,19 +83,19 @@ class Authors:
         name = stage_names.users(split)
 
         def stage(folder: Path) -> Record:
-            found: dict[tuple[str, str], dict[str, None]] = {}
+            documents: dict[tuple[str, str], dict[str, None]] = {}
             outputs: dict[tuple[str, str], list[str]] = {}
             for e in self._load(split):
-                found.setdefault((e.task, e.user_id), {}).update(dict.fromkeys(d.text for d in e.profile))
+                documents.setdefault((e.task, e.user_id), {}).update(dict.fromkeys(d.text for d in e.profile))
                 outputs.setdefault((e.task, e.user_id), []).append(e.output or "")
             seed = self._recipe.seed
             records = [
                 {
                     "task": task,
                     "user_id": user,
-                    "documents": chosen_documents(without_outputs(own, outputs[task, user]), user, seed),
+                    "documents": chosen_documents(without_outputs(texts, outputs[task, user]), user, seed),
                 }
-                for (task, user), own in found.items()
+                for (task, user), texts in documents.items()
             ]
             write_records(folder / "users.parquet", records)
             return {"users": len(records)}
@@ -103,9 +105,9 @@ class Authors:
 
 
 def without_outputs(documents: Iterable[str], outputs: Sequence[str]) -> list[str]:
-    """The documents in which none of the outputs stands, nor they in it.
+    """The documents that contain none of the outputs and are contained in none.
 
-    What is an example's expected output can be a document of the user's other examples, and must not be looked at.
+    An example's expected output can be a document of the user's other examples, where it must not be seen.
     """
-    real = [output for output in outputs if output.strip()]
-    return [text for text in documents if not any(output in text or text in output for output in real)]
+    nonempty = [output for output in outputs if output.strip()]
+    return [text for text in documents if not any(output in text or text in output for output in nonempty)]

@@ -1,4 +1,4 @@
-"""Choosing one of several candidate texts where the right one is not known.
+"""Choosing one of several candidate texts without a reference.
 
 Minimum Bayes risk decoding (Eikema and Aziz, 2020) with samples as pseudo-references: the candidate with the highest
 expected reward under the model's own distribution, of which the other candidates are a sample. Ours; neither paper has
@@ -21,41 +21,52 @@ def choose(
 ) -> list[int]:
     """The index of each input's chosen candidate.
 
-    candidates: see `choose_by_consensus`. how: as evaluation.choose says. mixture, authorship: the rewards for either.
+    candidates: see `choose_by_consensus`.
+    how: the recipe's evaluation.choose.
+    mixture: the reward for choosing by consensus.
+    authorship: the reward for choosing by `authorship`.
     """
     return choose_by_reward(candidates, authorship) if how == AUTHORSHIP else choose_by_consensus(candidates, mixture)
 
 
 def choose_by_consensus(candidates: Sequence[Sequence[RewardInput | None]], reward: MixedReward) -> list[int]:
-    """The index of each input's chosen candidate.
+    """The index of each input's candidate with the highest total reward, the other candidates being the references.
 
-    candidates: for each input its candidates, None where a completion is malformed; `expected_output` is not looked at.
-    reward: the recipe's.
+    candidates: each input's candidates, None where a completion is malformed; `expected_output` is not used.
+    reward: the recipe's mixture.
 
-    The first of equals is taken; where there is none to compare with, the first well-formed one, or else the first.
+    Ties go to the first; without another candidate to compare with, the first well-formed one is chosen, or else the
+    first.
     """
     pairs = [
         (i, j, k)
         for i, row in enumerate(candidates)
-        for j, one in enumerate(row)
+        for j, candidate in enumerate(row)
         for k, other in enumerate(row)
-        if j != k and one is not None and other is not None
+        if j != k and candidate is not None and other is not None
     ]
     rewards = reward([_against(candidates[i][j], candidates[i][k]) for i, j, k in pairs]) if pairs else []
-    totals: list[list[float]] = [[0.0 if one is not None else float("-inf") for one in row] for row in candidates]
+    totals: list[list[float]] = [
+        [0.0 if candidate is not None else float("-inf") for candidate in row] for row in candidates
+    ]
     for (i, j, _), value in zip(pairs, rewards, strict=True):
         totals[i][j] += value or 0.0
     return [max(range(len(row)), key=row.__getitem__) for row in totals]
 
 
 def choose_by_reward(candidates: Sequence[Sequence[RewardInput | None]], reward: MixedReward) -> list[int]:
-    """The index of each input's candidate with the highest reward, by one that needs no expected output.
+    """The index of each input's candidate with the highest reward.
 
-    candidates: see `choose_by_consensus`. The first of equals is taken; malformed ones only where there is no other.
+    candidates: see `choose_by_consensus`.
+    reward: one that needs no expected output.
+
+    Ties go to the first; malformed candidates are chosen only where there is no other.
     """
-    rewards = iter(reward([one for row in candidates for one in row if one is not None]))
-    worth = [[float("-inf") if one is None else (next(rewards) or 0.0) for one in row] for row in candidates]
-    return [max(range(len(row)), key=row.__getitem__) for row in worth]
+    rewards = iter(reward([candidate for row in candidates for candidate in row if candidate is not None]))
+    scores = [
+        [float("-inf") if candidate is None else (next(rewards) or 0.0) for candidate in row] for row in candidates
+    ]
+    return [max(range(len(row)), key=row.__getitem__) for row in scores]
 
 
 def _against(candidate: RewardInput | None, other: RewardInput | None) -> RewardInput:

@@ -1,4 +1,4 @@
-"""One loaded engine at a time, and a renderer for each model that is prompted."""
+"""Keeps one engine loaded at a time, and a renderer for each model that is prompted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from penname.prompts.render import Renderer
 
 
 class Engines:
-    """Holds the engine that was asked for last, so that two models are never in memory together.
+    """Holds the most recently requested engine, so that two models are never in memory together.
 
-    on_written: told how many tokens were written and how many completions ended, for showing progress.
+    on_written: progress callback, see `OnWritten`.
     """
 
     def __init__(self, on_written: OnWritten) -> None:
@@ -22,22 +22,26 @@ class Engines:
         self._renderers: dict[tuple[str, str, str], Renderer] = {}
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
-        """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
-        wanted = config if model is None else config.model_copy(update={"model": model})
-        if self._loaded is None or self._loaded[0] != wanted:
+        """The engine of `config`, with `model` in place of its own if given; the previous engine is released."""
+        requested = config if model is None else config.model_copy(update={"model": model})
+        if self._loaded is None or self._loaded[0] != requested:
             self.release()
-            self._loaded = (wanted, make_engine(wanted, self._on_written))
+            self._loaded = (requested, make_engine(requested, self._on_written))
         return self._loaded[1]
 
     def renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
-        """Renders prompts for the model of `config`. limit: the name of the setting that `max_tokens` is of."""
+        """The renderer of prompts for the model of `config`.
+
+        max_tokens: longest prompt.
+        limit: the name of the setting that `max_tokens` is the value of, for messages.
+        """
         key = (config.model, config.format, limit)
         if key not in self._renderers:
             self._renderers[key] = Renderer(load_tokenizer(config.model), config.format, max_tokens, limit)
         return self._renderers[key]
 
     def release(self) -> None:
-        """Let go of the loaded engine, before training or another engine needs the memory."""
+        """Release the loaded engine, before training or another engine needs the memory."""
         if self._loaded is not None:
             close = getattr(self._loaded[1], "close", None)
             self._loaded = None
@@ -50,11 +54,11 @@ class Engines:
 def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
     """Load the engine of `config`; an extension is called as `engine(config, on_written)`.
 
-    Raises UserError for a model that is not there or does not load, and an extension that is no such function.
+    Raises UserError for a model that does not exist or cannot be loaded, and for an extension that is no such function.
     """
     if isinstance(config.kind, Extension):
-        made: Engine = load_callable(config.kind, "engine", "config", "on_written")(config, on_written)
-        return made
+        engine: Engine = load_callable(config.kind, "engine", "config", "on_written")(config, on_written)
+        return engine
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine
 

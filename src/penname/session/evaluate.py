@@ -1,4 +1,4 @@
-"""Writing for a split's inputs at inference temperature, and scoring what was written (REST-PG section 4.1)."""
+"""Evaluation: generating for a split's inputs at inference temperature, and scoring the texts (REST-PG section 4.1)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from penname.session.session import Session
 
 Each = TypeVar("Each")
 EVALUATION = "evaluation"
-"""The purpose in the random seeds of evaluated texts."""
+"""The purpose in the random seeds of evaluation samples, see `sample_seed`."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """Reasonings by example id, and what the stages of an evaluation with them are called by."""
+    """Reasonings that are given to the model.
+
+    name: identifies them in stages' names.
+    reasonings: by example id.
+    """
 
     name: str
     reasonings: Mapping[str, str]
@@ -34,10 +38,13 @@ class Given:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One method's texts for one split, and where they are kept.
+    """The evaluation of one method on one split.
 
-    stage: the stage's name. model: the folder of the method's, None for the generator as it is. prompt_of: as
-    `Session.write` takes it. reasonings: given in place of those that the model would write, by example id.
+    stage: the stage's name.
+    model: the folder of the method's model; None for the recipe's generator.
+    with_reasoning: whether the model writes a reasoning first.
+    prompt_of: see `Session.write`.
+    reasonings: by example id, given in place of those that the model would write.
     """
 
     session: Session
@@ -50,7 +57,7 @@ class Evaluation:
 
     @property
     def candidates(self) -> int:
-        """Completions written for each example."""
+        """Completions sampled for each example."""
         return self.session.recipe.evaluation.completions
 
     @property
@@ -70,15 +77,18 @@ def evaluate_method(
     history: int | None = None,
     given: Given | None = None,
 ) -> list[Record]:
-    """Per-example outputs and metrics of one method; they stay in the run.
+    """Per-example outputs and metrics of one method; they are kept in the run.
 
-    A malformed completion has no response: it scores 0 in every metric, and is counted. Of several texts of an example
-    (evaluation.texts) the first one is its output, and metrics and new tokens are their means; each is chosen from
-    evaluation.candidates, all of which count as new tokens. prompt_of: as `Session.write` takes it; history: as
-    `Session.examples` takes it. With evaluation.reuse_reasoning a user's first prompt is answered first, and the
-    reasoning of its first text, if it has any, is given for the others.
+    model: the folder of the method's model; None for the recipe's generator.
+    prompt_of: see `Session.write`.
+    with_reasoning: whether the model writes a reasoning first.
+    history: see `Session.examples`.
+    given: reasonings in place of those that the model would write; only their examples are evaluated.
 
-    given: reasonings to be given in place of those that the model would write; only their examples are evaluated.
+    A malformed completion has no response: it scores 0 in every metric, and is counted. Where an example has several
+    texts (evaluation.texts), the first is its output, and metrics and new tokens are means over all; each text is
+    chosen from evaluation.candidates completions, all of which count as new tokens. With evaluation.reuse_reasoning a
+    user's first prompt is answered first, and the reasoning of its first text, if any, is given for the others.
     """
     examples = session.prepare_fitting(split, history)
     part = stage_names.part_name(split, history)
@@ -100,7 +110,7 @@ def evaluate_method(
 
 
 def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Record:
-    """Write for all examples, score what was written, and count what went wrong."""
+    """Generate for all examples, score the texts, and count faulty completions."""
     if evaluation.session.recipe.evaluation.reuse_reasoning and evaluation.with_reasoning and not evaluation.reasonings:
         written = _write_with_reused_reasonings(evaluation, examples)
     else:
@@ -121,7 +131,7 @@ def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Re
 def _write_shards(
     evaluation: Evaluation, stage: str, examples: Sequence[Prepared], reasonings: Mapping[str, str] | None
 ) -> list[list[Record]]:
-    """Each example's candidates, those of its first text first."""
+    """Each example's candidates, those for its first text first."""
     write = partial(
         write_as_evaluated,
         evaluation.session,
@@ -137,29 +147,29 @@ def _write_shards(
 
 
 def _write_with_reused_reasonings(evaluation: Evaluation, examples: Sequence[Prepared]) -> list[list[Record]]:
-    """As `_write_shards`, but a user's first example comes first, and its reasoning is given for the user's others."""
+    """As `_write_shards`, but users' first examples are written first; their reasonings are given for the others."""
     firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1]
     written = _write_shards(evaluation, stage_names.responses(evaluation.stage), firsts, None)
-    first_texts = [own[0] for own in written]
+    first_texts = [candidates[0] for candidates in written]
     user = {e.example_id: _user(e) for e in firsts}
     known = {user[r["example_id"]]: r["reasoning"] for r in first_texts if r["response"] and r["reasoning"]}
     others = [e for e in examples if e.example_id not in user]
     reused = {e.example_id: known[_user(e)] for e in others if _user(e) in known}
     rest = _write_shards(evaluation, stage_names.reused_responses(evaluation.stage), others, reused)
-    by_id = {own[0]["example_id"]: own for own in [*written, *rest]}
+    by_id = {candidates[0]["example_id"]: candidates for candidates in [*written, *rest]}
     return [by_id[e.example_id] for e in examples]
 
 
 def _score_shard(
     evaluation: Evaluation, by_id: Mapping[str, Prepared], candidates: Sequence[list[Record]]
 ) -> list[Record]:
-    """A record for each example: its text, and what its texts have scored."""
+    """A record for each example: its text, and the scores of its texts."""
     session, texts = evaluation.session, evaluation.session.recipe.evaluation.texts
     chosen = _choose(session, candidates, by_id)
-    scored = by_example(_score(session, [r for own in chosen for r in own], by_id), texts)
+    scored = by_example(_score(session, [r for of_example in chosen for r in of_example], by_id), texts)
     return [
-        _record(evaluation, by_id[own[0]["example_id"]], own, every, scores)
-        for own, every, scores in zip(chosen, candidates, scored, strict=True)
+        _record(evaluation, by_id[of_example[0]["example_id"]], of_example, every, scores)
+        for of_example, every, scores in zip(chosen, candidates, scored, strict=True)
     ]
 
 
@@ -170,7 +180,12 @@ def _record(
     candidates: Sequence[Record],
     scores: Sequence[dict[str, float | None]],
 ) -> Record:
-    """What is kept of an example. texts: the chosen ones. candidates: all of them. scores: of each text."""
+    """The record of an example.
+
+    texts: its chosen completions.
+    candidates: all its completions.
+    scores: the metrics of each text.
+    """
     first, reasons = texts[0], evaluation.with_reasoning
     return {
         "example_id": example.example_id,
@@ -193,14 +208,18 @@ def _record(
 def _choose(
     session: Session, candidates: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]
 ) -> list[list[Record]]:
-    """Each example's texts: of each run of evaluation.candidates completions the chosen one."""
+    """Each example's texts: one chosen from every evaluation.candidates consecutive completions."""
     number = session.recipe.evaluation.candidates
-    groups = [group for own in candidates for group in by_example(own, number)]
+    groups = [group for of_example in candidates for group in by_example(of_example, number)]
     return by_example(choose_texts(session, groups, by_id), session.recipe.evaluation.texts)
 
 
 def choose_texts(session: Session, groups: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]) -> list[Record]:
-    """Of each group of candidates, as `Session.write` gives them, the one that evaluation.choose says."""
+    """The candidate of each group that evaluation.choose selects.
+
+    groups: records of `Session.write`.
+    by_id: the examples, by id.
+    """
     if all(len(group) == 1 for group in groups):
         return [group[0] for group in groups]
     items = [
@@ -212,41 +231,41 @@ def choose_texts(session: Session, groups: Sequence[Sequence[Record]], by_id: Ma
 
 
 def by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
-    """What `Session.write` gave, in groups of so many: those of an example, or the candidates for one text."""
+    """Split results of `Session.write` into groups of `texts`: those of an example, or the candidates for a text."""
     every = list(of_texts)
     return [every[start : start + texts] for start in range(0, len(every), texts)]
 
 
 def shown_metrics(record: Record) -> dict[str, float | None]:
-    """How the text scored that a record of `evaluate_method` holds: its `metrics` are means over all texts."""
-    found: dict[str, float | None] = record["first_metrics"] if "first_metrics" in record else record["metrics"]
-    return found
+    """The metrics of the text in a record of `evaluate_method`, whose `metrics` are means over all texts."""
+    metrics: dict[str, float | None] = record["first_metrics"] if "first_metrics" in record else record["metrics"]
+    return metrics
 
 
 def _means(scores: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
-    """Of each metric over the texts for which it could be told."""
-    present = {name: [v for own in scores if (v := own[name]) is not None] for name in scores[0]}
+    """The mean of each metric over the texts that it could be computed for."""
+    present = {name: [v for of_text in scores if (v := of_text[name]) is not None] for name in scores[0]}
     return {name: sum(values) / len(values) if values else None for name, values in present.items()}
 
 
 def _user(example: Prepared) -> tuple[str, str]:
-    """Whose profile it is: users of different tasks are different ones, also where they are named alike."""
+    """The owner of an example's profile: users of different tasks are different, even if they have the same id."""
     return example.task, example.user_id
 
 
 def mean_reward(session: Session, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
-    """Mean reward of `model` on `examples`, as an evaluation would find it."""
+    """Mean reward of `model` on `examples`, as in an evaluation."""
     by_id = {e.example_id: e for e in examples}
     completions = session.recipe.evaluation.completions
     written = write_as_evaluated(session, model, examples, completions, with_reasoning=with_reasoning)
     chosen = _choose(session, by_example(written, completions), by_id)
-    scores = _score(session, [r for own in chosen for r in own], by_id)
+    scores = _score(session, [r for of_example in chosen for r in of_example], by_id)
     session.release()
     return _mean(s["reward"] for s in scores)
 
 
 def _mean(rewards: Iterable[float | None]) -> float:
-    """Over the rewards there are; 0 where there are none."""
+    """The mean over the known rewards; 0 where there are none."""
     present = [reward for reward in rewards if reward is not None]
     return sum(present) / max(1, len(present))
 
@@ -279,6 +298,6 @@ def write_as_evaluated(
 def _score(session: Session, written: Sequence[Record], by_id: Mapping[str, Prepared]) -> list[dict[str, float | None]]:
     recipe = session.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
-    nothing: dict[str, float | None] = dict.fromkeys(["reward", *map(short_name, names)], 0.0)
+    zeros: dict[str, float | None] = dict.fromkeys(["reward", *map(short_name, names)], 0.0)
     scores = session.score(names, [by_id[r["example_id"]] for r in written], [r["response"] for r in written])
-    return [nothing if values is None else values for values in scores]
+    return [zeros if values is None else values for values in scores]

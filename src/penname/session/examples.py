@@ -1,4 +1,4 @@
-"""Examples as methods see them: the input, the expected output, and what a prompt shows of retrieved documents."""
+"""Examples prepared for prompts: the input, the expected output, and the text of retrieved documents."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from penname.errors import UserError
 from penname.retrieval.retrieve import recency
 
 RANKED_AT_ONCE = 2**10
-"""Examples in a shard of prepared ones; their contexts are in memory together."""
+"""Examples in a shard of prepared ones, whose contexts are in memory together."""
 
 RICH = 5
-"""Documents of a user from which on it means something to hide some."""
+"""Fewest documents of a user in the cold-start simulation, which hides some of them."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """An example with its context: what the prompt shows of the retrieved documents, best first.
+    """An example with its context: the retrieved documents as the prompt shows them, best first.
 
-    context: of the user's own, neighbours: of other users' on the same item. history: number of documents of the
-    user's own to choose from. reasoning: what the data says that a teacher has written.
+    context: the user's own documents.
+    neighbours: other users' documents on the same item.
+    history: size of the user's profile, in documents.
+    reasoning: a teacher's reasoning, where the data comes with one.
     """
 
     example_id: str
@@ -40,21 +42,22 @@ class Prepared:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What is shown where a prompt does not tell whose documents are whose."""
+        """All documents, for prompts that do not distinguish whose they are."""
         return self.context + self.neighbours
 
 
 def prepared(example: Example, documents: Sequence[Document], prompt: PromptConfig) -> Prepared:
+    """Prepare an example with its retrieved documents. Raises UserError where it has no output."""
     if example.output is None or not example.output.strip():
         raise UserError(f"example {example.id!r} ({example.task}): field 'output': found nothing, expected text")
-    others = {id(document) for document in example.neighbours}
-    own, neighbours = (
+    of_others = {id(document) for document in example.neighbours}
+    context, neighbours = (
         tuple(
             shown_text(example, d) if prompt.style == "benchmark" else d.text
             for d in documents
-            if (id(d) in others) == of_others
+            if (id(d) in of_others) == by_others
         )
-        for of_others in (False, True)
+        for by_others in (False, True)
     )
     return Prepared(
         example.id,
@@ -62,7 +65,7 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         example.task,
         example.input,
         example.output,
-        own,
+        context,
         neighbours,
         example.layout,
         len(example.profile),
@@ -71,33 +74,35 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
 
 
 def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
-    """The examples, of which a share has the profile of another user of the task in place of the user's own.
+    """The examples, a share of which get the profile of another user of the task in place of their own user's.
 
-    REST-PG's Appendix A (Figure 5) replaces personalized contexts by those of others; that documents are retrieved anew
-    from the other's profile is our reading. What is replaced for a share is replaced for every larger one too, and
-    always by the same. Raises UserError where a task has one user only.
+    share: 0 to 1. Examples replaced at one share are replaced by the same profiles at every larger share.
+    seed: of the random choice.
+
+    REST-PG's Appendix A (Figure 5) replaces personalized contexts by those of others; retrieving documents anew from
+    the other user's profile is our reading. Raises UserError where a task has one user only.
     """
-    found = list(examples)  # read once, in their order: any other takes many times as long
-    order = random.Random(f"{seed}-shuffled").sample(range(len(found)), len(found))
-    replaced = order[: round(share * len(found))]
+    shuffled = list(examples)  # read once and in order, which is much faster than random access
+    order = random.Random(f"{seed}-shuffled").sample(range(len(shuffled)), len(shuffled))
+    replaced = order[: round(share * len(shuffled))]
     by_task: dict[str, list[Example]] = {}
-    for example in found if replaced else []:
+    for example in shuffled if replaced else []:
         if example.profile:
             by_task.setdefault(example.task, []).append(example)
     users = {task: {e.user_id for e in of_task} for task, of_task in by_task.items()}
-    for place in replaced:
-        example = found[place]
-        known = users.get(example.task, set())
-        if len(known) == (example.user_id in known):
+    for i in replaced:
+        example = shuffled[i]
+        candidates = users.get(example.task, set())
+        if len(candidates) == (example.user_id in candidates):
             raise UserError(f"task {example.task}: found no second user, expected some to shuffle profiles with")
-        drawn = random.Random(f"{seed}-{example.id}")
+        rng = random.Random(f"{seed}-{example.id}")
         other = example
         while other.user_id == example.user_id:
-            other = drawn.choice(by_task[example.task])
-        found[place] = replace(example, profile=other.profile)
-    return found
+            other = rng.choice(by_task[example.task])
+        shuffled[i] = replace(example, profile=other.profile)
+    return shuffled
 
 
 def latest(documents: Sequence[Document], count: int) -> list[Document]:
-    """So many of the documents, the latest by `recency`, in their order."""
-    return [documents[place] for place in sorted(recency(documents)[:count])]
+    """The latest `count` documents by `recency`, in their original order."""
+    return [documents[i] for i in sorted(recency(documents)[:count])]

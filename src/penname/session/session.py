@@ -1,4 +1,4 @@
-"""What the stages of one run share: the recipe, the run folder, the prompts, and one loaded engine at a time."""
+"""The session of a run, shared by its stages: recipe, run folder, prompts, rewards, one loaded engine at a time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Session:
     """Recipe, run folder, prompts, engines and rewards of one run."""
 
     def __init__(self, recipe: Recipe, run: Run, engines: Engines | None = None) -> None:
-        """engines: those that outlive this session; its own if left out."""
+        """engines: engines to share with other sessions; by default the session has its own."""
         self.recipe = recipe
         self.run = run
         self._made: dict[tuple[object, ...], Any] = {}
@@ -45,11 +45,14 @@ class Session:
         self.authors = Authors(recipe, run, self._load_all)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """What `make` gives, made once in this session and kept as long as it. key: what it is of."""
+        """The result of `make`, which is called once a session and key.
+
+        key: identifies the result.
+        """
         if key not in self._made:
             self._made[key] = make()
-        found: Made = self._made[key]
-        return found
+        made: Made = self._made[key]
+        return made
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -75,13 +78,13 @@ class Session:
                 self.run.progress.advance(0, note=note)
 
             def work(examples: Sequence[Example]) -> list[Record]:
-                found = retrieve_all(examples, retriever, settings.k, settings.documents, tell)
-                return [asdict(prepared(example, context, self.recipe.prompt)) for example, context in found]
+                retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, tell)
+                return [asdict(prepared(example, context, self.recipe.prompt)) for example, context in retrieved]
 
             report = Report(strict=True)
             examples = self.examples(split, history, report)
-            if found := report.summary():
-                self.run.progress.say(f"{name}: {found}")
+            if problems := report.summary():
+                self.run.progress.say(f"{name}: {problems}")
             records = self.run.shards(name, examples, RANKED_AT_ONCE, work)
             empty = sum(not record["context"] and not record["neighbours"] for record in records)
             if empty:
@@ -96,22 +99,27 @@ class Session:
         ]
 
     def examples(self, split: Split, history: int | None, report: Report) -> Sequence[Example]:
-        """The split's examples as they are read.
+        """The split's examples, as they are read.
 
-        history: only those whose users have `RICH` documents or more, with so many of these, the latest.
+        history: keep only examples whose users have at least `RICH` documents, with the latest `history` of these.
+        report: counts the rows left out.
+
         Raises UserError where there is none.
         """
-        found: Sequence[Example] = self.load(self.recipe.data, split, history, report)
+        examples: Sequence[Example] = self.load(self.recipe.data, split, history, report)
         if split == self.recipe.evaluation.split:
-            found = with_others_profiles(found, self.recipe.evaluation.shuffled, self.recipe.seed)
+            examples = with_others_profiles(examples, self.recipe.evaluation.shuffled, self.recipe.seed)
         if history is None:
-            return found
-        if not found:
+            return examples
+        if not examples:
             raise UserError(f"{split}: found no user with {RICH} documents or more, expected some to hide documents of")
-        return [replace(e, profile=tuple(latest(e.profile, history))) for e in found]
+        return [replace(e, profile=tuple(latest(e.profile, history))) for e in examples]
 
     def load(self, sources: Sequence[SourceConfig], split: Split, history: int | None, report: Report) -> Examples:
-        """As many examples of each source as the recipe's limit says; history: see `examples`."""
+        """The examples of each source, up to the recipe's limit.
+
+        history: see `examples`.
+        """
         limit = getattr(self.recipe.limit, split)
         return load_split(sources, split, limit, self.recipe.seed, report, 0 if history is None else RICH)
 
@@ -121,7 +129,9 @@ class Session:
     def prepare_fitting(self, split: Split, history: int | None = None) -> list[Prepared]:
         """The split's examples whose input fits into the limit; the others are counted and left out.
 
-        history: see `examples`. Raises UserError naming one where none fits.
+        history: see `examples`.
+
+        Raises UserError naming one where none fits.
         """
         return self.once(("examples", split, history), lambda: self._fitting(split, history))
 
@@ -136,14 +146,20 @@ class Session:
         return fitting
 
     def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
-        """Raises UserError naming the example where its input alone is over the limit."""
+        """The prompt of an example by the recipe's template.
+
+        with_reasoning: ask for a reasoning first.
+        with_context: show the retrieved documents.
+
+        Raises UserError naming the example where its input alone is over the limit.
+        """
         context: dict[str, tuple[str, ...]] = {"context": example.shown if with_context else ()}
         values = {"input": example.input}
         name = generator_template(with_reasoning=with_reasoning)
         if self.recipe.prompt.style == "benchmark":
             settings = self.recipe.retrieval
             whose = settings.documents if with_context and settings.k else None
-            if example.layout in ANSWER_FORMATS:  # PGraphRAG's headers stand there with nothing under them too
+            if example.layout in ANSWER_FORMATS:  # PGraphRAG keeps the headers of empty lists
                 context = {"own": example.context, "neighbours": example.neighbours} if whose else {}
                 values["format"] = ANSWER_FORMATS[example.layout]
             elif not example.shown:
@@ -152,11 +168,11 @@ class Session:
         return render_for(example, self.renderer, name, context, **values)
 
     def own_prompt(self, method: Extension, example: Prepared) -> Prompt:
-        """The prompt of a method outside penname. Raises UserError where it gives none, or one that is too long."""
-        made = load_callable(method, "method", "input", "documents")(example.input, list(example.shown))
-        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], str)):
-            raise UserError(f"method {method}: found {type(made).__name__}, expected a text and a list of documents")
-        text, documents = made
+        """The prompt of an extension method. Raises UserError where it returns none, or one that is too long."""
+        result = load_callable(method, "method", "input", "documents")(example.input, list(example.shown))
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], str)):
+            raise UserError(f"method {method}: found {type(result).__name__}, expected a text and a list of documents")
+        text, documents = result
         try:
             return self.renderer.render_text(text, list(documents), example.input)
         except PromptTooLong as error:
@@ -175,26 +191,28 @@ class Session:
         prompt_of: Callable[[Prepared], Prompt] | None = None,
         reasonings: Mapping[str, str] | None = None,
     ) -> list[Record]:
-        """`samples` completions of each example, taken apart, by `model` or else the generator as it is.
+        """Sample completions of each example and parse them into reasoning and response.
 
+        model: a folder; None for the recipe's generator.
         purpose: of the random seeds, see `sample_seed`.
-        prompt_of: gives an example's prompt, that of `prompt` where left out.
-        reasonings: by example id; where one is given the model writes the response only, as if it had written this
-            before.
+        samples: completions of each example.
+        with_reasoning: whether completions begin with a reasoning.
+        prompt_of: an example's prompt; by default `prompt`.
+        reasonings: by example id; the model continues a given reasoning with the response, as if it had written it.
         """
         most = self.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
         sampling = self.recipe.decoding.sampling(most, temperature, top_p, self.renderer.end_id)
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
         given = [(reasonings or {}).get(e.example_id) for e in examples]
-        begun = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
+        prefixes = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
         seeds = [
             [sample_seed(self.recipe.seed, purpose, e.example_id, number) for number in range(samples)]
             for e in examples
         ]
         engine = self.engine(self.recipe.generator, str(model) if model else None)
-        asked = [prompt.tokens + beginning for prompt, beginning in zip(prompts, begun, strict=True)]
-        written = engine.generate(asked, seeds, sampling)
+        token_ids = [prompt.tokens + prefix for prompt, prefix in zip(prompts, prefixes, strict=True)]
+        written = engine.generate(token_ids, seeds, sampling)
         records = []
         for example, prompt, reasoning, completions in zip(examples, prompts, given, written, strict=True):
             for number, generated in enumerate(completions):
@@ -218,7 +236,7 @@ class Session:
         return records
 
     def _too_long(self, example: Prepared) -> PromptTooLong | None:
-        """Whether Figure 8's prompt has no room for the example's input; the same for every method."""
+        """The error if the example's input does not fit into Figure 8's prompt: the criterion for every method."""
         try:
             self.renderer.render("figure8_input", [], input=example.input)
         except PromptTooLong as error:
@@ -226,11 +244,11 @@ class Session:
         return None
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
-        """The engine of `config`, with `model` in place of its own; the one loaded before is let go."""
+        """The engine of `config`, with `model` in place of its own if given; the previous engine is released."""
         return self.engines.engine(config, model)
 
     def release(self) -> None:
-        """Let go of the loaded engine, before training or another engine needs the memory."""
+        """Release the loaded engine, before training or another engine needs the memory."""
         self.engines.release()
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
@@ -244,18 +262,21 @@ class Session:
     def score(
         self, names: Sequence[str], examples: Sequence[Prepared], responses: Sequence[str | None]
     ) -> list[dict[str, float | None] | None]:
-        """Each named reward of each response, and `reward`, the recipe's mixture where `names` holds all of it.
+        """The named rewards of each response, and `reward`, the recipe's mixture, if `names` includes all of its parts.
 
-        examples: the one that each response answers. A completion without a response has no rewards: None. A judge's
-        prompt over its limit gives None for `judge`, and for a mixture that holds it.
+        names: rewards.
+        examples: the example of each response.
+        responses: None for a completion without a response, whose result is None too.
+
+        If the judge's prompt is over its limit, `judge` and any mixture with it are None.
         """
-        answers = zip(examples, responses, strict=True)
-        present = [self.reward_input(e, response) for e, response in answers if response is not None]
+        pairs = zip(examples, responses, strict=True)
+        present = [self.reward_input(e, response) for e, response in pairs if response is not None]
         rest = iter(self._score(names, present) if present else [])
         return [None if response is None else next(rest) for response in responses]
 
     def reward(self, items: Sequence[RewardInput]) -> list[float | None]:
-        """The recipe's mixture of rewards, of each item."""
+        """The recipe's mixture of rewards for each item."""
         return [values["reward"] for values in self._score(list(self.recipe.reward.mixture), items)]
 
     def _score(self, names: Sequence[str], items: Sequence[RewardInput]) -> list[dict[str, float | None]]:
@@ -282,9 +303,14 @@ def render_for(
     shorten: Sequence[str] = (),
     **values: str,
 ) -> Prompt:
-    """Raises UserError naming the example where its input alone is over the limit.
+    """Render the prompt of an example from a template.
 
-    shorten: the values that lose tokens where there is no room for them.
+    name: the template.
+    documents: the template's lists of documents, by name.
+    shorten: names of the values that are truncated where they do not fit.
+    values: the template's other fields.
+
+    Raises UserError naming the example where its input alone is over the limit.
     """
     try:
         return renderer.render_shortened(name, documents, shorten, **values)

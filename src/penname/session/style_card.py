@@ -1,8 +1,8 @@
-"""A style card: what can be measured of how a user writes, in a few plain sentences.
+"""Style cards: measurable habits of a user's writing, in a few plain sentences.
 
-Ours; the paper's teacher is a larger model. A small one says the same of everyone, so what sets a user apart is counted
-here and given to it, or stands as the reasoning itself. The card is of the user's documents alone, never of the
-expected output, so it can be made for any user at any time.
+Ours; the paper's teacher is a larger model. A small one says the same about everyone, so what distinguishes a user is
+counted here, and given to the teacher or used as the reasoning itself. A card depends on the user's documents alone,
+never on the expected output, so it can be made for any user at any time.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 
 STANDS_OUT = 0.8
-"""A habit is told that lies so many standard deviations, between users, from their mean."""
+"""Distance of a habit from the mean, in standard deviations between users, from which on it is mentioned."""
 WORDS, SUBJECTS = 5, 5
-"""So many favourite words and subjects at most."""
+"""Most favourite words and subjects of a card."""
 FEWEST_DOCUMENTS = 3
-"""Documents in which a favourite word stands at least, or all where the user has fewer."""
+"""Fewest documents with a favourite word; all of them where the user has fewer."""
 PRIOR = 500.0
-"""Words that the others' frequencies count as in a user's own (an informative Dirichlet prior, Monroe et al., 2008)."""
+"""Weight, in words, of the other users' frequencies (an informative Dirichlet prior, Monroe et al., 2008)."""
 EDGE_SHARE, EDGE_TIMES = 0.3, 3.0
-"""What begins or ends so large a share of the documents, and so many times as large a one as of others', is told."""
+"""A first or last word is mentioned from this share of the documents on, and this multiple of its share in others'."""
 SUBJECT_LETTERS = 6
-"""Longer words are taken for subjects, shorter ones for manner."""
+"""Longer words count as subjects, shorter ones as style."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*")
@@ -33,7 +33,12 @@ _SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*")
 
 @dataclass(frozen=True)
 class Habit:
-    """A rate that is told where it stands out: how it is counted, and what to say of much and of little of it."""
+    """A rate that is mentioned where it is unusual.
+
+    count: computes the rate of a text.
+    much: the phrase for a high rate.
+    little: the phrase for a low rate; None if that is not worth mentioning.
+    """
 
     count: Callable[[str], float]
     much: str
@@ -45,11 +50,11 @@ def _marks(marks: str) -> Callable[[str], float]:
 
 
 def _words(words: str) -> Callable[[str], float]:
-    wanted = frozenset(words.split())
+    counted = frozenset(words.split())
 
     def rate(text: str) -> float:
-        found = [word.lower() for word in _WORD.findall(text)]
-        return sum(word in wanted for word in found) / max(1, len(found))
+        tokens = [word.lower() for word in _WORD.findall(text)]
+        return sum(word in counted for word in tokens) / max(1, len(tokens))
 
     return rate
 
@@ -71,9 +76,13 @@ HABITS = (
 
 @dataclass(frozen=True)
 class Others:
-    """What a user is set against: of other users the mean and deviation of each habit, and their words.
+    """Statistics of other users, for comparison.
 
-    first, last: what their documents, of which there are `documents`, begin and end with.
+    means, deviations: of each habit, over users.
+    sentence_words: mean words in a sentence.
+    words: counts of all words.
+    first, last: counts of documents' first and last words.
+    documents: number of documents.
     """
 
     means: tuple[float, ...]
@@ -86,7 +95,10 @@ class Others:
 
 
 def measure_others(users: Iterable[Sequence[str]]) -> Others:
-    """What a user is set against. users: the documents of each user of the train split."""
+    """Statistics of other users, for comparison.
+
+    users: the documents of each user of the train split.
+    """
     rates, sentences, words = [], [], Counter[str]()
     first, last, every = Counter[str](), Counter[str](), 0
     for documents in users:
@@ -112,51 +124,58 @@ def measure_others(users: Iterable[Sequence[str]]) -> Others:
 def style_card(documents: Sequence[str], others: Others) -> str:
     """How a user writes, in a few sentences; empty without documents.
 
-    documents: the user's own. others: see `measure_others`.
+    documents: the user's documents.
+    others: see `measure_others`.
     """
     if not documents:
         return ""
     lines = [_lengths(documents, others), _habits(documents, others), *_edges(documents, others)]
     favourites = _favourites(documents, others)
-    manner = [word for word in favourites if len(word) <= SUBJECT_LETTERS][:WORDS]
+    style_words = [word for word in favourites if len(word) <= SUBJECT_LETTERS][:WORDS]
     subjects = [word for word in favourites if len(word) > SUBJECT_LETTERS][:SUBJECTS]
-    lines += [f"Favourite words: {', '.join(manner)}."] if manner else []
+    lines += [f"Favourite words: {', '.join(style_words)}."] if style_words else []
     lines += [f"Subjects: {', '.join(subjects)}."] if subjects else []
     return " ".join(line for line in lines if line)
 
 
 def _lengths(documents: Sequence[str], others: Others) -> str:
     words = median(len(text.split()) for text in documents)
-    own = _sentence_words(documents)
-    size = "long" if own > 1.15 * others.sentence_words else "short" if own < 0.85 * others.sentence_words else "plain"
-    return f"Texts of about {round(words)} words, in {size} sentences of about {round(own)} words."
+    sentence_words = _sentence_words(documents)
+    size = (
+        "long"
+        if sentence_words > 1.15 * others.sentence_words
+        else "short"
+        if sentence_words < 0.85 * others.sentence_words
+        else "plain"
+    )
+    return f"Texts of about {round(words)} words, in {size} sentences of about {round(sentence_words)} words."
 
 
 def _habits(documents: Sequence[str], others: Others) -> str:
-    told = []
+    unusual = []
     for habit, rate, mean, deviation in zip(HABITS, _rates(documents), others.means, others.deviations, strict=True):
-        # What all others do alike, or never, stands out where the user does otherwise.
+        # If all others are the same, any difference is unusual.
         distance = (rate - mean) / deviation if deviation else (math.inf if rate > mean else 0.0)
         if distance > STANDS_OUT:
-            told.append((abs(distance), habit.much))
+            unusual.append((abs(distance), habit.much))
         elif distance < -STANDS_OUT and habit.little is not None:
-            told.append((abs(distance), habit.little))
-    most = [saying for _, saying in sorted(told, reverse=True)[:4]]
-    return f"The user {_listed(most)}." if most else ""
+            unusual.append((abs(distance), habit.little))
+    phrases = [phrase for _, phrase in sorted(unusual, reverse=True)[:4]]
+    return f"The user {_listed(phrases)}." if phrases else ""
 
 
 def _edges(documents: Sequence[str], others: Others) -> list[str]:
-    """What many of the documents begin and end with, and few of others' do: greetings and closings."""
-    told = []
-    for manner, own, theirs in (
+    """First and last words that many of the documents share but few of others' do: greetings and closings."""
+    sentences = []
+    for verb, counts, others_counts in (
         ("begin", _edge_words(documents, 0), others.first),
         ("end", _edge_words(documents, -1), others.last),
     ):
-        for word, times in own.most_common(1):
-            share, usual = times / len(documents), theirs[word] / max(1, others.documents)
+        for word, times in counts.most_common(1):
+            share, usual = times / len(documents), others_counts[word] / max(1, others.documents)
             if times > 1 and share >= EDGE_SHARE and share >= EDGE_TIMES * usual:
-                told.append(f'Many texts {manner} with "{word}".')
-    return told
+                sentences.append(f'Many texts {verb} with "{word}".')
+    return sentences
 
 
 def _edge_words(documents: Sequence[str], place: int) -> Counter[str]:
@@ -164,19 +183,19 @@ def _edge_words(documents: Sequence[str], place: int) -> Counter[str]:
 
 
 def _favourites(documents: Sequence[str], others: Others) -> list[str]:
-    """Words by how much more often the user says them than others do, the most telling first."""
-    own = Counter(word for text in documents for word in _lower_words(text))
-    holding = Counter(word for text in documents for word in set(_lower_words(text)))
+    """Words that the user uses more often than others do, by descending significance."""
+    counts = Counter(word for text in documents for word in _lower_words(text))
+    documents_with = Counter(word for text in documents for word in set(_lower_words(text)))
     fewest = min(FEWEST_DOCUMENTS, len(documents))
-    total, total_others = own.total(), max(1, others.words.total())
+    total, total_others = counts.total(), max(1, others.words.total())
     scored = []
-    for word, times in own.items():
-        if holding[word] < fewest or len(word) < 2:
+    for word, times in counts.items():
+        if documents_with[word] < fewest or len(word) < 2:
             continue
         share = (others.words[word] + 0.5) / total_others
         rate = (times + PRIOR * share) / (total + PRIOR)
         log_odds = math.log(rate / (1 - rate)) - math.log(share / (1 - share)) if share < 1 else 0.0
-        # In standard deviations: a word said twice is not yet a habit.
+        # In standard deviations: a word used twice is not yet a habit.
         scored.append((log_odds / math.sqrt(1 / (times + PRIOR * share)), word))
     return [word for score, word in sorted(scored, key=lambda pair: (-pair[0], pair[1])) if score > 1.0]
 
