@@ -149,7 +149,8 @@ def test_a_summary_that_repeats_the_task_counts_as_none(session, monkeypatch):
         pat = session.recipe.pat.model_copy(update={"max_copied_tokens": most})
         session.recipe = session.recipe.model_copy(update={"pat": pat})
         prompt = session.prompt(example, with_reasoning=False)
-        (rows,) = sample_summaries(session, "topic", None, [example], [prompt], purpose="round 1", samples=3, temperature=0.7)
+        drawn = {"purpose": "round 1", "samples": 3, "temperature": 0.7}
+        (rows,) = sample_summaries(session, "topic", None, [example], [prompt], **drawn)
         assert sum(bool(row["summary"]) for row in rows) == kept
         assert rows[1]["summary"].startswith("Short sentences")
 
