@@ -1,6 +1,7 @@
-"""One prompt written for three authors, beside what each really wrote: does one hear who is who?
+"""Three-author comparison: a method writes each prompt for three authors; are their styles recognizable?
 
-Ours; neither paper shows or measures it. Prompts and authors are those of `shared_prompts`.
+The texts are shown beside the authors' real ones, and a classifier attributes them to authors. Ours; neither paper
+shows or measures it. Prompts and authors are chosen by `shared_prompts`.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from penname.session.session import Session
 STAGE = "three-authors"
 PROMPTS, DOCUMENTS = "prompts", "documents.parquet"
 LOOKED_AT = 1000
-"""Examples, at most, that authors and prompts are chosen from."""
+"""Most examples that authors and prompts are chosen from."""
 CLASSIFIER_DOCUMENTS = 300
-"""Documents of an author, at most, that the classifier learns from."""
+"""Most documents of an author that the classifier is trained on."""
 
 
 def write_three_authors(session: Session, method: Method, model: Path | None) -> None:
-    """Write the prompts for each of their authors by `method`, and say whose texts they sound like.
+    """Answer the prompts for each author by `method`, and classify the texts by author.
 
-    model: the method's, None for the generator as it is.
+    model: the folder of the method's model; None for the recipe's generator.
     """
     settings = session.recipe.three_authors
     assert settings is not None
     folder = f"{STAGE}/{session.recipe.evaluation.split}"
-    session.run.stage(f"{folder}/{PROMPTS}", lambda place: _choose(session, f"{folder}/{PROMPTS}", place))
+    session.run.stage(f"{folder}/{PROMPTS}", lambda path: _choose(session, f"{folder}/{PROMPTS}", path))
     cases = list(read_stage(session.run.path(f"{folder}/{PROMPTS}/cases")))
     _know_authors(session, cases, read_stage(session.run.path(f"{folder}/{PROMPTS}")))
     name = f"{folder}/{method.name}"
@@ -49,19 +50,24 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
         groups = by_example(written, settings.candidates)
         return choose_texts(session, groups, {prompt.example_id: prompt for prompt in prompts})
 
-    def stage(place: Path) -> Record:
+    def stage(path: Path) -> Record:
         rows = session.recipe.generator.rows
         texts = session.run.shards(f"{name}/responses", cases, rows, write, completions=settings.candidates)
-        write_records(place / "texts.parquet", _judged(session, folder, cases, list(texts)))
+        write_records(path / "texts.parquet", _judged(session, folder, cases, list(texts)))
         return {"texts": len(texts)}
 
     session.run.stage(name, stage)
-    found = heard(read_voices(session.run.folder, session.recipe.evaluation.split, [method.name]), method.name)
-    session.run.progress.say(f"{name}: {found.right} of {found.texts} texts sound like their author")
+    match = heard(read_voices(session.run.folder, session.recipe.evaluation.split, [method.name]), method.name)
+    session.run.progress.say(f"{name}: {match.right} of {match.texts} texts sound like their author")
 
 
 def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
-    """What the run's methods wrote, and what the authors did; of methods that have written."""
+    """The methods' and the authors' texts for each prompt and author.
+
+    run: its folder.
+    split: `val` or `test`.
+    methods: names; those without texts yet are left out.
+    """
     folder = run / STAGE / split
     written = {
         method: {r["example_id"]: r for r in read_stage(whole_stage(folder / method))}
@@ -85,7 +91,7 @@ def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
 
 
 def _choose(session: Session, name: str, place: Path) -> Record:
-    """The cases, each with the context of its author, and the documents that tell the authors apart."""
+    """Store the cases, each with the context of its author, and the documents that the classifier is trained on."""
     settings, split = session.recipe.three_authors, session.recipe.evaluation.split
     assert settings is not None
     examples = list(load_split(session.recipe.data, split, LOOKED_AT, session.recipe.seed, Report()))
@@ -98,35 +104,36 @@ def _choose(session: Session, name: str, place: Path) -> Record:
 
     def work(part: Sequence[tuple[Case, str]]) -> list[Record]:
         retrieval = session.recipe.retrieval
-        found = retrieve_all([case.example for case, _ in part], session.retriever(), retrieval.k, retrieval.documents)
+        examples = [case.example for case, _ in part]
+        retrieved = retrieve_all(examples, session.retriever(), retrieval.k, retrieval.documents)
         return [
             {"number": case.number, "exact": case.exact, "sounds_like": author}
             | asdict(prepared(example, context, session.recipe.prompt))
-            for (case, author), (example, context) in zip(part, found, strict=True)
+            for (case, author), (example, context) in zip(part, retrieved, strict=True)
         ]
 
-    both = list(zip(cases, sounds_like, strict=True))
-    session.run.shards(f"{name}/cases", both, len(both), work)
+    labelled = list(zip(cases, sounds_like, strict=True))
+    session.run.shards(f"{name}/cases", labelled, len(labelled), work)
     return {"cases": len(cases)}
 
 
 def _fits(session: Session, example: Example) -> bool:
-    asked = prepared(example, [], session.recipe.prompt)
+    candidate = prepared(example, [], session.recipe.prompt)
     try:
-        session.prompt(asked, with_reasoning=True)
+        session.prompt(candidate, with_reasoning=True)
     except UserError:
         return False
     return True
 
 
 def _documents(cases: Sequence[Case]) -> list[Record]:
-    """Of each author; what is held against texts as really written is not among them."""
+    """The documents of each author, without the real texts that generated ones are compared to."""
     written = {case.example.output for case in cases}
     authors = {case.example.user_id: case.example.profile for case in cases}
     return [
         {"author": author, "text": document.text}
-        for author, own in authors.items()
-        for document in [d for d in own if d.text not in written][-CLASSIFIER_DOCUMENTS:]
+        for author, profile in authors.items()
+        for document in [d for d in profile if d.text not in written][-CLASSIFIER_DOCUMENTS:]
     ]
 
 
@@ -138,17 +145,17 @@ def _by_author(documents: Iterable[Record]) -> dict[str, list[str]]:
 
 
 def _know_authors(session: Session, cases: Sequence[Record], documents: Iterable[Record]) -> None:
-    """Rewards that see the user know the authors by the same documents as the classifier."""
+    """Give the rewards that use a user's documents the same documents of the authors as the classifier."""
     if session.authors.needed:
         for author, texts in _by_author(documents).items():
             session.authors.know(cases[0]["task"], author, texts)
 
 
 def _judged(session: Session, folder: str, cases: Sequence[Record], texts: Sequence[Record]) -> list[Record]:
-    """The texts with whom each sounds like, and its reward by what each of the prompt's authors really wrote."""
+    """The texts, each with its predicted author and its reward against each of the prompt's authors' real texts."""
     present = [text["response"] for text in texts if text["response"] is not None]
     documents = read_stage(session.run.path(f"{folder}/{PROMPTS}"))
-    sounding = iter(AuthorClassifier(_by_author(documents)).authors_of(present))
+    predicted = iter(AuthorClassifier(_by_author(documents)).authors_of(present))
     of_prompt: dict[int, list[Record]] = {}
     for case in cases:
         of_prompt.setdefault(case["number"], []).append(case)
@@ -164,10 +171,10 @@ def _judged(session: Session, folder: str, cases: Sequence[Record], texts: Seque
         malformed = text["response"] is None
         values = {other["user_id"]: 0.0 if malformed else next(rewards) for other in of_prompt[case["number"]]}
         kept = {key: text[key] for key in ("example_id", "response", "reasoning", "finish_reason")}
-        judged.append(kept | {"sounds_like": None if malformed else next(sounding), "rewards": values})
+        judged.append(kept | {"sounds_like": None if malformed else next(predicted), "rewards": values})
     return judged
 
 
 def _prepared(case: Record) -> Prepared:
-    own = {key: case[key] for key in Prepared.__dataclass_fields__}
-    return Prepared(**own | {"context": tuple(case["context"]), "neighbours": tuple(case["neighbours"])})
+    values = {key: case[key] for key in Prepared.__dataclass_fields__}
+    return Prepared(**values | {"context": tuple(case["context"]), "neighbours": tuple(case["neighbours"])})

@@ -1,4 +1,4 @@
-"""A whole run: every method of a recipe, each stage once, and the table that compares them."""
+"""A whole run: trains and evaluates every method of a recipe, each stage once."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ def train_run(
     donors: Mapping[Path, Recipe] | None = None,
     methods: Sequence[str] | None = None,
 ) -> None:
-    """Train and evaluate every method of `recipe` in `folder`; started again, go on where it was stopped.
+    """Train and evaluate the methods of `recipe` in `folder`; a run that was stopped resumes where it stopped.
 
-    donors: finished runs, by folder, from which stages are taken over that this recipe would make alike.
-    methods: train and evaluate only these of the recipe's, and what they begin with.
+    donors: finished runs, by folder, whose stages are reused where this recipe would give the same result.
+    methods: the recipe's methods to train and evaluate, with the stages that they depend on; None for all.
+
     Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
     """
     with open_run(recipe, folder, progress) as session:
@@ -62,8 +63,8 @@ def train_run(
             progress.say(f"note: {note}")
         for donor, theirs in (donors or {}).items():
             take_over(donor, theirs, folder, recipe, methods)
-        if found := taken(folder):
-            progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
+        if reused := taken(folder):
+            progress.say(f"taken over from other runs: {', '.join(map(str, reused))}; {total_of(reused)} saved")
         chosen = [row for name, row in recipe.rows.items() if name in (methods or recipe.rows)]
         evaluate_methods(session, chosen, recipe.evaluation.split)
         for name in recipe.writers([row.name for row in chosen]):
@@ -85,7 +86,7 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
 
 
 def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) -> None:
-    """Evaluate the methods, and put a card beside each model of the run."""
+    """Evaluate the methods, and write a card for each model of the run."""
     for method in methods:
         evaluate_in_run(session, method, split)
     _write_cards(session.run, load_run_recipe(session.run.folder))
@@ -94,7 +95,7 @@ def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) 
 def evaluate_in_run(session: Session, method: Method, split: Split, history: int | None = None) -> list[Record]:
     """The method's per-example records on `split`, training it first where it is not trained yet.
 
-    history: as `Session.examples` takes it.
+    history: see `Session.examples`.
     """
     prompts = None if method.trained else method_prompts(session, method, split, history)
     model = model_of(session, method)
@@ -104,7 +105,7 @@ def evaluate_in_run(session: Session, method: Method, split: Split, history: int
 
 
 def model_of(session: Session, method: Method) -> Path | None:
-    """The folder of the method's model, trained first where it is not yet; None for the generator as it is."""
+    """The folder of the method's model, trained first where it is not trained yet; None for the recipe's generator."""
     if not method.trained:
         return shared_generator(session)
     return self_train(
@@ -115,7 +116,7 @@ def model_of(session: Session, method: Method) -> Path | None:
 
 
 def model_folder(run: Path, method: Method, iterations: int) -> Path:
-    """Where a finished run keeps the method's model."""
+    """The folder of the method's model in a finished run."""
     stage = f"{method.name}/iteration-{iterations}" if method.self_trained else method.name
     return run / stage / "training" / "model"
 
@@ -123,38 +124,41 @@ def model_folder(run: Path, method: Method, iterations: int) -> Path:
 def cold_start(
     session: Session, methods: Sequence[Method], counts: Sequence[int], split: Split
 ) -> list[tuple[str, Results]]:
-    """Methods on users with `RICH` documents or more, with so many of them left, and at last with all.
+    """Cold-start simulation: results of methods on users with at least `RICH` documents, of which some are hidden.
+
+    counts: numbers of documents left to each user; results with all documents come last.
 
     Raises UserError where the split has no such user.
     """
-    found = []
+    results = []
     for history in [*counts, ALL]:
         records = {method.name: evaluate_in_run(session, method, split, history) for method in methods}
-        found.append((count_name(history), scored(records)))
-    return found
+        results.append((count_name(history), scored(records)))
+    return results
 
 
 def _record_recipe(run: Run, recipe: Recipe) -> None:
-    """Keep the recipe and the environment with the run. Methods may be added: those already there stay as they are."""
+    """Store the recipe and the environment with the run. Methods may be added; earlier ones stay in the recipe."""
     path = run.folder / "recipe.yaml"
     resolved = recipe.model_dump(mode="json")
     if path.is_file():
         before = load_run_recipe(run.folder).model_dump(mode="json")
         resolved["methods"] = list(dict.fromkeys([*before["methods"], *resolved["methods"]]))
     write_text(path, yaml.safe_dump(resolved, sort_keys=False))
-    found = describe_environment()
+    environment = describe_environment()
     if before := load_environment(run.folder):
-        changed = [name for name in PACKAGES if before["packages"].get(name) != found["packages"].get(name)]
-        if changed or before.get("cores") != found["cores"]:
+        changed = [name for name in PACKAGES if before["packages"].get(name) != environment["packages"].get(name)]
+        if changed or before.get("cores") != environment["cores"]:
             run.progress.say(
                 f"note: this run was started with other versions or cores ({', '.join(changed) or 'cores'}); "
                 "rounding may differ"
             )
     else:
-        write_text(run.folder / ENVIRONMENT, json.dumps(found, indent=2) + "\n")
+        write_text(run.folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
 
 
 def describe_environment() -> dict[str, Any]:
+    """The versions and hardware that results may depend on."""
     return {
         "python": platform.python_version(),
         "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
@@ -167,7 +171,10 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _write_cards(run: Run, recipe: Recipe) -> None:
-    """A card beside each model that the run has trained. recipe: with all of its methods."""
+    """Write a card for each model that the run has trained.
+
+    recipe: the run's recipe with all of its methods.
+    """
     base = recipe.generator.model
     for name, method in recipe.rows.items():
         folder = model_folder(run.folder, method, recipe.expectation.iterations)

@@ -1,4 +1,4 @@
-"""What the methods for users without history show: documents of others, each found in the graph of its own split."""
+"""Contexts for users without history: other users' documents, retrieved from the user-topic graph of the split."""
 
 from __future__ import annotations
 
@@ -34,11 +34,19 @@ STYLE = "style-model"
 
 @dataclass(frozen=True)
 class Contexts:
-    """Documents, best first.
+    """The documents for an example's prompts, best first.
 
-    own: of the user. neighbours: of others on the target's item. random: of any others. These are shown as the data's
-    layout shows them, and the following as PaT's prompts do. history: the same as `own`. style: of users who write
-    alike. topic: of the topic trajectory; levels: where each of these was found. exact_topic: of its first level only.
+    Formatted by the data's layout:
+    own: the user's own documents.
+    neighbours: other users' documents on the target's item.
+    random: random documents of other users.
+
+    Formatted as in PaT's prompts:
+    history: the documents of `own`.
+    style: the style trajectory, documents of users with a similar style.
+    topic: the topic trajectory.
+    levels: the backoff level of each document of `topic`.
+    exact_topic: the documents of `topic` at its first level.
     """
 
     example_id: str
@@ -53,7 +61,10 @@ class Contexts:
 
 
 def find_contexts(session: Session, split: Split, history: int | None = None) -> dict[str, Contexts]:
-    """The contexts of a split's examples, by id. history: as `Session.examples` takes it."""
+    """The contexts of a split's examples, by id.
+
+    history: see `Session.examples`.
+    """
     return session.once(("contexts", split, history), lambda: _find_contexts(session, split, history))
 
 
@@ -64,20 +75,20 @@ def _find_contexts(session: Session, split: Split, history: int | None) -> dict[
 
 
 def _find_in_graph(session: Session, name: str, split: Split, history: int | None) -> Record:
-    """Train the style model, if it is not there yet, and find the contexts of all examples, a shard at a time."""
+    """Train the style model, if it is not trained yet, and find the contexts of all examples, a shard at a time."""
     session.run.stage(STYLE, lambda folder: _train_style_model(session, folder))
     examples = _examples(session, split, history)
     find = partial(_find_for_shard, session, Finders(session, split))
     records = session.run.shards(name, examples, RANKED_AT_ONCE, find)
     levels = [level for record in records for level in record["levels"]]
     counts = {level: levels.count(level) for level in dict.fromkeys(levels)}
-    told = ", ".join(f"{count} {level}" for level, count in counts.items()) or "none found"
-    session.run.progress.say(f"{name}: topic documents by level: {told}")
+    shown = ", ".join(f"{count} {level}" for level, count in counts.items()) or "none found"
+    session.run.progress.say(f"{name}: topic documents by level: {shown}")
     return {"examples": len(records), "levels": counts}
 
 
 def _train_style_model(session: Session, folder: Path) -> Record:
-    # With torch-geometric, which takes seconds.
+    # Imported here because torch-geometric takes seconds to load.
     from penname.pat.graph.files import save_style
     from penname.pat.graph.style import fit_features, train_style
 
@@ -88,21 +99,21 @@ def _train_style_model(session: Session, folder: Path) -> Record:
     settings = recipe.pat.style
     progress.start(STYLE, settings.epochs, "epochs")
     texts = [d.text for d in documents]
-    features, made = fit_features(texts, encode if settings.sentence_vectors else None)
+    features, document_features = fit_features(texts, encode if settings.sentence_vectors else None)
     vectors = encode(texts)
     without_item = np.array([d.item_id is None for d in documents])
     clusters = None
     if without_item.any():
         clusters = cluster(vectors[without_item], recipe.pat.clusters, recipe.seed)
     graph = build_graph(documents, topics_of(documents, vectors, clusters))
-    model = train_style(made, graph, settings, recipe.seed, lambda: progress.advance(1))
+    model = train_style(document_features, graph, settings, recipe.seed, lambda: progress.advance(1))
     save_style(folder, features, model, clusters)
     progress.finish(f"{len(documents)} documents")
     return {"documents": len(documents), "users": len(graph.users), "topics": len(graph.topics)}
 
 
 class Finders:
-    """What finds trajectories among the documents of each source of the data, each made when it is first asked for."""
+    """A `Finder` for each source of the data, made on first use."""
 
     def __init__(self, session: Session, split: Split) -> None:
         self._session = session
@@ -110,45 +121,45 @@ class Finders:
         self._made: dict[int, Finder] = {}
 
     def of_source(self, source: int) -> Finder:
-        """Raises UserError where nobody has written anything."""
+        """The finder of a source, by index. Raises UserError where there are no documents."""
         if source not in self._made:
             recipe = self._session.recipe
-            own, split = recipe.data[source], self._split
-            # Where a split's users are all new, what others wrote is that of the users the style model was trained on.
-            documents = list(read_documents(own, split, Report())) or list(read_documents(own, "train", Report()))
+            config, split = recipe.data[source], self._split
+            # If no user of the split has documents, others' documents are those that the style model was trained on.
+            documents = list(read_documents(config, split, Report())) or list(read_documents(config, "train", Report()))
             if not documents:
                 raise UserError(
                     f"{split}: found no document of any user, expected some to make the user-topic graph of"
                 )
-            shared, encode = shared_names(own, documents), _encoder(self._session)
+            shared, encode = shared_names(config, documents), _encoder(self._session)
             run = self._session.run.folder
             self._made[source] = load_finder(run, documents, shared, encode, recipe.pat.nearest_topics)
         return self._made[source]
 
 
 def _find_for_shard(session: Session, finders: Finders, examples: Sequence[tuple[int, Example]]) -> list[Record]:
-    """The contexts of examples, each given with its source's number."""
-    asked = [_with_neighbours(session, finders, *pair) for pair in examples]
-    own, neighbours = _retrieved(session, asked, "own"), _retrieved(session, asked, "neighbours")
-    found: list[Trajectories] = []
+    """The contexts of (source index, example) pairs."""
+    complete = [_with_neighbours(session, finders, *pair) for pair in examples]
+    own, neighbours = _retrieved(session, complete, "own"), _retrieved(session, complete, "neighbours")
+    trajectories: list[Trajectories] = []
     for source, of_source in groupby(examples, key=lambda pair: pair[0]):
-        found += finders.of_source(source).find_all([example for _, example in of_source], session.recipe.pat.k)
+        trajectories += finders.of_source(source).find_all([example for _, example in of_source], session.recipe.pat.k)
     return [
-        asdict(_contexts(session, example, trajectories, finders.of_source(source).graph.documents, mine, others))
-        for (source, example), trajectories, mine, others in zip(examples, found, own, neighbours, strict=True)
+        asdict(_contexts(session, example, of_example, finders.of_source(source).graph.documents, mine, others))
+        for (source, example), of_example, mine, others in zip(examples, trajectories, own, neighbours, strict=True)
     ]
 
 
 def _with_neighbours(session: Session, finders: Finders, source: int, example: Example) -> Example:
-    """PGraphRAG's data comes with them; elsewhere they are what the graph holds on the item."""
+    """The example with its neighbours: PGraphRAG's data has them; for other data they come from the graph."""
     if session.recipe.data[source].format == "pgraphrag":
         return example
     return replace(example, neighbours=finders.of_source(source).on_item(example))
 
 
 def _retrieved(session: Session, examples: Sequence[Example], side: DocumentsName) -> list[list[Document]]:
-    found = retrieve_all(examples, session.retriever(), session.recipe.retrieval.k, side, _tell(session))
-    return [documents for _, documents in found]
+    retrieved = retrieve_all(examples, session.retriever(), session.recipe.retrieval.k, side, _tell(session))
+    return [documents for _, documents in retrieved]
 
 
 def _encoder(session: Session) -> Callable[[Sequence[str]], Vectors]:
@@ -160,7 +171,7 @@ def _tell(session: Session) -> Tell:
 
 
 def sentence_encoder(tell: Tell) -> Callable[[Sequence[str]], Vectors]:
-    """Gives sentence vectors of length 1, shape (texts, dimension)."""
+    """The bundled sentence encoder: a function to normalized embeddings, shape (texts, dimension)."""
     encoder = DenseRanking(None, pooling="model default", normalize=True)
 
     def encode(texts: Sequence[str]) -> Vectors:
@@ -177,17 +188,21 @@ def load_finder(
     encode: Callable[[Sequence[str]], Vectors],
     nearest_topics: int,
 ) -> Finder:
-    """What finds trajectories in the graph of these documents, by the style model that a run has trained.
+    """A `Finder` on the graph of these documents, with the style model that a run has trained.
 
-    shared: the users of these documents who are many people.
+    run: its folder.
+    documents: of all users.
+    shared: users whose id is a name shared by many people.
+    encode: see `sentence_encoder`.
+    nearest_topics: see `TopicIndex`.
     """
-    # With torch-geometric, which takes seconds.
+    # Imported here because torch-geometric takes seconds to load.
     from penname.pat.graph.files import load_style
     from penname.pat.graph.trajectories import Finder
 
     features, model, clusters = load_style(run / STYLE, encode)
-    made = features.of_texts([d.text for d in documents])
-    return Finder(documents, model, features, made, encode, nearest_topics, clusters, shared)
+    document_features = features.of_texts([d.text for d in documents])
+    return Finder(documents, model, features, document_features, encode, nearest_topics, clusters, shared)
 
 
 def _read(record: Record) -> Contexts:
@@ -196,23 +211,23 @@ def _read(record: Record) -> Contexts:
 
 
 def _examples(session: Session, split: Split, history: int | None) -> list[tuple[int, Example]]:
-    """The examples that `Session.prepare` reads, each with its source's number."""
+    """The examples that `Session.prepare` reads, each with the index of its source."""
     counts = [len(session.load([source], split, history, Report())) for source in session.recipe.data]
     numbers = [number for number, count in enumerate(counts) for _ in range(count)]
     return list(zip(numbers, session.examples(split, history, Report()), strict=True))
 
 
 def of_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[Document], set[str]]:
-    """All documents, and their users who are many people.
+    """All documents of a split, and the users whose id is a name shared by many people.
 
-    Users and items of different sources are different ones, also where they are named alike: see `name_apart`.
+    Users and items of different sources are different, even with the same name: see `name_apart`.
     """
-    found: list[Document] = []
+    merged: list[Document] = []
     shared: set[str] = set()
     for number, source in enumerate(sources):
         documents = list(read_documents(source, split, Report()))
         shared |= {name_apart(number, name) for name in shared_names(source, documents)}
-        found += [
+        merged += [
             replace(
                 d,
                 user_id=name_apart(number, d.user_id),
@@ -220,11 +235,11 @@ def of_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[
             )
             for d in documents
         ]
-    return found, shared
+    return merged, shared
 
 
 def name_apart(source: int, name: str) -> str:
-    """What a user or an item of a source is called where those of all sources stand together."""
+    """The unique name of a source's user or item among those of all sources."""
     return f"{source} {name}"
 
 
@@ -254,7 +269,7 @@ def _contexts(
 
 
 def listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
-    """As PaT's prompts show them: the title before the text, and the rating where one is asked for."""
+    """Documents as PaT's prompts show them: the title before the text, and the rating where the output is one."""
     rated = example.layout == "pgraphrag_rating"
     titled = [f"{d.title}: {d.text}" if d.title else d.text for d in documents]
     return tuple(
@@ -264,13 +279,13 @@ def listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
 
 
 def _random(example: Example, documents: Sequence[Document], k: int, seed: int) -> list[Document]:
-    """k documents of any others, none of which holds the expected output."""
-    drawn = random.Random(f"{seed}-{example.id}")
+    """k random documents of other users, none of which holds a copy of the expected output."""
+    rng = random.Random(f"{seed}-{example.id}")
     original = Original(example.output or "")
     chosen: list[Document] = []
-    for place in drawn.sample(range(len(documents)), len(documents)):
+    for i in rng.sample(range(len(documents)), len(documents)):
         if len(chosen) == k:
             break
-        if documents[place].user_id != example.user_id and not original.held_by(documents[place]):
-            chosen.append(documents[place])
+        if documents[i].user_id != example.user_id and not original.held_by(documents[i]):
+            chosen.append(documents[i])
     return chosen

@@ -1,4 +1,4 @@
-"""The generator shared by all methods that train none of their own, fine-tuned where a recipe says so."""
+"""The generator shared by all methods that do not train their own model, fine-tuned if the recipe says so."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from penname.session.session import Session
 from penname.training.packing import TrainingSample
 
 GENERATOR = "generator"
-"""Its stages."""
+"""Prefix of its stages' names."""
 
 
 def shared_generator(session: Session) -> Path | None:
-    """The model of all methods that train none of their own: fine-tuned once if the recipe says so.
+    """The folder of the shared generator, fine-tuned once a run; None where the recipe does not fine-tune it.
 
-    Each training example is shown with the prompt of one of these methods, all of them equally often, drawn by the
-    seed; PaT's summaries are those of agents as they are, and sometimes one of them alone.
+    Each training example has the prompt of one of the methods, which are assigned at random, all equally often. PaT's
+    summaries are those of untrained agents, sometimes only one of the two.
     """
     return session.once((GENERATOR,), lambda: _tune_generator(session)) if session.recipe.tune_generator else None
 
@@ -46,27 +46,27 @@ def _tuning_samples(session: Session, kinds: Sequence[str]) -> list[TrainingSamp
     prompts: dict[str, Prompt] = {}
     for number, kind in enumerate(kinds):
         method = session.recipe.rows.get(kind) or METHODS[kind]
-        own = order[number :: len(kinds)]
+        assigned = order[number :: len(kinds)]
         contexts = find_contexts(session, "train") if method.shows_others else {}
         summaries: Summaries = {}
         if method.summaries_of:
-            # Which examples these are depends on the recipe's methods, which may change where a run goes on.
-            ids = hashlib.sha256("\n".join(e.example_id for e in own).encode()).hexdigest()[:8]
+            # These examples depend on the recipe's methods, which may change when a run is resumed.
+            ids = hashlib.sha256("\n".join(e.example_id for e in assigned).encode()).hexdigest()[:8]
             stage = f"{GENERATOR}/summaries-{ids}"
-            last = refine(session, stage, UNTRAINED, own, contexts, session.recipe.pat.rounds)[-1]
-            summaries = {e.example_id: _in_part(last[e.example_id], i) for i, e in enumerate(own)}
-        prompts |= {e.example_id: method_prompt(session, method, e, contexts, summaries) for e in own}
+            last = refine(session, stage, UNTRAINED, assigned, contexts, session.recipe.pat.rounds)[-1]
+            summaries = {e.example_id: _in_part(last[e.example_id], i) for i, e in enumerate(assigned)}
+        prompts |= {e.example_id: method_prompt(session, method, e, contexts, summaries) for e in assigned}
     samples = [TrainingSample(prompts[e.example_id].tokens, session.renderer.target(e.output)) for e in train]
     return within_limit(session, samples)
 
 
 def _in_part(written: Mapping[AgentName, str], number: int) -> Mapping[AgentName, str]:
-    """Of four one without style and one without topic: the generator is asked to write without these too."""
+    """Drop style in one of four examples and topic in another: the generator must write without these too."""
     return without(written, {1: "style", 2: "topic"}.get(number % 4))
 
 
 def untuned(run: Path, recipe: Recipe) -> list[str]:
-    """The recipe's methods whose prompts the run's generator has not seen, if it was fine-tuned."""
+    """The recipe's methods whose prompts the run's generator was not fine-tuned on; none if it was not fine-tuned."""
     stage = run / GENERATOR / "training" / "stage.json"
     seen = read_json(stage).get("prompts_of") if stage.is_file() else None
     if seen is None:
