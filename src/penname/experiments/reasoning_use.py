@@ -30,20 +30,20 @@ def reasoning_use(session: Session, method: Method, split: Split) -> dict[str, l
     if not method.reasoning:
         names = ", ".join(name for name, row in METHODS.items() if row.reasoning)
         raise UserError(f"{method.name} does not reason, expected one of {names}")
-    own = {r["example_id"]: r["reasoning"] for r in evaluate_in_run(session, method, split) if r["reasoning"]}
-    examples = [e for e in session.prepare_fitting(split) if e.example_id in own]
-    swapped = {e.example_id: own[other.example_id] for e, other in of_others(examples, session.recipe.seed)}
+    reasonings = {r["example_id"]: r["reasoning"] for r in evaluate_in_run(session, method, split) if r["reasoning"]}
+    examples = [e for e in session.prepare_fitting(split) if e.example_id in reasonings]
+    swapped = {e.example_id: reasonings[other.example_id] for e, other in of_others(examples, session.recipe.seed)}
     if not swapped:
         raise UserError(f"{method.name}: found no two users of a task with a reasoning, expected some to exchange")
     given = {
-        OWN: Given("reasoning-own", {i: own[i] for i in swapped}),
+        OWN: Given("reasoning-own", {i: reasonings[i] for i in swapped}),
         OTHERS: Given("reasoning-others", swapped),
         NONE: Given("reasoning-none", dict.fromkeys(swapped, "")),
     }
     model = model_of(session, method)
     return {
-        condition: evaluate_method(session, method.name, model, split, with_reasoning=True, given=reasonings)
-        for condition, reasonings in given.items()
+        condition: evaluate_method(session, method.name, model, split, with_reasoning=True, given=of_condition)
+        for condition, of_condition in given.items()
     }
 
 

@@ -62,13 +62,13 @@ def results_of(
                 notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
             if histories is not None and any("history" not in r for r in records):
                 raise UserError(
-                    f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
+                    f"{stage}: evaluated by an earlier version, which did not record how many documents a user has"
                 )
             kept = [r for r in records if histories is None or r["history"] in histories]
             results |= scored({name: kept})
         notes += untuned_notes(folder, recipe)
     if len(rewards) > 1:
-        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare them in reward")
+        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare their rewards")
     if not results:
         where = f" on {split}" if split else ""
         raise UserError(

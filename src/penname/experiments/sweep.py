@@ -46,9 +46,7 @@ def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], fold
         key, equals, values = setting.partition("=")
         chosen_values = [value.strip() for value in values.split(",")]
         if any(bracket in values for bracket in "[{"):
-            raise ArgumentError(
-                "over", f"{setting}: expected plain values; lists and mappings have commas of their own"
-            )
+            raise ArgumentError("over", f"{setting}: expected plain values; lists and mappings contain commas")
         if not equals or not key or not all(chosen_values) or len(set(chosen_values)) < max(2, len(chosen_values)):
             raise ArgumentError("over", f"{setting}: expected KEY=A,B and two different values or more")
         settings.append([f"{key}={value}" for value in chosen_values])

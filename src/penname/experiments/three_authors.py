@@ -90,7 +90,7 @@ def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
     ]
 
 
-def _choose(session: Session, name: str, place: Path) -> Record:
+def _choose(session: Session, name: str, path: Path) -> Record:
     """Store the cases, each with the context of its author, and the documents that the classifier is trained on."""
     settings, split = session.recipe.three_authors, session.recipe.evaluation.split
     assert settings is not None
@@ -99,7 +99,7 @@ def _choose(session: Session, name: str, place: Path) -> Record:
     trained_on = frozenset(e.output for e in session.prepare("train"))
     cases = choose_cases(of_task, settings.prompts, lambda example: _fits(session, example), trained_on)
     documents = _documents(cases)
-    write_records(place / DOCUMENTS, documents)
+    write_records(path / DOCUMENTS, documents)
     sounds_like = AuthorClassifier(_by_author(documents)).authors_of([case.example.output or "" for case in cases])
 
     def work(part: Sequence[tuple[Case, str]]) -> list[Record]:

@@ -72,23 +72,23 @@ def differential_rewards(
 
 
 def _rewards(
-    session: Session, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
+    session: Session, generator: Path | None, agent: AgentName, prompted: Sequence[tuple[Candidates, str | None]]
 ) -> list[tuple[float | None, float | None]]:
     """The mean reward of the generator's texts with each summary, and its standard error.
 
     A malformed completion has a reward of 0.
     """
     texts = session.recipe.pat.texts
-    prompts = iter([_prompt(session, agent, c, summary) for c, summary in told])
+    prompts = iter([_prompt(session, agent, c, summary) for c, summary in prompted])
     written = write_as_evaluated(
         session,
         generator,
-        [c.example for c, _ in told],
+        [c.example for c, _ in prompted],
         texts,
         with_reasoning=False,
         prompt_of=lambda example: next(prompts),  # an example occurs once for each of its summaries
     )
-    examples = [c.example for c, _ in told for _ in range(texts)]
+    examples = [c.example for c, _ in prompted for _ in range(texts)]
     scores = session.score(list(session.recipe.reward.mixture), examples, [r["response"] for r in written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
     return [_mean_and_error(of_summary) for of_summary in by_example(rewards, texts)]
