@@ -188,7 +188,7 @@ def test_several_data_sets_stand_side_by_side(penname, posts, tmp_path):
         (["dev.json", "--task", "medium"], "task of pgraphrag is one of long, short, rating"),
         (["dev.json", "--shared-names", "hide"], "shared_names"),
         (["odd.json"], "odd.json: found the fields nam, inp, expected examples of LongLaMP, PGraphRAG or penname"),
-        (["someone/something", "--task", "x"], "found no way to the hub and no copy here"),
+        (["someone/something", "--task", "x"], "found no connection to the hub and no local copy"),
         (["someone/something"], "found no such file or folder; a data set of the hub needs --task"),
     ],
 )
@@ -242,4 +242,4 @@ def test_a_data_set_of_the_hub_by_its_id(hub, posts):
 
 @pytest.mark.slow
 def test_a_hub_that_breaks_off_is_one_line(hub):
-    refused(from_hub(hub("--cut"), "topic_writing_user"), "found no way to the hub and no copy here")
+    refused(from_hub(hub("--cut"), "topic_writing_user"), "found no connection to the hub and no local copy")

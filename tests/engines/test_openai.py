@@ -268,7 +268,7 @@ def test_a_completion_cut_by_the_servers_context_is_refused(
     answer["usage"] = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
     engine = OpenAIEngine(serve((status, answer)).address, "m", tokenizer)
     assert engine.generate([prompts[1]], [[0]], greedy(2))[0][0].finish_reason == "length"
-    with pytest.raises(UserError, match="cut a completion at 2 of 3 tokens"):
+    with pytest.raises(UserError, match="truncated a completion at 2 of 3 tokens"):
         engine.generate([prompts[1]], [[0]], greedy(3))
 
 
@@ -311,7 +311,7 @@ def test_a_candidate_that_melts_into_the_prompt_is_not_scored_over_text(serve: A
     server = serve(choice())
     engine = OpenAIEngine(server.address, "m", tokenizer)
     prompt, candidate = tokenizer("The cap").input_ids, tokenizer("ital").input_ids
-    with pytest.raises(UserError, match="fall into other tokens"):
+    with pytest.raises(UserError, match="are tokenized differently"):
         engine.score([prompt], [[candidate]])
     assert server.requests == []
 

@@ -93,10 +93,10 @@ def test_the_llama_that_the_others_are_made_of_is_taken():
 @pytest.mark.parametrize(
     ("attention", "reason"),
     [
-        (SilentLayers, "layers that do not hand on to their attention where texts lie"),
+        (SilentLayers, "layers that do not pass the spans of texts to their attention"),
         (Sinks, "attention with sinks"),
-        (BiasInMask, "attention that computes something else with ours"),
-        (ReadsMask, "attention that fails with ours"),
+        (BiasInMask, "attention that gives other results than ours"),
+        (ReadsMask, "attention that fails when replaced by ours"),
     ],
 )
 def test_attention_that_ours_cannot_stand_for_is_refused(attention, reason):
@@ -105,7 +105,7 @@ def test_attention_that_ours_cannot_stand_for_is_refused(attention, reason):
 
 
 def test_a_window_that_attention_is_not_told_of_is_refused():
-    with pytest.raises(UserError, match="a sliding window that its attention is not told of"):
+    with pytest.raises(UserError, match="a sliding window that is not passed to its attention"):
         LocalEngine(llama(WindowInMask, WindowedConfig))
 
 
@@ -119,7 +119,7 @@ def test_layers_that_keep_a_state_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("replaceable", "reason"), [(False, "of its own making"), (True, "that computes something else with ours")]
+    ("replaceable", "reason"), [(False, "that cannot be replaced"), (True, "that gives other results than ours")]
 )
 def test_a_model_that_goes_on_with_its_own_attention_is_refused(replaceable, reason, monkeypatch):
     """Where transformers says that it cannot be replaced, and where it says that ours has been put in its place."""

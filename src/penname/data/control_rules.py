@@ -209,9 +209,9 @@ def traits_of(text: str) -> Mapping[str, str]:
 _PATTERNS = {trait: re.compile(rf"\b(?:{'|'.join(values)})\b") for trait, values in TRAITS.items()}
 
 
-def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: int, drawn: random.Random) -> list[str]:
+def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: int, rng: random.Random) -> list[str]:
     """`count` values in random order, of which all but `exceptions` are `own`."""
     others = [value for value in values if value != own]
-    sampled = [own] * (count - exceptions) + [drawn.choice(others) for _ in range(exceptions)]
-    drawn.shuffle(sampled)
+    sampled = [own] * (count - exceptions) + [rng.choice(others) for _ in range(exceptions)]
+    rng.shuffle(sampled)
     return sampled

@@ -32,7 +32,9 @@ def fetch(repository: str, configuration: str) -> Path:
         root = Path(snapshot_download(repository, repo_type="dataset", allow_patterns=patterns))
     except HfHubHTTPError as error:
         found = f"the answer {error.response.status_code}" if error.response is not None else "no answer"
-        raise UserError(f"{what}: found {found}, expected its files; is the id right, and is it open to you?") from None
+        raise UserError(
+            f"{what}: found {found}, expected its files; is the id right, and do you have access?"
+        ) from None
     except HFValidationError:
         raise UserError(f"{what}: found no valid id, expected OWNER/NAME") from None
     except Exception as error:
@@ -40,7 +42,7 @@ def fetch(repository: str, configuration: str) -> Path:
         if not isinstance(error, OSError) and not type(error).__module__.startswith("httpx"):
             raise
         raise UserError(
-            f"{what}: found no way to the hub and no copy here, expected a connection, or the path of a local copy"
+            f"{what}: found no connection to the hub and no local copy, expected one of them, or a local path"
         ) from None
     for folder in (root / configuration, root / "data" / configuration):
         if folder.is_dir():

@@ -235,8 +235,8 @@ def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterat
         )
 
 
-def _end_of_space(text: str, place: int) -> int:
-    match = _SPACE.match(text, place)
+def _end_of_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
     assert match is not None
     return match.end()
 

@@ -115,7 +115,7 @@ class LocalEngine:
 
     def _tell(self, tokens: int, ended: int) -> None:
         if self._stopping:
-            raise RuntimeError("another worker has failed, or the process is told to stop")
+            raise RuntimeError("another worker has failed, or the process is stopping")
         with self._progress_lock:
             self._on_written(tokens, ended)
 

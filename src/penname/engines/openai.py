@@ -68,7 +68,7 @@ def check_server(server: Server, sampling: Sampling) -> None:
         value = getattr(sampling, name)
         if value != neutral and name not in _SAMPLES_BY[server]:
             raise UserError(
-                f"decoding.{name}: found {value}, expected {neutral}: server {server!r} cannot sample so; "
+                f"decoding.{name}: found {value}, expected {neutral}: server {server!r} does not support it; "
                 "the engines local and vllm can"
             )
 
@@ -179,7 +179,7 @@ class OpenAIEngine:
         text = self._text(tokens)
         if self._tokenizer(text).input_ids != list(tokens):
             raise UserError(
-                "a prompt and candidate, joined as text, fall into other tokens, so a server that takes text "
+                "a prompt and candidate, joined as text, are tokenized differently, so a server that takes text "
                 "cannot score them; use a vLLM server with server='vllm'"
             )
         return {**request, "prompt": text}
@@ -205,7 +205,7 @@ class OpenAIEngine:
             reason = shorten(error.response.text, 300)
             raise self._failure(f"answered {error.status_code}: {reason}; {advice}") from error
         except self._openai.APITimeoutError as error:
-            raise self._failure(f"was silent for {self._timeout:g} s; raise timeout") from error
+            raise self._failure(f"did not answer for {self._timeout:g} s; raise timeout") from error
         except self._openai.APIConnectionError as error:
             raise self._failure("cannot be reached; check that it runs at this address") from error
         except json.JSONDecodeError:
@@ -220,7 +220,7 @@ class OpenAIEngine:
         generated = answer.usage.completion_tokens if answer.usage else limit
         # vLLM's server, for one, ends a completion at the end of its context and calls that "length" too.
         if choice.finish_reason == "length" and generated < limit:
-            raise self._failure(f"cut a completion at {generated} of {limit} tokens, where its context is full")
+            raise self._failure(f"truncated a completion at {generated} of {limit} tokens, where its context is full")
         if choice.finish_reason not in ("stop", "length"):
             raise self._failure(f"ended a completion with {choice.finish_reason!r}, not 'stop' or 'length'")
         tokens = self._completion_tokens(choice)

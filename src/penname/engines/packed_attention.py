@@ -43,7 +43,7 @@ def packed_attention(
     """
     refuse_sinks(kwargs.get("s_aux"))
     if not spans:
-        raise UserError("layers that do not hand on to their attention where texts lie")
+        raise UserError("layers that do not pass the spans of texts to their attention")
     return attend_packed(query, key, value, spans, scaling, sliding_window, softcap, dropout), None
 
 

@@ -211,10 +211,10 @@ class _Buffer:
         self._capacity = capacity
         self.held = self._view(0, heads, min(GROWTH, capacity), dim)
 
-    def reach(self, places: int) -> None:
+    def reach(self, slots: int) -> None:
         """Grow to at least so many slots a row."""
-        if places > self.held.shape[2]:
-            self._lay(self.held.shape[0], min(max(places, self.held.shape[2] + GROWTH), self._capacity))
+        if slots > self.held.shape[2]:
+            self._lay(self.held.shape[0], min(max(slots, self.held.shape[2] + GROWTH), self._capacity))
 
     def put(self, new: torch.Tensor, at: tuple[torch.Tensor, slice, torch.Tensor]) -> torch.Tensor:
         """Store `new` (rows, heads, new tokens, dim) at the index `at` and return the whole buffer."""
@@ -224,16 +224,16 @@ class _Buffer:
     def open_rows(self, rows: int) -> None:
         self._lay(self.held.shape[0] + rows, self.held.shape[2])
 
-    def keep(self, rows: torch.Tensor, places: int) -> None:
+    def keep(self, rows: torch.Tensor, slots: int) -> None:
         """Keep these rows, and no more slots than their tokens need, rounded up."""
-        kept = self.held[rows, :, : -(-max(places, 1) // GROWTH) * GROWTH]
+        kept = self.held[rows, :, : -(-max(slots, 1) // GROWTH) * GROWTH]
         self.held = self._view(*kept.shape)
         self.held.copy_(kept)
 
-    def _lay(self, rows: int, places: int) -> None:
+    def _lay(self, rows: int, slots: int) -> None:
         """Lay the tokens out anew with more rows or slots."""
         old = self.held.clone()
-        self.held = self._view(rows, old.shape[1], places, old.shape[3])
+        self.held = self._view(rows, old.shape[1], slots, old.shape[3])
         self.held.zero_()
         self.held[: old.shape[0], :, : old.shape[2]] = old
 
@@ -282,10 +282,10 @@ def attend(
 ) -> torch.Tensor:
     """As `shared_prefix_attention`, for the layer with this index."""
     rows, heads, new, dim = query.shape
-    key_heads, places = key.shape[1:3]
+    key_heads, slots = key.shape[1:3]
     repeat = heads // key_heads
     scaling = dim**-0.5 if scaling is None else scaling
-    prefix_mask, own_mask = cache.masks(places, repeat, window)
+    prefix_mask, own_mask = cache.masks(slots, repeat, window)
     query = query.reshape(rows, key_heads, repeat * new, dim)
     prompts, most = cache.by_prompt.shape
     by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, -1, dim)

@@ -55,10 +55,10 @@ def _tried(model: Any, attention: str) -> str | None:
     expected = [_log_probs(model(torch.tensor([text], device=model.device), use_cache=False))[0] for text in texts]
     model.set_attn_implementation(attention)
     if model.config._attn_implementation != attention:
-        return "attention of its own making"
+        return "attention that cannot be replaced"
     try:
         if _window_in_mask_only(model, texts):
-            return "a sliding window that its attention is not told of"
+            return "a sliding window that is not passed to its attention"
         actual = _read(model, texts).split([len(text) for text in texts])
         if attention != PACKED:
             actual = (*actual, *_written(model, texts))
@@ -68,10 +68,10 @@ def _tried(model: Any, attention: str) -> str | None:
     except (MemoryError, torch.OutOfMemoryError):  # says nothing about the model
         raise
     except Exception as error:  # a model may do anything with keys and values in an unexpected layout
-        return f"attention that fails with ours ({error!r})"
+        return f"attention that fails when replaced by ours ({error!r})"
     tolerance = FAR if model.dtype == torch.float32 else FAR_IN_HALF_PRECISION
     difference = max((a - b).abs().mean().item() for a, b in zip(actual, expected, strict=True))
-    return None if difference < tolerance else "attention that computes something else with ours"
+    return None if difference < tolerance else "attention that gives other results than ours"
 
 
 def cache_name(model: Any) -> str:

@@ -363,7 +363,7 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         pairs = (
             f"some tests compare only {min(unpaired)} pairs" if min(unpaired) else "some have none in common: no test"
         )
-        notes.append(f"Methods differ in their examples: means are of each one's own, and {pairs}.")
+        notes.append(f"Methods differ in their examples: each mean is over the method's own examples, and {pairs}.")
     return notes
 
 

@@ -1,1 +1,1 @@
-"""Whole runs: their plan, their stages and what runs have in common, their results side by side."""
+"""Whole runs: planning and training them, reusing stages of other runs, and comparing results."""

@@ -1,4 +1,4 @@
-"""Methods side by side with tests of their differences, as a terminal, a notebook and other programs show them."""
+"""Comparison of methods with tests of their differences, for the terminal, notebooks and Markdown."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from penname.experiments.results import results_of, results_over_seeds
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """What methods have scored, and paired tests of each two. Prints as a table; a notebook shows it as one.
+    """Scores of methods, and paired tests of each two. It prints as a table, and notebooks display it as one.
 
-    summary: means and tests, as `penname.evaluation.table.summary` gives them.
-    names: what tables call the metrics, where that is not their own name.
-    notes: what to know when reading it, such as that a method is not evaluated yet.
+    summary: means and tests, see `penname.evaluation.table.summary`.
+    names: the displayed names of metrics, where they differ from the keys.
+    notes: remarks for readers, such as that a method is not evaluated yet.
     """
 
     summary: dict[str, Any]
@@ -54,11 +54,13 @@ def compare_runs(
     over_seeds: bool = False,
     holm: bool = False,
 ) -> Comparison:
-    """The methods of runs, with paired tests of each two.
+    """Compare the methods of runs, with paired tests of each two.
 
-    runs: their folders. split: `val` or `test`; each run's own if left out. histories: only examples of users who have
-    so many documents. over_seeds: the runs are of one recipe with several seeds, and are taken as one. holm: correct
-    the tests for comparing many methods (Holm, 1979).
+    runs: their folders.
+    split: `val` or `test`; by default each run's evaluation split.
+    histories: keep only examples of users whose number of documents is in this range.
+    over_seeds: the runs are of one recipe with several seeds; average over them.
+    holm: correct the tests for multiple comparisons (Holm, 1979).
     """
     correction: Literal["holm"] | None = "holm" if holm else None
     if over_seeds:

@@ -1,4 +1,4 @@
-"""The model card beside a trained model: what it is, how it was made, how it scored."""
+"""The model card of a trained model: what it is, how it was trained, how it scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from penname.runs.folder import Record, write_text
 
 
 def write_card(folder: Path, base: str, what: str, recipe: Recipe, records: Sequence[Record] = ()) -> None:
-    """base: what the model was trained from. what: a sentence or two. records: of its evaluation, if it has one."""
+    """Write the card into a model's folder.
+
+    base: the model that it was trained from.
+    what: a description in a sentence or two.
+    recipe: of its run.
+    records: of its evaluation, if there is one.
+    """
     name = BUNDLED_ON_HUB if base == BUNDLED else base
     write_text(
         folder / "README.md",

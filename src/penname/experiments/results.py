@@ -1,4 +1,4 @@
-"""What a run's methods have scored, read from its folder or from those of several seeds."""
+"""The scores of a run's methods, read from its folder or from those of several seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penname.session import stage_names
 
 
 def labels_of(folders: Sequence[Path]) -> list[str]:
-    """What to call runs: by the names of their folders, or by all of their paths where two have the same name."""
+    """Labels of runs: the names of their folders, or the whole paths where two names are the same."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
@@ -24,11 +24,14 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
 def results_of(
     folders: Iterable[Path], split: str | None = None, histories: range | None = None
 ) -> tuple[Results, Record, list[str]]:
-    """Per-example metrics of the runs' evaluated methods, what to call the metrics, and notes to tell with them.
+    """Per-example metrics of the runs' evaluated methods, the metrics' displayed names, and notes for readers.
 
-    With several runs a method is shown as RUN:METHOD. histories: take only examples whose users have so many documents
-    of their own. Raises UserError where nothing is evaluated, a file is damaged or missing, a run is given twice, or
-    runs have different examples of the same id.
+    folders: of the runs; with several, a method is called RUN:METHOD.
+    split: `val` or `test`; by default each run's evaluation split.
+    histories: keep only examples of users whose number of documents is in this range.
+
+    Raises UserError where nothing is evaluated, a file is damaged or missing, a run is given twice, or runs have
+    different examples with the same id.
     """
     results: dict[str, Mapping[str, Scored]] = {}
     names: Record = {}
@@ -62,13 +65,13 @@ def results_of(
                 notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
             if histories is not None and any("history" not in r for r in records):
                 raise UserError(
-                    f"{stage}: evaluated by an earlier version, which did not keep how many documents a user has"
+                    f"{stage}: evaluated by an earlier version, which did not record how many documents a user has"
                 )
             kept = [r for r in records if histories is None or r["history"] in histories]
             results |= scored({name: kept})
         notes += untuned_notes(folder, recipe)
     if len(rewards) > 1:
-        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare them in reward")
+        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare their rewards")
     if not results:
         where = f" on {split}" if split else ""
         raise UserError(
@@ -80,9 +83,9 @@ def results_of(
 def results_over_seeds(
     folders: Sequence[Path], split: str | None = None, histories: range | None = None
 ) -> tuple[Results, Record, list[str], Record]:
-    """As `results_of`, of runs of one recipe with several seeds taken as one, and how the seeds differ.
+    """As `results_of`, averaged over runs of one recipe with several seeds, and the deviation between seeds.
 
-    Raises UserError for runs that differ in more than the seed, that have the same one, or other data.
+    Raises UserError for runs that differ in more than the seed, have the same seed, or have different data.
     """
     _refuse_repeated(folders)
     recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
@@ -111,7 +114,7 @@ def results_over_seeds(
 
 
 def _only(run: Results, common: Results) -> Results:
-    return {name: {i: run[name][i] for i in own} for name, own in common.items()}
+    return {name: {i: run[name][i] for i in examples} for name, examples in common.items()}
 
 
 def _refuse_repeated(folders: Sequence[Path]) -> None:
@@ -121,35 +124,37 @@ def _refuse_repeated(folders: Sequence[Path]) -> None:
 
 
 def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
-    """What is paired by its id must be the same example."""
-    known: dict[str, tuple[tuple[str, str], Path]] = {}
+    """Raise UserError where runs have different examples with the same id, which tests would pair."""
+    seen: dict[str, tuple[tuple[str, str], Path]] = {}
     for folder in folders if len(folders) > 1 else []:
         stage = folder / stage_names.data(split or load_run_recipe(folder).evaluation.split)
         for record in read_stage(whole_stage(stage)):
             texts = record["input"], record["output"]
-            first, where = known.setdefault(record["example_id"], (texts, folder))
+            first, first_folder = seen.setdefault(record["example_id"], (texts, folder))
             if texts != first:
                 raise UserError(
-                    f"{folder}: example {record['example_id']} has another input or output than in {where}, "
+                    f"{folder}: example {record['example_id']} has another input or output than in {first_folder}, "
                     "expected runs on the same data"
                 )
 
 
 def _lost(name: str, facts: Record, texts: int) -> list[str]:
-    """How many completions have no response, or no end, where there are any."""
+    """A note on malformed and unfinished completions, if there are any."""
     examples, malformed, unfinished = (facts.get(key, 0) for key in ("examples", "malformed", "unfinished"))
-    said = [f"{malformed} malformed, which score 0"] if malformed else []
-    said += [f"{unfinished} broken off at the limit"] if unfinished else []
-    return [f"{name}: of {examples * texts} completions {', '.join(said)}."] if said else []
+    parts = [f"{malformed} malformed, which score 0"] if malformed else []
+    parts += [f"{unfinished} broken off at the limit"] if unfinished else []
+    return [f"{name}: of {examples * texts} completions {', '.join(parts)}."] if parts else []
 
 
 def scored(records: Mapping[str, Iterable[Record]]) -> Results:
+    """The metrics in the records of methods' evaluations."""
     return {
-        method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in own}
-        for method, own in records.items()
+        method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in of_method}
+        for method, of_method in records.items()
     }
 
 
 def untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
+    """A note on methods whose prompts the generator was not fine-tuned on, if there are any."""
     late = untuned(folder, recipe)
     return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []

@@ -1,4 +1,4 @@
-"""The recipe that a run keeps in its folder: what was set when it began stays so; and where it began."""
+"""The recipe and environment that a run keeps in its folder; the recipe must not change while the run goes on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from penname.runs.folder import Record, read_json, write_text
 ENVIRONMENT = "environment.json"
 EXTENSIONS = "extensions.json"
 MAY_CHANGE = {"methods", "tracking"}
-"""Of a run's recipe."""
+"""Settings of a run's recipe that may change."""
 
 
 def load_run_recipe(folder: Path) -> Recipe:
-    """With all methods that the run has been asked for. Raises UserError where the folder holds no run."""
+    """The recipe of a run, with all methods ever requested. Raises UserError where the folder holds no run."""
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
@@ -29,19 +29,19 @@ def load_run_recipe(folder: Path) -> Recipe:
 
 
 def load_environment(folder: Path) -> Record:
-    """On what a run was started, as `describe_environment` says it, packages at least; empty where nothing is known.
+    """The environment a run was started in, see `describe_environment`; empty if unknown, else with `packages`.
 
     Raises UserError for a damaged file.
     """
     path = folder / ENVIRONMENT
     if not path.is_file():
         return {}
-    found = read_json(path)
-    return found if isinstance(found.get("packages"), dict) else found | {"packages": {}}
+    environment = read_json(path)
+    return environment if isinstance(environment.get("packages"), dict) else environment | {"packages": {}}
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Raises UserError where the folder has a run whose recipe differs in more than what may change."""
+    """Raise UserError where the folder has a run whose recipe differs in more than `MAY_CHANGE`."""
     if not (folder / "recipe.yaml").is_file():
         return
     before = load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE)
@@ -50,9 +50,9 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def keep_extensions(folder: Path, recipe: Recipe) -> None:
-    """Keep with the run what its extensions are: by their names a hash of their source.
+    """Store a hash of the source of each of the run's extensions, by name.
 
-    Raises UserError where an extension is not there, or is not what the run was started with.
+    Raises UserError where an extension does not exist, or has changed since the run was started.
     """
     path = folder / EXTENSIONS
     before = read_json(path) if path.is_file() else {}
@@ -68,9 +68,11 @@ def keep_extensions(folder: Path, recipe: Recipe) -> None:
 
 
 def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
-    """The recipe's methods that were chosen, all if None, in the order in which a run makes them.
+    """The chosen methods of a recipe, in the order in which a run trains them.
 
-    Raises UserError for one that the recipe does not have.
+    names: the chosen methods; None for all.
+
+    Raises UserError for a method that the recipe does not have.
     """
     for name in names or []:
         if name not in recipe.rows:
@@ -79,7 +81,7 @@ def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
 
 
 def first_change(before: Any, now: Any, key: str = "") -> str | None:
-    """Which setting differs, by its dotted name, and how."""
+    """The first setting that differs, by its dotted name, with both values; None where none does."""
     if before == now:
         return None
     if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):

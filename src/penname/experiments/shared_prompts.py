@@ -1,6 +1,6 @@
-"""Which three authors and which prompts: users who write unlike each other, and what all three have written on.
+"""Chooses three authors with different styles, and prompts on subjects that all three have written about.
 
-Chosen from what users wrote and were asked, never by what a model writes. Ours.
+The choice depends on users' documents and prompts only, never on a model's texts. Ours.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from penname.pat.graph.stylometry import stylometric
 
 AUTHORS = 3
 USERS = 30
-"""Users, at most, of whom the three are chosen: those with the most documents."""
+"""Most users considered: those with the most documents."""
 FEWEST_DOCUMENTS = 8
 STYLE_DOCUMENTS = 40
-"""Documents of a user, at most, that tell how the user writes."""
+"""Most documents of a user from which the user's style is measured."""
 APART = 0.85
-"""The nearest two of the three are at least so far apart, in style, as of the three who are farthest apart."""
+"""Smallest stylistic distance between two of the three, relative to that of the three most different users."""
 APART_IN_TIME = 0.25
-"""Of the time that all documents span, so much lies between the middles of any two of the three's."""
+"""Smallest distance between the median dates of two of the three, relative to the time span of all documents."""
 OF_MANY = 0.5
-"""A word that more of the inputs have says nothing of what one is about."""
+"""Words that occur in a larger share of the inputs are ignored when comparing subjects."""
 
 Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class User:
-    """A user's documents, latest as the data has them, and one of the examples."""
+    """A user's documents, in the order of the data, and the first of the user's examples."""
 
     user_id: str
     documents: tuple[Document, ...]
@@ -45,10 +45,11 @@ class User:
 
 @dataclass(frozen=True)
 class Case:
-    """An input to be written for one of its three authors: an example of that user's with another input.
+    """A prompt for one of its three authors: an example of that author with its input replaced.
 
-    `example.output` is what the author really wrote: the answer to this very input where `exact`, else the nearest of
-    the author's documents, which is not in the example's profile.
+    number: index of the prompt.
+    exact: whether `example.output` answers this very prompt; otherwise it is the author's most similar document, which
+        is not in the example's profile.
     """
 
     number: int
@@ -59,32 +60,36 @@ class Case:
 def choose_cases(
     examples: Sequence[Example], prompts: int, fits: Callable[[Example], bool], trained_on: frozenset[str]
 ) -> list[Case]:
-    """So many prompts, or as many as there are, each for the same three authors.
+    """Choose three authors, and prompts for them; each prompt gives a case for each author.
 
-    examples: of one task. fits: whether an input leaves room in the model's prompt. trained_on: texts that are not
-    shown as what an author really wrote. Raises UserError where fewer than three users have enough documents.
+    examples: of one task.
+    prompts: most prompts to choose.
+    fits: whether an example's input fits into the model's prompt.
+    trained_on: texts that must not be shown as an author's real text.
+
+    Raises UserError where fewer than three users have enough documents.
     """
     users = _users(examples)
-    asked = [example for example in {e.input: e for e in reversed(examples)}.values() if fits(example)]
-    if len(users) < AUTHORS or not asked:
+    candidates = [example for example in {e.input: e for e in reversed(examples)}.values() if fits(example)]
+    if len(users) < AUTHORS or not candidates:
         raise UserError(
             f"three_authors: found {len(users)} users with {FEWEST_DOCUMENTS} documents, expected {AUTHORS} or more"
         )
-    found = [[d for d in user.documents if d.text not in trained_on] for user in users]
-    nearness = _nearness([e.input for e in asked], [[d.text for d in own] for own in found])
-    for place, example in enumerate(asked):
+    unseen = [[d for d in user.documents if d.text not in trained_on] for user in users]
+    nearest_texts = _nearness([e.input for e in candidates], [[d.text for d in documents] for documents in unseen])
+    for i, example in enumerate(candidates):
         for number, user in enumerate(users):
             if example.user_id == user.user_id:
-                nearness[number][place] = 1.0, -1
-    best = np.array([[near for near, _ in own] for own in nearness])
+                nearest_texts[number][i] = 1.0, -1
+    best = np.array([[similarity for similarity, _ in of_user] for of_user in nearest_texts])
     chosen = max(_far_apart(users), key=lambda three: float(np.sort(best[list(three)].min(0))[-prompts:].mean()))
     order = np.argsort(-best[list(chosen)].min(0), kind="stable")[:prompts]
     cases = []
-    for number, place in enumerate(order):
+    for number, i in enumerate(order):
         for user_number in chosen:
-            _, nearest = nearness[user_number][place]
-            document = None if nearest < 0 else found[user_number][nearest]
-            cases.append(_case(number, asked[place], users[user_number], document))
+            _, nearest = nearest_texts[user_number][i]
+            document = None if nearest < 0 else unseen[user_number][nearest]
+            cases.append(_case(number, candidates[i], users[user_number], document))
     return cases
 
 
@@ -94,15 +99,18 @@ def _users(examples: Sequence[Example]) -> list[User]:
     for example in examples:
         first.setdefault(example.user_id, example)
         documents.setdefault(example.user_id, {}).update({d.text: d for d in example.profile})
-    users = [User(name, tuple(own.values()), first[name]) for name, own in documents.items()]
+    users = [User(name, tuple(by_text.values()), first[name]) for name, by_text in documents.items()]
     return sorted((u for u in users if len(u.documents) >= FEWEST_DOCUMENTS), key=lambda u: -len(u.documents))[:USERS]
 
 
 def _far_apart(users: Sequence[User]) -> list[tuple[int, ...]]:
-    """All threes of users who are far apart, in time and in style: the mean of standardized stylometric features."""
+    """All triples of users who differ enough in time and style.
+
+    A user's style is the mean of the documents' standardized stylometric features.
+    """
     features = [stylometric([d.text for d in _spread(user.documents, STYLE_DOCUMENTS)]) for user in users]
     every = np.concatenate(features)
-    means = np.stack([((own - every.mean(0)) / (every.std(0) + 1e-9)).mean(0) for own in features])
+    means = np.stack([((of_user - every.mean(0)) / (every.std(0) + 1e-9)).mean(0) for of_user in features])
     distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
     threes = _far_apart_in_time(users)
     nearest = [min(distances[a, b] for a, b in itertools.combinations(three, 2)) for three in threes]
@@ -110,37 +118,41 @@ def _far_apart(users: Sequence[User]) -> list[tuple[int, ...]]:
 
 
 def _far_apart_in_time(users: Sequence[User]) -> list[tuple[int, ...]]:
-    """All threes; where documents have dates that tell some users' times apart, those of different times only."""
+    """All triples of users; if documents are dated and some triples differ enough in time, only these."""
     threes = list(itertools.combinations(range(len(users)), AUTHORS))
     years = [[int(d.date[:4]) for d in user.documents if d.date] for user in users]
     if not all(years):
         return threes
-    middle = [float(np.median(own)) for own in years]
+    medians = [float(np.median(of_user)) for of_user in years]
     gap = APART_IN_TIME * (max(map(max, years)) - min(map(min, years)))
-    apart = [t for t in threes if min(abs(middle[a] - middle[b]) for a, b in itertools.combinations(t, 2)) > gap]
-    return apart or threes
+    distant = [t for t in threes if min(abs(medians[a] - medians[b]) for a, b in itertools.combinations(t, 2)) > gap]
+    return distant or threes
 
 
 def _spread(documents: Sequence[Document], most: int) -> list[Document]:
-    """Documents of all of a user's time."""
+    """At most `most` documents, spread evenly over the list."""
     step = max(1, len(documents) / most)
-    return [documents[int(place * step)] for place in range(min(most, len(documents)))]
+    return [documents[int(i * step)] for i in range(min(most, len(documents)))]
 
 
 def _nearness(inputs: Sequence[str], texts: Sequence[Sequence[str]]) -> list[list[tuple[float, int]]]:
-    """Of each user for each input how near the nearest text is (cosine of tf-idf), and its place."""
+    """For each user and input, the similarity of the user's most similar text (cosine of tf-idf) and its index.
+
+    inputs: the prompts.
+    texts: the texts of each user.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = [re.findall(r"\w+", text.lower()) for text in inputs]
-    counts = Counter(word for own in words for word in set(own))
-    told = [" ".join(word for word in own if counts[word] <= OF_MANY * len(inputs)) for own in words]
-    vectorizer = TfidfVectorizer(sublinear_tf=True).fit([text for own in texts for text in own])
-    asked = vectorizer.transform(told)
-    found = []
-    for own in texts:
-        cosines: Matrix = (asked @ vectorizer.transform(own).T).toarray()
-        found.append([(float(row.max()), int(row.argmax())) for row in cosines])
-    return found
+    counts = Counter(word for of_input in words for word in set(of_input))
+    subjects = [" ".join(word for word in of_input if counts[word] <= OF_MANY * len(inputs)) for of_input in words]
+    vectorizer = TfidfVectorizer(sublinear_tf=True).fit([text for of_user in texts for text in of_user])
+    queries = vectorizer.transform(subjects)
+    nearest = []
+    for of_user in texts:
+        cosines: Matrix = (queries @ vectorizer.transform(of_user).T).toarray()
+        nearest.append([(float(row.max()), int(row.argmax())) for row in cosines])
+    return nearest
 
 
 def _case(number: int, asked: Example, user: User, nearest: Document | None) -> Case:

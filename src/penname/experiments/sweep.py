@@ -1,4 +1,4 @@
-"""One recipe at several values of its settings: a run a point, which share whatever does not depend on these."""
+"""Sweeps: one recipe at several values of its settings. Each point is a run; runs share stages that do not differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from penname.runs.folder import Progress
 
 @dataclass(frozen=True)
 class Point:
-    """name: what tells it from the others, as in `expectation.samples=8`; it is its run's folder too."""
+    """A point of a sweep.
+
+    name: the settings that distinguish it, as in `expectation.samples=8`; also the name of its run's folder.
+    """
 
     name: str
     recipe: Recipe
@@ -29,21 +32,24 @@ class Point:
 
 
 def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], folder: Path) -> list[Point]:
-    """A point for each combination of the values of each `KEY=A,B,C` in `over`, in their order.
+    """A point for each combination of values, in order.
+
+    recipe: a name or path.
+    over: settings to vary, as `KEY=A,B,C`.
+    overrides: settings of all points, as `KEY=VALUE`.
+    folder: of the sweep.
 
     Raises UserError for a value that does not fit the recipe.
     """
     settings: list[list[str]] = []
     for setting in over:
         key, equals, values = setting.partition("=")
-        found = [value.strip() for value in values.split(",")]
+        chosen_values = [value.strip() for value in values.split(",")]
         if any(bracket in values for bracket in "[{"):
-            raise ArgumentError(
-                "over", f"{setting}: expected plain values; lists and mappings have commas of their own"
-            )
-        if not equals or not key or not all(found) or len(set(found)) < max(2, len(found)):
+            raise ArgumentError("over", f"{setting}: expected plain values; lists and mappings contain commas")
+        if not equals or not key or not all(chosen_values) or len(set(chosen_values)) < max(2, len(chosen_values)):
             raise ArgumentError("over", f"{setting}: expected KEY=A,B and two different values or more")
-        settings.append([f"{key}={value}" for value in found])
+        settings.append([f"{key}={value}" for value in chosen_values])
     points: list[Point] = []
     for chosen in product(*settings):
         name = ",".join(chosen)
@@ -60,11 +66,14 @@ def run_sweep(
     donor: Path | None = None,
     methods: Sequence[str] | None = None,
 ) -> list[Results]:
-    """Train and evaluate every point, those with most samples first, as fewer samples are the first of these.
+    """Train and evaluate every point and return their results, in the order of the points.
 
-    open_progress: opens what is told of a run in the folder that it is given. donor: a run that was made before, which
-    shares too. methods: of the recipe's, those that are trained and evaluated; else all. Started again it goes on where
-    it was stopped. Returns the points' results, in their order.
+    open_progress: opens the progress report of the run in a folder.
+    donor: a finished run whose stages may be reused too.
+    methods: the recipe's methods to train and evaluate; None for all.
+
+    Points with the most samples are first, as smaller samples are their beginnings. A sweep that was stopped resumes
+    where it stopped.
     """
     for point in points:
         refuse_other_recipe(point.folder, point.recipe)
@@ -78,5 +87,5 @@ def run_sweep(
             progress.say(f"point {point.name}, {number} of {len(points)}")
             train_run(point.recipe, point.folder, progress, done, methods)
         done[point.folder] = point.recipe
-    found = [results_of([point.folder])[0] for point in points]
-    return [{name: own for name, own in of_point.items() if name in (methods or of_point)} for of_point in found]
+    results = [results_of([point.folder])[0] for point in points]
+    return [{name: scores for name, scores in result.items() if name in (methods or result)} for result in results]

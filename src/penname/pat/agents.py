@@ -1,7 +1,7 @@
-"""PaT's agents: one summarizes how the user writes, the other what the text should be about, and they refine in turn.
+"""PaT's agents: one summarizes the user's style, the other the text's topic, and they refine their summaries in turn.
 
-That there is a style agent and a topic agent that refine each other's work is known of PaT; templates, rounds and what
-an agent sees are our reconstruction.
+That a style agent and a topic agent refine each other's work is known of PaT; the templates, the rounds and the agents'
+inputs are our reconstruction.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from penname.session.examples import Prepared
 from penname.session.session import Session, render_for
 
 Agents = Mapping[AgentName, Path | None]
-"""The agents at work, each with the folder of its trained model, None for the model as it is."""
+"""The agents in use, each with the folder of its trained model; None for the recipe's model."""
 
 UNTRAINED: Agents = {"style": None, "topic": None}
 
 Summaries = Mapping[str, Mapping[AgentName, str]]
-"""By example id: the agents' last summaries."""
+"""The agents' latest summaries, by example id."""
 
 
 def other(agent: AgentName) -> AgentName:
@@ -38,19 +38,21 @@ def other(agent: AgentName) -> AgentName:
 
 
 def without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[AgentName, str]:
-    """What agents wrote, but for the one that is left out."""
+    """The agents' summaries, except that of the agent `left_out`."""
     return {agent: text for agent, text in written.items() if agent != left_out}
 
 
 def agent_prompt(
     session: Session, agent: AgentName, example: Prepared, contexts: Contexts, theirs: str | None
 ) -> Prompt:
-    """What the agent is asked. theirs: the other agent's last summary, if there is one.
+    """The agent's prompt.
 
-    An input that leaves no room is shortened. Raises UserError where there is none without it.
+    theirs: the other agent's latest summary, if there is one.
+
+    An input that leaves no room for the rest is truncated. Raises UserError where the prompt is too long without it.
     """
-    found = ("alike", contexts.style) if agent == "style" else ("on_topic", contexts.topic)
-    lists = dict([found, ("own", own_texts(contexts))])
+    trajectory = ("alike", contexts.style) if agent == "style" else ("on_topic", contexts.topic)
+    lists = dict([trajectory, ("own", own_texts(contexts))])
     values = {"input": example.input} | ({"other": theirs} if theirs else {})
     name = cast(TemplateName, f"pat_{agent}_refined" if theirs else f"pat_{agent}")
     renderer = session.agent_renderer(session.recipe.agent(agent))
@@ -68,7 +70,12 @@ def sample_summaries(
     samples: int,
     temperature: float,
 ) -> list[list[Record]]:
-    """For each example `samples` summaries. purpose: of the random seeds, see `sample_seed`."""
+    """Sample summaries for each example.
+
+    model: the folder of the agent's trained model; None for the recipe's model.
+    purpose: of the random seeds, see `sample_seed`.
+    samples: summaries of each example.
+    """
     settings, config = session.recipe.pat, session.recipe.agent(agent)
     renderer = session.agent_renderer(config)
     sampling = session.recipe.decoding.sampling(
@@ -96,7 +103,7 @@ def sample_summaries(
 
 
 def _useful(session: Session, example: Prepared, summary: str) -> str:
-    """The summary as others read it; nothing where it repeats the task."""
+    """The summary as its readers get it; empty where it copies the task."""
     most = session.recipe.pat.max_copied_tokens
     if most is not None:
         words, task = (token_ids(session.renderer, text) for text in (summary, example.input))
@@ -106,7 +113,7 @@ def _useful(session: Session, example: Prepared, summary: str) -> str:
 
 
 def _readable(session: Session, summary: str) -> str:
-    """The summary as long as it may be in the tokens of all who will read it, for whom room was kept for no more."""
+    """The summary truncated to `max_summary_tokens` in the tokens of every model that reads it."""
     for renderer in (session.renderer, *(session.agent_renderer(session.recipe.agent(agent)) for agent in AGENTS)):
         summary = renderer.cut(summary, session.recipe.pat.max_summary_tokens)
     return summary
@@ -120,18 +127,24 @@ def refine(
     contexts: Mapping[str, Contexts],
     rounds: int,
 ) -> list[Summaries]:
-    """The summaries of each round, the last one last; from the second round on each agent sees the other's last one."""
-    found: list[Summaries] = []
+    """The summaries of each round, in order; from the second round on, each agent sees the other's latest summary.
+
+    stage: prefix of the stages' names.
+    agents: see `Agents`.
+    contexts: by example id.
+    rounds: number of rounds.
+    """
+    by_round: list[Summaries] = []
     for number in range(1, rounds + 1):
-        before: Summaries = found[-1] if found else {}
+        before: Summaries = by_round[-1] if by_round else {}
         now: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
         for agent, model in agents.items():
             work = partial(_write_round, session, agent, model, contexts, number, before)
             name = stage_names.round_of(stage, number, agent)
             for record in session.run.shards(name, examples, session.recipe.agent(agent).rows, work):
                 now[record["example_id"]][agent] = record["summary"]
-        found.append(now)
-    return found
+        by_round.append(now)
+    return by_round
 
 
 def _write_round(

@@ -1,8 +1,8 @@
-"""The differential reward: what a summary adds to the text that is written with it.
+"""The differential reward: how much a summary improves the text that is generated with it.
 
-That PaT rewards its agents so, and trains them by DPO, is known; both readings of it here, and how pairs are chosen,
-are our reconstruction. Of one input all summaries are measured from the same point, so either reading orders them as
-their plain rewards do; what differs is which inputs teach at all: one whose best summary adds nothing does not.
+That PaT rewards its agents this way, and trains them by DPO, is known; both readings of it here, and the choice of
+pairs, are our reconstruction. All summaries of an input have the same baseline, so either reading ranks them like their
+plain rewards; what differs is which inputs give training pairs: none where the best summary has no gain.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from penname.session.session import Session
 class Candidates:
     """An example's summaries by one agent, to be compared.
 
-    others: what the generator is told beside them. start: what it is told in place of one of them where the reward is
-    measured from: None where the trajectory is left out, or the summary of the round before.
+    others: the other agents' summaries in the generator's prompt.
+    start: what replaces a summary for the baseline: the summary of the round before, or None to leave the trajectory
+        out.
     """
 
     example: Prepared
@@ -40,16 +41,21 @@ class Candidates:
 def differential_rewards(
     session: Session, generator: Path | None, agent: AgentName, candidates: Sequence[Candidates]
 ) -> list[Record]:
-    """For each candidate `reward`, what the generator's texts with it get, and `differential`, less those without it.
+    """A record for each summary, with `reward`, `differential` and `noise`.
 
-    Either is None where a judge could not say. An example's texts are drawn with the same seeds for each candidate.
-    `noise` is the standard error of `reward` from the texts it is the mean of, None where that is one text.
+    `reward` is the mean reward of the generator's texts with the summary, `differential` its gain over the baseline;
+    either is None where the judge failed. `noise` is the standard error of `reward`, None for a single text. An
+    example's texts are sampled with the same seeds for each summary.
+
+    generator: the folder of the generator's model; None for the recipe's.
+    agent: the agent that wrote the summaries.
+    candidates: the summaries of each example.
     """
-    told = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
-    rewards = iter(_rewards(session, generator, agent, told))
+    prompted = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
+    rewards = iter(_rewards(session, generator, agent, prompted))
     records = []
     for c in candidates:
-        start, _ = next(rewards)
+        baseline, _ = next(rewards)
         for number, summary in enumerate(c.summaries):
             reward, noise = next(rewards)
             records.append(
@@ -58,7 +64,7 @@ def differential_rewards(
                     "sample": number,
                     "summary": summary,
                     "reward": reward,
-                    "differential": None if reward is None or start is None else reward - start,
+                    "differential": None if reward is None or baseline is None else reward - baseline,
                     "noise": noise,
                 }
             )
@@ -66,52 +72,55 @@ def differential_rewards(
 
 
 def _rewards(
-    session: Session, generator: Path | None, agent: AgentName, told: Sequence[tuple[Candidates, str | None]]
+    session: Session, generator: Path | None, agent: AgentName, prompted: Sequence[tuple[Candidates, str | None]]
 ) -> list[tuple[float | None, float | None]]:
-    """The mean reward of what the generator writes, told each summary, and its standard error.
+    """The mean reward of the generator's texts with each summary, and its standard error.
 
-    A text that was not written has a reward of 0.
+    A malformed completion has a reward of 0.
     """
     texts = session.recipe.pat.texts
-    prompts = iter([_prompt(session, agent, c, summary) for c, summary in told])
+    prompts = iter([_prompt(session, agent, c, summary) for c, summary in prompted])
     written = write_as_evaluated(
         session,
         generator,
-        [c.example for c, _ in told],
+        [c.example for c, _ in prompted],
         texts,
         with_reasoning=False,
-        prompt_of=lambda example: next(prompts),  # an example stands there once for each of its summaries
+        prompt_of=lambda example: next(prompts),  # an example occurs once for each of its summaries
     )
-    examples = [c.example for c, _ in told for _ in range(texts)]
+    examples = [c.example for c, _ in prompted for _ in range(texts)]
     scores = session.score(list(session.recipe.reward.mixture), examples, [r["response"] for r in written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
-    return [_mean_and_error(own) for own in by_example(rewards, texts)]
+    return [_mean_and_error(of_summary) for of_summary in by_example(rewards, texts)]
 
 
 def _mean_and_error(rewards: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Of the rewards that a judge could say; None where there are too few for it."""
+    """The mean and standard error of the known rewards; None where there are too few."""
     present = [reward for reward in rewards if reward is not None]
     error = statistics.stdev(present) / len(present) ** 0.5 if len(present) > 1 else None
     return (statistics.fmean(present) if present else None), error
 
 
 def _prompt(session: Session, agent: AgentName, candidates: Candidates, summary: str | None) -> Prompt:
-    told: dict[AgentName, str | None] = {"style": None, "topic": None, **candidates.others, agent: summary}
+    summaries: dict[AgentName, str | None] = {"style": None, "topic": None, **candidates.others, agent: summary}
     documents = session.recipe.pat.documents
     return response_prompt(
-        session, candidates.example, candidates.contexts, told["style"], told["topic"], documents=documents
+        session, candidates.example, candidates.contexts, summaries["style"], summaries["topic"], documents=documents
     )
 
 
 def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool) -> tuple[list[Record], Record]:
-    """For each input its best and its worst summary, and what was dropped.
+    """The preference pair of each input, its best and its worst summary, and counts of what was dropped.
 
-    A pair is dropped whose rewards are less than `margin` apart; with `differential` also one whose best summary adds
-    nothing. Summaries that are empty or have no reward are in no pair, so some inputs have too few.
+    rewards: records of `differential_rewards`.
+    margin: smallest difference of a pair's rewards.
+    differential: also drop pairs whose best summary has no gain.
 
-    The counts also tell how much of what sets summaries apart can be chance: `spread`, the standard deviation between
-    the rewards of an input's summaries, and `noise`, the standard error of such a reward from its few texts, both as
-    means over the inputs. Where they are alike, pairs are chosen by chance, and `pat.texts` is to be raised.
+    Summaries that are empty or have no reward are in no pair, so some inputs have too few.
+
+    The counts also show how much of the differences may be chance: `spread`, the standard deviation of the rewards of
+    an input's summaries, and `noise`, the standard error of such a reward, both as means over the inputs. Where they
+    are similar, pairs are chosen by chance, and `pat.texts` should be increased.
     """
     of_input: dict[str, list[Record]] = {}
     for record in rewards:
@@ -144,5 +153,5 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
             )
     counts = {"inputs": len(of_input), "pairs": len(pairs)}
     counts |= {"too_few": few, "too_close": close, "adding_nothing": useless}
-    told = {name: statistics.fmean(own) for name, own in (("spread", spreads), ("noise", noises)) if own}
-    return pairs, counts | told
+    means = {name: statistics.fmean(values) for name, values in (("spread", spreads), ("noise", noises)) if values}
+    return pairs, counts | means

@@ -1,4 +1,4 @@
-"""How each method prompts the shared generator, for all examples of a split: with its contexts and its summaries."""
+"""Each method's prompts to the shared generator for the examples of a split, with their contexts and summaries."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from penname.session.session import Session
 def method_prompts(
     session: Session, method: Method, split: Split, history: int | None = None
 ) -> Callable[[Prepared], Prompt]:
-    """How `method` prompts the generator it shares, for the examples of a split."""
+    """A function from an example of the split to the prompt of `method` to the shared generator.
+
+    history: see `Session.examples`.
+    """
     contexts = find_contexts(session, split, history) if method.shows_others else {}
     if method.exact_topics:
-        contexts = {i: replace(own, topic=own.exact_topic) for i, own in contexts.items()}
+        contexts = {i: replace(of_example, topic=of_example.exact_topic) for i, of_example in contexts.items()}
     summaries = _summaries(session, method, split, history, contexts) if method.summaries_of else {}
     return lambda example: method_prompt(session, method, example, contexts, summaries)
 
@@ -31,9 +34,10 @@ def method_prompts(
 def _summaries(
     session: Session, method: Method, split: Split, history: int | None, contexts: Mapping[str, Contexts]
 ) -> Summaries:
-    """What the generator is told, by example id."""
+    """The summaries in the generator's prompts, by example id."""
     examples = session.prepare_fitting(split, history)
     agents = train_agents(session, method.agents_of or "") if method.trains_agents else UNTRAINED
     stage = stage_names.summaries(method.summaries_of or "", stage_names.part_name(split, history))
     rounds = refine(session, stage, agents, examples, contexts, session.recipe.pat.rounds)
-    return {i: without(own, method.left_out) for i, own in rounds[0 if method.one_round else -1].items()}
+    last = rounds[0 if method.one_round else -1]
+    return {i: without(summaries, method.left_out) for i, summaries in last.items()}

@@ -1,4 +1,4 @@
-"""Which prompt each method gives the generator it shares with others: they differ in the documents they show."""
+"""Each method's prompt to the shared generator: they differ in the documents they show."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ def method_prompt(
     contexts: Mapping[str, Contexts],
     summaries: Mapping[str, Mapping[AgentName, str]],
 ) -> Prompt:
-    """The prompt by which `method` asks the shared generator.
+    """The prompt of `method` to the shared generator.
 
-    contexts, summaries: by example id, of the methods that show any.
+    contexts, summaries: by example id, for methods that show any.
     """
     if method.shows != "trajectories":
         return baseline_prompt(session, method, example, contexts.get(example.example_id))
     if method.summaries_of is None:
         return contexts_prompt(session, example, contexts[example.example_id])
     known = summaries[example.example_id]
-    own = contexts[example.example_id]
+    shown = contexts[example.example_id]
     documents = session.recipe.pat.documents and method.documents
-    return response_prompt(session, example, own, known.get("style"), known.get("topic"), documents=documents)
+    return response_prompt(session, example, shown, known.get("style"), known.get("topic"), documents=documents)
 
 
 def baseline_prompt(session: Session, method: Method, example: Prepared, contexts: Contexts | None) -> Prompt:
     """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag`, `pgraphrag-neighbours` or an extension.
 
-    Those of `random` and PGraphRAG, on the benchmark's own data, are PGraphRAG's prompts (its Appendix A); on other
-    data the recipe's prompt shows their documents.
+    On PGraphRAG's data, `random` and the PGraphRAG methods use that benchmark's prompts (its Appendix A); on other data
+    the recipe's prompt shows their documents.
     """
     if method.prompt is not None:
         return session.own_prompt(method.prompt, example)
@@ -63,10 +63,11 @@ def baseline_prompt(session: Session, method: Method, example: Prepared, context
 def response_prompt(
     session: Session, example: Prepared, contexts: Contexts, style: str | None, topic: str | None, *, documents: bool
 ) -> Prompt:
-    """PaT's prompt of the generator: both summaries, the user's own documents, and with `documents` the trajectories'.
+    """PaT's prompt to the generator: both summaries and the user's own documents.
 
-    style, topic: the summaries; None where that trajectory is left out, its documents too. They are shortened where the
-    input leaves no room for them.
+    style, topic: the summaries; None to leave that trajectory out, documents included. They are truncated where the
+        input leaves no room for them.
+    documents: show the trajectories' documents too.
     """
     lists = {"own": own_texts(contexts)}
     if documents:
@@ -77,7 +78,7 @@ def response_prompt(
 
 
 def contexts_prompt(session: Session, example: Prepared, contexts: Contexts) -> Prompt:
-    """PaT without reasoning: the trajectories' documents themselves in place of summaries."""
+    """PaT without reasoning: a prompt with the trajectories' documents in place of summaries."""
     lists = {"own": own_texts(contexts)} | _trajectories(contexts.style, contexts.topic)
     return render_for(example, session.renderer, "pat_response_contexts", lists, input=example.input)
 
@@ -87,7 +88,7 @@ def _trajectories(style: tuple[str, ...], topic: tuple[str, ...]) -> dict[str, t
 
 
 def own_texts(contexts: Contexts) -> tuple[str, ...]:
-    """The user's documents under their heading, which a user without history does not have."""
+    """The user's documents under a heading; nothing for a user without history."""
     if not contexts.history:
         return ()
     first, *others = contexts.history

@@ -88,7 +88,7 @@ class Session:
             records = self.run.shards(name, examples, RANKED_AT_ONCE, work)
             empty = sum(not record["context"] and not record["neighbours"] for record in records)
             if empty:
-                self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document in reach")
+                self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document to retrieve")
             return {"examples": len(records), "without_context": empty}
 
         self.run.stage(name, stage)

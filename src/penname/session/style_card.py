@@ -178,8 +178,8 @@ def _edges(documents: Sequence[str], others: Others) -> list[str]:
     return sentences
 
 
-def _edge_words(documents: Sequence[str], place: int) -> Counter[str]:
-    return Counter(words[place] for text in documents if (words := text.split()))
+def _edge_words(documents: Sequence[str], index: int) -> Counter[str]:
+    return Counter(words[index] for text in documents if (words := text.split()))
 
 
 def _favourites(documents: Sequence[str], others: Others) -> list[str]:

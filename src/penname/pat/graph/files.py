@@ -1,4 +1,4 @@
-"""A trained style model and its features, in two files of a folder."""
+"""Saves and loads a trained style model and its features, as two files in a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEATURES, MODEL = "features.npz", "model.safetensors"
 
 
 def save_style(folder: Path, features: StyleFeatures, model: StyleModel, clusters: Clusters | None) -> None:
-    """Write the model, what its features were fitted to, and the topics of documents without items."""
+    """Save the model, its fitted features, and the topic clusters of documents without items."""
     centers = np.zeros((0, 0), np.float32) if clusters is None else clusters.centers
     np.savez(
         folder / FEATURES, weight=features.weight, mean=features.mean, deviation=features.deviation, centers=centers
@@ -26,13 +26,16 @@ def save_style(folder: Path, features: StyleFeatures, model: StyleModel, cluster
 def load_style(
     folder: Path, encode: Callable[[Sequence[str]], Vectors]
 ) -> tuple[StyleFeatures, StyleModel, Clusters | None]:
-    """What `save_style` wrote; encode: gives sentence vectors, if they are part of the features."""
+    """Load what `save_style` saved.
+
+    encode: gives sentence embeddings, used if they are part of the features.
+    """
     state = load_file(folder / MODEL)
     dimension, width = state["project.weight"].shape
-    with np.load(folder / FEATURES) as kept:
-        used = encode if width > SKETCH + len(kept["mean"]) else None
-        features = StyleFeatures(kept["weight"], kept["mean"], kept["deviation"], used)
-        clusters = Clusters(kept["centers"]) if kept["centers"].size else None
+    with np.load(folder / FEATURES) as saved:
+        used_encode = encode if width > SKETCH + len(saved["mean"]) else None
+        features = StyleFeatures(saved["weight"], saved["mean"], saved["deviation"], used_encode)
+        clusters = Clusters(saved["centers"]) if saved["centers"].size else None
     model = StyleModel(width, dimension, seed=0)
     model.load_state_dict(state)
     return features, model.eval(), clusters

@@ -1,8 +1,8 @@
-"""Style features of a text, the input of the style trajectory.
+"""Stylometric features of a text, the input of the style trajectory.
 
-Which features PaT starts from is not known; these are our choice: function words, punctuation, lengths, casing,
-readability, richness of words (the usual ones of authorship attribution, Stamatatos, 2009), and hashed character
-n-grams, which are added by `penname.pat.graph.style`.
+PaT's features are not known; these are our choice: function words, punctuation, lengths, casing, readability, lexical
+richness (the usual ones of authorship attribution, Stamatatos, 2009), and hashed character n-grams, which
+`penname.pat.graph.style` adds.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ FIGURES = (
 NAMES = (*(f"word {word}" for word in FUNCTION_WORDS), *(f"mark {mark!r}" for mark in MARKS), *FIGURES)
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-# Marks are looked at from their first on: a long row of them with no space behind would take the square of its length.
+# Matching starts at the first mark only: a long run of marks without a space after it would take quadratic time.
 _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+\s+|\n{2,}")
 _VOWELS = re.compile(r"[aeiouy]+")
 _REPEATED_MARKS = re.compile(r"([!?.])\1+")
-_PLACE = {word: place for place, word in enumerate(FUNCTION_WORDS)}
+_INDEX = {word: index for index, word in enumerate(FUNCTION_WORDS)}
 
 
 def stylometric(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The features of each text, shape (len(texts), len(NAMES)): rates a word or a character, lengths and scores."""
+    """The features of each text, shape (len(texts), len(NAMES)): rates per word or character, lengths and scores."""
     return np.array([_of_text(text) for text in texts], np.float32).reshape(len(texts), len(NAMES))
 
 
@@ -71,9 +71,9 @@ def _of_text(text: str) -> list[float]:
 def _function_words(lowered: Sequence[str]) -> list[float]:
     rates = [0.0] * len(FUNCTION_WORDS)
     for word in lowered:
-        place = _PLACE.get(word)
-        if place is not None:
-            rates[place] += 1 / len(lowered)
+        index = _INDEX.get(word)
+        if index is not None:
+            rates[index] += 1 / len(lowered)
     return rates
 
 
@@ -113,6 +113,6 @@ def _figures(text: str, words: Sequence[str], lowered: Sequence[str], sentences:
 
 
 def _mean_and_deviation(numbers: Sequence[int]) -> tuple[float, float]:
-    """In plain Python: for the few numbers of a text numpy takes longer."""
+    """Mean and standard deviation; in plain Python, as numpy takes longer for a few numbers."""
     mean = sum(numbers) / len(numbers)
     return mean, math.sqrt(sum((number - mean) ** 2 for number in numbers) / len(numbers))

@@ -1,7 +1,7 @@
-"""The topic trajectory: what users of like preferences wrote on the same topic, with semantic backoff.
+"""The topic trajectory: documents on the same topic by users with similar preferences, with semantic backoff.
 
-That PaT backs off where exact matches are sparse is known; what aligns preferences, the order of the levels and the
-scores are our reconstruction.
+That PaT backs off where exact matches are sparse is known; how preferences are compared, the order of the levels and
+the scores are our reconstruction.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True)
 class Found:
-    """A document of the topic trajectory: its place in the graph, and the level it was found at."""
+    """A document of the topic trajectory.
+
+    document: its index in the graph.
+    level: the backoff level that it was retrieved at.
+    """
 
     document: int
     level: Level
 
 
 class TopicIndex:
-    """The documents of a graph, to find those on a topic by users who prefer what a user prefers.
+    """An index of a graph's documents, to retrieve those on a topic by users with similar preferences.
 
-    vectors: the documents' sentence vectors of length 1, shape (documents, dimension). nearest: so many topics are
-    looked at where too little was written on the topic itself.
+    vectors: the documents' normalized sentence embeddings, shape (documents, dimension).
+    nearest: number of similar topics to back off to.
     """
 
     def __init__(self, graph: UserTopicGraph, vectors: Vectors, nearest: int) -> None:
@@ -61,44 +65,49 @@ class TopicIndex:
         allowed: Callable[[Document], bool] = lambda document: True,
         levels: Sequence[Level] = LEVELS,
     ) -> list[Found]:
-        """At most k documents of others, those on the topic first, each level's best first.
+        """At most k documents of other users, level by level, each level's best first.
 
-        query: the prompt's sentence vector; history: what the user has written, with its sentence vectors, from which
-        the user's preferences are told. topic: its place, None where nobody wrote on it. without: the user's place,
-        whose documents are neither found nor part of a topic's vector or of the ratings' scale. allowed: documents of
-        which this is false are passed over.
+        query: the prompt's sentence embedding.
+        history: the user's documents, from which preferences are inferred.
+        history_vectors: their sentence embeddings.
+        topic: its index; None for a topic without documents.
+        without: index of the user, whose documents are neither retrieved nor part of a topic's embedding or of the
+            ratings' scale; None for a user outside the graph.
+        k: most documents.
+        allowed: whether a document may be retrieved.
+        levels: the backoff levels, in order.
         """
         aligned = self._alignment(history, history_vectors, without)
-        found: list[Found] = []
+        retrieved: list[Found] = []
         taken: set[int] = set()
         for level in levels:
             for documents in self._of_level(level, query, topic, without):
                 others = documents[self._graph.user[documents] != (-1 if without is None else without)]
                 scores = self._vectors[others] @ query + aligned[self._graph.user[others]]
-                for place in map(others.item, ranked(scores)):
-                    if len(found) == k:
-                        return found
-                    if place not in taken and allowed(self._graph.documents[place]):
-                        taken.add(place)
-                        found.append(Found(place, level))
-        return found
+                for document in map(others.item, ranked(scores)):
+                    if len(retrieved) == k:
+                        return retrieved
+                    if document not in taken and allowed(self._graph.documents[document]):
+                        taken.add(document)
+                        retrieved.append(Found(document, level))
+        return retrieved
 
     def _alignment(self, history: Sequence[Document], vectors: Vectors, without: int | None) -> npt.NDArray[np.float64]:
-        """How far each user's preferences are the user's, 0 for all where nothing is known of them.
+        """How similar each user's preferences are to those in `history`; 0 for all without history.
 
-        The mean of how near the users' mean ratings are and of the cosine of what they have written.
+        It is the mean of the similarity of mean ratings and the cosine similarity of documents.
         """
         parts = []
         ratings = [document.rating for document in history if document.rating is not None]
         if ratings and (scale := self._scale(without)):
-            apart = np.abs(self._ratings - np.mean(ratings)) / scale
-            parts.append(1 - np.minimum(1, np.nan_to_num(apart, nan=1)))
+            distance = np.abs(self._ratings - np.mean(ratings)) / scale
+            parts.append(1 - np.minimum(1, np.nan_to_num(distance, nan=1)))
         if history:
             parts.append(self._like_users @ unit(vectors.sum(axis=0)))
         return np.mean(parts, axis=0) if parts else np.zeros(len(self._graph.users))
 
     def _scale(self, without: int | None) -> float:
-        """How far apart the others' ratings are, 0 where there are none."""
+        """The range of the other users' ratings; 0 where there are none."""
         others = self._rated[self._rater != (-1 if without is None else without)]
         return float(np.ptp(others)) if len(others) else 0.0
 
@@ -112,32 +121,32 @@ class TopicIndex:
             yield self._graph.documents_on(topic)
 
     def _nearest_topics(self, query: Vectors, topic: int | None, without: int | None) -> Sequence[int]:
-        """Topics by the cosine of what was written on them to what was written on the topic, else to the query."""
+        """The topics nearest to the given one, or to the query if it has no documents, by cosine of embeddings."""
         target = query
-        changed, theirs = self._topics_without(without)
+        changed, sums = self._topics_without(without)
         if topic is not None and self._documents_without(topic, without):
-            target = theirs[np.searchsorted(changed, topic)] if topic in changed else self._of_topics[topic]
+            target = sums[np.searchsorted(changed, topic)] if topic in changed else self._of_topics[topic]
         nearness = self._like_topics @ target
-        nearness[changed] = unit(theirs) @ target
+        nearness[changed] = unit(sums) @ target
         order = np.argsort(-nearness, kind="stable")
         return [int(near) for near in order[: self._nearest + 1] if near != topic][: self._nearest]
 
     def _topics_without(self, without: int | None) -> tuple[Ints, Vectors]:
-        """The topics of a user, in order, and sums of the vectors that others wrote on them."""
-        own = self._graph.documents_of(without) if without is not None else np.zeros(0, np.intp)
-        own = own[self._graph.topic[own] != NO_TOPIC]
-        topics, place = np.unique(self._graph.topic[own], return_inverse=True)
-        sums = self._of_topics[topics] - _sums(self._vectors[own], place, len(topics))
+        """The topics of a user, in order, and the sums of the embeddings of other users' documents on them."""
+        documents = self._graph.documents_of(without) if without is not None else np.zeros(0, np.intp)
+        documents = documents[self._graph.topic[documents] != NO_TOPIC]
+        topics, group = np.unique(self._graph.topic[documents], return_inverse=True)
+        sums = self._of_topics[topics] - _sums(self._vectors[documents], group, len(topics))
         alone = [not self._documents_without(topic, without) for topic in topics]
-        sums[alone] = 0  # what is left is rounding
+        sums[alone] = 0  # the rest is rounding error
         return topics, sums
 
     def _documents_without(self, topic: int, without: int | None) -> bool:
-        """Whether anybody else wrote on the topic."""
+        """Whether the topic has documents of other users."""
         return bool(np.any(self._graph.user[self._graph.documents_on(topic)] != (-1 if without is None else without)))
 
 
 def _sums(vectors: Vectors, group: Ints, groups: int) -> Vectors:
-    """For each group the sum of its vectors."""
+    """The sum of the vectors of each group."""
     members = csr_array((np.ones(len(group), np.float32), (group, np.arange(len(group)))), (groups, len(group)))
     return np.asarray(members @ vectors, np.float32)

@@ -1,7 +1,7 @@
-"""Both trajectories of an example: documents of users who write alike, and documents on its topic.
+"""Both trajectories of an example: documents of users with a similar style, and documents on its topic.
 
-The target of an example is nowhere in them: all that its user has written is left out of the graph, and copies of the
-target by others are passed over.
+The target of an example cannot be in them: its user's documents are left out of the graph, and copies of the target by
+other users are skipped.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from penname.pat.graph.topics import LEVELS, Level, TopicIndex
 from penname.pat.graph.user_topic import Clusters, UserTopicGraph, Vectors, build_graph, topics_of
 
 TOGETHER = 32
-"""Examples for which all users' embeddings are read once."""
+"""Examples that are compared to all users' embeddings in one pass."""
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """style, topic: documents, best first; levels: where each of the topic's was found."""
+    """The documents of both trajectories, best first.
+
+    levels: the backoff level of each document of `topic`.
+    """
 
     style: list[Document]
     topic: list[Document]
@@ -34,10 +37,14 @@ class Trajectories:
 class Finder:
     """Finds the trajectories of examples in one graph.
 
-    documents: of the split the examples are of, all users'. features: fitted ones; made: those of the documents, shape
-    (documents, features). encode: gives sentence vectors of length 1. nearest_topics: see `TopicIndex`. clusters: the
-    topics of documents without items; None where all have one. shared_names: users who are many people, so that what
-    they wrote is nobody's style.
+    documents: all users' documents of the examples' split.
+    model: the trained style model.
+    features: fitted features.
+    made: the documents' features, shape (documents, features).
+    encode: gives normalized sentence embeddings.
+    nearest_topics: see `TopicIndex`.
+    clusters: the topics of documents without items; None where all have one.
+    shared_names: users whose id is a name shared by many people, so that their documents have no one's style.
     """
 
     def __init__(
@@ -59,25 +66,25 @@ class Finder:
         self._nobodys = {self.graph.place_of_user[name] for name in shared_names}
 
     def find(self, example: Example, k: int, levels: Sequence[Level] = LEVELS) -> Trajectories:
-        """At most k documents of each trajectory; the topic's are those of `levels` only."""
+        """The trajectories of an example, at most k documents each; the topic's has these backoff levels only."""
         return next(self.find_all([example], k, levels))
 
     def find_all(self, examples: Sequence[Example], k: int, levels: Sequence[Level] = LEVELS) -> Iterator[Trajectories]:
-        """For each example what `find` gives."""
+        """The trajectories of each example, see `find`."""
         for start in range(0, len(examples), TOGETHER):
-            part = [_without_copies(example) for example in examples[start : start + TOGETHER]]
-            queries = self._encode([query_of(example) for example in part])
-            topics = [self._topic_of(example, query) for example, query in zip(part, queries, strict=True)]
-            histories = [self._encode([d.text for d in e.profile]) if e.profile else queries[:0] for e in part]
-            asked = [self._asked(e, topic, own) for e, topic, own in zip(part, topics, histories, strict=True)]
+            batch = [_without_copies(example) for example in examples[start : start + TOGETHER]]
+            queries = self._encode([query_of(example) for example in batch])
+            topics = [self._topic_of(example, query) for example, query in zip(batch, queries, strict=True)]
+            histories = [self._encode([d.text for d in e.profile]) if e.profile else queries[:0] for e in batch]
+            asked = [self._asked(*of_example) for of_example in zip(batch, topics, histories, strict=True)]
             alike = self._style.alike_all(asked)
-            for example, query, topic, own, users in zip(part, queries, topics, histories, alike, strict=True):
-                yield self._find(example, query, topic, own, users, k, levels)
+            for example, query, topic, history, users in zip(batch, queries, topics, histories, alike, strict=True):
+                yield self._find(example, query, topic, history, users, k, levels)
 
     def on_item(self, example: Example) -> tuple[Document, ...]:
-        """What others wrote on the example's item, without copies of the target."""
+        """Other users' documents on the example's item, without copies of the target."""
         topic = None if example.item_id is None else self.graph.place_of_topic.get(example.item_id)
-        written = [] if topic is None else [self.graph.documents[place] for place in self.graph.documents_on(topic)]
+        written = [] if topic is None else [self.graph.documents[i] for i in self.graph.documents_on(topic)]
         original = Original(example.output or "")
         return tuple(d for d in written if d.user_id != example.user_id and not original.held_by(d))
 
@@ -97,11 +104,11 @@ class Finder:
             return not original.held_by(document)
 
         without = self.graph.place_of_user.get(example.user_id)
-        found = self._topic.find(query, example.profile, history, topic, without, k, allowed=allowed, levels=levels)
+        on_topic = self._topic.find(query, example.profile, history, topic, without, k, allowed=allowed, levels=levels)
         return Trajectories(
             self._style_documents(query, alike, k, allowed),
-            [self.graph.documents[f.document] for f in found],
-            [f.level for f in found],
+            [self.graph.documents[f.document] for f in on_topic],
+            [f.level for f in on_topic],
         )
 
     def _topic_of(self, example: Example, query: Vectors) -> int | None:
@@ -111,9 +118,9 @@ class Finder:
         return None if topic is None else self.graph.place_of_topic.get(topic)
 
     def _asked(self, example: Example, topic: int | None, history: Vectors) -> Asked:
-        theirs = topics_of(example.profile, history, self._clusters)
-        places = [topic, *(self.graph.place_of_topic.get(name or "") for name in theirs)]
-        topics = [place for place in places if place is not None]
+        names = topics_of(example.profile, history, self._clusters)
+        indices = [topic, *(self.graph.place_of_topic.get(name or "") for name in names)]
+        topics = [index for index in indices if index is not None]
         own = None
         if example.profile or not topics:
             texts = [d.text for d in example.profile] or [query_of(example)]
@@ -123,21 +130,21 @@ class Finder:
     def _style_documents(
         self, query: Vectors, alike: Iterator[int], k: int, allowed: Callable[[Document], bool]
     ) -> list[Document]:
-        """Of each of the users who write most alike the document nearest to the prompt."""
+        """For each of the users with the most similar style, the document nearest to the prompt."""
         chosen: list[Document] = []
         for user in alike:
             if len(chosen) == k:
                 break
             if user in self._nobodys:
                 continue
-            places = [p for p in self.graph.documents_of(user) if allowed(self.graph.documents[p])]
-            if places:
-                nearest = np.argmax(self._vectors[np.array(places)] @ query)
-                chosen.append(self.graph.documents[int(places[nearest])])
+            indices = [i for i in self.graph.documents_of(user) if allowed(self.graph.documents[i])]
+            if indices:
+                nearest = np.argmax(self._vectors[np.array(indices)] @ query)
+                chosen.append(self.graph.documents[int(indices[nearest])])
         return chosen
 
 
 def _without_copies(example: Example) -> Example:
-    """The example without documents of its user that hold the target: profiles of real data repeat themselves."""
+    """The example without its user's documents that hold a copy of the target: real profiles repeat themselves."""
     original = Original(example.output or "")
     return replace(example, profile=tuple(d for d in example.profile if not original.held_by(d)))

@@ -1,7 +1,7 @@
-"""The user-topic graph: users and topics are its nodes, and a document is an edge between its user and its topic.
+"""The user-topic graph: users and topics are nodes, and each document is an edge between its user and its topic.
 
-A topic is an item (PGraphRAG: a product or a hotel), or for documents without one a cluster of those whose sentence
-vectors lie together. That PaT's topics are items is known from digests only; clusters are our reconstruction.
+A topic is an item (in PGraphRAG, a product or a hotel); documents without an item have a cluster of sentence embeddings
+as their topic. That PaT's topics are items is known from digests only; clusters are our reconstruction.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ Vectors = npt.NDArray[np.float32]
 NO_TOPIC = -1
 
 FIRST = 256
-"""So many of a ranking are sorted at first."""
+"""Length of the part of a ranking that is sorted first."""
 
 
 @dataclass(frozen=True)
 class UserTopicGraph:
-    """users, topics: names; user, topic: of each document, as a place among the names.
+    """The graph as arrays.
 
-    A document without a topic has `NO_TOPIC` and belongs to its user alone.
+    users, topics: names of the nodes.
+    user, topic: of each document, an index into `users` and `topics`; `NO_TOPIC` for a document without a topic.
     """
 
     documents: Sequence[Document]
@@ -39,18 +40,18 @@ class UserTopicGraph:
 
     @cached_property
     def place_of_user(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.users)}
+        return {name: index for index, name in enumerate(self.users)}
 
     @cached_property
     def place_of_topic(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.topics)}
+        return {name: index for index, name in enumerate(self.topics)}
 
     def documents_of(self, user: int) -> Ints:
-        """Places of the user's documents."""
+        """Indices of the user's documents."""
         return self._by_user.members(user)
 
     def documents_on(self, topic: int) -> Ints:
-        """Places of the documents on the topic."""
+        """Indices of the documents on the topic."""
         return self._by_topic.members(topic)
 
     @cached_property
@@ -63,7 +64,7 @@ class UserTopicGraph:
 
 
 class _Groups:
-    """Which places belong to each of so many groups, given the group of each."""
+    """The members of each group, given the group of each index."""
 
     def __init__(self, group: Ints, groups: int) -> None:
         self._order = np.argsort(group, kind="stable")
@@ -74,10 +75,13 @@ class _Groups:
 
 
 def build_graph(documents: Sequence[Document], topics: Sequence[str | None] | None = None) -> UserTopicGraph:
-    """The graph of `documents`; `topics` are theirs, the items where left out."""
+    """The graph of `documents`.
+
+    topics: of each document; by default its item.
+    """
     named = [d.item_id for d in documents] if topics is None else topics
-    users = {name: place for place, name in enumerate(dict.fromkeys(d.user_id for d in documents))}
-    known = {name: place for place, name in enumerate(dict.fromkeys(t for t in named if t is not None))}
+    users = {name: index for index, name in enumerate(dict.fromkeys(d.user_id for d in documents))}
+    known = {name: index for index, name in enumerate(dict.fromkeys(t for t in named if t is not None))}
     return UserTopicGraph(
         documents,
         list(users),
@@ -89,17 +93,20 @@ def build_graph(documents: Sequence[Document], topics: Sequence[str | None] | No
 
 @dataclass(frozen=True)
 class Clusters:
-    """Topics of documents without items. centers: shape (topics, dimension), of length 1."""
+    """The topics of documents without items.
+
+    centers: unit vectors, shape (topics, dimension).
+    """
 
     centers: Vectors
 
     def topics_of(self, vectors: Vectors) -> list[str]:
-        """The nearest topic's name for each sentence vector."""
-        return [f"topic {place}" for place in (vectors @ self.centers.T).argmax(axis=1)]
+        """The name of the nearest topic for each sentence embedding."""
+        return [f"topic {index}" for index in (vectors @ self.centers.T).argmax(axis=1)]
 
 
 def topics_of(documents: Sequence[Document], vectors: Vectors, clusters: Clusters | None) -> list[str | None]:
-    """Each document's topic: its item, or where it has none the cluster that its sentence vector lies in."""
+    """Each document's topic: its item, or else the cluster of its sentence embedding."""
     if clusters is None:
         return [d.item_id for d in documents]
     nearest = clusters.topics_of(vectors)
@@ -107,22 +114,22 @@ def topics_of(documents: Sequence[Document], vectors: Vectors, clusters: Cluster
 
 
 def cluster(vectors: Vectors, count: int, seed: int) -> Clusters:
-    """`count` topics of sentence vectors of length 1, by k-means; fewer where there are fewer vectors."""
+    """`count` topics from normalized sentence embeddings, by k-means; fewer where there are fewer embeddings."""
     from sklearn.cluster import MiniBatchKMeans
 
-    found = MiniBatchKMeans(min(count, len(vectors)), random_state=seed, n_init=3, batch_size=4096).fit(vectors)
-    centers = found.cluster_centers_.astype(np.float32)
+    kmeans = MiniBatchKMeans(min(count, len(vectors)), random_state=seed, n_init=3, batch_size=4096).fit(vectors)
+    centers = kmeans.cluster_centers_.astype(np.float32)
     return Clusters(unit(centers))
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """The vectors at length 1; zero stays zero."""
+    """The vectors normalized to length 1; zero stays zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
 
 
 def ranked(scores: npt.NDArray[np.floating]) -> Iterator[int]:
-    """Places from the highest score to the lowest, equal ones in order; the rest is sorted only if it is asked for."""
+    """Indices by descending score, ties in order; those after the first `FIRST` are sorted only when needed."""
     first = scores >= np.partition(scores, -FIRST)[-FIRST] if len(scores) > FIRST else np.ones(len(scores), bool)
     for part in (first, ~first):
-        places = np.flatnonzero(part)
-        yield from places[np.argsort(-scores[places], kind="stable")].tolist()
+        indices = np.flatnonzero(part)
+        yield from indices[np.argsort(-scores[indices], kind="stable")].tolist()
