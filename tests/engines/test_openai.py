@@ -235,7 +235,7 @@ def test_a_server_that_stays_silent_runs_into_the_time_out(
 ) -> None:
     engine = OpenAIEngine(serve(choice(), delay=3.0).address, "m", tokenizer, timeout=0.2, max_retries=0)
     started = time.monotonic()
-    with pytest.raises(UserError, match=r"silent for 0\.2 s; raise timeout"):
+    with pytest.raises(UserError, match=r"did not answer for 0\.2 s; raise timeout"):
         engine.generate([prompts[1]], [[0]], greedy(2))
     assert time.monotonic() - started < 2
 
