@@ -25,7 +25,7 @@ from penname.engines.models import arithmetic
 from penname.errors import UserError
 from penname.prompts.render import Renderer
 from penname.retrieval.retrieve import make_retriever, retrieve_all
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session.session import Session
 
@@ -68,7 +68,7 @@ def on_control(corpus: Path, model: Path, seed: int) -> list[str]:
 
 def quiet_session(recipe: Recipe, scratch: Path) -> Session:
     """What writes and scores by `recipe`, with its files in `scratch` and nothing on the terminal."""
-    return Session(recipe, Run(scratch, ConsoleProgress(Console(quiet=True))))
+    return Session(recipe, RunFolder(scratch, ConsoleProgress(Console(quiet=True))))
 
 
 def plain_generate(model: Any, prompt: list[int], samples: int, sampling: Sampling) -> list[list[int]]:

@@ -24,7 +24,7 @@ from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.sampling import sample_seed
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 
 SAMPLES, PROMPTS, VOCABULARIES = (8, 32, 128), (512, 1024, 2048, 4096), (49152, 262144)
@@ -64,7 +64,7 @@ def of_inputs(count: int, new_tokens: int) -> None:
         return [{"completion": tokenizer.decode(one.tokens)} for own in written for one in own]
 
     with tempfile.TemporaryDirectory() as folder:
-        stage = Run(Path(folder), ConsoleProgress(Console(quiet=True)))
+        stage = RunFolder(Path(folder), ConsoleProgress(Console(quiet=True)))
         taken, _ = timed(stage.shards, "samples", prompts(count, 512), 8, sample)
     print(json.dumps({"seconds": taken, "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
 

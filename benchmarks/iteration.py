@@ -20,7 +20,7 @@ from penname.engines.base import Sampling
 from penname.engines.models import bundled_model, load_model
 from penname.recipe_files import load_recipe
 from penname.rest_pg.algorithm import expectation, kept_samples
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session import stage_names
 from penname.session.examples import Prepared
@@ -42,7 +42,7 @@ def make_session(folder: Path, inputs: int, samples: int, new_tokens: int) -> Se
             "training={learning_rate: 1.0e-4, batch_size: 8}",
         ],
     )
-    return Session(recipe, Run(folder, ConsoleProgress(Console(stderr=True))))
+    return Session(recipe, RunFolder(folder, ConsoleProgress(Console(stderr=True))))
 
 
 def with_penname(session: Session, train: list[Prepared]) -> int:

@@ -40,7 +40,7 @@ from penname.data.layouts import query_of, searched_text
 from penname.data.records import Example
 from penname.recipe_files import load_recipe
 from penname.retrieval.retrieve import blocks, make_retriever
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session.session import Session
 
@@ -201,7 +201,7 @@ def start_training(started: float) -> None:
     source = recipe.data[0].model_copy(update={"path": "$PENNAME_DATA/longlamp-format/email_completion_user"})
     recipe = recipe.model_copy(update={"data": [source], "limit": type(recipe.limit)()})
     with tempfile.TemporaryDirectory() as folder:
-        session = Session(recipe, Run(Path(folder), ConsoleProgress(Console(quiet=True))))
+        session = Session(recipe, RunFolder(Path(folder), ConsoleProgress(Console(quiet=True))))
         renderer = session.renderer
         loaded = time.time()
         first = session.prepare("train")[0]

@@ -16,7 +16,7 @@ from penname.experiments.stages import stages_of
 from penname.experiments.train import train_run
 from penname.prompts.completion import compose
 from penname.recipe_files import load_recipe
-from penname.runs.folder import Run, read_json, read_records
+from penname.runs.folder import RunFolder, read_json, read_records
 from penname.session import stage_names
 from penname.session.session import Session
 from penname.training.fine_tuning import fine_tune
@@ -110,7 +110,7 @@ def model(data, tiny_model, tmp_path_factory):
     samples = []
     for name in ("quickstart", "control", "laptop", "pat"):
         recipe = small_recipe(name, tiny_model, "limit.train=8")
-        session = Session(recipe, Run(folder / name, Counted()))
+        session = Session(recipe, RunFolder(folder / name, Counted()))
         for example in session.prepare_fitting("train"):
             for with_reasoning in (True, False):
                 words = "I like {}, {} and {}.".format(*choose.sample(WORDS, 3))

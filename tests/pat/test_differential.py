@@ -9,7 +9,7 @@ from penname.engines.base import Generated
 from penname.pat.agents import sample_summaries
 from penname.pat.contexts import Contexts
 from penname.pat.differential_reward import Candidates, choose_pairs, differential_rewards
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.session.examples import Prepared
 from penname.session.session import Session
 
@@ -48,7 +48,7 @@ def session(tmp_path, tiny_model, monkeypatch):
             "reward": {"mixture": {"rouge1": 1}},
         }
     )
-    made = Session(recipe, Run(tmp_path, None))
+    made = Session(recipe, RunFolder(tmp_path, None))
     made.scripted = Scripted(made.renderer.tokenizer)
     monkeypatch.setattr(made, "engine", lambda config, model=None: made.scripted)
     return made

@@ -26,7 +26,7 @@ from penname.pat.method_prompts import method_prompts
 from penname.pat.prompts import response_prompt
 from penname.report.build import _reader
 from penname.report.run_data import read_runs
-from penname.runs.folder import Run, read_stage
+from penname.runs.folder import RunFolder, read_stage
 from penname.session.session import Session
 from penname.training import dpo
 from penname.training.fine_tuning import fine_tune
@@ -78,7 +78,7 @@ def tiny_model(tmp_path_factory, tiny_model):
     start of a sentence, which is left out; and without two summaries an input makes no pair to train on.
     """
     folder = tmp_path_factory.mktemp("agents")
-    session = Session(recipe_of(folder, tiny_model, ["pat"]), Run(folder / "run", Lines()))
+    session = Session(recipe_of(folder, tiny_model, ["pat"]), RunFolder(folder / "run", Lines()))
     contexts = find_contexts(session, "train")
     choose = random.Random(0)
     samples = []
@@ -146,7 +146,7 @@ def test_agents_are_trained_in_alternation_from_what_they_were(run):
 
 def test_each_method_tells_the_generator_its_own(run, tiny_model):
     recipe, folder, _ = run
-    session = Session(recipe, Run(folder, Lines()))
+    session = Session(recipe, RunFolder(folder, Lines()))
     examples = session.prepare_fitting("test")
     known = next(e for e in examples if e.history)
     texts = {method: method_prompts(session, METHODS[method], "test")(known).text for method in SHARED}
@@ -192,7 +192,7 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
 def test_no_prompt_of_any_method_holds_its_target(run):
     """Each target has a word of its own; it is in nothing that agents or generator are shown for that example."""
     recipe, folder, _ = run
-    session = Session(recipe, Run(folder, Lines()))
+    session = Session(recipe, RunFolder(folder, Lines()))
     seen = 0
     for split in ("train", "test"):
         contexts = find_contexts(session, split)
@@ -210,7 +210,7 @@ def test_no_prompt_of_any_method_holds_its_target(run):
 
 def test_topics_of_the_very_item_alone_are_part_of_all(run):
     recipe, folder, _ = run
-    for own in find_contexts(Session(recipe, Run(folder, Lines())), "test").values():
+    for own in find_contexts(Session(recipe, RunFolder(folder, Lines())), "test").values():
         exact = [text for text, level in zip(own.topic, own.levels, strict=True) if level == "topic"]
         assert list(own.exact_topic) == exact
         assert len(own.topic) == 2
@@ -246,7 +246,7 @@ def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
     texts = None
     for _ in range(4):
         with contextlib.suppress(Killed):
-            records = evaluate_in_run(Session(recipe, Run(copy, Lines())), METHODS["pat"], "test")
+            records = evaluate_in_run(Session(recipe, RunFolder(copy, Lines())), METHODS["pat"], "test")
             texts = [r["response"] for r in records]
     assert sorted(kills) == ["differential_rewards", "sample_summaries", "save_checkpoint"]
     assert texts == [r["response"] for r in read_stage(whole / "evaluation/test/pat/metrics")]
@@ -349,7 +349,7 @@ def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_star
         update={"data": [SourceConfig(format="jsonl", path=str(tmp_path))]}
     )
     train_run(recipe, tmp_path / "run", Lines())
-    session = Session(recipe, Run(tmp_path / "run", Lines()))
+    session = Session(recipe, RunFolder(tmp_path / "run", Lines()))
     contexts = find_contexts(session, "test")
     assert all(len(own.style) == len(own.topic) == len(own.random) == 2 for own in contexts.values())
     assert {level for own in contexts.values() for level in own.levels} <= {"topic", "nearest topics", "corpus"}
@@ -415,7 +415,7 @@ def two_shops(tmp_path_factory, tiny_model):
 
 def test_any_data_with_items_has_neighbours_and_new_users_others_of_the_train_split(two_shops):
     recipe, folder = two_shops
-    contexts = find_contexts(Session(recipe, Run(folder, Lines())), "test")
+    contexts = find_contexts(Session(recipe, RunFolder(folder, Lines())), "test")
     assert len(contexts) == 12
     for id, own in contexts.items():
         shop = id.split("-")[0]
@@ -469,31 +469,31 @@ def longest_topic_prompt(session):
 def test_inputs_that_leave_little_room_are_shortened_for_agents(tmp_path, tiny_model):
     """Which examples a run has is the same for all methods, so the ones with long inputs stay."""
     recipe = recipe_of(tmp_path, tiny_model, ["pat-no-dpo"], limit={})
-    session = Session(recipe, Run(tmp_path / "run", Lines()))
+    session = Session(recipe, RunFolder(tmp_path / "run", Lines()))
     prepared, longest = session.prepare_fitting("test"), longest_topic_prompt(session)
     tight = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": longest - 5})})
-    session = Session(tight, Run(tmp_path / "tight", Lines()))
+    session = Session(tight, RunFolder(tmp_path / "tight", Lines()))
     assert session.prepare_fitting("test") == prepared
     contexts = find_contexts(session, "test")
     prompts = [agent_prompt(session, "topic", e, contexts[e.example_id], " word" * 40) for e in prepared]
     assert all(len(prompt.tokens) <= longest - 5 for prompt in prompts)
     assert any(" word" * 40 not in prompt.text for prompt in prompts)
     tighter = recipe.model_copy(update={"pat": recipe.pat.model_copy(update={"max_input_tokens": 20})})
-    session = Session(tighter, Run(tmp_path / "tighter", Lines()))
+    session = Session(tighter, RunFolder(tmp_path / "tighter", Lines()))
     with pytest.raises(UserError, match=r"raise pat\.max_input_tokens"):
         agent_prompt(session, "topic", prepared[0], contexts[prepared[0].example_id], None)
 
 
 def test_summaries_are_shortened_where_the_input_leaves_no_room(tmp_path, tiny_model):
     recipe = recipe_of(tmp_path, tiny_model, ["pat-no-dpo"], limit={})
-    session = Session(recipe, Run(tmp_path / "run", Lines()))
+    session = Session(recipe, RunFolder(tmp_path / "run", Lines()))
     example = session.prepare_fitting("test")[0]
     own = find_contexts(session, "test")[example.example_id]
     summary = "short sentences " * 30
     whole = response_prompt(session, example, own, summary, summary, documents=False)
     bare = len(session.renderer.render("pat_response", {"own": []}, input=example.input, style="", topic="").tokens)
     prompt = recipe.prompt.model_copy(update={"max_input_tokens": bare + 20})
-    narrow = Session(recipe.model_copy(update={"prompt": prompt}), Run(tmp_path / "narrow", Lines()))
+    narrow = Session(recipe.model_copy(update={"prompt": prompt}), RunFolder(tmp_path / "narrow", Lines()))
     made = response_prompt(narrow, example, own, summary, summary, documents=False)
     assert bare < len(made.tokens) <= bare + 20 < len(whole.tokens)
     assert example.input in made.text
@@ -505,7 +505,7 @@ def test_a_method_added_to_a_run_has_the_same_examples(tmp_path, tiny_model):
     from typer.testing import CliRunner
 
     recipe = recipe_of(tmp_path, tiny_model, ["zero-shot"], limit={})
-    session = Session(recipe, Run(tmp_path / "other", Lines()))
+    session = Session(recipe, RunFolder(tmp_path / "other", Lines()))
     pat = recipe.pat.model_copy(update={"max_input_tokens": longest_topic_prompt(session) - 1})
     path = tmp_path / "recipe.yaml"
     for methods in (["zero-shot"], ["zero-shot", "pat-no-dpo"]):

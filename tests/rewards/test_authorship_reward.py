@@ -7,7 +7,7 @@ from penname.data.presidents import load_examples
 from penname.errors import UserError
 from penname.recipe_files import load_recipe
 from penname.rewards.authorship import UNKNOWN, AuthorshipModel, chosen_documents, copied_share, fit_authorship
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.session.authors import Authors, without_outputs
 
 
@@ -84,7 +84,7 @@ def test_a_run_fits_it_once_and_knows_the_users_of_its_splits(tmp_path):
         loads.append(split)
         return load_examples(split)
 
-    first, again = (Authors(recipe, Run(tmp_path, None), load) for _ in range(2))
+    first, again = (Authors(recipe, RunFolder(tmp_path, None), load) for _ in range(2))
     for authors in (first, again):
         authors.know_split("val")
         assert 4 <= len(authors.documents_of("passage", "Abraham Lincoln")) <= 30
@@ -97,7 +97,7 @@ def test_no_expected_output_is_among_the_documents(tmp_path):
     """It can be a document of the user's other examples, whole or in part."""
     recipe = load_recipe("quickstart", ["evaluation.metrics=[authorship]"])
     examples = load_examples("test")
-    authors = Authors(recipe, Run(tmp_path, None), lambda split: examples)
+    authors = Authors(recipe, RunFolder(tmp_path, None), lambda split: examples)
     authors.know_split("test")
     profiles = {d.text for e in examples for d in e.profile}
     assert sum(e.output in profiles for e in examples) > 50
@@ -107,7 +107,7 @@ def test_no_expected_output_is_among_the_documents(tmp_path):
 
 
 def test_a_run_without_the_reward_reads_nothing(tmp_path):
-    authors = Authors(load_recipe("laptop"), Run(tmp_path, None), lambda split: pytest.fail("read"))
+    authors = Authors(load_recipe("laptop"), RunFolder(tmp_path, None), lambda split: pytest.fail("read"))
     authors.know_split("val")
     assert not authors.needed
 
@@ -116,4 +116,4 @@ def test_too_few_authors_are_one_line(tmp_path):
     recipe = load_recipe("quickstart", ["evaluation.metrics=[authorship]"])
     few = [e for e in load_examples("train") if e.user_id == "Abraham Lincoln"]
     with pytest.raises(UserError, match="reward authorship, train split: found 1 users"):
-        Authors(recipe, Run(tmp_path, None), lambda split: few).model()
+        Authors(recipe, RunFolder(tmp_path, None), lambda split: few).model()

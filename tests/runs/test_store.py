@@ -6,7 +6,7 @@ import os
 import pytest
 
 from penname.errors import UserError
-from penname.runs.folder import Run, disk_errors, read_records, read_stage, write_records, write_text
+from penname.runs.folder import RunFolder, disk_errors, read_records, read_stage, write_records, write_text
 
 
 class Lines:
@@ -28,7 +28,7 @@ class Lines:
 
 @pytest.fixture
 def run(tmp_path):
-    return Run(tmp_path / "run", Lines())
+    return RunFolder(tmp_path / "run", Lines())
 
 
 RECORDS = [{"id": "a", "n": 1, "metrics": {"x": 0.1}, "none": None}, {"id": "b", "n": 2, "metrics": {}, "none": None}]
@@ -100,7 +100,7 @@ def test_a_stage_is_done_once_and_again_if_it_failed(run):
 
 
 def hold(folder, ready, release):
-    with Run(folder, Lines()).lock():
+    with RunFolder(folder, Lines()).lock():
         ready.set()
         release.wait(30)
 

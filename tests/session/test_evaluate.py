@@ -8,7 +8,7 @@ from rich.console import Console
 from penname.engines.base import Generated
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose
 from penname.recipe_files import load_recipe
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session.evaluate import _score, evaluate_method, shown_metrics
 from penname.session.examples import Prepared
@@ -18,7 +18,7 @@ from penname.session.session import Session
 def test_a_malformed_completion_scores_nothing(tmp_path):
     """Not even where the metric itself would give something to an empty text."""
     recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1, cosine]"])
-    session = Session(recipe, Run(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
+    session = Session(recipe, RunFolder(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
     example = Prepared("e", "u", "t", "Write of rain.", "Rain fell all day.", ())
     written = [{"example_id": "e", "response": response} for response in (None, "Rain fell.", None)]
     first, second, third = _score(session, written, {"e": example})
@@ -47,7 +47,7 @@ class Reasoner:
 @pytest.mark.parametrize("reuse", [True, False])
 def test_a_users_first_reasoning_is_given_for_the_other_prompts(tmp_path, monkeypatch, reuse):
     recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1]", f"evaluation.reuse_reasoning={reuse}"])
-    session = Session(recipe, Run(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
+    session = Session(recipe, RunFolder(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
     engine = Reasoner(session.renderer.tokenizer)
     monkeypatch.setattr(session, "engine", lambda config, model=None: engine)
     examples = [Prepared(str(i), f"user{i % 2}", "t", f"Write {i}.", "Rain.", ()) for i in range(4)]
@@ -76,7 +76,7 @@ def test_an_example_scores_the_mean_of_its_texts_and_shows_the_first(tmp_path, m
     found = {}
     for texts in (1, 3):
         recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1]", f"evaluation.texts={texts}"])
-        session = Session(recipe, Run(tmp_path / str(texts), ConsoleProgress(Console(file=io.StringIO()))))
+        session = Session(recipe, RunFolder(tmp_path / str(texts), ConsoleProgress(Console(file=io.StringIO()))))
         monkeypatch.setattr(session, "engine", lambda config, model=None: Writer())
         examples = [Prepared(str(i), "u", "t", f"Write {i}.", "Rain.", ()) for i in range(3)]
         monkeypatch.setattr(session, "prepare_fitting", lambda split, history=None, examples=examples: examples)

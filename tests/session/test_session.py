@@ -8,7 +8,7 @@ import pytest
 from penname.config import Recipe
 from penname.data.records import Document, Example
 from penname.errors import UserError
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.session.examples import with_others_profiles
 from penname.session.session import Session
 
@@ -56,7 +56,7 @@ def session(tmp_path, tiny_model, **prompt):
             "reward": {"mixture": {"rouge1": 1}},
         }
     )
-    return Session(recipe, Run(tmp_path / "run", Lines()))
+    return Session(recipe, RunFolder(tmp_path / "run", Lines()))
 
 
 def test_documents_are_shown_as_raw_text(tmp_path, tiny_model):
@@ -113,7 +113,7 @@ def test_pgraphrags_prompts_show_whose_reviews_they_are(tmp_path, tiny_model, do
             "reward": {"mixture": {"rouge1": 1}},
         }
     )
-    made = Session(recipe, Run(tmp_path / "run", Lines()))
+    made = Session(recipe, RunFolder(tmp_path / "run", Lines()))
     ann, bob = made.prepare("val")
     shown = made.prompt(ann, with_reasoning=False).text
     assert context in shown

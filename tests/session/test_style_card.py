@@ -8,7 +8,7 @@ from penname.data.presidents import load_examples
 from penname.prompts.completion import parse
 from penname.recipe_files import load_recipe
 from penname.rest_pg.algorithm import reasoning_targets
-from penname.runs.folder import Run
+from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session.session import Session
 from penname.session.style_card import measure_others, style_card
@@ -71,7 +71,7 @@ class Teacher:
 def test_a_recipe_lets_the_card_stand_as_the_reasoning_or_shows_it_to_the_teacher(tmp_path):
     for source in ("card", "teacher-with-card"):
         recipe = load_recipe("quickstart", [f"reasoning.source={source}", "limit={train: 4, test: 2}"])
-        session = Session(recipe, Run(tmp_path / source, ConsoleProgress(Console(file=io.StringIO()))))
+        session = Session(recipe, RunFolder(tmp_path / source, ConsoleProgress(Console(file=io.StringIO()))))
         teacher = Teacher()
         session.engine = lambda config, model=None, teacher=teacher: teacher
         train = session.prepare_fitting("train")

@@ -28,7 +28,7 @@ from penname.method_table import AGENTS, Method
 from penname.pat.generator import shared_generator, untuned
 from penname.pat.method_prompts import method_prompts
 from penname.rest_pg.algorithm import self_train
-from penname.runs.folder import Progress, Record, Run, disk_errors, read_stage, write_text
+from penname.runs.folder import Progress, Record, RunFolder, disk_errors, read_stage, write_text
 from penname.runs.tracking import open_tracker
 from penname.session import stage_names
 from penname.session.evaluate import evaluate_method
@@ -70,7 +70,7 @@ def train_run(
 @contextmanager
 def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Session]:
     """A session in the run's folder. Raises UserError where another process uses it, or the disk is full."""
-    run = Run(folder, progress)
+    run = RunFolder(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         refuse_other_recipe(folder, recipe)
         keep_extensions(folder, recipe)
@@ -130,7 +130,7 @@ def cold_start(
     return found
 
 
-def _record_recipe(run: Run, recipe: Recipe) -> None:
+def _record_recipe(run: RunFolder, recipe: Recipe) -> None:
     """Keep the recipe and the environment with the run. Methods may be added: those already there stay as they are."""
     path = run.folder / "recipe.yaml"
     resolved = recipe.model_dump(mode="json")
@@ -150,7 +150,7 @@ def _record_recipe(run: Run, recipe: Recipe) -> None:
         write_text(run.folder / ENVIRONMENT, json.dumps(found, indent=2) + "\n")
 
 
-def _write_cards(run: Run, recipe: Recipe) -> None:
+def _write_cards(run: RunFolder, recipe: Recipe) -> None:
     """A card beside each model that the run has trained. recipe: with all of its methods."""
     base = recipe.generator.model
     for name, method in recipe.rows.items():

@@ -21,7 +21,7 @@ from penname.pat.agents import Agents, refine
 from penname.pat.contexts import Contexts, listed, load_finder, name_apart, of_all_sources, sentence_encoder
 from penname.pat.prompts import response_prompt
 from penname.retrieval.retrieve import Retriever, retrieve
-from penname.runs.folder import Record, Run, read_json, read_stage, whole_stage
+from penname.runs.folder import Record, RunFolder, read_json, read_stage, whole_stage
 from penname.runs.progress import ConsoleProgress
 from penname.session import stage_names
 from penname.session.engines import Engines
@@ -67,7 +67,7 @@ class PaTWriter:
         generator = _generator(self._run) if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
-            session = Session(recipe, Run(Path(scratch), quiet), self._engines)
+            session = Session(recipe, RunFolder(Path(scratch), quiet), self._engines)
             session.authors.know(asked.task, asked.user_id, [document.text for document in request.documents])
             contexts = self._contexts(example, session.retriever())
             own = {"prompt": contexts}

@@ -70,7 +70,7 @@ class Records(Sequence[Record]):
         return [read[i - start] for i in wanted]
 
 
-class Run:
+class RunFolder:
     """A run folder, opened by one process; `lock` refuses a second one."""
 
     def __init__(self, folder: Path, progress: Progress) -> None:

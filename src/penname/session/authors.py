@@ -10,7 +10,7 @@ from penname.data.sources import Examples
 from penname.errors import UserError
 from penname.rewards.authorship import AuthorshipModel, chosen_documents, fit_authorship
 from penname.rewards.mixture import AUTHORSHIP
-from penname.runs.folder import Record, Run, read_stage, write_records
+from penname.runs.folder import Record, RunFolder, read_stage, write_records
 from penname.session import stage_names
 from penname.session.stage_names import AUTHORSHIP_MODEL
 from penname.session.style_card import Others, measure_others, style_card
@@ -30,7 +30,7 @@ class Authors:
     Nothing is read or fitted unless a reward or the reasoning needs it.
     """
 
-    def __init__(self, recipe: Recipe, run: Run, load: Callable[[Split], Examples]) -> None:
+    def __init__(self, recipe: Recipe, run: RunFolder, load: Callable[[Split], Examples]) -> None:
         self._recipe = recipe
         self._run = run
         self._load = load

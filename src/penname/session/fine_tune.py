@@ -13,7 +13,7 @@ from pathlib import Path
 from penname.errors import UserError
 from penname.prompts.templates import TemplateName, benchmark_template, template_hash
 from penname.rewards.mixture import AUTHORSHIP
-from penname.runs.folder import Record, Run, write_text
+from penname.runs.folder import Record, RunFolder, write_text
 from penname.session import stage_names
 from penname.session.authors import MODEL_FILE
 from penname.session.evaluate import mean_reward
@@ -101,7 +101,7 @@ class ShownTraining:
     steps: of the whole training. step_tokens: of one step, 0 where they are not counted.
     """
 
-    def __init__(self, run: Run, stage: str, steps: int, step_tokens: int = 0) -> None:
+    def __init__(self, run: RunFolder, stage: str, steps: int, step_tokens: int = 0) -> None:
         self._run, self._stage, self._steps, self._step_tokens = run, stage, steps, step_tokens
         self._reported = 0
         run.progress.start(stage, steps, "steps")

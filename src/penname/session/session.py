@@ -24,7 +24,7 @@ from penname.retrieval.retrieve import Retriever, make_retriever, retrieve_all
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, mixed
-from penname.runs.folder import Record, Run, read_stage
+from penname.runs.folder import Record, RunFolder, read_stage
 from penname.session import stage_names
 from penname.session.authors import Authors
 from penname.session.engines import Engines
@@ -36,7 +36,7 @@ Made = TypeVar("Made")
 class Session:
     """Recipe, run folder, prompts, engines and rewards of one run."""
 
-    def __init__(self, recipe: Recipe, run: Run, engines: Engines | None = None) -> None:
+    def __init__(self, recipe: Recipe, run: RunFolder, engines: Engines | None = None) -> None:
         """engines: engines to share with other sessions; by default the session has its own."""
         self.recipe = recipe
         self.run = run
