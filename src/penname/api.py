@@ -38,12 +38,16 @@ class Run:
     folder: Path
     recipe: Recipe
 
-    def evaluate(self, split: Split = "test", methods: Sequence[str] | None = None) -> Comparison:
+    def evaluate(self, split: Split | None = None, methods: Sequence[str] | None = None) -> Comparison:
         """Evaluate methods on a split, training those that are not trained yet, and compare them.
 
-        methods: some of the recipe's; all if left out. Raises UserError as `train` does.
+        split: `val` or `test`; the recipe's own if left out.
+        methods: some of the recipe's; all if left out.
+
+        Raises UserError as `train` does.
         """
         chosen = chosen_methods(methods, self.recipe)
+        split = split or self.recipe.evaluation.split
         with _progress(self.folder) as progress, pipeline.open_run(self.recipe, self.folder, progress) as session:
             pipeline.evaluate_methods(session, chosen, split)
         return compare_runs([self.folder], split)

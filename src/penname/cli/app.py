@@ -261,8 +261,6 @@ def evaluate(
 
     recipe = load_run_recipe(run)
     _check_split(split)
-    if recipe.evaluation.shuffled and split != recipe.evaluation.split:
-        raise UserError(f"--split: this run shuffles the profiles of {recipe.evaluation.split}, expected that")
     methods = chosen_methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
         evaluate_methods(session, methods, split)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from penname.config import Recipe, Split
+from penname.errors import ArgumentError
 from penname.evaluation.table import Results
 from penname.experiments.machine import describe_environment
 from penname.experiments.model_card import write_card
@@ -82,7 +83,13 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
 
 
 def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) -> None:
-    """Evaluate the methods, and put a card beside each model of the run."""
+    """Evaluate the methods, and put a card beside each model of the run.
+
+    Raises UserError where the recipe shuffles the profiles of another split.
+    """
+    settings = session.recipe.evaluation
+    if settings.shuffled and split != settings.split:
+        raise ArgumentError("split", f"this run shuffles the profiles of {settings.split}, expected that")
     for method in methods:
         evaluate_in_run(session, method, split)
     _write_cards(session.run, load_run_recipe(session.run.folder))

@@ -24,7 +24,7 @@ class Writer:
 
     model: the folder of a run, or of a model that penname trained; else a model as it is, `bundled`, a folder or a hub
         id, which is prompted as by the method `rag`.
-    method: which of a run's methods writes; its last trained one if left out.
+    method: which of the run's methods writes; if left out, the last one in the run's order that can.
     recipe: the run's, where it holds objects that were made in Python; as the run keeps it if left out.
 
     Use it in a `with` statement, or call `close`, to let go of the model. Raises UserError where the model is not
@@ -47,13 +47,13 @@ class Writer:
             self._writer = ModelWriter(setup_of_model(str(model)))
             return
         recipe = recipe or load_run_recipe(folder)
-        trained = _writers_of(folder, recipe)
-        if not trained:
-            raise ArgumentError("model", f"{model}: no method of this run is trained yet")
-        chosen = method or trained[-1]
-        if chosen not in trained:
-            raise ArgumentError("method", f"found {method!r}, expected one of {', '.join(trained)}")
-        if method is None and len(trained) > 1:
+        able = _writers_of(folder, recipe)
+        if not able:
+            raise ArgumentError("model", f"{model}: no method of this run can write for a new user yet")
+        chosen = method or able[-1]
+        if chosen not in able:
+            raise ArgumentError("method", f"found {method!r}, expected one of {', '.join(able)}")
+        if method is None and len(able) > 1:
             self.notes = (f"written by the run's method {chosen}",)
         if chosen == "pat":
             self._writer = PaTWriter(folder, recipe)
@@ -85,6 +85,7 @@ class Writer:
         Raises UserError for a prompt or a query without text, or documents that cannot be read.
         """
         for name, text in (("prompt", prompt), ("query", query)):
+            # Lone surrogates come from a terminal with another encoding.
             if text is not None and (not text.strip() or text != text.encode(errors="replace").decode()):
                 raise ArgumentError(name, "found no text in UTF-8, expected some")
         request = Request(prompt, _documents(documents), query, item, seed, candidates, reasoning)

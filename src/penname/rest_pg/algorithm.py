@@ -39,20 +39,20 @@ def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Pa
     with_reasoning: whether the model writes a reasoning before the response.
     iterations: T; with 0 it ends after line 5.
     """
-    (method,) = (row for row in METHODS.values() if row.self_trained and row.reasoning == with_reasoning)
+    method = METHODS["rest-pg" if with_reasoning else "rest-em"]
     train = session.prepare_fitting("train")
     # Line 3: the teacher's reasoning, concatenated with the expected output.
     targets = reasoning_targets(session, train) if with_reasoning else {e.example_id: e.output for e in train}
-    # Line 5: supervised fine-tuning on these.
+    # Line 5: supervised fine-tuning on these, in the folder of the method that ends here (`sft`, `sft-reasoning`).
     base = locate_model(session.recipe.generator.model)
     samples = partial(supervised_samples, session, train, targets, with_reasoning)
     model = train_stage(session, method.starts_from or "", base, samples, with_reasoning)
-    # Line 7.
+    # Line 7: for t = 1 to T.
     for iteration in range(1, iterations + 1):
         place = stage_names.iteration(method.name, iteration)
         # Line 9: the expectation step.
         kept = expectation(session, place, model, train, iteration, with_reasoning)
-        # Line 11: the maximization step; `loss.py` is its weighted loss.
+        # Line 11: the maximization step; its weighted loss is `training/loss.py:weighted_loss`.
         start = base if session.recipe.expectation.start_from == "base" else str(model)
         samples = partial(kept_samples, session, train, kept, with_reasoning)
         model = train_stage(session, place, start, samples, with_reasoning)
@@ -183,7 +183,10 @@ def expectation(
     iteration: int,
     with_reasoning: bool,
 ) -> list[Record]:
-    """Sample m completions per input, reward their responses, and return the kept ones (Algorithm 1, line 9)."""
+    """Sample m completions per input, reward their responses, and return the kept ones (Algorithm 1, line 9).
+
+    place: the folder of this iteration's stages, such as `rest-pg/iteration-1`.
+    """
     stage = stage_names.selection(place)
     session.run.stage(stage, partial(_select_samples, session, place, model, train, iteration, with_reasoning))
     return list(read_stage(session.run.path(stage)))

@@ -30,7 +30,7 @@ def within_limit(session: Session, samples: Sequence[TrainingSample], *, with_re
     most = session.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
     fitting = [s for s in samples if len(s.target) <= most]
     if len(fitting) < len(samples):
-        session.run.progress.say(f"{len(samples) - len(fitting)} targets over prompt.max_output_tokens left out")
+        session.run.progress.say(f"{len(samples) - len(fitting)} targets over {most} tokens left out")
     return fitting
 
 
@@ -84,7 +84,7 @@ def _train(
 def _why_nothing(session: Session, place: str) -> str:
     selection = session.run.path(stage_names.selection(place)) / "stage.json"
     if not selection.exists():
-        return "all targets are over prompt.max_output_tokens, or every reasoning was dropped"
+        return "all targets are over the limits of prompt, or every reasoning was dropped"
     lower = "quantile" if session.recipe.expectation.quantile is not None else "threshold"
     return f"no sample was kept, see {selection}: lower expectation.{lower} or sample more, in another folder"
 

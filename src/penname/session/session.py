@@ -45,7 +45,7 @@ class Session:
         self.authors = Authors(recipe, run, self._load_all)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """The result of `make`, which is called once a session and key.
+        """The result of `make`, which is called at most once in a session for each key.
 
         key: identifies the result.
         """
