@@ -2,9 +2,9 @@
 
 A recipe (--recipe) is run for each lever and seed, in a folder each under --runs; what runs have in common is computed
 once, and a run that was stopped goes on. The table says for each method the mean reward without levers and, for each
-lever, the difference it makes with its 95 % interval and p (paired t-test over the examples, seeds taken as one, Holm's
-correction over the levers). Choose levers with `--set evaluation.split=val`, and look at test once. The ratio is of all
-levers together over none, mean reward of rest-pg.
+lever, the difference it makes with its 95 % interval and p (paired t-test over the examples, seeds taken as one,
+Holm's correction over the levers). A lever on quantiles needs a recipe with one. Choose levers with `--set
+evaluation.split=val`, and look at test once. The ratio is of all levers together over none, mean reward of rest-pg.
 """
 
 from __future__ import annotations
