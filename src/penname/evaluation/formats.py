@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penname.evaluation.table import Cell, names_of, notes_of, sections
+from penname.evaluation.table import Cell, Section, names_of, notes_of, sections
 
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -34,12 +34,8 @@ def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = No
     for section in sections(summary, names):
         if section.title:
             blocks.append(f"**{_escape(section.title)}**")
-        headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
-        lines = [headings, ["---"] * len(headings)]
-        for number, (name, entry) in enumerate(methods.items()):
-            lines.append(
-                [str(number + 1), name, *(cells[number].text for _, cells in section.columns), str(entry["n"])]
-            )
+        headings, *rows = _lines(section, methods)
+        lines = [headings, ["---"] * len(headings), *rows]
         blocks.append("\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines))
     blocks.append("\n".join(f"- {_escape(note)}" for note in notes_of(summary, names)))
     return "\n\n".join(blocks) + "\n"
@@ -53,17 +49,22 @@ def to_html(summary: Mapping[str, Any], names: Mapping[str, str] | None = None, 
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
     for section in sections(summary, names):
-        headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
-        rows = [
-            [str(number + 1), name, *(cells[number].text for _, cells in section.columns), str(entry["n"])]
-            for number, (name, entry) in enumerate(methods.items())
-        ]
+        headings, *rows = _lines(section, methods)
         caption = f"<caption>{html.escape(section.title)}</caption>" if section.title else ""
         head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         blocks.append(f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     items = "".join(f"<li>{html.escape(_line(note))}</li>" for note in [*notes, *notes_of(summary, names)])
     return "".join(blocks) + f"<ul>{items}</ul>"
+
+
+def _lines(section: Section, methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """The cells of a section as text: the headings, then a row for each method."""
+    rows = [
+        [str(number + 1), name, *(cells[number].text for _, cells in section.columns), str(entry["n"])]
+        for number, (name, entry) in enumerate(methods.items())
+    ]
+    return [["", "Method", *(heading for heading, _ in section.columns), "n"], *rows]
 
 
 def _escape(text: str) -> str:

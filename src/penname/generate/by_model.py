@@ -22,7 +22,7 @@ from penname.engines.sampling import sample_seed
 from penname.engines.tokenizer import load_reader
 from penname.errors import ArgumentError, UserError
 from penname.experiments.train import model_folder
-from penname.generate.request import Request, Written
+from penname.generate.request import Request, Written, notes_on_limits
 from penname.method_table import METHODS
 from penname.prompts.completion import Completion, compose, parse
 from penname.prompts.render import PromptFormat, Renderer
@@ -205,12 +205,8 @@ class ModelWriter:
 
 
 def _notes(shortened: int, generated: Generated, parts: Completion, setup: Setup) -> list[str]:
-    notes = []
-    if shortened:
-        notes.append(f"{shortened} documents were shortened to fit {setup.prompt.max_input_tokens} tokens")
-    if generated.finish_reason == "length":
-        limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-        notes.append(f"the text ran into the limit of {limit} tokens")
+    limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
+    notes = notes_on_limits(shortened, generated.finish_reason, setup.prompt.max_input_tokens, limit)
     if parts.response is None:
         notes.append("the completion is malformed (no final answer after the reasoning); shown as it is")
     return notes

@@ -15,7 +15,7 @@ from rich.console import Console
 from penname.config import PromptConfig, Recipe
 from penname.data.records import Example, LayoutName
 from penname.errors import ArgumentError
-from penname.generate.request import Request, Written
+from penname.generate.request import Request, Written, notes_on_limits
 from penname.method_table import AGENTS, AgentName
 from penname.pat.agents import Agents, refine
 from penname.pat.contexts import Contexts, listed, load_finder, name_apart, of_all_sources, sentence_encoder
@@ -148,10 +148,8 @@ def _notes(request: Request, record: Record, levels: Sequence[str], prompt: Prom
         notes.append(f"item {request.item}: nobody has written on it")
     if not request.documents:
         notes.append("there are no documents: written as for a new user")
-    if shortened := record["documents_shortened"]:
-        notes.append(f"{shortened} documents were shortened to fit {prompt.max_input_tokens} tokens")
-    if record["finish_reason"] == "length":
-        notes.append(f"the text ran into the limit of {prompt.max_output_tokens} tokens")
+    shortened, finish_reason = record["documents_shortened"], record["finish_reason"]
+    notes += notes_on_limits(shortened, finish_reason, prompt.max_input_tokens, prompt.max_output_tokens)
     if record["response"] is None:
         notes.append("the model wrote nothing")
     return notes

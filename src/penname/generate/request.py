@@ -21,6 +21,15 @@ class Request:
     reasoning: str | None = None
 
 
+def notes_on_limits(shortened: int, finish_reason: str, input_limit: int, output_limit: int) -> list[str]:
+    """What to say of a text whose prompt or whose completion met its token limit.
+
+    shortened: number of documents that were shortened to fit. finish_reason: why the completion ended.
+    """
+    notes = [f"{shortened} documents were shortened to fit {input_limit} tokens"] if shortened else []
+    return notes + ([f"the text ran into the limit of {output_limit} tokens"] if finish_reason == "length" else [])
+
+
 @dataclass(frozen=True)
 class Written:
     """A text for a user.
