@@ -3,8 +3,10 @@
 A recipe (--recipe) is run for each lever and seed, in a folder each under --runs; what runs have in common is computed
 once, and a run that was stopped goes on. The table says for each method the mean reward without levers and, for each
 lever, the difference it makes with its 95 % interval and p (paired t-test over the examples, seeds taken as one,
-Holm's correction over the levers). A lever on quantiles needs a recipe with one. Choose levers with `--set
-evaluation.split=val`, and look at test once. The ratio is of all levers together over none, mean reward of rest-pg.
+Holm's correction over the levers). Whatever a lever trains on, the reward of the table is the recipe's own. A lever on
+quantiles needs a recipe with one; of two levers on one setting the later counts among all together. Choose levers with
+`--set evaluation.split=val`, and look at test once. The ratio is of all levers together over none, mean reward of
+rest-pg.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ LEVERS: dict[str, list[str]] = {
     "advantages as weights": ["expectation.weights=advantage"],
     "no circles kept": ["expectation.max_repeated=0.05"],
     "16 samples": ["expectation.samples=16"],
+    "authorship in the reward": ["reward.mixture={rouge1: 1, rougeL: 1, meteor: 1, authorship: 3}"],
+    "style card as reasoning": ["reasoning.source=card"],
+    "teacher shown the card": ["reasoning.source=teacher-with-card"],
 }
 METHODS = ("rest-em", "rest-pg")
 PLAIN = [
@@ -54,8 +59,13 @@ def make_points(
     return points
 
 
-def rewards(results: Results, method: str) -> dict[str, float]:
-    return {example: scored["metrics"]["reward"] or 0.0 for example, scored in results[method].items()}
+def rewards(results: Results, method: str, mixture: Mapping[str, float]) -> dict[str, float]:
+    """Each example's reward by `mixture`, the weights of the metrics that the recipe's own reward mixes."""
+    total = sum(mixture.values())
+    return {
+        example: sum(weight * (scored["metrics"][name] or 0.0) for name, weight in mixture.items()) / total
+        for example, scored in results[method].items()
+    }
 
 
 def main() -> None:
@@ -69,6 +79,7 @@ def main() -> None:
     quick = ["limit={train: 24, val: 4, test: 4}", "expectation.samples=2"] if given.quick else []
     levers = {name: LEVERS[name] for name in (given.lever or LEVERS)}
     seeds = [0] if given.quick else [int(seed) for seed in given.seeds.split(",")]
+    mixture = load_recipe(given.recipe, [*PLAIN, *given.set]).reward.mixture
     by_lever: dict[str, list[Results]] = {}
     for seed in seeds:
         points = make_points(given.recipe, [*PLAIN, *quick, *given.set], seed, levers, given.runs)
@@ -76,24 +87,26 @@ def main() -> None:
         for point in points:
             by_lever.setdefault(point.name, []).append(results_of([point.folder])[0])
     merged = {name: over_seeds(own) if len(own) > 1 else own[0] for name, own in by_lever.items()}
-    table = {method: differences(merged, method) for method in METHODS}
+    table = {method: differences(merged, method, mixture) for method in METHODS}
     for method, rows in table.items():
         print(f"\n{method}: {rows.pop(NONE)['mean']:.4f} without levers")
         for name, row in rows.items():
             interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
             print(f"  {name:24} {row['difference']:+.4f} ({interval}), p by Holm {row['p']:.3g}")
-    all_rewards, none_rewards = (list(rewards(merged[name], "rest-pg").values()) for name in (ALL, NONE))
+    all_rewards, none_rewards = (list(rewards(merged[name], "rest-pg", mixture).values()) for name in (ALL, NONE))
     finish(sum(all_rewards) / sum(none_rewards), 1.05, seeds=seeds, examples=len(none_rewards), table=table)
 
 
-def differences(merged: Mapping[str, Results], method: str) -> dict[str, dict[str, float]]:
+def differences(
+    merged: Mapping[str, Results], method: str, mixture: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
     """For each lever the difference of mean reward it makes to `method`, its interval and p; `NONE` has the mean."""
-    without = rewards(merged[NONE], method)
+    without = rewards(merged[NONE], method, mixture)
     found: dict[str, dict[str, float]] = {NONE: {"mean": sum(without.values()) / len(without)}}
     for name, results in merged.items():
         if name == NONE:
             continue
-        own = rewards(results, method)
+        own = rewards(results, method, mixture)
         a, b = zip(*((without[e], own[e]) for e in without if e in own), strict=True)
         test, (low, high) = paired_t_test(a, b), bootstrap_interval(a, b, seed=0)
         found[name] = {"difference": test.difference, "low": low, "high": high, "p": test.p}

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 import argparse
 import json
 import os

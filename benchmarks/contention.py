@@ -8,6 +8,11 @@ that penname's setting keeps of it; `kept_alone` is its speed alone against that
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 import json
 import os
 import subprocess

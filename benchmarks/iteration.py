@@ -8,6 +8,11 @@ draw from the same distribution, so their samples differ.
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 import tempfile
 from pathlib import Path
 from typing import Any

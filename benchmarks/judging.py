@@ -12,6 +12,11 @@ products would take at the speed of a large copy.
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 from itertools import takewhile
 from typing import Any
 

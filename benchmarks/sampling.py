@@ -14,6 +14,11 @@ beside its speed with none of them, in turn.
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 from dataclasses import replace
 from itertools import islice
 from typing import Any

@@ -8,6 +8,11 @@ same. Prompts and texts are real abstracts.
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 import random
 from dataclasses import replace
 from itertools import islice

@@ -9,6 +9,11 @@ the losses of the steps must lie on top of each other.
 
 from __future__ import annotations
 
+import penname  # noqa: F401
+
+# Before torch, which reads some of its settings only once.
+# isort: split
+
 import json
 import resource
 import subprocess
