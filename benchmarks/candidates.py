@@ -122,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         session = quiet_session(recipe, Path(scratch))
         examples = session.prepare_fitting(recipe.evaluation.split)
-        for method, row in recipe.rows.items():
+        for method, row in recipe.method_rows.items():
             writer = Writer(folder, session, row)
             found = quality(session, writer, examples)
             rewards[method], best[method] = found["consensus"], found["best"]

@@ -26,7 +26,7 @@ from penname.config import Recipe, SourceConfig
 from penname.data.records import Example
 from penname.data.sources import load_split
 from penname.engines.base import Sampling
-from penname.engines.models import arithmetic
+from penname.engines.models import compute_dtype
 from penname.errors import UserError
 from penname.prompts.render import Renderer
 from penname.retrieval.retrieve import make_retriever, retrieve_all
@@ -108,7 +108,7 @@ def timed(work: Callable[..., Result], *arguments: Any, **named: Any) -> tuple[f
 def matrix_flops(device: torch.device) -> float:
     """Floating-point operations a second that a device gives a large matrix product, in what models compute in here."""
     side = 2048 if device.type == "cpu" else 8192
-    a, b = torch.randn(2, side, side, device=device).to(getattr(torch, arithmetic()))
+    a, b = torch.randn(2, side, side, device=device).to(getattr(torch, compute_dtype()))
 
     def product() -> float:
         return float((a @ b)[0, 0])  # reading a number waits for a GPU

@@ -148,7 +148,7 @@ def compare_decoders(given: Any, prompts: list[list[int]], sampling: Sampling) -
         transformers_tokens_per_s=round(median(speeds["transformers"]), 1),
         share_of_matrix_speed=round(median(shares), 3),
         matrix_gflops=round(peak / 1e9),
-        arithmetic=str(model.dtype),
+        compute_dtype=str(model.dtype),
         prompts=len(prompts),
         samples_a_prompt=SAMPLES,
         max_new_tokens=sampling.max_new_tokens,

@@ -184,7 +184,7 @@ def test_several_data_sets_stand_side_by_side(penname, posts, tmp_path):
         (["mine.jsonl"], "mine.jsonl: found a file of no split, expected a name of train, val or test"),
         (["data.pdf"], "found a file named data.pdf"),
         (["$NOWHERE_SET/x"], "the environment variable NOWHERE_SET is not set"),
-        (["presidents", "--carve"], "carve and shared_names are for format pgraphrag"),
+        (["presidents", "--split-by-user"], "split_by_user and shared_names are for format pgraphrag"),
         (["dev.json", "--task", "medium"], "task of pgraphrag is one of long, short, rating"),
         (["dev.json", "--shared-names", "hide"], "shared_names"),
         (["odd.json"], "odd.json: found the fields nam, inp, expected examples of LongLaMP, PGraphRAG or penname"),

@@ -24,7 +24,7 @@ from penname.shipped import shipped_recipes
 from test_cli import penname, refused
 
 ROOT = Path(package.__file__).parent
-RECORDED = {"python", "packages", "platform", "cores", "device", "arithmetic", "meteor"}
+RECORDED = {"python", "packages", "platform", "cores", "device", "compute_dtype", "meteor"}
 STARTED = """
 import sys
 from penname.cli.app import main

@@ -47,13 +47,17 @@ def test_overrides_reach_nested_keys():
     [
         (SMALL + "trainig: {}\n", "'trainig': found an unknown key, expected a known one: did you mean 'training'?"),
         (SMALL + "training: {lerning_rate: 1}\n", "did you mean 'learning_rate'?"),
+        (SMALL + "generator: {rows: 8}\n", "found a name of an earlier version, expected 'batch_size'"),
         (SMALL.replace("rouge1", "rogue1"), "field 'reward.mixture.rogue1"),
         (SMALL.replace("[rag]", "[rga]"), "found 'rga'"),
         (SMALL.replace("threshold: 1.0", "threshold: 2"), "found 2"),
         (SMALL.replace("threshold: 1.0", "{}").replace("{{}}", "{}"), "give one of threshold"),
         (SMALL.replace("format: presidents", "format: jsonl"), "format jsonl needs a path"),
         (SMALL.replace("format: presidents", "format: longlamp, hub: a/b"), "hub needs format longlamp and, as task"),
-        (SMALL.replace("format: presidents", "format: jsonl, path: x, carve: true"), "are for format pgraphrag"),
+        (
+            SMALL.replace("format: presidents", "format: jsonl, path: x, split_by_user: true"),
+            "are for format pgraphrag",
+        ),
         (SMALL.replace("format: presidents", "format: pgraphrag, path: x, task: all"), "one of long, short, rating"),
         (SMALL.replace("[rag]", "[sft-reasoning]") + "prompt: {style: benchmark}\n", "benchmark has no reasoning"),
         (SMALL.replace("[rag]", "[pat]") + SERVED, "pat trains its style agent here"),

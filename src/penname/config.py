@@ -44,7 +44,7 @@ class EngineConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the device computes in it, else float32"
     )
-    rows: Count = Field(64, description="completions written at once by the local engine")
+    batch_size: Count = Field(64, description="completions that the local engine writes at once")
     base_url: str | None = Field(None, description="address of the openai engine's server, ending in /v1")
     server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which server that is")
 
@@ -64,7 +64,9 @@ class SourceConfig(Section):
     task: str | None = Field(
         None, description="the examples' task; on the hub the configuration; long, short or rating for pgraphrag"
     )
-    carve: bool = Field(False, description="carve train, val and test by user out of pgraphrag's development split")
+    split_by_user: bool = Field(
+        False, description="divide the users of pgraphrag's development split into train, val and test"
+    )
     shared_names: SharedNames = Field("keep", description="of pgraphrag's users whose id is a name that many share")
     made_by: str | None = Field(None, description="the command that writes what stands at the path, told if missing")
 
@@ -83,8 +85,8 @@ class SourceConfig(Section):
         if self.format == "pgraphrag":
             if self.task not in (None, *get_args(TaskName)):
                 raise ValueError(f"task of pgraphrag is one of {', '.join(get_args(TaskName))}, found {self.task!r}")
-        elif self.carve or self.shared_names != "keep":
-            raise ValueError("carve and shared_names are for format pgraphrag")
+        elif self.split_by_user or self.shared_names != "keep":
+            raise ValueError("split_by_user and shared_names are for format pgraphrag")
         return self
 
 
@@ -372,12 +374,12 @@ class Recipe(Section):
     )
     tracking: TrackerName = Field("tensorboard", description="where losses and the stages' figures go as well")
     shard_size: Count = Field(
-        16, description="examples a shard of the long stages of training; an evaluation's are generator.rows"
+        16, description="examples a shard of the long stages of training; an evaluation's are generator.batch_size"
     )
 
     @model_validator(mode="after")
     def _style(self) -> Self:
-        reasoning = [name for name, row in self.rows.items() if row.reasoning]
+        reasoning = [name for name, row in self.method_rows.items() if row.reasoning]
         if self.prompt.style == "benchmark" and reasoning:
             raise ValueError(f"prompt.style benchmark has no reasoning, but the method {reasoning[0]} writes it")
         return self
@@ -411,7 +413,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _own_generator(self) -> Self:
-        trained = [name for name, row in self.rows.items() if row.trained]
+        trained = [name for name, row in self.method_rows.items() if row.trained]
         if (trained or self.tune_generator) and self.generator.kind == "openai":
             name = trained[0] if trained else "tune_generator"
             raise ValueError(f"{name} writes with a model trained here, which generator.kind openai cannot serve")
@@ -419,7 +421,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _own_agents(self) -> Self:
-        trained = [name for name, row in self.rows.items() if row.trains_agents]
+        trained = [name for name, row in self.method_rows.items() if row.trains_agents]
         for name in AGENTS:
             if trained and self.agent(name).kind == "openai":
                 raise ValueError(f"{trained[0]} trains its {name} agent here, which kind openai cannot serve")
@@ -455,7 +457,7 @@ class Recipe(Section):
         return list(dict.fromkeys([*self.reward.mixture, *self.evaluation.metrics, *chosen]))
 
     @property
-    def rows(self) -> dict[str, Method]:
+    def method_rows(self) -> dict[str, Method]:
         """The methods by their names, in the order in which a run makes them: the built-in ones, then extensions."""
         named = [row_of(name) for name in self.methods]
         built_in = [row for row in METHODS.values() if row in named]
@@ -465,7 +467,7 @@ class Recipe(Section):
         """Those of `methods` that write one prompt for three authors, in the order in which a run makes them."""
         if self.three_authors is None:
             return []
-        own = [name for name, row in self.rows.items() if row.shows == "own" and name in methods]
+        own = [name for name, row in self.method_rows.items() if row.shows == "own" and name in methods]
         named = self.three_authors.methods
         return own if named is None else [name for name in own if name in named]
 

@@ -16,6 +16,9 @@ from penname.errors import DataError, UserError
 from penname.extensions import load_callable
 from penname.shipped import shipped_recipes
 
+RENAMED = {"rows": "batch_size", "carve": "split_by_user"}
+"""Settings that earlier versions called otherwise, by their old names."""
+
 
 def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
     """Read a recipe file, or a shipped recipe by its name, with other values for some of its settings.
@@ -27,18 +30,38 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     Raises UserError in one line for a file that isn't there, broken YAML, an unknown key (with the nearest known
     one), a value that does not fit, or an extension that is not there.
     """
-    return read_recipe(name, overrides, with_extensions=True)
-
-
-def read_recipe(
-    name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, with_extensions: bool
-) -> Recipe:
-    """As `load_recipe`; without extensions for looking at a run that somebody else's code has taken part in."""
     path = Path(name)
     if not path.is_file():
         path = shipped_recipes().get(path.stem if path.parent.name in ("", "recipes") else "", path)
     if not path.is_file():
         raise DataError(path, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
+    values = _read_values(path)
+    settings = overrides.items() if isinstance(overrides, Mapping) else map(_key_and_value, overrides)
+    given = []
+    for key, value in settings:
+        _set(values, key, value)
+        given.append(f"{key}={value}")
+    return check_recipe(values, str(path), given)
+
+
+def read_recipe_of_run(path: Path) -> Recipe:
+    """The recipe that a run keeps, also one of an earlier version, whose settings had other names.
+
+    Its extensions are not loaded: whoever looks at a run need not have the code that took part in it.
+
+    Raises UserError in one line for a file that is not such a recipe.
+    """
+    return check_recipe(_with_new_names(_read_values(path)), str(path), with_extensions=False)
+
+
+def _with_new_names(values: Any) -> Any:
+    """The same settings, at any depth, under the names of this version."""
+    if isinstance(values, dict):
+        return {RENAMED.get(name, name): _with_new_names(value) for name, value in values.items()}
+    return [_with_new_names(value) for value in values] if isinstance(values, list) else values
+
+
+def _read_values(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -52,12 +75,7 @@ def read_recipe(
         raise DataError(path, found="YAML nested too deeply", expected="a recipe") from None
     if not isinstance(values, dict):
         raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
-    settings = overrides.items() if isinstance(overrides, Mapping) else map(_key_and_value, overrides)
-    given = []
-    for key, value in settings:
-        _set(values, key, value)
-        given.append(f"{key}={value}")
-    return check_recipe(values, str(path), given, with_extensions=with_extensions)
+    return values
 
 
 def check_recipe(
@@ -120,6 +138,8 @@ def _first_problem(error: ValidationError, place: str, overrides: Sequence[str])
         known = sorted(set(_known_keys(Recipe)))
         unknown = str(problem["loc"][-1])
         siblings = _keys_at(problem["loc"][:-1])
+        if (renamed := RENAMED.get(unknown)) in siblings:
+            return DataError(place, field=field, found="a name of an earlier version", expected=repr(renamed))
         near = difflib.get_close_matches(unknown, siblings, 1, 0.4) or difflib.get_close_matches(unknown, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(siblings)}"
         return DataError(place, field=field, found="an unknown key", expected=f"a known one: {hint}")

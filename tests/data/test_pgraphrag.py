@@ -102,7 +102,7 @@ def test_names_that_many_share_are_flagged_capped_or_dropped(tmp_path, choice, h
 
 def test_a_development_split_is_carved_by_user(tmp_path):
     users = [(f"user{n}", [review(f"Review of user {n}.", f"i{n % 7}")]) for n in range(200)]
-    carved = source(tmp_path, *users, carve=True)
+    carved = source(tmp_path, *users, split_by_user=True)
     assert splits_of(carved) == ["train", "val", "test"]
     parts = {split: load_split([carved], split, None, 0) for split in splits_of(carved)}
     ids = {split: {e.user_id for e in part} for split, part in parts.items()}

@@ -122,7 +122,7 @@ def model(data, tiny_model, tmp_path_factory):
     return folder / "model"
 
 
-ENGINE = "{model: $MODEL, rows: 16}"
+ENGINE = "{model: $MODEL, batch_size: 16}"
 # With so low a learning rate the model goes on ending its texts.
 SMALL = (
     f"generator={ENGINE}",

@@ -34,7 +34,9 @@ TaskOption = Annotated[
     str | None,
     typer.Option("--task", help="The task: of a hub id its configuration; of pgraphrag long, short or rating."),
 ]
-CarveOption = Annotated[bool, typer.Option("--carve", help="Carve train, val and test out of pgraphrag's dev split.")]
+SplitByUserOption = Annotated[
+    bool, typer.Option("--split-by-user", help="Divide the users of pgraphrag's dev split into train, val and test.")
+]
 SharedOption = Annotated[
     str, typer.Option("--shared-names", help="keep, cap or drop users whose name many people share.")
 ]
@@ -46,7 +48,7 @@ def stats(
     data: DataArgument,
     format: FormatOption = None,
     task: TaskOption = None,
-    carve: CarveOption = False,
+    split_by_user: SplitByUserOption = False,
     shared_names: SharedOption = "keep",
     png: Annotated[Path | None, typer.Option("--png", help="Folder to write the histograms to, as pictures.")] = None,
     as_json: JsonOption = False,
@@ -59,7 +61,7 @@ def stats(
     report = Report()
     splits = {
         name: statistics_of(read_split(source, split, report))
-        for name, source, split in _splits(_sources(data, format, task, carve, shared_names))
+        for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names))
     }
     if png is not None:
         _draw_all(splits, png)
@@ -77,7 +79,7 @@ def validate(
     data: DataArgument,
     format: FormatOption = None,
     task: TaskOption = None,
-    carve: CarveOption = False,
+    split_by_user: SplitByUserOption = False,
     shared_names: SharedOption = "keep",
 ) -> None:
     """Name every bad row and what else is worth knowing, a line each; exit code 2 if a row is bad.
@@ -89,7 +91,7 @@ def validate(
     from penname.errors import DataError
 
     faults = 0
-    for name, source, split in _splits(_sources(data, format, task, carve, shared_names)):
+    for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names)):
         report = Report(tell=lambda line: print(line))
         try:
             for _ in read_split(source, split, report):
@@ -109,7 +111,7 @@ def leaks(
     data: DataArgument,
     format: FormatOption = None,
     task: TaskOption = None,
-    carve: CarveOption = False,
+    split_by_user: SplitByUserOption = False,
     shared_names: SharedOption = "keep",
     setting: Annotated[
         str | None,
@@ -130,7 +132,7 @@ def leaks(
     settings = _retrieval(data)
     checked = [
         _find_leaks(source, setting or setting_of(source.task or source.path or ""), settings, found, report)
-        for source in _sources(data, format, task, carve, shared_names)
+        for source in _sources(data, format, task, split_by_user, shared_names)
     ]
     serious = {kind: count for kind, count in found.counts.items() if kind in (COPY, TWO_SPLITS, FUTURE)}
     if as_json:
@@ -157,7 +159,7 @@ def rank(
     out: Annotated[Path, typer.Option("--out", help="JSONL file to write, one line for each example.")],
     format: FormatOption = None,
     task: TaskOption = None,
-    carve: CarveOption = False,
+    split_by_user: SplitByUserOption = False,
     shared_names: SharedOption = "keep",
     retriever: Annotated[str, typer.Option(help="bm25, dense, contriever, recency or random.")] = "bm25",
     encoder: Annotated[
@@ -179,7 +181,7 @@ def rank(
     from penname.retrieval.retrieve import make_retriever, retrieve_all
     from penname.runs.progress import ConsoleProgress
 
-    sources = _sources(data, format, task, carve, shared_names)
+    sources = _sources(data, format, task, split_by_user, shared_names)
     values = {"retriever": retriever, "encoder": encoder, "tokens": tokens, "documents": documents, "k": k}
     settings = _checked(RetrievalConfig, "penname data rank", values)
     ranked = make_retriever(settings.retriever, settings.encoder, 0, settings.tokens)
@@ -294,7 +296,7 @@ app.command(epilog=examples(*CONTROL_EXAMPLES))(control)
 FINDINGS_SHOWN = 20
 
 
-def _sources(data: str, format: str | None, task: str | None, carve: bool, shared_names: str) -> list[Any]:
+def _sources(data: str, format: str | None, task: str | None, split_by_user: bool, shared_names: str) -> list[Any]:
     """The sources that `data` names, as a recipe would."""
     from penname.config import SourceConfig
     from penname.data.sources import detect, expand
@@ -304,7 +306,7 @@ def _sources(data: str, format: str | None, task: str | None, carve: bool, share
     def source(**values: Any) -> Any:
         return _checked(SourceConfig, data, values)
 
-    options = {"carve": carve, "shared_names": None if shared_names == "keep" else shared_names}
+    options = {"split_by_user": split_by_user, "shared_names": None if shared_names == "keep" else shared_names}
     if data == "presidents":
         return [source(format="presidents", **options)]
     path = expand(data)

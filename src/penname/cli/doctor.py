@@ -17,7 +17,7 @@ def findings(environment: Mapping[str, Any], machine: Machine) -> list[str]:
     return [
         f"versions: {_versions(environment['python'], machine)}",
         f"processor: {_processor(environment, machine)}",
-        f"GPU: {_gpu(environment['arithmetic'], machine)}",
+        f"GPU: {_gpu(environment['compute_dtype'], machine)}",
         f"memory: {_memory(machine)}",
         f"disk: {_disk(machine)}",
         f"bundled model: {_bundled(machine)}",
@@ -49,19 +49,19 @@ def _processor(environment: Mapping[str, Any], machine: Machine) -> str:
         if machine.instructions and lacking:
             parts[-1] += f", not {_listed(lacking, 'or')}"
     if machine.gpu is None:
-        why = "" if environment["arithmetic"] == "bfloat16" else ", as it has no fast bfloat16"
-        parts.append(f"penname computes in {environment['arithmetic']}{why}")
+        why = "" if environment["compute_dtype"] == "bfloat16" else ", as it has no fast bfloat16"
+        parts.append(f"penname computes in {environment['compute_dtype']}{why}")
     return "; ".join(parts)
 
 
-def _gpu(arithmetic: str, machine: Machine) -> str:
+def _gpu(dtype: str, machine: Machine) -> str:
     if machine.gpu is None or machine.gpu_memory_available_gib is None:
         if machine.torch_for == "processors only":
             return "none used, as this torch is built for processors only; another: https://pytorch.org/get-started/locally"
         return f"none is found by torch, which is built for {machine.torch_for}; if there is one, see: nvidia-smi"
     memory = f"{machine.gpu_memory_available_gib:.1f} of {machine.gpu_memory_gib:.1f} GiB available"
     trains = _trains(machine.gpu_memory_available_gib, machine)
-    return f"{machine.gpu}; penname computes in {arithmetic}; {memory}: {trains}"
+    return f"{machine.gpu}; penname computes in {dtype}; {memory}: {trains}"
 
 
 def _memory(machine: Machine) -> str:

@@ -68,7 +68,7 @@ def show_example(folder: Path) -> None:
         record = records[shown]
         reward = record["metrics"]["reward"]
         lines.append(f"\n{method} (reward {'none' if reward is None else f'{reward:.3f}'})")
-        if recipe.rows[method].reasoning or record["reasoning"]:
+        if recipe.method_rows[method].reasoning or record["reasoning"]:
             lines.append(f"  reasoning: {record['reasoning'] or '(none)'}")
         lines.append(f"  response: {record['response']}")
     console.print("\n".join(lines), markup=False, highlight=False)
@@ -81,7 +81,7 @@ def show_three_authors(folder: Path) -> None:
     from penname.experiments.three_authors import read_voices
 
     recipe = load_run_recipe(folder)
-    voices = read_voices(folder, recipe.evaluation.split, recipe.rows)
+    voices = read_voices(folder, recipe.evaluation.split, recipe.method_rows)
     if not voices:
         return
     methods = list(voices[0].texts)

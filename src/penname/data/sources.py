@@ -35,7 +35,7 @@ class Source(Protocol):
     path: str | None
     hub: str | None
     task: str | None
-    carve: bool
+    split_by_user: bool
     shared_names: SharedNames
     made_by: str | None
 
@@ -130,7 +130,7 @@ def splits_of(source: Source) -> list[str]:
     files = split_files(folder)
     if not files:
         raise no_split(folder, "train, val or test", files)
-    return list(pgraphrag.CARVED) if source.carve else list(files)
+    return list(pgraphrag.CARVED) if source.split_by_user else list(files)
 
 
 def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
@@ -175,7 +175,7 @@ def _read_split(source: Source, split: str, report: Report) -> Iterator[Example]
             task,  # type: ignore[arg-type]  # checked by the recipe
             report,
             shared_names=source.shared_names,
-            carved=split if source.carve else None,
+            carved=split if source.split_by_user else None,
         )
     else:
         folder = path.parent if path.is_file() else path
@@ -186,7 +186,7 @@ def read_documents(source: Source, split: str, report: Report) -> Iterator[Docum
     """All documents of a split, each once: those in its examples' profiles, for pgraphrag also the targets."""
     if source.format == "pgraphrag":
         _, files = _files(source, split)
-        yield from pgraphrag.read_documents(files, report, carved=split if source.carve else None)
+        yield from pgraphrag.read_documents(files, report, carved=split if source.split_by_user else None)
         return
     seen: set[tuple[str, str]] = set()
     for example in read_split(source, split, report):
@@ -254,7 +254,7 @@ def _files(source: Source, split: str) -> tuple[Path, list[Path]]:
     """The path of the source, and its files that hold the split. Raises DataError where none does."""
     path = _place(source)
     present = split_files(path)
-    stored = "val" if source.carve else split
+    stored = "val" if source.split_by_user else split
     if stored not in present:
         raise no_split(path, stored, present)
     return path, present[stored]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from penname.engines.llama import load_llama
-from penname.engines.models import arithmetic, length_limit, load_model, locate_model, pick_device
+from penname.engines.models import compute_dtype, length_limit, load_model, locate_model, pick_device
 from penname.engines.packed_row import PackedRow
 from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
 
@@ -86,7 +86,7 @@ def make_decoder(model: str | Any, dtype: str, rows: int) -> Decoder:
     if not isinstance(model, str):
         return TransformersDecoder(model)
     if pick_device() == "cpu":
-        llama = load_llama(Path(locate_model(model)), getattr(torch, arithmetic(dtype)), lay_out=rows > FEW_ROWS)
+        llama = load_llama(Path(locate_model(model)), getattr(torch, compute_dtype(dtype)), lay_out=rows > FEW_ROWS)
         if llama is not None:
             return llama
     return TransformersDecoder(load_model(model, dtype))

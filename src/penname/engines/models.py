@@ -112,7 +112,7 @@ def load_model(name: str, dtype: str) -> Any:
     """Load a causal language model for inference, on the GPU where there is one.
 
     name: see `locate_model`; a folder with a PEFT adapter is merged into its base model.
-    dtype: compute dtype, see `arithmetic`.
+    dtype: compute dtype, see `compute_dtype`.
 
     From then on the process keeps freed memory, see `keep_memory`. Raises UserError where the model cannot be loaded.
     """
@@ -120,7 +120,7 @@ def load_model(name: str, dtype: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     path = locate_model(name)
-    weights = getattr(torch, arithmetic(dtype))
+    weights = getattr(torch, compute_dtype(dtype))
     keep_memory()
     with _loading(name):
         if (Path(path) / "adapter_config.json").is_file():
@@ -200,7 +200,7 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def arithmetic(dtype: str = "auto") -> str:
+def compute_dtype(dtype: str = "auto") -> str:
     """The compute dtype: "auto" is bfloat16 where the hardware has it, else float32, many times faster there."""
     return _fastest() if dtype == "auto" else dtype
 

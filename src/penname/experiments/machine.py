@@ -15,7 +15,7 @@ from huggingface_hub.constants import HF_HUB_OFFLINE
 from packaging.requirements import Requirement
 
 from penname import __version__
-from penname.engines.models import BUNDLED_PARAMETERS, arithmetic, bundled_folder, pick_device
+from penname.engines.models import BUNDLED_PARAMETERS, bundled_folder, compute_dtype, pick_device
 from penname.experiments.plan import run_disk, training_memory
 from penname.recipe_files import load_recipe
 from penname.rewards.meteor import meteor_name
@@ -35,7 +35,7 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": pick_device(),
-        "arithmetic": arithmetic(),
+        "compute_dtype": compute_dtype(),
         "meteor": meteor_name(),
     }
 

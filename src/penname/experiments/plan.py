@@ -10,7 +10,14 @@ import psutil
 
 from penname.config import Recipe, Split
 from penname.data.sources import load_split
-from penname.engines.models import arithmetic, count_parameters, length_limit, load_config, load_tokenizer, pick_device
+from penname.engines.models import (
+    compute_dtype,
+    count_parameters,
+    length_limit,
+    load_config,
+    load_tokenizer,
+    pick_device,
+)
 from penname.engines.openai import check_server
 from penname.errors import UserError
 from penname.experiments.stages import UNKNOWN, Stage, optimizer_steps, stages_of
@@ -49,7 +56,7 @@ def make_plan(recipe: Recipe) -> Plan:
     stages = [stage for stage in stages_of(recipe, counts) if stage.computes]
     parameters, origin = count_parameters(recipe.generator.model)
     models = sum(stage.trains for stage in stages)
-    tuned = any(row.trained for row in recipe.rows.values()) or recipe.tune_generator
+    tuned = any(row.trained for row in recipe.method_rows.values()) or recipe.tune_generator
     adapted = recipe.training.model_copy(update={"lora_rank": recipe.pat.dpo.lora_rank, "batch_size": 2})
     largest = recipe if tuned else recipe.model_copy(update={"training": adapted})  # a pair is two samples
     return Plan(
@@ -68,7 +75,7 @@ def run_disk(parameters: int, recipe: Recipe, samples: int | None) -> int:
     samples: how many the methods are fine-tuned on; None where that is not known.
     """
     models = sum(stage.trains for stage in stages_of(recipe))
-    tuned = any(row.trained for row in recipe.rows.values()) or recipe.tune_generator
+    tuned = any(row.trained for row in recipe.method_rows.values()) or recipe.tune_generator
     checkpoints = recipe.training.checkpoints(optimizer_steps(recipe, samples) or 0) if tuned else 0
     return (4 * models + 12 * checkpoints) * parameters
 
@@ -88,10 +95,10 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
     state = {"adamw_torch_fused": 16, "adafactor": 9}[recipe.training.optimizer]
     if recipe.training.lora_rank:
         state = 4
-    reasons = any(row.reasoning for row in recipe.rows.values())
+    reasons = any(row.reasoning for row in recipe.method_rows.values())
     sample = recipe.prompt.max_input_tokens + recipe.prompt.completion_tokens(with_reasoning=reasons)
     tokens = min(recipe.training.batch_size * sample, max(recipe.training.micro_batch_tokens, sample))
-    a_token = 3.2e6 if arithmetic() == "bfloat16" else 6.4e6
+    a_token = 3.2e6 if compute_dtype() == "bfloat16" else 6.4e6
     kept = 0.15 if recipe.training.gradient_checkpointing else 1.0
     activation = a_token * (parameters / 1.35e8) ** 0.5 * kept
     return round(parameters * state + tokens * activation)
@@ -99,7 +106,7 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
 
 def check_inputs(recipe: Recipe, folder: Path) -> None:
     """Raise UserError for data or a model that is not there or not right, before anything is computed."""
-    rows = recipe.rows.values()
+    rows = recipe.method_rows.values()
     trained = [row for row in rows if row.trained]
     learns = trained or recipe.tune_generator or any(row.shows_others for row in rows)
     splits = [*(["train"] if learns else []), recipe.evaluation.split]

@@ -50,7 +50,7 @@ def results_of(
                 notes.append(
                     f"{folder}: METEOR is {meteor} here, {names['meteor']} in {folders[0]}: do not compare them"
                 )
-        for method in recipe.rows:
+        for method in recipe.method_rows:
             evaluation = stage_names.evaluation(used, method)
             stage = folder / evaluation
             if not (stage / "stage.json").is_file():
@@ -98,7 +98,11 @@ def results_over_seeds(
         raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
     every, names, notes = results_of(folders, split, histories)
     runs: list[Results] = [
-        {method: every[name] for method in load_run_recipe(folder).rows if (name := f"{label}:{method}") in every}
+        {
+            method: every[name]
+            for method in load_run_recipe(folder).method_rows
+            if (name := f"{label}:{method}") in every
+        }
         for folder, label in zip(folders, labels_of(folders), strict=True)
     ]
     results = over_seeds(runs)

@@ -11,7 +11,7 @@ from penname.config import Recipe
 from penname.errors import ArgumentError, UserError
 from penname.extensions import source_hash
 from penname.method_table import Method
-from penname.recipe_files import read_recipe
+from penname.recipe_files import read_recipe_of_run
 from penname.runs.folder import Record, read_json, write_text
 
 ENVIRONMENT = "environment.json"
@@ -25,7 +25,7 @@ def load_run_recipe(folder: Path) -> Recipe:
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
-    return read_recipe(path, with_extensions=False)
+    return read_recipe_of_run(path)
 
 
 def load_environment(folder: Path) -> Record:
@@ -75,9 +75,9 @@ def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
     Raises UserError for a method that the recipe does not have.
     """
     for name in names or []:
-        if name not in recipe.rows:
-            raise ArgumentError("method", f"found {name!r}, expected one of {', '.join(recipe.rows)}")
-    return [row for name, row in recipe.rows.items() if name in (names or recipe.rows)]
+        if name not in recipe.method_rows:
+            raise ArgumentError("method", f"found {name!r}, expected one of {', '.join(recipe.method_rows)}")
+    return [row for name, row in recipe.method_rows.items() if name in (names or recipe.method_rows)]
 
 
 def first_change(before: Any, now: Any, key: str = "") -> str | None:

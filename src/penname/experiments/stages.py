@@ -81,8 +81,8 @@ def stages_of(recipe: Recipe, counts: Counts = UNKNOWN) -> list[Stage]:
     untrained agents', and these stages are missing.
     """
     stages = _Stages(recipe, counts)
-    needed = [(name, stage) for name, row in recipe.rows.items() for stage in stages.of_method(row)]
-    needed += [(name, stage) for name in recipe.writers(recipe.rows) for stage in stages.of_three_authors(name)]
+    needed = [(name, stage) for name, row in recipe.method_rows.items() for stage in stages.of_method(row)]
+    needed += [(name, stage) for name in recipe.writers(recipe.method_rows) for stage in stages.of_three_authors(name)]
     found: dict[str, Stage] = {}
     for method, stage in needed:
         known = found.setdefault(stage.name, stage)
@@ -117,9 +117,9 @@ class _Stages:
         yield Stage(stage_names.shared_prompts(self._split), _SHARED)
         if self._asks_authorship([], settings.candidates):
             yield from self._authorship()
-        drawn = ("expectation",) if self._recipe.rows[method].self_trained else ()
+        drawn = ("expectation",) if self._recipe.method_rows[method].self_trained else ()
         name = stage_names.three_authors(self._split, method)
-        most = self._completion_tokens(self._recipe.rows[method])
+        most = self._completion_tokens(self._recipe.method_rows[method])
         yield self._writing(name, (*_SHARED, *drawn), AUTHORS * settings.prompts, settings.candidates, most)
 
     def _writing(

@@ -52,7 +52,7 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
         return choose_texts(session, groups, {example.example_id: example for example in asked})
 
     def stage(place: Path) -> Record:
-        rows = session.recipe.generator.rows
+        rows = session.recipe.generator.batch_size
         texts = session.run.shards(stage_names.responses(name), cases, rows, write, completions=settings.candidates)
         write_records(place / "texts.parquet", _judged(session, documents, cases, list(texts)))
         return {"texts": len(texts)}

@@ -62,10 +62,10 @@ def train_run(
             take_over(donor, theirs, folder, recipe, methods)
         if found := taken(folder):
             progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
-        chosen = [row for name, row in recipe.rows.items() if name in (methods or recipe.rows)]
+        chosen = [row for name, row in recipe.method_rows.items() if name in (methods or recipe.method_rows)]
         evaluate_methods(session, chosen, recipe.evaluation.split)
         for name in recipe.writers([row.name for row in chosen]):
-            write_three_authors(session, recipe.rows[name], model_of(session, recipe.rows[name]))
+            write_three_authors(session, recipe.method_rows[name], model_of(session, recipe.method_rows[name]))
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def _record_recipe(run: RunFolder, recipe: Recipe) -> None:
 def _write_cards(run: RunFolder, recipe: Recipe) -> None:
     """A card beside each model that the run has trained. recipe: with all of its methods."""
     base = recipe.generator.model
-    for name, method in recipe.rows.items():
+    for name, method in recipe.method_rows.items():
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
         if folder.is_dir():
             what = f"Method: `{name}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
@@ -170,12 +170,12 @@ def _write_cards(run: RunFolder, recipe: Recipe) -> None:
     generator = run.path(stage_names.training(GENERATOR)) / "model"
     if generator.is_dir():
         late = untuned(run.folder, recipe)
-        seen = ", ".join(f"`{m}`" for m, row in recipe.rows.items() if not row.trained and m not in late)
+        seen = ", ".join(f"`{m}`" for m, row in recipe.method_rows.items() if not row.trained and m not in late)
         others = (
             f" It writes for {', '.join(f'`{m}`' for m in late)} too, whose prompts it has not seen." if late else ""
         )
         write_card(generator, base, f"A generator fine-tuned on the prompts of {seen}.{others}", recipe)
-    methods = dict.fromkeys(row.agents_of for row in recipe.rows.values() if row.agents_of and row.trains_agents)
+    methods = dict.fromkeys(row.agents_of for row in recipe.method_rows.values() if row.agents_of and row.trains_agents)
     for method, number, agent in product(methods, range(1, recipe.pat.iterations + 1), AGENTS):
         folder = run.path(stage_names.training(stage_names.agent_iteration(method, number, agent))) / "model"
         if folder.is_dir():

@@ -118,9 +118,10 @@ def _documents(given: Path | Iterable[str | Document]) -> list[Document]:
 
 def _writers_of(run: Path, recipe: Recipe) -> list[str]:
     """The run's methods that can write for a new user now; those with a model of their own last."""
-    plain = [m for m in ("rag",) if m in recipe.rows and _is_evaluated(run, recipe, m) and not recipe.tune_generator]
+    untrained = "rag" in recipe.method_rows and _is_evaluated(run, recipe, "rag") and not recipe.tune_generator
+    plain = ["rag"] if untrained else []
     agents = ["pat"] if can_write(run, recipe) else []
-    folders = {name: model_folder(run, row, recipe.expectation.iterations) for name, row in recipe.rows.items()}
+    folders = {name: model_folder(run, row, recipe.expectation.iterations) for name, row in recipe.method_rows.items()}
     return [*plain, *agents, *(name for name, folder in folders.items() if (folder / PROMPT_FILE).is_file())]
 
 

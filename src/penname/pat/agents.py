@@ -141,7 +141,7 @@ def refine(
         for agent, model in agents.items():
             work = partial(_write_round, session, agent, model, contexts, number, before)
             name = stage_names.round_of(stage, number, agent)
-            for record in session.run.shards(name, examples, session.recipe.agent(agent).rows, work):
+            for record in session.run.shards(name, examples, session.recipe.agent(agent).batch_size, work):
                 now[record["example_id"]][agent] = record["summary"]
         by_round.append(now)
     return by_round

@@ -42,8 +42,8 @@ def _tune_generator(session: Session) -> Path:
 
 def methods_shown(recipe: Recipe) -> list[Method]:
     """The methods whose prompts the generator is fine-tuned on, each on as many training examples as the others."""
-    names = dict.fromkeys(row.tuned_as for row in recipe.rows.values() if not row.trained)
-    return [recipe.rows.get(name) or METHODS[name] for name in names]
+    names = dict.fromkeys(row.tuned_as for row in recipe.method_rows.values() if not row.trained)
+    return [recipe.method_rows.get(name) or METHODS[name] for name in names]
 
 
 def _tuning_samples(session: Session, shown: Sequence[Method]) -> list[TrainingSample]:
@@ -76,4 +76,4 @@ def untuned(run: Path, recipe: Recipe) -> list[str]:
     seen = read_json(stage).get("prompts_of") if stage.is_file() else None
     if seen is None:
         return []
-    return [name for name, row in recipe.rows.items() if not row.trained and row.tuned_as not in seen]
+    return [name for name, row in recipe.method_rows.items() if not row.trained and row.tuned_as not in seen]

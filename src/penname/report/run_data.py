@@ -45,13 +45,13 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
         profiles=profiles,
         iterations={
             name: found
-            for name, method in recipe.rows.items()
+            for name, method in recipe.method_rows.items()
             if method.self_trained and (found := _iterations(folder, name))
         },
         sampled=f"training inputs at temperature {recipe.expectation.temperature:g}",
         evaluated=f"{used} inputs at temperature {recipe.evaluation.temperature:g}",
         split=used,
-        voices=read_voices(folder, used, list(recipe.rows)),
+        voices=read_voices(folder, used, list(recipe.method_rows)),
         timing=read_timing(folder),
         texts=recipe.evaluation.texts,
         unread=problem,
@@ -66,7 +66,7 @@ def read_examples(folder: Path, split: str) -> Sequence[Record]:
 def shown_records(folder: Path, recipe: Recipe, split: str) -> dict[str, dict[str, Record]]:
     """What each evaluated method of a run wrote first for each example, by its id, and how this text scored."""
     found: dict[str, dict[str, Record]] = {}
-    for method in recipe.rows:
+    for method in recipe.method_rows:
         stage = stage_names.evaluation(split, method)
         if (folder / stage / "stage.json").is_file():
             records = read_stage(folder / stage_names.metrics(stage))
@@ -79,7 +79,7 @@ def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> di
     packages = environment.get("packages", {})
     versions = {name: packages[name] for name in PACKAGES if name in packages}
     return {
-        "methods": ", ".join(recipe.rows),
+        "methods": ", ".join(recipe.method_rows),
         "generator": recipe.generator.model,
         "data": ", ".join(source.hub or source.path or source.format for source in recipe.data),
         "evaluated on": f"{examples} examples of {split}",
@@ -93,7 +93,7 @@ def _with_summaries(
     folder: Path, recipe: Recipe, split: str, method: str, records: dict[str, Record]
 ) -> dict[str, Record]:
     """PaT's reasoning is what its agents wrote in the last round."""
-    if not recipe.rows[method].writes_summaries:
+    if not recipe.method_rows[method].writes_summaries:
         return records
     stage = stage_names.summaries(method, split)
     said: dict[str, list[str]] = {}

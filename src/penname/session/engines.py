@@ -5,7 +5,7 @@ from __future__ import annotations
 from penname.config import EngineConfig
 from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
-from penname.engines.models import arithmetic, load_tokenizer, locate_model
+from penname.engines.models import compute_dtype, load_tokenizer, locate_model
 from penname.extensions import Extension, load_callable
 from penname.prompts.render import Renderer
 
@@ -62,7 +62,7 @@ def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine
 
-        return VLLMEngine(locate_model(config.model), dtype=arithmetic(config.dtype), on_written=on_written)
+        return VLLMEngine(locate_model(config.model), dtype=compute_dtype(config.dtype), on_written=on_written)
     if config.kind == "openai":
         from penname.engines.openai import OpenAIEngine
 
@@ -72,4 +72,4 @@ def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
         )
     from penname.engines.local import LocalEngine
 
-    return LocalEngine(config.model, config.dtype, config.rows, on_written)
+    return LocalEngine(config.model, config.dtype, config.batch_size, on_written)

@@ -63,7 +63,7 @@ class Evaluation:
     @property
     def batch(self) -> int:
         """Examples in a shard."""
-        return self.session.recipe.generator.rows
+        return self.session.recipe.generator.batch_size
 
 
 def evaluate_method(

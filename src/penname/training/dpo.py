@@ -16,7 +16,7 @@ from datasets import Dataset
 from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
-from penname.engines.models import arithmetic, load_model, load_tokenizer, pick_device
+from penname.engines.models import compute_dtype, load_model, load_tokenizer, pick_device
 from penname.training.fine_tuning import (
     NoLastCheckpoint,
     Report,
@@ -107,7 +107,7 @@ def train_dpo(
                 per_device_train_batch_size=1,  # a pair is two sequences already
                 gradient_accumulation_steps=settings.batch_size,
                 max_length=None,
-                bf16=arithmetic() == "bfloat16",
+                bf16=compute_dtype() == "bfloat16",
                 use_cpu=pick_device() == "cpu",
                 seed=seed,
                 data_seed=seed,

@@ -20,7 +20,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from penname.engines.memory import free_memory, trim_if_large
-from penname.engines.models import arithmetic, load_model, load_tokenizer, old_names_in_peft, pick_device
+from penname.engines.models import compute_dtype, load_model, load_tokenizer, old_names_in_peft, pick_device
 from penname.engines.packed_attention import PACKED
 from penname.engines.supported import take_attention
 from penname.errors import UserError
@@ -236,7 +236,7 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=arithmetic() == "bfloat16",
+        bf16=compute_dtype() == "bfloat16",
         use_cpu=pick_device() == "cpu",
         seed=seed,
         data_seed=seed,
