@@ -51,14 +51,14 @@ def read_recipe_of_run(path: Path) -> Recipe:
 
     Raises UserError in one line for a file that is not such a recipe.
     """
-    return check_recipe(_with_new_names(_read_values(path)), str(path), with_extensions=False)
+    return check_recipe(with_new_names(_read_values(path)), str(path), with_extensions=False)
 
 
-def _with_new_names(values: Any) -> Any:
+def with_new_names(values: Any) -> Any:
     """The same settings, at any depth, under the names of this version."""
     if isinstance(values, dict):
-        return {RENAMED.get(name, name): _with_new_names(value) for name, value in values.items()}
-    return [_with_new_names(value) for value in values] if isinstance(values, list) else values
+        return {RENAMED.get(name, name): with_new_names(value) for name, value in values.items()}
+    return [with_new_names(value) for value in values] if isinstance(values, list) else values
 
 
 def _read_values(path: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from penname.method_table import METHODS
 from penname.prompts.completion import Completion, compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
+from penname.recipe_files import with_new_names
 from penname.retrieval.retrieve import Retriever, make_retriever, retrieve
 from penname.rewards.authorship import AuthorshipModel, chosen_documents
 from penname.rewards.base import Reward, RewardInput
@@ -87,7 +88,7 @@ def setup_of_model(model: str) -> Setup:
     facts: Record = {"with_reasoning": False, "format": untrained, "decoding": {"no_repeat_ngram": 6}}
     path = Path(model) / PROMPT_FILE
     if path.is_file():
-        facts = read_json(path)
+        facts = with_new_names(read_json(path))
         for name, expected in facts["templates"].items():
             if template_hash(name) != expected:
                 raise UserError(

@@ -1,0 +1,45 @@
+"""Runs that an earlier version made can be compared, reported and written from.
+
+`run-of-0.1.0.tar.xz` is a run of `rag` and `rest-pg` by version 0.1.0 before the package was rearranged, made with the
+suite's tiny data set and a model of 42,000 parameters; its paths are shortened.
+"""
+
+import tarfile
+
+import pytest
+
+import penname
+from penname.errors import UserError
+from penname.runs.folder import read_stage
+
+REWARDS = {"rag": 0.3041, "rest-pg": 0.2032}
+"""As that version's own table had them."""
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "earlier"
+    with tarfile.open(__file__.replace("test_earlier_runs.py", "run-of-0.1.0.tar.xz")) as archive:
+        archive.extractall(folder, filter="data")
+    return penname.open_run(folder)
+
+
+def test_its_table_is_what_it_was(run):
+    methods = run.compare().summary["methods"]
+    assert {name: round(row["reward"], 4) for name, row in methods.items()} == REWARDS
+
+
+def test_its_texts_are_reported(run):
+    page = run.report().read_text(encoding="utf-8")
+    written = read_stage(run.folder / "evaluation/test/rag/metrics")[0]["response"]
+    assert written[:40] in page
+
+
+def test_its_model_writes(run):
+    with run.writer("rest-pg") as writer:
+        assert writer.write("Write about bread, note 9.", documents=["I like bread a lot."]).response
+
+
+def test_it_is_not_gone_on_with(run):
+    with pytest.raises(UserError, match=r"recipe.yaml: field 'data.0.carve': found a name of an earlier version"):
+        penname.load_recipe(run.folder / "recipe.yaml")
