@@ -1,8 +1,9 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 NEWEST ?= .venv-newest
+OLDEST ?= .venv-oldest
 
-.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest constraints install install-test browser
+.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest test-oldest constraints install install-test browser
 
 define check
 	$(1)/bin/ruff check src tests benchmarks examples
@@ -45,6 +46,14 @@ test-newest: browser
 	$(PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/pip install --quiet --no-compile -e '.[test]'
 	$(call check,$(NEWEST))
+
+# The oldest versions that pyproject.toml allows of the packages that change most under penname, with the newest of all
+# others that these admit.
+test-oldest: browser
+	$(PYTHON) -m venv --clear $(OLDEST)
+	sed -nE 's/^ *"(transformers|trl|torch-geometric)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml > $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/pip install --quiet --no-compile --constraint $(OLDEST)/oldest.txt -e '.[test]'
+	$(call check,$(OLDEST))
 
 # The newest versions, once they pass the tests, become those that are installed. Left out are what torch brings for GPUs
 # on some platforms, and which build of torch it is.
