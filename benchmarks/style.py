@@ -24,9 +24,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from penname.config import StyleSettings
 from penname.data.duplicates import without_copies
 from penname.data.records import Document
-from penname.pat.graph.style import SHARES, SKETCH, StyleIndex, fit_features, train_style
+from penname.pat.graph.style import PART_NORMS, SKETCH, StyleIndex, fit_features, train_style
 from penname.pat.graph.stylometry import NAMES
-from penname.pat.graph.user_topic import Ints, Vectors, build_graph, cluster, unit
+from penname.pat.graph.user_topic import Indices, Vectors, build_graph, cluster, normalize
 from penname.retrieval.dense import DenseRanking
 
 TASKS = ("abstract_generation_user", "email_completion_user")
@@ -61,9 +61,9 @@ def halves(documents: Sequence[Document]) -> tuple[list[int], list[int]]:
     return known, asking
 
 
-def ranks(authors: Vectors, asked: Vectors, right: Ints) -> npt.NDArray[np.float64]:
+def ranks(authors: Vectors, asked: Vectors, right: Indices) -> npt.NDArray[np.float64]:
     """The rank of the right author for each asked vector, by cosine."""
-    scores = unit(asked) @ unit(authors).T
+    scores = normalize(asked) @ normalize(authors).T
     return 1 + (scores > scores[np.arange(len(right)), right][:, None]).sum(axis=1)
 
 
@@ -104,11 +104,9 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
         topics = topics_of(texts)
         of_known = build_graph([held_out[i] for i in known], [topics[i] for i in known])
         index = StyleIndex(model, of_held_out[known], of_known)
-        places = [
-            [of_known.place_of_topic[topics[i] or ""]] if topics[i] in of_known.place_of_topic else [] for i in asking
-        ]
+        places = [[of_known.topic_index[topics[i] or ""]] if topics[i] in of_known.topic_index else [] for i in asking]
         asked = np.stack([index.embed(of_held_out[i], on) for i, on in zip(asking, places, strict=True)])
-        return ranks(index.embedded[[of_known.place_of_user[name] for name in names]], asked, right)
+        return ranks(index.embeddings[[of_known.user_index[name] for name in names]], asked, right)
 
     found = {
         "style model, graph": of_model(lambda given: list(clusters.topics_of(encode(given)))),
@@ -117,7 +115,7 @@ def measure(task: str, users: int | None) -> dict[str, Any]:
         "all features, untrained": of_means(of_held_out),
         "tf-idf of character n-grams": of_means(tfidf.fit(train_texts).transform(texts)),
         "sentence vectors": of_means(encode(texts)),
-        "stylometric features": of_means(of_held_out[:, SKETCH : SKETCH + len(NAMES)] / SHARES["stylometric"]),
+        "stylometric features": of_means(of_held_out[:, SKETCH : SKETCH + len(NAMES)] / PART_NORMS["stylometric"]),
     }
     own = 1 / found["style model, graph"]
     trained, untrained = (1 / found[f"style model, no graph{state}"] for state in ("", ", untrained"))

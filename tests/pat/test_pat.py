@@ -300,9 +300,9 @@ def test_generate_finds_documents_by_the_query(run, monkeypatch):
     from typer.testing import CliRunner
 
     found = []
-    find = by_pat.listed
+    find = by_pat.format_documents
     monkeypatch.setattr(
-        by_pat, "listed", lambda example, documents: found.append(documents) or find(example, documents)
+        by_pat, "format_documents", lambda example, documents: found.append(documents) or find(example, documents)
     )
     for changes in ([], ["--query", "The lamp"]):
         asked = ["generate", "--model", str(run[1]), "--prompt", "Write a review of the soap.", *changes]
@@ -437,8 +437,8 @@ def test_users_and_items_of_two_sources_are_two_where_they_are_named_alike(two_s
     assert len(shown["hotels-test-0"]) == 6
 
     found = []
-    find = by_pat.listed
-    monkeypatch.setattr(by_pat, "listed", lambda example, own: found.append(own) or find(example, own))
+    find = by_pat.format_documents
+    monkeypatch.setattr(by_pat, "format_documents", lambda example, own: found.append(own) or find(example, own))
     asked = ["generate", "--model", str(folder), "--prompt", "Write a review.", "--item", ITEMS[0]]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output

@@ -10,7 +10,7 @@ from penname.errors import UserError
 from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
 from penname.experiments.run_recipe import MAY_CHANGE, first_change, load_environment, load_run_recipe
-from penname.pat.generator import untuned
+from penname.pat.generator import methods_not_tuned_on
 from penname.runs.folder import Record, read_json, read_stage, whole_stage
 from penname.session import stage_names
 
@@ -160,5 +160,5 @@ def scored(records: Mapping[str, Iterable[Record]]) -> Results:
 
 def untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
     """A note on methods whose prompts the generator was not fine-tuned on, if there are any."""
-    late = untuned(folder, recipe)
+    late = methods_not_tuned_on(folder, recipe)
     return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []

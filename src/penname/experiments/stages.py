@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from penname.config import Recipe, Split
 from penname.experiments.shared_prompts import AUTHORS
 from penname.method_table import AGENTS, METHODS, AgentName, Method
-from penname.pat.generator import methods_shown
+from penname.pat.generator import tuning_methods
 from penname.rewards.mixture import AUTHORSHIP
 from penname.session import stage_names
 from penname.session.stage_names import GENERATOR
@@ -248,7 +248,7 @@ class _Stages:
     def _generator(self) -> Iterator[Stage]:
         """The generator that methods share, fine-tuned on the prompts of all of them in equal parts."""
         yield from self._prepared("train")
-        shown = methods_shown(self._recipe)
+        shown = tuning_methods(self._recipe)
         if any(row.shows_others for row in shown):
             yield from self._contexts("train")
         if any(row.summaries_of for row in shown):

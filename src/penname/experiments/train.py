@@ -26,7 +26,7 @@ from penname.experiments.run_recipe import (
 )
 from penname.experiments.three_authors import write_three_authors
 from penname.method_table import AGENTS, Method
-from penname.pat.generator import shared_generator, untuned
+from penname.pat.generator import methods_not_tuned_on, shared_generator
 from penname.pat.method_prompts import method_prompts
 from penname.rest_pg.algorithm import self_train
 from penname.runs.folder import Progress, Record, RunFolder, disk_errors, read_stage, write_text
@@ -169,7 +169,7 @@ def _write_cards(run: RunFolder, recipe: Recipe) -> None:
             write_card(folder, base, what, recipe, records)
     generator = run.path(stage_names.training(GENERATOR)) / "model"
     if generator.is_dir():
-        late = untuned(run.folder, recipe)
+        late = methods_not_tuned_on(run.folder, recipe)
         seen = ", ".join(f"`{m}`" for m, row in recipe.method_rows.items() if not row.trained and m not in late)
         others = (
             f" It writes for {', '.join(f'`{m}`' for m in late)} too, whose prompts it has not seen." if late else ""

@@ -18,7 +18,14 @@ from penname.errors import ArgumentError
 from penname.generate.request import Request, Written, notes_on_limits
 from penname.method_table import AGENTS, AgentName
 from penname.pat.agents import Agents, refine
-from penname.pat.contexts import Contexts, listed, load_finder, name_apart, of_all_sources, sentence_encoder
+from penname.pat.contexts import (
+    Contexts,
+    format_documents,
+    load_finder,
+    name_with_source,
+    read_all_sources,
+    sentence_encoder,
+)
 from penname.pat.prompts import response_prompt
 from penname.retrieval.retrieve import Retriever, retrieve
 from penname.runs.folder import Record, RunFolder, read_json, read_stage, whole_stage
@@ -106,7 +113,7 @@ class PaTWriter:
 
     @cached_property
     def _finder(self) -> Finder:
-        others, shared = of_all_sources(self._recipe.data, "train")
+        others, shared = read_all_sources(self._recipe.data, "train")
         whole_stage(self._run / STYLE_MODEL)
         encode = sentence_encoder(lambda note: None)
         return load_finder(self._run, others, shared, encode, self._recipe.pat.nearest_topics)
@@ -116,13 +123,13 @@ class PaTWriter:
 
         def known(item: str | None) -> str | None:
             """The item's name in the graph: of the first source that has it."""
-            names = [name_apart(number, item) for number in range(len(recipe.data))] if item else []
-            return next((name for name in names if name in finder.graph.place_of_topic), item)
+            names = [name_with_source(number, item) for number in range(len(recipe.data))] if item else []
+            return next((name for name in names if name in finder.graph.topic_index), item)
 
         profile = tuple(replace(d, item_id=known(d.item_id)) for d in example.profile)
         found = finder.find(replace(example, item_id=known(example.item_id), profile=profile), recipe.pat.k)
-        history = listed(example, retrieve(example, retriever, recipe.retrieval.k))
-        style, topic = listed(example, found.style), listed(example, found.topic)
+        history = format_documents(example, retrieve(example, retriever, recipe.retrieval.k))
+        style, topic = format_documents(example, found.style), format_documents(example, found.topic)
         return Contexts("prompt", (), (), (), history, style, topic, tuple(found.levels), ())
 
 

@@ -1,1 +1,1 @@
-"""PaT, for users with little or no history: its graph, its agents and their training, and its baselines' prompts."""
+"""PaT (arXiv 2604.24996), for users with little or no history: graph, agents and their training, baselines' prompts."""

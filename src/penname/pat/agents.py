@@ -1,6 +1,6 @@
-"""PaT's agents: one summarizes the user's style, the other the text's topic, and they refine their summaries in turn.
+"""PaT's agents: one summarizes the user's style, the other the topic of the text, and they refine their summaries.
 
-That a style agent and a topic agent refine each other's work is known of PaT; the templates, the rounds and the agents'
+That PaT's style agent and topic agent refine each other's work is known; the templates, the rounds and the agents'
 inputs are our reconstruction.
 """
 
@@ -14,7 +14,7 @@ from typing import cast
 from penname.engines.sampling import sample_seed
 from penname.method_table import AGENTS, AgentName
 from penname.pat.contexts import Contexts
-from penname.pat.prompts import own_texts
+from penname.pat.prompts import history_texts
 from penname.prompts.completion import tidy
 from penname.prompts.copying import longest_common_run, token_ids
 from penname.prompts.render import Prompt
@@ -25,7 +25,7 @@ from penname.session.examples import Prepared
 from penname.session.session import Session, render_for
 
 Agents = Mapping[AgentName, Path | None]
-"""The agents in use, each with the folder of its trained model; None for the recipe's model."""
+"""The folder of each agent's trained model; None for an agent with the recipe's model."""
 
 UNTRAINED: Agents = {"style": None, "topic": None}
 
@@ -33,28 +33,34 @@ Summaries = Mapping[str, Mapping[AgentName, str]]
 """The agents' latest summaries, by example id."""
 
 
-def other(agent: AgentName) -> AgentName:
+def other_agent(agent: AgentName) -> AgentName:
+    """The topic agent for the style agent, and the reverse."""
     return "topic" if agent == "style" else "style"
 
 
-def without(written: Mapping[AgentName, str], left_out: str | None) -> Mapping[AgentName, str]:
-    """The agents' summaries, except that of the agent `left_out`."""
-    return {agent: text for agent, text in written.items() if agent != left_out}
+def drop_agent(summaries: Mapping[AgentName, str], dropped: str | None) -> Mapping[AgentName, str]:
+    """The agents' summaries without that of the agent `dropped`."""
+    return {agent: text for agent, text in summaries.items() if agent != dropped}
 
 
 def agent_prompt(
-    session: Session, agent: AgentName, example: Prepared, contexts: Contexts, theirs: str | None
+    session: Session, agent: AgentName, example: Prepared, contexts: Contexts, other_summary: str | None
 ) -> Prompt:
-    """The agent's prompt.
+    """The prompt of an agent. The templates are our reconstruction.
 
-    theirs: the other agent's latest summary, if there is one.
+    session: the session of the run.
+    agent: the agent.
+    example: the example to summarize for.
+    contexts: the example's contexts.
+    other_summary: the other agent's latest summary; None in the first round.
 
-    An input that leaves no room for the rest is truncated. Raises UserError where the prompt is too long without it.
+    An input that leaves no room for the rest of the prompt is truncated. Raises UserError where the prompt is too long
+    even without the input.
     """
     trajectory = ("alike", contexts.style) if agent == "style" else ("on_topic", contexts.topic)
-    lists = dict([trajectory, ("own", own_texts(contexts))])
-    values = {"input": example.input} | ({"other": theirs} if theirs else {})
-    name = cast(TemplateName, f"pat_{agent}_refined" if theirs else f"pat_{agent}")
+    lists = dict([trajectory, ("own", history_texts(contexts))])
+    values = {"input": example.input} | ({"other": other_summary} if other_summary else {})
+    name = cast(TemplateName, f"pat_{agent}_refined" if other_summary else f"pat_{agent}")
     renderer = session.agent_renderer(session.recipe.agent(agent))
     return render_for(example, renderer, name, lists, tuple(values), **values)
 
@@ -70,11 +76,16 @@ def sample_summaries(
     samples: int,
     temperature: float,
 ) -> list[list[Record]]:
-    """Sample summaries for each example.
+    """Sample summaries; returns a list of records for each example.
 
+    session: the session of the run.
+    agent: the agent that writes the summaries.
     model: the folder of the agent's trained model; None for the recipe's model.
-    purpose: of the random seeds, see `sample_seed`.
-    samples: summaries of each example.
+    examples: the examples to summarize for.
+    prompts: the agent's prompt for each example.
+    purpose: what the samples are for, which random seeds depend on; see `sample_seed`.
+    samples: number of summaries of each example.
+    temperature: the sampling temperature.
     """
     settings, config = session.recipe.pat, session.recipe.agent(agent)
     renderer = session.agent_renderer(config)
@@ -92,28 +103,28 @@ def sample_summaries(
             {
                 "example_id": example.example_id,
                 "sample": number,
-                "summary": _useful(session, example, tidy(renderer.text(generated.tokens), generated.finish_reason)),
+                "summary": _usable(session, example, tidy(renderer.text(generated.tokens), generated.finish_reason)),
                 "finish_reason": generated.finish_reason,
                 "new_tokens": len(generated.tokens),
             }
-            for number, generated in enumerate(row)
+            for number, generated in enumerate(samples_of_example)
         ]
-        for example, row in zip(examples, written, strict=True)
+        for example, samples_of_example in zip(examples, written, strict=True)
     ]
 
 
-def _useful(session: Session, example: Prepared, summary: str) -> str:
-    """The summary as its readers get it; empty where it copies the task."""
-    most = session.recipe.pat.max_copied_tokens
-    if most is not None:
-        words, task = (token_ids(session.renderer, text) for text in (summary, example.input))
-        if longest_common_run(words, task) > most:
+def _usable(session: Session, example: Prepared, summary: str) -> str:
+    """The summary as other prompts show it; empty where it copies the task."""
+    limit = session.recipe.pat.max_copied_tokens
+    if limit is not None:
+        summary_ids, task_ids = (token_ids(session.renderer, text) for text in (summary, example.input))
+        if longest_common_run(summary_ids, task_ids) > limit:
             return ""
-    return _readable(session, summary)
+    return _truncated(session, summary)
 
 
-def _readable(session: Session, summary: str) -> str:
-    """The summary truncated to `max_summary_tokens` in the tokens of every model that reads it."""
+def _truncated(session: Session, summary: str) -> str:
+    """The summary truncated to `max_summary_tokens`, as counted by the tokenizer of each model that reads it."""
     for renderer in (session.renderer, *(session.agent_renderer(session.recipe.agent(agent)) for agent in AGENTS)):
         summary = renderer.cut(summary, session.recipe.pat.max_summary_tokens)
     return summary
@@ -127,24 +138,29 @@ def refine(
     contexts: Mapping[str, Contexts],
     rounds: int,
 ) -> list[Summaries]:
-    """The summaries of each round, in order; from the second round on, each agent sees the other's latest summary.
+    """Write the summaries of all rounds; from the second round on, each agent sees the other's latest summary.
 
+    session: the session of the run.
     stage: prefix of the stages' names.
-    agents: see `Agents`.
-    contexts: by example id.
+    agents: the agents that write; see `Agents`.
+    examples: the examples to summarize for.
+    contexts: the contexts of each example, by example id.
     rounds: number of rounds.
+
+    Returns the summaries of each round, in order. That agents refine their summaries iteratively is known of PaT; what
+    a round is, is our reconstruction.
     """
-    by_round: list[Summaries] = []
+    rounds_so_far: list[Summaries] = []
     for number in range(1, rounds + 1):
-        before: Summaries = by_round[-1] if by_round else {}
-        now: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
+        previous: Summaries = rounds_so_far[-1] if rounds_so_far else {}
+        current: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
         for agent, model in agents.items():
-            work = partial(_write_round, session, agent, model, contexts, number, before)
+            write_shard = partial(_write_round, session, agent, model, contexts, number, previous)
             name = stage_names.round_of(stage, number, agent)
-            for record in session.run.shards(name, examples, session.recipe.agent(agent).batch_size, work):
-                now[record["example_id"]][agent] = record["summary"]
-        by_round.append(now)
-    return by_round
+            for record in session.run.shards(name, examples, session.recipe.agent(agent).batch_size, write_shard):
+                current[record["example_id"]][agent] = record["summary"]
+        rounds_so_far.append(current)
+    return rounds_so_far
 
 
 def _write_round(
@@ -153,11 +169,11 @@ def _write_round(
     model: Path | None,
     contexts: Mapping[str, Contexts],
     number: int,
-    before: Summaries,
+    previous: Summaries,
     examples: Sequence[Prepared],
 ) -> list[Record]:
     prompts = [
-        agent_prompt(session, agent, e, contexts[e.example_id], before.get(e.example_id, {}).get(other(agent)))
+        agent_prompt(session, agent, e, contexts[e.example_id], previous.get(e.example_id, {}).get(other_agent(agent)))
         for e in examples
     ]
     temperature = session.recipe.pat.summary_temperature

@@ -1,4 +1,4 @@
-"""What the methods for users without history show: documents of others, each found in the graph of its own split."""
+"""The documents that methods for users without history show, found in the user-topic graph of the example's split."""
 
 from __future__ import annotations
 
@@ -34,11 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contexts:
-    """Documents, best first.
+    """The documents that an example's prompts can show, as text and best first.
 
-    own: of the user. neighbours: of others on the target's item. random: of any others. These are shown as the data's
-    layout shows them, and the following as PaT's prompts do. history: the same as `own`. style: of users who write
-    alike. topic: of the topic trajectory; levels: where each of these was found. exact_topic: of its first level only.
+    own: the user's documents, formatted by the layout of the data.
+    neighbours: other users' documents on the target's item, formatted by the layout.
+    random: random documents of other users, formatted by the layout.
+    history: the documents of `own`, formatted for PaT's prompts.
+    style: documents of the style trajectory, formatted for PaT's prompts.
+    topic: documents of the topic trajectory, formatted for PaT's prompts.
+    levels: the backoff level of each document of `topic`.
+    exact_topic: the documents of `topic` at the first backoff level.
     """
 
     example_id: str
@@ -53,118 +58,135 @@ class Contexts:
 
 
 def find_contexts(session: Session, split: Split, history: int | None = None) -> dict[str, Contexts]:
-    """The contexts of a split's examples, by id. history: as `Session.examples` takes it."""
+    """The contexts of a split's examples, by example id.
+
+    session: the session of the run.
+    split: the split.
+    history: the number of documents that each user keeps; see `Session.examples`.
+    """
     return session.once(("contexts", split, history), lambda: _find_contexts(session, split, history))
 
 
 def _find_contexts(session: Session, split: Split, history: int | None) -> dict[str, Contexts]:
     name = stage_names.contexts(stage_names.part_name(split, history))
     session.run.stage(name, lambda folder: _find_in_graph(session, name, split, history))
-    return {record["example_id"]: _read(record) for record in read_stage(session.run.path(name))}
+    return {record["example_id"]: _contexts_of(record) for record in read_stage(session.run.path(name))}
 
 
 def _find_in_graph(session: Session, name: str, split: Split, history: int | None) -> Record:
-    """Train the style model, if it is not there yet, and find the contexts of all examples, a shard at a time."""
+    """Train the style model, if that is not done yet, and find the contexts of all examples, shard by shard."""
     session.run.stage(STYLE_MODEL, lambda folder: _train_style_model(session, folder))
     examples = _examples(session, split, history)
     find = partial(_find_for_shard, session, Finders(session, split))
     records = session.run.shards(name, examples, RANKED_AT_ONCE, find)
     levels = [level for record in records for level in record["levels"]]
     counts = {level: levels.count(level) for level in dict.fromkeys(levels)}
-    told = ", ".join(f"{count} {level}" for level, count in counts.items()) or "none found"
-    session.run.progress.say(f"{name}: topic documents by level: {told}")
+    level_counts = ", ".join(f"{count} {level}" for level, count in counts.items()) or "none found"
+    session.run.progress.say(f"{name}: topic documents by level: {level_counts}")
     return {"examples": len(records), "levels": counts}
 
 
 def _train_style_model(session: Session, folder: Path) -> Record:
-    # With torch-geometric, which takes seconds.
+    # These import torch-geometric, which takes seconds.
     from penname.pat.graph.files import save_style
     from penname.pat.graph.style import fit_features, train_style
 
     recipe, progress, encode = session.recipe, session.run.progress, _encoder(session)
-    documents, _ = of_all_sources(recipe.data, "train")
+    documents, _ = read_all_sources(recipe.data, "train")
     if not documents:
-        raise UserError("train: found no document of any user, expected some to make the graph of")
+        raise UserError("train: found no document of any user, expected some to build the user-topic graph from")
     settings = recipe.pat.style
     progress.start(STYLE_MODEL, settings.epochs, "epochs")
     texts = [d.text for d in documents]
-    features, made = fit_features(texts, encode if settings.sentence_vectors else None)
+    features, document_features = fit_features(texts, encode if settings.sentence_vectors else None)
     vectors = encode(texts)
     without_item = np.array([d.item_id is None for d in documents])
     clusters = None
     if without_item.any():
         clusters = cluster(vectors[without_item], recipe.pat.clusters, recipe.seed)
     graph = build_graph(documents, topics_of(documents, vectors, clusters))
-    model = train_style(made, graph, settings, recipe.seed, lambda: progress.advance(1))
+    model = train_style(document_features, graph, settings, recipe.seed, lambda: progress.advance(1))
     save_style(folder, features, model, clusters)
     progress.finish(f"{len(documents)} documents")
     return {"documents": len(documents), "users": len(graph.users), "topics": len(graph.topics)}
 
 
 class Finders:
-    """What finds trajectories among the documents of each source of the data, each made when it is first asked for."""
+    """The `Finder` of each source of the data, built when it is first needed.
+
+    session: the session of the run.
+    split: the split whose documents the graphs are built from.
+    """
 
     def __init__(self, session: Session, split: Split) -> None:
         self._session = session
         self._split = split
-        self._made: dict[int, Finder] = {}
+        self._finders: dict[int, Finder] = {}
 
     def of_source(self, source: int) -> Finder:
-        """Raises UserError where nobody has written anything."""
-        if source not in self._made:
+        """The finder of the source with this index. Raises UserError where the source has no document."""
+        if source not in self._finders:
             recipe = self._session.recipe
             own, split = recipe.data[source], self._split
-            # Where a split's users are all new, what others wrote is that of the users the style model was trained on.
+            # If all users of a split are new, other users' documents are those that the style model was trained on.
             documents = list(read_documents(own, split, Report())) or list(read_documents(own, "train", Report()))
             if not documents:
                 raise UserError(
-                    f"{split}: found no document of any user, expected some to make the user-topic graph of"
+                    f"{split}: found no document of any user, expected some to build the user-topic graph from"
                 )
             shared, encode = shared_names(own, documents), _encoder(self._session)
             run = self._session.run.folder
-            self._made[source] = load_finder(run, documents, shared, encode, recipe.pat.nearest_topics)
-        return self._made[source]
+            self._finders[source] = load_finder(run, documents, shared, encode, recipe.pat.nearest_topics)
+        return self._finders[source]
 
 
 def _find_for_shard(session: Session, finders: Finders, examples: Sequence[tuple[int, Example]]) -> list[Record]:
-    """The contexts of examples, each given with its source's number."""
-    asked = [_with_neighbours(session, finders, *pair) for pair in examples]
-    own, neighbours = _retrieved(session, asked, "own"), _retrieved(session, asked, "neighbours")
+    """The contexts of examples, each given with the index of its source."""
+    with_neighbours = [_add_neighbours(session, finders, *pair) for pair in examples]
+    own_documents = _retrieve(session, with_neighbours, "own")
+    neighbour_documents = _retrieve(session, with_neighbours, "neighbours")
     found: list[Trajectories] = []
     for source, of_source in groupby(examples, key=lambda pair: pair[0]):
         found += finders.of_source(source).find_all([example for _, example in of_source], session.recipe.pat.k)
     return [
-        asdict(_contexts(session, example, trajectories, finders.of_source(source).graph.documents, mine, others))
-        for (source, example), trajectories, mine, others in zip(examples, found, own, neighbours, strict=True)
+        asdict(
+            _build_contexts(session, example, trajectories, finders.of_source(source).graph.documents, own, neighbours)
+        )
+        for (source, example), trajectories, own, neighbours in zip(
+            examples, found, own_documents, neighbour_documents, strict=True
+        )
     ]
 
 
-def _with_neighbours(session: Session, finders: Finders, source: int, example: Example) -> Example:
-    """PGraphRAG's data comes with them; elsewhere they are what the graph holds on the item."""
+def _add_neighbours(session: Session, finders: Finders, source: int, example: Example) -> Example:
+    """The example with its neighbours: those in PGraphRAG's data, or else the graph's documents on its item."""
     if session.recipe.data[source].format == "pgraphrag":
         return example
-    return replace(example, neighbours=finders.of_source(source).on_item(example))
+    return replace(example, neighbours=finders.of_source(source).neighbours_of(example))
 
 
-def _retrieved(session: Session, examples: Sequence[Example], side: DocumentsName) -> list[list[Document]]:
-    found = retrieve_all(examples, session.retriever(), session.recipe.retrieval.k, side, _tell(session))
+def _retrieve(session: Session, examples: Sequence[Example], which: DocumentsName) -> list[list[Document]]:
+    found = retrieve_all(examples, session.retriever(), session.recipe.retrieval.k, which, _note_progress(session))
     return [documents for _, documents in found]
 
 
 def _encoder(session: Session) -> Callable[[Sequence[str]], Vectors]:
-    return session.once(("sentence encoder",), lambda: sentence_encoder(_tell(session)))
+    return session.once(("sentence encoder",), lambda: sentence_encoder(_note_progress(session)))
 
 
-def _tell(session: Session) -> Tell:
+def _note_progress(session: Session) -> Tell:
     return lambda note: session.run.progress.advance(0, note=note)
 
 
-def sentence_encoder(tell: Tell) -> Callable[[Sequence[str]], Vectors]:
-    """Gives sentence vectors of length 1, shape (texts, dimension)."""
+def sentence_encoder(note_progress: Tell) -> Callable[[Sequence[str]], Vectors]:
+    """A function that computes normalized sentence embeddings, shape (texts, dimension).
+
+    note_progress: called with a note on the encoder's progress.
+    """
     encoder = DenseRanking(None, pooling="model default", normalize=True)
 
     def encode(texts: Sequence[str]) -> Vectors:
-        vectors = encoder.vectors(list(dict.fromkeys(texts)), tell)
+        vectors = encoder.vectors(list(dict.fromkeys(texts)), note_progress)
         return np.stack([vectors[text] for text in texts])
 
     return encode
@@ -177,58 +199,65 @@ def load_finder(
     encode: Callable[[Sequence[str]], Vectors],
     nearest_topics: int,
 ) -> Finder:
-    """What finds trajectories in the graph of these documents, by the style model that a run has trained.
+    """A finder of trajectories in the graph of the documents, with the style model that a run has trained.
 
-    shared: the users of these documents who are many people.
+    run: the folder of the run.
+    documents: the documents of all users.
+    shared: users whose id is a name that many people share.
+    encode: computes normalized sentence embeddings, shape (texts, dimension).
+    nearest_topics: number of nearest topics to back off to.
     """
-    # With torch-geometric, which takes seconds.
+    # These import torch-geometric, which takes seconds.
     from penname.pat.graph.files import load_style
     from penname.pat.graph.trajectories import Finder
 
     features, model, clusters = load_style(run / STYLE_MODEL, encode)
-    made = features.of_texts([d.text for d in documents])
-    return Finder(documents, model, features, made, encode, nearest_topics, clusters, shared)
+    document_features = features.of_texts([d.text for d in documents])
+    return Finder(documents, model, features, document_features, encode, nearest_topics, clusters, shared)
 
 
-def _read(record: Record) -> Contexts:
+def _contexts_of(record: Record) -> Contexts:
     lists = {name: tuple(texts) for name, texts in record.items() if name != "example_id"}
     return Contexts(record["example_id"], **lists)
 
 
 def _examples(session: Session, split: Split, history: int | None) -> list[tuple[int, Example]]:
-    """The examples that `Session.prepare` reads, each with its source's number."""
+    """The examples that `Session.prepare` reads, each with the index of its source."""
     counts = [len(session.load([source], split, history, Report())) for source in session.recipe.data]
-    numbers = [number for number, count in enumerate(counts) for _ in range(count)]
-    return list(zip(numbers, session.examples(split, history, Report()), strict=True))
+    sources = [number for number, count in enumerate(counts) for _ in range(count)]
+    return list(zip(sources, session.examples(split, history, Report()), strict=True))
 
 
-def of_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[Document], set[str]]:
-    """All documents, and their users who are many people.
+def read_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[Document], set[str]]:
+    """The documents of all sources, and the users among them whose id is a name that many people share.
 
-    Users and items of different sources are different ones, also where they are named alike: see `name_apart`.
+    sources: the sources of the data.
+    split: the split to read.
+
+    Users and items of different sources differ even if their names are equal; see `name_with_source`.
     """
     found: list[Document] = []
     shared: set[str] = set()
     for number, source in enumerate(sources):
         documents = list(read_documents(source, split, Report()))
-        shared |= {name_apart(number, name) for name in shared_names(source, documents)}
+        shared |= {name_with_source(number, name) for name in shared_names(source, documents)}
         found += [
             replace(
                 d,
-                user_id=name_apart(number, d.user_id),
-                item_id=None if d.item_id is None else name_apart(number, d.item_id),
+                user_id=name_with_source(number, d.user_id),
+                item_id=None if d.item_id is None else name_with_source(number, d.item_id),
             )
             for d in documents
         ]
     return found, shared
 
 
-def name_apart(source: int, name: str) -> str:
-    """What a user or an item of a source is called where those of all sources stand together."""
+def name_with_source(source: int, name: str) -> str:
+    """The name of a user or an item in documents of several sources. source: the index of its source."""
     return f"{source} {name}"
 
 
-def _contexts(
+def _build_contexts(
     session: Session,
     example: Example,
     found: Trajectories,
@@ -245,16 +274,16 @@ def _contexts(
         shown(own),
         shown(neighbours),
         shown(_random(example, documents, session.recipe.retrieval.k, session.recipe.seed)),
-        listed(example, own),
-        listed(example, found.style),
-        listed(example, found.topic),
+        format_documents(example, own),
+        format_documents(example, found.style),
+        format_documents(example, found.topic),
         tuple(found.levels),
-        listed(example, exact),
+        format_documents(example, exact),
     )
 
 
-def listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
-    """As PaT's prompts show them: the title before the text, and the rating where one is asked for."""
+def format_documents(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
+    """Documents as PaT's prompts show them: after their title, and with their rating where the task is to write one."""
     rated = example.layout == "pgraphrag_rating"
     titled = [f"{d.title}: {d.text}" if d.title else d.text for d in documents]
     return tuple(
@@ -264,13 +293,13 @@ def listed(example: Example, documents: Sequence[Document]) -> tuple[str, ...]:
 
 
 def _random(example: Example, documents: Sequence[Document], k: int, seed: int) -> list[Document]:
-    """k documents of any others, none of which holds the expected output."""
-    drawn = random.Random(f"{seed}-{example.id}")
+    """k random documents of other users that do not contain the expected output."""
+    generator = random.Random(f"{seed}-{example.id}")
     original = Original(example.output or "")
     chosen: list[Document] = []
-    for place in drawn.sample(range(len(documents)), len(documents)):
+    for index in generator.sample(range(len(documents)), len(documents)):
         if len(chosen) == k:
             break
-        if documents[place].user_id != example.user_id and not original.held_by(documents[place]):
-            chosen.append(documents[place])
+        if documents[index].user_id != example.user_id and not original.held_by(documents[index]):
+            chosen.append(documents[index])
     return chosen

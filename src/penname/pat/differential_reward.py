@@ -1,8 +1,9 @@
 """The differential reward: how much a summary improves the text that is generated with it.
 
-That PaT rewards its agents this way, and trains them by DPO, is known; both readings of it here, and the choice of
-pairs, are our reconstruction. All summaries of an input have the same baseline, so either reading ranks them like their
-plain rewards; what differs is which inputs give training pairs: none where the best summary has no gain.
+That PaT rewards its agents this way, and trains them by DPO, is known; both baselines implemented here, and the choice
+of preference pairs, are our reconstruction. All summaries of an input have the same baseline, so differential rewards
+rank them like plain rewards. The difference is which inputs give training pairs: none where the best summary has no
+gain over the baseline.
 """
 
 from __future__ import annotations
@@ -24,34 +25,35 @@ from penname.session.session import Session
 
 @dataclass(frozen=True)
 class Candidates:
-    """An example's summaries by one agent, to be compared.
+    """Candidate summaries of an example by one agent.
 
-    others: the other agents' summaries in the generator's prompt.
-    start: what replaces a summary for the baseline: the summary of the round before, or None to leave the trajectory
-        out.
+    other_summaries: the other agents' summaries in the generator's prompt.
+    baseline_summary: what replaces a candidate for the baseline: the summary of the previous round, or None to omit the
+        trajectory from the prompt.
     """
 
     example: Prepared
     contexts: Contexts
     summaries: Sequence[str]
-    others: Mapping[AgentName, str]
-    start: str | None
+    other_summaries: Mapping[AgentName, str]
+    baseline_summary: str | None
 
 
 def differential_rewards(
     session: Session, generator: Path | None, agent: AgentName, candidates: Sequence[Candidates]
 ) -> list[Record]:
-    """A record for each summary, with `reward`, `differential` and `noise`.
+    """A record for each candidate summary, with `reward`, `differential` and `noise`.
 
-    `reward` is the mean reward of the generator's texts with the summary, `differential` its gain over the baseline;
-    either is None where the judge failed. `noise` is the standard error of `reward`, None for a single text. An
-    example's texts are sampled with the same seeds for each summary.
+    `reward` is the mean reward of the generator's texts with the summary, and `differential` is its gain over the
+    baseline; either is None where the judge failed. `noise` is the standard error of `reward`, None for a single text. The texts
+    of an example are sampled with the same seeds for each summary.
 
+    session: the session of the run.
     generator: the folder of the generator's model; None for the recipe's.
     agent: the agent that wrote the summaries.
-    candidates: the summaries of each example.
+    candidates: the candidate summaries of each example.
     """
-    prompted = [(c, text) for c in candidates for text in (c.start, *c.summaries)]
+    prompted = [(c, text) for c in candidates for text in (c.baseline_summary, *c.summaries)]
     rewards = iter(_rewards(session, generator, agent, prompted))
     records = []
     for c in candidates:
@@ -80,7 +82,7 @@ def _rewards(
     """
     texts = session.recipe.pat.texts
     prompts = iter([_prompt(session, agent, c, summary) for c, summary in prompted])
-    written = write_as_evaluated(
+    texts_written = write_as_evaluated(
         session,
         generator,
         [c.example for c, _ in prompted],
@@ -89,20 +91,25 @@ def _rewards(
         prompt_of=lambda example: next(prompts),  # an example occurs once for each of its summaries
     )
     examples = [c.example for c, _ in prompted for _ in range(texts)]
-    scores = session.score(list(session.recipe.reward.mixture), examples, [r["response"] for r in written])
+    scores = session.score(list(session.recipe.reward.mixture), examples, [r["response"] for r in texts_written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
     return [_mean_and_error(of_summary) for of_summary in by_example(rewards, texts)]
 
 
 def _mean_and_error(rewards: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """The mean and standard error of the known rewards; None where there are too few."""
+    """The mean and standard error of the rewards that are not None; each is None where there are too few."""
     present = [reward for reward in rewards if reward is not None]
     error = statistics.stdev(present) / len(present) ** 0.5 if len(present) > 1 else None
     return (statistics.fmean(present) if present else None), error
 
 
 def _prompt(session: Session, agent: AgentName, candidates: Candidates, summary: str | None) -> Prompt:
-    summaries: dict[AgentName, str | None] = {"style": None, "topic": None, **candidates.others, agent: summary}
+    summaries: dict[AgentName, str | None] = {
+        "style": None,
+        "topic": None,
+        **candidates.other_summaries,
+        agent: summary,
+    }
     documents = session.recipe.pat.documents
     return response_prompt(
         session, candidates.example, candidates.contexts, summaries["style"], summaries["topic"], documents=documents
@@ -110,38 +117,38 @@ def _prompt(session: Session, agent: AgentName, candidates: Candidates, summary:
 
 
 def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool) -> tuple[list[Record], Record]:
-    """The preference pair of each input, its best and its worst summary, and counts of what was dropped.
+    """The preference pair of each input, its best and worst summary, and counts of the inputs without a pair.
 
     rewards: records of `differential_rewards`.
-    margin: smallest difference of a pair's rewards.
-    differential: also drop pairs whose best summary has no gain.
+    margin: the smallest difference between the rewards of a pair.
+    differential: whether to drop pairs whose best summary has no gain over the baseline.
 
     Summaries that are empty or have no reward are in no pair, so some inputs have too few.
 
-    The counts also show how much of the differences may be chance: `spread`, the standard deviation of the rewards of
-    an input's summaries, and `noise`, the standard error of such a reward, both as means over the inputs. Where they
+    The counts also show how much of the differences may be chance: `spread` is the standard deviation of the rewards of
+    an input's summaries, and `noise` the standard error of such a reward, both averaged over the inputs. Where they
     are similar, pairs are chosen by chance, and `pat.texts` should be increased.
     """
-    of_input: dict[str, list[Record]] = {}
+    by_input: dict[str, list[Record]] = {}
     for record in rewards:
-        of_input.setdefault(record["example_id"], []).append(record)
-    pairs, few, close, useless = [], 0, 0, 0
+        by_input.setdefault(record["example_id"], []).append(record)
+    pairs, too_few, too_close, no_gain = [], 0, 0, 0
     noises: list[float] = []
     spreads: list[float] = []
-    for example_id, records in of_input.items():
-        known = [r for r in records if r["summary"] and r["reward"] is not None]
-        written = sorted(known, key=lambda r: (-r["reward"], r["sample"]))
-        noises += [r["noise"] for r in written if r["noise"] is not None]
-        if len(written) > 1:
-            spreads.append(statistics.stdev(r["reward"] for r in written))
-        if len(written) < 2:
-            few += 1
-        elif written[0]["reward"] - written[-1]["reward"] < max(margin, 1e-9):
-            close += 1
-        elif differential and (written[0]["differential"] is None or written[0]["differential"] <= 0):
-            useless += 1
+    for example_id, records in by_input.items():
+        scored = [r for r in records if r["summary"] and r["reward"] is not None]
+        ranked = sorted(scored, key=lambda r: (-r["reward"], r["sample"]))
+        noises += [r["noise"] for r in ranked if r["noise"] is not None]
+        if len(ranked) > 1:
+            spreads.append(statistics.stdev(r["reward"] for r in ranked))
+        if len(ranked) < 2:
+            too_few += 1
+        elif ranked[0]["reward"] - ranked[-1]["reward"] < max(margin, 1e-9):
+            too_close += 1
+        elif differential and (ranked[0]["differential"] is None or ranked[0]["differential"] <= 0):
+            no_gain += 1
         else:
-            best, worst = written[0], written[-1]
+            best, worst = ranked[0], ranked[-1]
             pairs.append(
                 {
                     "example_id": example_id,
@@ -151,7 +158,7 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
                     "adds": best["differential"],
                 }
             )
-    counts = {"inputs": len(of_input), "pairs": len(pairs)}
-    counts |= {"too_few": few, "too_close": close, "adding_nothing": useless}
+    counts = {"inputs": len(by_input), "pairs": len(pairs)}
+    counts |= {"too_few": too_few, "too_close": too_close, "adding_nothing": no_gain}
     means = {name: statistics.fmean(values) for name, values in (("spread", spreads), ("noise", noises)) if values}
     return pairs, counts | means

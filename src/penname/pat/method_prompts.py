@@ -1,4 +1,4 @@
-"""Each method's prompts to the shared generator for the examples of a split, with their contexts and summaries."""
+"""The prompts of each method to the shared generator, with the contexts and summaries of a split's examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from penname.config import Split
 from penname.method_table import Method
-from penname.pat.agents import UNTRAINED, Summaries, refine, without
+from penname.pat.agents import UNTRAINED, Summaries, drop_agent, refine
 from penname.pat.algorithm import train_agents
 from penname.pat.contexts import Contexts, find_contexts
 from penname.pat.prompts import method_prompt
@@ -20,9 +20,12 @@ from penname.session.session import Session
 def method_prompts(
     session: Session, method: Method, split: Split, history: int | None = None
 ) -> Callable[[Prepared], Prompt]:
-    """A function from an example of the split to the prompt of `method` to the shared generator.
+    """A function from an example of the split to the prompt of the method to the shared generator.
 
-    history: see `Session.examples`.
+    session: the session of the run.
+    method: a method without a generator of its own.
+    split: the split whose contexts and summaries are needed.
+    history: the number of documents that each user keeps; see `Session.examples`.
     """
     contexts = find_contexts(session, split, history) if method.shows_others else {}
     if method.exact_topics:
@@ -40,4 +43,4 @@ def _summaries(
     stage = stage_names.summaries(method.summaries_of or "", stage_names.part_name(split, history))
     rounds = refine(session, stage, agents, examples, contexts, session.recipe.pat.rounds)
     last = rounds[0 if method.one_round else -1]
-    return {i: without(summaries, method.left_out) for i, summaries in last.items()}
+    return {i: drop_agent(summaries, method.left_out) for i, summaries in last.items()}

@@ -1,4 +1,4 @@
-"""Each method's prompt to the shared generator: they differ in the documents they show."""
+"""The prompt of each method to the shared generator; the prompts differ in the documents that they show."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ def method_prompt(
     contexts: Mapping[str, Contexts],
     summaries: Mapping[str, Mapping[AgentName, str]],
 ) -> Prompt:
-    """The prompt of `method` to the shared generator.
+    """The prompt of a method to the shared generator.
 
-    contexts, summaries: by example id, for methods that show any.
+    session: the session of the run.
+    method: a method without a generator of its own.
+    example: the example to write for.
+    contexts, summaries: by example id; empty for methods that show none.
     """
     if method.shows != "trajectories":
         return baseline_prompt(session, method, example, contexts.get(example.example_id))
@@ -38,7 +41,12 @@ def method_prompt(
 def baseline_prompt(session: Session, method: Method, example: Prepared, contexts: Contexts | None) -> Prompt:
     """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag`, `pgraphrag-neighbours` or an extension.
 
-    On PGraphRAG's data, `random` and the PGraphRAG methods use that benchmark's prompts (its Appendix A); on other data
+    session: the session of the run.
+    method: the method.
+    example: the example to write for.
+    contexts: the example's contexts; None for a method that shows no documents of other users.
+
+    On PGraphRAG's data, `random` and the PGraphRAG methods use that benchmark's prompts (its Appendix A). On other data
     the recipe's prompt shows their documents.
     """
     if method.prompt is not None:
@@ -63,13 +71,16 @@ def baseline_prompt(session: Session, method: Method, example: Prepared, context
 def response_prompt(
     session: Session, example: Prepared, contexts: Contexts, style: str | None, topic: str | None, *, documents: bool
 ) -> Prompt:
-    """PaT's prompt to the generator: both summaries and the user's own documents.
+    """PaT's prompt to the generator: both summaries and the user's own documents. The templates are our reconstruction.
 
-    style, topic: the summaries; None to leave that trajectory out, documents included. They are truncated where the
+    session: the session of the run.
+    example: the example to write for.
+    contexts: the example's contexts.
+    style, topic: the summaries; None to omit the trajectory with its documents. Summaries are truncated where the
         input leaves no room for them.
-    documents: show the trajectories' documents too.
+    documents: whether to show the trajectories' documents too.
     """
-    lists = {"own": own_texts(contexts)}
+    lists = {"own": history_texts(contexts)}
     if documents:
         lists |= _trajectories(() if style is None else contexts.style, () if topic is None else contexts.topic)
     name: TemplateName = "pat_response_documents" if documents else "pat_response"
@@ -78,8 +89,8 @@ def response_prompt(
 
 
 def contexts_prompt(session: Session, example: Prepared, contexts: Contexts) -> Prompt:
-    """PaT without reasoning: a prompt with the trajectories' documents in place of summaries."""
-    lists = {"own": own_texts(contexts)} | _trajectories(contexts.style, contexts.topic)
+    """The prompt of PaT without reasoning, which shows the trajectories' documents in place of summaries."""
+    lists = {"own": history_texts(contexts)} | _trajectories(contexts.style, contexts.topic)
     return render_for(example, session.renderer, "pat_response_contexts", lists, input=example.input)
 
 
@@ -87,8 +98,8 @@ def _trajectories(style: tuple[str, ...], topic: tuple[str, ...]) -> dict[str, t
     return {"alike": style or (NOTHING,), "on_topic": topic or (NOTHING,)}
 
 
-def own_texts(contexts: Contexts) -> tuple[str, ...]:
-    """The user's documents under a heading; nothing for a user without history."""
+def history_texts(contexts: Contexts) -> tuple[str, ...]:
+    """The user's documents under a heading; empty for a user without history."""
     if not contexts.history:
         return ()
     first, *others = contexts.history

@@ -8,7 +8,7 @@ import torch
 
 from penname.config import StyleSettings
 from penname.data.records import Document
-from penname.pat.graph.style import Asked, StyleIndex, StyleModel, fit_features, train_style
+from penname.pat.graph.style import StyleIndex, StyleModel, StyleQuery, fit_features, train_style
 from penname.pat.graph.stylometry import NAMES, stylometric
 from penname.pat.graph.user_topic import build_graph
 
@@ -41,10 +41,10 @@ def features(written):
     return fit_features(texts)[1]
 
 
-def heard_model(width, dimension=16):
+def message_model(width, dimension=16):
     """A model for which what is heard counts."""
     model = StyleModel(width, dimension, 0)
-    torch.nn.init.ones_(model.beside_own)
+    torch.nn.init.ones_(model.message_weight)
     return model
 
 
@@ -78,41 +78,41 @@ def test_sentence_vectors_are_a_part_of_the_features_where_wanted(features, writ
 
 def test_one_who_is_left_out_is_heard_nowhere(features, written):
     """As in a graph that never held the user, computed anew."""
-    model, graph = heard_model(features.shape[1]), build_graph(written)
+    model, graph = message_model(features.shape[1]), build_graph(written)
     index = StyleIndex(model, features, graph)
     for name in ("u0", "u7", "u29"):
-        user = graph.place_of_user[name]
+        user = graph.user_index[name]
         others = [i for i, d in enumerate(written) if d.user_id != name]
         without = build_graph([written[i] for i in others])
         plain = StyleIndex(model, features[others], without)
         topics = {written[i].item_id for i in graph.documents_of(user)}
         own = features[graph.documents_of(user)].mean(axis=0)
-        here = [graph.place_of_topic[t] for t in topics]
-        there = [without.place_of_topic[t] for t in topics if t in without.place_of_topic]
+        here = [graph.topic_index[t] for t in topics]
+        there = [without.topic_index[t] for t in topics if t in without.topic_index]
         np.testing.assert_allclose(index.embed(own, here, user), plain.embed(own, there), atol=1e-5)
-        found, expected = list(index.alike(Asked(own, here, user))), list(plain.alike(Asked(own, there)))
+        found, expected = list(index.rank(StyleQuery(own, here, user))), list(plain.rank(StyleQuery(own, there)))
         assert [graph.users[u] for u in found] == [without.users[u] for u in expected]
 
 
 def test_a_users_embedding_hears_the_others_and_not_itself(features, written):
-    model, graph = heard_model(features.shape[1]), build_graph(written)
+    model, graph = message_model(features.shape[1]), build_graph(written)
     index = StyleIndex(model, features, graph)
-    user = graph.place_of_user["u4"]
+    user = graph.user_index["u4"]
     own = features[graph.documents_of(user)].mean(axis=0)
     topics = graph.topic[graph.documents_of(user)]
-    np.testing.assert_allclose(index.embed(own, topics, user), index.embedded[user], atol=1e-5)
+    np.testing.assert_allclose(index.embed(own, topics, user), index.embeddings[user], atol=1e-5)
     deaf = StyleIndex(model, features, build_graph(written, [None] * len(written)))
-    assert np.abs(deaf.embedded[user] - index.embedded[user]).max() > 0.01
+    assert np.abs(deaf.embeddings[user] - index.embeddings[user]).max() > 0.01
 
 
 def test_whatever_the_one_left_out_has_written_finds_the_same(features, written):
     graph = build_graph(written)
-    user = graph.place_of_user["u5"]
+    user = graph.user_index["u5"]
     changed = features.copy()
     changed[graph.documents_of(user)] = 3 * np.random.default_rng(0).normal(size=changed.shape[1])
     own, topics = features[0], graph.topic[graph.documents_of(user)]
     found = [
-        list(StyleIndex(heard_model(features.shape[1]), given, graph).alike(Asked(own, topics, user)))
+        list(StyleIndex(message_model(features.shape[1]), given, graph).rank(StyleQuery(own, topics, user)))
         for given in (features, changed)
     ]
     assert list(found[0]) == list(found[1])
@@ -125,17 +125,17 @@ def test_a_user_without_history_is_told_by_the_topic_alone():
     graph, (_, features) = build_graph(written), fit_features([d.text for d in written])
     model = train_style(features, graph, StyleSettings(dimension=16, epochs=100, learning_rate=1e-2), 0)
     index = StyleIndex(model, features, graph)
-    loud, quiet = graph.place_of_topic["t0"], graph.place_of_topic["t6"]
+    loud, quiet = graph.topic_index["t0"], graph.topic_index["t6"]
     for topic, shouts in ((loud, True), (quiet, False)):
-        found = list(index.alike(Asked(None, [topic])))[:5]
+        found = list(index.rank(StyleQuery(None, [topic])))[:5]
         assert [int(graph.users[user][1:]) % 3 == 0 for user in found] == [shouts] * 5
 
 
 def apart(model, features, graph):
     """How much nearer an author's documents are to each other than to those of others, by the mean of cosines."""
     with torch.no_grad():
-        embedded = torch.nn.functional.normalize(model.project(torch.from_numpy(features)), dim=1)
-    cosines, author = embedded @ embedded.T, torch.from_numpy(graph.user)
+        embeddings = torch.nn.functional.normalize(model.project(torch.from_numpy(features)), dim=1)
+    cosines, author = embeddings @ embeddings.T, torch.from_numpy(graph.user)
     same = author[:, None] == author[None]
     others = same & ~torch.eye(len(author), dtype=torch.bool)
     return float(cosines[others].mean() - cosines[~same].mean())
@@ -166,4 +166,4 @@ def test_graphs_too_small_to_train_on_leave_the_model_as_it_begins():
     index = StyleIndex(
         train_style(features, build_graph(few), StyleSettings(dimension=8), 0), features, build_graph(few)
     )
-    assert list(index.alike(Asked(features[0], [0], 0))) == [1]
+    assert list(index.rank(StyleQuery(features[0], [0], 0))) == [1]

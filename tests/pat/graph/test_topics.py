@@ -30,8 +30,8 @@ NOTHING = np.zeros((0, 3), np.float32)
 
 def find(history=(), topic="soap", without=None, k=10, **options):
     vectors = np.stack([VECTORS[DOCUMENTS.index(d)] for d in history]) if history else NOTHING
-    place = GRAPH.place_of_topic.get(topic)
-    user = None if without is None else GRAPH.place_of_user[without]
+    place = GRAPH.topic_index.get(topic)
+    user = None if without is None else GRAPH.user_index[without]
     found = TopicIndex(GRAPH, VECTORS, 5).find(QUERY, history, vectors, place, user, k, **options)
     return [(DOCUMENTS[f.document].text, f.level) for f in found]
 
@@ -72,7 +72,7 @@ def test_those_who_write_of_what_the_user_writes_of_come_first():
     documents = [Document(user, f"{user} on {item}", item_id=item) for user, item in written]
     graph = build_graph(documents)
     index = TopicIndex(graph, np.stack([vectors[item] for _, item in written]), 5)
-    me, soap = graph.place_of_user["me"], graph.place_of_topic["soap"]
+    me, soap = graph.user_index["me"], graph.topic_index["soap"]
     for place, first in ((4, 2), (5, 0)):
         history, known = documents[place : place + 1], vectors[written[place][1]][None]
         assert index.find(QUERY, history, known, soap, me, 1)[0].document == first
@@ -91,7 +91,7 @@ def test_the_rating_of_the_one_left_out_is_no_part_of_the_scale():
         vectors = np.stack([unit(1, 0, 0), unit(1, 0.5, 0), unit(0, 0, 1)])
         history = [Document("me", "before", item_id="comb", rating=5.0)]
         found = TopicIndex(graph, vectors, 5).find(
-            QUERY, history, unit(0, 0, 1)[None], 0, graph.place_of_user["me"], 2, levels=("topic",)
+            QUERY, history, unit(0, 0, 1)[None], 0, graph.user_index["me"], 2, levels=("topic",)
         )
         orders.append([documents[f.document].user_id for f in found])
     assert orders == [["bob", "ann"]] * 2
@@ -107,9 +107,9 @@ def test_what_the_one_left_out_has_written_changes_nothing(topic):
     """Neither a topic's vector nor an order depends on it."""
     changed = VECTORS.copy()
     changed[5] = unit(-1, 5, 2)
-    place = GRAPH.place_of_topic.get(topic)
+    place = GRAPH.topic_index.get(topic)
     orders = [
-        [f.document for f in TopicIndex(GRAPH, v, 5).find(QUERY, (), NOTHING, place, GRAPH.place_of_user["eve"], 10)]
+        [f.document for f in TopicIndex(GRAPH, v, 5).find(QUERY, (), NOTHING, place, GRAPH.user_index["eve"], 10)]
         for v in (VECTORS, changed)
     ]
     assert orders[0] == orders[1]

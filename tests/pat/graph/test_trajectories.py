@@ -30,7 +30,7 @@ def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
     features, _ = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
     made = features.of_texts([d.text for d in documents])
     model = StyleModel(made.shape[1], 32, 0)
-    torch.nn.init.ones_(model.beside_own)
+    torch.nn.init.ones_(model.message_weight)
     shared = shared_names(source, documents)
     return Finder(
         documents, model, features, made, lambda texts: encoder.embed(texts, normalize=True), 5, clusters, shared
@@ -126,7 +126,7 @@ def test_documents_without_items_have_clusters_for_topics(tmp_path, encoder):
     example = replace(next(iter(read_split(source, "val", Report()))), item_id=None)
     topic = clusters.topics_of(encoder.embed([str(example.query)], normalize=True))[0]
     found = finder.find(example, 5)
-    others = finder.graph.documents_on(finder.graph.place_of_topic[topic])
+    others = finder.graph.documents_on(finder.graph.topic_index[topic])
     assert found.topic[0].text in {finder.graph.documents[place].text for place in others}
     assert found.levels[0] == "topic"
     assert len(found.topic) == 5

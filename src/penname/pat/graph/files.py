@@ -12,15 +12,24 @@ from penname.pat.graph.style import SKETCH, StyleFeatures, StyleModel
 from penname.pat.graph.user_topic import Clusters, Vectors
 
 FEATURES, MODEL = "features.npz", "model.safetensors"
+NAMES_IN_FILE = {"aggregate.lin_l.weight": "hear.lin_l.weight", "message_weight": "beside_own"}
+"""The parameters that have another name in the file than in the model."""
 
 
 def save_style(folder: Path, features: StyleFeatures, model: StyleModel, clusters: Clusters | None) -> None:
-    """Save the model, its fitted features, and the topic clusters of documents without items."""
+    """Save a style model.
+
+    folder: an existing folder.
+    features: the fitted features that the model reads.
+    model: the trained model.
+    clusters: the topic clusters of documents without items; None where all documents have one.
+    """
     centers = np.zeros((0, 0), np.float32) if clusters is None else clusters.centers
     np.savez(
         folder / FEATURES, weight=features.weight, mean=features.mean, deviation=features.deviation, centers=centers
     )
-    save_file(model.state_dict(), folder / MODEL)
+    state = model.state_dict()
+    save_file({NAMES_IN_FILE.get(name, name): tensor for name, tensor in state.items()}, folder / MODEL)
 
 
 def load_style(
@@ -28,7 +37,7 @@ def load_style(
 ) -> tuple[StyleFeatures, StyleModel, Clusters | None]:
     """Load what `save_style` saved.
 
-    encode: gives sentence embeddings, used if they are part of the features.
+    encode: computes normalized sentence embeddings, shape (texts, dimension); used only if the features have them.
     """
     state = load_file(folder / MODEL)
     dimension, width = state["project.weight"].shape
@@ -37,5 +46,5 @@ def load_style(
         features = StyleFeatures(saved["weight"], saved["mean"], saved["deviation"], used_encode)
         clusters = Clusters(saved["centers"]) if saved["centers"].size else None
     model = StyleModel(width, dimension, seed=0)
-    model.load_state_dict(state)
+    model.load_state_dict({name: state[NAMES_IN_FILE.get(name, name)] for name in model.state_dict()})
     return features, model.eval(), clusters

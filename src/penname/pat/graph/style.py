@@ -2,8 +2,8 @@
 
 PaT embeds users by GraphSAGE (Hamilton et al., 2017); features, layers and loss are our reconstruction. A user's
 embedding combines the mean feature of the user's documents with messages aggregated from the user's topics. The message
-of a topic to a user leaves that user out, so that no embedding depends on itself through the graph, and the target of
-an example never reaches its own embedding.
+of a topic to a user excludes that user, so that no embedding depends on itself through the graph, and the target of an
+example never reaches its own embedding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch_geometric.nn import SAGEConv
 from torch_geometric.utils import scatter
 
 from penname.pat.graph.stylometry import stylometric
-from penname.pat.graph.user_topic import NO_TOPIC, Ints, UserTopicGraph, Vectors, ranked, unit
+from penname.pat.graph.user_topic import NO_TOPIC, Indices, UserTopicGraph, Vectors, normalize, ranked
 
 TRIGRAM_BITS = 18
 TRIGRAMS, SKETCH = 2**TRIGRAM_BITS, 1024
@@ -32,13 +32,13 @@ SPACE = ord(" ")
 MIXER = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio (Knuth's multiplicative hashing): the highest bits of a product are the hash."""
 
-MOST_DEVIATIONS = 4.0
-SHARES = {"trigrams": 1.0, "stylometric": 0.5, "sentence": 0.7}
-"""Norms of the parts of a feature vector: the weight of each before training."""
+MAX_DEVIATIONS = 4.0
+PART_NORMS = {"trigrams": 1.0, "stylometric": 0.5, "sentence": 0.7}
+"""Norm of each part of a feature vector: its weight before training."""
 
-AT_ONCE = 2**14
-"""Documents in a batch of trigram counting."""
-AUTHORS_AT_ONCE = 4096
+TEXTS_PER_BATCH = 2**14
+"""Documents whose trigrams are counted together."""
+AUTHORS_PER_BATCH = 4096
 """Authors in a training batch, who are contrasted with each other."""
 
 
@@ -46,9 +46,9 @@ AUTHORS_AT_ONCE = 4096
 class StyleFeatures:
     """Computes style features of texts, with statistics fitted on a corpus.
 
-    weight: inverse document frequency of each hashed trigram.
-    mean, deviation: of the stylometric features.
-    encode: gives sentence embeddings, shape (texts, dimension); None for style alone.
+    weight: inverse document frequency of each hashed trigram, shape (TRIGRAMS,).
+    mean, deviation: mean and standard deviation of each stylometric feature.
+    encode: computes sentence embeddings, shape (texts, dimension); None for features of style alone.
     """
 
     weight: Vectors
@@ -57,11 +57,11 @@ class StyleFeatures:
     encode: Callable[[Sequence[str]], Vectors] | None = None
 
     def of_texts(self, texts: Sequence[str]) -> Vectors:
-        """Features of the texts, shape (texts, features); each part has a fixed norm."""
-        parts = [texts[i : i + AT_ONCE] for i in range(0, max(1, len(texts)), AT_ONCE)]
-        return np.concatenate([self._joined(part, _trigrams(part), stylometric(part)) for part in parts])
+        """The features of the texts, shape (texts, features); each part has the norm given by `PART_NORMS`."""
+        parts = [texts[i : i + TEXTS_PER_BATCH] for i in range(0, max(1, len(texts)), TEXTS_PER_BATCH)]
+        return np.concatenate([self._concatenate(part, _trigrams(part), stylometric(part)) for part in parts])
 
-    def _joined(self, texts: Sequence[str], trigrams: csr_array, stylometry: Vectors) -> Vectors:
+    def _concatenate(self, texts: Sequence[str], trigrams: csr_array, stylometry: Vectors) -> Vectors:
         if not texts:
             width = SKETCH + len(self.mean) + (0 if self.encode is None else self.encode(["a"]).shape[1])
             return np.zeros((0, width), np.float32)
@@ -70,36 +70,42 @@ class StyleFeatures:
         )
         parts = {
             "trigrams": (weighted @ _sketch()).toarray(),
-            "stylometric": np.clip((stylometry - self.mean) / self.deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS),
+            "stylometric": np.clip((stylometry - self.mean) / self.deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS),
         }
         if self.encode is not None:
             parts["sentence"] = self.encode(texts)
-        return np.concatenate([SHARES[name] * unit(part) for name, part in parts.items()], axis=1, dtype=np.float32)
+        return np.concatenate(
+            [PART_NORMS[name] * normalize(part) for name, part in parts.items()], axis=1, dtype=np.float32
+        )
 
 
 def fit_features(
     texts: Sequence[str], encode: Callable[[Sequence[str]], Vectors] | None = None
 ) -> tuple[StyleFeatures, Vectors]:
-    """Fit features on `texts`; returns them with the features of these texts."""
-    parts = [texts[i : i + AT_ONCE] for i in range(0, len(texts), AT_ONCE)]
+    """Fit the features on a corpus; returns them with the features of its texts, shape (texts, features).
+
+    texts: the corpus.
+    encode: see `StyleFeatures`.
+    """
+    parts = [texts[i : i + TEXTS_PER_BATCH] for i in range(0, len(texts), TEXTS_PER_BATCH)]
     trigrams, stylometry = [_trigrams(part) for part in parts], [stylometric(part) for part in parts]
     with_trigram = np.sum([np.bincount(part.indices, minlength=TRIGRAMS) for part in trigrams], axis=0)
-    every = np.concatenate(stylometry)
+    all_stylometry = np.concatenate(stylometry)
     features = StyleFeatures(
         (np.log((1 + len(texts)) / (1 + with_trigram)) + 1).astype(np.float32),
-        every.mean(axis=0),
-        every.std(axis=0) + 1e-6,
+        all_stylometry.mean(axis=0),
+        all_stylometry.std(axis=0) + 1e-6,
         encode,
     )
-    computed = [features._joined(*part) for part in zip(parts, trigrams, stylometry, strict=True)]
+    computed = [features._concatenate(*part) for part in zip(parts, trigrams, stylometry, strict=True)]
     return features, np.concatenate(computed)
 
 
 def _trigrams(texts: Sequence[str]) -> csr_array:
     """1 + log of the count of each hashed character trigram in each text.
 
-    Words are padded with a space on each side, and trigrams do not cross words (as scikit-learn's `char_wb`, which
-    takes ten times as long).
+    Words are padded with a space on each side, and trigrams do not cross words. This is scikit-learn's `char_wb`, which
+    takes ten times as long.
     """
     spaced = [f" {' '.join(text.split())} " for text in texts]
     characters = np.frombuffer("".join(spaced).encode("utf-32-le", errors="surrogatepass"), np.uint32).astype(np.uint64)
@@ -121,13 +127,14 @@ def _sketch() -> csr_array:
 
 
 class StyleModel(nn.Module):
-    """Embeds users: mean document feature + messages aggregated from their topics.
+    """Embeds users: the mean of the features of their documents + messages aggregated from their topics.
 
     width: number of features of a document.
-    dimension: of an embedding.
-    seed: of the initial weights.
+    dimension: size of an embedding.
+    seed: seed of the initial weights.
 
-    Messages have the learned weight `beside_own`, initially 0; for users without documents they are all there is.
+    The messages have a learned weight, `message_weight`, which starts at 0. Users without documents are embedded by the
+    messages alone.
     """
 
     def __init__(self, width: int, dimension: int, seed: int) -> None:
@@ -135,47 +142,50 @@ class StyleModel(nn.Module):
         self.project = nn.Linear(width, dimension, bias=False)
         self.of_documents = nn.Linear(dimension, dimension, bias=False)
         self.of_users = nn.Linear(dimension, dimension)
-        self.hear = SAGEConv((dimension, dimension), dimension, root_weight=False, bias=False)
-        self.beside_own = nn.Parameter(torch.zeros(()))
+        self.aggregate = SAGEConv((dimension, dimension), dimension, root_weight=False, bias=False)
+        self.message_weight = nn.Parameter(torch.zeros(()))
         generator = torch.Generator().manual_seed(seed)
-        for layer in (self.project, self.of_documents, self.of_users, self.hear.lin_l):
+        for layer in (self.project, self.of_documents, self.of_users, self.aggregate.lin_l):
             nn.init.normal_(layer.weight, std=1 / math.sqrt(dimension), generator=generator)
         nn.init.zeros_(self.of_users.bias)
 
     @torch.no_grad()
-    def begin_as(self, features: Tensor) -> None:
-        """Initialize the projection so that cosines of embeddings approximate those of features like these (PCA)."""
+    def init_projection(self, features: Tensor) -> None:
+        """Initialize the projection by PCA, so that cosines of embeddings approximate cosines of features.
+
+        features: features of documents, shape (documents, features).
+        """
         products = (features.T @ features).double().numpy()
         axes = np.linalg.eigh(products).eigenvectors[:, ::-1][:, : len(self.project.weight)]
         nn.init.zeros_(self.project.weight)
         self.project.weight[: axes.shape[1]] = torch.from_numpy(axes.T.astype(np.float32))
 
-    def heard(self, documents: Tensor, users: Tensor) -> Tensor:
+    def messages(self, documents: Tensor, users: Tensor) -> Tensor:
         """The messages of topics, shape (topics, dimension).
 
-        documents: mean of the projected documents on each topic.
-        users: mean of the users of each topic.
+        documents: mean of the projected documents on each topic, shape (topics, dimension).
+        users: mean over the users of each topic of their projected documents' means, shape (topics, dimension).
         """
         return torch.relu(self.of_documents(documents) + self.of_users(users))
 
-    def embed(self, own: Tensor, heard: Tensor, hearer: Tensor) -> Tensor:
-        """Normalized embeddings, shape (users, dimension).
+    def embed(self, user_mean: Tensor, messages: Tensor, receiver: Tensor) -> Tensor:
+        """Normalized embeddings of users, shape (users, dimension).
 
-        own: mean of each user's projected documents.
-        heard: messages to users.
-        hearer: index of the user of each message.
+        user_mean: mean of each user's projected documents, shape (users, dimension); zero for a user without documents.
+        messages: all messages to these users, shape (messages, dimension).
+        receiver: index of the user who receives each message, shape (messages,).
         """
-        edges = torch.stack([torch.arange(len(heard)), hearer])
-        weight = torch.where(own.any(dim=1, keepdim=True), self.beside_own, 1.0)
-        return nn.functional.normalize(own + weight * self.hear((heard, own), edges), dim=1)
+        edges = torch.stack([torch.arange(len(messages)), receiver])
+        weight = torch.where(user_mean.any(dim=1, keepdim=True), self.message_weight, 1.0)
+        return nn.functional.normalize(user_mean + weight * self.aggregate((messages, user_mean), edges), dim=1)
 
 
-class _Pairs:
+class _UserTopicPairs:
     """All (user, topic) pairs of a graph, sorted by user and then topic, with their counts.
 
-    of_document: index of each document's pair; `NO_TOPIC` where it has no topic.
+    of_document: index of each document's pair; `NO_TOPIC` for a document without a topic.
     documents: number of documents of each pair.
-    documents_on, users_on: number of documents and users of each topic.
+    documents_on, users_on: number of documents and of users of each topic.
     """
 
     def __init__(self, graph: UserTopicGraph) -> None:
@@ -193,33 +203,38 @@ class _Pairs:
         self.documents_on = scatter(self.documents, self.topic, dim_size=self.topics)
         self.users_on = torch.bincount(self.topic, minlength=self.topics)
 
-    def sums(self, projected: Tensor) -> _Sums:
-        own = scatter(projected, self.document_user, dim_size=self.users, reduce="mean")
-        of_pair = scatter(projected[self._on_topic], self._pair_index, dim_size=len(self.user))
-        of_topic = scatter(of_pair, self.topic, dim_size=self.topics)
-        return _Sums(own, of_pair, of_topic, scatter(own[self.user], self.topic, dim_size=self.topics))
+    def aggregates(self, projected: Tensor) -> _Aggregates:
+        """The aggregates of projected documents, shape (documents, dimension)."""
+        user_mean = scatter(projected, self.document_user, dim_size=self.users, reduce="mean")
+        pair_sums = scatter(projected[self._on_topic], self._pair_index, dim_size=len(self.user))
+        topic_sums = scatter(pair_sums, self.topic, dim_size=self.topics)
+        return _Aggregates(
+            user_mean, pair_sums, topic_sums, scatter(user_mean[self.user], self.topic, dim_size=self.topics)
+        )
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _Aggregates:
     """Aggregates of projected documents.
 
-    own: mean for each user.
-    of_pair, of_topic: sum for each pair and each topic.
-    of_users: sum of `own` over each topic's users.
+    user_mean: mean for each user.
+    pair_sums, topic_sums: sum for each pair and for each topic.
+    of_users: sum of `user_mean` over the users of each topic.
     """
 
-    own: Tensor
-    of_pair: Tensor
-    of_topic: Tensor
+    user_mean: Tensor
+    pair_sums: Tensor
+    topic_sums: Tensor
     of_users: Tensor
 
 
-def _heard_in_pairs(model: StyleModel, pairs: _Pairs, sums: _Sums) -> Tensor:
+def _pair_messages(model: StyleModel, pairs: _UserTopicPairs, aggregates: _Aggregates) -> Tensor:
     """The message of each pair's topic to its user, aggregated from all other users."""
-    documents = _mean(sums.of_topic[pairs.topic] - sums.of_pair, pairs.documents_on[pairs.topic] - pairs.documents)
-    users = _mean(sums.of_users[pairs.topic] - sums.own[pairs.user], pairs.users_on[pairs.topic] - 1)
-    return model.heard(documents, users)
+    documents = _mean(
+        aggregates.topic_sums[pairs.topic] - aggregates.pair_sums, pairs.documents_on[pairs.topic] - pairs.documents
+    )
+    users = _mean(aggregates.of_users[pairs.topic] - aggregates.user_mean[pairs.user], pairs.users_on[pairs.topic] - 1)
+    return model.messages(documents, users)
 
 
 def _mean(sums: Tensor, counts: Tensor) -> Tensor:
@@ -227,8 +242,8 @@ def _mean(sums: Tensor, counts: Tensor) -> Tensor:
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], 0.0)
 
 
-class Settings(Protocol):
-    """The recipe's settings of training: see `penname.config.StyleSettings`."""
+class StyleTrainingSettings(Protocol):
+    """The settings that training a style model reads: see `penname.config.StyleSettings`."""
 
     dimension: int
     epochs: int
@@ -241,16 +256,16 @@ class Settings(Protocol):
 def train_style(
     features: Vectors,
     graph: UserTopicGraph,
-    settings: Settings,
+    settings: StyleTrainingSettings,
     seed: int,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> StyleModel:
     """Train a style model without labels: full-batch GraphSAGE with a contrastive loss.
 
-    features: of the graph's documents, shape (documents, features).
-    graph: the user-topic graph.
+    features: features of the graph's documents, shape (documents, features).
+    graph: the user-topic graph of the training split.
     settings: see `penname.config.StyleSettings`.
-    seed: of all random choices.
+    seed: seed of all random choices.
     on_epoch: called after each epoch.
 
     An author's documents are split at random into two parts, which are a positive pair; the parts of other authors are
@@ -259,40 +274,40 @@ def train_style(
     epoch with the best held-out mean reciprocal rank is kept, which may be the initialization.
     """
     model = StyleModel(features.shape[1], settings.dimension, seed)
-    inputs, pairs = torch.from_numpy(features), _Pairs(graph)
-    model.begin_as(inputs)
+    inputs, pairs = torch.from_numpy(features), _UserTopicPairs(graph)
+    model.init_projection(inputs)
     generator = np.random.default_rng(seed)
     authors = generator.permutation(np.flatnonzero(np.bincount(graph.user, minlength=len(graph.users)) > 1))
     held_out, trained = np.split(authors, [len(authors) // 8])
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
 
-    def similarities(chosen: Ints, generator: np.random.Generator, *, training: bool) -> Tensor:
-        """Cosines of the first parts of the chosen authors with all second parts."""
+    def similarities(chosen: Indices, generator: np.random.Generator, *, training: bool) -> Tensor:
+        """Cosines of the chosen authors' first parts with all of their second parts."""
         # Dropout before the projection would copy all features.
         projected = nn.functional.dropout(model.project(inputs), settings.dropout, training)
-        heard = _heard_in_pairs(model, pairs, pairs.sums(projected))
+        messages = _pair_messages(model, pairs, pairs.aggregates(projected))
         documents, part = _split_in_two(graph, chosen, generator)
-        own = scatter(projected[documents], part, dim_size=2 * len(chosen), reduce="mean")
+        user_mean = scatter(projected[documents], part, dim_size=2 * len(chosen), reduce="mean")
         without_history = 2 * np.flatnonzero(generator.random(len(chosen)) < settings.without_history)
-        own = own.index_fill(0, torch.from_numpy(without_history), 0.0)
+        user_mean = user_mean.index_fill(0, torch.from_numpy(without_history), 0.0)
         on_topic = pairs.of_document[documents] != NO_TOPIC
         edges = torch.unique(torch.stack([pairs.of_document[documents], part])[:, on_topic], dim=1)
-        embedded = model.embed(own, heard[edges[0]], edges[1])
-        return embedded[::2] @ embedded[1::2].T
+        embeddings = model.embed(user_mean, messages[edges[0]], edges[1])
+        return embeddings[::2] @ embeddings[1::2].T
 
     @torch.no_grad()
     def held_out_mrr() -> float:
         """Mean reciprocal rank of held-out authors' second parts, among those of training authors too."""
-        chosen = np.concatenate([held_out, trained[:AUTHORS_AT_ONCE]])
+        chosen = np.concatenate([held_out, trained[:AUTHORS_PER_BATCH]])
         scores = similarities(chosen, np.random.default_rng(seed), training=False)[: len(held_out)]
         right = scores.diagonal()[:, None]
-        return float((1 / (1 + (~(scores <= right)).sum(dim=1))).mean())  # NaN embeddings get the lowest rank
+        return float((1 / (1 + (~(scores <= right)).sum(dim=1))).mean())  # a NaN embedding gets the lowest rank
 
-    best, highest = copy.deepcopy(model.state_dict()), held_out_mrr() if len(held_out) else 0.0
+    best, best_mrr = copy.deepcopy(model.state_dict()), held_out_mrr() if len(held_out) else 0.0
     with torch.random.fork_rng():
-        torch.manual_seed(seed)  # of dropout
+        torch.manual_seed(seed)  # for dropout
         for _ in range(settings.epochs if len(held_out) else 0):
-            parts = -(-len(trained) // AUTHORS_AT_ONCE)
+            parts = -(-len(trained) // AUTHORS_PER_BATCH)
             for chosen in np.array_split(generator.permutation(trained), parts):
                 logits = similarities(chosen, generator, training=True) / settings.temperature
                 same = torch.arange(len(chosen))
@@ -300,15 +315,15 @@ def train_style(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            if (mrr := held_out_mrr()) > highest:
-                best, highest = copy.deepcopy(model.state_dict()), mrr
+            if (mrr := held_out_mrr()) > best_mrr:
+                best, best_mrr = copy.deepcopy(model.state_dict()), mrr
             on_epoch()
     model.load_state_dict(best)
     return model.eval()
 
 
-def _split_in_two(graph: UserTopicGraph, authors: Ints, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The authors' documents, and the part of each: 2i or 2i + 1 for author i.
+def _split_in_two(graph: UserTopicGraph, authors: Indices, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The indices of the authors' documents, and the part that each is in: 2i or 2i + 1 for author i.
 
     Half of the first parts are a single document, like the history of a new user.
     """
@@ -322,105 +337,110 @@ def _split_in_two(graph: UserTopicGraph, authors: Ints, generator: np.random.Gen
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A query for users with a similar style; the fields are the arguments of `StyleIndex.embed`."""
+class StyleQuery:
+    """A query for users with a similar style; its fields are the arguments of `StyleIndex.embed`."""
 
-    own: Vectors | None
+    feature: Vectors | None
     topics: Sequence[int]
-    without: int | None = None
+    excluded_user: int | None = None
 
 
 class StyleIndex:
     """An index of the embeddings of a graph's users, to find those with a similar style.
 
     model: the trained style model.
-    features: of the graph's documents, shape (documents, features).
+    features: features of the graph's documents, shape (documents, features).
+    graph: the user-topic graph.
     """
 
     def __init__(self, model: StyleModel, features: Vectors, graph: UserTopicGraph) -> None:
-        self._model, self._graph, self._pairs = model, graph, _Pairs(graph)
+        self._model, self._graph, self._pairs = model, graph, _UserTopicPairs(graph)
         with torch.no_grad():
-            self._sums = self._pairs.sums(model.project(torch.from_numpy(features)))
-            self._heard = _heard_in_pairs(model, self._pairs, self._sums)
-            self._embedded = model.embed(self._sums.own, self._heard, self._pairs.user)
+            self._aggregates = self._pairs.aggregates(model.project(torch.from_numpy(features)))
+            self._messages = _pair_messages(model, self._pairs, self._aggregates)
+            self._embeddings = model.embed(self._aggregates.user_mean, self._messages, self._pairs.user)
         self._starts = torch.searchsorted(self._pairs.user, torch.arange(len(graph.users) + 1)).tolist()
 
     @property
-    def embedded(self) -> Vectors:
-        """Each user's normalized embedding, shape (users, dimension)."""
-        return self._embedded.numpy()
+    def embeddings(self) -> Vectors:
+        """The normalized embedding of each user, shape (users, dimension)."""
+        return self._embeddings.numpy()
 
     @torch.no_grad()
-    def embed(self, own: Vectors | None, topics: Sequence[int], without: int | None = None) -> Vectors:
+    def embed(self, feature: Vectors | None, topics: Sequence[int], excluded_user: int | None = None) -> Vectors:
         """The embedding of a user who need not be in the graph, shape (dimension,).
 
-        own: the mean feature of the user's documents, or the prompt's feature; None if there is neither.
-        topics: indices of the topics the user writes on.
-        without: index of a user to leave out of the topics' messages.
+        feature: the mean feature of the user's documents, or the prompt's feature, shape (features,); None if there is
+            neither.
+        topics: indices of the topics that the user writes on.
+        excluded_user: index of a user whose documents the topics' messages exclude.
         """
-        written = torch.zeros(self._embedded.shape[1]) if own is None else self._model.project(torch.from_numpy(own))
-        on = torch.tensor(sorted(set(topics)), dtype=torch.long)
-        heard = self._heard_without(on, without)
-        return self._model.embed(written[None], heard, torch.zeros_like(on))[0].numpy()
+        dimension = self._embeddings.shape[1]
+        projected = torch.zeros(dimension) if feature is None else self._model.project(torch.from_numpy(feature))
+        written_on = torch.tensor(sorted(set(topics)), dtype=torch.long)
+        messages = self._messages_without(written_on, excluded_user)
+        return self._model.embed(projected[None], messages, torch.zeros_like(written_on))[0].numpy()
 
-    def alike(self, asked: Asked) -> Iterator[int]:
-        """All users, those with the most similar style first.
+    def rank(self, query: StyleQuery) -> Iterator[int]:
+        """The indices of all users, those with the most similar style first.
 
-        The user that the query leaves out is not among them and does not influence the others' embeddings.
+        The user that the query excludes is not among them and does not influence the others' embeddings.
         """
-        return next(self.alike_all([asked]))
+        return next(self.rank_all([query]))
 
     @torch.no_grad()
-    def alike_all(self, asked: Sequence[Asked]) -> Iterator[Iterator[int]]:
-        """The result of `alike` for each query, in one pass over all embeddings."""
-        vectors = torch.from_numpy(np.stack([self.embed(a.own, a.topics, a.without) for a in asked]))
-        for a, vector, scores in zip(asked, vectors, vectors @ self._embedded.T, strict=True):
-            if a.without is not None:
-                affected, changed = self._embedded_without(a.without)
+    def rank_all(self, queries: Sequence[StyleQuery]) -> Iterator[Iterator[int]]:
+        """The result of `rank` for each query, in one pass over all embeddings."""
+        vectors = torch.from_numpy(np.stack([self.embed(q.feature, q.topics, q.excluded_user) for q in queries]))
+        for query, vector, scores in zip(queries, vectors, vectors @ self._embeddings.T, strict=True):
+            if query.excluded_user is not None:
+                affected, changed = self._embeddings_without(query.excluded_user)
                 scores[affected] = changed @ vector
-            yield self._others(scores, a.without)
+            yield self._ranking_without(scores, query.excluded_user)
 
     @staticmethod
-    def _others(scores: Tensor, without: int | None) -> Iterator[int]:
-        return (user for user in ranked(scores.numpy()) if user != without)
+    def _ranking_without(scores: Tensor, excluded_user: int | None) -> Iterator[int]:
+        return (user for user in ranked(scores.numpy()) if user != excluded_user)
 
-    def _heard_without(self, topics: Tensor, without: int | None, also: Tensor | None = None) -> Tensor:
-        """The messages of topics, leaving users out.
+    def _messages_without(
+        self, topics: Tensor, excluded_user: int | None, excluded_pairs: Tensor | None = None
+    ) -> Tensor:
+        """The messages of topics, aggregated without some of their users.
 
-        topics: indices.
-        without: a user to leave out of all topics.
-        also: for each topic, a pair to leave out too.
+        topics: indices of topics.
+        excluded_user: a user excluded from all topics.
+        excluded_pairs: for each topic, the index of a pair that is excluded too.
         """
-        documents, in_documents = self._sums.of_topic[topics], self._pairs.documents_on[topics]
-        users, in_users = self._sums.of_users[topics], self._pairs.users_on[topics]
-        if without is not None:
-            users_topics = self._pairs.topic[self._starts[without] : self._starts[without + 1]]
+        documents, in_documents = self._aggregates.topic_sums[topics], self._pairs.documents_on[topics]
+        users, in_users = self._aggregates.of_users[topics], self._pairs.users_on[topics]
+        if excluded_user is not None:
+            users_topics = self._pairs.topic[self._starts[excluded_user] : self._starts[excluded_user + 1]]
             affected = torch.isin(topics, users_topics)
-            pair = self._starts[without] + torch.searchsorted(users_topics, topics[affected])
-            documents[affected] -= self._sums.of_pair[pair]
+            pair = self._starts[excluded_user] + torch.searchsorted(users_topics, topics[affected])
+            documents[affected] -= self._aggregates.pair_sums[pair]
             in_documents[affected] -= self._pairs.documents[pair]
-            users[affected] -= self._sums.own[without]
+            users[affected] -= self._aggregates.user_mean[excluded_user]
             in_users[affected] -= 1
-        if also is not None:
-            documents = documents - self._sums.of_pair[also]
-            in_documents = in_documents - self._pairs.documents[also]
-            users = users - self._sums.own[self._pairs.user[also]]
+        if excluded_pairs is not None:
+            documents = documents - self._aggregates.pair_sums[excluded_pairs]
+            in_documents = in_documents - self._pairs.documents[excluded_pairs]
+            users = users - self._aggregates.user_mean[self._pairs.user[excluded_pairs]]
             in_users = in_users - 1
-        return self._model.heard(_mean(documents, in_documents), _mean(users, in_users))
+        return self._model.messages(_mean(documents, in_documents), _mean(users, in_users))
 
-    def _embedded_without(self, without: int) -> tuple[Tensor, Tensor]:
-        """The users who share a topic with user `without`, and their embeddings without that user's documents."""
-        topics = self._pairs.topic[self._starts[without] : self._starts[without + 1]]
+    def _embeddings_without(self, excluded_user: int) -> tuple[Tensor, Tensor]:
+        """The users who share a topic with the excluded user, and their embeddings without that user's documents."""
+        topics = self._pairs.topic[self._starts[excluded_user] : self._starts[excluded_user + 1]]
         documents = [self._graph.documents_on(topic) for topic in topics.tolist()]
         sharing = np.unique(self._graph.user[np.concatenate(documents)]) if documents else np.zeros(0, np.intp)
-        users = torch.from_numpy(sharing[sharing != without])
+        users = torch.from_numpy(sharing[sharing != excluded_user])
         numbers = torch.tensor(
             [self._starts[user + 1] - self._starts[user] for user in users.tolist()], dtype=torch.long
         )
-        hearer = torch.repeat_interleave(torch.arange(len(users)), numbers)
-        pairs = torch.searchsorted(self._pairs.user, users)[hearer] + torch.arange(len(hearer))
-        pairs -= (torch.cumsum(numbers, 0) - numbers)[hearer]
-        heard = self._heard[pairs]
+        receiver = torch.repeat_interleave(torch.arange(len(users)), numbers)
+        pairs = torch.searchsorted(self._pairs.user, users)[receiver] + torch.arange(len(receiver))
+        pairs -= (torch.cumsum(numbers, 0) - numbers)[receiver]
+        messages = self._messages[pairs]
         changed = torch.isin(self._pairs.topic[pairs], topics)
-        heard[changed] = self._heard_without(self._pairs.topic[pairs[changed]], without, pairs[changed])
-        return users, self._model.embed(self._sums.own[users], heard, hearer)
+        messages[changed] = self._messages_without(self._pairs.topic[pairs[changed]], excluded_user, pairs[changed])
+        return users, self._model.embed(self._aggregates.user_mean[users], messages, receiver)

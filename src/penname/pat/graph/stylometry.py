@@ -1,8 +1,8 @@
 """Stylometric features of a text, the input of the style trajectory.
 
-PaT's features are not known; these are our choice: function words, punctuation, lengths, casing, readability, lexical
-richness (the usual ones of authorship attribution, Stamatatos, 2009), and hashed character n-grams, which
-`penname.pat.graph.style` adds.
+PaT's features are not known. These are our reconstruction: the usual features of authorship attribution (Stamatatos,
+2009), which are function words, punctuation, lengths, casing, readability and lexical richness.
+`penname.pat.graph.style` adds hashed character n-grams.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FIGURES = (
 NAMES = (*(f"word {word}" for word in FUNCTION_WORDS), *(f"mark {mark!r}" for mark in MARKS), *FIGURES)
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-# Matching starts at the first mark only: a long run of marks without a space after it would take quadratic time.
+# A match starts at the first mark only: otherwise a long run of marks without a space after it takes quadratic time.
 _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+\s+|\n{2,}")
 _VOWELS = re.compile(r"[aeiouy]+")
 _REPEATED_MARKS = re.compile(r"([!?.])\1+")
@@ -113,6 +113,6 @@ def _figures(text: str, words: Sequence[str], lowered: Sequence[str], sentences:
 
 
 def _mean_and_deviation(numbers: Sequence[int]) -> tuple[float, float]:
-    """Mean and standard deviation; in plain Python, as numpy takes longer for a few numbers."""
+    """Mean and standard deviation, in plain Python, as numpy takes longer for a few numbers."""
     mean = sum(numbers) / len(numbers)
     return mean, math.sqrt(sum((number - mean) ** 2 for number in numbers) / len(numbers))
