@@ -172,10 +172,10 @@ def test_compare_refuses_what_is_not_a_pair(run, tmp_path):
 
 def test_compare_says_where_rewards_are_not_the_same(run, tmp_path):
     other = with_seed(run, tmp_path / "other", "rouge1: 2", "rouge1: 1")
-    assert "have other rewards" in penname("compare", run, other).stderr
-    assert "have other rewards" not in penname("compare", run).stderr
+    assert "have different rewards" in penname("compare", run, other).stderr
+    assert "have different rewards" not in penname("compare", run).stderr
     penname("report", run, other, "--out", tmp_path / "report")
-    assert "have other rewards" in (tmp_path / "report" / "report.html").read_text()
+    assert "have different rewards" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_compare_counts_what_has_no_response_or_no_end(run, tmp_path):
@@ -183,7 +183,7 @@ def test_compare_counts_what_has_no_response_or_no_end(run, tmp_path):
     path = folder / "evaluation/test/rest-pg/stage.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"malformed": 2, "unfinished": 1}))
     done = penname("compare", folder)
-    assert "rest-pg: of 6 completions 2 malformed, which score 0, 1 broken off at the limit." in done.stderr
+    assert "rest-pg: of 6 completions 2 malformed, which score 0, 1 truncated at the token limit." in done.stderr
     path.write_text(json.dumps(json.loads(path.read_text()) | {"malformed": 0, "unfinished": 0}))
     assert "rest-pg: of" not in penname("compare", folder).stderr
 

@@ -4,7 +4,7 @@ import pytest
 from tests.authors import STYLES, SUBJECTS, examples
 
 from penname.errors import UserError
-from penname.experiments.shared_prompts import AUTHORS, FEWEST_DOCUMENTS, choose_cases
+from penname.experiments.shared_prompts import AUTHORS, MIN_DOCUMENTS, choose_cases
 
 
 def always(example):
@@ -46,7 +46,7 @@ def test_a_prompt_that_does_not_fit_is_not_taken():
     "found",
     [
         examples({name: STYLES[name] for name in ("solemn", "plain")}),
-        examples(subjects=SUBJECTS[: FEWEST_DOCUMENTS - 1]),
+        examples(subjects=SUBJECTS[: MIN_DOCUMENTS - 1]),
     ],
 )
 def test_too_few_users_with_documents_are_one_line(found):

@@ -13,7 +13,7 @@ from penname.errors import UserError
 from penname.evaluation.table import averages
 from penname.experiments import sweep
 from penname.experiments.results import results_of
-from penname.experiments.reuse import different_settings, take_over, taken
+from penname.experiments.reuse import different_settings, reuse_stages, reused_stages
 from penname.experiments.stages import stages_of
 from penname.experiments.sweep import Point, make_points, run_sweep
 from penname.experiments.train import train_run
@@ -52,7 +52,7 @@ def test_fewer_samples_are_the_first_ones_and_the_point_ends_as_a_run_of_its_own
         place = f"rest-em/iteration-1/{stage}"
         found, alone, of_four = (list(read_stage(f / place)) for f in (two.folder, tmp_path / "alone", four.folder))
         assert found == alone == [record for record in of_four if record["sample"] < 2]
-    shares = {record.stage: record.share for record in taken(two.folder)}
+    shares = {record.stage: record.share for record in reused_stages(two.folder)}
     assert shares["rest-em/iteration-1/samples"] == 0.5
     assert shares["sft/training"] == 1
     assert "rest-em/iteration-1/selection" not in shares
@@ -75,7 +75,9 @@ def test_a_run_that_was_made_before_shares_too(by_samples, recipe, tmp_path):
     ]
     run_sweep(points, lambda place: contextlib.nullcontext(Lines()), made.folder)
     for point in points:
-        assert {"data/train", "rest-em/iteration-1/training"} <= {record.stage for record in taken(point.folder)}
+        assert {"data/train", "rest-em/iteration-1/training"} <= {
+            record.stage for record in reused_stages(point.folder)
+        }
     with pytest.raises(UserError, match="expected the folder of a run"):
         run_sweep(points, lambda place: contextlib.nullcontext(Lines()), tmp_path)
 
@@ -87,7 +89,7 @@ def test_an_evaluation_that_was_broken_off_is_not_taken_over(by_samples, tmp_pat
     for method in ("sft", "rest-em"):
         (donor / "evaluation/test" / method / "stage.json").unlink()
     settings = four.recipe.expectation.model_copy(update={"quantile": 0.25, "threshold": None})
-    take_over(donor, four.recipe, tmp_path / "point", four.recipe.model_copy(update={"expectation": settings}))
+    reuse_stages(donor, four.recipe, tmp_path / "point", four.recipe.model_copy(update={"expectation": settings}))
     assert (tmp_path / "point/sft/training/stage.json").is_file()
     assert not (tmp_path / "point/evaluation").exists()
 
@@ -98,7 +100,7 @@ def test_a_damaged_record_of_what_was_taken_over_is_named(by_samples, tmp_path):
     found["taken"][0]["seconds"] = "long"
     (tmp_path / "taken.json").write_text(json.dumps(found))
     with pytest.raises(UserError, match=r"taken\.json: damaged"):
-        taken(tmp_path)
+        reused_stages(tmp_path)
 
 
 def test_iterations_go_on_from_each_other(recipe, tmp_path):
@@ -126,7 +128,7 @@ def test_each_iteration_starts_from_the_base_model_or_from_the_one_before(recipe
 
 def test_shuffled_profiles_change_the_evaluation_alone(recipe, tmp_path):
     (none, all_of_them), _ = swept(recipe, "evaluation.shuffled=0,1", tmp_path)
-    stages = {record.stage for record in taken(all_of_them.folder)}
+    stages = {record.stage for record in reused_stages(all_of_them.folder)}
     assert stages >= {"data/train", "sft/training", "rest-em/iteration-1/training"}
     assert not any(stage.startswith(("evaluation", "data/test")) for stage in stages)
     contexts = [
@@ -159,7 +161,9 @@ def test_a_sweep_can_be_of_some_methods_and_take_the_rest_later(recipe, by_sampl
     points = make_points(recipe, ["evaluation.shuffled=0,1"], changes, tmp_path)
     none, shuffled = run_sweep(points, lambda place: contextlib.nullcontext(Lines()), made.folder, ["rest-em"])
     assert list(none) == list(shuffled) == ["rest-em"]
-    assert {"sft/training", "rest-em/iteration-1/training"} <= {record.stage for record in taken(points[1].folder)}
+    assert {"sft/training", "rest-em/iteration-1/training"} <= {
+        record.stage for record in reused_stages(points[1].folder)
+    }
     assert not any((point.folder / "evaluation/test/sft").exists() for point in points)
     both = run_sweep(points, lambda place: contextlib.nullcontext(Lines()), made.folder)
     assert [list(found) for found in both] == [["sft", "rest-em"]] * 2
@@ -169,7 +173,7 @@ def test_a_sweep_can_be_of_some_methods_and_take_the_rest_later(recipe, by_sampl
 def test_runs_of_other_recipes_are_left_alone(recipe, by_samples, tmp_path):
     (two, _), _ = by_samples
     other = two.recipe.model_copy(update={"seed": 5})
-    take_over(two.folder, two.recipe, tmp_path / "other", other)
+    reuse_stages(two.folder, two.recipe, tmp_path / "other", other)
     assert not (tmp_path / "other").exists()
     before = inodes(two.folder)
     points = make_points(recipe, ["expectation.samples=2,4"], ["methods=[sft]", "seed=5"], two.folder.parent)

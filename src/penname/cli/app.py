@@ -98,7 +98,7 @@ OverSeedsOption = Annotated[
 OPTIONS = {"documents": "profile", "reasoning": "reuse-reasoning"}
 """Of the library's arguments those that the command line calls otherwise."""
 ALL_METHODS = "methods=[rag, sft, sft-reasoning, rest-em, rest-pg]"
-HISTORIES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
+PROFILE_SIZES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
 def main() -> None:
@@ -208,7 +208,7 @@ def sweep(
     """Train and evaluate a recipe at several values of a setting; what they have in common is computed once."""
     from penname.evaluation.formats import to_files
     from penname.evaluation.table import averages, summary
-    from penname.experiments.reuse import taken, total_of
+    from penname.experiments.reuse import describe_savings, reused_stages
     from penname.experiments.run_recipe import chosen_methods
     from penname.experiments.sweep import make_points, run_sweep
     from penname.report import figures
@@ -240,7 +240,7 @@ def sweep(
     if as_json:
         print(json.dumps({"points": {name: summary(own) for name, own in by_point.items()}, "methods": by_method}))
         return
-    saved = total_of(record for point in points for record in taken(point.folder))
+    saved = describe_savings(record for point in points for record in reused_stages(point.folder))
     show_curves(curves, ticks, f"{metric}, {label}:")
     tests = f"tables, with tests of the points: {folder / 'tables'}"
     shared = f"shared by the points, not computed again: {saved}"
@@ -316,7 +316,9 @@ def compare(
     if not by_history:
         show(compare_runs(runs, split, over_seeds=over_seeds, holm=holm), as_json=as_json, as_markdown=as_markdown)
         return
-    found = {name: compare_runs(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in HISTORIES.items()}
+    found = {
+        name: compare_runs(runs, split, own, over_seeds=over_seeds, holm=holm) for name, own in PROFILE_SIZES.items()
+    }
     show_notes(next(iter(found.values())).notes)
     if as_json:
         print(json.dumps({name: compared.summary for name, compared in found.items()}))

@@ -108,7 +108,7 @@ def show_plan(plan: Any, folder: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
-    from penname.experiments.plan import size
+    from penname.experiments.plan import format_bytes
 
     table = Table(
         Column("stage", no_wrap=True),
@@ -125,7 +125,7 @@ def show_plan(plan: Any, folder: Path) -> None:
     parameters = "unknown" if plan.parameters is None else f"{plan.parameters:,} (from its {plan.parameters_from})"
     console.print(f"model parameters: {parameters}", highlight=False)
     for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
-        console.print(f"{name}: {'unknown' if amount is None else f'about {size(amount)}'}", highlight=False)
+        console.print(f"{name}: {'unknown' if amount is None else f'about {format_bytes(amount)}'}", highlight=False)
     for note in plan.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     console.print(f"run folder: {folder}", markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""Comparison of methods with tests of their differences, for the terminal, notebooks and Markdown."""
+"""A comparison of methods with tests of their differences, for the terminal, notebooks and Markdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from penname.experiments.results import results_of, results_over_seeds
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Scores of methods, and paired tests of each two. It prints as a table, and notebooks display it as one.
+    """Scores of methods, and a paired test for each two of them. It prints as a table, and notebooks display it as one.
 
     summary: means and tests, see `penname.evaluation.table.summary`.
     names: the displayed names of metrics, where they differ from the keys.
@@ -49,22 +49,22 @@ class Comparison:
 def compare_runs(
     runs: Sequence[Path],
     split: str | None = None,
-    histories: range | None = None,
+    profile_sizes: range | None = None,
     *,
     over_seeds: bool = False,
     holm: bool = False,
 ) -> Comparison:
-    """Compare the methods of runs, with paired tests of each two.
+    """Compare the methods of runs, with a paired test for each two of them.
 
     runs: their folders.
     split: `val` or `test`; by default each run's evaluation split.
-    histories: keep only examples of users whose number of documents is in this range.
-    over_seeds: the runs are of one recipe with several seeds; average over them.
-    holm: correct the tests for multiple comparisons (Holm, 1979).
+    profile_sizes: keep only examples of users whose number of documents is in this range.
+    over_seeds: whether the runs are of one recipe with several seeds, and are averaged.
+    holm: whether to correct the tests for multiple comparisons (Holm, 1979).
     """
     correction: Literal["holm"] | None = "holm" if holm else None
     if over_seeds:
-        results, names, notes, seeds = results_over_seeds(runs, split, histories)
+        results, names, notes, seeds = results_over_seeds(runs, split, profile_sizes)
         return Comparison(summary(results, correction) | {"seeds": seeds}, names, notes)
-    results, names, notes = results_of(runs, split, histories)
+    results, names, notes = results_of(runs, split, profile_sizes)
     return Comparison(summary(results, correction), names, notes)

@@ -1,4 +1,4 @@
-"""The machine and the packages that penname runs on: what a run keeps of them, and what can be done with them."""
+"""The machine and the packages that penname runs on: what a run records of them, and what they allow."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from penname.recipe_files import load_recipe
 from penname.rewards.meteor import meteor_name
 
 INSTRUCTIONS = {"AVX2": "avx2", "AVX-512": "avx512_f", "AVX-512 BF16": "avx512_bf16", "AMX": "amx_tile"}
-"""Those of x86-64 processors that decide how fast penname is, each as torch calls it."""
+"""The instruction sets of x86-64 processors that penname's speed depends on, with torch's name for each."""
 EXTRAS = ("openai", "vllm")
 SIZES = (360_000_000, 1_700_000_000, 3_000_000_000, 8_000_000_000, 14_000_000_000, 32_000_000_000, 70_000_000_000)
-"""Of models that are often taken, in parameters."""
+"""Common sizes of models, in parameters."""
 
 
 def describe_environment() -> dict[str, Any]:
-    """What decides how a run's numbers come out, to be kept with it."""
+    """The software and hardware that a run's numbers can depend on, which the run records."""
     return {
         "python": platform.python_version(),
         "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
@@ -42,7 +42,13 @@ def describe_environment() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Package:
-    """A package that penname can use. version: None where it is not installed; requirement: as pip takes it."""
+    """A package that penname can use.
+
+    name: its name on PyPI.
+    version: the installed version; None where it is not installed.
+    requirement: the name with the supported versions, as an argument of pip.
+    tested: whether the installed version is one of them.
+    """
 
     name: str
     version: str | None
@@ -52,18 +58,27 @@ class Package:
 
 @dataclass(frozen=True)
 class Machine:
-    """What penname can do here.
+    """A machine, and what penname can do on it.
 
-    processor: its name. instructions: of `INSTRUCTIONS` those that it has; None on other processors than x86-64.
-    threads: with which torch computes.
-    gpu: the name of the one that is used; None where torch sees none, or is built for none.
+    penname: the version of penname.
+    processor: the name of the processor.
+    instructions: those of `INSTRUCTIONS` that the processor has; None on a processor other than x86-64.
+    threads: the number of threads that torch computes with.
+    gpu: the name of the GPU in use; None if torch finds none, or is built without GPU support.
+    gpu_memory_gib, gpu_memory_available_gib: the GPU's memory, in GiB; None without a GPU.
     torch_for: the platform that this torch is built for, as in `CUDA 13.0`.
-    quickstart_memory_gib, quickstart_disk_gib: what the recipe quickstart takes, on the bundled model.
-    largest: parameters of the largest of `SIZES` that can be trained as that recipe does; None where none can.
-    needed: packages that penname cannot do without. extras: those that it can.
-    bundled_model: the folder that it is in, or will be. bundled_there: whether it has been made.
-    hub_offline: whether nothing is fetched from the Hugging Face hub.
-    data_folder: PENNAME_DATA, if set. data_there: whether there is such a folder.
+    memory_gib, memory_available_gib: the main memory, in GiB.
+    disk_free_gib: the free space on the disk of the working folder, in GiB.
+    quickstart_memory_gib, quickstart_disk_gib: what the recipe `quickstart` needs with the bundled model, in GiB.
+    largest: the largest of `SIZES` that can be trained with that recipe, in parameters; None if none can.
+    needed: the packages that penname requires.
+    extras: the optional packages.
+    bundled_model: the folder of the bundled model.
+    bundled_there: whether that folder has been made.
+    hub_offline: whether the Hugging Face hub is off.
+    data_folder: the value of PENNAME_DATA; None if it is not set.
+    data_there: whether that folder exists.
+    cache_folder: the folder of cached models and rankings.
     """
 
     penname: str
@@ -91,7 +106,7 @@ class Machine:
 
 
 def describe_machine() -> Machine:
-    """Look at this machine; nothing is fetched or written."""
+    """Describe this machine, without fetching or writing anything."""
     quickstart = load_recipe("quickstart")
     memory = psutil.virtual_memory()
     gpu, gpu_memory, gpu_available = _gpu()
@@ -126,15 +141,15 @@ def describe_machine() -> Machine:
 
 
 def _processor() -> tuple[str, list[str] | None]:
-    found = torch.cpu.get_capabilities()
-    name = str(found.get("cpu_name") or platform.processor() or platform.machine())
+    capabilities = torch.cpu.get_capabilities()
+    name = str(capabilities.get("cpu_name") or platform.processor() or platform.machine())
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return name, None
-    return name, [name for name, flag in INSTRUCTIONS.items() if found.get(flag)]
+    return name, [name for name, flag in INSTRUCTIONS.items() if capabilities.get(flag)]
 
 
 def _gpu() -> tuple[str, int, int] | tuple[None, None, None]:
-    """Its name, and its memory, in all and available."""
+    """The name of the GPU in use, its memory and its available memory, in bytes."""
     if pick_device() == "cpu":
         return None, None, None
     available, memory = torch.cuda.mem_get_info()
@@ -146,22 +161,22 @@ def _gib(size: int) -> float:
 
 
 def _packages(extra: str | None) -> list[Package]:
-    """The packages that penname needs, or those of one of its extras, as its own metadata names them."""
-    found = []
+    """The packages that penname requires, or those of one of its extras, by penname's own metadata."""
+    packages = []
     for text in importlib.metadata.requires("penname") or []:
-        wanted = Requirement(text)
-        of_extra = wanted.marker is not None and "extra" in str(wanted.marker)
+        requirement = Requirement(text)
+        of_extra = requirement.marker is not None and "extra" in str(requirement.marker)
         if of_extra is (extra is not None) and (
-            wanted.marker is None or wanted.marker.evaluate({"extra": extra or ""})
+            requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""})
         ):
-            found.append(_package(wanted))
-    return found
+            packages.append(_package(requirement))
+    return packages
 
 
-def _package(wanted: Requirement) -> Package:
-    requirement = f"{wanted.name}{wanted.specifier}"
+def _package(requirement: Requirement) -> Package:
+    text = f"{requirement.name}{requirement.specifier}"
     try:
-        version = importlib.metadata.version(wanted.name)
+        version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        return Package(wanted.name, None, requirement, False)
-    return Package(wanted.name, version, requirement, wanted.specifier.contains(version, prereleases=True))
+        return Package(requirement.name, None, text, False)
+    return Package(requirement.name, version, text, requirement.specifier.contains(version, prereleases=True))

@@ -1,4 +1,4 @@
-"""What a recipe will do, before it does it: stages, samples, tokens, memory and disk."""
+"""What a recipe will compute, known in advance: stages, samples, tokens, memory and disk."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ from penname.rewards.traits import check_traits
 from penname.session import stage_names
 
 
-def size(count: int) -> str:
-    """Bytes, to be read."""
+def format_bytes(count: int) -> str:
+    """A number of bytes as text, in MiB or GiB."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.1f} MiB"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run computes, and what it takes.
+    """What a run computes, and the memory and disk that it needs.
 
-    stages: those in which a language model writes or is trained, in their order.
-    parameters: of the generator's model. parameters_from: where their number is known from.
-    memory, disk: bytes, about; None where the model's size is not known.
-    notes: what could not be counted.
+    stages: the stages in which a language model writes or is trained, in order.
+    parameters: the number of parameters of the generator's model; None if it is not known.
+    parameters_from: where that number comes from.
+    memory, disk: estimates in bytes; None if the model's size is not known.
+    notes: what could not be counted, and why.
     """
 
     stages: list[Stage]
@@ -50,7 +51,12 @@ class Plan:
 
 
 def make_plan(recipe: Recipe) -> Plan:
-    """The plan of `recipe`; data that is not there is noted and its counts left out."""
+    """The plan of a recipe.
+
+    recipe: the recipe.
+
+    If its data is missing, the plan has no counts, and a note says so.
+    """
     notes: list[str] = []
     counts = {**UNKNOWN, **{split: _count(recipe, split, notes) for split in _splits(recipe)}}
     stages = [stage for stage in stages_of(recipe, counts) if stage.computes]
@@ -58,7 +64,7 @@ def make_plan(recipe: Recipe) -> Plan:
     models = sum(stage.trains for stage in stages)
     tuned = any(row.trained for row in recipe.method_rows.values()) or recipe.tune_generator
     adapted = recipe.training.model_copy(update={"lora_rank": recipe.pat.dpo.lora_rank, "batch_size": 2})
-    largest = recipe if tuned else recipe.model_copy(update={"training": adapted})  # a pair is two samples
+    largest = recipe if tuned else recipe.model_copy(update={"training": adapted})  # a preference pair is two sequences
     return Plan(
         stages,
         parameters,
@@ -70,9 +76,11 @@ def make_plan(recipe: Recipe) -> Plan:
 
 
 def run_disk(parameters: int, recipe: Recipe, samples: int | None) -> int:
-    """Bytes of a run: each model in float32, and while training the resumable checkpoints with their optimizer state.
+    """An estimate of a run's size on disk, in bytes: its models in float32, and checkpoints with optimizer state.
 
-    samples: how many the methods are fine-tuned on; None where that is not known.
+    parameters: the number of parameters of each model.
+    recipe: the recipe of the run.
+    samples: the number of samples that methods are fine-tuned on; None if it is not known.
     """
     models = sum(stage.trains for stage in stages_of(recipe))
     tuned = any(row.trained for row in recipe.method_rows.values()) or recipe.tune_generator
@@ -81,16 +89,20 @@ def run_disk(parameters: int, recipe: Recipe, samples: int | None) -> int:
 
 
 def _splits(recipe: Recipe) -> list[Split]:
-    """Those whose examples are counted."""
+    """The splits whose examples are counted."""
     val: list[Split] = ["val"] if recipe.training.validate_every else []
     return list(dict.fromkeys(["train", *val, recipe.evaluation.split]))
 
 
 def training_memory(parameters: int, recipe: Recipe) -> int:
-    """Bytes that full fine-tuning takes: weights, gradients and optimizer state in float32, and activations.
+    """An estimate of the memory for training, in bytes: weights, gradients, optimizer state and activations.
 
-    Activations are a rule of thumb meant to err on the high side: 3.2 MB a token of a micro-batch for a model of
-    135M parameters, growing with the square root of the model's size, and twice that in float32.
+    parameters: the number of parameters of the model.
+    recipe: the recipe of the run.
+
+    Activations are estimated by a rule of thumb, which is meant to err on the high side: 3.2 MB for each token of a
+    micro-batch with a model of 135M parameters, growing with the square root of the model's size, and twice that in
+    float32.
     """
     state = {"adamw_torch_fused": 16, "adafactor": 9}[recipe.training.optimizer]
     if recipe.training.lora_rank:
@@ -105,7 +117,13 @@ def training_memory(parameters: int, recipe: Recipe) -> int:
 
 
 def check_inputs(recipe: Recipe, folder: Path) -> None:
-    """Raise UserError for data or a model that is not there or not right, before anything is computed."""
+    """Check a run's data and models before anything is computed.
+
+    recipe: the recipe of the run.
+    folder: the folder of the run; splits that it has already prepared are not read again.
+
+    Raises UserError for data or a model that is missing or does not fit the recipe.
+    """
     rows = recipe.method_rows.values()
     trained = [row for row in rows if row.trained]
     learns = trained or recipe.tune_generator or any(row.shows_others for row in rows)
@@ -146,17 +164,21 @@ def _check_lengths(section: str, lengths: dict[str, int], limit: int | None, mod
     needed = sum(lengths.values())
     if limit is not None and needed > limit:
         names = " and ".join(f"{section}.{name}" for name in lengths)
-        raise UserError(f"{names}: found {needed} together, expected at most {limit}, which is what {model} takes")
+        raise UserError(f"{names}: found {needed} together, expected at most {limit}, the context length of {model}")
 
 
 def check_room(plan: Plan, folder: Path) -> None:
-    """Raise UserError where this machine has not the memory or the disk that the plan needs."""
+    """Raise UserError if this machine lacks the memory or the disk that a plan needs.
+
+    plan: the plan of the run.
+    folder: the folder of the run; what it already takes up is not needed again.
+    """
     if plan.memory is not None and pick_device() == "cpu":
         available = psutil.virtual_memory().available
         if plan.memory > available:
             raise UserError(
-                f"not enough memory: found {size(available)} available, expected about "
-                f"{size(plan.memory)}; lower training.micro_batch_tokens or prompt.max_input_tokens, set "
+                f"not enough memory: found {format_bytes(available)} available, expected about "
+                f"{format_bytes(plan.memory)}; lower training.micro_batch_tokens or prompt.max_input_tokens, set "
                 "training.lora_rank, or take a smaller model"
             )
     parent = next(p for p in [folder, *folder.absolute().parents] if p.exists())
@@ -164,8 +186,8 @@ def check_room(plan: Plan, folder: Path) -> None:
     used = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder.exists() else 0
     if plan.disk is not None and plan.disk - used > free:
         raise UserError(
-            f"not enough disk for {folder}: found {size(free)} free, expected about "
-            f"{size(plan.disk - used)}; free some or choose another folder"
+            f"not enough disk for {folder}: found {format_bytes(free)} free, expected about "
+            f"{format_bytes(plan.disk - used)}; free some or choose another folder"
         )
 
 

@@ -1,4 +1,4 @@
-"""The scores of a run's methods, read from its folder or from those of several seeds."""
+"""The scores of a run's methods, read from its folder, or averaged over runs with several seeds."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from penname.config import Recipe
 from penname.errors import UserError
 from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
-from penname.experiments.run_recipe import MAY_CHANGE, first_change, load_environment, load_run_recipe
+from penname.experiments.run_recipe import CHANGEABLE, first_difference, load_environment, load_run_recipe
 from penname.pat.generator import methods_not_tuned_on
 from penname.runs.folder import Record, read_json, read_stage, whole_stage
 from penname.session import stage_names
 
 
 def labels_of(folders: Sequence[Path]) -> list[str]:
-    """Labels of runs: the names of their folders, or the whole paths where two names are the same."""
+    """Labels of runs: the names of their folders, or the whole paths where two names are the same.
+
+    folders: the runs' folders.
+    """
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def results_of(
-    folders: Iterable[Path], split: str | None = None, histories: range | None = None
+    folders: Iterable[Path], split: str | None = None, profile_sizes: range | None = None
 ) -> tuple[Results, Record, list[str]]:
     """Per-example metrics of the runs' evaluated methods, the metrics' displayed names, and notes for readers.
 
-    folders: of the runs; with several, a method is called RUN:METHOD.
+    folders: the runs' folders; with several, a method is called RUN:METHOD.
     split: `val` or `test`; by default each run's evaluation split.
-    histories: keep only examples of users whose number of documents is in this range.
+    profile_sizes: keep only examples of users whose number of documents is in this range.
 
     Raises UserError where nothing is evaluated, a file is damaged or missing, a run is given twice, or runs have
     different examples with the same id.
@@ -39,7 +42,7 @@ def results_of(
     folders = list(folders)
     notes: list[str] = []
     _refuse_repeated(folders)
-    _refuse_other_examples(folders, split)
+    _refuse_different_examples(folders, split)
     for folder, label in zip(folders, labels_of(folders), strict=True):
         recipe = load_run_recipe(folder)
         used = split or recipe.evaluation.split
@@ -61,17 +64,17 @@ def results_of(
             if not len(records):
                 raise UserError(f"{stage}: found no example")
             name = f"{label}:{method}" if len(folders) > 1 else method
-            if histories is None:
-                notes += _lost(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
-            if histories is not None and any("history" not in r for r in records):
+            if profile_sizes is None:
+                notes += _completion_notes(name, read_json(stage / "stage.json"), recipe.evaluation.texts)
+            if profile_sizes is not None and any("history" not in r for r in records):
                 raise UserError(
                     f"{stage}: evaluated by an earlier version, which did not record how many documents a user has"
                 )
-            kept = [r for r in records if histories is None or r["history"] in histories]
+            kept = [r for r in records if profile_sizes is None or r["history"] in profile_sizes]
             results |= scored({name: kept})
         notes += untuned_notes(folder, recipe)
     if len(rewards) > 1:
-        notes.append(f"{' and '.join(map(str, rewards.values()))} have other rewards: do not compare their rewards")
+        notes.append(f"{' and '.join(map(str, rewards.values()))} have different rewards: do not compare their rewards")
     if not results:
         where = f" on {split}" if split else ""
         raise UserError(
@@ -81,22 +84,24 @@ def results_of(
 
 
 def results_over_seeds(
-    folders: Sequence[Path], split: str | None = None, histories: range | None = None
+    folders: Sequence[Path], split: str | None = None, profile_sizes: range | None = None
 ) -> tuple[Results, Record, list[str], Record]:
-    """As `results_of`, averaged over runs of one recipe with several seeds, and the deviation between seeds.
+    """As `results_of`, averaged over runs of one recipe with several seeds, and the standard deviation between seeds.
+
+    folders, split, profile_sizes: see `results_of`.
 
     Raises UserError for runs that differ in more than the seed, have the same seed, or have different data.
     """
     _refuse_repeated(folders)
-    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE) for folder in folders}
+    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=CHANGEABLE) for folder in folders}
     first, *others = recipes
     for folder in others:
-        if change := first_change(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
+        if change := first_difference(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
             raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
     seeds = [recipe["seed"] for recipe in recipes.values()]
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
-    every, names, notes = results_of(folders, split, histories)
+    every, names, notes = results_of(folders, split, profile_sizes)
     runs: list[Results] = [
         {
             method: every[name]
@@ -108,16 +113,17 @@ def results_over_seeds(
     results = over_seeds(runs)
     for name in dict.fromkeys(name for run in runs for name in run):
         if name not in results:
-            notes.append(f"{name} is not in all of the runs: left out")
+            notes.append(f"{name} is not in all of the runs: skipped")
         elif not results[name]:
             raise UserError(f"{name}: found no example that the runs have in common, expected the same ones in all")
         elif len(results[name]) < max(len(run[name]) for run in runs):
-            notes.append(f"{name}: {len(results[name])} examples are in all of the runs; others are left out")
-    deviation = between_seeds([_only(run, results) for run in runs])
+            notes.append(f"{name}: {len(results[name])} examples are in all of the runs; others are skipped")
+    deviation = between_seeds([_common_examples(run, results) for run in runs])
     return results, names, notes, {"n": len(runs), "deviation": deviation}
 
 
-def _only(run: Results, common: Results) -> Results:
+def _common_examples(run: Results, common: Results) -> Results:
+    """A run's scores of the methods and examples that are in `common`."""
     return {name: {i: run[name][i] for i in examples} for name, examples in common.items()}
 
 
@@ -127,8 +133,8 @@ def _refuse_repeated(folders: Sequence[Path]) -> None:
             raise UserError(f"{folder}: given twice, expected different ones")
 
 
-def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
-    """Raise UserError where runs have different examples with the same id, which tests would pair."""
+def _refuse_different_examples(folders: Sequence[Path], split: str | None) -> None:
+    """Raise UserError if runs have different examples with the same id, which paired tests would pair."""
     seen: dict[str, tuple[tuple[str, str], Path]] = {}
     for folder in folders if len(folders) > 1 else []:
         stage = folder / stage_names.data(split or load_run_recipe(folder).evaluation.split)
@@ -142,16 +148,16 @@ def _refuse_other_examples(folders: Sequence[Path], split: str | None) -> None:
                 )
 
 
-def _lost(name: str, facts: Record, texts: int) -> list[str]:
-    """A note on malformed and unfinished completions, if there are any."""
+def _completion_notes(name: str, facts: Record, texts: int) -> list[str]:
+    """A note on malformed and truncated completions, if there are any. texts: completions of each example."""
     examples, malformed, unfinished = (facts.get(key, 0) for key in ("examples", "malformed", "unfinished"))
     parts = [f"{malformed} malformed, which score 0"] if malformed else []
-    parts += [f"{unfinished} broken off at the limit"] if unfinished else []
+    parts += [f"{unfinished} truncated at the token limit"] if unfinished else []
     return [f"{name}: of {examples * texts} completions {', '.join(parts)}."] if parts else []
 
 
 def scored(records: Mapping[str, Iterable[Record]]) -> Results:
-    """The metrics in the records of methods' evaluations."""
+    """The scores in evaluation records. records: the per-example records of each method."""
     return {
         method: {r["example_id"]: {"task": r["task"], "metrics": r["metrics"]} for r in of_method}
         for method, of_method in records.items()
@@ -159,6 +165,10 @@ def scored(records: Mapping[str, Iterable[Record]]) -> Results:
 
 
 def untuned_notes(folder: Path, recipe: Recipe) -> list[str]:
-    """A note on methods whose prompts the generator was not fine-tuned on, if there are any."""
-    late = methods_not_tuned_on(folder, recipe)
-    return [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(late)}"] if late else []
+    """A note on methods whose prompts the run's generator was not fine-tuned on, if there are any."""
+    not_tuned_on = methods_not_tuned_on(folder, recipe)
+    return (
+        [f"{folder}: the generator was fine-tuned without the prompts of {', '.join(not_tuned_on)}"]
+        if not_tuned_on
+        else []
+    )

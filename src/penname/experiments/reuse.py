@@ -1,4 +1,4 @@
-"""What runs have in common: a stage whose settings are the same in two recipes is taken over, not computed again."""
+"""Stages shared by runs: a stage with the same settings in two recipes is reused, not computed again."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from penname.experiments.stages import Stage, stages_of
 from penname.runs.folder import read_json, read_records, write_records, write_text
 from penname.runs.progress import read_timing
 
-TAKEN = "taken.json"
+REUSED_FILE = "taken.json"
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A stage taken over from the run called `source`, and what it would have cost.
+class ReusedStage:
+    """A stage reused from another run, and what computing it would have cost.
 
-    share: of the stage's samples. seconds and tokens: of that share, as far as they were timed.
+    stage: the stage's name.
+    source: the name of the run that it is from.
+    share: the fraction of its samples that is reused, above 0 and at most 1.
+    seconds, tokens: time and tokens of that fraction, as far as they were recorded.
     """
 
     stage: str
@@ -36,43 +39,52 @@ class Taken:
         return self.stage if self.share == 1 else f"{self.stage} ({self.share:.0%})"
 
 
-def total_of(stages: Iterable[Taken]) -> str:
-    """How long the stages would have taken and how much they would have written, to be read."""
+def describe_savings(stages: Iterable[ReusedStage]) -> str:
+    """The time and the tokens that reusing the stages has saved, as text."""
     stages = list(stages)
     minutes, tokens = sum(t.seconds for t in stages) / 60, sum(t.tokens for t in stages)
     return f"{minutes:.1f} minutes and {tokens:,} tokens"
 
 
-def take_over(donor: Path, theirs: Recipe, folder: Path, recipe: Recipe, methods: Sequence[str] | None = None) -> None:
-    """Put into run `folder` every stage of the finished run `donor` that its own recipe would make alike.
+def reuse_stages(
+    donor: Path, donor_recipe: Recipe, folder: Path, recipe: Recipe, methods: Sequence[str] | None = None
+) -> None:
+    """Put into a run every stage of a finished run that has the same settings in both recipes.
 
-    methods: only what these need, else all. Files are linked, so they take no room. A stage is taken when it is done,
-    or shard by shard where that is how it is made. Fewer samples an input are the first ones of the first iteration,
-    which is what they would be (their seeds count from 0; in other batches, so up to rounding). What is there already
-    stays. `taken` says what has come.
+    donor: the folder of the finished run.
+    donor_recipe: its recipe.
+    folder: the folder of the run that reuses the stages.
+    recipe: its recipe.
+
+    methods: reuse only the stages that these methods need; None for all.
+
+    Files are linked, so they take no space. A stage is reused if it is finished, and a sharded stage shard by shard.
+    Where the run needs fewer samples per input, it gets the first ones of the first iteration: they are the samples
+    that it would compute itself (seeds count from 0), up to rounding, as their batches differ. Stages that the run
+    already has are not replaced. `reused_stages` lists what was reused.
     """
-    ours, given = recipe.expectation.samples, theirs.expectation.samples
+    samples, donor_samples = recipe.expectation.samples, donor_recipe.expectation.samples
     for stage in stages_of(recipe):
         if methods is not None and set(methods).isdisjoint(stage.methods):
             continue
-        different = different_settings(stage.settings, theirs, recipe)
-        fewer = stage.first_samples and different == ["expectation.samples"] and ours < given
-        for name in _made(donor, stage) if fewer or not different else ():
+        different = different_settings(stage.settings, donor_recipe, recipe)
+        fewer = stage.first_samples and different == ["expectation.samples"] and samples < donor_samples
+        for name in _finished_folders(donor, stage) if fewer or not different else ():
             if not (folder / name).exists():
-                _take(donor, name, folder, ours, ours / given if fewer else 1.0)
+                _reuse_stage(donor, name, folder, samples, samples / donor_samples if fewer else 1.0)
 
 
-def _made(run: Path, stage: Stage) -> list[str]:
-    """The folders of a stage that a run has made: one, or as many as its name stands for."""
-    sign = "**/*.parquet" if stage.of_shards else "stage.json"
-    return [str(f.relative_to(run)) for f in sorted(run.glob(stage.name)) if next(f.glob(sign), None)]
+def _finished_folders(run: Path, stage: Stage) -> list[str]:
+    """The folders of a stage in a run: one, or several if the stage's name is a pattern."""
+    pattern = "**/*.parquet" if stage.sharded else "stage.json"
+    return [str(f.relative_to(run)) for f in sorted(run.glob(stage.name)) if next(f.glob(pattern), None)]
 
 
-def _take(donor: Path, name: str, folder: Path, samples: int, share: float) -> None:
-    """Take over a stage, or where that is a share of it so many samples of each input; and note it."""
+def _reuse_stage(donor: Path, name: str, folder: Path, samples: int, share: float) -> None:
+    """Reuse a stage, or the first samples of each input if `share` is less than 1, and record that."""
     seconds, tokens = _cost(donor, name)
-    known = {record.stage: record for record in taken(folder)}
-    known[name] = Taken(name, donor.name, share, seconds * share, round(tokens * share))
+    records = {record.stage: record for record in reused_stages(folder)}
+    records[name] = ReusedStage(name, donor.name, share, seconds * share, round(tokens * share))
     part = (folder / name).with_name(f"{Path(name).name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -80,22 +92,22 @@ def _take(donor: Path, name: str, folder: Path, samples: int, share: float) -> N
         _first_samples(donor / name, part, samples)
     else:
         _link(donor / name, part)
-    write_text(folder / TAKEN, json.dumps({"taken": [asdict(record) for record in known.values()]}, indent=2))
+    write_text(folder / REUSED_FILE, json.dumps({"taken": [asdict(record) for record in records.values()]}, indent=2))
     part.rename(folder / name)
 
 
-def taken(folder: Path) -> list[Taken]:
-    """What a run has taken over, in all its processes. Raises UserError where its record of that is damaged."""
-    path = folder / TAKEN
+def reused_stages(folder: Path) -> list[ReusedStage]:
+    """The stages that a run has reused, in all its processes. Raises UserError if the record of them is damaged."""
+    path = folder / REUSED_FILE
     try:
-        found = [Taken(**record) for record in read_json(path)["taken"]] if path.is_file() else []
+        found = [ReusedStage(**record) for record in read_json(path)["taken"]] if path.is_file() else []
         return [replace(t, share=float(t.share), seconds=float(t.seconds), tokens=int(t.tokens)) for t in found]
     except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: damaged (found no list of stages taken over)") from None
+        raise UserError(f"{path}: damaged (found no list of reused stages)") from None
 
 
 def different_settings(names: tuple[str, ...], a: Recipe, b: Recipe) -> list[str]:
-    """Those of the settings that differ."""
+    """The settings among `names`, which are dotted names, whose values differ between two recipes."""
     return [name for name in dict.fromkeys(names) if _setting(a, name) != _setting(b, name)]
 
 
@@ -107,19 +119,19 @@ def _setting(recipe: Recipe, name: str) -> Any:
 
 
 def _link(source: Path, target: Path) -> None:
-    for folder, inner, files in os.walk(source):
-        inner[:] = [name for name in inner if name != "checkpoints"]
-        here = target / Path(folder).relative_to(source)
-        here.mkdir(exist_ok=True)
+    for folder, subfolders, files in os.walk(source):
+        subfolders[:] = [name for name in subfolders if name != "checkpoints"]
+        target_folder = target / Path(folder).relative_to(source)
+        target_folder.mkdir(exist_ok=True)
         for name in files:
             if not name.endswith((".partial", ".damaged")):
-                _link_file(Path(folder) / name, here / name)
+                _link_file(Path(folder) / name, target_folder / name)
 
 
 def _link_file(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # a file system that knows no links
+    except OSError:  # the file system has no hard links
         shutil.copy2(source, target)
 
 
@@ -129,9 +141,9 @@ def _first_samples(source: Path, target: Path, samples: int) -> None:
 
 
 def _cost(run: Path, stage: str) -> tuple[float, int]:
-    """Seconds and tokens of a stage, in this run or in that from which it had taken it over."""
-    for record in taken(run):
+    """Seconds and tokens of a stage, in this run or in the run that it was reused from."""
+    for record in reused_stages(run):
         if record.stage == stage:
             return record.seconds, record.tokens
-    own = [timed for timed in read_timing(run) if f"{timed['stage']}/".startswith(f"{stage}/")]
-    return sum(timed["seconds"] for timed in own), sum(timed["tokens"] for timed in own)
+    timings = [timed for timed in read_timing(run) if f"{timed['stage']}/".startswith(f"{stage}/")]
+    return sum(timed["seconds"] for timed in timings), sum(timed["tokens"] for timed in timings)

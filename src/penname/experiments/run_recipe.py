@@ -1,4 +1,4 @@
-"""The recipe and environment that a run keeps in its folder; the recipe must not change while the run goes on."""
+"""The recipe and environment that a run keeps in its folder; a resumed run must have the same recipe."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from penname.runs.folder import Record, read_json, write_text
 
 ENVIRONMENT = "environment.json"
 EXTENSIONS = "extensions.json"
-MAY_CHANGE = {"methods", "tracking"}
-"""Settings of a run's recipe that may change."""
+CHANGEABLE = {"methods", "tracking"}
+"""The settings of a recipe that may change when a run is resumed."""
 
 
 def load_run_recipe(folder: Path) -> Recipe:
@@ -29,7 +29,7 @@ def load_run_recipe(folder: Path) -> Recipe:
 
 
 def load_environment(folder: Path) -> Record:
-    """The environment a run was started in, see `describe_environment`; empty if unknown, else with `packages`.
+    """The environment that a run was started in, see `describe_environment`; empty if unknown, else with `packages`.
 
     Raises UserError for a damaged file.
     """
@@ -40,17 +40,17 @@ def load_environment(folder: Path) -> Record:
     return environment if isinstance(environment.get("packages"), dict) else environment | {"packages": {}}
 
 
-def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Raise UserError where the folder has a run whose recipe differs in more than `MAY_CHANGE`."""
+def refuse_different_recipe(folder: Path, recipe: Recipe) -> None:
+    """Raise UserError if the folder has a run whose recipe differs in more than the settings in `CHANGEABLE`."""
     if not (folder / "recipe.yaml").is_file():
         return
-    before = load_run_recipe(folder).model_dump(mode="json", exclude=MAY_CHANGE)
-    if change := first_change(before, recipe.model_dump(mode="json", exclude=MAY_CHANGE)):
+    before = load_run_recipe(folder).model_dump(mode="json", exclude=CHANGEABLE)
+    if change := first_difference(before, recipe.model_dump(mode="json", exclude=CHANGEABLE)):
         raise UserError(f"run folder {folder} was started with another recipe: {change}; choose another folder")
 
 
-def keep_extensions(folder: Path, recipe: Recipe) -> None:
-    """Store a hash of the source of each of the run's extensions, by name.
+def record_extensions(folder: Path, recipe: Recipe) -> None:
+    """Record a hash of the source of each extension that a run uses.
 
     Raises UserError where an extension does not exist, or has changed since the run was started.
     """
@@ -71,6 +71,7 @@ def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
     """The chosen methods of a recipe, in the order in which a run trains them.
 
     names: the chosen methods; None for all.
+    recipe: the recipe.
 
     Raises UserError for a method that the recipe does not have.
     """
@@ -80,11 +81,11 @@ def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
     return [row for name, row in recipe.method_rows.items() if name in (names or recipe.method_rows)]
 
 
-def first_change(before: Any, now: Any, key: str = "") -> str | None:
+def first_difference(before: Any, now: Any, key: str = "") -> str | None:
     """The first setting that differs, by its dotted name, with both values; None where none does."""
     if before == now:
         return None
     if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):
-        changes = (first_change(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in now)
+        changes = (first_difference(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in now)
         return next(change for change in changes if change)
     return f"{key} was {before}, now {now}"

@@ -1,6 +1,6 @@
 """Chooses three authors with different styles, and prompts on subjects that all three have written about.
 
-The choice depends on users' documents and prompts only, never on a model's texts. Ours.
+The choice depends on users' documents and prompts only, never on a model's texts. Neither paper has it; it is ours.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from penname.errors import UserError
 from penname.pat.graph.stylometry import stylometric
 
 AUTHORS = 3
-USERS = 30
-"""Most users considered: those with the most documents."""
-FEWEST_DOCUMENTS = 8
-STYLE_DOCUMENTS = 40
-"""Most documents of a user from which the user's style is measured."""
-APART = 0.85
-"""Smallest stylistic distance between two of the three, relative to that of the three most different users."""
-APART_IN_TIME = 0.25
-"""Smallest distance between the median dates of two of the three, relative to the time span of all documents."""
-OF_MANY = 0.5
-"""Words that occur in a larger share of the inputs are ignored when comparing subjects."""
+MAX_USERS = 30
+"""Maximum number of users considered, those with the most documents."""
+MIN_DOCUMENTS = 8
+"""Minimum number of documents of a user who is considered."""
+MAX_STYLE_DOCUMENTS = 40
+"""Maximum number of documents that a user's style is measured on."""
+MIN_STYLE_DISTANCE = 0.85
+"""Minimum stylistic distance between two of the three, relative to that of the three most different users."""
+MIN_TIME_DISTANCE = 0.25
+"""Minimum distance between the median dates of two of the three, relative to the time span of all documents."""
+MAX_INPUT_SHARE = 0.5
+"""Words that occur in a larger fraction of the inputs are ignored when subjects are compared."""
 
 Matrix = npt.NDArray[np.float64]
 
@@ -48,8 +49,9 @@ class Case:
     """A prompt for one of its three authors: an example of that author with its input replaced.
 
     number: index of the prompt.
-    exact: whether `example.output` answers this very prompt; otherwise it is the author's most similar document, which
-        is not in the example's profile.
+    exact: whether `example.output` was written for this prompt; otherwise it is the author's most similar document,
+        which is not in the example's profile.
+    example: the example.
     """
 
     number: int
@@ -62,10 +64,10 @@ def choose_cases(
 ) -> list[Case]:
     """Choose three authors, and prompts for them; each prompt gives a case for each author.
 
-    examples: of one task.
-    prompts: most prompts to choose.
+    examples: examples of one task.
+    prompts: the maximum number of prompts.
     fits: whether an example's input fits into the model's prompt.
-    trained_on: texts that must not be shown as an author's real text.
+    trained_on: texts that must not be shown as an author's real text, as the model was trained on them.
 
     Raises UserError where fewer than three users have enough documents.
     """
@@ -73,16 +75,18 @@ def choose_cases(
     candidates = [example for example in {e.input: e for e in reversed(examples)}.values() if fits(example)]
     if len(users) < AUTHORS or not candidates:
         raise UserError(
-            f"three_authors: found {len(users)} users with {FEWEST_DOCUMENTS} documents, expected {AUTHORS} or more"
+            f"three_authors: found {len(users)} users with {MIN_DOCUMENTS} documents, expected {AUTHORS} or more"
         )
     unseen = [[d for d in user.documents if d.text not in trained_on] for user in users]
-    nearest_texts = _nearness([e.input for e in candidates], [[d.text for d in documents] for documents in unseen])
+    nearest_texts = _nearest_texts([e.input for e in candidates], [[d.text for d in documents] for documents in unseen])
     for i, example in enumerate(candidates):
         for number, user in enumerate(users):
             if example.user_id == user.user_id:
                 nearest_texts[number][i] = 1.0, -1
     best = np.array([[similarity for similarity, _ in of_user] for of_user in nearest_texts])
-    chosen = max(_far_apart(users), key=lambda three: float(np.sort(best[list(three)].min(0))[-prompts:].mean()))
+    chosen = max(
+        _distinct_triples(users), key=lambda triple: float(np.sort(best[list(triple)].min(0))[-prompts:].mean())
+    )
     order = np.argsort(-best[list(chosen)].min(0), kind="stable")[:prompts]
     cases = []
     for number, i in enumerate(order):
@@ -100,52 +104,60 @@ def _users(examples: Sequence[Example]) -> list[User]:
         first.setdefault(example.user_id, example)
         documents.setdefault(example.user_id, {}).update({d.text: d for d in example.profile})
     users = [User(name, tuple(by_text.values()), first[name]) for name, by_text in documents.items()]
-    return sorted((u for u in users if len(u.documents) >= FEWEST_DOCUMENTS), key=lambda u: -len(u.documents))[:USERS]
+    return sorted((u for u in users if len(u.documents) >= MIN_DOCUMENTS), key=lambda u: -len(u.documents))[:MAX_USERS]
 
 
-def _far_apart(users: Sequence[User]) -> list[tuple[int, ...]]:
-    """All triples of users who differ enough in time and style.
+def _distinct_triples(users: Sequence[User]) -> list[tuple[int, ...]]:
+    """All triples of users who differ enough in time and in style.
 
     A user's style is the mean of the documents' standardized stylometric features.
     """
-    features = [stylometric([d.text for d in _spread(user.documents, STYLE_DOCUMENTS)]) for user in users]
-    every = np.concatenate(features)
-    means = np.stack([((of_user - every.mean(0)) / (every.std(0) + 1e-9)).mean(0) for of_user in features])
+    features = [stylometric([d.text for d in _evenly_spaced(user.documents, MAX_STYLE_DOCUMENTS)]) for user in users]
+    all_features = np.concatenate(features)
+    means = np.stack(
+        [((of_user - all_features.mean(0)) / (all_features.std(0) + 1e-9)).mean(0) for of_user in features]
+    )
     distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
-    threes = _far_apart_in_time(users)
-    nearest = [min(distances[a, b] for a, b in itertools.combinations(three, 2)) for three in threes]
-    return [three for three, near in zip(threes, nearest, strict=True) if near >= APART * max(nearest)]
+    triples = _triples_distinct_in_time(users)
+    nearest = [min(distances[a, b] for a, b in itertools.combinations(triple, 2)) for triple in triples]
+    return [triple for triple, near in zip(triples, nearest, strict=True) if near >= MIN_STYLE_DISTANCE * max(nearest)]
 
 
-def _far_apart_in_time(users: Sequence[User]) -> list[tuple[int, ...]]:
+def _triples_distinct_in_time(users: Sequence[User]) -> list[tuple[int, ...]]:
     """All triples of users; if documents are dated and some triples differ enough in time, only these."""
-    threes = list(itertools.combinations(range(len(users)), AUTHORS))
+    triples = list(itertools.combinations(range(len(users)), AUTHORS))
     years = [[int(d.date[:4]) for d in user.documents if d.date] for user in users]
     if not all(years):
-        return threes
+        return triples
     medians = [float(np.median(of_user)) for of_user in years]
-    gap = APART_IN_TIME * (max(map(max, years)) - min(map(min, years)))
-    distant = [t for t in threes if min(abs(medians[a] - medians[b]) for a, b in itertools.combinations(t, 2)) > gap]
-    return distant or threes
+    gap = MIN_TIME_DISTANCE * (max(map(max, years)) - min(map(min, years)))
+    distinct = [
+        triple
+        for triple in triples
+        if min(abs(medians[a] - medians[b]) for a, b in itertools.combinations(triple, 2)) > gap
+    ]
+    return distinct or triples
 
 
-def _spread(documents: Sequence[Document], most: int) -> list[Document]:
-    """At most `most` documents, spread evenly over the list."""
-    step = max(1, len(documents) / most)
-    return [documents[int(i * step)] for i in range(min(most, len(documents)))]
+def _evenly_spaced(documents: Sequence[Document], count: int) -> list[Document]:
+    """At most `count` documents, spread evenly over the list."""
+    step = max(1, len(documents) / count)
+    return [documents[int(i * step)] for i in range(min(count, len(documents)))]
 
 
-def _nearness(inputs: Sequence[str], texts: Sequence[Sequence[str]]) -> list[list[tuple[float, int]]]:
+def _nearest_texts(inputs: Sequence[str], texts: Sequence[Sequence[str]]) -> list[list[tuple[float, int]]]:
     """For each user and input, the similarity of the user's most similar text (cosine of tf-idf) and its index.
 
-    inputs: the prompts.
+    inputs: the inputs of examples.
     texts: the texts of each user.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = [re.findall(r"\w+", text.lower()) for text in inputs]
     counts = Counter(word for of_input in words for word in set(of_input))
-    subjects = [" ".join(word for word in of_input if counts[word] <= OF_MANY * len(inputs)) for of_input in words]
+    subjects = [
+        " ".join(word for word in of_input if counts[word] <= MAX_INPUT_SHARE * len(inputs)) for of_input in words
+    ]
     vectorizer = TfidfVectorizer(sublinear_tf=True).fit([text for of_user in texts for text in of_user])
     queries = vectorizer.transform(subjects)
     nearest = []
@@ -155,13 +167,13 @@ def _nearness(inputs: Sequence[str], texts: Sequence[Sequence[str]]) -> list[lis
     return nearest
 
 
-def _case(number: int, asked: Example, user: User, nearest: Document | None) -> Case:
-    written = asked.output if nearest is None else nearest.text
+def _case(number: int, prompt_example: Example, user: User, nearest: Document | None) -> Case:
+    written = prompt_example.output if nearest is None else nearest.text
     example = replace(
         user.example,
         id=f"{number}-{user.user_id}",
-        input=asked.input,
-        query=asked.query,
+        input=prompt_example.input,
+        query=prompt_example.query,
         output=written,
         profile=tuple(d for d in user.documents if d.text != written),
     )

@@ -1,4 +1,4 @@
-"""Sweeps: one recipe at several values of its settings. Each point is a run; runs share stages that do not differ."""
+"""Sweeps: one recipe with several values of a setting. Each point is a run, and runs share equal stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penname.errors import ArgumentError
 from penname.evaluation.table import Results
 from penname.experiments.plan import check_inputs, check_room, make_plan
 from penname.experiments.results import results_of
-from penname.experiments.run_recipe import load_run_recipe, refuse_other_recipe
+from penname.experiments.run_recipe import load_run_recipe, refuse_different_recipe
 from penname.experiments.train import train_run
 from penname.recipe_files import load_recipe
 from penname.runs.folder import Progress
@@ -23,7 +23,9 @@ from penname.runs.folder import Progress
 class Point:
     """A point of a sweep.
 
-    name: the settings that distinguish it, as in `expectation.samples=8`; also the name of its run's folder.
+    name: the settings that distinguish the point, as in `expectation.samples=8`; also the name of its run's folder.
+    recipe: the recipe with these settings.
+    folder: the folder of its run.
     """
 
     name: str
@@ -34,10 +36,10 @@ class Point:
 def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], folder: Path) -> list[Point]:
     """A point for each combination of values, in order.
 
-    recipe: a name or path.
-    over: settings to vary, as `KEY=A,B,C`.
+    recipe: the name or the path of a recipe.
+    over: the settings to vary, as `KEY=A,B,C`.
     overrides: settings of all points, as `KEY=VALUE`.
-    folder: of the sweep.
+    folder: the folder of the sweep.
 
     Raises UserError for a value that does not fit the recipe.
     """
@@ -51,9 +53,9 @@ def make_points(recipe: str, over: Sequence[str], overrides: Sequence[str], fold
             raise ArgumentError("over", f"{setting}: expected KEY=A,B and two different values or more")
         settings.append([f"{key}={value}" for value in chosen_values])
     points: list[Point] = []
-    for chosen in product(*settings):
-        name = ",".join(chosen)
-        loaded = load_recipe(recipe, [*overrides, *chosen])
+    for combination in product(*settings):
+        name = ",".join(combination)
+        loaded = load_recipe(recipe, [*overrides, *combination])
         if twin := next((point for point in points if point.recipe == loaded), None):
             raise ArgumentError("over", f"{name} and {twin.name} are the same recipe, expected different values")
         points.append(Point(name, loaded, folder / name.replace("/", "_")))
@@ -66,22 +68,23 @@ def run_sweep(
     donor: Path | None = None,
     methods: Sequence[str] | None = None,
 ) -> list[Results]:
-    """Train and evaluate every point and return their results, in the order of the points.
+    """Train and evaluate every point of a sweep; returns the results in the order of the points.
 
-    open_progress: opens the progress report of the run in a folder.
-    donor: a finished run whose stages may be reused too.
+    points: the points.
+    open_progress: opens a progress report for the run in a folder.
+    donor: the folder of a finished run whose stages may be reused too.
     methods: the recipe's methods to train and evaluate; None for all.
 
-    Points with the most samples are first, as smaller samples are their beginnings. A sweep that was stopped resumes
-    where it stopped.
+    Points with more samples per input are run first, as points with fewer reuse the first of these samples. A sweep
+    that was stopped resumes where it stopped.
     """
     for point in points:
-        refuse_other_recipe(point.folder, point.recipe)
+        refuse_different_recipe(point.folder, point.recipe)
         check_inputs(point.recipe, point.folder)
         check_room(make_plan(point.recipe), point.folder)
     done: dict[Path, Recipe] = {} if donor is None else {donor: load_run_recipe(donor)}
-    most_first = sorted(points, key=lambda point: -point.recipe.expectation.samples)
-    for number, point in enumerate(most_first, start=1):
+    largest_first = sorted(points, key=lambda point: -point.recipe.expectation.samples)
+    for number, point in enumerate(largest_first, start=1):
         point.folder.mkdir(parents=True, exist_ok=True)
         with open_progress(point.folder) as progress:
             progress.say(f"point {point.name}, {number} of {len(points)}")

@@ -1,6 +1,6 @@
-"""One prompt written for three authors, beside what each really wrote: does one hear who is who?
+"""One prompt written for three authors, beside each author's real text: can the authors be told apart?
 
-Ours; neither paper shows or measures it. Prompts and authors are those of `shared_prompts`.
+This is ours; neither paper shows or measures it. `shared_prompts` chooses the prompts and the authors.
 """
 
 from __future__ import annotations
@@ -24,46 +24,55 @@ from penname.session.examples import Prepared, prepared
 from penname.session.session import Session
 
 DOCUMENTS = "documents.parquet"
-LOOKED_AT = 1000
-"""Examples, at most, that authors and prompts are chosen from."""
-CLASSIFIER_DOCUMENTS = 300
-"""Documents of an author, at most, that the classifier learns from."""
+MAX_EXAMPLES = 1000
+"""Maximum number of examples that authors and prompts are chosen from."""
+MAX_CLASSIFIER_DOCUMENTS = 300
+"""Maximum number of an author's documents that the authorship classifier is trained on."""
 
 
 def write_three_authors(session: Session, method: Method, model: Path | None) -> None:
-    """Write the prompts for each of their authors by `method`, and say whose texts they sound like.
+    """Write each prompt for each of its authors by a method, and predict the author of each text.
 
-    model: the method's, None for the generator as it is.
+    session: the session of the run.
+    method: the method that writes.
+    model: the folder of the method's model; None for the recipe's generator.
     """
     settings = session.recipe.three_authors
     assert settings is not None
     split = session.recipe.evaluation.split
     prompts = stage_names.shared_prompts(split)
-    session.run.stage(prompts, lambda place: _choose(session, place))
+    session.run.stage(prompts, lambda folder: _choose(session, folder))
     cases = list(read_stage(session.run.path(stage_names.cases(split))))
     documents = _by_author(read_stage(session.run.path(prompts)))
-    _know_authors(session, cases, documents)
+    _register_authors(session, cases, documents)
     name = stage_names.three_authors(split, method.name)
 
-    def write(part: Sequence[Record]) -> list[Record]:
-        asked = [_prepared(case) for case in part]
-        written = write_as_evaluated(session, model, asked, settings.candidates, with_reasoning=method.reasoning)
+    def write(shard: Sequence[Record]) -> list[Record]:
+        examples = [_prepared(case) for case in shard]
+        written = write_as_evaluated(session, model, examples, settings.candidates, with_reasoning=method.reasoning)
         groups = by_example(written, settings.candidates)
-        return choose_texts(session, groups, {example.example_id: example for example in asked})
+        return choose_texts(session, groups, {example.example_id: example for example in examples})
 
-    def stage(place: Path) -> Record:
-        rows = session.recipe.generator.batch_size
-        texts = session.run.shards(stage_names.responses(name), cases, rows, write, completions=settings.candidates)
-        write_records(place / "texts.parquet", _judged(session, documents, cases, list(texts)))
+    def stage(folder: Path) -> Record:
+        batch_size = session.recipe.generator.batch_size
+        texts = session.run.shards(
+            stage_names.responses(name), cases, batch_size, write, completions=settings.candidates
+        )
+        write_records(folder / "texts.parquet", _score_texts(session, documents, cases, list(texts)))
         return {"texts": len(texts)}
 
     session.run.stage(name, stage)
     found = heard(read_voices(session.run.folder, split, [method.name]), method.name)
-    session.run.progress.say(f"{name}: {found.right} of {found.texts} texts sound like their author")
+    session.run.progress.say(f"{name}: {found.right} of {found.texts} texts are attributed to their author")
 
 
 def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
-    """What the run's methods wrote, and what the authors did; of methods that have written."""
+    """The texts of a run's methods and of the authors, for each prompt and author.
+
+    run: the folder of the run.
+    split: the split that the prompts are from.
+    methods: the methods to read; those that have not written yet are skipped.
+    """
     folders = {method: run / stage_names.three_authors(split, method) for method in methods}
     written = {
         method: {r["example_id"]: r for r in read_stage(whole_stage(folder))}
@@ -86,25 +95,25 @@ def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
     ]
 
 
-def _choose(session: Session, place: Path) -> Record:
-    """The cases, each with the context of its author, and the documents that tell the authors apart."""
+def _choose(session: Session, folder: Path) -> Record:
+    """Choose the cases, each with the context of its author, and the documents that the classifier is trained on."""
     settings, split = session.recipe.three_authors, session.recipe.evaluation.split
     assert settings is not None
-    examples = list(load_split(session.recipe.data, split, LOOKED_AT, session.recipe.seed, Report()))
+    examples = list(load_split(session.recipe.data, split, MAX_EXAMPLES, session.recipe.seed, Report()))
     of_task = [e for e in examples if e.task == examples[0].task]
     trained_on = frozenset(e.output for e in session.prepare("train"))
     cases = choose_cases(of_task, settings.prompts, lambda example: _fits(session, example), trained_on)
     documents = _documents(cases)
-    write_records(place / DOCUMENTS, documents)
+    write_records(folder / DOCUMENTS, documents)
     sounds_like = AuthorClassifier(_by_author(documents)).authors_of([case.example.output or "" for case in cases])
 
-    def work(part: Sequence[tuple[Case, str]]) -> list[Record]:
+    def work(shard: Sequence[tuple[Case, str]]) -> list[Record]:
         retrieval = session.recipe.retrieval
-        found = retrieve_all([case.example for case, _ in part], session.retriever(), retrieval.k, retrieval.documents)
+        found = retrieve_all([case.example for case, _ in shard], session.retriever(), retrieval.k, retrieval.documents)
         return [
             {"number": case.number, "exact": case.exact, "sounds_like": author}
             | asdict(prepared(example, context, session.recipe.prompt))
-            for (case, author), (example, context) in zip(part, found, strict=True)
+            for (case, author), (example, context) in zip(shard, found, strict=True)
         ]
 
     both = list(zip(cases, sounds_like, strict=True))
@@ -113,22 +122,22 @@ def _choose(session: Session, place: Path) -> Record:
 
 
 def _fits(session: Session, example: Example) -> bool:
-    asked = prepared(example, [], session.recipe.prompt)
+    without_context = prepared(example, [], session.recipe.prompt)
     try:
-        session.prompt(asked, with_reasoning=True)
+        session.prompt(without_context, with_reasoning=True)
     except UserError:
         return False
     return True
 
 
 def _documents(cases: Sequence[Case]) -> list[Record]:
-    """Of each author; what is held against texts as really written is not among them."""
+    """The classifier's documents of each author, without the texts that are shown as the authors' real ones."""
     written = {case.example.output for case in cases}
     authors = {case.example.user_id: case.example.profile for case in cases}
     return [
         {"author": author, "text": document.text}
         for author, own in authors.items()
-        for document in [d for d in own if d.text not in written][-CLASSIFIER_DOCUMENTS:]
+        for document in [d for d in own if d.text not in written][-MAX_CLASSIFIER_DOCUMENTS:]
     ]
 
 
@@ -139,19 +148,19 @@ def _by_author(documents: Iterable[Record]) -> dict[str, list[str]]:
     return texts
 
 
-def _know_authors(session: Session, cases: Sequence[Record], documents: Mapping[str, list[str]]) -> None:
-    """Rewards that see the user know the authors by the same documents as the classifier."""
+def _register_authors(session: Session, cases: Sequence[Record], documents: Mapping[str, list[str]]) -> None:
+    """Give rewards that depend on the user the documents of each author, the same as the classifier's."""
     if session.authors.needed:
         for author, texts in documents.items():
             session.authors.know(cases[0]["task"], author, texts)
 
 
-def _judged(
+def _score_texts(
     session: Session, documents: Mapping[str, list[str]], cases: Sequence[Record], texts: Sequence[Record]
 ) -> list[Record]:
-    """The texts with whom each sounds like, and its reward by what each of the prompt's authors really wrote."""
+    """Each text with its predicted author, and its reward with the real text of each of the prompt's authors."""
     present = [text["response"] for text in texts if text["response"] is not None]
-    sounding = iter(AuthorClassifier(documents).authors_of(present))
+    predicted = iter(AuthorClassifier(documents).authors_of(present))
     of_prompt: dict[int, list[Record]] = {}
     for case in cases:
         of_prompt.setdefault(case["number"], []).append(case)
@@ -162,13 +171,13 @@ def _judged(
         for other in of_prompt[case["number"]]
     ]
     rewards = iter(session.reward(items) if items else [])
-    judged = []
+    scored = []
     for case, text in zip(cases, texts, strict=True):
         malformed = text["response"] is None
         values = {other["user_id"]: 0.0 if malformed else next(rewards) for other in of_prompt[case["number"]]}
-        kept = {key: text[key] for key in ("example_id", "response", "reasoning", "finish_reason")}
-        judged.append(kept | {"sounds_like": None if malformed else next(sounding), "rewards": values})
-    return judged
+        fields = {key: text[key] for key in ("example_id", "response", "reasoning", "finish_reason")}
+        scored.append(fields | {"sounds_like": None if malformed else next(predicted), "rewards": values})
+    return scored
 
 
 def _prepared(case: Record) -> Prepared:

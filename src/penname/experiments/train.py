@@ -1,4 +1,4 @@
-"""A whole run: every method of a recipe, each stage once, and the table that compares them."""
+"""A whole run: trains and evaluates every method of a recipe, computing each stage once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from penname.evaluation.table import Results
 from penname.experiments.machine import describe_environment
 from penname.experiments.model_card import write_card
 from penname.experiments.results import scored, untuned_notes
-from penname.experiments.reuse import take_over, taken, total_of
+from penname.experiments.reuse import describe_savings, reuse_stages, reused_stages
 from penname.experiments.run_recipe import (
     ENVIRONMENT,
-    keep_extensions,
     load_environment,
     load_run_recipe,
-    refuse_other_recipe,
+    record_extensions,
+    refuse_different_recipe,
 )
 from penname.experiments.three_authors import write_three_authors
 from penname.method_table import AGENTS, Method
@@ -47,21 +47,25 @@ def train_run(
     donors: Mapping[Path, Recipe] | None = None,
     methods: Sequence[str] | None = None,
 ) -> None:
-    """Train and evaluate every method of `recipe` in `folder`; started again, go on where it was stopped.
+    """Train and evaluate every method of a recipe; a run that was stopped resumes where it stopped.
 
-    donors: finished runs, by folder, from which stages are taken over that this recipe would make alike.
-    methods: train and evaluate only these of the recipe's, and what they begin with.
-    Raises UserError where the folder holds a run of another recipe, is in use, or the disk is full.
+    recipe: the recipe.
+    folder: the folder of the run.
+    progress: reports how far the run is.
+    donors: the recipes of finished runs, by folder, whose stages are reused where the settings are the same.
+    methods: train and evaluate only these methods and the ones that they start from; None for all.
+
+    Raises UserError if the folder has a run of another recipe or is in use, or if the disk is full.
     """
     with open_run(recipe, folder, progress) as session:
         run = session.run
         _record_recipe(run, recipe)
         for note in untuned_notes(folder, recipe):
             progress.say(f"note: {note}")
-        for donor, theirs in (donors or {}).items():
-            take_over(donor, theirs, folder, recipe, methods)
-        if found := taken(folder):
-            progress.say(f"taken over from other runs: {', '.join(map(str, found))}; {total_of(found)} saved")
+        for donor, donor_recipe in (donors or {}).items():
+            reuse_stages(donor, donor_recipe, folder, recipe, methods)
+        if found := reused_stages(folder):
+            progress.say(f"reused from other runs: {', '.join(map(str, found))}; {describe_savings(found)} saved")
         chosen = [row for name, row in recipe.method_rows.items() if name in (methods or recipe.method_rows)]
         evaluate_methods(session, chosen, recipe.evaluation.split)
         for name in recipe.writers([row.name for row in chosen]):
@@ -70,11 +74,18 @@ def train_run(
 
 @contextmanager
 def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Session]:
-    """A session in the run's folder. Raises UserError where another process uses it, or the disk is full."""
+    """Open a session in a run's folder.
+
+    recipe: the recipe of the run.
+    folder: the folder of the run.
+    progress: reports how far the run is.
+
+    Raises UserError if another process uses the folder, if the run has another recipe, or if the disk is full.
+    """
     run = RunFolder(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
-        refuse_other_recipe(folder, recipe)
-        keep_extensions(folder, recipe)
+        refuse_different_recipe(folder, recipe)
+        record_extensions(folder, recipe)
         session = Session(recipe, run)
         try:
             yield session
@@ -83,9 +94,13 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
 
 
 def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) -> None:
-    """Evaluate the methods, and put a card beside each model of the run.
+    """Evaluate methods, and write a model card for each model of the run.
 
-    Raises UserError where the recipe shuffles the profiles of another split.
+    session: the session of the run.
+    methods: the methods to evaluate; one that is not trained yet is trained first.
+    split: the split to evaluate on.
+
+    Raises UserError if the recipe shuffles the profiles of another split.
     """
     settings = session.recipe.evaluation
     if settings.shuffled and split != settings.split:
@@ -96,9 +111,12 @@ def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) 
 
 
 def evaluate_in_run(session: Session, method: Method, split: Split, history: int | None = None) -> list[Record]:
-    """The method's per-example records on `split`, training it first where it is not trained yet.
+    """The per-example records of a method's evaluation; the method is trained first if it is not yet.
 
-    history: as `Session.examples` takes it.
+    session: the session of the run.
+    method: the method to evaluate.
+    split: the split to evaluate on.
+    history: the number of documents that each user keeps; see `Session.examples`.
     """
     prompts = None if method.trained else method_prompts(session, method, split, history)
     model = model_of(session, method)
@@ -108,7 +126,7 @@ def evaluate_in_run(session: Session, method: Method, split: Split, history: int
 
 
 def model_of(session: Session, method: Method) -> Path | None:
-    """The folder of the method's model, trained first where it is not yet; None for the generator as it is."""
+    """The folder of a method's model, which is trained first if it is not yet; None for the recipe's generator."""
     if not method.trained:
         return shared_generator(session)
     return self_train(
@@ -119,16 +137,22 @@ def model_of(session: Session, method: Method) -> Path | None:
 
 
 def model_folder(run: Path, method: Method, iterations: int) -> Path:
-    """Where a finished run keeps the method's model."""
+    """The folder in which a run keeps a trained method's model. iterations: the recipe's number of iterations."""
     return run / stage_names.last_training(method, iterations) / "model"
 
 
 def cold_start(
     session: Session, methods: Sequence[Method], counts: Sequence[int], split: Split
 ) -> list[tuple[str, Results]]:
-    """Methods on users with `RICH` documents or more, with so many of them left, and at last with all.
+    """Evaluate methods while users with `RICH` documents or more keep only some of these.
 
-    Raises UserError where the split has no such user.
+    session: the session of the run.
+    methods: the methods to evaluate.
+    counts: the numbers of documents that users keep; the last evaluation is with all documents.
+    split: the split to evaluate on.
+
+    Returns each number as text, with the scores of the methods. The simulation is ours. Raises UserError if the split
+    has no such user.
     """
     found = []
     for history in [*counts, ALL]:
@@ -138,7 +162,7 @@ def cold_start(
 
 
 def _record_recipe(run: RunFolder, recipe: Recipe) -> None:
-    """Keep the recipe and the environment with the run. Methods may be added: those already there stay as they are."""
+    """Write the recipe and the environment into the run's folder; methods may be added to those already there."""
     path = run.folder / "recipe.yaml"
     resolved = recipe.model_dump(mode="json")
     if path.is_file():
@@ -158,22 +182,21 @@ def _record_recipe(run: RunFolder, recipe: Recipe) -> None:
 
 
 def _write_cards(run: RunFolder, recipe: Recipe) -> None:
-    """A card beside each model that the run has trained. recipe: with all of its methods."""
+    """Write a model card for each model that the run has trained. recipe: the recipe with all methods of the run."""
     base = recipe.generator.model
     for name, method in recipe.method_rows.items():
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
         if folder.is_dir():
-            what = f"Method: `{name}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
+            description = f"Method: `{name}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
             evaluation = stage_names.evaluation(recipe.evaluation.split, name)
             records = read_stage(run.path(stage_names.metrics(evaluation)))
-            write_card(folder, base, what, recipe, records)
+            write_card(folder, base, description, recipe, records)
     generator = run.path(stage_names.training(GENERATOR)) / "model"
     if generator.is_dir():
-        late = methods_not_tuned_on(run.folder, recipe)
-        seen = ", ".join(f"`{m}`" for m, row in recipe.method_rows.items() if not row.trained and m not in late)
-        others = (
-            f" It writes for {', '.join(f'`{m}`' for m in late)} too, whose prompts it has not seen." if late else ""
-        )
+        unseen = methods_not_tuned_on(run.folder, recipe)
+        seen = ", ".join(f"`{m}`" for m, row in recipe.method_rows.items() if not row.trained and m not in unseen)
+        names = ", ".join(f"`{m}`" for m in unseen)
+        others = f" It writes for {names} too, whose prompts it has not seen." if unseen else ""
         write_card(generator, base, f"A generator fine-tuned on the prompts of {seen}.{others}", recipe)
     methods = dict.fromkeys(row.agents_of for row in recipe.method_rows.values() if row.agents_of and row.trains_agents)
     for method, number, agent in product(methods, range(1, recipe.pat.iterations + 1), AGENTS):

@@ -45,8 +45,8 @@ def differential_rewards(
     """A record for each candidate summary, with `reward`, `differential` and `noise`.
 
     `reward` is the mean reward of the generator's texts with the summary, and `differential` is its gain over the
-    baseline; either is None where the judge failed. `noise` is the standard error of `reward`, None for a single text. The texts
-    of an example are sampled with the same seeds for each summary.
+    baseline; either is None where the judge failed. `noise` is the standard error of `reward`, None for a single text.
+    The texts of an example are sampled with the same seeds for each summary.
 
     session: the session of the run.
     generator: the folder of the generator's model; None for the recipe's.

@@ -2,7 +2,8 @@
 
 A stage is a function from files to files. Its folder holds what it wrote; `stage.json` is written last and means
 the stage is whole. Within a long stage the unit is a shard: a Parquet file that stands under its final name only
-once whole, with a checksum in its metadata. A killed run repeats at most the shard it was at.
+once whole, with a checksum in its metadata. A killed run repeats at most the shard it was at. Resuming in the middle
+of a training is done by its checkpoints, in `penname.training.fine_tuning`.
 """
 
 from __future__ import annotations
