@@ -1,4 +1,4 @@
-"""Writing with one model that is shown the user's own documents."""
+"""Writing with one model, whose prompt shows the user's own documents."""
 
 from __future__ import annotations
 
@@ -41,16 +41,18 @@ from penname.session.evaluate import EVALUATION
 from penname.session.fine_tune import PROMPT_FILE
 from penname.session.stage_names import AUTHORSHIP_MODEL
 
-OVERLAP = {"rouge1": 1, "rougeL": 1, "meteor": 1}
-"""What candidates are compared by where the model's own reward is not known."""
+DEFAULT_MIXTURE = {"rouge1": 1, "rougeL": 1, "meteor": 1}
+"""The reward mixture that candidates are compared by if the model's own is not known."""
 
 
 @dataclass(frozen=True)
-class Setup:
-    """A model, how it must be prompted and how it writes.
+class ModelSetup:
+    """A model, how it is prompted and how it samples.
 
-    engine: the model's. templates: their names and hashes, as it was trained. authorship: where the model for
-    `evaluation.choose: authorship` is.
+    engine: the model and its engine.
+    with_reasoning: whether the model reasons before the response.
+    prompt, retrieval, decoding, evaluation, reward: sections of the recipe that it was trained with.
+    authorship: the file of the authorship model for `evaluation.choose: authorship`, which may be missing.
     """
 
     engine: EngineConfig
@@ -63,10 +65,15 @@ class Setup:
     authorship: Path
 
 
-def setup_of_run(run: Path, recipe: Recipe, method: str) -> Setup:
-    """As the run evaluates the method: with its engine, temperature and candidates."""
+def setup_of_run(run: Path, recipe: Recipe, method: str) -> ModelSetup:
+    """The setup with which a run evaluates a method: its engine, temperature and candidates.
+
+    run: the folder of the run.
+    recipe: the recipe of the run.
+    method: `rag` or a trained method.
+    """
     if method == "rag":
-        return Setup(
+        return ModelSetup(
             recipe.generator,
             False,
             recipe.prompt,
@@ -81,45 +88,56 @@ def setup_of_run(run: Path, recipe: Recipe, method: str) -> Setup:
     return replace(setup, engine=recipe.generator.model_copy(update={"model": folder}), reward=recipe.reward)
 
 
-def setup_of_model(model: str) -> Setup:
-    """As the model was trained, or by the recipes' defaults where penname did not train it."""
+def setup_of_model(model: str) -> ModelSetup:
+    """The setup that a model was trained with, or the recipes' defaults if penname did not train it.
+
+    model: the name or folder of the model.
+
+    Raises UserError if the model was trained with another text of a prompt template.
+    """
     reader = load_reader(model)
-    untrained: PromptFormat = "chat" if reader.chat_template else "plain"
-    facts: Record = {"with_reasoning": False, "format": untrained, "decoding": {"no_repeat_ngram": 6}}
+    default_format: PromptFormat = "chat" if reader.chat_template else "plain"
+    facts: Record = {"with_reasoning": False, "format": default_format, "decoding": {"no_repeat_ngram": 6}}
     path = Path(model) / PROMPT_FILE
     if path.is_file():
         facts = with_new_names(read_json(path))
         for name, expected in facts["templates"].items():
             if template_hash(name) != expected:
                 raise UserError(
-                    f"{model}: trained on another text of template {name} ({expected}, here {template_hash(name)}); "
+                    f"{model}: trained with another text of template {name} ({expected}, here {template_hash(name)}); "
                     "train again or use the version it was trained with"
                 )
-    return Setup(
+    return ModelSetup(
         EngineConfig(model=model, format=facts["format"]),
         bool(facts["with_reasoning"]),
         PromptConfig.model_validate(facts.get("prompt", {})),
         RetrievalConfig.model_validate(facts.get("retrieval", {})),
-        # What follows models trained by earlier versions lack.
+        # Models trained by earlier versions lack these sections.
         DecodingConfig.model_validate(facts.get("decoding", {})),
         EvaluationConfig.model_validate(facts.get("evaluation", {})),
-        RewardConfig.model_validate(facts.get("reward", {"mixture": OVERLAP})),
+        RewardConfig.model_validate(facts.get("reward", {"mixture": DEFAULT_MIXTURE})),
         Path(model) / MODEL_FILE,
     )
 
 
 class ModelWriter:
-    """Writes with one model that is shown the user's own documents. Raises UserError for a benchmark's own prompts."""
+    """Writes with one model, whose prompt shows the user's own documents.
 
-    def __init__(self, setup: Setup) -> None:
+    setup: the model, how it is prompted and how it samples.
+
+    Raises UserError for a model that was trained with a benchmark's own prompts.
+    """
+
+    def __init__(self, setup: ModelSetup) -> None:
         self._setup = setup
         self._engines = Engines(lambda tokens, completions: None)
         self._judges = Engines(lambda tokens, completions: None)
         if setup.prompt.style == "benchmark":
-            problem = "was trained on a benchmark's own prompts, which only its records can fill in"
+            problem = "was trained with a benchmark's own prompts, which only the benchmark's records can fill in"
             raise ArgumentError("model", f"{setup.engine.model} {problem}")
 
     def write(self, request: Request) -> Written:
+        """Write one text. Raises UserError for an item, or a reasoning that the model cannot be given."""
         setup, seed = self._setup, request.seed
         if request.item is not None:
             raise ArgumentError("item", "is for the method pat of a run")
@@ -132,9 +150,9 @@ class ModelWriter:
         template = generator_template(with_reasoning=setup.with_reasoning)
         rendered = self._renderer.render(template, shown, input=request.prompt)
         written, texts = self._complete(rendered.tokens, request)
-        every = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
-        number = self._choose(request, every)
-        parts = every[number]
+        completions = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
+        number = self._choose(request, completions)
+        parts = completions[number]
         notes = _notes(rendered.shortened, written[number], parts, setup)
         if not request.documents:
             notes.insert(0, "there are no documents: the response is not personalized")
@@ -142,18 +160,19 @@ class ModelWriter:
         return Written(response, parts.reasoning, tuple(notes), parts.response is not None)
 
     def check_reasoning(self) -> None:
-        """Raises UserError where the model cannot be given a reasoning."""
+        """Raise UserError if the model cannot be given a reasoning."""
         if not self._setup.with_reasoning:
             raise ArgumentError("reasoning", "this model was not trained to reason")
 
     def close(self) -> None:
+        """Release the loaded models."""
         self._engines.release()
         self._judges.release()
 
     @cached_property
     def _renderer(self) -> Renderer:
         engine = self._setup.engine
-        reader = load_reader(engine.model)  # sooner there than transformers' tokenizer
+        reader = load_reader(engine.model)  # faster to load than transformers' tokenizer
         return Renderer(reader, engine.format, self._setup.prompt.max_input_tokens)
 
     def _retriever(self, seed: int) -> Retriever:
@@ -161,29 +180,31 @@ class ModelWriter:
         return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens)
 
     def _complete(self, prompt: list[int], request: Request) -> tuple[list[Generated], list[str]]:
-        """The candidates, as tokens and as whole completions, those behind a given reasoning with it."""
-        evaluation, given = self._setup.evaluation, request.reasoning
-        begun = self._renderer.beginning(compose(given, "")) if given is not None else []
+        """The candidates as tokens and as completions; the latter include a reasoning that the request gives."""
+        evaluation, reasoning = self._setup.evaluation, request.reasoning
+        forced_tokens = self._renderer.beginning(compose(reasoning, "")) if reasoning is not None else []
         setup = self._setup
-        most = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-        sampling = setup.decoding.sampling(most, evaluation.temperature, evaluation.top_p, self._renderer.end_id)
+        max_tokens = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
+        sampling = setup.decoding.sampling(max_tokens, evaluation.temperature, evaluation.top_p, self._renderer.end_id)
         number = request.candidates or evaluation.candidates
         if number > 1 and evaluation.choose == AUTHORSHIP and not self._setup.authorship.is_file():
-            untrained = "the run has no classifier of authors, by which its recipe chooses among candidates"
-            raise ArgumentError("candidates", f"found {number}; {untrained}; expected 1")
+            problem = "the run has no authorship model, by which its recipe chooses among candidates"
+            raise ArgumentError("candidates", f"found {number}; {problem}; expected 1")
         seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
-        written = engine.generate([prompt + begun], [seeds], sampling)[0]
+        written = engine.generate([prompt + forced_tokens], [seeds], sampling)[0]
         texts = [self._renderer.text(generated.tokens) for generated in written]
-        return written, texts if given is None else [compose(given, text) for text in texts]
+        return written, texts if reasoning is None else [compose(reasoning, text) for text in texts]
 
     def _choose(self, request: Request, candidates: Sequence[Completion]) -> int:
-        """The index of the candidate to show, chosen as the model's recipe says."""
+        """The index of the chosen candidate, by the recipe's `evaluation.choose`."""
         if len(candidates) == 1:
             return 0
-        own = tuple(chosen_documents([document.text for document in request.documents], "user", request.seed))
+        user_documents = tuple(
+            chosen_documents([document.text for document in request.documents], "user", request.seed)
+        )
         items = [
-            None if parts.response is None else RewardInput(request.prompt, "", parts.response, own)
+            None if parts.response is None else RewardInput(request.prompt, "", parts.response, user_documents)
             for parts in candidates
         ]
         reward = self._setup.reward
@@ -196,8 +217,8 @@ class ModelWriter:
         return choose([items], self._setup.evaluation.choose, mean, rewards[AUTHORSHIP])[0]
 
     def _rewards(self, names: Sequence[str]) -> dict[str, Reward]:
-        place = self._setup.authorship
-        return make_rewards(names, self._setup.reward, self._judge, lambda: AuthorshipModel.load(place))
+        path = self._setup.authorship
+        return make_rewards(names, self._setup.reward, self._judge, lambda: AuthorshipModel.load(path))
 
     def _judge(self) -> Judge:
         reward = self._setup.reward
@@ -205,7 +226,7 @@ class ModelWriter:
         return Judge(self._judges.engine(reward.judge), renderer, reward.judge_expectation)
 
 
-def _notes(shortened: int, generated: Generated, parts: Completion, setup: Setup) -> list[str]:
+def _notes(shortened: int, generated: Generated, parts: Completion, setup: ModelSetup) -> list[str]:
     limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
     notes = notes_on_limits(shortened, generated.finish_reason, setup.prompt.max_input_tokens, limit)
     if parts.response is None:

@@ -1,4 +1,4 @@
-"""Writing by PaT for a user who is in no data of the run: what others wrote is that of its train split."""
+"""Writing with PaT for a user who is not in a run's data; other users' documents are those of its train split."""
 
 from __future__ import annotations
 
@@ -42,12 +42,16 @@ if TYPE_CHECKING:
 
 
 def can_write(run: Path, recipe: Recipe) -> bool:
-    """Whether the run has trained PaT's agents and generator."""
+    """Whether a run has trained and evaluated PaT."""
     return (run / stage_names.evaluation(recipe.evaluation.split, "pat") / "stage.json").is_file()
 
 
 class PaTWriter:
-    """Writes with a run's agents and generator; the graph of its train split is made once, at the first text."""
+    """Writes with a run's agents and generator; the graph of its train split is built once, for the first text.
+
+    run: the folder of the run.
+    recipe: the recipe of the run.
+    """
 
     def __init__(self, run: Path, recipe: Recipe) -> None:
         self._recipe = recipe
@@ -55,7 +59,7 @@ class PaTWriter:
         self._engines = Engines(lambda tokens, completions: None)
 
     def write(self, request: Request) -> Written:
-        """One text. Raises UserError where the prompt is too long, the run is damaged, or its data is gone."""
+        """Write one text. Raises UserError if the prompt is too long, the run is damaged, or its data is missing."""
         if request.reasoning is not None:
             self.check_reasoning()
         recipe = self._recipe.model_copy(update={"seed": request.seed})
@@ -70,19 +74,21 @@ class PaTWriter:
             layout=self._layout,
         )
         history = len(request.documents)
-        asked = Prepared("prompt", "", "generate", request.prompt, "", (), layout=self._layout, history=history)
+        prepared = Prepared("prompt", "", "generate", request.prompt, "", (), layout=self._layout, history=history)
         generator = _generator(self._run) if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
             session = Session(recipe, RunFolder(Path(scratch), quiet), self._engines)
-            session.authors.know(asked.task, asked.user_id, [document.text for document in request.documents])
+            session.authors.know(prepared.task, prepared.user_id, [document.text for document in request.documents])
             contexts = self._contexts(example, session.retriever())
-            own = {"prompt": contexts}
+            contexts_by_id = {"prompt": contexts}
             agents = _agents(self._run, recipe)
-            summaries = refine(session, "summaries", agents, [asked], own, recipe.pat.rounds)[-1]["prompt"]
+            summaries = refine(session, "summaries", agents, [prepared], contexts_by_id, recipe.pat.rounds)[-1][
+                "prompt"
+            ]
             written = session.write(
                 generator,
-                [asked],
+                [prepared],
                 purpose=EVALUATION,
                 samples=request.candidates or recipe.evaluation.candidates,
                 temperature=recipe.evaluation.temperature,
@@ -92,42 +98,43 @@ class PaTWriter:
                     session, e, contexts, summaries["style"], summaries["topic"], documents=recipe.pat.documents
                 ),
             )
-            (record,) = choose_texts(session, [written], {"prompt": asked})
+            (record,) = choose_texts(session, [written], {"prompt": prepared})
         reasoning = f"Style: {summaries['style']}\nTopic: {summaries['topic']}"
         response = record["response"]
         notes = _notes(request, record, contexts.levels, recipe.prompt)
         return Written(response or "", reasoning, tuple(notes), response is not None)
 
     def check_reasoning(self) -> None:
-        """Raises UserError: summaries are of the prompt too."""
+        """Raise UserError, as the agents' summaries depend on the prompt too."""
         raise ArgumentError("reasoning", "the method pat writes its summaries anew for each prompt")
 
     def close(self) -> None:
+        """Release the loaded models."""
         self._engines.release()
 
     @cached_property
     def _layout(self) -> LayoutName:
-        """That of the run's examples, if they all have one."""
+        """The layout of the run's examples if they all have the same one, else `plain`."""
         layouts = {record["layout"] for record in read_stage(self._run / stage_names.data("train"))}
         return layouts.pop() if len(layouts) == 1 else "plain"
 
     @cached_property
     def _finder(self) -> Finder:
-        others, shared = read_all_sources(self._recipe.data, "train")
+        documents, shared = read_all_sources(self._recipe.data, "train")
         whole_stage(self._run / STYLE_MODEL)
         encode = sentence_encoder(lambda note: None)
-        return load_finder(self._run, others, shared, encode, self._recipe.pat.nearest_topics)
+        return load_finder(self._run, documents, shared, encode, self._recipe.pat.nearest_topics)
 
     def _contexts(self, example: Example, retriever: Retriever) -> Contexts:
         recipe, finder = self._recipe, self._finder
 
-        def known(item: str | None) -> str | None:
-            """The item's name in the graph: of the first source that has it."""
+        def name_in_graph(item: str | None) -> str | None:
+            """The name of the item in the graph: that of the first source that has the item."""
             names = [name_with_source(number, item) for number in range(len(recipe.data))] if item else []
             return next((name for name in names if name in finder.graph.topic_index), item)
 
-        profile = tuple(replace(d, item_id=known(d.item_id)) for d in example.profile)
-        found = finder.find(replace(example, item_id=known(example.item_id), profile=profile), recipe.pat.k)
+        profile = tuple(replace(d, item_id=name_in_graph(d.item_id)) for d in example.profile)
+        found = finder.find(replace(example, item_id=name_in_graph(example.item_id), profile=profile), recipe.pat.k)
         history = format_documents(example, retrieve(example, retriever, recipe.retrieval.k))
         style, topic = format_documents(example, found.style), format_documents(example, found.topic)
         return Contexts("prompt", (), (), (), history, style, topic, tuple(found.levels), ())
@@ -138,13 +145,13 @@ def _generator(run: Path) -> Path:
 
 
 def _agents(run: Path, recipe: Recipe) -> Agents:
-    """The agents as the run's last training left them; one that never had a pair to learn from is untrained."""
+    """The agents after the run's last training; one that never had a preference pair to be trained on is untrained."""
     agents: dict[AgentName, Path | None] = {}
     for agent in AGENTS:
         iterations = range(1, recipe.pat.iterations + 1)
-        places = [stage_names.agent_iteration("pat", number, agent) for number in iterations]
-        taught = [p for p in places if read_json(run / stage_names.pairs(p) / "stage.json")["pairs"]]
-        agents[agent] = whole_stage(run / stage_names.training(taught[-1])) / "model" if taught else None
+        prefixes = [stage_names.agent_iteration("pat", number, agent) for number in iterations]
+        trained = [p for p in prefixes if read_json(run / stage_names.pairs(p) / "stage.json")["pairs"]]
+        agents[agent] = whole_stage(run / stage_names.training(trained[-1])) / "model" if trained else None
     return agents
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a writer, and what it gives back."""
+"""What a writer is asked for, and what it returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from penname.data.records import Document
 
 @dataclass(frozen=True)
 class Request:
-    """What to write, and for whom; arguments as `penname.generate.writer.Writer.write` takes them."""
+    """What to write, and for whom; the fields are the arguments of `penname.generate.writer.Writer.write`."""
 
     prompt: str
     documents: Sequence[Document]
@@ -22,12 +22,17 @@ class Request:
 
 
 def notes_on_limits(shortened: int, finish_reason: str, input_limit: int, output_limit: int) -> list[str]:
-    """What to say of a text whose prompt or whose completion met its token limit.
+    """Notes on a text whose prompt or completion reached its token limit; empty if neither did.
 
-    shortened: number of documents that were shortened to fit. finish_reason: why the completion ended.
+    shortened: number of documents that were truncated to fit.
+    finish_reason: why the completion ended; `length` if it reached the limit.
+    input_limit: the limit of the prompt, in tokens.
+    output_limit: the limit of the completion, in tokens.
     """
-    notes = [f"{shortened} documents were shortened to fit {input_limit} tokens"] if shortened else []
-    return notes + ([f"the text ran into the limit of {output_limit} tokens"] if finish_reason == "length" else [])
+    notes = [f"{shortened} documents were truncated to fit {input_limit} tokens"] if shortened else []
+    return notes + (
+        [f"the text was truncated at the limit of {output_limit} tokens"] if finish_reason == "length" else []
+    )
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,9 @@ class Written:
     """A text for a user.
 
     response: the text.
-    reasoning: what the model wrote before it, None for one that does not reason.
-    notes: what a reader of the text should know, such as that it ran into the token limit.
-    well_formed: whether the completion came to a response; if not, `response` is the completion as it is.
+    reasoning: what the model wrote before the text; None for a model that does not reason.
+    notes: what a reader of the text should know, such as that it was truncated at the token limit.
+    well_formed: whether the completion has a response; if not, `response` is the whole completion.
     """
 
     response: str

@@ -1,4 +1,4 @@
-"""Writes for users with a run or a model, loaded once."""
+"""Writes for users with a run or a model, which is loaded once."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from penname.session.fine_tune import PROMPT_FILE
 
 
 class Writer:
-    """Writes for users; its model is loaded once, at the first text.
+    """Writes for users; its model is loaded once, for the first text.
 
-    model: the folder of a run, or of a model that penname trained; else a model as it is, `bundled`, a folder or a hub
-        id, which is prompted as by the method `rag`.
-    method: which of the run's methods writes; if left out, the last one in the run's order that can.
-    recipe: the run's, where it holds objects that were made in Python; as the run keeps it if left out.
+    model: the folder of a run or of a model that penname trained; or another model (`bundled`, a folder or a hub id),
+        which is prompted like the method `rag`.
+    method: the method of the run that writes; by default the last one in the run's order that can.
+    recipe: the recipe of the run, needed only if it contains objects that were made in Python; by default the recipe
+        that the run keeps.
 
-    Use it in a `with` statement, or call `close`, to let go of the model. Raises UserError where the model is not
-    there or was trained on other prompt templates.
+    Use it in a `with` statement, or call `close`, to release the model. Raises UserError if the model is missing or was
+    trained with other prompt templates.
     """
 
     def __init__(
@@ -43,17 +44,17 @@ class Writer:
                     "method", f"found {method!r}, but {model} is no run, and only a run has methods to choose from"
                 )
             if not (folder / PROMPT_FILE).is_file():
-                self.notes = (f"{model} was not trained by penname: written as by the method rag",)
+                self.notes = (f"{model} was not trained by penname: it is prompted like the method rag",)
             self._writer = ModelWriter(setup_of_model(str(model)))
             return
         recipe = recipe or load_run_recipe(folder)
-        able = _writers_of(folder, recipe)
-        if not able:
+        available = _available_methods(folder, recipe)
+        if not available:
             raise ArgumentError("model", f"{model}: no method of this run can write for a new user yet")
-        chosen = method or able[-1]
-        if chosen not in able:
-            raise ArgumentError("method", f"found {method!r}, expected one of {', '.join(able)}")
-        if method is None and len(able) > 1:
+        chosen = method or available[-1]
+        if chosen not in available:
+            raise ArgumentError("method", f"found {method!r}, expected one of {', '.join(available)}")
+        if method is None and len(available) > 1:
             self.notes = (f"written by the run's method {chosen}",)
         if chosen == "pat":
             self._writer = PaTWriter(folder, recipe)
@@ -71,32 +72,33 @@ class Writer:
         query: str | None = None,
         item: str | None = None,
     ) -> Written:
-        """One text for `prompt`, sampled as the model's texts were in its run's evaluation.
+        """Write one text, sampled as in the evaluation of the model's run.
 
-        documents: what the user wrote before, as texts or `Document`s, or a path: a JSONL file, a .txt or .md file, or
-            a folder of these. Without any the text is written as for a new user.
-        seed: of the sampling; the same one gives the same text.
-        candidates: how many texts are written, of which the recipe's `evaluation.choose` takes one; as many as the
-            recipe says if left out.
-        reasoning: given in place of one that the model would write: that of an earlier text for the same user.
-        query: what documents are retrieved by; the prompt if left out.
-        item: for the method `pat`, the id of what the text is about.
+        prompt: what to write.
+        documents: what the user wrote before, as texts or `Document`s, or as a path: a JSONL file, a .txt or .md file,
+            or a folder of these. Without documents the text is written as for a new user.
+        seed: seed of the sampling; the same seed gives the same text.
+        candidates: the number of texts to sample, one of which is chosen by the recipe's `evaluation.choose`; by
+            default the recipe's number.
+        reasoning: a reasoning to use in place of the model's own, such as that of an earlier text for the same user.
+        query: the query for retrieving documents; by default the prompt.
+        item: for the method `pat`, the id of the item that the text is about.
 
         Raises UserError for a prompt or a query without text, or documents that cannot be read.
         """
         for name, text in (("prompt", prompt), ("query", query)):
-            # Lone surrogates come from a terminal with another encoding.
+            # A terminal with another encoding gives lone surrogates.
             if text is not None and (not text.strip() or text != text.encode(errors="replace").decode()):
                 raise ArgumentError(name, "found no text in UTF-8, expected some")
         request = Request(prompt, _documents(documents), query, item, seed, candidates, reasoning)
         return self._writer.write(request)
 
     def check_reasoning(self) -> None:
-        """Raises UserError where the method cannot be given a reasoning."""
+        """Raise UserError if the method cannot be given a reasoning."""
         self._writer.check_reasoning()
 
     def close(self) -> None:
-        """Let go of the loaded model; the next text loads it again."""
+        """Release the loaded model; the next text loads it again."""
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -106,18 +108,18 @@ class Writer:
         self.close()
 
 
-def _documents(given: Path | Iterable[str | Document]) -> list[Document]:
-    if isinstance(given, str):
+def _documents(documents: Path | Iterable[str | Document]) -> list[Document]:
+    if isinstance(documents, str):
         raise ArgumentError("documents", "found one text, expected a list of texts, or a Path of a file or folder")
-    if isinstance(given, Path):
-        if not given.exists():
-            raise DataError(given, found="no such file or folder", expected="the user's documents")
-        return load_profile(given)
-    return [Document("user", one) if isinstance(one, str) else one for one in given]
+    if isinstance(documents, Path):
+        if not documents.exists():
+            raise DataError(documents, found="no such file or folder", expected="the user's documents")
+        return load_profile(documents)
+    return [Document("user", document) if isinstance(document, str) else document for document in documents]
 
 
-def _writers_of(run: Path, recipe: Recipe) -> list[str]:
-    """The run's methods that can write for a new user now; those with a model of their own last."""
+def _available_methods(run: Path, recipe: Recipe) -> list[str]:
+    """The run's methods that can already write for a new user, those with a model of their own last."""
     untrained = "rag" in recipe.method_rows and _is_evaluated(run, recipe, "rag") and not recipe.tune_generator
     plain = ["rag"] if untrained else []
     agents = ["pat"] if can_write(run, recipe) else []
