@@ -194,7 +194,7 @@ def test_compare_counts_what_has_no_response_or_no_end(run, tmp_path):
         ("evaluation/test/rag/stage.json", '{"a": 1}', "found no list of files"),
         ("evaluation/test/rag/stage.json", '{"files": [1]}', "found no list of files"),
         ("data/test/stage.json", "{", "damaged"),
-        ("rest-pg/iteration-1/rewards", None, "found nothing of example"),
+        ("rest-pg/iteration-1/rewards", None, "found nothing for example"),
     ],
 )
 def test_a_report_names_what_is_damaged(run, tmp_path, name, content, part):

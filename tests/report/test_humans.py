@@ -9,7 +9,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from sklearn.metrics import cohen_kappa_score
 from tests.report.test_report import HOSTILE, one, wrote
 
-from penname.report.human_evaluation import agreement, draw_pairs, make_key, make_page
+from penname.report.human_evaluation import agreement, make_key, make_page, sample_pairs
 
 METHODS = {"rag": 0.1, "sft": 0.4, "rest-pg": 0.8}
 WRITTEN = {m: {str(i): wrote(f"{m} {i} {HOSTILE}", None, r) for i in range(40)} for m, r in METHODS.items()}
@@ -17,7 +17,7 @@ EXAMPLES = {str(i): {"input": f"Write {i}. {HOSTILE}", "output": f"Words {i}."} 
 
 
 def test_pairs_are_far_enough_apart_and_the_better_one_is_first_as_often_as_not():
-    pairs = draw_pairs(WRITTEN, "reward", 0.4, 50, seed=0)
+    pairs = sample_pairs(WRITTEN, "reward", 0.4, 50, seed=0)
     assert len(pairs) == 50
     assert len({(p.example_id, frozenset(p.methods)) for p in pairs}) == 50
     assert all(abs(p.scores[0] - p.scores[1]) >= 0.4 - 1e-9 for p in pairs)
@@ -27,10 +27,10 @@ def test_pairs_are_far_enough_apart_and_the_better_one_is_first_as_often_as_not(
     order = [p.scores[0] > p.scores[1] for p in pairs]
     assert order != sorted(order), "the order is not to be guessed"
     assert order != [place % 2 == 0 for place in range(50)]
-    assert draw_pairs(WRITTEN, "reward", 0.4, 50, seed=0) == pairs
-    assert draw_pairs(WRITTEN, "reward", 0.4, 50, seed=1) != pairs
-    assert len(draw_pairs(WRITTEN, "reward", 0.4, 500, seed=0)) == 80
-    assert draw_pairs(WRITTEN, "reward", 0.75, 5, seed=0) == []
+    assert sample_pairs(WRITTEN, "reward", 0.4, 50, seed=0) == pairs
+    assert sample_pairs(WRITTEN, "reward", 0.4, 50, seed=1) != pairs
+    assert len(sample_pairs(WRITTEN, "reward", 0.4, 500, seed=0)) == 80
+    assert sample_pairs(WRITTEN, "reward", 0.75, 5, seed=0) == []
 
 
 def test_texts_that_are_empty_alike_or_unscored_are_in_no_pair():
@@ -39,7 +39,7 @@ def test_texts_that_are_empty_alike_or_unscored_are_in_no_pair():
         "b": {"1": wrote("y", None, 0.1), "2": wrote("same ", None, 0.1), "3": wrote("z", None, 0.1)},
     }
     written["b"]["3"]["metrics"]["reward"] = None
-    assert draw_pairs(written, "reward", 0.5, 10, seed=0) == []
+    assert sample_pairs(written, "reward", 0.5, 10, seed=0) == []
 
 
 def key_of(differences):
@@ -83,7 +83,7 @@ def test_a_majority_needs_more_votes_than_anything_else():
 
 def test_texts_with_equal_scores_are_in_no_pair():
     alike = {name: {"1": wrote(f"{name} writes", None, 0.5)} for name in ("a", "b")}
-    assert draw_pairs(alike, "reward", 0, 5, seed=0) == []
+    assert sample_pairs(alike, "reward", 0, 5, seed=0) == []
 
 
 def test_what_cannot_be_told_of_no_answers_is_none():
@@ -115,7 +115,7 @@ def saved(browser, name):
 @pytest.fixture
 def page(browser, tmp_path):
     """Pairs of this test alone: the browser keeps answers by their key."""
-    pairs = draw_pairs(WRITTEN, "reward", 0.4, 3, seed=0)
+    pairs = sample_pairs(WRITTEN, "reward", 0.4, 3, seed=0)
     key = make_key(pairs, tmp_path.name)
     path = tmp_path / "pairs.html"
     path.write_text(make_page(pairs, key, WRITTEN, EXAMPLES), encoding="utf-8")

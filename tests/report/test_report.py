@@ -10,7 +10,7 @@ import pytest
 
 from penname.evaluation.authorship import Voice
 from penname.evaluation.table import summary
-from penname.report.build import CHARACTERS, IN_READER, RunData, _shares, make_report
+from penname.report.build import MAX_CHARACTERS, MAX_READER_EXAMPLES, RunData, _shares, make_report
 from penname.report.figures import Iteration
 
 HOSTILE = (
@@ -54,7 +54,7 @@ def run_data(name="small", examples=4, **changes):
                 }
                 for i in ids
             },
-            "profiles": {"0": [HOSTILE, "x" * (CHARACTERS + 7)], "1": [HOSTILE, "x" * (CHARACTERS + 7)]},
+            "profiles": {"0": [HOSTILE, "x" * (MAX_CHARACTERS + 7)], "1": [HOSTILE, "x" * (MAX_CHARACTERS + 7)]},
             "sampled": "training inputs",
             "evaluated": "test inputs",
             "split": "test",
@@ -223,7 +223,7 @@ def test_pictures_are_whole_and_take_the_colour_of_the_text(report):
         root = ET.fromstring(svg.replace("xlink:", ""))
         assert root.get("fill") == "currentColor"
         assert "#000000" not in svg
-    assert set(report.pictures) == {
+    assert set(report.figures) == {
         "reward-by-method",
         "learning-curve",
         "rest-pg-rewards",
@@ -280,8 +280,8 @@ def test_names_of_runs_and_methods_are_no_markup_either(browser, tmp_path):
     assert browser.get_log("browser") == []
     assert browser.title.startswith("penname: y")
     assert browser.find_elements("css selector", "img") == []
-    assert all(re.fullmatch(r"[\w.-]+", name) for name in made.pictures)
-    assert len(made.pictures) == 2 + 3 * 3
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in made.figures)
+    assert len(made.figures) == 2 + 3 * 3
 
 
 def test_several_runs_stand_side_by_side():
@@ -327,14 +327,14 @@ def test_room_in_the_reader_that_small_tasks_leave_goes_to_large_ones():
 
 
 def test_a_large_run_is_read_in_part():
-    data = run_data(examples=3 * IN_READER)
+    data = run_data(examples=3 * MAX_READER_EXAMPLES)
     html = make_report([data], summary(data.results)).html
-    assert f"{IN_READER} of {3 * IN_READER} examples." in html
+    assert f"{MAX_READER_EXAMPLES} of {3 * MAX_READER_EXAMPLES} examples." in html
 
 
 def test_malformed_completions_say_nothing_of_the_length_of_a_reasoning(report):
     def points(made):
-        return sum(len(c.get_offsets()) for c in made.pictures["reasoning-length"].axes[0].collections)
+        return sum(len(c.get_offsets()) for c in made.figures["reasoning-length"].axes[0].collections)
 
     data = run_data()
     records = {

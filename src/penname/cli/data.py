@@ -415,12 +415,14 @@ def _show_statistics(splits: dict[str, Any]) -> None:
 
 
 def _draw_all(splits: dict[str, Any], folder: Path) -> None:
-    from penname.report.histograms import draw
+    from penname.report.histograms import save_histograms
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, found in splits.items():
             if found.examples:
-                draw(found.columns(), f"{name}: {found.examples:,} examples", folder / f"{name.replace('/', '-')}.png")
+                save_histograms(
+                    found.columns(), f"{name}: {found.examples:,} examples", folder / f"{name.replace('/', '-')}.png"
+                )
     except OSError as error:
         raise UserError(f"--png {folder}: {error.strerror}, expected a folder that can be written") from None

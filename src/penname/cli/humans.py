@@ -39,7 +39,7 @@ def export_pairs(
 ) -> None:
     """Make a page of pairs of texts whose scores differ, for people to judge (REST-PG's Appendix A)."""
     from penname.report.build import merge_runs
-    from penname.report.human_evaluation import draw_pairs, make_key, make_page
+    from penname.report.human_evaluation import make_key, make_page, sample_pairs
     from penname.report.run_data import read_runs
 
     if out.suffix != ".html":
@@ -50,20 +50,20 @@ def export_pairs(
         raise UserError(f"--metric: found {metric!r}, expected one that the runs were evaluated by: {', '.join(known)}")
     if len(written) < 2:
         raise UserError(f"found texts of {', '.join(written)} alone, expected two evaluated methods or more")
-    drawn = draw_pairs(written, metric, difference, pairs, seed)
-    if not drawn:
+    sampled = sample_pairs(written, metric, difference, pairs, seed)
+    if not sampled:
         raise UserError(
             f"found no two texts for an example that differ in {metric} by {difference:g} or more; lower --difference"
         )
-    key = make_key(drawn, metric)
+    key = make_key(sampled, metric)
     key_path = out.with_suffix(".key.json")
     if key_path.exists() and _read(key_path, KEY)["export"] != key["export"]:
         raise UserError(f"{key_path}: is the key of other pairs, whose answers need it; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(make_page(drawn, key, written, examples), encoding="utf-8")
+    out.write_text(make_page(sampled, key, written, examples), encoding="utf-8")
     key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
-    fewer = f" (fewer than {pairs}: no more differ by {difference:g})" if len(drawn) < pairs else ""
-    console.print(f"{len(drawn)} pairs{fewer}: {out}", markup=False, highlight=False)
+    fewer = f" (fewer than {pairs}: no more differ by {difference:g})" if len(sampled) < pairs else ""
+    console.print(f"{len(sampled)} pairs{fewer}: {out}", markup=False, highlight=False)
     console.print(f"key, not for annotators: {key_path}", markup=False, highlight=False)
 
 

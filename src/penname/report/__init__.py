@@ -1,1 +1,1 @@
-"""Pages to read and pass on: a run's report, and pairs of texts for people to judge."""
+"""Pages of HTML: the report of runs, and pairs of texts for human evaluation."""

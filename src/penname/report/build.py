@@ -1,7 +1,7 @@
-"""One page of HTML about one or more runs, which loads nothing from a network, and its tables and pictures as files.
+"""The report of one or more runs: a page of HTML that loads nothing from a network, with tables and figures.
 
-The page is `templates/report.html`. All that users or models wrote reaches it escaped, or as data that its script shows
-as text.
+The page is `templates/report.html`. Everything that users or models wrote is escaped, or is data that the page's script
+shows as text.
 """
 
 from __future__ import annotations
@@ -21,26 +21,35 @@ from penname.method_table import METHODS
 from penname.report import figures
 from penname.report.figures import Iteration
 from penname.report.page import as_script, render
+from penname.runs.folder import Record
 from penname.session import stage_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IN_READER, DOCUMENTS, CHARACTERS = 100, 10, 1500
-"""At most so many examples are in the reader, so many of a user's documents, and so much of each of them."""
-
-Record = dict[str, Any]
+MAX_READER_EXAMPLES, MAX_DOCUMENTS, MAX_CHARACTERS = 100, 10, 1500
+"""Limits of the page's reader: its examples, the documents of each user, and the characters of each document."""
 
 
 @dataclass(frozen=True)
 class RunData:
-    """A run's results and what led to them.
+    """A run's results, and the data that they come from.
 
-    facts: what to say of it. recipe: its text. records: by method and example id, what it wrote and how that scored.
-    examples: by id, what was asked and shown. profiles: by example id, the texts of its user's documents.
-    iterations: of each self-trained method. sampled, evaluated: what samples and evaluation are of, in words. split:
-    what is evaluated. voices: the same prompts written for three authors, none if the run has none. timing: lines of
-    the run's timing.jsonl. texts: of an example, all of them timed. unread: what could not be read.
+    name: the label of the run.
+    facts: properties of the run that the page lists, by name.
+    recipe: the text of the recipe.
+    results: the scores of the run's methods.
+    names: the displayed name of each metric.
+    records: by method and example id, what the method wrote and how that scored.
+    examples: by example id, the prepared example.
+    profiles: by example id, the texts of its user's documents.
+    iterations: the expectation steps of each self-trained method.
+    sampled, evaluated: descriptions of what samples and evaluation are written for.
+    split: the split that is evaluated.
+    voices: the same prompts written for three authors; empty if the run has none.
+    timing: the lines of the run's `timing.jsonl`.
+    texts: the number of texts that each method writes for an example.
+    unread: notes on what could not be read.
     """
 
     name: str
@@ -62,55 +71,62 @@ class RunData:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The page, its pictures by name, and its tables by file name."""
+class ReportContents:
+    """The page, its figures by name, and the texts of its tables by file name."""
 
     html: str
-    pictures: Mapping[str, Figure]
+    figures: Mapping[str, Figure]
     tables: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _PageCell:
+    """A cell of a table. marks: superscripts."""
+
     text: str
     marks: str = ""
 
 
 @dataclass(frozen=True)
-class _Table:
+class _PageTable:
+    """A table of the page."""
+
     title: str
     headings: Sequence[str]
-    rows: Sequence[Sequence[_Cell]]
+    rows: Sequence[Sequence[_PageCell]]
 
 
 @dataclass
 class _Pictures:
-    """Pictures that the page shows, each with what stands under it."""
+    """The figures that the page shows."""
 
-    drawn: dict[str, Figure] = field(default_factory=dict)
+    figures_by_name: dict[str, Figure] = field(default_factory=dict)
 
     def add(self, name: str, figure: Figure, caption: str) -> dict[str, str]:
-        self.drawn[name] = figure
+        """Add a figure; returns it as the page's template takes it."""
+        self.figures_by_name[name] = figure
         return {"svg": Markup(figures.to_inline_svg(figure, name.replace("-", " "))), "caption": caption}
 
 
-def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequence[str] = ()) -> Report:
-    """A report of runs, and of the summary of all of their methods.
+def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequence[str] = ()) -> ReportContents:
+    """The report of runs.
 
-    Methods are named as in the summary: RUN:METHOD where there are several runs. notes: what to tell with the summary.
+    runs: the runs; with several, their methods are named RUN:METHOD.
+    summary: the summary of all methods of the runs; see `penname.evaluation.table.summary`.
+    notes: remarks that the page shows with the summary.
     """
     names = names_of(summary, runs[0].names)
     pictures = _Pictures()
     rewards = pictures.add(
         "reward-by-method",
         figures.mean_scores(_rewards(runs), "reward"),
-        "Mean reward by method; all examples count alike, as in the table where there is one task.",
+        "Mean reward by method over all examples, as in the table if there is only one task.",
     )
-    training = [picture for run in runs for picture in _training(run, pictures, _prefix(runs, run))]
+    training = [picture for run in runs for picture in _training(run, pictures, _run_prefix(runs, run))]
     reasoning = _reasoning(runs, pictures)
-    costs = [_latency(runs), *(_times(run, _prefix(runs, run)) for run in runs if run.timing)]
+    costs = [_latency(runs), *(_times(run, _run_prefix(runs, run)) for run in runs if run.timing)]
     data, shown = _reader(runs)
-    authors = [_three_authors(run, _prefix(runs, run)) for run in runs if run.voices]
+    authors = [_three_authors(run, _run_prefix(runs, run)) for run in runs if run.voices]
     anchors = {"results": "Results"} | ({"authors": "One prompt, three authors"} if authors else {})
     anchors |= {"training": "Training"} if training else {}
     anchors |= {"cost": "Reasoning, time and tokens", "reader": "Reader", "recipes": "Runs"}
@@ -118,9 +134,9 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         "report",
         title="penname: " + ", ".join(run.name for run in runs),
         sections=list(anchors.items()),
-        tables=_headline(summary, names),
+        tables=_main_tables(summary, names),
         tests=_tests(summary, names),
-        notes=[*notes_of(summary, names), *notes, *_unread(runs)],
+        notes=[*notes_of(summary, names), *notes, *_run_notes(runs)],
         rewards=rewards,
         authors=authors,
         training=training,
@@ -131,40 +147,44 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         runs=runs,
         data=as_script(data),
     )
-    return Report(html, pictures.drawn, to_files(summary, names))
+    return ReportContents(html, pictures.figures_by_name, to_files(summary, names))
 
 
-def _prefix(runs: Sequence[RunData], run: RunData) -> str:
+def _run_prefix(runs: Sequence[RunData], run: RunData) -> str:
     return f"{run.name}:" if len(runs) > 1 else ""
 
 
-def _unread(runs: Sequence[RunData]) -> list[str]:
-    return [f"{_prefix(runs, run)} {note}".lstrip() for run in runs for note in run.unread]
+def _run_notes(runs: Sequence[RunData]) -> list[str]:
+    return [f"{_run_prefix(runs, run)} {note}".lstrip() for run in runs for note in run.unread]
 
 
 def _rewards(runs: Sequence[RunData]) -> dict[str, list[float]]:
-    """By method, the rewards there are."""
-    return {_prefix(runs, run) + method: _present(own.values()) for run in runs for method, own in run.results.items()}
+    """The rewards of each method, without missing ones."""
+    return {
+        _run_prefix(runs, run) + method: _present(own.values()) for run in runs for method, own in run.results.items()
+    }
 
 
 def _present(examples: Iterable[Scored]) -> list[float]:
     return [reward for e in examples if (reward := known_value(e["metrics"], "reward")) is not None]
 
 
-def _headline(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_Table]:
+def _main_tables(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_PageTable]:
     found = []
     for section in sections(summary, names):
         rows = []
         for number, (name, entry) in enumerate(summary["methods"].items()):
             cells = [cells[number] for _, cells in section.columns]
-            values = [_Cell("–" if c.value is None else f"{c.value:.4f}", ", ".join(map(str, c.beaten))) for c in cells]
-            rows.append([_Cell(str(number + 1)), _Cell(name), *values, _Cell(str(entry["n"]))])
-        found.append(_Table(section.title, ["", "Method", *(heading for heading, _ in section.columns), "n"], rows))
+            values = [
+                _PageCell("–" if c.value is None else f"{c.value:.4f}", ", ".join(map(str, c.beaten))) for c in cells
+            ]
+            rows.append([_PageCell(str(number + 1)), _PageCell(name), *values, _PageCell(str(entry["n"]))])
+        found.append(_PageTable(section.title, ["", "Method", *(heading for heading, _ in section.columns), "n"], rows))
     return found
 
 
-def _tests(summary: Mapping[str, Any], names: Mapping[str, str]) -> _Table:
-    """All differences in the first metric; those in others are in the file of the tests."""
+def _tests(summary: Mapping[str, Any], names: Mapping[str, str]) -> _PageTable:
+    """The tests in the first metric; those in the other metrics are in the file of tests."""
     metric = next(iter(names))
     own = [test for test in summary["tests"] if test["metric"] == metric]
     corrected = ["p (Holm)"] if any("p_corrected" in test for test in own) else []
@@ -174,9 +194,9 @@ def _tests(summary: Mapping[str, Any], names: Mapping[str, str]) -> _Table:
         numbers = [_signed(test["difference"]), f"{low} to {high}", _small(test["p"])]
         numbers += [_small(test["p_corrected"])] if corrected else []
         numbers += [_signed(test["effect"], 2), str(test["n"])]
-        rows.append([_Cell(test["b"]), _Cell(test["a"]), *map(_Cell, numbers)])
-    headings = ["Method", "less", "difference", "95 % interval", "p", *corrected, "d", "n"]
-    return _Table(f"Differences in {names[metric]}", headings, rows)
+        rows.append([_PageCell(test["b"]), _PageCell(test["a"]), *map(_PageCell, numbers)])
+    headings = ["Method", "minus", "difference", "95 % interval", "p", *corrected, "d", "n"]
+    return _PageTable(f"Differences in {names[metric]}", headings, rows)
 
 
 def _signed(number: float | None, digits: int = 4) -> str:
@@ -188,20 +208,28 @@ def _small(p: float | None) -> str:
 
 
 def _three_authors(run: RunData, prefix: str) -> Record:
-    """Each prompt with its authors' real texts and methods' texts, and how well these are told apart."""
+    """Each prompt with its authors' real texts and the methods' texts, and how well these match their authors."""
     methods = list(run.voices[0].texts)
     real = sum(voice.sounds_like == voice.author for voice in run.voices)
-    rows = [[_Cell("really written"), _Cell(f"{real} of {len(run.voices)}"), _Cell(""), _Cell(""), _Cell("")]]
+    rows = [
+        [
+            _PageCell("really written"),
+            _PageCell(f"{real} of {len(run.voices)}"),
+            _PageCell(""),
+            _PageCell(""),
+            _PageCell(""),
+        ]
+    ]
     for method in methods:
         found = heard(run.voices, method)
-        told = f"{found.right} of {found.texts}", f"{found.own:.4f}", f"{found.others:.4f}", _small(found.p)
-        rows.append([_Cell(prefix + method), *map(_Cell, told)])
+        values = f"{found.right} of {found.texts}", f"{found.own:.4f}", f"{found.others:.4f}", _small(found.p)
+        rows.append([_PageCell(prefix + method), *map(_PageCell, values)])
     headings = ["Text", "sounds like its author", "reward by own real text", "by the others'", "p"]
     prompts: dict[int, list[Voice]] = {}
     for voice in run.voices:
         prompts.setdefault(voice.number, []).append(voice)
     return {
-        "table": _Table("", headings, rows),
+        "table": _PageTable("", headings, rows),
         "prompts": list(prompts.values()),
         "methods": methods,
         "prefix": prefix,
@@ -209,7 +237,7 @@ def _three_authors(run: RunData, prefix: str) -> Record:
 
 
 def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, str]]:
-    """Learning curves, and of each self-trained method rewards and kept samples by iteration."""
+    """Learning curves, and for each self-trained method its rewards and kept samples by iteration."""
     if not run.iterations:
         return []
     name = re.sub(r"[^\w.-]+", "-", prefix)
@@ -221,7 +249,7 @@ def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, 
             f"{name}learning-curve",
             figures.curves(means, ticks, ("iteration", "mean reward of samples")),
             f"{prefix}Learning curve: mean reward of the samples ({run.sampled}) that each iteration's expectation "
-            "step draws from the model of the iteration before; malformed ones count as 0.",
+            "step samples from the model of the previous iteration; malformed ones count as 0.",
         )
     ]
     for method, iterations in run.iterations.items():
@@ -229,16 +257,16 @@ def _training(run: RunData, pictures: _Pictures, prefix: str) -> list[dict[str, 
             pictures.add(
                 f"{name}{method}-rewards",
                 figures.reward_histograms(iterations, _present(run.results.get(method, {}).values())),
-                f"{prefix}{method}: rewards of samples ({run.sampled}), malformed ones as 0. An iteration's are those "
-                "of the model before it trains; those of the model after it are the next one's. After the last there "
-                f"is the evaluation only, of {run.evaluated}, so that its level is not to be compared with theirs.",
+                f"{prefix}{method}: rewards of samples ({run.sampled}); malformed ones count as 0. The samples of an "
+                "iteration are from the model before its training. The model after the last iteration is evaluated "
+                f"only, on {run.evaluated}, so its rewards cannot be compared with those of the samples.",
             )
         )
         found.append(
             pictures.add(
                 f"{name}{method}-kept",
                 figures.kept_per_input(iterations),
-                f"{prefix}{method}: how many samples of an input were kept.",
+                f"{prefix}{method}: number of samples kept for each input.",
             )
         )
     return found
@@ -255,19 +283,19 @@ def _reasoning(runs: Sequence[RunData], pictures: _Pictures) -> list[dict[str, s
                 if r["reasoning"] and not r["malformed"] and (reward := known_value(r["metrics"], "reward")) is not None
             ]
             if reasoned:
-                name = _prefix(runs, run) + method
+                name = _run_prefix(runs, run) + method
                 words[name], rewards[name] = map(list, zip(*reasoned, strict=True))
     if not words:
         return []
     caption = (
         "Length of the reasoning against the reward of the response; r is Pearson's correlation. "
-        "Malformed completions, which have no response, are left out."
+        "Malformed completions, which have no response, are skipped."
     )
     return [pictures.add("reasoning-length", figures.length_against_reward(words, rewards), caption)]
 
 
-def _latency(runs: Sequence[RunData]) -> _Table:
-    """What a completion costs, and how much more with reasoning than without."""
+def _latency(runs: Sequence[RunData]) -> _PageTable:
+    """The cost of a completion, and its ratio to the same method without reasoning."""
     rows = []
     for run in runs:
         tokens = {m: sum(r["new_tokens"] for r in own.values()) / len(own) for m, own in run.records.items() if own}
@@ -279,13 +307,15 @@ def _latency(runs: Sequence[RunData]) -> _Table:
             each = seconds[method]
             rows.append(
                 [
-                    _Cell(_prefix(runs, run) + method),
-                    _Cell(f"{mean:.0f}"),
-                    _Cell("–" if each is None else f"{each:.2f}"),
-                    _Cell(f"{times} tokens{slower and f', {slower} time'} of {without}" if times else ""),
+                    _PageCell(_run_prefix(runs, run) + method),
+                    _PageCell(f"{mean:.0f}"),
+                    _PageCell("–" if each is None else f"{each:.2f}"),
+                    _PageCell(f"{times} tokens{slower and f', {slower} time'} of {without}" if times else ""),
                 ]
             )
-    return _Table("Cost of a completion", ["Method", "new tokens", "seconds (in batches)", "beside no reasoning"], rows)
+    return _PageTable(
+        "Cost of a completion", ["Method", "new tokens", "seconds (in batches)", "relative to no reasoning"], rows
+    )
 
 
 def _ratio(value: float | None, other: float | None) -> str:
@@ -300,8 +330,8 @@ def _seconds_each(run: RunData, method: str) -> float | None:
     return sum(t["seconds"] for t in own) / count / run.texts if count else None
 
 
-def _times(run: RunData, prefix: str) -> _Table:
-    """Seconds and tokens, written or trained on, of each stage; those below half a hundredth of the time as one."""
+def _times(run: RunData, prefix: str) -> _PageTable:
+    """Seconds, and tokens written or trained on, of each stage; stages below 0.5 % of the time are summed."""
     stages: dict[str, list[float]] = {}
     for timed in run.timing:
         total = stages.setdefault(timed["stage"], [0.0, 0])
@@ -310,29 +340,37 @@ def _times(run: RunData, prefix: str) -> _Table:
     whole, every = (sum(column) for column in zip(*stages.values(), strict=True))
     long = {stage: total for stage, total in stages.items() if total[0] and total[0] >= 0.005 * whole}
     rows = [
-        [_Cell(stage), _Cell(f"{seconds:,.1f}"), _Cell(f"{tokens:,.0f}"), _Cell(f"{tokens / seconds:,.0f}")]
+        [
+            _PageCell(stage),
+            _PageCell(f"{seconds:,.1f}"),
+            _PageCell(f"{tokens:,.0f}"),
+            _PageCell(f"{tokens / seconds:,.0f}"),
+        ]
         for stage, (seconds, tokens) in long.items()
     ]
     rest, of_rest = whole - sum(s for s, _ in long.values()), every - sum(t for _, t in long.values())
-    rows.append([_Cell("others"), _Cell(f"{rest:,.1f}"), _Cell(f"{of_rest:,.0f}"), _Cell("")])
-    rows.append([_Cell("all"), _Cell(f"{whole:,.1f}"), _Cell(f"{every:,.0f}"), _Cell("")])
-    return _Table(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
+    rows.append([_PageCell("other stages"), _PageCell(f"{rest:,.1f}"), _PageCell(f"{of_rest:,.0f}"), _PageCell("")])
+    rows.append([_PageCell("all stages"), _PageCell(f"{whole:,.1f}"), _PageCell(f"{every:,.0f}"), _PageCell("")])
+    return _PageTable(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
 
 
 def merge_runs(runs: Sequence[RunData]) -> tuple[dict[str, Mapping[str, Record]], dict[str, Record]]:
-    """All methods' records, by the methods' names in a table of these runs, and all examples."""
-    written = {_prefix(runs, run) + m: own for run in runs for m, own in run.records.items()}
+    """The records of all methods, by the methods' names in a table of these runs, and all examples by id.
+
+    runs: the runs.
+    """
+    written = {_run_prefix(runs, run) + m: own for run in runs for m, own in run.records.items()}
     return written, {i: example for run in runs for i, example in run.examples.items()}
 
 
 def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
-    """Examples that all methods wrote for, as many of each task as there is room for, and a word on which."""
+    """The data of the reader, with examples that all methods wrote for, and a sentence on how many these are."""
     written, examples = merge_runs(runs)
     common = [i for i in examples if all(i in own for own in written.values())]
     tasks: dict[str, list[str]] = {}
     for i in common:
         tasks.setdefault(examples[i]["task"], []).append(i)
-    room = _shares({task: len(own) for task, own in tasks.items()}, IN_READER)
+    room = _shares({task: len(own) for task, own in tasks.items()}, MAX_READER_EXAMPLES)
     chosen = [i for task, own in tasks.items() for i in own[: room[task]]]
     own_profile = {i: tuple(next((p for run in runs if (p := run.profiles.get(i))), ())) for i in chosen}
     profiles = list(dict.fromkeys(own_profile.values()))
@@ -352,7 +390,7 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
             }
             for i in chosen
         ],
-        "profiles": [[_beginning(text) for text in own[:DOCUMENTS]] for own in profiles],
+        "profiles": [[_truncate(text) for text in own[:MAX_DOCUMENTS]] for own in profiles],
     }
     if not common:
         return data, "There is no example that all methods wrote for."
@@ -360,7 +398,7 @@ def _reader(runs: Sequence[RunData]) -> tuple[Record, str]:
 
 
 def _shares(sizes: Mapping[str, int], room: int) -> dict[str, int]:
-    """How many of each: as many of each as of others, but what small ones leave goes to the larger. At least one."""
+    """Split `room` among groups: equally, except that what small groups do not need goes to larger ones; at least 1."""
     shares: dict[str, int] = {}
     for name, size in sorted(sizes.items(), key=lambda item: item[1]):
         fair = (room - sum(shares.values())) // (len(sizes) - len(shares))
@@ -374,6 +412,6 @@ def _written(record: Record) -> Record:
     return kept | {"metrics": metrics, "unfinished": record["finish_reason"] == "length"}
 
 
-def _beginning(text: str) -> str:
-    rest = len(text) - CHARACTERS
-    return text if rest <= 0 else f"{text[:CHARACTERS]} … ({rest:,} characters more)"
+def _truncate(text: str) -> str:
+    rest = len(text) - MAX_CHARACTERS
+    return text if rest <= 0 else f"{text[:MAX_CHARACTERS]} … ({rest:,} characters more)"

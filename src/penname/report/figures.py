@@ -1,4 +1,4 @@
-"""Pictures of results, to be saved as PNG or SVG or put into a page. matplotlib is imported where one is drawn."""
+"""Figures of results, to save as PNG or SVG or to put into a page. matplotlib is imported only when one is plotted."""
 
 from __future__ import annotations
 
@@ -23,25 +23,33 @@ MARKERS = "osD^v<>ph*"
 
 @dataclass(frozen=True)
 class Iteration:
-    """An expectation step: rewards of its samples, and how many of each input's were kept."""
+    """An expectation step (REST-PG, Algorithm 1).
+
+    rewards: the rewards of its samples.
+    kept: the number of samples kept for each input.
+    """
 
     rewards: Sequence[float]
     kept: Sequence[int]
 
 
 def mean_scores(scores: Mapping[str, Sequence[float]], metric: str) -> Figure:
-    """A bar a method: the mean with its 95 % bootstrap interval."""
+    """A bar for each method: its mean with the 95 % bootstrap interval.
+
+    scores: the scores of each method.
+    metric: the displayed name of the metric.
+    """
     figure, axes = _subplots(7, 0.45 * len(scores) + 1.2)
-    for place, own in enumerate(scores.values()):
+    for position, own in enumerate(scores.values()):
         if not len(own):
             continue
         mean = float(np.mean(own))
         low, high = bootstrap_interval([0.0] * len(own), own, seed=0)
-        axes.barh(place, mean, color=COLOURS[0], alpha=0.75)
-        axes.plot([low, high], [place, place], color="black", linewidth=1.5)
+        axes.barh(position, mean, color=COLOURS[0], alpha=0.75)
+        axes.plot([low, high], [position, position], color="black", linewidth=1.5)
         end = high if len(own) > 1 else mean
-        axes.annotate(f"{mean:.3f}", (end, place), (6, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(scores)), [*map(_plain, scores)])
+        axes.annotate(f"{mean:.3f}", (end, position), (6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(scores)), [*map(_escape, scores)])
     axes.invert_yaxis()
     counts = sorted({len(own) for own in scores.values()}) or [0]
     examples = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
@@ -50,16 +58,21 @@ def mean_scores(scores: Mapping[str, Sequence[float]], metric: str) -> Figure:
 
 
 def curves(values: Mapping[str, Sequence[float | None]], ticks: Sequence[str], labels: tuple[str, str]) -> Figure:
-    """A line a method over evenly spaced ticks. labels: of the horizontal and of the vertical axis."""
+    """A line for each method over evenly spaced ticks.
+
+    values: the values of each method, one for each tick; None where there is none.
+    ticks: the labels of the ticks.
+    labels: the labels of the horizontal and the vertical axis.
+    """
     figure, axes = _subplots(7, 4)
     for number, (name, own) in enumerate(values.items()):
         heights = [float("nan") if value is None else value for value in own]
         marker = MARKERS[number % len(MARKERS)]
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(range(len(own)), heights, marker=marker, color=colour, label=_plain(name), linewidth=1.5)
-    if len(ticks) == 1:  # points alone, on an axis of their own range, look farther apart than they are
+        axes.plot(range(len(own)), heights, marker=marker, color=colour, label=_escape(name), linewidth=1.5)
+    if len(ticks) == 1:  # single points on an axis of their own range look more different than they are
         axes.set_ylim(bottom=0)
-    axes.set_xticks(range(len(ticks)), [*map(_plain, ticks)])
+    axes.set_xticks(range(len(ticks)), [*map(_escape, ticks)])
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     figure.legend(loc="outside right upper", frameon=False)
@@ -67,11 +80,15 @@ def curves(values: Mapping[str, Sequence[float | None]], ticks: Sequence[str], l
 
 
 def reward_histograms(iterations: Sequence[Iteration], evaluated: Sequence[float]) -> Figure:
-    """How the rewards of each iteration's samples are spread, and at last those of the trained model's evaluation."""
+    """Histograms of the rewards of each iteration's samples, and of the trained model's evaluation.
+
+    iterations: the expectation steps.
+    evaluated: the rewards in the evaluation.
+    """
     figure, axes = _subplots(7, 3.2)
     bins = [i / 25 for i in range(26)]
-    spread = {f"samples of iteration {number}": i.rewards for number, i in enumerate(iterations, start=1)}
-    for number, (name, rewards) in enumerate({**spread, "evaluation": evaluated}.items()):
+    samples = {f"samples of iteration {number}": i.rewards for number, i in enumerate(iterations, start=1)}
+    for number, (name, rewards) in enumerate({**samples, "evaluation": evaluated}.items()):
         if rewards:
             label, style = f"{name}, mean {np.mean(rewards):.3f}", "--" if name == "evaluation" else "-"
             colour = COLOURS[number % len(COLOURS)]
@@ -85,28 +102,35 @@ def reward_histograms(iterations: Sequence[Iteration], evaluated: Sequence[float
 
 
 def kept_per_input(iterations: Sequence[Iteration]) -> Figure:
-    """Of how many inputs so many samples were kept, in each iteration."""
+    """A histogram of the number of samples kept for an input, for each iteration.
+
+    iterations: the expectation steps.
+    """
     figure, axes = _subplots(7, 3.2)
-    most = max((kept for iteration in iterations for kept in iteration.kept), default=0)
+    max_kept = max((kept for iteration in iterations for kept in iteration.kept), default=0)
     width = 0.8 / max(1, len(iterations))
     for number, iteration in enumerate(iterations):
-        counts = np.bincount(np.asarray(iteration.kept, int), minlength=most + 1)
-        places = np.arange(most + 1) + (number - (len(iterations) - 1) / 2) * width
+        counts = np.bincount(np.asarray(iteration.kept, int), minlength=max_kept + 1)
+        positions = np.arange(max_kept + 1) + (number - (len(iterations) - 1) / 2) * width
         colour = COLOURS[number % len(COLOURS)]
-        axes.bar(places, counts, width, color=colour, alpha=0.8, label=f"iteration {number + 1}")
-    axes.set_xticks(range(most + 1))
-    axes.set_xlabel("samples kept of an input")
+        axes.bar(positions, counts, width, color=colour, alpha=0.8, label=f"iteration {number + 1}")
+    axes.set_xticks(range(max_kept + 1))
+    axes.set_xlabel("samples kept for an input")
     axes.set_ylabel("inputs")
     axes.legend(frameon=False)
     return figure
 
 
 def length_against_reward(lengths: Mapping[str, Sequence[int]], rewards: Mapping[str, Sequence[float]]) -> Figure:
-    """A point an example of each method: words of its reasoning, and the reward of its response."""
+    """A point for each example of each method: the length of its reasoning and the reward of its response.
+
+    lengths: the lengths of reasonings in words, by method.
+    rewards: the rewards of the same examples, by method.
+    """
     figure, axes = _subplots(7, 3.6)
     for number, name in enumerate(lengths):
         words, own = np.asarray(lengths[name], float), np.asarray(rewards[name], float)
-        label = _plain(name)
+        label = _escape(name)
         if len(own) > 2 and words.std() > 0 and own.std() > 0:
             label += f" (r = {np.corrcoef(words, own)[0, 1]:.2f})"
         marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
@@ -117,8 +141,8 @@ def length_against_reward(lengths: Mapping[str, Sequence[int]], rewards: Mapping
     return figure
 
 
-def _plain(name: str) -> str:
-    """A name that matplotlib neither reads as mathematics nor leaves out of a legend."""
+def _escape(name: str) -> str:
+    """A name escaped so that matplotlib neither parses it as mathematics nor drops it from a legend."""
     shown = name.replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
@@ -133,7 +157,7 @@ def _subplots(width: float, height: float) -> tuple[Figure, Any]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As PNG or SVG, by the path's ending; the same results give the same file."""
+    """Save a figure as PNG or SVG, by the ending of the path; equal figures give equal files."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": path.stem}):
@@ -141,9 +165,10 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def to_inline_svg(figure: Figure, name: str) -> str:
-    """An SVG element for a page: no ground of its own, black is the page's colour, scaled to its width.
+    """A figure as an SVG element for a page: transparent, with the page's text colour for black, scaled to its width.
 
-    name: what a reader who cannot see it is told.
+    figure: the figure.
+    name: the label for screen readers.
     """
     import matplotlib
 

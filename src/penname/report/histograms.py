@@ -1,4 +1,4 @@
-"""Histograms of counts, as lines of text and as a picture."""
+"""Histograms of counts, as lines of text and as a figure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-# matplotlib is imported where a picture is drawn: it takes a while.
+# matplotlib takes a while to import, so it is imported only when a figure is plotted.
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
 def bins_of(values: Sequence[int], count: int = 10) -> tuple[list[int], list[int]]:
-    """Edges (one more than bins) and counts; the last bin takes all above the 99th percentile."""
+    """The edges (one more than bins) and the counts of bins; the last bin includes all above the 99th percentile.
+
+    values: the values, at least one.
+    count: the number of bins, about.
+    """
     array = np.asarray(values)
     low, high = int(array.min()), int(np.ceil(np.percentile(array, 99)))
     width = max(1, -(-(high - low + 1) // count))
@@ -24,7 +28,11 @@ def bins_of(values: Sequence[int], count: int = 10) -> tuple[list[int], list[int
 
 
 def to_text(values: Sequence[int], width: int = 40) -> list[str]:
-    """A line a bin: its range, a bar and its count."""
+    """A line for each bin: its range, a bar and its count.
+
+    values: the values, at least one.
+    width: the length of the longest bar, in characters.
+    """
     edges, counts = bins_of(values)
     last = len(counts) - 1
     names = [
@@ -35,9 +43,9 @@ def to_text(values: Sequence[int], width: int = 40) -> list[str]:
         else f"{low} to {high - 1}"
         for i, (low, high) in enumerate(pairwise(edges))
     ]
-    room = max(map(len, names))
+    label_width = max(map(len, names))
     return [
-        f"{name:>{room}} {_bar(count / max(counts) * width)} {count:,}"
+        f"{name:>{label_width}} {_bar(count / max(counts) * width)} {count:,}"
         for name, count in zip(names, counts, strict=True)
     ]
 
@@ -47,19 +55,24 @@ def _bar(length: float) -> str:
     return BLOCKS[-1] * (eighths // 8) + BLOCKS[eighths % 8].strip()
 
 
-def draw(columns: Mapping[str, Sequence[int]], title: str, path: Path) -> None:
-    """A PNG with a histogram a column, side by side."""
+def save_histograms(columns: Mapping[str, Sequence[int]], title: str, path: Path) -> None:
+    """Save a figure with a histogram for each column, side by side.
+
+    columns: the values of each column, by name.
+    title: the title of the figure.
+    path: the PNG file to write.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(columns), figsize=(4 * len(columns), 3), layout="constrained", squeeze=False)
-    for place, (name, values) in zip(axes[0], columns.items(), strict=True):
+    for axis, (name, values) in zip(axes[0], columns.items(), strict=True):
         edges, counts = bins_of(values)
-        place.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color="#3b6ea5", edgecolor="white")
-        place.set_xlabel(name)
-        place.spines[["top", "right"]].set_visible(False)
+        axis.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color="#3b6ea5", edgecolor="white")
+        axis.set_xlabel(name)
+        axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel("examples")
     figure.suptitle(title)
     figure.savefig(path, dpi=120)

@@ -1,7 +1,7 @@
-"""People judge pairs of texts, as in REST-PG's Appendix A: a page to do it with, and how far they agree with a metric.
+"""Human evaluation of pairs of texts, as in REST-PG's Appendix A: a page for annotators, and agreement with a metric.
 
-Which text of a pair has the higher score, and who wrote it, is in a key that stays with who made the page. The page
-works without a network and keeps what was answered in the browser.
+A key file, which annotators do not get, says which method wrote each text and how it scored. The page works without a
+network and keeps the answers in the browser.
 """
 
 from __future__ import annotations
@@ -14,55 +14,68 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from penname.report.page import as_script, render
+from penname.runs.folder import Record
 
 CHOICES = ("a", "b", "neither")
 
-Record = dict[str, Any]
-
 
 @dataclass(frozen=True)
-class Pair:
-    """Two texts for one example, in the order in which they are shown; scores: the metric's of each."""
+class TextPair:
+    """Two texts for one example.
+
+    example_id: the id of the example.
+    methods: the methods that wrote the texts, in the order in which the page shows them.
+    scores: the scores of the texts by the metric.
+    """
 
     example_id: str
     methods: tuple[str, str]
     scores: tuple[float, float]
 
 
-def draw_pairs(
+def sample_pairs(
     written: Mapping[str, Mapping[str, Record]], metric: str, difference: float, count: int, seed: int
-) -> list[Pair]:
-    """At most `count` pairs of methods' texts for the same example, drawn at random, half of them the better first.
+) -> list[TextPair]:
+    """A random sample of pairs of methods' texts for the same example; half of the pairs show the better text first.
 
-    written: by method and example id, what it wrote and how it scored. Texts that are empty or alike are not paired.
+    written: by method and example id, what the method wrote and how that scored.
+    metric: the metric.
+    difference: the minimum difference between the scores of a pair.
+    count: the maximum number of pairs.
+    seed: seed of the random choice.
+
+    Empty texts, and texts that are equal, are not paired.
     """
     found = []
     for (first, of_first), (second, of_second) in combinations(written.items(), 2):
         for example_id in of_first:
             if example_id in of_second:
-                one, other = of_first[example_id], of_second[example_id]
-                scores = one["metrics"].get(metric), other["metrics"].get(metric)
-                texts = one["response"].strip(), other["response"].strip()
+                first_record, second_record = of_first[example_id], of_second[example_id]
+                scores = first_record["metrics"].get(metric), second_record["metrics"].get(metric)
+                texts = first_record["response"].strip(), second_record["response"].strip()
                 if None not in scores and all(texts) and texts[0] != texts[1]:
-                    found.append(Pair(example_id, (first, second), scores))
+                    found.append(TextPair(example_id, (first, second), scores))
     gaps = [abs(pair.scores[0] - pair.scores[1]) for pair in found]
-    apart = [pair for pair, gap in zip(found, gaps, strict=True) if gap > 0 and gap >= difference - 1e-9]
+    eligible = [pair for pair, gap in zip(found, gaps, strict=True) if gap > 0 and gap >= difference - 1e-9]
     generator = random.Random(seed)
-    chosen = generator.sample(apart, min(count, len(apart)))
-    better_first = [place % 2 == 0 for place in range(len(chosen))]
+    chosen = generator.sample(eligible, min(count, len(eligible)))
+    better_first = [index % 2 == 0 for index in range(len(chosen))]
     generator.shuffle(better_first)
-    turned = [(pair.scores[0] > pair.scores[1]) != first for pair, first in zip(chosen, better_first, strict=True)]
+    swapped = [(pair.scores[0] > pair.scores[1]) != first for pair, first in zip(chosen, better_first, strict=True)]
     return [
-        Pair(pair.example_id, pair.methods[::-1], pair.scores[::-1]) if turn else pair
-        for pair, turn in zip(chosen, turned, strict=True)
+        TextPair(pair.example_id, pair.methods[::-1], pair.scores[::-1]) if swap else pair
+        for pair, swap in zip(chosen, swapped, strict=True)
     ]
 
 
-def make_key(pairs: Sequence[Pair], metric: str) -> Record:
-    """What belongs to the pairs' numbers, and a name for the whole, by which answers find it."""
+def make_key(pairs: Sequence[TextPair], metric: str) -> Record:
+    """The key of the pairs: methods and scores by pair number, and a name by which answers refer to the key.
+
+    pairs: the pairs.
+    metric: the metric that scored them.
+    """
     listed = {
         str(number): {"example_id": p.example_id, "methods": list(p.methods), "scores": list(p.scores)}
         for number, p in enumerate(pairs, start=1)
@@ -72,9 +85,15 @@ def make_key(pairs: Sequence[Pair], metric: str) -> Record:
 
 
 def make_page(
-    pairs: Sequence[Pair], key: Record, written: Mapping[str, Mapping[str, Record]], examples: Mapping[str, Record]
+    pairs: Sequence[TextPair], key: Record, written: Mapping[str, Mapping[str, Record]], examples: Mapping[str, Record]
 ) -> str:
-    """The page, which holds neither scores nor methods."""
+    """The page of HTML, which contains neither scores nor methods.
+
+    pairs: the pairs.
+    key: their key.
+    written: by method and example id, what the method wrote.
+    examples: the examples by id.
+    """
     data = {
         "export": key["export"],
         "pairs": [
@@ -91,23 +110,26 @@ def make_page(
 
 
 def agreement(key: Record, answers: Mapping[str, Mapping[str, str]]) -> Record:
-    """How far annotators agree with the metric, and with each other.
+    """The agreement of annotators with the metric, and with each other.
 
-    answers: by annotator and pair number, one of `CHOICES`. For each annotator and for the majority of all: `pairs`
-    answered, `undecided` of them, `agreement`, the share of the decided ones whose choice has the higher score, with
-    its 95 % Wilson interval, and `correlation`, Pearson's of the difference of scores (a less b) with the choice (1, 0
-    or -1). `kappa`: Cohen's (1960) for each two annotators, over the pairs that both answered. None where there is
-    nothing to compute it of.
+    key: the key of the pairs.
+    answers: by annotator and pair number, one of `CHOICES`.
+
+    For each annotator and for the majority of all, the result has the number of `pairs` answered, the number
+    `undecided` among them, the `agreement`, which is the fraction of the decided pairs whose chosen text has the higher
+    score, with its 95 % Wilson `interval`, and the `correlation`, which is Pearson's between the difference of scores
+    (a minus b) and the choice (1, 0 or -1). `kappa` is Cohen's (1960) for each two annotators, over the pairs that both
+    answered. A value is None if there is too little data to compute it.
     """
     pairs = key["pairs"]
-    named = {name: _with_metric(pairs, own) for name, own in answers.items()}
+    by_annotator = {name: _with_metric(pairs, own) for name, own in answers.items()}
     majority = _with_metric(pairs, _majority(answers))
     kappa = [
-        {"annotators": [one, other], "pairs": len(both), "kappa": _kappa([(a[n], b[n]) for n in both])}
-        for (one, a), (other, b) in combinations(answers.items(), 2)
+        {"annotators": [first, second], "pairs": len(both), "kappa": _kappa([(a[n], b[n]) for n in both])}
+        for (first, a), (second, b) in combinations(answers.items(), 2)
         if (both := [number for number in a if number in b])
     ]
-    return {"metric": key["metric"], "annotators": named, "majority": majority, "kappa": kappa}
+    return {"metric": key["metric"], "annotators": by_annotator, "majority": majority, "kappa": kappa}
 
 
 def _with_metric(pairs: Mapping[str, Record], answers: Mapping[str, str]) -> Record:
@@ -125,7 +147,7 @@ def _with_metric(pairs: Mapping[str, Record], answers: Mapping[str, str]) -> Rec
 
 
 def _majority(answers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """For each pair what more annotators chose than anything else; `neither` where there is no such choice."""
+    """The most frequent choice for each pair; `neither` if several are equally frequent."""
     found = {}
     for number in dict.fromkeys(number for own in answers.values() for number in own):
         votes = [own[number] for own in answers.values() if number in own]
@@ -135,7 +157,7 @@ def _majority(answers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def _wilson(hits: int, n: int) -> list[float] | None:
-    """95 % interval of a share (Wilson, 1927)."""
+    """The 95 % interval of a proportion (Wilson, 1927)."""
     if n == 0:
         return None
     from scipy import stats
@@ -156,6 +178,6 @@ def _kappa(both: Sequence[tuple[str, str]]) -> float | None:
     from sklearn.metrics import cohen_kappa_score
 
     if len({choice for pair in both for choice in pair}) < 2:
-        return None  # all alike: chance explains it as well
+        return None  # with equal choices only, kappa is not defined
     found = float(cohen_kappa_score(*zip(*both, strict=True)))
     return None if math.isnan(found) else found

@@ -1,4 +1,4 @@
-"""Pages of HTML that load nothing from a network; text of users and models reaches them as data."""
+"""Pages of HTML that load nothing from a network; texts of users and models are data in them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from markupsafe import Markup
 
 
 def render(name: str, **values: Any) -> str:
-    """The page of `templates/NAME.html` with the common style and the script of its name."""
+    """Render the template `templates/NAME.html` with the common style and the script of its name.
+
+    name: the name of the template.
+    values: the values that the template takes.
+    """
     loader = jinja2.FunctionLoader(_template)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     script = _template(f"{name}.js")
     hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    # Nothing from a network, and of scripts ours alone.
+    # The page loads nothing from a network, and runs no script but ours.
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hashed}'; img-src data:"
     parts = {"css": Markup(_template("page.css")), "js": Markup(script), "policy": policy}
     return environment.get_template(f"{name}.html").render(**values, **parts)
@@ -29,7 +33,7 @@ def _template(name: str) -> str:
 
 
 def as_script(data: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
+    """Data as JSON that cannot end the script element that it is in."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""What a report shows of a run, read from its folder: nothing is computed anew."""
+"""The data of a run that a report shows, read from the run's folder without computing anything again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ from penname.session.evaluate import shown_metrics
 
 
 def read_runs(folders: Sequence[Path], split: str | None = None) -> list[RunData]:
-    """Raises UserError where nothing is evaluated yet, or a file is damaged."""
+    """Read the data of runs.
+
+    folders: the runs' folders.
+    split: `val` or `test`; by default each run's evaluation split.
+
+    Raises UserError if nothing is evaluated yet, or a file is damaged.
+    """
     return [_read_run(folder, name, split) for folder, name in zip(folders, labels_of(folders), strict=True)]
 
 
@@ -59,12 +65,17 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
 
 
 def read_examples(folder: Path, split: str) -> Sequence[Record]:
-    """The examples of a split as the run has prepared them. Raises UserError where a file is missing or damaged."""
+    """The examples of a split as a run has prepared them. Raises UserError if a file is missing or damaged."""
     return read_stage(whole_stage(folder / stage_names.data(split)))
 
 
 def shown_records(folder: Path, recipe: Recipe, split: str) -> dict[str, dict[str, Record]]:
-    """What each evaluated method of a run wrote first for each example, by its id, and how this text scored."""
+    """The first text of each evaluated method for each example, with its scores, by method and example id.
+
+    folder: the folder of the run.
+    recipe: the recipe of the run.
+    split: the split that was evaluated.
+    """
     found: dict[str, dict[str, Record]] = {}
     for method in recipe.method_rows:
         stage = stage_names.evaluation(split, method)
@@ -92,19 +103,19 @@ def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> di
 def _with_summaries(
     folder: Path, recipe: Recipe, split: str, method: str, records: dict[str, Record]
 ) -> dict[str, Record]:
-    """PaT's reasoning is what its agents wrote in the last round."""
+    """The records with PaT's reasoning, which is what its agents wrote in the last round."""
     if not recipe.method_rows[method].writes_summaries:
         return records
     stage = stage_names.summaries(method, split)
-    said: dict[str, list[str]] = {}
+    summaries: dict[str, list[str]] = {}
     for agent in AGENTS:
         for record in read_stage(folder / stage_names.round_of(stage, recipe.pat.rounds, agent)):
-            said.setdefault(record["example_id"], []).append(f"{agent.capitalize()}: {record['summary']}")
-    return {i: record | {"reasoning": "\n".join(said.get(i, []))} for i, record in records.items()}
+            summaries.setdefault(record["example_id"], []).append(f"{agent.capitalize()}: {record['summary']}")
+    return {i: record | {"reasoning": "\n".join(summaries.get(i, []))} for i, record in records.items()}
 
 
 def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[str]]:
-    """The texts of each example's own profile, as data have it now."""
+    """The texts of each example's profile, read from the data again, and notes on what could not be read."""
     if recipe.evaluation.shuffled:
         return {}, ["profiles are not shown: some examples have those of other users"]
     try:
@@ -118,8 +129,8 @@ def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[st
 def _iterations(folder: Path, method: str) -> list[Iteration]:
     found: list[Iteration] = []
     while True:
-        place = stage_names.iteration(method, len(found) + 1)
-        selection, rewarded = folder / stage_names.selection(place), folder / stage_names.rewards(place)
+        prefix = stage_names.iteration(method, len(found) + 1)
+        selection, rewarded = folder / stage_names.selection(prefix), folder / stage_names.rewards(prefix)
         if not (selection / "stage.json").is_file():
             return found
         kept: dict[str, int] = {}
@@ -132,6 +143,6 @@ def _iterations(folder: Path, method: str) -> list[Iteration]:
                 rewards.append(reward)
         for record in read_stage(whole_stage(selection)):
             if record["example_id"] not in kept:
-                raise UserError(f"{rewarded}: found nothing of example {record['example_id']}")
+                raise UserError(f"{rewarded}: found nothing for example {record['example_id']}")
             kept[record["example_id"]] += record["sample"] != EXPECTED_OUTPUT
         found.append(Iteration(rewards, list(kept.values())))

@@ -1,4 +1,4 @@
-"""A report of runs, written to a folder: the page, its tables and its pictures."""
+"""The report of runs, written to a folder: the page, its tables and its figures."""
 
 from __future__ import annotations
 
@@ -20,25 +20,31 @@ def write_report(
     over_seeds: bool = False,
     holm: bool = False,
 ) -> Path:
-    """Write the report to `out`, or to the first run's folder `report`; returns the page's path.
+    """Write the report of runs; returns the page's path.
 
-    Other arguments and errors as of `penname.experiments.comparison.compare_runs`.
+    runs: the runs' folders.
+    out: the folder to write to; by default `report` in the first run's folder.
+    split, over_seeds, holm: see `penname.experiments.comparison.compare_runs`, whose errors are raised too.
     """
     compared = compare_runs(runs, split, over_seeds=over_seeds, holm=holm)
-    made = make_report(read_runs(runs, split), compared.summary, compared.notes)
+    contents = make_report(read_runs(runs, split), compared.summary, compared.notes)
     folder = out or runs[0] / "report"
     with disk_errors(folder):
-        write_files(folder / "tables", made.tables)
+        write_files(folder / "tables", contents.tables)
         (folder / "figures").mkdir(exist_ok=True)
-        for name, figure in made.pictures.items():
+        for name, figure in contents.figures.items():
             for ending in ("svg", "png"):
                 figures.save(figure, folder / "figures" / f"{name}.{ending}")
-        (folder / "report.html").write_text(made.html, encoding="utf-8")
+        (folder / "report.html").write_text(contents.html, encoding="utf-8")
     return folder / "report.html"
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write texts by their files' names."""
+    """Write text files into a folder.
+
+    folder: the folder, which is made if needed.
+    texts: the text of each file, by file name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

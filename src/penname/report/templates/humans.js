@@ -28,7 +28,7 @@ async function openDatabase() {
   database = await Promise.race([done(opening), late]);
 }
 
-// What is kept takes the place of what this page knows: another tab may have answered, or have begun anew.
+// What is stored replaces what this page knows: another tab may have answered, or have deleted all answers.
 async function read() {
   if (failed) return;
   const every = await done(store("readonly").getAll(range()));
@@ -36,7 +36,7 @@ async function read() {
   find("name").value = every.find((kept) => !kept.choice)?.name ?? "";
 }
 
-// Each answer has a place of its own, so that two tabs with the same page keep the answers of both.
+// Each answer is stored on its own, so that two tabs with the same page keep the answers of both.
 function keep(change) {
   find("kept").textContent = "";
   const fail = () => {
@@ -87,11 +87,11 @@ function choose(choice) {
   answers[number] = choice;
   keep((kept) => kept.put({number, choice}, [data.export, number]));
   go(unanswered(at));
-  // The second tap of two would answer a pair that nobody has read.
+  // The second tap of a double tap would answer a pair that nobody has read.
   ready = performance.now() + 500;
 }
 
-// The next pair after this one that is not answered, from the first again after the last; this one where all are.
+// The next unanswered pair after this one, continuing with the first after the last; this one if all are answered.
 function unanswered(place) {
   const others = data.pairs.map((_, step) => (place + 1 + step) % data.pairs.length);
   return others.find((other) => !answers[data.pairs[other].number]) ?? place;
@@ -152,7 +152,7 @@ function listen() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 }
 
-// What was kept comes before anything is answered, which would take its place.
+// Stored answers are read before any new answer, which would overwrite them.
 openDatabase().then(read).catch(() => { failed = true; }).then(() => {
   at = Math.max(0, unanswered(-1));
   listen();

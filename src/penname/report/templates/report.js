@@ -26,7 +26,7 @@ function fill(select, options) {
 const words = (text) => text.split(/(\s+)/).filter((part) => part);
 const plain = (word) => word.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]/gu, "");
 
-// The words of `text` that are in no longest common subsequence with `other`.
+// The words of `text` that are not in its longest common subsequence with `other`.
 function different(text, other) {
   const parts = words(text), own = [];
   parts.forEach((part, at) => { if (plain(part)) own.push(at); });
@@ -44,7 +44,7 @@ function different(text, other) {
   return parts.map((part, at) => [part, plain(part) !== "" && !same.has(at)]);
 }
 
-// The longer words of `text` that are somewhere in `other` too.
+// The longer words of `text` that also occur in `other`.
 function common(text, other) {
   const theirs = new Set(words(other).map(plain));
   return words(text).map((part) => [part, plain(part).length > 3 && theirs.has(plain(part))]);
@@ -80,7 +80,7 @@ function show() {
   const cards = [card("Prompt", element("p", example.input)), card("Written by the author", element("p", example.output))];
   if (example.context.length) {
     const hits = example.context.map((text, rank) => paragraph([[`${rank + 1}. `, false], ...common(text, example.input)]));
-    cards.push(list(`Documents found, in the prompt of rag and others: ${example.context.length}; words that the prompt has too are marked`, hits));
+    cards.push(list(`Retrieved documents, which the prompts of rag and other methods show: ${example.context.length}; words that are also in the prompt are marked`, hits));
   }
   if (profile.length) cards.push(list(`Documents of the user: ${profile.length} of ${example.history} shown`, profile.map((text) => element("p", text))));
   const about = element("p", `${example.id}, task ${example.task}, ${example.history} documents of the user, ${place + 1} of ${data.examples.length}`, "soft");
@@ -88,7 +88,7 @@ function show() {
   texts.append(...cards);
   for (const [method, text] of Object.entries(example.written)) {
     const scores = Object.entries(text.metrics).map(([name, value]) => `${name} ${value === null ? "none" : value.toFixed(3)}`);
-    if (text.unfinished) scores.push("broken off at the limit");
+    if (text.unfinished) scores.push("truncated at the token limit");
     const content = [element("p", scores.join(", "), "soft")];
     if (text.reasoning) content.push(element("p", text.reasoning, "reasoning"));
     content.push(text.malformed ? element("p", "(malformed: no response)", "soft")
