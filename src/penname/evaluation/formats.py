@@ -83,12 +83,11 @@ def to_latex(summary: Mapping[str, Any], names: Mapping[str, str] | None = None)
         best = [max((c.value for c in cells if c.value is not None), default=None) for _, cells in section.columns]
         lines = [f"% {_line(section.title)}"] if section.title else []
         lines += [f"\\begin{{tabular}}{{rl{'l' * len(section.columns)}r}}", "\\toprule"]
-        headings = ["", "Method", *(heading for heading, _ in section.columns), "n"]
-        lines += [" & ".join(_line(heading).translate(_LATEX) for heading in headings) + " \\\\", "\\midrule"]
-        for number, (name, entry) in enumerate(methods.items()):
-            cells = [_latex(cells[number], top) for (_, cells), top in zip(section.columns, best, strict=True)]
-            line = [str(number + 1), _line(name).translate(_LATEX), *cells, str(entry["n"])]
-            lines.append(" & ".join(line) + " \\\\")
+        headings, *rows = [[_line(text).translate(_LATEX) for text in line] for line in _lines(section, methods)]
+        lines += [" & ".join(headings) + " \\\\", "\\midrule"]
+        for index, (number, name, *_, n) in enumerate(rows):
+            cells = [_latex(cells[index], top) for (_, cells), top in zip(section.columns, best, strict=True)]
+            lines.append(" & ".join([number, name, *cells, n]) + " \\\\")
         blocks.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}"]))
     blocks.append("\n".join(f"% {_line(note)}" for note in notes_of(summary, names)))
     return "\n\n".join(blocks) + "\n"
