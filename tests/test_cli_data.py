@@ -93,12 +93,12 @@ def test_validate_names_every_bad_row_and_goes_on(penname, posts):
 def test_leaks_are_found_and_told(penname, posts):
     write(posts / "train.jsonl", RECORD)
     write(posts / "validation.jsonl", {**RECORD, "author": "c"})
-    assert penname("data", "leaks", posts).stdout == "no leak found (contexts and users looked at)\n"
+    assert penname("data", "leaks", posts).stdout == "no leak found (contexts and users checked)\n"
     write(posts / "train.jsonl", RECORD, {"author": "d", "output": "No input."})
     done = penname("data", "leaks", posts)
     assert "left out 1 rows: bad input" in done.stderr
     undated = penname("data", "leaks", posts, "--setting", "temporal").stdout
-    assert "no leak found (contexts and dates looked at; of 2 examples the dates could not be checked)" in undated
+    assert "no leak found (contexts and dates checked; the dates of 2 examples could not be checked)" in undated
     copied = {**RECORD, "profile": [{"input": "i", "output": "IT rains, today"}, {"input": "i", "output": "Another."}]}
     write(posts / "train.jsonl", copied)
     done = penname("data", "leaks", posts, "--json")
@@ -202,6 +202,18 @@ def test_what_cannot_be_read_is_one_line(penname, tmp_path, arguments, message):
         for file in tmp_path.iterdir():
             file.unlink()
     refused(penname("data", "stats", *arguments, cwd=tmp_path), message)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--retriever", "bm", "one of bm25, dense, contriever, recency, random, or package.module:name"),
+        ("--tokens", "bytes", "'words' or 'whitespace'"),
+    ],
+)
+def test_a_wrong_value_of_rank_is_told_under_its_option(penname, posts, tmp_path, option, value, expected):
+    done = penname("data", "rank", posts, "--out", tmp_path / "ranking.jsonl", option, value)
+    refused(done, f"penname: {option}: found {value!r}, expected {expected}")
 
 
 @pytest.fixture

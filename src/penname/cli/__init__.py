@@ -1,1 +1,1 @@
-"""The command line: it reads arguments, calls the library, and shows what that gives back."""
+"""The command line: it reads arguments, calls the library, and shows the results."""

@@ -1,4 +1,4 @@
-"""The command line. It reads arguments, calls the rooms, and shows what they give back."""
+"""The commands of penname, except those in groups: arguments are read, the library is called, results are printed."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
     from penname.runs.progress import ConsoleProgress
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars; ours is rich's
+os.environ.setdefault("TQDM_DISABLE", "1")  # no progress bars of other libraries
 
 HELP = (
     "Train a language model to write as each of your users would, from what they have already written, and show with "
     "paired tests how well it does.\n\n"
-    "The usual order: quickstart shows all of it on the model and texts that come with penname. For texts of your own, "
-    "data convert makes examples of them and data validate checks these; train trains and compares the methods of a "
-    "recipe; report makes a page of the results; generate writes for a user. A command that was stopped goes on where "
-    "it was when it is started again."
+    "The usual order: quickstart shows everything on the model and texts that come with penname. For texts of your "
+    "own, data convert makes examples from them and data validate checks these; train trains and compares the methods "
+    "of a recipe; report makes a page of the results; generate writes for a user. A command that was stopped resumes "
+    "where it stopped when it is started again."
 )
 
 app = typer.Typer(
@@ -76,7 +76,7 @@ RecipeArgument = Annotated[
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 RunsArgument = Annotated[list[Path], typer.Argument(help="Folders of runs.")]
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="Folder of the run, runs/RECIPE if left out; started again, it resumes.")
+    Path | None, typer.Option("--run", help="Folder of the run, runs/RECIPE by default; started again, it resumes.")
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -85,26 +85,26 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MethodsOption = Annotated[
     list[str] | None,
-    typer.Option("--method", help="Only this method; repeatable. All if left out.", autocompletion=complete_method),
+    typer.Option("--method", help="Only this method; repeatable. All by default.", autocompletion=complete_method),
 ]
 SplitOption = Annotated[str, typer.Option(help="val or test.")]
-RecipeSplitOption = Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")]
+RecipeSplitOption = Annotated[str | None, typer.Option(help="val or test; the recipe's evaluation split by default.")]
 MetricOption = Annotated[str, typer.Option(help="The metric that the curve shows.")]
-HolmOption = Annotated[bool, typer.Option("--holm", help="Correct for comparing many methods (Holm, 1979).")]
+HolmOption = Annotated[bool, typer.Option("--holm", help="Correct the tests for multiple comparisons (Holm, 1979).")]
 OverSeedsOption = Annotated[
-    bool, typer.Option("--over-seeds", help="The runs differ in their seed alone: take them as one.")
+    bool, typer.Option("--over-seeds", help="The runs differ only in their seed: average over them.")
 ]
 
 OPTIONS = {"documents": "profile", "reasoning": "reuse-reasoning"}
-"""Of the library's arguments those that the command line calls otherwise."""
+"""The library's arguments that have another name on the command line."""
 ALL_METHODS = "methods=[rag, sft, sft-reasoning, rest-em, rest-pg]"
 PROFILE_SIZES = {"0": range(1), "1": range(1, 2), "2 to 4": range(2, 5), "5 or more": range(5, sys.maxsize)}
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line and exit code 2."""
+    """Run the command line; an error that the user can mend is one line with exit code 2."""
     if "" not in sys.path:
-        sys.path.insert(0, "")  # a recipe may name what stands in the folder that the command is called in
+        sys.path.insert(0, "")  # a recipe may name a module in the working folder
     try:
         app(prog_name="penname")
     except ArgumentError as error:
@@ -121,7 +121,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == 130:  # Ctrl-C
-            print("penname: stopped; the same command goes on from here", file=sys.stderr)
+            print("penname: stopped; the same command resumes from here", file=sys.stderr)
         raise
 
 
@@ -137,7 +137,7 @@ def _before_any_command(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print penname's version.")
     ] = False,
 ) -> None:
-    """Takes the options that stand before any command."""
+    """Take the options before a command."""
 
 
 @app.command(rich_help_panel=START, epilog=examples("penname quickstart", "penname quickstart --all"))
@@ -145,7 +145,7 @@ def quickstart(
     run: RunOption = None,
     override: SetOption = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All five methods, in a run of fewer those that it lacks; takes longer.")
+        bool, typer.Option("--all", help="All five methods, or those that an existing run lacks; takes longer.")
     ] = False,
 ) -> None:
     """Train and compare methods on the bundled model and texts, and write one prompt as three authors would."""
@@ -194,18 +194,18 @@ def sweep(
     ],
     run: Annotated[
         Path | None,
-        typer.Option("--run", help="Folder of the runs, runs/RECIPE-sweep if left out; started again, it resumes."),
+        typer.Option("--run", help="Folder of the runs, runs/RECIPE-sweep by default; started again, it resumes."),
     ] = None,
     override: SetOption = None,
     donor: Annotated[
         Path | None,
-        typer.Option("--from", help="A finished run; what it has in common with the points is taken from it."),
+        typer.Option("--from", help="A finished run whose stages are reused where the settings are the same."),
     ] = None,
     method: MethodsOption = None,
     metric: MetricOption = "reward",
     as_json: JsonOption = False,
 ) -> None:
-    """Train and evaluate a recipe at several values of a setting; what they have in common is computed once."""
+    """Train and evaluate a recipe at several values of a setting; stages with equal settings are computed once."""
     from penname.evaluation.formats import to_files
     from penname.evaluation.table import averages, summary
     from penname.experiments.reuse import describe_savings, reused_stages
@@ -219,8 +219,8 @@ def sweep(
     points = make_points(recipe, over, override or [], folder)
     for point in points:
         _check_metric(metric, point.recipe)
-        chosen_methods(method, point.recipe)  # refuses one that is not there
-    results = run_sweep(points, lambda place: _progress(place, as_json=as_json), donor, method)
+        chosen_methods(method, point.recipe)  # raises an error for an unknown method
+    results = run_sweep(points, lambda run_folder: _progress(run_folder, as_json=as_json), donor, method)
     by_point = {point.name: own for point, own in zip(points, results, strict=True)}
     methods = list(dict.fromkeys(m for own in results for m in own))
     by_method = {m: summary({name: own[m] for name, own in by_point.items() if m in own}) for m in methods}
@@ -242,7 +242,7 @@ def sweep(
         return
     saved = describe_savings(record for point in points for record in reused_stages(point.folder))
     show_curves(curves, ticks, f"{metric}, {label}:")
-    tests = f"tables, with tests of the points: {folder / 'tables'}"
+    tests = f"tables with tests of the points: {folder / 'tables'}"
     shared = f"shared by the points, not computed again: {saved}"
     console.print(f"curves: {path}\n{tests}\n{shared}", markup=False, highlight=False)
 
@@ -274,7 +274,7 @@ def evaluate(
 def reasoning(
     run: RunArgument,
     method: Annotated[
-        str, typer.Option(help="One of its methods that reason.", autocompletion=complete_method)
+        str, typer.Option(help="A method of the run that reasons.", autocompletion=complete_method)
     ] = "rest-pg",
     split: SplitOption = "test",
     as_json: JsonOption = False,
@@ -307,7 +307,10 @@ def compare(
     holm: HolmOption = False,
     over_seeds: OverSeedsOption = False,
     by_history: Annotated[
-        bool, typer.Option("--by-history", help="A table each for users with 0, 1, 2 to 4 and 5 or more documents.")
+        bool,
+        typer.Option(
+            "--by-history", help="A table for each group of users with 0, 1, 2 to 4, and 5 or more documents."
+        ),
     ] = False,
 ) -> None:
     """Compare the methods of one or more runs, with paired significance tests."""
@@ -334,13 +337,13 @@ def compare(
 def report(
     runs: RunsArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; report in the first run's folder if left out.")
+        Path | None, typer.Option(help="Folder to write to; report in the first run's folder by default.")
     ] = None,
     split: RecipeSplitOption = None,
     holm: HolmOption = False,
     over_seeds: OverSeedsOption = False,
 ) -> None:
-    """Write a page of the results to read and pass on: tables, figures, and all methods' texts side by side."""
+    """Write a page of the results: tables, figures, and all methods' texts side by side."""
     from penname.report.write import write_report
 
     page = write_report(runs, out, split, over_seeds=over_seeds, holm=holm)
@@ -351,13 +354,13 @@ def report(
 def cold_start(
     run: RunArgument,
     documents: Annotated[
-        str, typer.Option(help="How many documents each user keeps: numbers with commas between them.")
+        str, typer.Option(help="Numbers of documents that each user keeps, separated by commas.")
     ] = "0,1,2,4",
     method: MethodsOption = None,
     metric: MetricOption = "reward",
     as_json: JsonOption = False,
 ) -> None:
-    """Show how well each method does when users with many documents keep none, some or all of them."""
+    """Evaluate methods when users with many documents keep none, some or all of them."""
     from penname.evaluation.table import summary
     from penname.experiments.run_recipe import chosen_methods, load_run_recipe
     from penname.experiments.train import cold_start as simulate
@@ -409,16 +412,17 @@ def generate(
     ] = None,
     show_reasoning: Annotated[bool, typer.Option("--show-reasoning", help="Print the reasoning too.")] = False,
     reuse_reasoning: Annotated[
-        Path | None, typer.Option(help="Keep the reasoning in this file, and take it from there the next time.")
+        Path | None, typer.Option(help="Save the reasoning to this file, and reuse it from there the next time.")
     ] = None,
     query: Annotated[
-        str | None, typer.Option(help="What the user's texts are searched for; the prompt if left out.")
+        str | None, typer.Option(help="The query for retrieving the user's texts; the prompt by default.")
     ] = None,
     item: Annotated[
         str | None, typer.Option(help="For the method pat: the id of the item that the text is about.")
     ] = None,
     candidates: Annotated[
-        int | None, typer.Option(min=1, help="Write so many texts and show the one most like the others.")
+        int | None,
+        typer.Option(min=1, help="Write this many texts and show the one that the recipe's evaluation.choose prefers."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: JsonOption = False,
@@ -447,7 +451,7 @@ def generate(
 
 @app.command(rich_help_panel=MACHINE, epilog=examples("penname doctor", "penname doctor --json"))
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine can do, what is missing, and which command gets it."""
+    """Print what this machine can do, what is missing, and the command that installs it."""
     from penname.cli.doctor import findings
     from penname.experiments.machine import describe_environment, describe_machine
 
@@ -460,20 +464,20 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _progress(run: Path, *, as_json: bool = False) -> ConsoleProgress:
-    """Told on stderr where JSON goes to stdout, and in the run's log."""
+    """Progress in the run's log and on the console, which is stderr if stdout has JSON."""
     from penname.runs.progress import ConsoleProgress
 
     return ConsoleProgress(Console(stderr=True) if as_json else console, run / "log.txt")
 
 
 def _kept_reasoning(path: Path) -> str | None:
-    """The reasoning that a file keeps, None where there is no file yet."""
+    """The reasoning saved in a file; None if the file does not exist yet."""
     try:
         kept = path.read_text(encoding="utf-8").strip() if path.exists() else None
     except UnicodeDecodeError:
-        raise DataError(path, found="bytes that are not UTF-8", expected="a reasoning kept before") from None
+        raise DataError(path, found="bytes that are not UTF-8", expected="a saved reasoning") from None
     if kept == "":
-        raise DataError(path, found="nothing", expected="a reasoning kept before, or no file")
+        raise DataError(path, found="nothing", expected="a saved reasoning, or no file")
     return kept
 
 

@@ -1,4 +1,4 @@
-"""`penname data control`: a corpus whose right answers are known, and the small model that is trained on it."""
+"""`penname data control`: a corpus with known right answers, and the small model that is pretrained for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 console = Console()
 CONTROL_EXAMPLES = ("penname data control --out control", "penname train control")
 USERS = 2000
-"""Of all splits, if not said otherwise."""
+"""The default number of users in all splits together."""
 TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"], ...] = (
     "figure8_input",
     "figure8_output",
@@ -28,7 +28,7 @@ TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"
 
 
 def figure_8(told: Told) -> str:
-    """Figure 8, input and output, as a model that reads no chat sees it."""
+    """The input and output of REST-PG's Figure 8, as a model without a chat template reads them."""
     from penname.prompts.completion import compose
     from penname.prompts.templates import fill, separator
 
@@ -37,8 +37,8 @@ def figure_8(told: Told) -> str:
 
 
 @contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which takes the name of `folder` once all is written."""
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to write into, which is renamed to `folder` once everything is written."""
     scratch = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -49,7 +49,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
 def control(
     out: Annotated[Path, typer.Option("--out", help="New folder for the corpus and its model.")],
     users: Annotated[int, typer.Option(min=10, help="Users in all splits together, with one example each.")] = USERS,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed: another one gives other users.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; another one gives other users.")] = 0,
     teacher: Annotated[
         float, typer.Option(min=0, max=1, help="Probability that the teacher is right about a trait.")
     ] = 0.2,
@@ -71,7 +71,7 @@ def control(
         raise UserError(
             f"--teacher {teacher:g}, --misled {misled:g}: found a sum of {teacher + misled:g}, expected 1 at most"
         )
-    with written_whole(out) as scratch:
+    with atomic_folder(out) as scratch:
         written = write_control(scratch, users, seed, Teacher(teacher, misled))
         examples = ", ".join(f"{count:,} {split}" for split, count in written.items())
         console.print(f"examples: {examples}")

@@ -1,4 +1,4 @@
-"""`penname data`: what a data set holds, what is wrong with it, and how to make one."""
+"""`penname data`: describe a data set, check it, and make one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rich.console import Console
 
 from penname.cli.control import CONTROL_EXAMPLES, control
 from penname.cli.help import complete_recipe, examples
-from penname.errors import UserError
+from penname.errors import ArgumentError, UserError
 
-app = typer.Typer(no_args_is_help=True, help="Look at a data set, check it, and make one of texts of your own.")
+app = typer.Typer(no_args_is_help=True, help="Describe a data set, check it, and make one from texts of your own.")
 console = Console()
 
 DataArgument = Annotated[
@@ -28,11 +28,12 @@ DataArgument = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="longlamp, pgraphrag or jsonl; found from the first record if left out.")
+    str | None,
+    typer.Option("--format", help="longlamp, pgraphrag or jsonl; detected from the first record by default."),
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", help="The task: of a hub id its configuration; of pgraphrag long, short or rating."),
+    typer.Option("--task", help="The task: for a hub id its configuration; for pgraphrag long, short or rating."),
 ]
 SplitByUserOption = Annotated[
     bool, typer.Option("--split-by-user", help="Divide the users of pgraphrag's dev split into train, val and test.")
@@ -50,10 +51,10 @@ def stats(
     task: TaskOption = None,
     split_by_user: SplitByUserOption = False,
     shared_names: SharedOption = "keep",
-    png: Annotated[Path | None, typer.Option("--png", help="Folder to write the histograms to, as pictures.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Folder to save the histograms to, as PNG files.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the columns of the REST-PG paper's Table 2, and histograms; words are split at white space."""
+    """Print the columns of the REST-PG paper's Table 2, and histograms; words are separated by white space."""
     from penname.data.report import Report
     from penname.data.sources import read_split
     from penname.data.statistics import statistics_of
@@ -64,7 +65,7 @@ def stats(
         for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names))
     }
     if png is not None:
-        _draw_all(splits, png)
+        _save_all_histograms(splits, png)
     if as_json:
         skipped = [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
         print(json.dumps({"splits": {name: found.summary() for name, found in splits.items()}, "skipped": skipped}))
@@ -82,28 +83,28 @@ def validate(
     split_by_user: SplitByUserOption = False,
     shared_names: SharedOption = "keep",
 ) -> None:
-    """Name every bad row and what else is worth knowing, a line each; exit code 2 if a row is bad.
+    """Report every bad row and other findings, one line each; exit code 2 if a row is bad.
 
-    Rows that real data is known to hold and that say nothing, such as those with an empty output, are not bad.
+    Rows without content that real data is known to have, such as those with an empty output, are not bad.
     """
     from penname.data.report import Report
     from penname.data.sources import read_split
     from penname.errors import DataError
 
-    faults = 0
+    bad_rows = 0
     for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names)):
         report = Report(tell=lambda line: print(line))
         try:
             for _ in read_split(source, split, report):
                 pass
-        except DataError as error:  # the file as a whole; the other splits may be well
+        except DataError as error:  # the whole file is bad; the other splits may be good
             print(error)
-            faults += 1
-        left_out = report.summary() or "nothing left out"
-        print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {left_out}")
-        faults += report.faults
-    if faults:
-        raise UserError(f"{data}: found {faults:,} bad rows, expected none; each is named above")
+            bad_rows += 1
+        skipped = report.summary() or "nothing left out"
+        print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {skipped}")
+        bad_rows += report.faults
+    if bad_rows:
+        raise UserError(f"{data}: found {bad_rows:,} bad rows, expected none; each is named above")
 
 
 @app.command(epilog=examples("penname data leaks presidents", "penname data leaks mine --setting user"))
@@ -115,11 +116,13 @@ def leaks(
     shared_names: SharedOption = "keep",
     setting: Annotated[
         str | None,
-        typer.Option(help="user or temporal; found from the name's end, or else from whether outputs have dates."),
+        typer.Option(
+            help="user or temporal; by default known from the end of the name, or else from whether outputs have dates."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for targets in their own contexts, users in two splits, and documents from the future; exit code 2 if any.
+    """Find targets in their own contexts, users in two splits, and documents from the future; exit code 2 if any.
 
     Contexts are those of the recipe, or else the five best documents by BM25.
     """
@@ -143,14 +146,14 @@ def leaks(
             print(line)
         for kind, count in found.counts.items():
             print(f"{count:,} times: {kind}")
-    _tell_of_rows(report)
+    _note_skipped(report)
     if serious:
         kinds = "; ".join(f"{count:,} times {kind}" for kind, count in serious.items())
         raise UserError(f"{data}: found {kinds}, expected no leak")
     if not as_json:
         undated = found.counts[UNDATED]
-        but = f"; of {undated:,} examples the dates could not be checked" if undated else ""
-        print(f"no leak found ({', '.join(dict.fromkeys(checked))}{but})")
+        unchecked = f"; the dates of {undated:,} examples could not be checked" if undated else ""
+        print(f"no leak found ({', '.join(dict.fromkeys(checked))}{unchecked})")
 
 
 @app.command(epilog=examples("penname data rank presidents --out ranking.jsonl --k 3"))
@@ -166,14 +169,14 @@ def rank(
         str | None, typer.Option(help="The encoder of dense and contriever: a folder or hub id.")
     ] = None,
     tokens: Annotated[
-        str, typer.Option(help="How BM25 splits texts: words, or whitespace as LongLaMP's scripts do.")
+        str, typer.Option(help="How BM25 tokenizes texts: into words, or at whitespace as LongLaMP's scripts do.")
     ] = "words",
     documents: Annotated[str, typer.Option(help="Documents to rank: own, neighbours or both.")] = "own",
     k: Annotated[int, typer.Option(min=1, help="Documents for each example.")] = 5,
 ) -> None:
-    """Rank every profile and write each example's k best documents, best first, by their places in the profile.
+    """Rank every profile and write the positions in the profile of each example's k best documents, best first.
 
-    Embeddings and long rankings are kept in the cache folder: a ranking that was stopped goes on where it was.
+    Embeddings and long rankings are cached: a ranking that was stopped resumes where it stopped.
     """
     from penname.config import RetrievalConfig
     from penname.data.report import Report
@@ -183,7 +186,7 @@ def rank(
 
     sources = _sources(data, format, task, split_by_user, shared_names)
     values = {"retriever": retriever, "encoder": encoder, "tokens": tokens, "documents": documents, "k": k}
-    settings = _checked(RetrievalConfig, "penname data rank", values)
+    settings = _checked(RetrievalConfig, data, values)
     ranked = make_retriever(settings.retriever, settings.encoder, 0, settings.tokens)
     out = out.resolve()
     if out.exists() and not out.is_file():
@@ -198,7 +201,7 @@ def rank(
                 for example, context in retrieve_all(
                     examples, ranked, settings.k, settings.documents, lambda note: progress.advance(0, note=note)
                 ):
-                    file.write(json.dumps({"split": name, "id": example.id, "documents": _places(example, context)}))
+                    file.write(json.dumps({"split": name, "id": example.id, "documents": _positions(example, context)}))
                     file.write("\n")
                     progress.advance(1)
                 progress.finish()
@@ -208,19 +211,19 @@ def rank(
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-    _tell_of_rows(report)
+    _note_skipped(report)
 
 
-def _places(example: Any, context: list[Any]) -> list[dict[str, Any]]:
-    """Where the documents stand in the example's profile or among its neighbours; equal ones in their order there."""
-    places: dict[int, list[int]] = {}
+def _positions(example: Any, context: list[Any]) -> list[dict[str, Any]]:
+    """The positions of the documents in the example's profile or neighbours; equal ones are in their order there."""
+    positions: dict[int, list[int]] = {}
     for side in (example.profile, example.neighbours):
-        for place, document in enumerate(side):
-            places.setdefault(id(document), []).append(place)
-    return [{"user_id": d.user_id, "place": places[id(d)].pop(0), "id": d.id} for d in context]
+        for position, document in enumerate(side):
+            positions.setdefault(id(document), []).append(position)
+    return [{"user_id": d.user_id, "place": positions[id(d)].pop(0), "id": d.id} for d in context]
 
 
-def _tell_of_rows(report: Any) -> None:
+def _note_skipped(report: Any) -> None:
     if found := report.summary():
         print(f"penname: note: {found} (penname data validate names each)", file=sys.stderr)
 
@@ -234,7 +237,9 @@ def _tell_of_rows(report: Any) -> None:
 def convert(
     data: Annotated[
         Path,
-        typer.Argument(help="A table, an mbox file, a folder of these, or a folder with one of texts for each user."),
+        typer.Argument(
+            help="A table, an mbox file, a folder of these, or a folder with a folder of texts for each user."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="New folder for the documents and examples.")],
     user: Annotated[str | None, typer.Option(help="Column that names the user.")] = None,
@@ -247,13 +252,13 @@ def convert(
         "leave-one-out"
     ),
     task: Annotated[str, typer.Option(help="Name of the task.")] = "writing",
-    min_documents: Annotated[int, typer.Option(min=2, help="Users with fewer documents are left out.")] = 2,
-    min_words: Annotated[int, typer.Option(min=1, help="Texts with fewer words are left out.")] = 5,
+    min_documents: Annotated[int, typer.Option(min=2, help="Users with fewer documents are skipped.")] = 2,
+    min_words: Annotated[int, typer.Option(min=1, help="Texts with fewer words are skipped.")] = 5,
     per_user: Annotated[int, typer.Option(min=1, help="Examples for each user, with leave-one-out.")] = 1,
     hash_users: Annotated[bool, typer.Option("--hash-users", help="Replace users' names by hashes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make examples of a collection of texts; near-duplicates among a user's texts are left out."""
+    """Make examples from a collection of texts; near-duplicates among a user's texts are skipped."""
     from penname.data.convert import Settings, convert
     from penname.data.report import Report
 
@@ -261,25 +266,25 @@ def convert(
         raise UserError(f"--split: found {split!r}, expected leave-one-out or time")
     if not task.strip():
         raise UserError("--task: found no text, expected a name")
-    named = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
-    columns = tuple((kind, name) for kind, name in named.items() if name is not None)
+    column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
+    columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
     settings = Settings(split, task, columns, min_documents, min_words, per_user, hash_users)  # type: ignore[arg-type]
-    told: Counter[str] = Counter()
+    findings: Counter[str] = Counter()
 
-    def tell(line: str) -> None:
-        told["lines"] += 1
-        if told["lines"] <= FINDINGS_SHOWN:
+    def show_finding(line: str) -> None:
+        findings["lines"] += 1
+        if findings["lines"] <= MAX_FINDINGS:
             print(line, file=sys.stderr)
 
-    report = Report(tell=tell)
+    report = Report(tell=show_finding)
     try:
         counts = convert(data, out, settings, report)
     except UserError:
         if found := report.summary():
             print(found, file=sys.stderr)
         raise
-    if told["lines"] > FINDINGS_SHOWN:
-        print(f"penname: note: {told['lines'] - FINDINGS_SHOWN:,} more such lines", file=sys.stderr)
+    if findings["lines"] > MAX_FINDINGS:
+        print(f"penname: note: {findings['lines'] - MAX_FINDINGS:,} more such lines", file=sys.stderr)
     if as_json:
         facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": _skipped(report)}
         print(json.dumps(facts))
@@ -293,11 +298,11 @@ def convert(
 
 app.command(epilog=examples(*CONTROL_EXAMPLES))(control)
 
-FINDINGS_SHOWN = 20
+MAX_FINDINGS = 20
 
 
 def _sources(data: str, format: str | None, task: str | None, split_by_user: bool, shared_names: str) -> list[Any]:
-    """The sources that `data` names, as a recipe would."""
+    """The sources that the argument `data` names, as in a recipe."""
     from penname.config import SourceConfig
     from penname.data.sources import detect, expand
     from penname.data.splits import files_of_dataset
@@ -318,38 +323,43 @@ def _sources(data: str, format: str | None, task: str | None, split_by_user: boo
             raise UserError(f"{data}: found {missing}")
         return [source(format=format or "longlamp", hub=data, task=task, **options)]
     found = [(format, path)] if format is not None else detect(path)
-    return [source(format=kind, path=str(place), task=task, **options) for kind, place in found]
+    return [source(format=kind, path=str(part), task=task, **options) for kind, part in found]
 
 
 def _could_be_a_hub_id(data: str) -> bool:
-    """OWNER/NAME, where there is no folder OWNER: then a name that is not there is more likely a slip."""
+    """Whether `data` is OWNER/NAME without a folder OWNER; with such a folder it is more likely a mistyped path."""
     return data.count("/") == 1 and not data.startswith((".", "/", "~")) and not Path(data).parent.is_dir()
 
 
-def _checked(section: Any, place: str, values: dict[str, Any]) -> Any:
-    """A section of a recipe from options; what was not given is left to its default."""
+def _checked(section: Any, data: str, values: dict[str, Any]) -> Any:
+    """A section of a recipe made from options; an option that is not given has the section's default.
+
+    Raises UserError for options that do not go together, and ArgumentError for a wrong value of one.
+    """
     from pydantic import ValidationError
 
     try:
         return section(**{name: value for name, value in values.items() if value not in (None, False)})
     except ValidationError as error:
         problem = error.errors()[0]
-        field = "".join(f"{name}: " for name in problem["loc"])
-        raise UserError(f"{place}: {field}{problem['msg'].removeprefix('Value error, ')}") from None
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if not problem["loc"]:
+            raise UserError(f"{data}: {message}") from None
+        raise ArgumentError(str(problem["loc"][0]), f"found {problem['input']!r}, expected {message}") from None
 
 
 def _splits(sources: list[Any]) -> Iterator[tuple[str, Any, str]]:
-    """Every split of the sources, under its name, with the source's before it where there are several."""
+    """The displayed name of every split, which begins with its source if there are several, with source and split."""
     from penname.data.sources import name_of, splits_of
 
     for source in sources:
-        before = f"{Path(name_of(source)).stem}/" if len(sources) > 1 else ""
+        prefix = f"{Path(name_of(source)).stem}/" if len(sources) > 1 else ""
         for split in splits_of(source):
-            yield before + split, source, split
+            yield prefix + split, source, split
 
 
 def _retrieval(data: str) -> Any:
-    """How the recipe that `data` names retrieves, or else the default: five documents by BM25."""
+    """The retrieval settings of the recipe that `data` names, or else the default: five documents by BM25."""
     from penname.config import RetrievalConfig
     from penname.recipe_files import load_recipe
 
@@ -367,7 +377,7 @@ def _skipped(report: Any) -> list[dict[str, Any]]:
 
 
 def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any, report: Any) -> str:
-    """Look for all kinds of leaks in a source; says what was looked at."""
+    """Find all kinds of leaks in a source; returns a description of what was checked."""
     from penname.data.leaks import Leaks, find_copies, find_future, find_shared_users
     from penname.data.sources import read_split, splits_of
     from penname.retrieval.retrieve import make_retriever, retrieve_all
@@ -385,11 +395,11 @@ def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any, rep
             dated = dated and example.date is not None
     if setting == "temporal" or (setting is None and dated):
         found.include(future)
-        return "contexts and dates looked at"
-    if source.format != "presidents" or setting == "user":  # whose authors write in every split, by design
+        return "contexts and dates checked"
+    if source.format != "presidents" or setting == "user":  # presidents write in every split by design
         find_shared_users(users, found)
-        return "contexts and users looked at"
-    return "contexts looked at"
+        return "contexts and users checked"
+    return "contexts checked"
 
 
 def _show_statistics(splits: dict[str, Any]) -> None:
@@ -414,7 +424,7 @@ def _show_statistics(splits: dict[str, Any]) -> None:
                 console.print("\n".join(f"  {line}" for line in to_text(values)), markup=False, highlight=False)
 
 
-def _draw_all(splits: dict[str, Any], folder: Path) -> None:
+def _save_all_histograms(splits: dict[str, Any], folder: Path) -> None:
     from penname.report.histograms import save_histograms
 
     try:

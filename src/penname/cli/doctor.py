@@ -1,4 +1,4 @@
-"""What `penname doctor` says: a line for each thing that penname needs, with the command that gets what is missing."""
+"""What `penname doctor` prints: a line for each requirement, with a command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from penname.experiments.machine import INSTRUCTIONS, Machine
 from penname.shipped import shipped_recipes
 
 SHOWN = ("torch", "transformers")
-"""Of the packages that penname needs those whose versions are said even where nothing is wrong with them."""
+"""The required packages whose versions are always printed."""
 
 
 def findings(environment: Mapping[str, Any], machine: Machine) -> list[str]:
-    """The lines. environment: as `describe_environment` gives it."""
+    """The lines to print.
+
+    environment: the result of `describe_environment`.
+    machine: the result of `describe_machine`.
+    """
     return [
         f"versions: {_versions(environment['python'], machine)}",
         f"processor: {_processor(environment, machine)}",

@@ -1,4 +1,4 @@
-"""What the commands' help has in common: panels in the order of work, examples, and what a shell completes."""
+"""Shared pieces of the commands' help: panels in the order of a usual workflow, examples, and shell completion."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ PANELS = (START, DATA, TRAIN, WRITE, MACHINE)
 
 
 class InOrderOfWork(TyperGroup):
-    """Commands by their panels; typer itself would show groups of commands last."""
+    """Lists commands by panel, as typer itself shows groups of commands last."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, in the order of `PANELS`."""
         panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
         return sorted(self.commands, key=lambda name: PANELS.index(panels[name]))
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: command lines to copy; one of several lines has a backslash at each line's end."""
+    """The end of a command's help, with command lines to copy.
+
+    commands: the command lines; one that spans several lines ends each of them with a backslash.
+    """
     return "\n\n".join(["Example:" if len(commands) == 1 else "Examples:", *commands])
 
 
 def complete_recipe(incomplete: str) -> list[str]:
-    """Names of shipped recipes; where none fits, the shell goes on with files."""
+    """The names of shipped recipes that begin with `incomplete`; if there is none, the shell completes file names."""
     from penname.shipped import shipped_recipes
 
     return [name for name in shipped_recipes() if name.startswith(incomplete)]
 
 
 def complete_method(incomplete: str) -> list[str]:
+    """The names of methods that begin with `incomplete`."""
     from penname.method_table import METHODS
 
     return [name for name in METHODS if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""`penname judge-humans`: pairs of texts for people to judge, and how far their judgement agrees with a metric."""
+"""`penname judge-humans`: pairs of texts for annotators, and the agreement of their judgements with a metric."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ console = Console()
 def export_pairs(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
     out: Annotated[Path, typer.Option(help="The page to write, for annotators; its key is written beside it.")],
-    pairs: Annotated[int, typer.Option(min=1, help="How many pairs, at most.")] = 100,
+    pairs: Annotated[int, typer.Option(min=1, help="Maximum number of pairs.")] = 100,
     metric: Annotated[str, typer.Option(help="The metric to compare with people's choices.")] = "judge",
-    difference: Annotated[float, typer.Option(min=0, help="Least difference of the scores in a pair.")] = 0.5,
-    split: Annotated[str | None, typer.Option(help="val or test; the recipe's own if left out.")] = None,
+    difference: Annotated[float, typer.Option(min=0, help="Minimum difference between the scores of a pair.")] = 0.5,
+    split: Annotated[str | None, typer.Option(help="val or test; the recipe's evaluation split by default.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Make a page of pairs of texts whose scores differ, for people to judge (REST-PG's Appendix A)."""
@@ -49,7 +49,7 @@ def export_pairs(
     if metric not in known:
         raise UserError(f"--metric: found {metric!r}, expected one that the runs were evaluated by: {', '.join(known)}")
     if len(written) < 2:
-        raise UserError(f"found texts of {', '.join(written)} alone, expected two evaluated methods or more")
+        raise UserError(f"found texts of {', '.join(written)} only, expected two evaluated methods or more")
     sampled = sample_pairs(written, metric, difference, pairs, seed)
     if not sampled:
         raise UserError(
@@ -58,7 +58,7 @@ def export_pairs(
     key = make_key(sampled, metric)
     key_path = out.with_suffix(".key.json")
     if key_path.exists() and _read(key_path, KEY)["export"] != key["export"]:
-        raise UserError(f"{key_path}: is the key of other pairs, whose answers need it; choose another --out")
+        raise UserError(f"{key_path}: the key of other pairs, whose answers need it; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(make_page(sampled, key, written, examples), encoding="utf-8")
     key_path.write_text(json.dumps(key, indent=1), encoding="utf-8")
@@ -73,7 +73,7 @@ def import_answers(
     answers: Annotated[list[Path], typer.Argument(help="Files of answers, one from each annotator.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say how far annotators agree with the metric (agreement, correlation) and each other (Cohen's kappa)."""
+    """Measure how far annotators agree with the metric (agreement, correlation) and each other (Cohen's kappa)."""
     from penname.report.human_evaluation import agreement
 
     known = _read(key, KEY)

@@ -1,4 +1,4 @@
-"""What the commands print of runs: tables with their tests, curves, an example, a plan."""
+"""What the commands print about runs: tables with their tests, curves, an example, a plan."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ console = Console()
 
 
 def show(compared: Comparison, *, as_json: bool = False, as_markdown: bool = False) -> None:
+    """Print a comparison with its notes: as a table, as Markdown, or its summary as JSON."""
     show_notes(compared.notes)
     if as_json:
         print(json.dumps(compared.summary))
@@ -25,11 +26,13 @@ def show(compared: Comparison, *, as_json: bool = False, as_markdown: bool = Fal
 
 
 def show_notes(notes: Sequence[str]) -> None:
+    """Print notes to stderr."""
     for note in notes:
         print(f"penname: note: {note}", file=sys.stderr)
 
 
 def show_table(compared: Comparison, *, as_markdown: bool) -> None:
+    """Print the table of a comparison without its notes."""
     from penname.evaluation.table import render
 
     if as_markdown:
@@ -39,6 +42,12 @@ def show_table(compared: Comparison, *, as_markdown: bool) -> None:
 
 
 def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: str) -> None:
+    """Print curves as a table.
+
+    curves: the values of each curve, by name; None where there is none.
+    ticks: the labels of the values.
+    title: the heading of the names.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
@@ -49,14 +58,14 @@ def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: 
 
 
 def show_example(folder: Path) -> None:
-    """An example's author and prompt, and what each method wrote: the first one with the most reasonings."""
+    """Print an example, and what each method of a run wrote for it: the first example with the most reasonings."""
     from penname.experiments.run_recipe import load_run_recipe
     from penname.report.run_data import read_examples, shown_records
 
     recipe = load_run_recipe(folder)
     split = recipe.evaluation.split
     written = shown_records(folder, recipe, split)
-    # Methods that were added to a run can have fewer examples: those whose inputs fit into their prompts too.
+    # A method that was added to a run can have fewer examples, those whose inputs fit into its prompts.
     shared = [i for i in next(iter(written.values())) if all(i in records for records in written.values())]
     if not shared:
         return
@@ -75,7 +84,7 @@ def show_example(folder: Path) -> None:
 
 
 def show_three_authors(folder: Path) -> None:
-    """A prompt, and for each of its three authors what the author really wrote and what the run's last method wrote."""
+    """Print a prompt, with the real text of each of its three authors and the text of the run's last method."""
     from penname.evaluation.authorship import heard
     from penname.experiments.run_recipe import load_run_recipe
     from penname.experiments.three_authors import read_voices
@@ -105,6 +114,7 @@ def show_three_authors(folder: Path) -> None:
 
 
 def show_plan(plan: Any, folder: Path) -> None:
+    """Print the plan of the run in `folder`."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
