@@ -28,7 +28,7 @@ KILLS = 20
 
 
 def small_recipe(model: Path, data: Path) -> Recipe:
-    engine = {"model": str(model), "rows": 16}
+    engine = {"model": str(model), "batch_size": 16}
     return check_recipe(
         {
             "methods": ["rag", "sft", "sft-reasoning", "rest-em", "rest-pg"],

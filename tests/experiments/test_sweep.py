@@ -243,7 +243,7 @@ def settings_of(stage, recipe):
         ("reasoning", "training.epochs=5", "generator.format=plain"),
         ("reasoning", "pat.max_input_tokens=99", "prompt.max_input_tokens=99"),
         ("data/train", "evaluation.shuffled=0.5", "retrieval.k=9"),
-        ("data/test", "generator.rows=3", "evaluation.shuffled=0.5"),
+        ("data/test", "generator.batch_size=3", "evaluation.shuffled=0.5"),
         ("sft/training", "teacher.model=x", "training.epochs=5"),
         ("sft-reasoning/training", "evaluation.shuffled=0.5", "teacher.model=x"),
         ("sft-reasoning/training", "evaluation.temperature=1", "training.epochs=5"),

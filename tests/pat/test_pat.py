@@ -47,7 +47,7 @@ def recipe_of(folder, tiny_model, methods, **changes):
             "methods": methods,
             "data": [{"format": "pgraphrag", "path": str(folder), "task": "long"}],
             "limit": {"train": 6, "test": 6},
-            "generator": {"model": str(tiny_model), "rows": 8},
+            "generator": {"model": str(tiny_model), "batch_size": 8},
             "retrieval": {"k": 2},
             "prompt": {"max_input_tokens": 800, "max_output_tokens": 64},
             "training": {"learning_rate": 3e-3, "batch_size": 4, "epochs": 10},
