@@ -230,5 +230,5 @@ def _notes(shortened: int, generated: Generated, parts: Completion, setup: Model
     limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
     notes = notes_on_limits(shortened, generated.finish_reason, setup.prompt.max_input_tokens, limit)
     if parts.response is None:
-        notes.append("the completion is malformed (no final answer after the reasoning); shown as it is")
+        notes.append("the completion is malformed (no final answer after the reasoning); the whole completion is shown")
     return notes

@@ -337,8 +337,8 @@ def _times(run: RunData, prefix: str) -> _PageTable:
         total = stages.setdefault(timed["stage"], [0.0, 0])
         total[0] += timed["seconds"]
         total[1] += timed["tokens"]
-    whole, every = (sum(column) for column in zip(*stages.values(), strict=True))
-    long = {stage: total for stage, total in stages.items() if total[0] and total[0] >= 0.005 * whole}
+    all_seconds, all_tokens = (sum(column) for column in zip(*stages.values(), strict=True))
+    long = {stage: total for stage, total in stages.items() if total[0] and total[0] >= 0.005 * all_seconds}
     rows = [
         [
             _PageCell(stage),
@@ -348,9 +348,11 @@ def _times(run: RunData, prefix: str) -> _PageTable:
         ]
         for stage, (seconds, tokens) in long.items()
     ]
-    rest, of_rest = whole - sum(s for s, _ in long.values()), every - sum(t for _, t in long.values())
-    rows.append([_PageCell("other stages"), _PageCell(f"{rest:,.1f}"), _PageCell(f"{of_rest:,.0f}"), _PageCell("")])
-    rows.append([_PageCell("all stages"), _PageCell(f"{whole:,.1f}"), _PageCell(f"{every:,.0f}"), _PageCell("")])
+    rest, rest_tokens = all_seconds - sum(s for s, _ in long.values()), all_tokens - sum(t for _, t in long.values())
+    rows.append([_PageCell("other stages"), _PageCell(f"{rest:,.1f}"), _PageCell(f"{rest_tokens:,.0f}"), _PageCell("")])
+    rows.append(
+        [_PageCell("all stages"), _PageCell(f"{all_seconds:,.1f}"), _PageCell(f"{all_tokens:,.0f}"), _PageCell("")]
+    )
     return _PageTable(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
 
 
