@@ -79,7 +79,7 @@ def test_the_page_of_the_terminal_and_the_report_show_them(run, monkeypatch):
     for voice in first:
         assert voice.author in shown
         assert voice.written in shown
-    assert "really written: 6 of 6" in shown
+    assert "real texts: 6 of 6" in shown
     assert read_runs([run])[0].voices[0] == first[0]
 
 

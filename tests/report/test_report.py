@@ -133,9 +133,9 @@ def test_one_prompt_stands_there_as_three_authors_wrote_it_and_as_a_method_did(p
     cells = [[cell.text for cell in row.find_elements("css selector", "td")] for row in rows]
     assert [text.split(" <")[0] for text in cells[0]] == [f"really wrote {n}" for n in range(3)]
     assert [text.split(" <")[0] for text in cells[1]] == [f"voice {n}" for n in range(3)]
-    assert "to this prompt" in cells[0][0]
-    assert "nearest text" in cells[0][1]
-    assert "1 of 3" in section.text  # two of the texts sound like another author
+    assert "written for this prompt" in cells[0][0]
+    assert "most similar text" in cells[0][1]
+    assert "1 of 3" in section.text  # two of the texts are attributed to another author
     assert section.find_elements("css selector", "img, script") == []
 
 

@@ -100,16 +100,16 @@ def show_three_authors(folder: Path) -> None:
         text = voice.texts[methods[-1]]
         lines += [
             f"\n{voice.author}",
-            f"  really wrote{'' if voice.exact else ' (nearest passage)'}: {voice.written}",
+            f"  real text{'' if voice.exact else ' (most similar passage)'}: {voice.written}",
             f"  {methods[-1]}, shown other documents of this author: {text['response']}",
         ]
-    lines.append("\nWhose texts they sound like, to a classifier of these authors' other documents:")
+    lines.append("\nTexts attributed to their author, by a classifier trained on these authors' other documents:")
     real = sum(voice.sounds_like == voice.author for voice in voices)
-    lines.append(f"  really written: {real} of {len(voices)} their author's")
+    lines.append(f"  real texts: {real} of {len(voices)}")
     for method in methods:
         found = heard(voices, method)
-        rewards = f"reward by the author's real text {found.own:.3f}, by the others' {found.others:.3f}"
-        lines.append(f"  {method}: {found.right} of {found.texts} their author's; {rewards}")
+        rewards = f"reward with the author's real text {found.own:.3f}, with the others' {found.others:.3f}"
+        lines.append(f"  {method}: {found.right} of {found.texts}; {rewards}")
     console.print("\n".join(lines), markup=False, highlight=False)
 
 

@@ -213,7 +213,7 @@ def _three_authors(run: RunData, prefix: str) -> Record:
     real = sum(voice.sounds_like == voice.author for voice in run.voices)
     rows = [
         [
-            _PageCell("really written"),
+            _PageCell("real texts"),
             _PageCell(f"{real} of {len(run.voices)}"),
             _PageCell(""),
             _PageCell(""),
@@ -224,7 +224,7 @@ def _three_authors(run: RunData, prefix: str) -> Record:
         found = heard(run.voices, method)
         values = f"{found.right} of {found.texts}", f"{found.own:.4f}", f"{found.others:.4f}", _small(found.p)
         rows.append([_PageCell(prefix + method), *map(_PageCell, values)])
-    headings = ["Text", "sounds like its author", "reward by own real text", "by the others'", "p"]
+    headings = ["Text", "attributed to its author", "reward with the author's real text", "with the others'", "p"]
     prompts: dict[int, list[Voice]] = {}
     for voice in run.voices:
         prompts.setdefault(voice.number, []).append(voice)
