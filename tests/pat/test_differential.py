@@ -1,4 +1,4 @@
-"""The differential reward has the sign and the size of what a summary adds, told by a generator that obeys."""
+"""The differential reward has the sign and the size of a summary's gain, with a generator that obeys summaries."""
 
 import statistics
 

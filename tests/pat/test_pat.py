@@ -1,4 +1,4 @@
-"""PaT and its baselines from reviews to table, on a tiny model: no leaks, resumed alike, every method told apart."""
+"""PaT and its baselines from reviews to table, on a tiny model: no leaks, equal results when resumed, all distinct."""
 
 import contextlib
 import itertools

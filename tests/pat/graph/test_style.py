@@ -1,4 +1,4 @@
-"""The style trajectory: features, what propagates over the graph, and that nobody hears the one who is left out."""
+"""The style trajectory: features, propagation over the graph, and that an excluded user influences no embedding."""
 
 import time
 
@@ -42,7 +42,7 @@ def features(written):
 
 
 def message_model(width, dimension=16):
-    """A model for which what is heard counts."""
+    """A model in which messages have a weight."""
     model = StyleModel(width, dimension, 0)
     torch.nn.init.ones_(model.message_weight)
     return model
@@ -76,7 +76,7 @@ def test_sentence_vectors_are_a_part_of_the_features_where_wanted(features, writ
     assert encoded.of_texts([]).shape[1] == features.shape[1] + 5
 
 
-def test_one_who_is_left_out_is_heard_nowhere(features, written):
+def test_an_excluded_user_is_in_no_message(features, written):
     """As in a graph that never held the user, computed anew."""
     model, graph = message_model(features.shape[1]), build_graph(written)
     index = StyleIndex(model, features, graph)
@@ -94,18 +94,18 @@ def test_one_who_is_left_out_is_heard_nowhere(features, written):
         assert [graph.users[u] for u in found] == [without.users[u] for u in expected]
 
 
-def test_a_users_embedding_hears_the_others_and_not_itself(features, written):
+def test_a_users_embedding_aggregates_the_others_and_not_itself(features, written):
     model, graph = message_model(features.shape[1]), build_graph(written)
     index = StyleIndex(model, features, graph)
     user = graph.user_index["u4"]
     own = features[graph.documents_of(user)].mean(axis=0)
     topics = graph.topic[graph.documents_of(user)]
     np.testing.assert_allclose(index.embed(own, topics, user), index.embeddings[user], atol=1e-5)
-    deaf = StyleIndex(model, features, build_graph(written, [None] * len(written)))
-    assert np.abs(deaf.embeddings[user] - index.embeddings[user]).max() > 0.01
+    no_messages = StyleIndex(model, features, build_graph(written, [None] * len(written)))
+    assert np.abs(no_messages.embeddings[user] - index.embeddings[user]).max() > 0.01
 
 
-def test_whatever_the_one_left_out_has_written_finds_the_same(features, written):
+def test_the_ranking_does_not_depend_on_the_excluded_users_documents(features, written):
     graph = build_graph(written)
     user = graph.user_index["u5"]
     changed = features.copy()
@@ -119,7 +119,7 @@ def test_whatever_the_one_left_out_has_written_finds_the_same(features, written)
     assert sorted([*found[0], user]) == list(range(30))
 
 
-def test_a_user_without_history_is_told_by_the_topic_alone():
+def test_a_user_without_history_is_embedded_by_the_topic_alone():
     """After training, shouters are near one who will write where others shout."""
     written = documents(users=120)
     graph, (_, features) = build_graph(written), fit_features([d.text for d in written])

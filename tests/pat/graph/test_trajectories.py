@@ -22,7 +22,7 @@ def encoder():
 
 
 def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
-    """A finder whose model hears its neighbours loudly; what these users wrote is of no item."""
+    """A finder whose messages have a large weight; documents of the users in `without_items` have no item."""
     documents = [
         replace(d, item_id=None) if d.user_id in without_items else d
         for d in read_documents(source, "val", Report(strict=True))
