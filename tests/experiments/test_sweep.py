@@ -17,6 +17,7 @@ from penname.experiments.reuse import different_settings, reuse_stages, reused_s
 from penname.experiments.stages import stages_of
 from penname.experiments.sweep import Point, make_points, run_sweep
 from penname.experiments.train import train_run
+from penname.generate.by_model import setup_of_run
 from penname.recipe_files import load_recipe
 from penname.runs.folder import read_stage
 
@@ -78,6 +79,7 @@ def test_a_run_that_was_made_before_shares_too(by_samples, recipe, tmp_path):
         assert {"data/train", "rest-em/iteration-1/training"} <= {
             record.stage for record in reused_stages(point.folder)
         }
+        assert setup_of_run(point.folder, point.recipe, "rest-em").evaluation == point.recipe.evaluation
     with pytest.raises(UserError, match="expected the folder of a run"):
         run_sweep(points, lambda place: contextlib.nullcontext(Lines()), tmp_path)
 

@@ -84,8 +84,14 @@ def setup_of_run(run: Path, recipe: Recipe, method: str) -> ModelSetup:
             run / AUTHORSHIP_MODEL / MODEL_FILE,
         )
     folder = str(model_folder(run, METHODS[method], recipe.expectation.iterations))
-    setup = setup_of_model(folder)
-    return replace(setup, engine=recipe.generator.model_copy(update={"model": folder}), reward=recipe.reward)
+    # What only matters after training is the run's own: the model may be reused from a run that had it otherwise.
+    return replace(
+        setup_of_model(folder),
+        engine=recipe.generator.model_copy(update={"model": folder}),
+        decoding=recipe.decoding,
+        evaluation=recipe.evaluation,
+        reward=recipe.reward,
+    )
 
 
 def setup_of_model(model: str) -> ModelSetup:
