@@ -26,8 +26,8 @@ from penname.pat.method_prompts import method_prompts
 from penname.recipe_files import load_recipe
 from penname.report import figures
 from penname.runs.progress import ConsoleProgress
-from penname.session.evaluate import by_example, choose_texts
-from penname.session.examples import Prepared
+from penname.session.evaluate import choose_texts, group_by_example
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 OWN_RUN = Path("runs/candidates")
@@ -47,9 +47,9 @@ class Writer:
         self._reasons = method.reasoning
         self._prompts = None if method.trained else method_prompts(session, method, recipe.evaluation.split)
 
-    def write(self, examples: Sequence[Prepared], number: int) -> list[list[dict[str, Any]]]:
+    def write(self, examples: Sequence[PreparedExample], number: int) -> list[list[dict[str, Any]]]:
         """`number` candidates of each example."""
-        written = self._bench.write(
+        written = self._bench.generate(
             self._model,
             examples,
             purpose="evaluation",
@@ -59,17 +59,17 @@ class Writer:
             with_reasoning=self._reasons,
             prompt_of=self._prompts,
         )
-        return by_example(written, number)
+        return group_by_example(written, number)
 
-    def choose(self, examples: Sequence[Prepared], candidates: Sequence[Sequence[dict[str, Any]]]) -> list[Any]:
+    def choose(self, examples: Sequence[PreparedExample], candidates: Sequence[Sequence[dict[str, Any]]]) -> list[Any]:
         """The consensus of each example's candidates."""
         return choose_texts(self._bench, candidates, {e.example_id: e for e in examples})
 
-    def write_and_choose(self, examples: Sequence[Prepared], number: int) -> None:
+    def write_and_choose(self, examples: Sequence[PreparedExample], number: int) -> None:
         self.choose(examples, self.write(examples, number))
 
 
-def quality(session: Session, writer: Writer, examples: Sequence[Prepared]) -> dict[str, list[float]]:
+def quality(session: Session, writer: Writer, examples: Sequence[PreparedExample]) -> dict[str, list[float]]:
     """Mean reward of the consensus, and of the best candidate, by `NUMBERS`."""
     every = writer.write(examples, NUMBERS[-1])
     flat = [(e, r) for e, own in zip(examples, every, strict=True) for r in own]
@@ -83,7 +83,7 @@ def quality(session: Session, writer: Writer, examples: Sequence[Prepared]) -> d
     return found
 
 
-def seconds(writer: Writer, examples: Sequence[Prepared]) -> list[float]:
+def seconds(writer: Writer, examples: Sequence[PreparedExample]) -> list[float]:
     """Seconds a text of writing and choosing, by `NUMBERS`; the model is loaded before."""
     writer.write(examples[:1], 1)
     return [timed(writer.write_and_choose, examples, number)[0] / len(examples) for number in NUMBERS]

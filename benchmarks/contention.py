@@ -29,10 +29,10 @@ from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.packed_attention import PACKED
-from penname.engines.supported import take_attention
+from penname.engines.supported import replace_attention
 from penname.errors import UserError
 from penname.prompts.render import Renderer
-from penname.training.fine_tuning import pack_step
+from penname.training.fine_tuning import collate_step
 from penname.training.loss import weighted_loss
 from penname.training.packing import TrainingSample
 
@@ -50,10 +50,10 @@ def works() -> dict[str, Callable[[], Any]]:
     prompts = [prompt for _, prompt in islice(with_prompts("abstract_generation_user", renderer, 2), 4)]
     texts = [renderer.target(example.output or "")[:64] for example in examples("abstract_generation_user")[:4]]
     model = load_model("bundled", "float32")
-    take_attention(model, PACKED)
+    replace_attention(model, PACKED)
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-    rows = pack_step([TrainingSample(prompts[0][:200], text) for text in texts[:2]], 2048)["rows"]
+    rows = collate_step([TrainingSample(prompts[0][:200], text) for text in texts[:2]], 2048)["micro_batches"]
 
     def sampling() -> None:
         engine.generate(prompts[:1], [range(SAMPLES)], Sampling(8, 0.7, 0.95, ()))

@@ -39,7 +39,7 @@ def main() -> None:
     tokenizer = load_tokenizer("bundled")
     renderer = Renderer(tokenizer, "chat", given.prompt_tokens or recipe.prompt.max_input_tokens)
     prompts = prompts_of(renderer, completions)
-    engine = LocalEngine("bundled", rows=recipe.generator.batch_size)
+    engine = LocalEngine("bundled", batch_size=recipe.generator.batch_size)
     sampling = Sampling(new, 0.7, 0.95, (), no_repeat_ngram=6)
     speeds: dict[int, list[float]] = {1: [], samples: []}
     for number in [samples, 1] * rounds:

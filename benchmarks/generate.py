@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common import examples, finish, median, parser, run, with_prompts
 
-from penname.engines import writing
+from penname.engines import continuous_batching
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
@@ -40,7 +40,7 @@ def told(self, tokens, ended):
 
 local.LocalEngine._tell = told
 if os.environ["SIDE"] == "transformers":
-    tokenizer.load_reader = load_tokenizer
+    tokenizer.load_light_tokenizer = load_tokenizer
     local.make_decoder = lambda model, dtype, rows: TransformersDecoder(load_model(model, dtype))
     compiled.FEW = -1
 from penname.cli.app import main
@@ -87,15 +87,15 @@ def main() -> None:
     sampling = Sampling(longest, 0.1, 0.95, (), no_repeat_ngram=6)
     moments: list[float] = []
     own, other = (
-        LocalEngine(model, rows=1, on_written=lambda *_: moments.append(time.perf_counter()))
+        LocalEngine(model, batch_size=1, on_written=lambda *_: moments.append(time.perf_counter()))
         for model in ("bundled", load_model("bundled", "auto"))
     )
-    sides = {"own": (own, writing.GUESS_ROWS), "unguessed": (own, 0), "transformers": (other, 0)}
+    sides = {"own": (own, continuous_batching.DRAFT_BATCH), "unguessed": (own, 0), "transformers": (other, 0)}
     speeds: dict[str, list[float]] = {side: [] for side in sides}
     same = 0
     for number, (_, prompt) in enumerate(islice(with_prompts(TASK, renderer, 4), prompts + 1)):
         texts = {}
-        for side, (engine, writing.GUESS_ROWS) in sides.items():
+        for side, (engine, continuous_batching.DRAFT_BATCH) in sides.items():
             speed, texts[side] = tokens_a_second(engine, moments, prompt, sampling)
             if number:
                 speeds[side].append(speed)

@@ -100,7 +100,7 @@ def main() -> None:
         of_inputs(given.inputs, new_tokens)
         return
     one, ten = in_own_process(base), in_own_process(10 * base)
-    engine = LocalEngine("bundled", rows=128)
+    engine = LocalEngine("bundled", batch_size=128)
     speed(engine, prompts(1, 512), 8, 4)
     by_samples = {str(m): speed(engine, prompts(1, 1024), m, new_tokens) for m in SAMPLES}
     by_prompt = {str(n): speed(engine, prompts(1, n), 32, new_tokens) for n in PROMPTS}
@@ -108,7 +108,7 @@ def main() -> None:
     for size in VOCABULARIES:
         model = load_model("bundled", "bfloat16")
         model.resize_token_embeddings(size, mean_resizing=False)
-        by_vocabulary[f"{size:,}"] = speed(LocalEngine(model, rows=128), prompts(1, 512), 32, new_tokens)
+        by_vocabulary[f"{size:,}"] = speed(LocalEngine(model, batch_size=128), prompts(1, 512), 32, new_tokens)
     panels = [
         ("samples of a 1,024-token prompt", "new tokens/s", by_samples),
         ("tokens of the prompt, m = 32", "new tokens/s", by_prompt),

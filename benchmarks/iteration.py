@@ -28,7 +28,7 @@ from penname.rest_pg.algorithm import expectation, kept_samples
 from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session import stage_names
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.fine_tune import train_stage
 from penname.session.session import Session
 from penname.training.packing import TrainingSample
@@ -50,14 +50,14 @@ def make_session(folder: Path, inputs: int, samples: int, new_tokens: int) -> Se
     return Session(recipe, RunFolder(folder, ConsoleProgress(Console(stderr=True))))
 
 
-def with_penname(session: Session, train: list[Prepared]) -> int:
+def with_penname(session: Session, train: list[PreparedExample]) -> int:
     place = stage_names.iteration("rest-em", 1)
     kept = expectation(session, place, bundled_model(), train, 1, False)
     train_stage(session, place, str(bundled_model()), lambda: kept_samples(session, train, kept, False), False)
     return len(kept)
 
 
-def plainly(session: Session, train: list[Prepared], folder: Path) -> int:
+def plainly(session: Session, train: list[PreparedExample], folder: Path) -> int:
     settings, end = session.recipe.expectation, session.renderer.end_id
     sampling = Sampling(session.recipe.prompt.max_output_tokens, settings.temperature, settings.top_p, (end,))
     torch.manual_seed(0)

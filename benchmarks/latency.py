@@ -25,7 +25,7 @@ from penname.experiments.train import model_folder, train_run
 from penname.method_table import METHODS
 from penname.recipe_files import load_recipe
 from penname.runs.progress import ConsoleProgress
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 OWN_RUN = Path("runs/latency")
@@ -49,9 +49,9 @@ class Side:
         self.rewards: list[float] = []
         self.tokens: list[int] = []
 
-    def write(self, example: Prepared, reasoning: str | None = None) -> dict[str, Any]:
+    def write(self, example: PreparedExample, reasoning: str | None = None) -> dict[str, Any]:
         settings = self._bench.recipe.evaluation
-        (record,) = self._bench.write(
+        (record,) = self._bench.generate(
             self._model,
             [example],
             purpose="evaluation",
@@ -63,7 +63,7 @@ class Side:
         )
         return record
 
-    def measure(self, example: Prepared, reasoning: str | None = None) -> None:
+    def measure(self, example: PreparedExample, reasoning: str | None = None) -> None:
         taken, record = timed(self.write, example, reasoning)
         (scores,) = self._bench.score(list(self._bench.recipe.reward.mixture), [example], [record["response"]])
         self.seconds.append(taken)
@@ -71,9 +71,9 @@ class Side:
         self.rewards.append(0.0 if scores is None else scores["reward"] or 0.0)
 
 
-def users_prompts(session: Session) -> list[list[Prepared]]:
+def users_prompts(session: Session) -> list[list[PreparedExample]]:
     """The prompts of each user who has two or more."""
-    users: dict[tuple[str, str], list[Prepared]] = {}
+    users: dict[tuple[str, str], list[PreparedExample]] = {}
     for example in session.prepare_fitting("test"):
         users.setdefault((example.task, example.user_id), []).append(example)
     return [own for own in users.values() if len(own) > 1]

@@ -27,7 +27,7 @@ import torch
 from common import finish, forward_flops, matrix_flops, median, parser, plain_generate, run, timed, with_prompts
 from torch.profiler import ProfilerActivity, profile
 
-from penname.engines.base import Engine, Generated, Sampling
+from penname.engines.base import Engine, GeneratedTokens, Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer, locate_model
 from penname.engines.sampling import sample_seed
@@ -66,7 +66,7 @@ def decoding_share(engine: Engine, prompts: list[list[int]], sampling: Sampling,
     return median(shares)
 
 
-def new_tokens(written: list[list[Generated]]) -> int:
+def new_tokens(written: list[list[GeneratedTokens]]) -> int:
     """Tokens drawn, the ones that ended a completion among them."""
     return sum(len(g.tokens) + (g.finish_reason == "stop") for row in written for g in row)
 
@@ -127,7 +127,10 @@ def share_of_products(engine: Engine, prompts: list[list[int]], sampling: Sampli
 def compare_decoders(given: Any, prompts: list[list[int]], sampling: Sampling) -> None:
     """The local engine with its own decoder against itself with transformers' model, in turn, the same texts."""
     model = load_model(given.model, "auto")
-    engines = {"own": LocalEngine(given.model, rows=given.rows), "transformers": LocalEngine(model, rows=given.rows)}
+    engines = {
+        "own": LocalEngine(given.model, batch_size=given.rows),
+        "transformers": LocalEngine(model, batch_size=given.rows),
+    }
     speeds: dict[str, list[float]] = {name: [] for name in engines}
     shares = []
     peak = matrix_flops(model.device)
@@ -170,7 +173,7 @@ def main() -> None:
     prompts, end = rag_prompts(given.model, given.prompts or count, 1024)
     sampling = Sampling(longest, 0.7, 0.95, (end,))
     if given.decoding:
-        engine = LocalEngine(given.model, rows=given.rows)
+        engine = LocalEngine(given.model, batch_size=given.rows)
         share = decoding_share(engine, prompts[:2], sampling, 1 if given.quick else 3)
         finish(share, 0.95, samples_a_prompt=SAMPLES, max_new_tokens=longest)
         return
@@ -182,7 +185,7 @@ def main() -> None:
         facts |= {
             f"{name}_tokens_per_s": round(speed, 1) for name, speed in with_vllm(given.model, prompts, sampling).items()
         }
-    tokens, taken = written_by(LocalEngine(given.model, rows=given.rows), prompts, sampling)
+    tokens, taken = written_by(LocalEngine(given.model, batch_size=given.rows), prompts, sampling)
     model = load_model(given.model, "auto")
     plain_tokens, plain_taken = with_generate(model, prompts, sampling)
     ours, plain = tokens / taken, plain_tokens / plain_taken

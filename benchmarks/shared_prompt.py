@@ -24,11 +24,11 @@ from common import examples, finish, median, parser, run, timed, with_prompts
 from penname.config import TrainingConfig
 from penname.engines.models import load_model, load_tokenizer
 from penname.engines.packed_attention import PACKED
-from penname.engines.supported import take_attention
+from penname.engines.supported import replace_attention
 from penname.prompts.render import Renderer
-from penname.training.fine_tuning import pack_step
+from penname.training.fine_tuning import collate_step
 from penname.training.loss import weighted_loss
-from penname.training.packing import ByPrompt, TrainingSample, pack
+from penname.training.packing import PromptGroupedSampler, TrainingSample, pack
 
 
 def kept_samples(inputs: int, most: int) -> list[TrainingSample]:
@@ -49,7 +49,7 @@ def main() -> None:
     arguments.add_argument("--most", type=int, default=10, help="samples kept of an input, at most")
     given = arguments.parse_args()
     model = load_model("bundled", "float32")
-    take_attention(model, PACKED)
+    replace_attention(model, PACKED)
     model.train()
 
     def step(rows: list[dict[str, Any]], tokens: int) -> float:
@@ -65,14 +65,14 @@ def main() -> None:
 
     settings = TrainingConfig()
     samples = kept_samples(2 if given.quick else 12, given.most)
-    order = [samples[i] for i in ByPrompt(samples, 0)]
+    order = [samples[i] for i in PromptGroupedSampler(samples, 0)]
     times: dict[str, list[float]] = {"shared": [], "repeated": []}
     for start in range(0, len(order), settings.batch_size):
         batch = order[start : start + settings.batch_size]
         tokens = sum(len(s.target) for s in batch)
-        shared, loss = timed(step, pack_step(batch, settings.micro_batch_tokens)["rows"], tokens)
+        shared, loss = timed(step, collate_step(batch, settings.micro_batch_tokens)["micro_batches"], tokens)
         unlike = [replace(sample, prompt=[number, *sample.prompt[1:]]) for number, sample in enumerate(batch)]
-        repeated, _ = timed(step, pack_step(unlike, settings.micro_batch_tokens)["rows"], tokens)
+        repeated, _ = timed(step, collate_step(unlike, settings.micro_batch_tokens)["micro_batches"], tokens)
         if start:
             times["shared"].append(shared)
             times["repeated"].append(repeated)

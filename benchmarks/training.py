@@ -33,7 +33,7 @@ from penname.config import TrainingConfig
 from penname.engines.models import bundled_model, load_model, load_tokenizer, pick_device
 from penname.prompts.render import Renderer
 from penname.training.fine_tuning import fine_tune
-from penname.training.packing import ByPrompt, TrainingSample
+from penname.training.packing import PromptGroupedSampler, TrainingSample
 
 SEED = 0
 MEMORY = 0.7
@@ -64,7 +64,7 @@ def train_trl(data: list[TrainingSample], folder: Path, settings: TrainingConfig
 
     rows = [
         {"input_ids": s.prompt + s.target, "completion_mask": [0] * len(s.prompt) + [1] * len(s.target)}
-        for s in (data[i] for i in ByPrompt(data, SEED))
+        for s in (data[i] for i in PromptGroupedSampler(data, SEED))
     ]
     trainer = InOrder(
         model=load_model("bundled", "float32"),

@@ -7,7 +7,7 @@
 from collections.abc import Callable, Sequence
 
 from penname.config import EngineConfig
-from penname.engines.base import Generated, Sampling, TokenIds
+from penname.engines.base import GeneratedTokens, Sampling, TokenIds
 
 
 class Echo:
@@ -18,12 +18,12 @@ class Echo:
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
-    ) -> list[list[Generated]]:
+    ) -> list[list[GeneratedTokens]]:
         """One completion for each seed of each prompt: the prompt's last tokens."""
         written = []
         for prompt, own in zip(prompts, seeds, strict=True):
             tokens = [token for token in prompt if token not in sampling.stop_ids][-sampling.max_new_tokens :]
-            written.append([Generated(tokens, "stop") for _ in own])
+            written.append([GeneratedTokens(tokens, "stop") for _ in own])
             self.on_written(len(tokens) * len(own), len(own))
         return written
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from penname.engines.base import Generated, Sampling
+from penname.engines.base import GeneratedTokens, Sampling
 
 END, PERIOD = 2, 30  # <|im_end|> and "." of the bundled model
 
@@ -35,7 +35,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: flo
     raise RuntimeError(f"no server at {url}:\n{log.read_text()[-2000:]}")
 
 
-def plain_generate(model: Any, prompt: list[int], sampling: Sampling) -> Generated:
+def plain_generate(model: Any, prompt: list[int], sampling: Sampling) -> GeneratedTokens:
     tokens = model.generate(
         torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
@@ -44,4 +44,6 @@ def plain_generate(model: Any, prompt: list[int], sampling: Sampling) -> Generat
         eos_token_id=list(sampling.stop_ids) or [-1],
         pad_token_id=END,
     )[0, len(prompt) :].tolist()
-    return Generated(tokens[:-1], "stop") if tokens[-1] in sampling.stop_ids else Generated(tokens, "length")
+    return (
+        GeneratedTokens(tokens[:-1], "stop") if tokens[-1] in sampling.stop_ids else GeneratedTokens(tokens, "length")
+    )

@@ -11,7 +11,7 @@ from penname.engines.decoders import TransformersDecoder, make_decoder
 from penname.engines.llama import LlamaDecoder
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model
-from penname.engines.packed_row import PackedRow
+from penname.engines.packed_sequence import PackedSequence
 
 SIZES = {
     "vocab_size": 120,
@@ -37,11 +37,14 @@ def saved(folder, **changes):
 
 
 @pytest.mark.parametrize("changes", [{"tie_word_embeddings": True}, {"num_key_value_heads": 4, "rope_theta": 100.0}])
-@pytest.mark.parametrize("rows", [1, 64])
-def test_scores_and_texts_are_those_of_transformers(tmp_path, changes, rows):
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_scores_and_completions_equal_those_of_transformers(tmp_path, changes, batch_size):
     name = saved(tmp_path, **changes)
     prompts = [[token % 120 for token in prompt] for prompt in PROMPTS]
-    own, other = LocalEngine(name, "float32", rows), LocalEngine(load_model(name, "float32"), rows=rows)
+    own, other = (
+        LocalEngine(name, "float32", batch_size),
+        LocalEngine(load_model(name, "float32"), batch_size=batch_size),
+    )
     candidates = [[[5, 6, 7], [8]], [[9, 10]], [[11], [12, 13]]]
     for mine, theirs in zip(own.score(prompts, candidates), other.score(prompts, candidates), strict=True):
         for one, another in zip(mine, theirs, strict=True):
@@ -51,12 +54,12 @@ def test_scores_and_texts_are_those_of_transformers(tmp_path, changes, rows):
         assert own.generate(prompts, seeds, sampling) == other.generate(prompts, seeds, sampling)
 
 
-def test_bfloat16_is_computed_as_by_transformers_but_for_rounding(tmp_path):
+def test_bfloat16_equals_that_of_transformers_up_to_rounding(tmp_path):
     name = saved(tmp_path, initializer_range=0.1)
-    row = PackedRow()
-    last = row.add_alone([token % 120 for token in PROMPTS[2]])
+    packed = PackedSequence()
+    last = packed.add_text([token % 120 for token in PROMPTS[2]])
     exact, own, other = (
-        decoder.read(row, [last])[0].float().log_softmax(-1)
+        decoder.prefill(packed, [last])[0].float().log_softmax(-1)
         for decoder in (
             TransformersDecoder(load_model(name, "float32")),
             make_decoder(name, "bfloat16", 64),
@@ -69,7 +72,7 @@ def test_bfloat16_is_computed_as_by_transformers_but_for_rounding(tmp_path):
 @pytest.mark.parametrize(
     "changes", [{"attention_bias": True}, {"rope_parameters": {"rope_type": "linear", "factor": 2.0}}]
 )
-def test_what_is_no_plain_llama_is_left_to_transformers(tmp_path, changes):
+def test_other_architectures_are_loaded_with_transformers(tmp_path, changes):
     name = saved(tmp_path)
     assert isinstance(make_decoder(name, "float32", 1), LlamaDecoder)
     config = json.loads((tmp_path / "config.json").read_text())

@@ -10,7 +10,7 @@ from tests.engines.test_supported import SIZES, assert_right
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
-from penname.engines.sampling import next_tokens, sample_seed, uniforms
+from penname.engines.sampling import next_tokens, sample_seed, uniform_numbers
 from penname.errors import UserError
 
 QUESTIONS = ("What is the capital of France?", "Name three colours, please, and say why you like them.", "Hello")
@@ -38,9 +38,9 @@ def test_greedy_tokens_are_those_of_generate(model, tokenizer, prompts):
     model.set_attn_implementation("sdpa")
     for prompt, (own,) in zip(prompts, written, strict=True):
         plain = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False)[0, len(prompt) :]
-        ended = plain[-1] == tokenizer.eos_token_id
-        assert own.tokens == plain.tolist()[: -1 if ended else None]
-        assert own.finish_reason == ("stop" if ended else "length")
+        finished = plain[-1] == tokenizer.eos_token_id
+        assert own.tokens == plain.tolist()[: -1 if finished else None]
+        assert own.finish_reason == ("stop" if finished else "length")
 
 
 def test_scores_are_those_of_a_plain_forward_pass(model, prompts):
@@ -67,18 +67,20 @@ def test_a_sample_depends_on_its_seed_not_on_its_batch(model, tokenizer, prompts
 def test_workers_share_the_batches_and_change_nothing(model, tokenizer, prompts):
     sampling = Sampling(12, 0.9, 0.95, (tokenizer.eos_token_id,))
     seeds = [[1, 2], [3, 4], [5, 6]]
-    told = []
-    several = LocalEngine(model, rows=4, workers=2, on_written=lambda tokens, ended: told.append((tokens, ended)))
+    reported = []
+    several = LocalEngine(
+        model, batch_size=4, workers=2, on_written=lambda tokens, finished: reported.append((tokens, finished))
+    )
     threads = torch.get_num_threads()
     written = several.generate(prompts, seeds, sampling)
     assert torch.get_num_threads() == threads
-    assert written == LocalEngine(model, rows=4, workers=1).generate(prompts, seeds, sampling)
-    tokens, ended = map(sum, zip(*told, strict=True))
+    assert written == LocalEngine(model, batch_size=4, workers=1).generate(prompts, seeds, sampling)
+    tokens, finished = map(sum, zip(*reported, strict=True))
     assert tokens == sum(len(generated.tokens) for row in written for generated in row)
-    assert ended == 6
+    assert finished == 6
 
 
-def test_seeds_are_of_run_purpose_example_and_number():
+def test_seeds_depend_on_run_purpose_example_and_index():
     seeds = {
         sample_seed(r, t, e, j) for r in (0, 1) for t in ("evaluation", "teacher") for e in ("a", "b") for j in (0, 1)
     }
@@ -87,7 +89,7 @@ def test_seeds_are_of_run_purpose_example_and_number():
 
 
 def nucleus(logits, temperature, top_p):
-    """The exact distribution a token is drawn from."""
+    """The exact distribution that a token is sampled from."""
     probabilities = (logits.double() / temperature).softmax(-1).numpy()
     order = np.argsort(-probabilities)
     before = np.cumsum(probabilities[order]) - probabilities[order]
@@ -97,12 +99,12 @@ def nucleus(logits, temperature, top_p):
     return expected
 
 
-def assert_drawn_from(expected, drawn):
-    counts = np.bincount(drawn, minlength=len(expected))
+def assert_sampled_from(expected, sampled):
+    counts = np.bincount(sampled, minlength=len(expected))
     assert counts[expected == 0].sum() == 0
-    often = expected * len(drawn) >= 5
+    often = expected * len(sampled) >= 5
     observed = np.append(counts[often], counts[~often].sum())
-    wanted = np.append(expected[often], expected[~often].sum()) * len(drawn)
+    wanted = np.append(expected[often], expected[~often].sum()) * len(sampled)
     used = wanted > 0
     assert stats.chisquare(observed[used], wanted[used] * observed.sum() / wanted.sum()).pvalue > 1e-3
 
@@ -110,8 +112,8 @@ def assert_drawn_from(expected, drawn):
 @pytest.mark.parametrize(("vocabulary", "top_p"), [(40, 0.9), (40, 1.0), (600, 0.8), (600, 1.0)])
 def test_sampled_frequencies_are_those_of_the_exact_nucleus(vocabulary, top_p):
     logits = 1.5 * torch.randn(vocabulary, generator=torch.Generator().manual_seed(0))
-    drawn = next_tokens(logits.expand(20_000, -1), Sampling(1, 0.7, top_p, ()), uniforms([3], 20_000)[0])
-    assert_drawn_from(nucleus(logits, 0.7, top_p), drawn.numpy())
+    sampled = next_tokens(logits.expand(20_000, -1), Sampling(1, 0.7, top_p, ()), uniform_numbers([3], 20_000)[0])
+    assert_sampled_from(nucleus(logits, 0.7, top_p), sampled.numpy())
 
 
 WARPERS = [
@@ -121,7 +123,7 @@ WARPERS = [
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize(("top_k", "top_p", "min_p"), WARPERS)
-def test_tokens_are_drawn_from_what_transformers_warpers_leave(top_k, top_p, min_p, ties):
+def test_tokens_are_sampled_from_what_transformers_warpers_keep(top_k, top_p, min_p, ties):
     """For every uniform number the token whose interval it is in, tokens ordered by probability."""
     logits = 1.5 * torch.randn(6000, generator=torch.Generator().manual_seed(0))
     if ties:
@@ -135,12 +137,12 @@ def test_tokens_are_drawn_from_what_transformers_warpers_leave(top_k, top_p, min
         left = transformers.MinPLogitsWarper(min_p)(None, left)
     kept = left[0].isfinite()
     draws = (torch.arange(500).double() + 0.5) / 500
-    drawn = next_tokens(logits.expand(500, -1), Sampling(1, 0.7, top_p, (), top_k, min_p), draws)
+    sampled = next_tokens(logits.expand(500, -1), Sampling(1, 0.7, top_p, (), top_k, min_p), draws)
     shares = left[0].double().softmax(-1).sort(descending=True).values
     expected = shares[torch.searchsorted(shares.cumsum(-1), draws).clamp(max=int(kept.sum()) - 1)]
-    found = left[0].double().softmax(-1)[drawn]
+    found = left[0].double().softmax(-1)[sampled]
     if not (ties and top_p < 1):  # which of equal tokens at its edge a nucleus keeps is no matter
-        assert kept[drawn].all()
+        assert kept[sampled].all()
     assert torch.allclose(found, expected, rtol=1e-3) or (ties and top_p < 1)
 
 
@@ -163,7 +165,7 @@ def random_model(family):
 @pytest.mark.parametrize(
     ("family", "draws"), [("llama", 20_000), ("gemma3", 20_000), ("qwen3", 20_000), ("bundled", 2000)]
 )
-def test_two_tokens_of_a_model_are_drawn_from_its_exact_distributions(family, draws, request):
+def test_two_tokens_of_a_model_are_sampled_from_its_exact_distributions(family, draws, request):
     """The second one's distribution is that after each first one, weighted by how probable that one is."""
     model = request.getfixturevalue("model") if family == "bundled" else random_model(family)
     if family != "bundled":
@@ -179,24 +181,24 @@ def test_two_tokens_of_a_model_are_drawn_from_its_exact_distributions(family, dr
     first = after([])
     second = sum(first[token] * after([token]) for token in np.flatnonzero(first).tolist())
     assert 3 < np.count_nonzero(first) < 100
-    assert_drawn_from(first, [g.tokens[0] for g in written])
-    assert_drawn_from(second, [g.tokens[1] for g in written])
+    assert_sampled_from(first, [g.tokens[0] for g in written])
+    assert_sampled_from(second, [g.tokens[1] for g in written])
 
 
-def test_rows_with_small_and_large_nuclei_are_drawn_together():
-    """One row's nucleus is a few tokens, another's needs thousands, a third's all: each as if it were alone."""
+def test_sequences_with_small_and_large_nuclei_are_sampled_together():
+    """One nucleus is a few tokens, another thousands, a third all: each is sampled as if it were alone."""
     flat = torch.randn(6000, generator=torch.Generator().manual_seed(0))
     rows = torch.stack([8 * flat, 0.5 * flat, 0.01 * flat] * 5)
-    uniform = uniforms([3], len(rows))[0]
-    drawn = next_tokens(rows, Sampling(1, 0.7, 0.95, ()), uniform)
-    for row, number, token in zip(rows, uniform, drawn, strict=True):
+    uniform = uniform_numbers([3], len(rows))[0]
+    sampled = next_tokens(rows, Sampling(1, 0.7, 0.95, ()), uniform)
+    for row, number, token in zip(rows, uniform, sampled, strict=True):
         expected = nucleus(row, 0.7, 0.95)
         order = np.argsort(-expected, kind="stable")
         assert token == order[np.searchsorted(np.cumsum(expected[order]), number.item(), side="right")]
-    assert len(set(drawn.tolist())) > 5
+    assert len(set(sampled.tolist())) > 5
 
 
-def test_what_is_longer_than_the_model_takes_is_refused():
+def test_a_prompt_longer_than_the_model_supports_is_refused():
     model = random_model("llama")
     model.config.max_position_embeddings = 20
     engine = LocalEngine(model)
@@ -208,30 +210,32 @@ def test_what_is_longer_than_the_model_takes_is_refused():
 
 
 def test_a_failing_worker_stops_the_others():
-    """Here the one that is to tell of its first token; the other would write 2,000."""
-    told = []
+    """One fails when it reports its first token; the other would generate 2,000."""
+    reported = []
 
-    def fail_once(tokens, ended):
-        told.append(tokens)
-        raise ValueError("told")
+    def fail_once(tokens, finished):
+        reported.append(tokens)
+        raise ValueError("reported")
 
-    engine = LocalEngine(random_model("llama"), rows=2, workers=2, on_written=fail_once)
-    with pytest.raises(ValueError, match="told"):
+    engine = LocalEngine(random_model("llama"), batch_size=2, workers=2, on_written=fail_once)
+    with pytest.raises(ValueError, match="reported"):
         engine.generate([[5, 6], [7, 8]], [[1], [2]], Sampling(2000, 1.0, 1.0, ()))
-    assert len(told) <= 2
+    assert len(reported) <= 2
 
 
 @pytest.mark.parametrize(
-    ("family", "rows", "most_samples"), [("gemma3", 5, 3), ("qwen3", 5, 3), ("llama", 4, 4), ("llama", 7, 4)]
+    ("family", "batch_size", "most_samples"), [("gemma3", 5, 3), ("qwen3", 5, 3), ("llama", 4, 4), ("llama", 7, 4)]
 )
-def test_prompts_that_wait_and_join_later_get_the_same_texts(family, rows, most_samples):
+def test_queued_prompts_that_join_later_get_the_same_completions(family, batch_size, most_samples):
     model = random_model(family)
     prompts = [list(range(2, 2 + n)) for n in (9, 4, 15, 7, 11, 3, 20)]
-    # With 4 samples each a prompt has more rows than are free when half of them have ended.
+    # With 4 samples each a prompt has more completions than are free when half of them have ended.
     seeds = [[10 * i + j for j in range(4 if most_samples == 4 else 1 + i % 3)] for i in range(len(prompts))]
-    sampling = Sampling(40, 1.0, 1.0, tuple(range(100, 106)))  # rows end at different times, some at the limit
-    told = []
-    few = LocalEngine(model, rows=rows, workers=1, on_written=lambda tokens, ended: told.append(tokens))
+    sampling = Sampling(40, 1.0, 1.0, tuple(range(100, 106)))  # completions end at different times, some at the limit
+    reported = []
+    few = LocalEngine(
+        model, batch_size=batch_size, workers=1, on_written=lambda tokens, finished: reported.append(tokens)
+    )
     together = few.generate(prompts, seeds, sampling)
     engine = LocalEngine(model)
     alone = [
@@ -240,7 +244,7 @@ def test_prompts_that_wait_and_join_later_get_the_same_texts(family, rows, most_
     ]
     assert together == alone
     assert {g.finish_reason for row in together for g in row} == {"stop", "length"}
-    assert max(told) <= rows
+    assert max(reported) <= batch_size
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "gemma2", "mistral", "qwen3"])
@@ -249,8 +253,8 @@ def test_every_architecture_computes_what_a_plain_forward_pass_does(family):
     assert_right(LocalEngine(model), model)
 
 
-def test_a_text_depends_on_no_longer_one_beside_it():
-    """Phi-3's positions are turned otherwise once one of them is beyond those that it was first trained for."""
+def test_a_completion_does_not_depend_on_a_longer_one_in_its_batch():
+    """Phi-3's rotary embeddings change for all positions once one exceeds its original training length."""
     rope = {"rope_type": "longrope", "long_factor": [4.0] * 4, "short_factor": [1.0] * 4, "rope_theta": 10000.0}
     limits = {"max_position_embeddings": 64, "original_max_position_embeddings": 16}
     config = transformers.Phi3Config(**SIZES, **limits, rope_parameters=rope)
@@ -263,4 +267,4 @@ def test_a_text_depends_on_no_longer_one_beside_it():
 
 def test_a_tiny_temperature_is_greedy():
     logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(next_tokens(logits, Sampling(1, 1e-40, 0.9, ()), uniforms([1], 3)[0]), logits.argmax(-1))
+    assert torch.equal(next_tokens(logits, Sampling(1, 1e-40, 0.9, ()), uniform_numbers([1], 3)[0]), logits.argmax(-1))

@@ -1,34 +1,34 @@
-"""Guessed tokens save steps and change nothing."""
+"""Drafts save steps and do not change completions."""
 
 import pytest
 import torch
 import transformers
 from tests.engines.test_llama import SIZES, saved
 
-from penname.engines import writing
+from penname.engines import continuous_batching
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
-from penname.engines.lookup import FIRST, Lookup
+from penname.engines.lookup import FIRST_LENGTH, PromptLookup
 
 
-def test_a_text_is_guessed_to_go_on_as_before():
-    text = Lookup([1, 2, 3, 4, 5, 6, 9, 2, 3])
-    assert text.guess(10) == [4, 5, 6, 9]
-    assert text.guess(2) == [4, 5]
+def test_a_draft_continues_an_earlier_occurrence():
+    text = PromptLookup([1, 2, 3, 4, 5, 6, 9, 2, 3])
+    assert text.draft(10) == [4, 5, 6, 9]
+    assert text.draft(2) == [4, 5]
     text.add(7)
-    assert text.guess(10) == []
+    assert text.draft(10) == []
     for token in (1, 2, 3):
         text.add(token)
-    assert text.guess(3) == [4, 5, 6]  # not 7, which followed 2, 3 last: three tokens are known again
+    assert text.draft(3) == [4, 5, 6]  # not 7, which followed 2, 3 last: three tokens are known again
 
 
-def test_more_is_guessed_where_guesses_were_right():
-    text = Lookup([*range(40), 0, 1, 2])
-    assert len(text.guess(40)) == FIRST
-    text.learn(FIRST, FIRST)
-    assert len(text.guess(40)) == 2 * FIRST
-    text.learn(2 * FIRST, 0)
-    assert len(text.guess(40)) == 1
+def test_drafts_are_longer_after_accepted_ones():
+    text = PromptLookup([*range(40), 0, 1, 2])
+    assert len(text.draft(40)) == FIRST_LENGTH
+    text.adapt(FIRST_LENGTH, FIRST_LENGTH)
+    assert len(text.draft(40)) == 2 * FIRST_LENGTH
+    text.adapt(2 * FIRST_LENGTH, 0)
+    assert len(text.draft(40)) == 1
 
 
 def model_of(family, tmp_path):
@@ -42,24 +42,24 @@ def model_of(family, tmp_path):
 
 @pytest.mark.parametrize("family", ["own", "llama", "gemma3"])
 @pytest.mark.parametrize("temperature", [0.0, 0.05])
-def test_texts_are_the_same_with_and_without_guesses(family, temperature, tmp_path, monkeypatch):
-    """Small models at a low temperature go in circles, so that most guesses are right, and some are wrong."""
-    engine = LocalEngine(model_of(family, tmp_path), "float32", rows=2, workers=1)
+def test_completions_are_the_same_with_and_without_drafts(family, temperature, tmp_path, monkeypatch):
+    """Small models at a low temperature repeat themselves, so that most drafts are accepted, and some are not."""
+    engine = LocalEngine(model_of(family, tmp_path), "float32", batch_size=2, workers=1)
     prompts = [[5, 6, 7, 8, 5, 6], [9, 10, 11, 9, 10, 11, 9]]
     sampling = Sampling(80, temperature, 1.0, ())
     steps = []
-    write = type(engine._decoder).write
+    decode = type(engine._decoder).decode
 
     def counted(self, ids, cache):
         steps.append(ids.shape[1])
-        return write(self, ids, cache)
+        return decode(self, ids, cache)
 
-    monkeypatch.setattr(type(engine._decoder), "write", counted)
-    guessed = engine.generate(prompts, [[1], [2]], sampling)
-    with_guesses = len(steps)
+    monkeypatch.setattr(type(engine._decoder), "decode", counted)
+    drafted = engine.generate(prompts, [[1], [2]], sampling)
+    with_drafts = len(steps)
     assert max(steps) > 1
-    monkeypatch.setattr(writing, "GUESS_ROWS", 0)
-    assert engine.generate(prompts, [[1], [2]], sampling) == guessed
+    monkeypatch.setattr(continuous_batching, "DRAFT_BATCH", 0)
+    assert engine.generate(prompts, [[1], [2]], sampling) == drafted
     if temperature == 0:
-        assert with_guesses < len(steps) - with_guesses
-    assert {n for n in steps[with_guesses:]} == {1}
+        assert with_drafts < len(steps) - with_drafts
+    assert {n for n in steps[with_drafts:]} == {1}

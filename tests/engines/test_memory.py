@@ -1,4 +1,4 @@
-"""Memory that is kept without use, in a process of its own: it sets the C library."""
+"""Memory that is kept without use; in a separate process, because the C library's allocator is changed."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import psutil
 from penname.engines import memory
 
 resident = lambda: psutil.Process().memory_info().rss // 2**20
-memory.keep_memory()
+memory.keep_freed_memory()
 pieces = [bytearray(2**20) for _ in range(400)]
 pieces = pieces[::50]
 kept = resident()
@@ -23,7 +23,7 @@ print(kept, still_kept, resident())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the switches are those of glibc")
-def test_memory_kept_without_use_is_given_back_by_a_large_process_only():
+def test_only_a_large_process_returns_unused_memory():
     out = subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True, check=True).stdout
     kept, still_kept, given_back = map(int, out.split())
     assert kept > 400

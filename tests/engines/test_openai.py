@@ -19,7 +19,7 @@ from tests.engines.servers import END, PERIOD, free_port, plain_generate, wait_f
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
-from penname.engines.base import Generated, Sampling
+from penname.engines.base import GeneratedTokens, Sampling
 from penname.engines.openai import OpenAIEngine
 from penname.errors import UserError
 
@@ -41,7 +41,7 @@ def prompts(tokenizer: Any) -> list[list[int]]:
 
 @pytest.fixture(scope="module")
 def base_url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`transformers serve` of the bundled model in a process of its own; gone when the module is done."""
+    """`transformers serve` of the bundled model in a separate process, which ends with the module."""
     port, log = free_port(), tmp_path_factory.mktemp("serve") / "log.txt"
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(folder)]
     options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
@@ -130,7 +130,7 @@ def test_scoring_on_a_server_without_log_probabilities_says_so(
     base_url: str, folder: Path, tokenizer: Any, prompts: list[list[int]], server: Any
 ) -> None:
     engine = OpenAIEngine(base_url, str(folder), tokenizer, server=server)
-    with pytest.raises(UserError, match="without log-probabilities, so it cannot score"):
+    with pytest.raises(UserError, match="without log probabilities, so it cannot score"):
         engine.score([prompts[1]], [[tokenizer(" Paris").input_ids]])
 
 
@@ -211,7 +211,7 @@ BROKEN = (500, {"error": {"message": "out of memory"}})
 def test_a_busy_and_a_broken_server_are_tried_again(serve: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
     server = serve(BROKEN, BUSY, choice())
     engine = OpenAIEngine(server.address, "m", tokenizer, max_retries=2)
-    expected = Generated(tokenizer(" Paris.").input_ids, "length")
+    expected = GeneratedTokens(tokenizer(" Paris.").input_ids, "length")
     assert engine.generate([prompts[1]], [[5]], greedy(2)) == [[expected]]
     assert [request["seed"] for request in server.requests] == [5, 5, 5]
 
@@ -261,7 +261,7 @@ def test_an_answer_without_a_completion_is_refused(
         engine.generate([prompts[1]], [[0]], greedy(2))
 
 
-def test_a_completion_cut_by_the_servers_context_is_refused(
+def test_a_completion_truncated_by_the_servers_context_is_refused(
     serve: Any, tokenizer: Any, prompts: list[list[int]]
 ) -> None:
     status, answer = choice()
@@ -293,10 +293,10 @@ NAMES = ["token_id:504", "token_id:3575", "token_id:282", "token_id:4649", "toke
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (echoed(NAMES[-1:], [-0.5]), "echoed 1 log-probabilities, expected 4 or 5"),
+        (echoed(NAMES[-1:], [-0.5]), "echoed 1 log probabilities, expected 4 or 5"),
         (echoed([*NAMES, NAMES[-1]], [None, -1.0, -2.0, -3.0, -4.0, -5.0]), "echoed 6"),
         (echoed([*NAMES[:3], "token_id:1", NAMES[-1]], [None, -1.0, -2.0, -3.0, -4.0]), "other tokens"),
-        (echoed(NAMES, [None, -1.0, -2.0, None, -4.0]), "left out"),
+        (echoed(NAMES, [None, -1.0, -2.0, None, -4.0]), "without the log probability of one"),
     ],
 )
 def test_log_probabilities_of_other_tokens_are_refused(
@@ -307,7 +307,7 @@ def test_log_probabilities_of_other_tokens_are_refused(
         engine.score([PROMPT], [[CANDIDATE]])
 
 
-def test_a_candidate_that_melts_into_the_prompt_is_not_scored_over_text(serve: Any, tokenizer: Any) -> None:
+def test_a_candidate_that_is_tokenized_with_the_prompt_is_not_scored_over_text(serve: Any, tokenizer: Any) -> None:
     server = serve(choice())
     engine = OpenAIEngine(server.address, "m", tokenizer)
     prompt, candidate = tokenizer("The cap").input_ids, tokenizer("ital").input_ids

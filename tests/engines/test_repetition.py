@@ -8,21 +8,21 @@ from transformers import LlamaConfig, LlamaForCausalLM, NoRepeatNGramLogitsProce
 
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
-from penname.engines.repetition import History, discourage_repetition
+from penname.engines.repetition import CompletionTokens, discourage_repetition
 
 VOCABULARY = 7
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A random one, which falls into a circle at once."""
+    """A random model, which repeats itself at once."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     return LlamaForCausalLM(LlamaConfig(vocab_size=400, num_key_value_heads=2, **sizes)).eval()
 
 
 def history(tokens, n):
-    made = History(n)
+    made = CompletionTokens(n)
     for token in tokens:
         made.add(token)
     return made
@@ -50,7 +50,7 @@ def test_without_settings_nothing_changes():
 
 
 def processed_greedily(model, prompt, count, processors):
-    """The most probable tokens after transformers' processors, one whole forward pass a token."""
+    """The most probable tokens after transformers' processors, one full forward pass per token."""
     written: list[int] = []
     for _ in range(count):
         with torch.no_grad():
@@ -61,8 +61,8 @@ def processed_greedily(model, prompt, count, processors):
     return written
 
 
-def test_the_engine_writes_what_the_processors_leave(model):
-    """Several rows of several prompts, each with its own history."""
+def test_the_engine_generates_what_the_processors_allow(model):
+    """Several completions of several prompts, each with its own tokens."""
     engine = LocalEngine(model)
     prompts = [[5, 6, 7, 8], [100, 200, 300], [9, 9, 9]]
     written = engine.generate(

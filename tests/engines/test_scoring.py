@@ -1,11 +1,11 @@
-"""What prompts share is found, and scores are those of one plain forward pass a candidate."""
+"""Common prefixes are found, and scores equal those of one plain forward pass per candidate."""
 
 import pytest
 import torch
 import transformers
 
 from penname.engines.local import LocalEngine
-from penname.engines.scoring import score_rows
+from penname.engines.scoring import scoring_batches
 
 START = list(range(10, 50))
 OTHER = list(range(60, 90))
@@ -14,11 +14,11 @@ CANDIDATES = [[7], [7, 8], [], [8, 7, 6], [7, 7]]
 
 
 def starts(prompts, workers=1, candidates=([1, 2],)):
-    rows = score_rows(prompts, [candidates] * len(prompts), workers)
+    rows = scoring_batches(prompts, [candidates] * len(prompts), workers)
     return [[span.prompt_end - span.start for span in row.packed.spans] for row in rows]
 
 
-def test_neighbours_that_start_alike_share_their_start():
+def test_consecutive_prompts_share_their_common_prefix():
     assert starts(ALIKE) == [[40]]
     assert starts([*ALIKE, OTHER, OTHER]) == [[40, 29]]
     assert starts([ALIKE[0], OTHER, ALIKE[1]]) == [[42, 29, 41]]
@@ -26,17 +26,17 @@ def test_neighbours_that_start_alike_share_their_start():
     assert starts(ALIKE, candidates=[]) == []
 
 
-def test_a_prompt_that_is_the_start_of_another_keeps_its_last_token():
+def test_a_prompt_that_is_a_prefix_of_another_keeps_its_last_token():
     assert starts([START, [*START, 1]]) == [[39]]
 
 
-def test_little_in_common_is_not_shared():
+def test_a_short_common_prefix_is_not_shared():
     assert starts([[*START[:10], *OTHER], [*START[:10], *reversed(OTHER)]]) == [[39, 39]]
 
 
 @pytest.mark.parametrize(("family", "times"), [("llama", 1), ("gemma3", 1), ("llama", 8), ("gemma3", 8)])
 def test_scores_are_those_of_a_plain_forward_pass_a_candidate(family, times):
-    """`times`: how often prompts repeat their start; with 8 they are longer than attention's blocks."""
+    """`times`: how often prompts repeat their prefix; with 8 they are longer than attention's blocks."""
     sizes = {
         "vocab_size": 120, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "head_dim": 8,
         "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "eos_token_id": 1,

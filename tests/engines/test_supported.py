@@ -1,4 +1,4 @@
-"""Models whose attention ours cannot stand for are refused: small ones, each with one of the ways this can be.
+"""Models whose attention ours cannot replace are refused: small ones, each with one of the ways this can be.
 
 They are made here, as what transformers' own architectures do changes with its versions; of these it is tested that
 they are refused or computed right.
@@ -38,36 +38,36 @@ LATENT = {
 
 
 class SilentLayers(LlamaAttention):
-    def forward(self, hidden_states, position_embeddings, attention_mask=None, **told):
+    def forward(self, hidden_states, position_embeddings, attention_mask=None, **kwargs):
         return super().forward(hidden_states, position_embeddings, attention_mask)
 
 
 class Sinks(LlamaAttention):
-    def forward(self, *given, **told):
-        return super().forward(*given, s_aux=torch.zeros(SIZES["num_attention_heads"]), **told)
+    def forward(self, *args, **kwargs):
+        return super().forward(*args, s_aux=torch.zeros(SIZES["num_attention_heads"]), **kwargs)
 
 
 class BiasInMask(LlamaAttention):
-    """As with ALiBi: what is far away counts less, which the mask says."""
+    """Like ALiBi: the mask lowers the scores of distant tokens."""
 
-    def forward(self, *given, attention_mask=None, **told):
+    def forward(self, *args, attention_mask=None, **kwargs):
         if attention_mask is not None:
-            place = torch.arange(attention_mask.shape[-1])
-            attention_mask = attention_mask - (place[:, None] - place).abs()
-        return super().forward(*given, attention_mask=attention_mask, **told)
+            index = torch.arange(attention_mask.shape[-1])
+            attention_mask = attention_mask - (index[:, None] - index).abs()
+        return super().forward(*args, attention_mask=attention_mask, **kwargs)
 
 
 class WindowInMask(LlamaAttention):
-    def forward(self, *given, attention_mask=None, **told):
+    def forward(self, *args, attention_mask=None, **kwargs):
         if attention_mask is not None:
-            place = torch.arange(attention_mask.shape[-1])
-            attention_mask = attention_mask.masked_fill(place <= place[:, None] - self.config.sliding_window, -1e9)
-        return super().forward(*given, attention_mask=attention_mask, **told)
+            index = torch.arange(attention_mask.shape[-1])
+            attention_mask = attention_mask.masked_fill(index <= index[:, None] - self.config.sliding_window, -1e9)
+        return super().forward(*args, attention_mask=attention_mask, **kwargs)
 
 
 class ReadsMask(LlamaAttention):
-    def forward(self, *given, attention_mask=None, **told):
-        return super().forward(*given, attention_mask=attention_mask[:, :1], **told)
+    def forward(self, *args, attention_mask=None, **kwargs):
+        return super().forward(*args, attention_mask=attention_mask[:, :1], **kwargs)
 
 
 class WindowedConfig(transformers.LlamaConfig):
@@ -86,7 +86,7 @@ def llama(attention=LlamaAttention, config=transformers.LlamaConfig, model=trans
     return made.eval()
 
 
-def test_the_llama_that_the_others_are_made_of_is_taken():
+def test_the_llama_that_the_others_are_derived_from_is_supported():
     LocalEngine(llama())
 
 
@@ -99,12 +99,12 @@ def test_the_llama_that_the_others_are_made_of_is_taken():
         (ReadsMask, "attention that fails when replaced by ours"),
     ],
 )
-def test_attention_that_ours_cannot_stand_for_is_refused(attention, reason):
+def test_attention_that_ours_cannot_replace_is_refused(attention, reason):
     with pytest.raises(UserError, match=f"LlamaForCausalLM has {reason}"):
         LocalEngine(llama(attention))
 
 
-def test_a_window_that_attention_is_not_told_of_is_refused():
+def test_a_window_that_is_not_passed_to_attention_is_refused():
     with pytest.raises(UserError, match="a sliding window that is not passed to its attention"):
         LocalEngine(llama(WindowInMask, WindowedConfig))
 
@@ -121,8 +121,8 @@ def test_layers_that_keep_a_state_are_refused():
 @pytest.mark.parametrize(
     ("replaceable", "reason"), [(False, "that cannot be replaced"), (True, "that gives other results than ours")]
 )
-def test_a_model_that_goes_on_with_its_own_attention_is_refused(replaceable, reason, monkeypatch):
-    """Where transformers says that it cannot be replaced, and where it says that ours has been put in its place."""
+def test_a_model_that_keeps_its_own_attention_is_refused(replaceable, reason, monkeypatch):
+    """Where transformers says that it cannot be replaced, and where it says that ours has replaced it."""
     monkeypatch.setattr(OwnForCausalLM, "_can_set_attn_implementation", classmethod(lambda cls: replaceable))
     torch.manual_seed(0)
     with pytest.raises(UserError, match=f"OwnForCausalLM has attention {reason}"):

@@ -1,4 +1,4 @@
-"""The tokenizer without transformers gives what transformers' own gives."""
+"""The tokenizer without transformers gives what that of transformers gives."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from penname.engines.tokenizer import PlainTokenizer, load_reader
+from penname.engines.tokenizer import LightTokenizer, load_light_tokenizer
 from penname.prompts.render import Renderer
 
 TEXTS = ("", "Hello  world!\n\n", " naïve ΟΔΟΣ 東京 🙂\t", "<|im_end|> inside", "it's 1,000 o'clock\r\n")
@@ -19,8 +19,8 @@ def folder(request):
 
 
 def test_texts_and_prompts_are_those_of_transformers(folder):
-    own, other = load_reader(str(folder)), AutoTokenizer.from_pretrained(folder)
-    assert isinstance(own, PlainTokenizer)
+    own, other = load_light_tokenizer(str(folder)), AutoTokenizer.from_pretrained(folder)
+    assert isinstance(own, LightTokenizer)
     assert (own.bos_token, own.eos_token_id, own.chat_template) == (
         other.bos_token,
         other.eos_token_id,
@@ -38,10 +38,10 @@ def test_texts_and_prompts_are_those_of_transformers(folder):
     assert renderers[0].end_id == renderers[1].end_id
 
 
-def test_settings_that_only_transformers_knows_are_left_to_it(bundled, tmp_path):
+def test_with_other_settings_the_tokenizer_is_that_of_transformers(bundled, tmp_path):
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(Path(bundled) / name, tmp_path)
-    assert isinstance(load_reader(str(tmp_path)), PlainTokenizer)
+    assert isinstance(load_light_tokenizer(str(tmp_path)), LightTokenizer)
     settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"add_prefix_space": True}))
-    assert not isinstance(load_reader(str(tmp_path)), PlainTokenizer)
+    assert not isinstance(load_light_tokenizer(str(tmp_path)), LightTokenizer)

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 from penname.config import DPOSettings
 from penname.engines.models import load_model, load_tokenizer
 from penname.errors import UserError
-from penname.training.dpo import Pair, train_dpo
+from penname.training.dpo import PreferencePair, train_dpo
 from penname.training.fine_tuning import weights_hash
 
 SETTINGS = DPOSettings(learning_rate=1e-2, batch_size=4, epochs=2, lora_rank=4, save_every=2)
@@ -21,7 +21,9 @@ def pairs(tiny_model):
         return tokenizer(text, add_special_tokens=False).input_ids
 
     end = [tokenizer.eos_token_id]
-    return [Pair(tokens(f"Write of note {i}."), tokens("short") + end, tokens("LONG!") + end) for i in range(12)]
+    return [
+        PreferencePair(tokens(f"Write of note {i}."), tokens("short") + end, tokens("LONG!") + end) for i in range(12)
+    ]
 
 
 @torch.no_grad()
@@ -30,7 +32,7 @@ def log_prob(model, prompt, completion):
     return sum(float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(completion))
 
 
-def test_what_was_chosen_gains_over_what_was_rejected(tmp_path, tiny_model, pairs):
+def test_chosen_completions_gain_probability_over_rejected_ones(tmp_path, tiny_model, pairs):
     losses = []
     result = train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, lambda step, loss: losses.append(loss))
     before = AutoModelForCausalLM.from_pretrained(tiny_model)

@@ -1,4 +1,4 @@
-"""The weighted loss against a plain reference, and what fine-tuning leaves behind."""
+"""The weighted loss against a plain reference, and the files that fine-tuning writes."""
 
 import json
 from itertools import pairwise
@@ -11,11 +11,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from penname.config import TrainingConfig
 from penname.engines.models import load_model
 from penname.engines.packed_attention import PACKED
-from penname.engines.packed_row import PackedRow
+from penname.engines.packed_sequence import PackedSequence
 from penname.errors import UserError
-from penname.training.fine_tuning import WeightedTrainer, _arguments, fine_tune, pack_step, weights_hash
+from penname.training.fine_tuning import WeightedTrainer, _training_arguments, collate_step, fine_tune, weights_hash
 from penname.training.loss import weighted_loss
-from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
+from penname.training.packing import PromptGroupedSampler, TrainingSample, micro_batches, pack
 
 SHAPES = {
     "llama": {},
@@ -52,7 +52,7 @@ def make_samples(count, same_prompt=1):
 
 
 def reference_gradients(model, samples):
-    """One sample at a time, no packing, no accumulation: sum of weight x NLL over all target tokens' number."""
+    """One sample at a time, without packing or accumulation: sum of weight x NLL over the number of target tokens."""
     model.set_attn_implementation("eager")
     model.zero_grad()
     total = sum(len(s.target) for s in samples)
@@ -75,21 +75,21 @@ class Gradients(TrainerCallback):
         self.steps.append({name: p.grad.clone() for name, p in model.named_parameters()})
 
 
-@pytest.mark.parametrize("most_tokens", [1, 30, 60, 1000])
+@pytest.mark.parametrize("max_tokens", [1, 30, 60, 1000])
 @pytest.mark.parametrize("count", [8, 11])
 @pytest.mark.parametrize("same_prompt", [1, 3])
-def test_gradients_equal_the_plain_reference(model, tmp_path, most_tokens, count, same_prompt):
-    """Count 11 leaves a ragged last window of 3 samples, which must be normalised by its own tokens."""
+def test_gradients_equal_the_plain_reference(model, tmp_path, max_tokens, count, same_prompt):
+    """Count 11 leaves a ragged last window of 3 samples, which must be normalized by its own tokens."""
     samples = make_samples(count, same_prompt)
     model.set_attn_implementation(PACKED)
     settings = TrainingConfig(learning_rate=1e-12, batch_size=8, max_grad_norm=1e9)
-    arguments = _arguments(settings, count, tmp_path, seed=0)
+    arguments = _training_arguments(settings, count, tmp_path, seed=0)
     arguments.bf16 = False
     seen = []
 
     def collate(part):
         seen.append(part)
-        return pack_step(part, most_tokens)
+        return collate_step(part, max_tokens)
 
     kept = Gradients()
     trainer = WeightedTrainer(
@@ -110,7 +110,7 @@ def test_gradients_equal_the_plain_reference(model, tmp_path, most_tokens, count
 
 
 def test_a_micro_batch_holds_a_prompt_once_and_no_more_tokens_than_allowed(monkeypatch):
-    monkeypatch.setattr("penname.training.packing.LENGTHS", 1)
+    monkeypatch.setattr("penname.training.packing.LENGTH_MULTIPLE", 1)
     samples = make_samples(40, same_prompt=4)
     parts = micro_batches(samples, 70)
     assert sorted(s.weight for part in parts for s in part) == sorted(s.weight for s in samples)
@@ -119,7 +119,7 @@ def test_a_micro_batch_holds_a_prompt_once_and_no_more_tokens_than_allowed(monke
     assert 60 < sizes[0] <= 70
     assert len(parts) < 20
     assert sum(sizes) < sum(len(s.prompt) + len(s.target) - 1 for s in samples)
-    monkeypatch.setattr("penname.training.packing.LENGTHS", 16)
+    monkeypatch.setattr("penname.training.packing.LENGTH_MULTIPLE", 16)
     filled = [pack(part)["input_ids"].shape[1] for part in parts]
     assert filled == [-(-size // 16) * 16 for size in sizes]
     # Of a target of one token nothing is read, so it fits in behind any sample of its prompt.
@@ -132,16 +132,16 @@ def test_packed_gradients_of_every_architecture(shape, recompute_above, block, m
     """Prompts that several samples share are computed once; windows are shorter than prompt and target."""
     monkeypatch.setattr("penname.engines.attention.BLOCK", block)
     monkeypatch.setattr("penname.engines.attention.RECOMPUTE_ABOVE", recompute_above)
-    monkeypatch.setattr("penname.training.loss.ROWS_AT_ONCE", 8)
+    monkeypatch.setattr("penname.training.loss.CHUNK_TOKENS", 8)
     model = make_model(shape)
     samples = make_samples(7, same_prompt=3)
     samples.insert(2, TrainingSample(samples[1].prompt, [9], 0.5))  # of its target nothing is read
     expected_loss, expected = reference_gradients(model, samples)
     model.set_attn_implementation(PACKED)
     model.zero_grad()
-    row = pack(samples)
-    assert row["input_ids"].shape[1] < sum(len(s.prompt) + len(s.target) for s in samples) - 7
-    loss = weighted_loss(model, row, row["labels"].numel())
+    packed = pack(samples)
+    assert packed["input_ids"].shape[1] < sum(len(s.prompt) + len(s.target) for s in samples) - 7
+    loss = weighted_loss(model, packed, packed["labels"].numel())
     loss.backward()
     assert loss.item() == pytest.approx(expected_loss, rel=1e-5)
     for name, parameter in model.named_parameters():
@@ -149,23 +149,23 @@ def test_packed_gradients_of_every_architecture(shape, recompute_above, block, m
 
 
 def test_packed_gradients_of_the_bundled_model(bundled):
-    """In float64: through 30 layers of float32 the order of additions alone, another on each processor, is seen."""
+    """In float64: through 30 layers of float32 the order of additions, which depends on the processor, is visible."""
     model = load_model(bundled, "float32").double()
     samples = make_samples(4, same_prompt=2)
     expected_loss, expected = reference_gradients(model, samples)
     model.set_attn_implementation(PACKED)
     model.zero_grad()
-    row = pack(samples)
-    loss = weighted_loss(model, row, row["labels"].numel())
+    packed = pack(samples)
+    loss = weighted_loss(model, packed, packed["labels"].numel())
     loss.backward()
     assert loss.item() == pytest.approx(expected_loss, rel=1e-6)
     apart = sum((p.grad - expected[name]).square().sum() for name, p in model.named_parameters())
     assert apart.sqrt() <= 1e-6 * sum(value.square().sum() for value in expected.values()).sqrt()
 
 
-def test_an_epoch_takes_every_sample_once_and_those_of_a_prompt_together():
+def test_an_epoch_has_every_sample_once_and_those_of_a_prompt_together():
     samples = make_samples(50, same_prompt=4)
-    sampler = ByPrompt(samples, seed=3)
+    sampler = PromptGroupedSampler(samples, seed=3)
     first = list(sampler)
     assert sorted(first) == list(range(50))
     prompts = [tuple(samples[i].prompt) for i in first]
@@ -225,14 +225,14 @@ def test_attention_dropout_is_that_of_the_plain_model():
 
     plain = logits()
     model.set_attn_implementation(PACKED)
-    row = PackedRow()
-    row.add_alone(tokens.tolist())
-    assert torch.allclose(plain, logits(spans=tuple(row.spans)), atol=1e-5)
+    packed = PackedSequence()
+    packed.add_text(tokens.tolist())
+    assert torch.allclose(plain, logits(spans=tuple(packed.spans)), atol=1e-5)
     model.eval()
-    assert not torch.allclose(plain, logits(spans=tuple(row.spans)), atol=1e-2)
+    assert not torch.allclose(plain, logits(spans=tuple(packed.spans)), atol=1e-2)
 
 
-def test_the_best_checkpoint_on_validation_is_taken(tiny_model, tmp_path):
+def test_the_best_checkpoint_on_validation_is_kept(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 6
     settings = TrainingConfig(learning_rate=1e-3, batch_size=2, validate_every=1)
     hashes = {}
@@ -247,7 +247,7 @@ def test_the_best_checkpoint_on_validation_is_taken(tiny_model, tmp_path):
     assert result.weights_after == hashes[2] != hashes[3]
 
 
-def test_a_damaged_checkpoint_is_passed_over(tiny_model, tmp_path):
+def test_a_damaged_checkpoint_is_skipped(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0])] * 6
     settings = TrainingConfig(learning_rate=1e-3, batch_size=2, save_every=1)
     whole = fine_tune(str(tiny_model), samples, settings, tmp_path, 0, lambda *_: None)
@@ -258,13 +258,13 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_model, tmp_path):
     assert again.weights_after == whole.weights_after
 
 
-def test_a_diverging_loss_is_named(tiny_model, tmp_path):
+def test_a_diverging_loss_is_reported(tiny_model, tmp_path):
     samples = [TrainingSample([5, 6, 7], [8, 9, 10, 0], float("inf"))] * 2
     with pytest.raises(UserError, match=r"in step 1 .*learning_rate, in another folder"):
         fine_tune(str(tiny_model), samples, TrainingConfig(batch_size=2), tmp_path, 0, lambda *_: None)
 
 
-def test_a_model_that_would_not_see_the_packed_rows_is_refused(tmp_path):
+def test_a_model_that_would_not_see_the_packed_sequences_is_refused(tmp_path):
     OwnForCausalLM(OwnConfig()).save_pretrained(tmp_path / "base")
     with pytest.raises(UserError, match=r"OwnForCausalLM has attention"):
         fine_tune(str(tmp_path / "base"), make_samples(2), TrainingConfig(), tmp_path, 0, lambda *_: None)

@@ -1,4 +1,4 @@
-"""A small model from nothing: its tokenizer keeps texts whole, and it learns what stands in them."""
+"""A small model trained from scratch: its tokenizer restores texts exactly, and the model learns them."""
 
 import random
 from itertools import cycle
@@ -8,11 +8,11 @@ import torch
 
 from penname.engines.models import load_model, load_tokenizer
 from penname.training.fine_tuning import weights_hash
-from penname.training.pretraining import UNKNOWN, Pretraining, make_tokenizer, pretrain
+from penname.training.pretraining import UNKNOWN_TOKEN, PretrainingSettings, make_tokenizer, pretrain
 
 TEXTS = ["The mill is old, isn't it?", "The mill  is\nnew.\n\nAnd old."]
-SMALL = Pretraining(hidden=16, layers=2, heads=2, steps=30, batch_size=4, warmup_steps=2, learning_rate=1e-2)
-UNTRAINED = Pretraining(steps=1, learning_rate=0.0)
+SMALL = PretrainingSettings(hidden=16, layers=2, heads=2, steps=30, batch_size=4, warmup_steps=2, learning_rate=1e-2)
+UNTRAINED = PretrainingSettings(steps=1, learning_rate=0.0)
 
 
 def learn(folder, seed):
@@ -31,10 +31,10 @@ def test_joined_tokens_are_the_text_again(text):
 
 def test_a_word_that_it_does_not_know_is_one_unknown_token():
     tokenizer = make_tokenizer(TEXTS)
-    assert tokenizer.convert_ids_to_tokens(tokenizer("The castle is").input_ids) == ["The", UNKNOWN, " is"]
+    assert tokenizer.convert_ids_to_tokens(tokenizer("The castle is").input_ids) == ["The", UNKNOWN_TOKEN, " is"]
 
 
-def test_it_learns_what_stands_in_the_texts(tmp_path):
+def test_it_learns_the_training_texts(tmp_path):
     losses = learn(tmp_path / "model", 0)
     assert len(losses) == SMALL.steps
     assert losses[-1] < losses[0] / 2
@@ -42,17 +42,17 @@ def test_it_learns_what_stands_in_the_texts(tmp_path):
     assert model.config.eos_token_id == tokenizer.eos_token_id is not None
 
 
-def test_it_looks_up_what_followed_a_word_before_without_having_read_anything(tmp_path):
+def test_it_looks_up_what_followed_a_word_before_any_training(tmp_path):
     words = [f"{one}{two}" for one in "bdfgklmnp" for two in ("ab", "en", "ir", "ol", "uz")]
     tokenizer = make_tokenizer([" ".join(words)])
     pretrain(tmp_path / "model", tokenizer, cycle([words[0]]), UNTRAINED, 0, lambda step, loss: None)
     model = load_model(str(tmp_path / "model"), "float32")
-    drawn = random.Random(0)
+    sampled = random.Random(0)
     found = []
     for _ in range(20):
-        shuffled = drawn.sample(words, len(words))
-        text = [*shuffled, *(["."] * drawn.choice([0, 50, 200]))]
-        for position in drawn.sample(range(len(words) - 1), 10):
+        shuffled = sampled.sample(words, len(words))
+        text = [*shuffled, *(["."] * sampled.choice([0, 50, 200]))]
+        for position in sampled.sample(range(len(words) - 1), 10):
             asked = tokenizer(" ".join(["", *text, shuffled[position]]), return_tensors="pt").input_ids
             with torch.no_grad():
                 expected = tokenizer.convert_tokens_to_ids(f" {shuffled[position + 1]}")

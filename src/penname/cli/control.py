@@ -63,7 +63,7 @@ def control(
     from penname.data.control import Teacher, told_of_others, vocabulary_texts, write_control
     from penname.prompts.templates import template
     from penname.runs.progress import ConsoleProgress
-    from penname.training.pretraining import Pretraining, make_tokenizer, pretrain
+    from penname.training.pretraining import PretrainingSettings, make_tokenizer, pretrain
 
     if out.exists():
         raise UserError(f"--out {out}: found something there already, expected a new folder")
@@ -83,7 +83,7 @@ def control(
                 scratch / "model",
                 tokenizer,
                 map(figure_8, told_of_others(seed)),
-                Pretraining(layers=layers, steps=steps),
+                PretrainingSettings(layers=layers, steps=steps),
                 seed,
                 lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),
             )

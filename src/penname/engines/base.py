@@ -1,6 +1,6 @@
 """The interface of all engines: two calls over token ids, `generate` and `score`.
 
-An engine knows nothing of text, users or rewards: token ids go in, token ids or log-probabilities come out.
+An engine knows nothing of text, users or rewards: token ids go in, token ids or log probabilities come out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TokenIds = Sequence[int]
 FinishReason = Literal["stop", "length"]
 
 OnWritten = Callable[[int, int], object]
-"""Progress callback: called with the numbers of tokens generated and completions finished since the last call."""
+"""Progress callback: called with the numbers of tokens generated and of completions finished since the last call."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Sampling:
     penalized. The last three have no effect at temperature 0.
 
     max_new_tokens: longest completion, in tokens.
-    temperature: 0 means greedy, the most probable token at each step.
+    temperature: divides the logits; 0 means greedy decoding, the most probable token at each step.
     top_p: nucleus sampling (Holtzman et al., 2020): the smallest set of tokens whose probability reaches
         top_p, renormalized. 1.0 keeps all tokens.
     stop_ids: tokens that end a completion; the token itself is not part of the result.
@@ -51,8 +51,12 @@ NEUTRAL = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram
 
 
 @dataclass(frozen=True)
-class Generated:
-    """One completion: its token ids without the stop token, and why it ended."""
+class GeneratedTokens:
+    """One completion.
+
+    tokens: its token ids, without the stop token.
+    finish_reason: why it ended: at a stop token, or at the longest permitted length.
+    """
 
     tokens: list[int]
     finish_reason: FinishReason
@@ -63,8 +67,12 @@ class Engine(Protocol):
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
-    ) -> list[list[Generated]]:
+    ) -> list[list[GeneratedTokens]]:
         """Sample `len(seeds[i])` completions of `prompts[i]`, the j-th one with the random seed `seeds[i][j]`.
+
+        prompts: token ids.
+        seeds: the random seed of each completion of each prompt.
+        sampling: how completions are sampled.
 
         A completion depends on its prompt, its seed and `sampling` only, up to rounding. Greedy completions
         ignore the seed. The result has the shape of `seeds`.
@@ -72,8 +80,11 @@ class Engine(Protocol):
         ...
 
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
-        """Natural-log probabilities of each token of `candidates[i][j]` when it follows `prompts[i]`.
+        """Natural log probabilities of each token of `candidates[i][j]` when it follows `prompts[i]`.
 
-        The result has the shape of `candidates`; the log-probability of a candidate is the sum over its tokens.
+        prompts: token ids.
+        candidates: token ids of each prompt's candidates.
+
+        The result has the shape of `candidates`; the log probability of a candidate is the sum over its tokens.
         """
         ...

@@ -10,63 +10,75 @@ import torch
 
 from penname.engines.llama import load_llama
 from penname.engines.models import compute_dtype, length_limit, load_model, locate_model, pick_device
-from penname.engines.packed_row import PackedRow
-from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache
+from penname.engines.packed_sequence import PackedSequence
+from penname.engines.shared_prefix import SHARED_PREFIX, SharedPrefixCache
 
-FEW_ROWS = 4
+SMALL_BATCH = 4
 """Batch size up to which reordering the weights does not pay."""
 
 
 class Decoder(Protocol):
     """A decoder-only language model.
 
-    limit: longest text in tokens; None where the model states no limit.
+    device: where its weights and logits are.
+    max_length: longest text in tokens; None where the model states no limit.
     """
 
     device: torch.device
-    limit: int | None
+    max_length: int | None
 
-    def read(self, row: PackedRow, wanted: Sequence[int], cache: SharedPrefixCache | None = None) -> torch.Tensor:
-        """Prefill: logits (wanted, vocabulary) at the positions `wanted` of a packed row.
+    def prefill(
+        self, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache | None = None
+    ) -> torch.Tensor:
+        """Logits (indices, vocabulary) of a packed sequence.
 
-        cache: receives the keys and values of the row's prompts.
+        packed: the texts or prompts.
+        indices: the tokens of the packed sequence whose logits are returned.
+        cache: receives the keys and values of the prompts.
         """
         ...
 
-    def write(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
-        """Decode: logits (rows, new, vocabulary) after each of the new tokens.
+    def decode(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
+        """Logits (batch, new, vocabulary) after each new token of a batch of sequences.
 
-        ids: the new tokens of each sequence, (rows, new).
+        ids: the new tokens of each sequence, (batch, new).
         cache: holds the sequences so far, and receives the new tokens' keys and values.
         """
         ...
 
 
 class TransformersDecoder:
-    """Any transformers model whose attention can be replaced by ours. Raises UserError for others."""
+    """A `Decoder` of any transformers model whose attention can be replaced by ours.
+
+    model: a loaded causal language model.
+
+    Raises UserError for a model whose attention cannot be replaced.
+    """
 
     def __init__(self, model: Any) -> None:
-        from penname.engines.supported import cache_name, take_attention
+        from penname.engines.supported import cache_name, replace_attention
 
-        take_attention(model, ATTENTION)
+        replace_attention(model, SHARED_PREFIX)
         self._model = model
         self._cache_name = cache_name(model)
         self.device: torch.device = model.device
-        self.limit = length_limit(model.config)
+        self.max_length = length_limit(model.config)
 
-    def read(self, row: PackedRow, wanted: Sequence[int], cache: SharedPrefixCache | None = None) -> torch.Tensor:
-        """See `Decoder.read`."""
+    def prefill(
+        self, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache | None = None
+    ) -> torch.Tensor:
+        """See `Decoder.prefill`."""
         out = self._model(
-            **row.inputs(self.device),
+            **packed.model_inputs(self.device),
             use_cache=cache is not None,
-            logits_to_keep=torch.tensor(wanted, device=self.device),
+            logits_to_keep=torch.tensor(indices, device=self.device),
             **{self._cache_name: cache},
         )
         logits: torch.Tensor = out.logits[0]
         return logits
 
-    def write(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
-        """See `Decoder.write`."""
+    def decode(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
+        """See `Decoder.decode`."""
         positions = cache.advance(ids.shape[1])
         caches = {self._cache_name: cache, "shared_prefix": cache}
         out = self._model(input_ids=ids, position_ids=positions, use_cache=True, **caches)
@@ -74,19 +86,20 @@ class TransformersDecoder:
         return logits
 
 
-def make_decoder(model: str | Any, dtype: str, rows: int) -> Decoder:
+def make_decoder(model: str | Any, dtype: str, batch_size: int) -> Decoder:
     """The decoder of a model: our own faster code where it supports the architecture, otherwise transformers.
 
     model: a loaded transformers model, or a name as for `load_model`.
     dtype: compute dtype, as for `load_model`.
-    rows: batch size, in completions.
+    batch_size: number of completions that will be decoded together.
 
     Raises UserError where the model cannot be loaded, or its attention cannot be replaced by ours.
     """
     if not isinstance(model, str):
         return TransformersDecoder(model)
     if pick_device() == "cpu":
-        llama = load_llama(Path(locate_model(model)), getattr(torch, compute_dtype(dtype)), lay_out=rows > FEW_ROWS)
+        weights_dtype, reorder = getattr(torch, compute_dtype(dtype)), batch_size > SMALL_BATCH
+        llama = load_llama(Path(locate_model(model)), weights_dtype, reorder_weights=reorder)
         if llama is not None:
             return llama
     return TransformersDecoder(load_model(model, dtype))

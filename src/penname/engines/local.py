@@ -9,64 +9,66 @@ from typing import Any, TypeVar
 
 import torch
 
-from penname.engines.base import Generated, OnWritten, Sampling, TokenIds
+from penname.engines.base import GeneratedTokens, OnWritten, Sampling, TokenIds
+from penname.engines.continuous_batching import ContinuousBatching
 from penname.engines.decoders import make_decoder
-from penname.engines.scoring import ScoreRow, score_rows
-from penname.engines.writing import Writing
+from penname.engines.scoring import ScoringBatch, scoring_batches
 from penname.errors import UserError
 
-Batch = TypeVar("Batch")
+Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-ROWS_A_WORKER = 32
+BATCH_PER_WORKER = 32
 """Batch size for each worker below which more workers gain nothing, as they wait for the interpreter lock."""
 
 
 class LocalEngine:
-    """Generates and scores with a model in this process.
+    """An `Engine` with a model in this process.
 
     model: a model's name, or a loaded transformers model.
     dtype: compute dtype; "auto" is the fastest that the device supports.
-    rows: batch size, in completions; larger where one prompt has more.
+    batch_size: number of completions generated together; larger where one prompt has more.
     on_written: progress callback, see `OnWritten`.
     workers: threads that each generate or score a share of the prompts on an equal share of the CPU's cores, since the
         steps of a small batch cannot keep several cores busy; by default as many as can have a batch of
-        `ROWS_A_WORKER`.
+        `BATCH_PER_WORKER`.
 
-    The batches of a call, and thus its rounding, depend on the call and the number of threads alone.
+    The batches of a call, and thus its rounding, depend on the call and the number of threads alone. Raises UserError
+    where the model cannot be loaded or is not supported, and from both calls for a text that is too long for it.
     """
 
     def __init__(
         self,
         model: str | Any,
         dtype: str = "auto",
-        rows: int = 64,
+        batch_size: int = 64,
         on_written: OnWritten | None = None,
         workers: int | None = None,
     ) -> None:
-        self._decoder = make_decoder(model, dtype, rows)
+        self._decoder = make_decoder(model, dtype, batch_size)
         cores = torch.get_num_threads() if self._decoder.device.type == "cpu" else 1
-        self._most_workers, self._workers = cores, workers
-        self.rows = rows
-        self._on_written = on_written or (lambda tokens, ended: None)
+        self._max_workers, self._workers = cores, workers
+        self.batch_size = batch_size
+        self._on_written = on_written or (lambda tokens, completions: None)
         self._progress_lock = Lock()
         self._stopping = False
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
-    ) -> list[list[Generated]]:
+    ) -> list[list[GeneratedTokens]]:
         """See `Engine.generate`."""
         self._check_lengths(len(prompt) + sampling.max_new_tokens for prompt in prompts)
-        results: list[list[Generated]] = [[] for _ in prompts]
-        workers = self._workers_for(min(self.rows, sum(map(len, seeds))))
+        results: list[list[GeneratedTokens]] = [[] for _ in prompts]
+        workers = self._workers_for(min(self.batch_size, sum(map(len, seeds))))
 
-        def write(share: list[int]) -> list[list[Generated]]:
+        def generate_share(share: list[int]) -> list[list[GeneratedTokens]]:
             of_share = [prompts[i] for i in share], [seeds[i] for i in share]
-            return Writing(self._decoder, *of_share, sampling, self.rows // workers).run(self._tell)
+            batching = ContinuousBatching(self._decoder, *of_share, sampling, self.batch_size // workers)
+            return batching.run(self._report_progress)
 
         shares = _shares(prompts, seeds, workers)
-        for share, written in zip(shares, self._on_workers(workers, write, shares), strict=True):
-            for i, completions in zip(share, written, strict=True):
+        for share, generated in zip(shares, self._on_workers(workers, generate_share, shares), strict=True):
+            for i, completions in zip(share, generated, strict=True):
                 results[i] = completions
         return results
 
@@ -76,35 +78,35 @@ class LocalEngine:
         Consecutive prompts with a common prefix share its computation, and a prompt's candidates share the prompt.
         """
         self._check_lengths(
-            len(prompt) + max(map(len, continuations), default=0)
-            for prompt, continuations in zip(prompts, candidates, strict=True)
+            len(prompt) + max(map(len, of_prompt), default=0)
+            for prompt, of_prompt in zip(prompts, candidates, strict=True)
         )
         results: list[list[list[float]]] = [[] for _ in prompts]
-        workers = self._workers_for(self.rows)
-        rows = list(score_rows(prompts, candidates, workers))
-        for row, scores in zip(rows, self._on_workers(workers, self._score, rows), strict=True):
-            for i, log_probs in zip(row.indices, scores, strict=True):
+        workers = self._workers_for(self.batch_size)
+        batches = list(scoring_batches(prompts, candidates, workers))
+        for batch, scores in zip(batches, self._on_workers(workers, self._score, batches), strict=True):
+            for i, log_probs in zip(batch.indices, scores, strict=True):
                 results[i] = log_probs
         return results
 
     def _check_lengths(self, lengths: Iterable[int]) -> None:
-        limit = self._decoder.limit
+        limit = self._decoder.max_length
         longest = max(lengths, default=0)
         if limit is not None and longest > limit:
             raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
 
-    def _workers_for(self, rows: int) -> int:
-        return self._workers or max(1, min(self._most_workers, rows // ROWS_A_WORKER))
+    def _workers_for(self, batch_size: int) -> int:
+        return self._workers or max(1, min(self._max_workers, batch_size // BATCH_PER_WORKER))
 
-    def _on_workers(self, workers: int, work: Callable[[Batch], Result], batches: Sequence[Batch]) -> list[Result]:
-        """Apply `work` to each batch; results are in the order of the batches."""
-        with_grad_off = torch.inference_mode()(work)
-        if min(workers, len(batches)) < 2:
-            return [with_grad_off(batch) for batch in batches]
+    def _on_workers(self, workers: int, function: Callable[[Work], Result], items: Sequence[Work]) -> list[Result]:
+        """Apply `function` to each item in a pool of threads; the results are in the order of the items."""
+        without_grad = torch.inference_mode()(function)
+        if min(workers, len(items)) < 2:
+            return [without_grad(item) for item in items]
         threads = torch.get_num_threads()
         pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
         try:
-            return list(pool.map(with_grad_off, batches))
+            return list(pool.map(without_grad, items))
         except BaseException:
             self._stopping = True  # makes the other workers stop at their next token
             raise
@@ -113,17 +115,17 @@ class LocalEngine:
             self._stopping = False
             torch.set_num_threads(threads)
 
-    def _tell(self, tokens: int, ended: int) -> None:
+    def _report_progress(self, tokens: int, completions: int) -> None:
         if self._stopping:
             raise RuntimeError("another worker has failed, or the process is stopping")
         with self._progress_lock:
-            self._on_written(tokens, ended)
+            self._on_written(tokens, completions)
 
-    def _score(self, row: ScoreRow) -> list[list[list[float]]]:
-        return row.log_probs(self._decoder.read(row.packed, row.sources))
+    def _score(self, batch: ScoringBatch) -> list[list[list[float]]]:
+        return batch.log_probs(self._decoder.prefill(batch.packed, batch.logit_indices))
 
 
 def _shares(prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], workers: int) -> list[list[int]]:
     """The indices of each worker's prompts, longest first, so that prompts in a batch have similar lengths."""
-    by_length = sorted((i for i, samples in enumerate(seeds) if samples), key=lambda i: -len(prompts[i]))
+    by_length = sorted((i for i, of_prompt in enumerate(seeds) if of_prompt), key=lambda i: -len(prompts[i]))
     return [share for worker in range(workers) if (share := by_length[worker::workers])]

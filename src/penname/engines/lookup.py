@@ -9,46 +9,50 @@ from __future__ import annotations
 
 from penname.engines.base import TokenIds
 
-NGRAMS = (3, 2)
+NGRAM_LENGTHS = (3, 2)
 """Lengths of the n-grams that are looked up, longest first."""
 
-FIRST, MOST = 4, 15
-"""Length of the first draft and of the longest: doubled after a correct one, else the correct part plus one token."""
+FIRST_LENGTH, MAX_LENGTH = 4, 15
+"""Lengths of the first and of the longest draft. The length is doubled after a draft that was accepted as a whole;
+otherwise it becomes the number of accepted tokens plus one."""
 
 
-class Lookup:
+class PromptLookup:
     """The tokens of one text, prompt included, and the latest occurrence of each of its n-grams.
 
-    prompt: the tokens that the text begins with.
+    prompt: token ids that the text begins with.
     """
 
     def __init__(self, prompt: TokenIds) -> None:
         self._tokens: list[int] = []
         self._next: dict[tuple[int, ...], int] = {}
-        self._most = FIRST
+        self._length = FIRST_LENGTH
         for token in prompt:
             self.add(token)
 
     def add(self, token: int) -> None:
-        """Append a token."""
-        for n in NGRAMS:
+        """Append a token to the text."""
+        for n in NGRAM_LENGTHS:
             if len(self._tokens) >= n:
                 self._next[tuple(self._tokens[-n:])] = len(self._tokens)
         self._tokens.append(token)
 
-    def guess(self, most: int) -> list[int]:
-        """A draft of at most `most` tokens; empty where the newest n-grams have not occurred before."""
-        for n in NGRAMS:
+    def draft(self, max_tokens: int) -> list[int]:
+        """A draft of the next tokens; empty where the newest n-grams have not occurred before.
+
+        max_tokens: the longest draft that is of use, in tokens.
+        """
+        for n in NGRAM_LENGTHS:
             start = self._next.get(tuple(self._tokens[-n:]))
             if start is not None:
-                return self._tokens[start : start + min(most, self._most)]
+                return self._tokens[start : start + min(max_tokens, self._length)]
         return []
 
-    def learn(self, guessed: int, right: int) -> None:
-        """Adapt the length of drafts.
+    def adapt(self, drafted: int, accepted: int) -> None:
+        """Adapt the length of future drafts to how many tokens of the last one were accepted.
 
-        guessed: length of the last draft.
-        right: how many of its tokens were accepted.
+        drafted: length of the last draft, in tokens.
+        accepted: number of its tokens that were accepted.
         """
-        if guessed:
-            self._most = min(2 * guessed, MOST) if right == guessed else right + 1
+        if drafted:
+            self._length = min(2 * drafted, MAX_LENGTH) if accepted == drafted else accepted + 1

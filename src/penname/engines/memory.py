@@ -23,14 +23,14 @@ HEAP_BLOCK = 2**25
 """The largest block in bytes that glibc can be made to take from its heap instead of mapping it."""
 
 HEAP_BLOCKS = 256
-"""Number of such blocks marked for huge pages; until they are written to, they take only addresses."""
+"""Number of such blocks marked for huge pages; until they are written to, they take up addresses only."""
 
 LARGE_SHARE = 0.25
 """Share of the machine's memory above which a process returns its unused memory."""
 
 
 @cache
-def keep_memory() -> None:
+def keep_freed_memory() -> None:
     """Make the C library keep freed tensors' memory, in huge pages, instead of mapping new memory in every step.
 
     Without it, a training step on a CPU takes a third longer. Nothing happens where the library is not glibc, the
@@ -69,9 +69,9 @@ def free_memory() -> None:
     """Free the memory of models that are no longer referenced: all of it on a GPU, on the CPU only if it is much."""
     import torch
 
-    from penname.engines.attention import forget_masks
+    from penname.engines.attention import clear_mask_cache
 
-    forget_masks()
+    clear_mask_cache()
     gc.collect()
     trim_if_large()
     if torch.cuda.is_available():

@@ -22,7 +22,7 @@ from typing import Any
 import platformdirs
 from safetensors import SafetensorError
 
-from penname.engines.memory import keep_memory
+from penname.engines.memory import keep_freed_memory
 from penname.errors import UserError
 
 BUNDLED = "bundled"
@@ -35,12 +35,15 @@ BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 
 
 def locate_model(name: str) -> str:
-    """The argument of `from_pretrained` for `name`: the bundled model's folder for `bundled`, else `name` itself."""
+    """What `from_pretrained` takes for a model's name.
+
+    name: `bundled` for the bundled model, a hub id, or a folder with a checkpoint.
+    """
     return str(bundled_model()) if name == BUNDLED else name
 
 
 def bundled_folder() -> Path:
-    """Where the bundled model is, or will be once it is first used."""
+    """The folder of the bundled model, which is made on its first use."""
     cache = Path(os.environ.get("PENNAME_CACHE") or platformdirs.user_cache_dir("penname"))
     return cache / "SmolLM2-135M-Instruct"
 
@@ -57,13 +60,13 @@ def bundled_model() -> Path:
     if not (folder / "config.json").is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            for left in cache.glob(f"{SCRATCH}*"):  # left by a process that was killed
-                if time.time() - left.stat().st_mtime > SCRATCH_IS_OLD_AFTER:
-                    shutil.rmtree(left, ignore_errors=True)
+            for abandoned in cache.glob(f"{SCRATCH}*"):  # abandoned by a process that was killed
+                if time.time() - abandoned.stat().st_mtime > SCRATCH_IS_OLD_AFTER:
+                    shutil.rmtree(abandoned, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=cache) as scratch:
                 _fetch_gguf(Path(scratch))
                 dense = Path(scratch) / "dense"
-                _make_dense(Path(scratch), dense)
+                _dequantize(Path(scratch), dense)
                 if not folder.exists():  # another process may have been faster
                     dense.rename(folder)
         except (OSError, SafetensorError) as error:
@@ -89,7 +92,7 @@ def _fetch_gguf(folder: Path) -> None:
     (folder / BUNDLED_GGUF).write_bytes(data)
 
 
-def _make_dense(source: Path, target: Path) -> None:
+def _dequantize(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -114,19 +117,20 @@ def load_model(name: str, dtype: str) -> Any:
     name: see `locate_model`; a folder with a PEFT adapter is merged into its base model.
     dtype: compute dtype, see `compute_dtype`.
 
-    From then on the process keeps freed memory, see `keep_memory`. Raises UserError where the model cannot be loaded.
+    From then on the process keeps memory that it has freed, see `keep_freed_memory`. Raises UserError where the model
+    cannot be loaded.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     path = locate_model(name)
     weights = getattr(torch, compute_dtype(dtype))
-    keep_memory()
-    with _loading(name):
+    keep_freed_memory()
+    with _one_line_errors(name):
         if (Path(path) / "adapter_config.json").is_file():
             from peft import AutoPeftModelForCausalLM
 
-            with old_names_in_peft():
+            with ignore_peft_deprecations():
                 model = AutoPeftModelForCausalLM.from_pretrained(path, dtype=weights)
             model = model.merge_and_unload()
         else:
@@ -135,10 +139,10 @@ def load_model(name: str, dtype: str) -> Any:
 
 
 @contextmanager
-def old_names_in_peft() -> Iterator[None]:
-    """Around a call that makes a model of peft, which asks for `is_gradient_checkpointing`: transformers warns of that.
+def ignore_peft_deprecations() -> Iterator[None]:
+    """Suppress a warning of transformers around a call of peft, which reads the deprecated `is_gradient_checkpointing`.
 
-    No argument of ours would keep peft 0.21 from it.
+    peft 0.21 does so whatever its arguments.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
@@ -146,22 +150,35 @@ def old_names_in_peft() -> Iterator[None]:
 
 
 def load_tokenizer(name: str) -> Any:
+    """Load a model's tokenizer with transformers.
+
+    name: see `locate_model`.
+
+    Raises UserError where it cannot be loaded.
+    """
     from transformers import AutoTokenizer
 
-    with _loading(name):
+    with _one_line_errors(name):
         return AutoTokenizer.from_pretrained(locate_model(name))
 
 
 def load_config(name: str) -> Any:
-    """The model's configuration, without its weights."""
+    """Load a model's configuration, without its weights.
+
+    name: see `locate_model`.
+
+    Raises UserError where it cannot be loaded.
+    """
     from transformers import AutoConfig
 
-    with _loading(name):
+    with _one_line_errors(name):
         return AutoConfig.from_pretrained(locate_model(name))
 
 
 def length_limit(config: Any) -> int | None:
-    """The longest text, in tokens, that a model of this configuration takes; None where it states no limit.
+    """The longest text, in tokens, that a model takes; None where its configuration states no limit.
+
+    config: see `load_config`.
 
     "longrope" models change the rotary embedding of all positions once one exceeds the original training length. A
     text's result would then depend on the others in its batch, so the limit is that length.
@@ -175,16 +192,19 @@ def length_limit(config: Any) -> int | None:
 
 
 def count_parameters(name: str) -> tuple[int | None, str]:
-    """Number of parameters, and its source; nothing but a small configuration is downloaded.
+    """A model's number of parameters, and how it is known; nothing but a small configuration is downloaded.
 
-    Where the configuration cannot be loaded, the size in the model's name ("2b", "135M") is used.
+    Where the configuration cannot be loaded, the size in the model's name ("2b", "135M") is used; without one, the
+    number is None.
+
+    name: see `locate_model`.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     try:
         config = load_config(name)
-        with _loading(name), torch.device("meta"):
+        with _one_line_errors(name), torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
         return sum(p.numel() for p in model.parameters()), "configuration"
     except UserError:
@@ -195,6 +215,7 @@ def count_parameters(name: str) -> tuple[int | None, str]:
 
 
 def pick_device() -> str:
+    """The torch device that models are loaded to: the GPU where there is one, else the CPU."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -219,7 +240,7 @@ def _fastest() -> str:
     return "bfloat16" if native else "float32"
 
 
-class _loading:
+class _one_line_errors:
     """Turns errors of loading a model into one line."""
 
     def __init__(self, name: str) -> None:

@@ -7,9 +7,9 @@ Engines work on token ids, but most servers on text; how closely a server can fo
 ============== ==================================== ================================ ==================
 "vllm"         token ids both ways, exact           exact                            yes
 "transformers" text (`transformers serve`)          exact, one sampled request       no: the server has
-                                                    at a time                        no log-probabilities
+                                                    at a time                        no log probabilities
 "openai"       text                                 the fields every server knows;   if the server echoes
-                                                    it also stops at its own         log-probabilities
+                                                    it also stops at its own         log probabilities
                                                     end-of-text token
 ============== ==================================== ================================ ==================
 
@@ -35,7 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
-from penname.engines.base import NEUTRAL, Generated, OnWritten, Sampling, TokenIds
+from penname.engines.base import NEUTRAL, GeneratedTokens, OnWritten, Sampling, TokenIds
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Server = Literal["openai", "vllm", "transformers"]
 
-_SAMPLES_BY: dict[Server, tuple[str, ...]] = {
+_SUPPORTED_SETTINGS: dict[Server, tuple[str, ...]] = {
     "openai": (),
     "vllm": ("top_k", "min_p"),
     "transformers": ("top_k", "min_p"),
@@ -57,16 +57,20 @@ _ADVICE = {
     429: "lower the concurrency or raise max_retries",
 }
 _NO_LOG_PROBS = (
-    "answered without log-probabilities, so it cannot score; "
+    "answered without log probabilities, so it cannot score; "
     "use a vLLM server with server='vllm', or an engine on this machine"
 )
 
 
 def check_server(server: Server, sampling: Sampling) -> None:
-    """Raise UserError naming the first of `NEUTRAL`'s settings that is in use but not supported by the server."""
+    """Raise UserError naming the first setting that is in use but not supported by the server.
+
+    server: kind of the server, see the module's table.
+    sampling: its settings in `NEUTRAL` are checked.
+    """
     for name, neutral in NEUTRAL.items():
         value = getattr(sampling, name)
-        if value != neutral and name not in _SAMPLES_BY[server]:
+        if value != neutral and name not in _SUPPORTED_SETTINGS[server]:
             raise UserError(
                 f"decoding.{name}: found {value}, expected {neutral}: server {server!r} does not support it; "
                 "the engines local and vllm can"
@@ -121,33 +125,37 @@ class OpenAIEngine:
         self._server = server
         self._concurrency = concurrency
         self._timeout = timeout
-        self._on_written = on_written or (lambda tokens, ended: None)
+        self._on_written = on_written or (lambda tokens, completions: None)
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
-    ) -> list[list[Generated]]:
+    ) -> list[list[GeneratedTokens]]:
         """See `Engine.generate`."""
         check_server(self._server, sampling)
         requests = [
             self._generation_request(prompt, seed, sampling)
-            for prompt, row in zip(prompts, seeds, strict=True)
-            for seed in row
+            for prompt, of_prompt in zip(prompts, seeds, strict=True)
+            for seed in of_prompt
         ]
         # transformers serve has one random generator for all requests in flight.
-        alone = self._server == "transformers" and sampling.temperature > 0
-        answers = iter(self._complete_all(requests, 1 if alone else self._concurrency))
-        return [[self._generated(next(answers), sampling) for _ in row] for row in seeds]
+        sequential = self._server == "transformers" and sampling.temperature > 0
+        answers = iter(self._complete_all(requests, 1 if sequential else self._concurrency))
+        return [[self._generated(next(answers), sampling) for _ in of_prompt] for of_prompt in seeds]
 
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
-        """See `Engine.score`; raises `UserError` when the server does not echo log-probabilities."""
-        pairs = [(prompt, one) for prompt, row in zip(prompts, candidates, strict=True) for one in row]
+        """See `Engine.score`; raises `UserError` when the server does not echo log probabilities."""
+        pairs = [
+            (prompt, candidate)
+            for prompt, of_prompt in zip(prompts, candidates, strict=True)
+            for candidate in of_prompt
+        ]
         requests = [self._score_request([*prompt, *candidate]) for prompt, candidate in pairs]
         answers = self._complete_all(requests, self._concurrency)
         scores = (
             self._candidate_log_probs(answer.choices[0], prompt, candidate)
             for answer, (prompt, candidate) in zip(answers, pairs, strict=True)
         )
-        return [[next(scores) for _ in row] for row in candidates]
+        return [[next(scores) for _ in of_prompt] for of_prompt in candidates]
 
     def _generation_request(self, prompt: TokenIds, seed: int, sampling: Sampling) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -215,7 +223,7 @@ class OpenAIEngine:
             raise self._failure("answered without a completion; check that it serves /v1/completions")
         return completion
 
-    def _generated(self, answer: Any, sampling: Sampling) -> Generated:
+    def _generated(self, answer: Any, sampling: Sampling) -> GeneratedTokens:
         choice, limit = answer.choices[0], sampling.max_new_tokens
         generated = answer.usage.completion_tokens if answer.usage else limit
         # vLLM's server, for one, ends a completion at the end of its context and calls that "length" too.
@@ -226,7 +234,7 @@ class OpenAIEngine:
         tokens = self._completion_tokens(choice)
         self._on_written(len(tokens), 1)
         end = next((i for i, token in enumerate(tokens) if token in sampling.stop_ids), None)
-        return Generated(tokens[:end], choice.finish_reason if end is None else "stop")
+        return GeneratedTokens(tokens[:end], choice.finish_reason if end is None else "stop")
 
     def _completion_tokens(self, choice: Any) -> list[int]:
         if self._server != "vllm":
@@ -237,18 +245,18 @@ class OpenAIEngine:
         return list(tokens)
 
     def _candidate_log_probs(self, choice: Any, prompt: TokenIds, candidate: TokenIds) -> list[float]:
-        """The candidate's log-probabilities, out of those of prompt, candidate and one new token."""
+        """The candidate's log probabilities, out of those of prompt, candidate and one new token."""
         start, end = len(prompt), len(prompt) + len(candidate)
         log_probs: list[float] | None = choice.logprobs and choice.logprobs.token_logprobs
         if not log_probs:
             raise self._failure(_NO_LOG_PROBS)
         if len(log_probs) not in (end, end + 1):
-            raise self._failure(f"echoed {len(log_probs)} log-probabilities, expected {end} or {end + 1}")
+            raise self._failure(f"echoed {len(log_probs)} log probabilities, expected {end} or {end + 1}")
         names = [f"token_id:{token}" for token in candidate]
         if self._server == "vllm" and choice.logprobs.tokens[start:end] != names:
             raise self._failure("echoed other tokens than the candidate's")
         if None in log_probs[start:end]:
-            raise self._failure("left out the log-probability of a candidate's token")
+            raise self._failure("answered without the log probability of one of the candidate's tokens")
         return log_probs[start:end]
 
     def _failure(self, what: str) -> UserError:

@@ -1,7 +1,7 @@
 """Keeping a completion from repeating itself, with the semantics of transformers' logits processors.
 
 It does what `RepetitionPenaltyLogitsProcessor` and `NoRepeatNGramLogitsProcessor` do, given the completion's tokens
-alone. Each sequence keeps a history, to which a token is added in constant time.
+alone. A token is added to a completion in constant time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from penname.engines.base import TokenIds
 
 
-class History:
+class CompletionTokens:
     """The tokens of one completion so far, and the tokens that would repeat one of its n-grams.
 
     no_repeat_ngram: n, in tokens; 0 blocks nothing.
@@ -33,23 +33,23 @@ class History:
             *start, last = self.tokens[-self._n :]
             self._followers.setdefault(tuple(start), []).append(last)
 
-    def blocked(self) -> TokenIds:
-        """The tokens that must not come next."""
+    def blocked_tokens(self) -> TokenIds:
+        """The tokens that would repeat an n-gram if they came next."""
         if not self._n or len(self.tokens) < self._n:
             return ()
         return self._followers.get(tuple(self.tokens[len(self.tokens) - self._n + 1 :]), ())
 
 
-def discourage_repetition(logits: torch.Tensor, rows: Sequence[History], penalty: float) -> torch.Tensor:
-    """Logits with the completion's tokens penalized and blocked tokens at minus infinity.
+def discourage_repetition(logits: torch.Tensor, written: Sequence[CompletionTokens], penalty: float) -> torch.Tensor:
+    """The logits with the completion's tokens penalized and blocked tokens at minus infinity.
 
-    logits: (rows, vocabulary); changed in place.
-    rows: the history of each sequence.
+    logits: (batch, vocabulary); changed in place.
+    written: the tokens of each completion so far.
     penalty: see `Sampling.repetition_penalty`.
     """
     if penalty != 1.0:
-        _penalize(logits, [row.tokens for row in rows], penalty)
-    blocked = [(index, token) for index, row in enumerate(rows) for token in row.blocked()]
+        _penalize(logits, [completion.tokens for completion in written], penalty)
+    blocked = [(index, token) for index, completion in enumerate(written) for token in completion.blocked_tokens()]
     if blocked:
         indices, tokens = torch.tensor(blocked, device=logits.device).T
         logits[indices, tokens] = float("-inf")
@@ -58,8 +58,8 @@ def discourage_repetition(logits: torch.Tensor, rows: Sequence[History], penalty
 
 def _penalize(logits: torch.Tensor, written: Sequence[TokenIds], penalty: float) -> None:
     lengths = torch.tensor([len(tokens) for tokens in written])
-    rows = torch.arange(len(written)).repeat_interleave(lengths).to(logits.device)
+    indices = torch.arange(len(written)).repeat_interleave(lengths).to(logits.device)
     tokens = torch.from_numpy(np.fromiter(chain.from_iterable(written), dtype=np.int64)).to(logits.device)
-    penalized = logits[rows, tokens]
+    penalized = logits[indices, tokens]
     # A token that occurs twice gets the same new logit both times.
-    logits[rows, tokens] = torch.where(penalized < 0, penalized * penalty, penalized / penalty)
+    logits[indices, tokens] = torch.where(penalized < 0, penalized * penalty, penalized / penalty)

@@ -11,46 +11,51 @@ import torch
 from penname.engines.base import Sampling
 
 CANDIDATES = (256, 4096)
-"""The nucleus is searched for among this many of the most probable tokens, then among all, as sorting all is slow."""
+"""The nucleus is searched for among these numbers of most probable tokens, then among all: sorting all is slow."""
 
 GREEDY_BELOW = 1e-5
 """Lower temperatures count as 0: divided by less, logits would overflow float32."""
 
-ROWS_AT_ONCE = 8
-"""Sequences sampled together on a CPU: few enough for its cache, three times as fast as all together."""
+CHUNK = 8
+"""Number of sequences sampled together on a CPU: few enough for its cache, three times as fast as all together."""
 
 
-def sample_seed(run_seed: int, purpose: str, example_id: str, number: int) -> int:
-    """The random seed of one completion: 63 bits that depend on nothing else, so workers and restarts change nothing.
+def sample_seed(run_seed: int, purpose: str, example_id: str, index: int) -> int:
+    """The random seed of one completion, 63 bits.
 
-    purpose: why it is sampled, in words: `expectation 1`, `evaluation`.
-    example_id: its example.
-    number: its index among the example's completions, from 0.
+    It depends on the arguments alone, so that the number of workers and restarts change nothing.
+
+    run_seed: the recipe's seed.
+    purpose: why the completion is sampled, in words, such as `expectation 1` or `evaluation`.
+    example_id: the example that it is sampled for.
+    index: its index among the example's completions, from 0.
     """
-    digest = hashlib.sha256(f"{run_seed}\n{purpose}\n{example_id}\n{number}".encode()).digest()
+    digest = hashlib.sha256(f"{run_seed}\n{purpose}\n{example_id}\n{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
-    """(len(seeds), count) uniform random numbers in [0, 1), one row from each seed."""
+def uniform_numbers(seeds: Sequence[int], count: int) -> torch.Tensor:
+    """Uniform random numbers in [0, 1), (len(seeds), count), one row from each seed."""
     rows = [np.random.Generator(np.random.Philox(seed)).random(count) for seed in seeds]
     return torch.from_numpy(np.stack(rows))
 
 
 def next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor) -> torch.Tensor:
-    """Sample a token for each sequence by inverting the cumulative distribution.
+    """Sample a token for each sequence of a batch by inverting the cumulative distribution.
 
-    Tokens are ordered by probability, so equal uniforms give equal tokens whatever else is in the batch.
+    Tokens are ordered by probability, so equal random numbers give equal tokens whatever else is in the batch.
 
-    logits: (rows, vocabulary), after `discourage_repetition`.
+    logits: (batch, vocabulary), after `discourage_repetition`.
     sampling: its temperature, top_k, top_p and min_p are used.
-    uniform: (rows,) random numbers in [0, 1).
+    uniform: a random number in [0, 1) for each sequence, (batch,).
+
+    Returns token ids, (batch,).
     """
     if sampling.temperature < GREEDY_BELOW:
         return logits.argmax(dim=-1)
-    at_once = ROWS_AT_ONCE if logits.device.type == "cpu" else max(1, len(logits))
-    parts = zip(logits.split(at_once), uniform.split(at_once), strict=True)
-    return torch.cat([_next_tokens(part, sampling, draws) for part, draws in parts])
+    chunk = CHUNK if logits.device.type == "cpu" else max(1, len(logits))
+    parts = zip(logits.split(chunk), uniform.split(chunk), strict=True)
+    return torch.cat([_next_tokens(part, sampling, numbers) for part, numbers in parts])
 
 
 def _next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor) -> torch.Tensor:
@@ -59,19 +64,20 @@ def _next_tokens(logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
     rows = torch.arange(len(logits), device=logits.device)
     for candidates in (*CANDIDATES, logits.shape[-1]):
         top, ids = probabilities.topk(min(candidates, logits.shape[-1]), dim=-1)
-        tokens[rows], beyond = _draw(top.double(), ids, sampling, uniform)
+        tokens[rows], beyond = _sample_candidates(top.double(), ids, sampling, uniform)
         if not bool(beyond.any()):
             break
         rows, probabilities, uniform = rows[beyond], probabilities[beyond], uniform[beyond]
     return tokens
 
 
-def _draw(
+def _sample_candidates(
     probabilities: torch.Tensor, ids: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A sampled token for each sequence, and whether tokens beyond these candidates should have been considered.
+    """A sampled token for each sequence, and whether more candidates are needed to sample it exactly.
 
-    probabilities, ids: (rows, candidates), by descending probability.
+    probabilities, ids: the most probable tokens, (batch, candidates), by descending probability.
+    uniform: (batch,).
 
     top_k, top_p and min_p each keep a leading set of tokens, as transformers' processors do one after the other; ties
     with the k-th token are kept too.
@@ -79,18 +85,18 @@ def _draw(
     cumulative = probabilities.cumsum(dim=-1)
     before = cumulative - probabilities
     kept = probabilities >= sampling.min_p * probabilities[:, :1]
-    least = most = torch.ones_like(cumulative[:, :1])
+    mass_from = mass_to = torch.ones_like(cumulative[:, :1])
     if sampling.top_k:
         kth = probabilities[:, min(sampling.top_k, probabilities.shape[-1]) - 1, None]
         in_top_k = probabilities >= kth
         kept &= in_top_k
         # The nucleus is a share of the mass of the top k. That mass is known once all of them, ties included, are
-        # among the candidates; until then it is between the candidates' mass and 1.
-        least = (probabilities * in_top_k).sum(dim=-1, keepdim=True)
-        most = torch.where(in_top_k[:, -1:], 1.0, least)
-    perhaps_kept = kept & (before < sampling.top_p * most)
-    kept &= before < sampling.top_p * least
-    beyond = perhaps_kept[:, -1] & (cumulative[:, -1:] < sampling.top_p * most)[:, 0]
+        # among the candidates; until then it is between `mass_from`, the candidates' mass, and `mass_to`, which is 1.
+        mass_from = (probabilities * in_top_k).sum(dim=-1, keepdim=True)
+        mass_to = torch.where(in_top_k[:, -1:], 1.0, mass_from)
+    perhaps_kept = kept & (before < sampling.top_p * mass_to)
+    kept &= before < sampling.top_p * mass_from
+    beyond = perhaps_kept[:, -1] & (cumulative[:, -1:] < sampling.top_p * mass_to)[:, 0]
     beyond |= (perhaps_kept != kept).any(dim=-1)
     index = torch.searchsorted(cumulative, uniform[:, None] * (probabilities * kept).sum(-1, keepdim=True), right=True)
     last = kept.sum(dim=-1, keepdim=True) - 1

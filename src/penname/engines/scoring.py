@@ -1,8 +1,8 @@
-"""Packs prompts and candidates into rows to be scored: what they share is computed once, and nothing is padded.
+"""Packs prompts and candidates into sequences to be scored: what they share is computed once, without padding.
 
 A judge scores many responses to one input: its prompts have a common prefix, up to the response, and each is followed
-by a few candidates. So a row holds the shared prefix, then the rest of each prompt with its candidates side by side
-after it; these attend to the prefix and the rest, but not to each other.
+by a few candidates. So a packed sequence holds the shared prefix, then the rest of each prompt with its candidates as
+branches after it; these attend to the prefix and the rest, but not to each other.
 """
 
 from __future__ import annotations
@@ -14,39 +14,44 @@ from dataclasses import dataclass, field
 import torch
 
 from penname.engines.base import TokenIds
-from penname.engines.packed_row import PackedRow
+from penname.engines.packed_sequence import PackedSequence
 
-TOKENS_AT_ONCE = 6144
-"""Approximate number of tokens in a row at most."""
+TOKENS_PER_BATCH = 6144
+"""Approximate largest number of tokens in a batch."""
 
 
 @dataclass
-class ScoreRow:
+class ScoringBatch:
     """Prompts that are scored in one forward pass.
 
-    packed: the row of tokens.
+    packed: the packed sequence.
     indices: the prompts' indices.
     candidates: the candidates of each prompt.
-    sources: indices of the tokens whose logits are needed, prompt after prompt.
+    logit_indices: the tokens of the packed sequence whose logits are needed, prompt after prompt.
     """
 
-    packed: PackedRow = field(default_factory=PackedRow)
+    packed: PackedSequence = field(default_factory=PackedSequence)
     indices: list[int] = field(default_factory=list)
     candidates: list[Sequence[TokenIds]] = field(default_factory=list)
-    sources: list[int] = field(default_factory=list)
+    logit_indices: list[int] = field(default_factory=list)
 
     def add(self, index: int, rest: TokenIds, candidates: Sequence[TokenIds]) -> None:
-        """Add a prompt; `rest` continues the prefix that was opened last.
+        """Add a prompt. The last token of a candidate is not part of the input, as its logits are not needed.
 
-        A candidate's last token is left out: its logits are not needed.
+        index: the prompt's index.
+        rest: the prompt's tokens after the prefix that was added to `packed` last.
+        candidates: token ids.
         """
-        positions = self.packed.add(rest, [candidate[:-1] for candidate in candidates])
+        positions = self.packed.add_continuation(rest, [candidate[:-1] for candidate in candidates])
         self.indices.append(index)
         self.candidates.append(candidates)
-        self.sources += positions[len(rest) - 1 :]
+        self.logit_indices += positions[len(rest) - 1 :]
 
     def log_probs(self, logits: torch.Tensor) -> list[list[list[float]]]:
-        """Log-probabilities of the candidates' tokens from the logits (sources, vocabulary)."""
+        """The log probabilities of each candidate's tokens.
+
+        logits: (logit_indices, vocabulary).
+        """
         log_probs = logits.float().log_softmax(-1)
         scored = []
         last = 0
@@ -54,40 +59,47 @@ class ScoreRow:
             start = last + 1
             scores = []
             for candidate in candidates:
-                sources = [last, *range(start, start + len(candidate) - 1)] if candidate else []
-                scores.append(log_probs[sources, list(candidate)].tolist())
+                predicting = [last, *range(start, start + len(candidate) - 1)] if candidate else []
+                scores.append(log_probs[predicting, list(candidate)].tolist())
                 start += len(candidate[:-1])
             scored.append(scores)
             last = start
         return scored
 
 
-def score_rows(
+def scoring_batches(
     prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]], workers: int
-) -> Iterator[ScoreRow]:
-    """Rows of similar length, equally many for each worker, in the order of the prompts that have candidates."""
-    tails = [tuple(len(candidate[:-1]) for candidate in row) for row in candidates]
-    groups = _alike(prompts, tails, [i for i, row in enumerate(candidates) if row])
-    # A group's prefix counts once, though a row that continues the group repeats it.
-    tokens = sum(shared + sum(len(prompts[i]) - shared + sum(tails[i]) for i in members) for shared, members in groups)
-    full = tokens / (workers * max(1, math.ceil(tokens / (workers * TOKENS_AT_ONCE))))
-    row, added = ScoreRow(), 0
-    for shared, members in groups:
-        added += shared
+) -> Iterator[ScoringBatch]:
+    """Batches of similar size, equally many for each worker, in the order of the prompts that have candidates.
+
+    prompts: token ids.
+    candidates: token ids of each prompt's candidates.
+    workers: number of threads that score the batches.
+    """
+    branches = [tuple(len(candidate[:-1]) for candidate in of_prompt) for of_prompt in candidates]
+    groups = _group_by_prefix(prompts, branches, [i for i, of_prompt in enumerate(candidates) if of_prompt])
+    # A group's prefix counts once, though a batch that continues the group repeats it.
+    tokens = sum(
+        prefix + sum(len(prompts[i]) - prefix + sum(branches[i]) for i in members) for prefix, members in groups
+    )
+    batch_tokens = tokens / (workers * max(1, math.ceil(tokens / (workers * TOKENS_PER_BATCH))))
+    batch, added = ScoringBatch(), 0
+    for prefix, members in groups:
+        added += prefix
         for i in members:
-            if row.indices and added >= full:
-                yield row
-                row, added = ScoreRow(), 0
-            if not row.indices or i == members[0]:
-                row.packed.open(prompts[i][:shared], tails[i])
-            row.add(i, prompts[i][shared:], candidates[i])
-            added += len(prompts[i]) - shared + sum(tails[i])
-    if row.indices:
-        yield row
+            if batch.indices and added >= batch_tokens:
+                yield batch
+                batch, added = ScoringBatch(), 0
+            if not batch.indices or i == members[0]:
+                batch.packed.add_prompt(prompts[i][:prefix], branches[i])
+            batch.add(i, prompts[i][prefix:], candidates[i])
+            added += len(prompts[i]) - prefix + sum(branches[i])
+    if batch.indices:
+        yield batch
 
 
-def _alike(
-    prompts: Sequence[TokenIds], tails: Sequence[tuple[int, ...]], wanted: Sequence[int]
+def _group_by_prefix(
+    prompts: Sequence[TokenIds], branches: Sequence[tuple[int, ...]], indices: Sequence[int]
 ) -> list[tuple[int, list[int]]]:
     """Groups of consecutive prompts whose common prefix is at least half of each, as (prefix length, indices).
 
@@ -95,14 +107,14 @@ def _alike(
     """
     groups: list[tuple[int, list[int]]] = []
     longest = 0
-    for i in wanted:
+    for i in indices:
         if groups:
-            shared, members = groups[-1]
+            prefix, members = groups[-1]
             first = prompts[members[0]]
-            common = next((n for n in range(shared) if n == len(prompts[i]) or first[n] != prompts[i][n]), shared)
+            common = next((n for n in range(prefix) if n == len(prompts[i]) or first[n] != prompts[i][n]), prefix)
             common = min(common, len(prompts[i]) - 1)
             longest = max(longest, len(prompts[i]))
-            if 2 * common >= longest and tails[i] == tails[members[0]]:
+            if 2 * common >= longest and branches[i] == branches[members[0]]:
                 groups[-1] = (common, [*members, i])
                 continue
         groups.append((len(prompts[i]) - 1, [i]))

@@ -10,27 +10,28 @@ import torch
 from transformers import AttentionInterface
 
 from penname.engines.packed_attention import PACKED, packed_attention
-from penname.engines.packed_row import PackedRow
-from penname.engines.shared_prefix import ATTENTION, SharedPrefixCache, shared_prefix_attention
+from penname.engines.packed_sequence import PackedSequence
+from penname.engines.shared_prefix import SHARED_PREFIX, SharedPrefixCache, shared_prefix_attention
 from penname.errors import UserError
 
-TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
-"""Token ids of the test texts, packed into one row; no model's attention may mix them."""
+TEST_TEXTS = ((3, 5, 7, 11, 13, 17), (19, 23, 29, 31))
+"""Token ids of the test texts, packed into one sequence; no model's attention may mix them."""
 
 PROBE = "penname_probe"
 
-FAR, FAR_IN_HALF_PRECISION = 1e-3, 0.3
-"""Mean differences of log-probabilities that are too large for rounding."""
+TOLERANCE, TOLERANCE_IN_HALF_PRECISION = 1e-3, 0.3
+"""Mean differences of log probabilities from which on rounding cannot be the reason."""
 
 
-def take_attention(model: Any, attention: str) -> None:
-    """Set one of our attention functions on `model`.
+def replace_attention(model: Any, attention: str) -> None:
+    """Replace a model's attention by one of our attention functions.
 
-    attention: its registered name, `PACKED` for training or `ATTENTION` for generation too.
+    model: a transformers model; changed in place.
+    attention: the function's registered name, `PACKED` for training, `SHARED_PREFIX` for generation and scoring.
 
     Raises UserError for a model that would compute something else with it, or ignore it.
     """
-    reason = _ruled_out(model) or _tried(model, attention)
+    reason = _unsupported_by_configuration(model) or _unsupported_by_outputs(model, attention)
     if reason:
         raise UserError(
             f"{type(model).__name__} has {reason}, which the local engine and training do not support (expected a "
@@ -38,7 +39,7 @@ def take_attention(model: Any, attention: str) -> None:
         )
 
 
-def _ruled_out(model: Any) -> str | None:
+def _unsupported_by_configuration(model: Any) -> str | None:
     config = model.config.get_text_config()
     layers: Sequence[str] = getattr(config, "layer_types", None) or ()
     kinds = set(layers) - {"full_attention", "sliding_attention"}
@@ -48,9 +49,9 @@ def _ruled_out(model: Any) -> str | None:
 
 
 @torch.no_grad()
-def _tried(model: Any, attention: str) -> str | None:
-    """Set the attention; return why the outputs differ from those with transformers' own, None if they agree."""
-    texts = [[token % model.config.get_text_config().vocab_size for token in text] for text in TEXTS]
+def _unsupported_by_outputs(model: Any, attention: str) -> str | None:
+    """Replace the attention; return why the outputs differ from those with transformers' own, None if they agree."""
+    texts = [[token % model.config.get_text_config().vocab_size for token in text] for text in TEST_TEXTS]
     model.set_attn_implementation("eager")
     expected = [_log_probs(model(torch.tensor([text], device=model.device), use_cache=False))[0] for text in texts]
     model.set_attn_implementation(attention)
@@ -59,9 +60,9 @@ def _tried(model: Any, attention: str) -> str | None:
     try:
         if _window_in_mask_only(model, texts):
             return "a sliding window that is not passed to its attention"
-        actual = _read(model, texts).split([len(text) for text in texts])
+        actual = _prefill_log_probs(model, texts).split([len(text) for text in texts])
         if attention != PACKED:
-            actual = (*actual, *_written(model, texts))
+            actual = (*actual, *_decode_log_probs(model, texts))
             expected += [log_probs[-1:] for log_probs in expected]
     except UserError as error:
         return str(error)
@@ -69,7 +70,7 @@ def _tried(model: Any, attention: str) -> str | None:
         raise
     except Exception as error:  # a model may do anything with keys and values in an unexpected layout
         return f"attention that fails when replaced by ours ({error!r})"
-    tolerance = FAR if model.dtype == torch.float32 else FAR_IN_HALF_PRECISION
+    tolerance = TOLERANCE if model.dtype == torch.float32 else TOLERANCE_IN_HALF_PRECISION
     difference = max((a - b).abs().mean().item() for a, b in zip(actual, expected, strict=True))
     return None if difference < tolerance else "attention that gives other results than ours"
 
@@ -88,37 +89,39 @@ def _window_in_mask_only(model: Any, texts: Sequence[Sequence[int]]) -> bool:
         return False
     windows: list[int | None] = []
 
-    def probe(*given: Any, **named: Any) -> Any:
-        windows.append(named.get("sliding_window"))
-        return packed_attention(*given, **named)
+    def probe(*args: Any, **kwargs: Any) -> Any:
+        windows.append(kwargs.get("sliding_window"))
+        return packed_attention(*args, **kwargs)
 
     AttentionInterface.register(PROBE, probe)
     attention = model.config._attn_implementation
     model.set_attn_implementation(PROBE)
-    _read(model, texts)
+    _prefill_log_probs(model, texts)
     model.set_attn_implementation(attention)
     return not any(windows)
 
 
-def _read(model: Any, texts: Sequence[Sequence[int]], cache: SharedPrefixCache | None = None) -> torch.Tensor:
-    """Log-probabilities (tokens, vocabulary) of texts in one packed row."""
-    row = PackedRow()
+def _prefill_log_probs(
+    model: Any, texts: Sequence[Sequence[int]], cache: SharedPrefixCache | None = None
+) -> torch.Tensor:
+    """Log probabilities (tokens, vocabulary) of texts in one packed sequence."""
+    packed = PackedSequence()
     for text in texts:
-        row.add_alone(text)
-    given = {} if cache is None else {cache_name(model): cache}
+        packed.add_text(text)
+    caches = {} if cache is None else {cache_name(model): cache}
     if cache is not None:
-        cache.read_prompts(cache.open_prompts([len(text) for text in texts]), row.spans)
-    return _log_probs(model(**row.inputs(model.device), use_cache=bool(given), **given))[0]
+        cache.begin_prefill(cache.add_prompts([len(text) for text in texts]), packed.spans)
+    return _log_probs(model(**packed.model_inputs(model.device), use_cache=bool(caches), **caches))[0]
 
 
-def _written(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Log-probabilities (texts, 1, vocabulary) after each text, whose last token is read as if it had been sampled."""
+def _decode_log_probs(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Log probabilities (texts, 1, vocabulary) after each text, its last token decoded as if it had been sampled."""
     cache = SharedPrefixCache(len(texts), 1, model.device)
-    _read(model, [text[:-1] for text in texts], cache)
-    cache.open_rows([*range(len(texts))])
+    _prefill_log_probs(model, [text[:-1] for text in texts], cache)
+    cache.add_sequences([*range(len(texts))])
     last = torch.tensor([[text[-1]] for text in texts], device=model.device)
-    given = {cache_name(model): cache, "shared_prefix": cache}
-    return _log_probs(model(last, position_ids=cache.advance(), use_cache=True, **given))
+    caches = {cache_name(model): cache, "shared_prefix": cache}
+    return _log_probs(model(last, position_ids=cache.advance(), use_cache=True, **caches))
 
 
 def _log_probs(out: Any) -> torch.Tensor:
@@ -127,4 +130,4 @@ def _log_probs(out: Any) -> torch.Tensor:
 
 
 AttentionInterface.register(PACKED, packed_attention)
-AttentionInterface.register(ATTENTION, shared_prefix_attention)
+AttentionInterface.register(SHARED_PREFIX, shared_prefix_attention)

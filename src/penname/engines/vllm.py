@@ -2,7 +2,7 @@
 
 Each sample is a separate request with its own seed; vLLM's prefix cache computes their shared prompt once.
 repetition_penalty and no_repeat_ngram are those of `vllm_repetition`; min_p is applied before top_k and top_p, not
-after them as elsewhere. Scores are vLLM's prompt log-probabilities, which bypass that cache: each candidate costs a
+after them as elsewhere. Scores are vLLM's prompt log probabilities, which bypass that cache: each candidate costs a
 forward pass over the whole prompt, so a judge is faster on the local engine.
 
 On a CPU, start Python with `LD_PRELOAD` naming `libiomp5.so` (package intel-openmp) and without torchvision,
@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from penname.engines.base import NEUTRAL, Generated, OnWritten, Sampling, TokenIds
+from penname.engines.base import NEUTRAL, GeneratedTokens, OnWritten, Sampling, TokenIds
 from penname.errors import UserError
 
 PROCESSOR = "penname.engines.vllm_repetition:RepetitionProcessor"
 
 
 class VLLMEngine:
-    """An `Engine` on `vllm.LLM`.
+    """An `Engine` that runs `vllm.LLM` in this process.
 
     model: a checkpoint folder or a hub id.
     dtype: compute dtype, such as "float32" or "bfloat16"; "auto" is the checkpoint's.
@@ -68,32 +68,36 @@ class VLLMEngine:
 
     def generate(
         self, prompts: Sequence[TokenIds], seeds: Sequence[Sequence[int]], sampling: Sampling
-    ) -> list[list[Generated]]:
+    ) -> list[list[GeneratedTokens]]:
         """See `Engine.generate`."""
         requests = [
             (list(prompt), self._sampling_params(sampling, seed))
-            for prompt, row in zip(prompts, seeds, strict=True)
-            for seed in row
+            for prompt, of_prompt in zip(prompts, seeds, strict=True)
+            for seed in of_prompt
         ]
         outputs = self._run(requests)
         self._on_written(sum(len(output.outputs[0].token_ids) for output in outputs), len(outputs))
-        rest = iter(outputs)
-        return [[_generated(next(rest).outputs[0], sampling) for _ in row] for row in seeds]
+        remaining = iter(outputs)
+        return [[_generated(next(remaining).outputs[0], sampling) for _ in of_prompt] for of_prompt in seeds]
 
     def score(self, prompts: Sequence[TokenIds], candidates: Sequence[Sequence[TokenIds]]) -> list[list[list[float]]]:
         """See `Engine.score`."""
         # prompt_logprobs=0: of the given tokens only. vLLM always generates, so one token is discarded.
         params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-        pairs = [(prompt, one) for prompt, row in zip(prompts, candidates, strict=True) for one in row]
+        pairs = [
+            (prompt, candidate)
+            for prompt, of_prompt in zip(prompts, candidates, strict=True)
+            for candidate in of_prompt
+        ]
         outputs = self._run([([*prompt, *candidate], params) for prompt, candidate in pairs])
         scores = (
             _candidate_log_probs(output.prompt_logprobs, prompt, candidate)
             for output, (prompt, candidate) in zip(outputs, pairs, strict=True)
         )
-        return [[next(scores) for _ in row] for row in candidates]
+        return [[next(scores) for _ in of_prompt] for of_prompt in candidates]
 
     def close(self) -> None:
-        """End vLLM's processes and free their memory; dropping the engine alone leaves them running."""
+        """End vLLM's processes and free their memory; dropping the engine alone would leave them running."""
         self._llm.llm_engine.engine_core.shutdown()
 
     def _sampling_params(self, sampling: Sampling, seed: int) -> Any:
@@ -125,16 +129,16 @@ class VLLMEngine:
         return outputs
 
 
-def _generated(output: Any, sampling: Sampling) -> Generated:
+def _generated(output: Any, sampling: Sampling) -> GeneratedTokens:
     if output.finish_reason not in ("stop", "length"):
         raise UserError(f"vLLM ended a completion with {output.finish_reason!r}; see its log")
     tokens = list(output.token_ids)
     if tokens and tokens[-1] in sampling.stop_ids:
         tokens.pop()
-    return Generated(tokens, output.finish_reason)
+    return GeneratedTokens(tokens, output.finish_reason)
 
 
 def _candidate_log_probs(log_probs: list[Any], prompt: TokenIds, candidate: TokenIds) -> list[float]:
-    """The log-probabilities of the candidate's tokens, out of vLLM's `{token id: Logprob}` for each position."""
+    """The log probabilities of the candidate's tokens, out of vLLM's `{token id: Logprob}` for each position."""
     positions = log_probs[len(prompt) : len(prompt) + len(candidate)]
     return [position[token].logprob for position, token in zip(positions, candidate, strict=True)]

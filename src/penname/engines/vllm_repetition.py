@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
-from penname.engines.repetition import History, discourage_repetition
+from penname.engines.repetition import CompletionTokens, discourage_repetition
 
 
 class RepetitionProcessor(AdapterLogitsProcessor):
@@ -22,7 +22,10 @@ class RepetitionProcessor(AdapterLogitsProcessor):
         return False
 
     def new_req_logits_processor(self, params: Any) -> Callable[[list[int], torch.Tensor], torch.Tensor] | None:
-        """The logits processor of a new request; None where it does not enable one."""
+        """The logits processor of a new request; None where the request does not enable one.
+
+        params: vLLM's sampling parameters of the request.
+        """
         settings = params.extra_args or {}
         if "no_repeat_ngram" not in settings:
             return None
@@ -31,11 +34,14 @@ class RepetitionProcessor(AdapterLogitsProcessor):
 
 class _Request:
     def __init__(self, no_repeat_ngram: int, penalty: float) -> None:
-        self._history = History(no_repeat_ngram)
+        self._written = CompletionTokens(no_repeat_ngram)
         self._penalty = penalty
 
     def __call__(self, output_ids: list[int], logits: torch.Tensor) -> torch.Tensor:
-        """logits: (vocabulary,)."""
-        for token in output_ids[len(self._history.tokens) :]:
-            self._history.add(token)
-        return discourage_repetition(logits[None], [self._history], self._penalty)[0]
+        """The logits, (vocabulary,), with repetition discouraged.
+
+        output_ids: the completion's tokens so far.
+        """
+        for token in output_ids[len(self._written.tokens) :]:
+            self._written.add(token)
+        return discourage_repetition(logits[None], [self._written], self._penalty)[0]

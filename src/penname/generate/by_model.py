@@ -17,9 +17,9 @@ from penname.config import (
     RewardConfig,
 )
 from penname.data.records import Example
-from penname.engines.base import Generated
+from penname.engines.base import GeneratedTokens
 from penname.engines.sampling import sample_seed
-from penname.engines.tokenizer import load_reader
+from penname.engines.tokenizer import load_light_tokenizer
 from penname.errors import ArgumentError, UserError
 from penname.experiments.train import model_folder
 from penname.generate.request import Request, Written, notes_on_limits
@@ -34,12 +34,12 @@ from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import AUTHORSHIP, make_rewards, mixed
 from penname.runs.folder import Record, read_json
-from penname.session.authors import MODEL_FILE
 from penname.session.choice import choose
 from penname.session.engines import Engines
 from penname.session.evaluate import EVALUATION
 from penname.session.fine_tune import PROMPT_FILE
 from penname.session.stage_names import AUTHORSHIP_MODEL
+from penname.session.users import MODEL_FILE
 
 DEFAULT_MIXTURE = {"rouge1": 1, "rougeL": 1, "meteor": 1}
 """The reward mixture that candidates are compared by if the model's own is not known."""
@@ -101,7 +101,7 @@ def setup_of_model(model: str) -> ModelSetup:
 
     Raises UserError if the model was trained with another text of a prompt template.
     """
-    reader = load_reader(model)
+    reader = load_light_tokenizer(model)
     default_format: PromptFormat = "chat" if reader.chat_template else "plain"
     facts: Record = {"with_reasoning": False, "format": default_format, "decoding": {"no_repeat_ngram": 6}}
     path = Path(model) / PROMPT_FILE
@@ -178,14 +178,14 @@ class ModelWriter:
     @cached_property
     def _renderer(self) -> Renderer:
         engine = self._setup.engine
-        reader = load_reader(engine.model)  # faster to load than transformers' tokenizer
+        reader = load_light_tokenizer(engine.model)  # faster to load than transformers' tokenizer
         return Renderer(reader, engine.format, self._setup.prompt.max_input_tokens)
 
     def _retriever(self, seed: int) -> Retriever:
         settings = self._setup.retrieval
         return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens)
 
-    def _complete(self, prompt: list[int], request: Request) -> tuple[list[Generated], list[str]]:
+    def _complete(self, prompt: list[int], request: Request) -> tuple[list[GeneratedTokens], list[str]]:
         """The candidates as tokens and as completions; the latter include a reasoning that the request gives."""
         evaluation, reasoning = self._setup.evaluation, request.reasoning
         forced_tokens = self._renderer.beginning(compose(reasoning, "")) if reasoning is not None else []
@@ -232,7 +232,7 @@ class ModelWriter:
         return Judge(self._judges.engine(reward.judge), renderer, reward.judge_expectation)
 
 
-def _notes(shortened: int, generated: Generated, parts: Completion, setup: ModelSetup) -> list[str]:
+def _notes(shortened: int, generated: GeneratedTokens, parts: Completion, setup: ModelSetup) -> list[str]:
     limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
     notes = notes_on_limits(shortened, generated.finish_reason, setup.prompt.max_input_tokens, limit)
     if parts.response is None:

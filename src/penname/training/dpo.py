@@ -1,7 +1,7 @@
 """Direct preference optimization (Rafailov et al., 2023) of an adapter, with trl's DPOTrainer.
 
 trl provides the loss and the reference policy, which is the model without the new adapter: the policy that sampled the
-pairs. Ours is that prompts and completions are passed as the same token ids that the engines use.
+pairs. What is ours: prompts and completions are passed as the same token ids that the engines use.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from trl import DPOConfig, DPOTrainer
 
 from penname.engines.models import compute_dtype, load_model, load_tokenizer, pick_device
 from penname.training.fine_tuning import (
-    NoLastCheckpoint,
-    Report,
+    SkipLastCheckpoint,
+    StepReporter,
+    activation_checkpointing,
     check_finite,
-    checkpointing,
     lora_config,
-    newest_complete,
+    newest_checkpoint,
     save_checkpoint,
 )
 
 LEARNING_RATE = "pat.dpo.learning_rate"
-"""The setting that the error message names if the loss diverges."""
+"""Name of the setting that the error message recommends lowering if the loss diverges."""
 
 
-class Settings(Protocol):
-    """The recipe's settings that DPO uses; see `penname.config.DPOSettings`."""
+class DPOTrainingSettings(Protocol):
+    """The recipe's settings that DPO uses, with the meanings of `penname.config.DPOSettings`."""
 
     beta: float
     learning_rate: float
@@ -43,8 +43,11 @@ class Settings(Protocol):
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Token ids of a prompt and of two completions, each with the token that ends it."""
+class PreferencePair:
+    """A prompt and two completions of it, of which one is preferred.
+
+    prompt, chosen, rejected: token ids; each completion ends with the token that ends it.
+    """
 
     prompt: list[int]
     chosen: list[int]
@@ -78,8 +81,8 @@ class _TokensTrainer(DPOTrainer):
 
 def train_dpo(
     base: str,
-    pairs: Sequence[Pair],
-    settings: Settings,
+    pairs: Sequence[PreferencePair],
+    settings: DPOTrainingSettings,
     folder: Path,
     seed: int,
     on_step: Callable[[int, float], None],
@@ -89,7 +92,12 @@ def train_dpo(
     Checkpoints are written to `folder/checkpoints`, for the caller to remove. If the process is killed, the same call
     resumes from the newest complete checkpoint and ends with the same weights.
 
-    on_step: called with the number of steps done and the loss.
+    base: name of the model to start from, see `load_model`.
+    pairs: the preference pairs.
+    settings: how the adapter is trained.
+    folder: the folder of the stage.
+    seed: of the order of the pairs and of the adapter's initial weights.
+    on_step: progress callback, called with the number of steps done and the loss.
 
     Raises UserError if the loss diverges.
     """
@@ -118,17 +126,17 @@ def train_dpo(
                 report_to=[],
                 disable_tqdm=True,
                 dataloader_pin_memory=False,
-                **checkpointing(False),
+                **activation_checkpointing(False),
             ),
             train_dataset=Dataset.from_list(
                 [{"prompt_ids": p.prompt, "chosen_ids": p.chosen, "rejected_ids": p.rejected} for p in pairs]
             ),
             processing_class=tokenizer,
             peft_config=lora_config(settings.lora_rank),
-            callbacks=[Report(on_step, LEARNING_RATE), NoLastCheckpoint()],
+            callbacks=[StepReporter(on_step, LEARNING_RATE), SkipLastCheckpoint()],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
+        trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
     check_finite(model, LEARNING_RATE)

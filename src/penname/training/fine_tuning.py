@@ -1,7 +1,7 @@
 """Weighted supervised fine-tuning (REST-PG sections 3.1 and 3.2) with transformers' Trainer.
 
 The Trainer provides optimizers, schedules, mixed precision and resuming. Ours is the loss: over target tokens only,
-each sample weighted by its reward, normalised over the whole optimizer step. Training runs on one GPU or on the CPU.
+each sample weighted by its reward, normalized over the whole optimizer step. Training runs on one GPU or on the CPU.
 """
 
 from __future__ import annotations
@@ -20,24 +20,27 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from penname.engines.memory import free_memory, trim_if_large
-from penname.engines.models import compute_dtype, load_model, load_tokenizer, old_names_in_peft, pick_device
+from penname.engines.models import compute_dtype, ignore_peft_deprecations, load_model, load_tokenizer, pick_device
 from penname.engines.packed_attention import PACKED
-from penname.engines.supported import take_attention
+from penname.engines.supported import replace_attention
 from penname.errors import UserError
 from penname.training.loss import weighted_loss
-from penname.training.packing import ByPrompt, TrainingSample, micro_batches, pack
+from penname.training.packing import PromptGroupedSampler, TrainingSample, micro_batches, pack
 
 COMPLETE = "complete"
+"""File that marks a checkpoint as complete; it contains the sizes of the other files."""
 
 TRIM_EVERY = 8
-"""Optimizer steps between checks whether a large process should return unused memory to the system."""
+"""Number of optimizer steps between checks whether a large process should return unused memory to the system."""
 
 
-class Settings(Protocol):
-    """The recipe's settings that fine-tuning uses; see `penname.config.TrainingConfig`."""
+class FineTuningSettings(Protocol):
+    """The recipe's settings that fine-tuning uses, with the meanings of `penname.config.TrainingConfig`."""
 
     @property
-    def optimizer(self) -> str: ...
+    def optimizer(self) -> str:
+        """The name of the optimizer, as transformers' `optim`."""
+        ...
 
     learning_rate: float
     warmup_steps: int
@@ -52,14 +55,16 @@ class Settings(Protocol):
     validate_every: int | None
     gradient_checkpointing: bool
 
-    def steps(self, samples: int) -> int: ...
+    def steps(self, samples: int) -> int:
+        """The number of optimizer steps for so many training samples."""
+        ...
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """What fine-tuning did.
 
-    started_from: the model it started from.
+    started_from: the model that was fine-tuned.
     weights_before, weights_after: hashes of the weights in float32.
     samples, steps: number of training samples, and of optimizer steps.
     tokens, target_tokens: number of all tokens, and of target tokens, over all epochs.
@@ -78,24 +83,30 @@ class TrainingResult:
 
 
 class WeightedTrainer(Trainer):
-    """transformers' Trainer with `weighted_loss`; its batch holds all samples of an optimizer step."""
+    """transformers' Trainer with `weighted_loss`; its batch is all samples of an optimizer step."""
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> ByPrompt:
+    def _get_train_sampler(self, train_dataset: Any = None) -> PromptGroupedSampler:
         samples: Any = self.train_dataset
-        return ByPrompt(samples, self.args.data_seed or 0)
+        return PromptGroupedSampler(samples, self.args.data_seed or 0)
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
+        """The loss of an optimizer step, after the backward pass of each of its micro-batches.
+
+        model: the policy.
+        inputs: see `collate_step`.
+        num_items_in_batch: not used; the Trainer passes it.
+        """
         model.train()
         if self.state.global_step % TRIM_EVERY == 0:
             trim_if_large()
-        rows = self._prepare_inputs(inputs)["rows"]
-        target_tokens = sum(row["labels"].numel() for row in rows)
+        packed = self._prepare_inputs(inputs)["micro_batches"]
+        target_tokens = sum(micro_batch["labels"].numel() for micro_batch in packed)
         losses = []
-        for row in rows:
+        for micro_batch in packed:
             with self.compute_loss_context_manager():
-                loss = weighted_loss(model, row, target_tokens)
+                loss = weighted_loss(model, micro_batch, target_tokens)
             self.accelerator.backward(loss)
             losses.append(loss.detach())
         return torch.stack(losses).sum()
@@ -104,11 +115,11 @@ class WeightedTrainer(Trainer):
 def fine_tune(
     base: str,
     samples: Sequence[TrainingSample],
-    settings: Settings,
+    settings: FineTuningSettings,
     folder: Path,
     seed: int,
     on_step: Callable[[int, float], None],
-    choose: Callable[[Path], float] | None = None,
+    score_checkpoint: Callable[[Path], float] | None = None,
 ) -> TrainingResult:
     """Fine-tune `base` on `samples`; writes the model and its tokenizer to `folder/model`.
 
@@ -116,9 +127,14 @@ def fine_tune(
     resumes from the newest complete checkpoint and ends with the same weights. With LoRA the merged model is written,
     and the adapter to `folder/adapter`.
 
-    base: a model as `load_model` takes it.
-    on_step: called with the number of steps done and the loss.
-    choose: scores a checkpoint; the best of those saved every `validate_every` steps is then written, not the last.
+    base: name of the model to start from, see `load_model`.
+    samples: prompts and weighted targets.
+    settings: how it is trained.
+    folder: the folder of the stage.
+    seed: of the order of the samples, of dropout and of an adapter's initial weights.
+    on_step: progress callback, called with the number of steps done and the loss.
+    score_checkpoint: the score of a checkpoint's folder, higher is better. If it is given, the best of the checkpoints
+        saved every `validate_every` steps is written, not the last one.
 
     Raises UserError if the loss diverges, and for a model that does not support packed sequences.
     """
@@ -126,25 +142,25 @@ def fine_tune(
     for parameter in model.parameters():
         # A weight may be a view of its file, each page of which is copied at the optimizer's first write: slow.
         parameter.data = parameter.data.clone()
-    before = weights_hash(model)
-    take_attention(model, PACKED)
+    weights_before = weights_hash(model)
+    replace_attention(model, PACKED)
     if settings.lora_rank:
         from peft import get_peft_model
 
         set_seed(seed)  # the Trainer sets it only later, and an adapter begins at random
-        with old_names_in_peft():
+        with ignore_peft_deprecations():
             model = get_peft_model(model, lora_config(settings.lora_rank))
     checkpoints = folder / "checkpoints"
     trainer = WeightedTrainer(
         model=model,
-        args=_arguments(settings, len(samples), checkpoints, seed),
+        args=_training_arguments(settings, len(samples), checkpoints, seed),
         train_dataset=list(samples),
         processing_class=load_tokenizer(base),  # so that a checkpoint can be served
-        data_collator=partial(pack_step, most_tokens=settings.micro_batch_tokens),
-        callbacks=[Report(on_step), *([] if choose else [NoLastCheckpoint()])],
+        data_collator=partial(collate_step, max_tokens=settings.micro_batch_tokens),
+        callbacks=[StepReporter(on_step), *([] if score_checkpoint else [SkipLastCheckpoint()])],
     )
-    trainer.remove_callback(PrinterCallback)  # the run's own progress shows the same
-    trainer.train(resume_from_checkpoint=newest_complete(checkpoints))
+    trainer.remove_callback(PrinterCallback)  # the run's progress shows the same
+    trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     model = trainer.accelerator.unwrap_model(trainer.model)
     check_finite(model, "training.learning_rate")
@@ -152,10 +168,10 @@ def fine_tune(
     # The optimizer's state would leave too little memory for sampling from the checkpoints.
     del trainer
     free_memory()
-    if choose is not None:
+    if score_checkpoint is not None:
         del model
         free_memory()
-        best = _best(_complete(checkpoints), choose)
+        best = _best_checkpoint(_complete_checkpoints(checkpoints), score_checkpoint)
         if settings.lora_rank:
             (folder / "adapter").mkdir(exist_ok=True)
             for path in best.glob("adapter_*"):
@@ -169,7 +185,7 @@ def fine_tune(
     epochs = steps / math.ceil(len(samples) / settings.batch_size)
     return TrainingResult(
         started_from=base,
-        weights_before=before,
+        weights_before=weights_before,
         weights_after=weights_hash(model),
         samples=len(samples),
         steps=steps,
@@ -180,21 +196,27 @@ def fine_tune(
     )
 
 
-def pack_step(samples: Sequence[TrainingSample], most_tokens: int) -> dict[str, Any]:
-    """The packed micro-batches of an optimizer step; see `micro_batches` and `pack`."""
-    return {"rows": [pack(part) for part in micro_batches(samples, most_tokens)]}
+def collate_step(samples: Sequence[TrainingSample], max_tokens: int) -> dict[str, Any]:
+    """The Trainer's collator: the samples of an optimizer step as packed micro-batches.
+
+    samples: those of the step.
+    max_tokens: see `micro_batches`.
+
+    Returns `micro_batches`: a list of what `pack` returns.
+    """
+    return {"micro_batches": [pack(micro_batch) for micro_batch in micro_batches(samples, max_tokens)]}
 
 
-def _best(checkpoints: Sequence[Path], choose: Callable[[Path], float]) -> Path:
+def _best_checkpoint(checkpoints: Sequence[Path], score_checkpoint: Callable[[Path], float]) -> Path:
     """The checkpoint with the highest score; scores are saved, so that a resumed process repeats at most one."""
     scores = {}
     for path in checkpoints:
-        kept = path / "score"
-        if not kept.is_file():
+        score_file = path / "score"
+        if not score_file.is_file():
             scratch = path / "score.partial"
-            scratch.write_text(repr(choose(_merged(path))))
-            scratch.rename(kept)
-        scores[path] = float(kept.read_text())
+            scratch.write_text(repr(score_checkpoint(_merged(path))))
+            scratch.rename(score_file)
+        scores[path] = float(score_file.read_text())
     return max(scores, key=scores.__getitem__)
 
 
@@ -208,7 +230,7 @@ def _merged(checkpoint: Path) -> Path:
 
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write what `from_pretrained` loads, under a temporary name until it is complete."""
+    """Write a model and its tokenizer as `from_pretrained` loads them, under a temporary name until all is written."""
     scratch = folder.with_name(folder.name + ".partial")
     shutil.rmtree(scratch, ignore_errors=True)
     model.save_pretrained(scratch)
@@ -218,14 +240,14 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def weights_hash(model: torch.nn.Module) -> str:
-    """A hash of the weights in float32, which does not depend on the device."""
+    """A hash of a model's weights in float32, which does not depend on the device."""
     digest = hashlib.sha256()
     for _, tensor in sorted(model.state_dict().items()):
         digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 
-def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> TrainingArguments:
+def _training_arguments(settings: FineTuningSettings, samples: int, folder: Path, seed: int) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,
@@ -249,73 +271,84 @@ def _arguments(settings: Settings, samples: int, folder: Path, seed: int) -> Tra
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        **checkpointing(settings.gradient_checkpointing),
+        **activation_checkpointing(settings.gradient_checkpointing),
     )
     if arguments.world_size > 1:
         raise UserError(
             f"training takes one process, this is one of {arguments.world_size}: start penname without torchrun"
         )
-    arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and split packed rows among them
+    arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and split packed sequences among them
     return arguments
 
 
-def checkpointing(wanted: bool) -> dict[str, Any]:
-    """The Trainer's argument for it: older versions of transformers know the one name, newer ones warn of it."""
+def activation_checkpointing(wanted: bool) -> dict[str, Any]:
+    """The Trainer's argument for activation checkpointing, whose name depends on the version of transformers.
+
+    wanted: whether activations are recomputed in the backward pass.
+    """
     known = {field.name for field in fields(TrainingArguments)}
     return {"activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing": wanted}
 
 
 def lora_config(rank: int) -> Any:
+    """peft's configuration of a LoRA adapter of all linear layers, with alpha twice the rank."""
     from peft import LoraConfig
 
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def newest_complete(checkpoints: Path) -> str | None:
-    """The newest complete checkpoint; incomplete ones are removed."""
-    whole = _complete(checkpoints)
-    for torn in set(checkpoints.glob("checkpoint-*")) - set(whole):
-        shutil.rmtree(torn)
-    return str(whole[-1]) if whole else None
+def newest_checkpoint(checkpoints: Path) -> str | None:
+    """The newest complete checkpoint in a folder, None where there is none; incomplete ones are removed."""
+    complete = _complete_checkpoints(checkpoints)
+    for incomplete in set(checkpoints.glob("checkpoint-*")) - set(complete):
+        shutil.rmtree(incomplete)
+    return str(complete[-1]) if complete else None
 
 
-def _complete(checkpoints: Path) -> list[Path]:
+def _complete_checkpoints(checkpoints: Path) -> list[Path]:
     """The complete checkpoints, oldest first: marked as complete, with all files of the sizes recorded then."""
     found = (mark.parent for mark in checkpoints.glob(f"checkpoint-*/{COMPLETE}"))
-    whole = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text())
-    return sorted(whole, key=lambda p: int(p.name.rsplit("-", 1)[1]))
+    complete = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text())
+    return sorted(complete, key=lambda p: int(p.name.rsplit("-", 1)[1]))
 
 
 def _sizes(checkpoint: Path) -> str:
     """The sizes of the files that the Trainer wrote, as JSON."""
     files = sorted(path for path in checkpoint.iterdir() if path.is_file())
-    own = (path for path in files if path.name != COMPLETE and not path.name.startswith("score"))
-    return json.dumps({path.name: path.stat().st_size for path in own})
+    recorded = (path for path in files if path.name != COMPLETE and not path.name.startswith("score"))
+    return json.dumps({path.name: path.stat().st_size for path in recorded})
 
 
-class Report(TrainerCallback):
-    """Reports each step, and marks complete checkpoints.
+class StepReporter(TrainerCallback):
+    """Calls `on_step` after each step, and marks checkpoints as complete.
 
     on_step: called with the number of steps done and the loss.
-    learning_rate: the setting that the error message names if the loss diverges.
+    learning_rate: name of the setting that the error message recommends lowering if the loss diverges.
+
+    Training ends with UserError if the loss is not finite.
     """
 
     def __init__(self, on_step: Callable[[int, float], None], learning_rate: str = "training.learning_rate") -> None:
         self._on_step, self._learning_rate = on_step, learning_rate
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Report a step. Raises UserError if its loss is not finite."""
         if logs and "loss" in logs:
             if not math.isfinite(logs["loss"]):
                 raise _diverged(f"in step {state.global_step} (loss {logs['loss']})", self._learning_rate)
             self._on_step(state.global_step, float(logs["loss"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Mark the checkpoint as complete: the Trainer has written all its files."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         (folder / COMPLETE).write_text(_sizes(folder))
 
 
 def check_finite(model: torch.nn.Module, learning_rate: str) -> None:
-    """Raise UserError if any weight is not finite: no loss is computed after the last step that would show it."""
+    """Raise UserError if any weight is not finite, as no loss is computed after the last step that would show it.
+
+    learning_rate: see `StepReporter`.
+    """
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise _diverged("in its last step", learning_rate)
 
@@ -324,9 +357,10 @@ def _diverged(where: str, learning_rate: str) -> UserError:
     return UserError(f"training diverged {where}: lower {learning_rate}, in another folder")
 
 
-class NoLastCheckpoint(TrainerCallback):
+class SkipLastCheckpoint(TrainerCallback):
     """Keeps the Trainer from saving a checkpoint after the last step, where the model itself is written."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Cancel saving after the last step."""
         if state.global_step >= state.max_steps:
             control.should_save = False

@@ -9,26 +9,33 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
-from penname.engines.packed_row import PackedRow
+from penname.engines.packed_sequence import PackedSequence
 
-LENGTHS = 128
+LENGTH_MULTIPLE = 128
 """Packed sequences are padded to a multiple of this many tokens: what torch prepares for matrix products of each new
 length takes time and memory, and is cached."""
 
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """Token ids of a prompt and of its target, and the sample's weight (its reward, or 1 for what users wrote)."""
+    """A prompt and its target.
+
+    prompt, target: token ids; the target ends with the token that ends a completion.
+    weight: factor of its loss: its reward, or 1 for an expected output.
+    """
 
     prompt: list[int]
     target: list[int]
     weight: float = 1.0
 
 
-class ByPrompt(Sampler[int]):
+class PromptGroupedSampler(Sampler[int]):
     """A random order of the samples, a new one in each epoch, that keeps samples of the same prompt together.
 
     So the samples kept for one input, up to 10, are mostly in the same optimizer step, where they share the prompt.
+
+    samples: the training samples.
+    seed: of the random order.
     """
 
     def __init__(self, samples: Sequence[TrainingSample], seed: int) -> None:
@@ -38,6 +45,7 @@ class ByPrompt(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch whose order the next iteration gives, from 0."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -49,29 +57,32 @@ class ByPrompt(Sampler[int]):
             yield from self._groups[group]
 
 
-def micro_batches(samples: Sequence[TrainingSample], most_tokens: int) -> list[list[TrainingSample]]:
-    """Divide the samples of an optimizer step into micro-batches of at most `most_tokens` tokens, or of one sample.
+def micro_batches(samples: Sequence[TrainingSample], max_tokens: int) -> list[list[TrainingSample]]:
+    """Divide the samples of an optimizer step into micro-batches.
+
+    samples: those of the step.
+    max_tokens: largest number of tokens in a micro-batch, unless a single sample has more.
 
     Samples of the same prompt stay together, and the prompt counts once in each micro-batch. The largest micro-batch
     comes first: the memory that it frees has room for every other, so memory is not fragmented.
     """
-    parts: list[list[TrainingSample]] = []
+    batches: list[list[TrainingSample]] = []
     sizes: list[int] = []
-    room = 0
+    free = 0
     for members in _by_prompt(samples):
-        opened = False
+        has_prompt = False
         for sample in (samples[i] for i in members):
-            needed = len(sample.target) - 1 + (0 if opened else len(sample.prompt))
-            if needed > room or not parts:
-                parts.append([])
+            needed = len(sample.target) - 1 + (0 if has_prompt else len(sample.prompt))
+            if needed > free or not batches:
+                batches.append([])
                 sizes.append(0)
                 needed = len(sample.target) - 1 + len(sample.prompt)
-                room = max(most_tokens, needed)
-            parts[-1].append(sample)
+                free = max(max_tokens, needed)
+            batches[-1].append(sample)
             sizes[-1] += needed
-            room -= needed
-            opened = True
-    return [parts[i] for i in sorted(range(len(parts)), key=lambda i: -sizes[i])]
+            free -= needed
+            has_prompt = True
+    return [batches[i] for i in sorted(range(len(batches)), key=lambda i: -sizes[i])]
 
 
 def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
@@ -79,28 +90,28 @@ def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
 
     A target's last token is only predicted, never part of the input. Padding at the end takes no part in the loss.
     Returns
-    - input_ids, position_ids, spans: see `PackedRow.inputs`; a target's positions continue from its prompt's,
+    - input_ids, position_ids, spans: see `PackedSequence.model_inputs`; a target's positions continue its prompt's,
     - labels: the target tokens, shape (1, target tokens),
-    - sources: for each of them the index whose logits predict it, shape (1, target tokens),
-    - weights: the weight of each, shape (1, target tokens).
+    - logit_indices: for each of them the index of the token whose logits predict it, shape (1, target tokens),
+    - weights: the weight of each target token, shape (1, target tokens).
     """
-    row = PackedRow()
+    packed = PackedSequence()
     labels: list[int] = []
-    sources: list[int] = []
+    logit_indices: list[int] = []
     weights: list[float] = []
     for members in _by_prompt(samples):
-        last = row.open(samples[members[0]].prompt)
+        last = packed.add_prompt(samples[members[0]].prompt)
         for sample in (samples[i] for i in members):
-            sources += [last, *row.add(sample.target[:-1])]
+            logit_indices += [last, *packed.add_continuation(sample.target[:-1])]
             labels += sample.target
             weights += [sample.weight] * len(sample.target)
-    filler = -len(row.input_ids) % LENGTHS
-    if filler:
-        row.add_alone([row.input_ids[0]] * filler)
+    padding = -len(packed.input_ids) % LENGTH_MULTIPLE
+    if padding:
+        packed.add_text([packed.input_ids[0]] * padding)
     return {
-        **row.inputs(),
+        **packed.model_inputs(),
         "labels": torch.tensor([labels]),
-        "sources": torch.tensor([sources]),
+        "logit_indices": torch.tensor([logit_indices]),
         "weights": torch.tensor([weights], dtype=torch.float32),
     }
 
@@ -108,6 +119,6 @@ def pack(samples: Sequence[TrainingSample]) -> dict[str, Any]:
 def _by_prompt(samples: Sequence[TrainingSample]) -> list[list[int]]:
     """The indices of each prompt's samples; prompts are in the order in which they first occur."""
     groups: dict[tuple[int, ...], list[int]] = {}
-    for place, sample in enumerate(samples):
-        groups.setdefault(tuple(sample.prompt), []).append(place)
+    for index, sample in enumerate(samples):
+        groups.setdefault(tuple(sample.prompt), []).append(index)
     return list(groups.values())
