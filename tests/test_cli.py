@@ -112,8 +112,8 @@ def test_a_damaged_or_missing_file_of_a_finished_run_is_named_and_made_again(run
     refused(penname("compare", folder), "rag/metrics/00000.parquet: damaged", "start the run again")
     again = penname("train", recipe, "--run", folder)
     assert again.returncode == 0, again.stderr
-    assert "rest-pg/metrics/00000.parquet: missing; made again" in again.stdout.replace("\n", "")
-    assert "data/test/00000.parquet: missing; made again" in again.stdout.replace("\n", "")
+    assert "rest-pg/metrics/00000.parquet: missing; repeating the stage" in again.stdout.replace("\n", "")
+    assert "data/test/00000.parquet: missing; repeating the stage" in again.stdout.replace("\n", "")
     assert penname("compare", folder, "--json").stdout == expected
 
 

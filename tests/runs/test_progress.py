@@ -16,23 +16,23 @@ def lines(console):
     return console.file.getvalue().splitlines()
 
 
-def test_time_left_is_told_before_the_first_shard_is_whole(console):
+def test_time_left_is_shown_before_the_first_shard_is_complete(console):
     bar = progress.ConsoleProgress(console)
     bar.start("samples", 10, "examples", completions=4)
-    bar.wrote(100, 0)
-    bar.wrote(100, 20)
+    bar.add_generated(100, 0)
+    bar.add_generated(100, 20)
     assert lines(console)[0].startswith("samples: 0/10 examples")
     assert lines(console)[0].endswith("? left")
     assert lines(console)[1].startswith("samples: 5/10 examples")
     assert lines(console)[1].endswith("0s left")
 
 
-def test_what_was_being_written_counts_once_it_is_whole(console, tmp_path):
+def test_generated_completions_count_once_their_shard_is_complete(console, tmp_path):
     bar = progress.ConsoleProgress(console, tmp_path / "log.txt")
     bar.start("samples", 10, "examples", completions=4)
-    bar.wrote(100, 20)
+    bar.add_generated(100, 20)
     bar.advance(5)
-    bar.wrote(100, 4)
+    bar.add_generated(100, 4)
     bar.advance(5)
     bar.finish()
     assert [line.split(",")[0] for line in lines(console)] == [
@@ -44,11 +44,11 @@ def test_what_was_being_written_counts_once_it_is_whole(console, tmp_path):
     assert "samples: 10 examples in 0s" in (tmp_path / "log.txt").read_text()
 
 
-def test_stages_are_timed_whether_they_end_or_break_off(console, tmp_path):
+def test_stages_are_timed_whether_they_end_or_are_interrupted(console, tmp_path):
     def broken_off():
         with progress.ConsoleProgress(console, tmp_path / "log.txt") as bar:
             bar.start("samples", 10, "examples")
-            bar.wrote(100, 10)
+            bar.add_generated(100, 10)
             bar.advance(10)
             bar.finish()
             bar.start("training", 3, "steps")

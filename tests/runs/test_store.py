@@ -1,4 +1,4 @@
-"""Files are whole or absent, damage is named, and a run has one process."""
+"""Files are complete or absent, damage is reported, and a run has one process."""
 
 import multiprocessing
 import os
@@ -49,7 +49,7 @@ def squares(calls):
     return work
 
 
-def test_shards_are_made_once_and_a_damaged_one_again(run):
+def test_shards_are_processed_once_and_a_damaged_one_again(run):
     calls = []
     first = list(run.shards("s", range(10), 4, squares(calls)))
     assert calls == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
@@ -76,7 +76,7 @@ def test_records_are_a_sequence_over_their_shards(run):
 
 
 @pytest.mark.parametrize("size", [0, 10, 200])
-def test_a_shard_cut_short_is_damaged(tmp_path, size):
+def test_a_truncated_shard_is_damaged(tmp_path, size):
     path = tmp_path / "r.parquet"
     write_records(path, RECORDS)
     path.write_bytes(path.read_bytes()[:size])

@@ -1,4 +1,4 @@
-"""Trackers that are not there are told in a line; those that are take a run's numbers."""
+"""Trackers that are not installed are reported in a line; the others log a run's metrics."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from penname.runs import tracking
 from penname.runs.tracking import open_tracker
 
 
-def test_a_tracker_that_is_not_installed_is_told(tmp_path, monkeypatch):
+def test_a_tracker_that_is_not_installed_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with (
         pytest.raises(UserError, match="tracking: trackio is not installed; pip install trackio"),
@@ -19,7 +19,7 @@ def test_a_tracker_that_is_not_installed_is_told(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_goes_on_adds_to_its_numbers(tmp_path):
+def test_a_resumed_run_adds_to_its_metrics(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for step in (1, 2):
@@ -30,7 +30,7 @@ def test_a_run_that_goes_on_adds_to_its_numbers(tmp_path):
     assert {(event.step, event.value) for event in found.Scalars("training/loss")} == {(1, 2.0), (2, 1.0)}
 
 
-def test_wandb_without_an_account_is_told_in_a_line(tmp_path, monkeypatch):
+def test_wandb_without_an_account_is_reported_in_a_line(tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb")
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
@@ -41,7 +41,7 @@ def test_wandb_without_an_account_is_told_in_a_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
-def test_projects_take_numbers_without_an_account(tmp_path, monkeypatch, name):
+def test_projects_log_metrics_without_an_account(tmp_path, monkeypatch, name):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is imported
     pytest.importorskip(name)

@@ -11,7 +11,7 @@ from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
 from penname.experiments.run_recipe import CHANGEABLE, first_difference, load_environment, load_run_recipe
 from penname.pat.generator import methods_not_tuned_on
-from penname.runs.folder import Record, read_json, read_stage, whole_stage
+from penname.runs.folder import Record, intact_stage, read_json, read_stage
 from penname.session import stage_names
 
 
@@ -59,7 +59,7 @@ def results_of(
             if not (stage / "stage.json").is_file():
                 notes.append(f"{folder}: {method} is not evaluated on {used} yet")
                 continue
-            whole_stage(stage)
+            intact_stage(stage)
             records = read_stage(folder / stage_names.metrics(evaluation))
             if not len(records):
                 raise UserError(f"{stage}: found no example")
@@ -138,7 +138,7 @@ def _refuse_different_examples(folders: Sequence[Path], split: str | None) -> No
     seen: dict[str, tuple[tuple[str, str], Path]] = {}
     for folder in folders if len(folders) > 1 else []:
         stage = folder / stage_names.data(split or load_run_recipe(folder).evaluation.split)
-        for record in read_stage(whole_stage(stage)):
+        for record in read_stage(intact_stage(stage)):
             texts = record["input"], record["output"]
             first, first_folder = seen.setdefault(record["example_id"], (texts, folder))
             if texts != first:

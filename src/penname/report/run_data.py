@@ -17,7 +17,7 @@ from penname.method_table import AGENTS
 from penname.report.build import RunData
 from penname.report.figures import Iteration
 from penname.rest_pg.selection import EXPECTED_OUTPUT
-from penname.runs.folder import Record, read_stage, whole_stage
+from penname.runs.folder import Record, intact_stage, read_stage
 from penname.runs.progress import read_timing
 from penname.session import stage_names
 from penname.session.evaluate import shown_metrics
@@ -66,7 +66,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
 
 def read_examples(folder: Path, split: str) -> Sequence[Record]:
     """The examples of a split as a run has prepared them. Raises UserError if a file is missing or damaged."""
-    return read_stage(whole_stage(folder / stage_names.data(split)))
+    return read_stage(intact_stage(folder / stage_names.data(split)))
 
 
 def shown_records(folder: Path, recipe: Recipe, split: str) -> dict[str, dict[str, Record]]:
@@ -141,7 +141,7 @@ def _iterations(folder: Path, method: str) -> list[Iteration]:
             reward = 0.0 if record["response"] is None else record["reward"]
             if reward is not None:
                 rewards.append(reward)
-        for record in read_stage(whole_stage(selection)):
+        for record in read_stage(intact_stage(selection)):
             if record["example_id"] not in kept:
                 raise UserError(f"{rewarded}: found nothing for example {record['example_id']}")
             kept[record["example_id"]] += record["sample"] != EXPECTED_OUTPUT

@@ -1,9 +1,9 @@
-"""The run folder: files that are whole or absent, stages that are done or not, one process at a time.
+"""The run folder: files that are complete or absent, stages that are done or not, one process at a time.
 
-A stage is a function from files to files. Its folder holds what it wrote; `stage.json` is written last and means
-the stage is whole. Within a long stage the unit is a shard: a Parquet file that stands under its final name only
-once whole, with a checksum in its metadata. A killed run repeats at most the shard it was at. Resuming in the middle
-of a training is done by its checkpoints, in `penname.training.fine_tuning`.
+A stage is a function from files to files. Its folder holds what it wrote; `stage.json` is written last and means that
+the stage is complete. Within a long stage the unit is a shard: a Parquet file, with a checksum in its metadata, that
+gets its final name only once it is complete. A run that was killed repeats at most the shard that it was writing; a
+training resumes from its newest checkpoint (`penname.training.fine_tuning`).
 """
 
 from __future__ import annotations
@@ -26,23 +26,43 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penname.errors import UserError
-from penname.runs.tracking import Nowhere, Tracker
+from penname.runs.tracking import NoTracker, Tracker
 
 Record = dict[str, Any]
+"""What is written for one item of a shard, by field, and what `stage.json` records."""
 
 
 class Progress(Protocol):
-    """Where a stage says how far it is: see `penname.runs.progress`."""
+    """Where a stage reports its progress; `penname.runs.progress` has the implementation."""
 
-    def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None: ...
-    def wrote(self, tokens: int, completions: int) -> None: ...
-    def advance(self, count: int, tokens: int = 0, note: str = "") -> None: ...
-    def finish(self, note: str = "") -> None: ...
-    def say(self, line: str) -> None: ...
+    def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None:
+        """Start a stage of `total` units, such as examples, for each of which so many completions are generated."""
+        ...
+
+    def add_generated(self, tokens: int, completions: int) -> None:
+        """Count new tokens and finished completions that are not yet part of a finished unit."""
+        ...
+
+    def advance(self, count: int, tokens: int = 0, note: str = "") -> None:
+        """Count finished units, and tokens that were not counted yet; `note` is shown beside the progress."""
+        ...
+
+    def finish(self, note: str = "") -> None:
+        """Finish the stage; `note` is shown beside its duration."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Show and log a line."""
+        ...
 
 
 class Records(Sequence[Record]):
-    """The records of shards, in order, read from disk a shard at a time: there may be more than memory holds."""
+    """The records of shards, in order, read from disk a shard at a time: there may be more than memory holds.
+
+    paths: the shards' Parquet files.
+
+    Raises UserError naming a shard that is damaged.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
@@ -56,46 +76,56 @@ class Records(Sequence[Record]):
             yield from read_records(path)
 
     @overload
-    def __getitem__(self, place: int) -> Record: ...
+    def __getitem__(self, index: int) -> Record: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Record]: ...
-    def __getitem__(self, place: int | slice) -> Record | list[Record]:
-        wanted = range(len(self))[place]
-        if isinstance(wanted, int):
-            return self[wanted : wanted + 1][0]
-        if not wanted:
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        indices = range(len(self))[index]
+        if isinstance(indices, int):
+            return self[indices : indices + 1][0]
+        if not indices:
             return []
-        first, last = bisect_right(self._ends, min(wanted)), bisect_right(self._ends, max(wanted))
+        first, last = bisect_right(self._ends, min(indices)), bisect_right(self._ends, max(indices))
         start = self._ends[first - 1] if first else 0
-        read = [record for path in self._paths[first : last + 1] for record in read_records(path)]
-        return [read[i - start] for i in wanted]
+        loaded = [record for path in self._paths[first : last + 1] for record in read_records(path)]
+        return [loaded[i - start] for i in indices]
 
 
 class RunFolder:
-    """A run folder, opened by one process; `lock` refuses a second one."""
+    """A run folder, opened by one process; `lock` refuses a second one.
+
+    folder: where it is.
+    progress: where its stages report their progress.
+    """
 
     def __init__(self, folder: Path, progress: Progress) -> None:
         self.folder = folder
         self.progress = progress
-        self.tracker: Tracker = Nowhere()
+        self.tracker: Tracker = NoTracker()
 
     def path(self, stage: str) -> Path:
+        """The folder of a stage, which is its name within the run folder."""
         return self.folder / stage
 
     def done(self, stage: str) -> bool:
+        """Whether a stage is finished."""
         return (self.path(stage) / "stage.json").is_file()
 
     def facts(self, stage: str) -> Record:
-        """What the finished stage recorded about itself."""
+        """What a finished stage recorded about itself, such as counts and losses."""
         recorded = read_json(self.path(stage) / "stage.json")
         return {key: value for key, value in recorded.items() if key != "files"}
 
     def stage(self, name: str, work: Callable[[Path], Record]) -> Record:
-        """Do `work(folder)` unless the stage is done and its files are whole; return the facts it recorded."""
+        """Run a stage unless it is finished and its files are intact; return the facts that it recorded.
+
+        name: the stage's name.
+        work: called with the stage's folder, to which it writes its files; returns the facts to record.
+        """
         folder = self.path(name)
         problem = stage_problem(folder) if self.done(name) else None
         if problem is not None:
-            self.progress.say(f"{problem}; made again")
+            self.progress.say(f"{problem}; repeating the stage")
             (folder / "stage.json").unlink()
         if not self.done(name):
             folder.mkdir(parents=True, exist_ok=True)
@@ -114,19 +144,24 @@ class RunFolder:
         unit: str = "examples",
         completions: int = 1,
     ) -> Records:
-        """Apply `work` to `items` in shards of `size`; return all records, those of earlier processes included.
+        """Process items in shards; return all records, those of earlier processes included.
 
-        unit, completions: for showing progress, what an item is and how many completions are written for it.
-        A shard that cannot be read is named, set aside as `*.damaged` and made again; the others stay.
+        name: the stage's name.
+        items: what is processed.
+        size: number of items in a shard.
+        work: makes the records of a shard's items.
+        unit, completions: for showing progress, what an item is and how many completions are generated for it.
+
+        A shard that cannot be read is named, renamed to `*.damaged` and repeated; the others are kept.
         """
         folder = self.path(name)
         folder.mkdir(parents=True, exist_ok=True)
         starts = range(0, len(items), size)
         paths = [folder / f"{number:05d}.parquet" for number in range(len(starts))]
-        whole = [self._is_whole(path) for path in paths]
-        missing = sum(min(size, len(items) - start) for start, done in zip(starts, whole, strict=True) if not done)
+        intact = [self._is_intact(path) for path in paths]
+        missing = sum(min(size, len(items) - start) for start, done in zip(starts, intact, strict=True) if not done)
         self.progress.start(name, missing, unit, completions)
-        for start, path, done in zip(starts, paths, whole, strict=True):
+        for start, path, done in zip(starts, paths, intact, strict=True):
             if not done:
                 part = items[start : start + size]
                 write_records(path, work(part))
@@ -134,15 +169,15 @@ class RunFolder:
         self.progress.finish("" if missing == len(items) else f"{len(items) - missing} done before")
         return Records(paths)
 
-    def _is_whole(self, path: Path) -> bool:
+    def _is_intact(self, path: Path) -> bool:
         if not path.exists():
             return False
         try:
             read_records(path)
         except UserError as error:
-            aside = path.with_suffix(".damaged")
-            path.rename(aside)
-            self.progress.say(f"{error}; set aside as {aside.name} and made again")
+            damaged = path.with_suffix(".damaged")
+            path.rename(damaged)
+            self.progress.say(f"{error}; renamed to {damaged.name}, repeating the shard")
             return False
         return True
 
@@ -175,46 +210,49 @@ def _is_number(value: object) -> bool:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full disk into one line; everything finished before stays and the next start goes on from it."""
+    """Raise UserError where the disk is full; what was finished before is kept, and the next start continues from it.
+
+    folder: the run folder, for the message.
+    """
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(_full(folder, error)) from None
+        raise UserError(_full_disk_message(folder, error)) from None
     except Exception as error:
-        # Writers in compiled code raise errors of their own for a full disk.
-        if not any(sign in str(error) for sign in _FULL_DISK):
+        # Writers in compiled code raise other errors for a full disk.
+        if not any(sign in str(error) for sign in FULL_DISK_SIGNS):
             raise
-        raise UserError(_full(folder, error)) from None
+        raise UserError(_full_disk_message(folder, error)) from None
 
 
-# Of the system, of safetensors and of torch.save.
-_FULL_DISK = ("No space left on device", "os error 28", "unexpected pos")
+# Messages of the operating system, of safetensors and of torch.save.
+FULL_DISK_SIGNS = ("No space left on device", "os error 28", "unexpected pos")
 
 
-def _full(folder: Path, error: Exception) -> str:
+def _full_disk_message(folder: Path, error: Exception) -> str:
     name = getattr(error, "filename", None) or folder
     free = shutil.disk_usage(folder).free / 2**30 if folder.exists() else 0
     return (
-        f"no space left on the disk while writing {name} ({free:.2f} GiB free): free some and start the same "
-        "command again, what is finished is kept"
+        f"no space left on the disk while writing {name} ({free:.2f} GiB free): free some space and start "
+        "the same command again; what is finished is kept"
     )
 
 
 def read_json(path: Path) -> Record:
-    """An object of JSON. Raises UserError naming a file that is damaged."""
+    """Read a JSON object. Raises UserError naming a file that is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         found = None
     if not isinstance(found, dict) or not found:
-        raise UserError(f"{path}: damaged (found no object of JSON)")
+        raise UserError(f"{path}: damaged (found no JSON object)")
     return found
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is either whole or not there."""
+    """Write a text file, under a temporary name until it is complete."""
     scratch = path.with_name(path.name + ".partial")
     with scratch.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -224,7 +262,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Write records as Parquet, with a checksum of them, as a file that is either whole or not there."""
+    """Write records and their checksum as Parquet, under a temporary name until the file is complete."""
     text = json.dumps(list(records))
     table = pa.Table.from_pylist([{"record": json.dumps(r)} | _columns(r) for r in records])
     table = table.replace_schema_metadata({"sha256": hashlib.sha256(text.encode()).hexdigest()})
@@ -234,13 +272,13 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Read what `write_records` wrote. Raises UserError naming a file that is damaged."""
+    """Read the records that `write_records` wrote. Raises UserError naming a file that is damaged."""
     try:
         table = pq.read_table(path)
         records = [json.loads(text) for text in table.column("record").to_pylist()] if len(table) else []
         expected = (table.schema.metadata or {}).get(b"sha256", b"").decode()
     except (OSError, pa.ArrowException, KeyError, ValueError):
-        raise UserError(f"{path}: damaged (not a whole Parquet file)") from None
+        raise UserError(f"{path}: damaged (not a complete Parquet file)") from None
     if hashlib.sha256(json.dumps(records).encode()).hexdigest() != expected:
         raise UserError(f"{path}: damaged (its checksum does not match)")
     return records
@@ -250,7 +288,7 @@ def _count_records(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException):
-        raise UserError(f"{path}: damaged (not a whole Parquet file)") from None
+        raise UserError(f"{path}: damaged (not a complete Parquet file)") from None
 
 
 def _columns(record: Record) -> Record:
@@ -259,7 +297,10 @@ def _columns(record: Record) -> Record:
 
 
 def stage_problem(folder: Path) -> str | None:
-    """What is wrong with the files of a finished stage, if anything: one is missing, cut short or damaged."""
+    """What is wrong with the files of a finished stage, such as one that is missing; None where all are intact.
+
+    folder: the stage's folder.
+    """
     try:
         sizes = read_json(folder / "stage.json").get("files")
     except UserError as error:
@@ -280,21 +321,24 @@ def stage_problem(folder: Path) -> str | None:
     return None
 
 
-def whole_stage(folder: Path) -> Path:
-    """The folder of a finished stage. Raises UserError where a file of it is missing or damaged."""
+def intact_stage(folder: Path) -> Path:
+    """The folder of a finished stage, unchanged. Raises UserError where one of its files is missing or damaged."""
     if problem := stage_problem(folder):
-        raise UserError(f"{problem}; start the run again to make it again")
+        raise UserError(f"{problem}; start the run again to repeat the stage")
     return folder
 
 
 def _results(folder: Path) -> Iterator[Path]:
-    """The files of a finished stage; its checkpoints are removed later, its model card is written later."""
+    """The files of a finished stage, without its checkpoints, which are removed later, and its later model card."""
     for path in sorted(folder.rglob("*")):
-        kept = path.is_file() and "checkpoints" not in path.parts and path.suffix not in (".partial", ".damaged")
-        if kept and path.name not in ("stage.json", "README.md"):
+        is_result = path.is_file() and "checkpoints" not in path.parts and path.suffix not in (".partial", ".damaged")
+        if is_result and path.name not in ("stage.json", "README.md"):
             yield path
 
 
 def read_stage(folder: Path) -> Records:
-    """All records of a stage's shards, in order."""
+    """All records of a stage's shards, in order.
+
+    folder: the stage's folder.
+    """
     return Records(sorted(folder.glob("*.parquet")))

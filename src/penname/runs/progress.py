@@ -1,7 +1,7 @@
 """Live progress: a bar on a terminal and in a notebook, plain lines elsewhere; the same lines go to the run's log.
 
-Beside the log `timing.jsonl` gets a line whenever a stage ends or breaks off: how much it did, and in which time. A
-stage that several processes worked at has several; what a process did that was killed is not there.
+Beside the log, `timing.jsonl` gets a line whenever a stage ends or is interrupted, with how much was done in which
+time. A stage that several processes worked on has several lines; the work of a process that was killed is not recorded.
 """
 
 from __future__ import annotations
@@ -21,19 +21,29 @@ from rich.progress import Progress as RichProgress
 SECONDS_BETWEEN_LINES = 10.0
 TIMING = "timing.jsonl"
 
-TOLD_FROM = 0.05
-"""From this share of a stage on, how long the rest takes is more than a guess."""
+ESTIMATE_FROM = 0.05
+"""Share of a stage from which on the time left is estimated."""
 
 
 class Bar(Protocol):
-    """Shows how far one stage is."""
+    """A progress bar of one stage."""
 
-    def update(self, completed: float, speed: str) -> None: ...
-    def stop(self) -> None: ...
+    def update(self, completed: float, speed: str) -> None:
+        """Show the number of completed units and a text that says how fast they are completed."""
+        ...
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        ...
 
 
 class TerminalBar:
-    """rich's bar, which goes when the stage has ended."""
+    """rich's progress bar, which disappears when the stage has ended.
+
+    console: where it is shown.
+    stage: name of the stage.
+    total: number of its units.
+    """
 
     def __init__(self, console: Console, stage: str, total: int) -> None:
         self._bar = RichProgress(
@@ -49,29 +59,38 @@ class TerminalBar:
         self._task = self._bar.add_task(stage, total=total, speed="")
 
     def update(self, completed: float, speed: str) -> None:
+        """See `Bar.update`."""
         self._bar.update(self._task, completed=completed, speed=speed)
 
     def stop(self) -> None:
+        """See `Bar.stop`."""
         self._bar.stop()
 
 
 class NotebookBar:
-    """A bar of plain HTML in the cell's output: it needs no widgets, and stands in the saved notebook as it ended."""
+    """A progress bar of plain HTML in the cell's output, which needs no widgets.
 
-    SECONDS = 0.5
+    stage: name of the stage.
+    total: number of its units.
+    """
+
+    UPDATE_SECONDS = 0.5
+    """Least time between two updates, in seconds."""
 
     def __init__(self, stage: str, total: int) -> None:
         from IPython.display import display
 
-        self._stage, self._total, self._shown = stage, total, time.monotonic()
+        self._stage, self._total, self._last_update = stage, total, time.monotonic()
         self._cell = display(self._html(0, ""), display_id=True)
 
     def update(self, completed: float, speed: str) -> None:
-        if time.monotonic() - self._shown > self.SECONDS or completed >= self._total:
-            self._shown = time.monotonic()
+        """See `Bar.update`."""
+        if time.monotonic() - self._last_update > self.UPDATE_SECONDS or completed >= self._total:
+            self._last_update = time.monotonic()
             self._cell.update(self._html(completed, speed))
 
     def stop(self) -> None:
+        """See `Bar.stop`."""
         from IPython.display import HTML
 
         self._cell.update(HTML(""))
@@ -91,9 +110,13 @@ def in_notebook() -> bool:
 
 
 class ConsoleProgress:
-    """Shows stage, examples, tokens a second and time left; `log` gets the lines with their times.
+    """Shows a stage's name, finished units, tokens per second and time left.
 
-    What is finished is told with `advance`; what is being written, and may be lost with a kill, with `wrote`.
+    console: where they are shown.
+    log: file to which each line is appended with its time; None for none.
+
+    `advance` counts finished units; `add_generated` counts what is being generated, which is lost if the process is
+    killed.
     """
 
     def __init__(self, console: Console, log: Path | None = None) -> None:
@@ -106,75 +129,85 @@ class ConsoleProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """After an error the terminal gets its cursor back."""
+        """Remove the bar, also after an error, so that the terminal gets its cursor back."""
         if self._bar is not None:
             self._bar.stop()
-        with contextlib.suppress(OSError):  # a full disk is told by what broke off
-            self._time()
+        with contextlib.suppress(OSError):  # a full disk is reported by the error that interrupted the stage
+            self._log_timing()
 
     def start(self, stage: str, total: int, unit: str, completions: int = 1) -> None:
-        """A stage of `total` units; `completions` are written for each. One that is still open is timed up to here."""
-        self._time()
+        """Start a stage; one that is still open ends here.
+
+        stage: its name.
+        total: number of its units.
+        unit: what they are, in the plural.
+        completions: number of completions that are generated for each unit.
+        """
+        self._log_timing()
         if self._bar is not None:
             self._bar.stop()
         self._title = stage
         self._total, self._unit, self._completions = total, unit, completions
-        self._count = self._tokens = self._ended = 0
+        self._finished = self._tokens = self._completions_finished = 0
         self._open = True
-        self._started = self._said = time.monotonic()
+        self._started = self._last_line = time.monotonic()
         if in_notebook():
             self._bar = NotebookBar(stage, total)
         elif self._console.is_terminal:
             self._bar = TerminalBar(self._console, stage, total)
 
-    def wrote(self, tokens: int, completions: int) -> None:
+    def add_generated(self, tokens: int, completions: int) -> None:
+        """See `Progress.add_generated`."""
         self._tokens += tokens
-        self._ended += completions
+        self._completions_finished += completions
         self._show()
 
     def advance(self, count: int, tokens: int = 0, note: str = "") -> None:
-        self._count += count
+        """See `Progress.advance`."""
+        self._finished += count
         self._tokens += tokens
-        self._ended = 0
+        self._completions_finished = 0
         self._show(note)
 
     def _show(self, note: str = "") -> None:
-        reached = self._count + self._ended / self._completions
+        reached = self._finished + self._completions_finished / self._completions
         if self._bar is not None:
             self._bar.update(reached, f"{self._speed()} {note}")
-        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES and reached < self._total:
-            self._said = time.monotonic()
-            elapsed = self._said - self._started
-            told = reached >= TOLD_FROM * self._total
-            left = _duration(elapsed / reached * (self._total - reached)) if told else "?"
+        elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES and reached < self._total:
+            self._last_line = time.monotonic()
+            elapsed = self._last_line - self._started
+            estimated = reached >= ESTIMATE_FROM * self._total
+            left = _duration(elapsed / reached * (self._total - reached)) if estimated else "?"
             self.say(
                 f"{self._title}: {int(reached)}/{self._total} {self._unit}{self._speed()}"
                 f"{', ' + note if note else ''}, {left} left"
             )
 
     def finish(self, note: str = "") -> None:
+        """See `Progress.finish`."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        self._time()
+        self._log_timing()
         elapsed = time.monotonic() - self._started
         self.say(
-            f"{self._title}: {self._count} {self._unit} in {_duration(elapsed)}{self._speed()}"
+            f"{self._title}: {self._finished} {self._unit} in {_duration(elapsed)}{self._speed()}"
             f"{', ' + note if note else ''}"
         )
 
     def say(self, line: str) -> None:
+        """Show a line and append it to the log."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
-    def _time(self) -> None:
+    def _log_timing(self) -> None:
         if self._open and self._log is not None:
             seconds = round(time.monotonic() - self._started, 1)
-            done = {"stage": self._title, "unit": self._unit, "count": self._count, "tokens": self._tokens}
+            timing = {"stage": self._title, "unit": self._unit, "count": self._finished, "tokens": self._tokens}
             with self._log.with_name(TIMING).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done | {"seconds": seconds}) + "\n")
+                file.write(json.dumps(timing | {"seconds": seconds}) + "\n")
         self._open = False
 
     def _speed(self) -> str:
@@ -183,18 +216,21 @@ class ConsoleProgress:
 
 
 def read_timing(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `timing.jsonl`; one that was cut by a kill, or is no such line, is left out."""
+    """The records of a run's `timing.jsonl`; lines that a killed process truncated, or of another kind, are skipped.
+
+    folder: the run folder.
+    """
     path, found = folder / TIMING, []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
-            timed = json.loads(line)
-            if not isinstance(timed, dict) or not isinstance(timed.get("stage"), str):
+            timing = json.loads(line)
+            if not isinstance(timing, dict) or not isinstance(timing.get("stage"), str):
                 continue
-            if all(isinstance(timed.get(key), int | float) for key in ("count", "tokens", "seconds")):
-                found.append(timed)
+            if all(isinstance(timing.get(key), int | float) for key in ("count", "tokens", "seconds")):
+                found.append(timing)
     return found
 
 
 def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 60}m {whole % 60:02d}s" if whole >= 60 else f"{whole}s"
+    seconds_rounded = round(seconds)
+    return f"{seconds_rounded // 60}m {seconds_rounded % 60:02d}s" if seconds_rounded >= 60 else f"{seconds_rounded}s"

@@ -1,4 +1,4 @@
-"""Where a run's numbers go beside its folder: TensorBoard, Weights & Biases, trackio, or nowhere."""
+"""Where a run's metrics are logged beside its folder: TensorBoard, Weights & Biases, trackio, or nowhere."""
 
 from __future__ import annotations
 
@@ -15,27 +15,34 @@ TrackerName = Literal["tensorboard", "wandb", "trackio", "none"]
 
 
 class Tracker(Protocol):
+    """Logs metrics."""
+
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Keep numbers, each under its name, as those of a step."""
+        """Log the values of metrics, by name, in a step."""
         ...
 
 
-class Nowhere:
+class NoTracker:
+    """A `Tracker` that logs nothing."""
+
     def log(self, values: Mapping[str, float], step: int) -> None:
-        pass
+        """See `Tracker.log`."""
 
 
 @contextmanager
 def open_tracker(name: TrackerName, folder: Path) -> Iterator[Tracker]:
-    """The tracker of the run in `folder`; a run that goes on is the same run there.
+    """Open the tracker of a run; a run that is resumed continues as the same run in the tracker.
 
-    Raises UserError where its package is not installed, or refuses. `wandb` asks for an account unless WANDB_MODE is
-    offline.
+    name: which tracker.
+    folder: the run folder.
+
+    Raises UserError where its package is not installed or cannot start a run. `wandb` needs an account unless
+    WANDB_MODE is offline.
     """
     if name != "none" and find_spec(name) is None:
         raise UserError(f"tracking: {name} is not installed; pip install {name}, or set tracking: none")
     if name == "none":
-        yield Nowhere()
+        yield NoTracker()
     elif name == "tensorboard":
         with _tensorboard(folder) as tracker:
             yield tracker
@@ -69,30 +76,30 @@ class _Project:
         self._log = log
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        # These two count steps for all names together; ours are those of a stage.
+        # wandb and trackio count the steps of all metrics together; ours are those of a stage.
         self._log(dict(values) | {"stage_step": step})
 
 
 @contextmanager
 def _project(name: str, folder: Path) -> Iterator[Tracker]:
-    known = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    run_id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     if name == "wandb":
         import wandb
 
         try:
-            opened = wandb.init(project="penname", name=folder.name, dir=str(folder), id=known, resume="allow")
+            run = wandb.init(project="penname", name=folder.name, dir=str(folder), id=run_id, resume="allow")
         except wandb.errors.Error as error:
-            said = " ".join(str(error).split())
-            raise UserError(f"tracking: wandb: {said} (WANDB_MODE=offline needs no account)") from None
+            reason = " ".join(str(error).split())
+            raise UserError(f"tracking: wandb: {reason} (WANDB_MODE=offline needs no account)") from None
         try:
-            yield _Project(opened.log)
+            yield _Project(run.log)
         finally:
-            opened.finish()
+            run.finish()
         return
     import trackio
 
-    opened = trackio.init(project="penname", name=f"{folder.name}-{known}", resume="allow")
+    run = trackio.init(project="penname", name=f"{folder.name}-{run_id}", resume="allow")
     try:
-        yield _Project(opened.log)
+        yield _Project(run.log)
     finally:
         trackio.finish()
