@@ -37,7 +37,7 @@ class Counted:
     def start(self, stage, total, unit, completions=1):
         self._stage, self._unit = stage, unit
 
-    def wrote(self, tokens, completions):
+    def add_generated(self, tokens, completions):
         self.completions[self._stage] += completions
         self.tokens[self._stage] += tokens
 

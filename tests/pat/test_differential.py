@@ -5,12 +5,12 @@ import statistics
 import pytest
 
 from penname.config import Recipe
-from penname.engines.base import Generated
+from penname.engines.base import GeneratedTokens
 from penname.pat.agents import sample_summaries
 from penname.pat.contexts import Contexts
 from penname.pat.differential_reward import Candidates, choose_pairs, differential_rewards
 from penname.runs.folder import RunFolder
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 REFERENCE = "one two three four"
@@ -34,7 +34,7 @@ class Scripted:
             # Every second text is good for nothing.
             keys = [key if number % 2 == 0 else "NONE" for number in range(len(seeds[len(written)]))]
             texts = [self.tokenizer(WRITES[key], add_special_tokens=False).input_ids for key in keys]
-            written.append([Generated(tokens, "stop") for tokens in texts])
+            written.append([GeneratedTokens(tokens, "stop") for tokens in texts])
         return written
 
 
@@ -55,7 +55,7 @@ def session(tmp_path, tiny_model, monkeypatch):
 
 
 def candidates(summaries, others=None, start=None):
-    example = Prepared("e", "u", "t", "Count.", REFERENCE, ())
+    example = PreparedExample("e", "u", "t", "Count.", REFERENCE, ())
     return Candidates(example, Contexts("e", *[()] * 8), summaries, others or {}, start)
 
 
@@ -138,12 +138,12 @@ class Copier:
 
     def generate(self, prompts, seeds, sampling):
         encoded = [self.tokenizer(text, add_special_tokens=False).input_ids for text in self.texts]
-        return [[Generated(tokens, "stop") for tokens in encoded[: len(own)]] for own in seeds]
+        return [[GeneratedTokens(tokens, "stop") for tokens in encoded[: len(own)]] for own in seeds]
 
 
 def test_a_summary_that_repeats_the_task_counts_as_none(session, monkeypatch):
     task = "write the review of a perfume with the title: accurate smell, and long lasting too"
-    example = Prepared("e", "u", "t", task, REFERENCE, ())
+    example = PreparedExample("e", "u", "t", task, REFERENCE, ())
     monkeypatch.setattr(session, "engine", lambda config, model=None: Copier(session.renderer.tokenizer, task))
     for most, kept in ((None, 3), (8, 1)):
         pat = session.recipe.pat.model_copy(update={"max_copied_tokens": most})

@@ -1,4 +1,4 @@
-"""Levers of self-training end to end, with the tiny model: what is trained on, what it weighs, what is then written."""
+"""Levers of self-training end to end, with the tiny model: training samples, their weights, and completions."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def run(tiny_model: Path, notes: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def selected(run: Path, method: str) -> tuple[list[dict], list[dict]]:
-    """The model's own samples that are trained on, and the texts that users wrote."""
+    """The model's samples and the expected outputs that are trained on."""
     records = list(read_stage(run / method / "iteration-1" / "selection"))
     return [r for r in records if r["sample"] >= 0], [r for r in records if r["sample"] < 0]
 
 
-def test_real_texts_are_trained_on_beside_the_models_own(run: Path) -> None:
+def test_expected_outputs_are_trained_on_beside_the_models_samples(run: Path) -> None:
     outputs = {r["example_id"]: r["output"] for r in read_stage(run / "data" / "train")}
     own, real = selected(run, "rest-em")
     assert {r["example_id"]: r["completion"] for r in real} == outputs
@@ -55,7 +55,7 @@ def test_real_texts_are_trained_on_beside_the_models_own(run: Path) -> None:
     assert all(r["reward"] > 0.99 for r in real)  # METEOR of a text with itself is a little under 1
 
 
-def test_with_reasoning_they_stand_behind_the_best_one_the_model_found(run: Path) -> None:
+def test_with_reasoning_they_follow_the_best_reasoning_of_the_model(run: Path) -> None:
     outputs = {r["example_id"]: r["output"] for r in read_stage(run / "data" / "train")}
     samples = list(read_stage(run / "rest-pg" / "iteration-1" / "rewards"))
     kept = {(r["example_id"], r["sample"]) for r in samples} & {
@@ -85,7 +85,7 @@ def test_advantages_weigh_one_on_average(run: Path, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["rest-em", "rest-pg"])
-def test_every_candidate_is_written_and_one_of_them_is_scored(run: Path, method: str) -> None:
+def test_all_candidates_are_generated_and_one_of_them_is_scored(run: Path, method: str) -> None:
     written = list(read_stage(run / "evaluation" / "test" / method / "responses"))
     scored = list(read_stage(run / "evaluation" / "test" / method / "metrics"))
     assert len(written) == 3 * len(scored)
@@ -118,7 +118,7 @@ def test_writing_for_a_new_user_decodes_as_the_run_did(run: Path, tmp_path: Path
 def test_the_samples_are_those_of_a_run_without_levers(
     run: Path, tiny_model: Path, notes: Path, tmp_path: Path
 ) -> None:
-    """Levers change what is trained on, not what is drawn."""
+    """Levers change what is trained on, not what is sampled."""
     plain = with_levers(tiny_model, notes).model_dump(mode="json")
     plain["expectation"] = small_recipe(tiny_model, notes).expectation.model_dump(mode="json") | {"samples": 4}
     recipe = check_recipe({**plain, "methods": ["rest-em"]}, "test")
@@ -129,7 +129,7 @@ def test_the_samples_are_those_of_a_run_without_levers(
     assert not selected(tmp_path / "plain", "rest-em")[1]
 
 
-def test_responses_behind_ones_own_anothers_and_no_reasoning_are_compared(
+def test_responses_after_ones_own_anothers_and_no_reasoning_are_compared(
     run: Path, tiny_model: Path, notes: Path
 ) -> None:
     recipe = with_levers(tiny_model, notes)

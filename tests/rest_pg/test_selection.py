@@ -1,4 +1,4 @@
-"""What is kept of an expectation step."""
+"""Which samples of an expectation step are kept."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_threshold_keeps_at_or_above_and_counts_the_rest():
     }  # fmt: skip
 
 
-def test_at_most_max_kept_an_input_the_best_first_then_the_lower_number():
+def test_at_most_max_kept_per_input_the_best_first_then_the_lower_index():
     samples = [sample("a", i, 1.0 if i % 2 else 0.9) for i in range(30)]
     kept = select(samples, ExpectationConfig(threshold=0.5)).kept
     assert [s["sample"] for s in kept] == list(range(1, 20, 2))
@@ -73,7 +73,7 @@ def test_a_quantile_may_be_of_the_rewards_of_each_input():
     assert of_input.thresholds == pytest.approx({"notes": 0.32})
 
 
-def test_a_completion_that_goes_in_circles_is_not_kept():
+def test_a_completion_that_repeats_itself_is_not_kept():
     circle = "we have had and shall continue to have " * 4
     samples = [sample("a", 0, 0.9, text=circle), sample("a", 1, 0.8)]
     selection = select(samples, ExpectationConfig(threshold=0.5, max_repeated=0.2))

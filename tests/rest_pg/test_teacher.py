@@ -3,14 +3,14 @@
 import pytest
 
 from penname.config import DecodingConfig, ReasoningConfig
-from penname.engines.base import Generated
+from penname.engines.base import GeneratedTokens
 from penname.engines.models import load_tokenizer
 from penname.errors import UserError
 from penname.prompts.completion import compose, parse
 from penname.prompts.render import Renderer
 from penname.rest_pg.algorithm import reasonings_of_data
 from penname.rest_pg.teacher import TeacherInput, write_reasoning
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 
 OUTPUT = "The old mill by the river has stood empty since the great flood of that year."
 CLEAN = "Short sentences. Likes places and dates."
@@ -22,7 +22,7 @@ class Script:
     """An engine that writes given texts, the same for every prompt."""
 
     def __init__(self, renderer, texts, finish_reason="stop"):
-        self.completions = [Generated(renderer.target(text)[:-1], finish_reason) for text in texts]
+        self.completions = [GeneratedTokens(renderer.target(text)[:-1], finish_reason) for text in texts]
 
     def generate(self, prompts, seeds, sampling):
         return [self.completions[: len(row)] for row in seeds]
@@ -39,7 +39,7 @@ def write(renderer, texts, output=OUTPUT, finish_reason="stop"):
     return write_reasoning(Script(renderer, texts, finish_reason), renderer, inputs, settings, DecodingConfig(), 0)[0]
 
 
-def test_the_first_attempt_that_copies_nothing_is_taken(renderer):
+def test_the_first_attempt_that_copies_nothing_is_kept(renderer):
     assert write(renderer, [COPY, ECHO, CLEAN, "Another one."]).text == CLEAN
 
 
@@ -73,17 +73,17 @@ def test_a_reasoning_cannot_end_itself_with_the_answer_phrase(renderer, phrase):
         ("The summary includes the following:\n\nThe us", None),
     ],
 )
-def test_a_reasoning_cut_by_the_limit_ends_with_its_last_sentence_or_point(renderer, text, kept):
+def test_a_reasoning_truncated_by_the_limit_ends_with_its_last_sentence_or_point(renderer, text, kept):
     assert write(renderer, [text], finish_reason="length").text == kept
 
 
 def test_a_reasoning_may_come_with_the_data():
-    told = Prepared("a", "u", "task", "Write.", OUTPUT, (), reasoning="Terse.")
-    ends_early = Prepared(
+    told = PreparedExample("a", "u", "task", "Write.", OUTPUT, (), reasoning="Terse.")
+    ends_early = PreparedExample(
         "b", "u", "task", "Write.", OUTPUT, (),
         reasoning="Now, considering the style summary, we can generate the final answer: Plain.",
     )  # fmt: skip
-    untold = Prepared("c", "u", "task", "Write.", OUTPUT, ())
+    untold = PreparedExample("c", "u", "task", "Write.", OUTPUT, ())
     found = reasonings_of_data([told, ends_early, untold])
     assert {name: text.strip() for name, text in found.items()} == {"a": "Terse.", "b": "Plain."}
     with pytest.raises(UserError, match="no train example with a field 'reasoning'"):

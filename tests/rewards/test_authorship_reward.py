@@ -8,7 +8,7 @@ from penname.errors import UserError
 from penname.recipe_files import load_recipe
 from penname.rewards.authorship import UNKNOWN, AuthorshipModel, chosen_documents, copied_share, fit_authorship
 from penname.runs.folder import RunFolder
-from penname.session.authors import Authors, without_outputs
+from penname.session.users import Users, without_outputs
 
 
 def documents(split):
@@ -35,13 +35,13 @@ def model(train):
 def test_it_tells_who_wrote_held_out_texts(model, train):
     """Texts of validation messages, held against their author's documents and against another author's."""
     asked = [(e.user_id, e.output) for e in load_examples("val") if e.user_id in train][:80]
-    authors = sorted({author for author, _ in asked})
+    users = sorted({author for author, _ in asked})
     shown = {
         author: chosen_documents([text for text in train[author] if text not in {t for _, t in asked}], author, 0)
-        for author in authors
+        for author in users
     }
     own = [reward(model, shown[author], text) for author, text in asked]
-    other = [reward(model, shown[authors[authors.index(author) - 1]], text) for author, text in asked]
+    other = [reward(model, shown[users[users.index(author) - 1]], text) for author, text in asked]
     assert np.mean([a > b for a, b in zip(own, other, strict=True)]) > 0.75
     assert np.mean(own) > np.mean(other) + 0.15
     assert min(own + other) >= 0
@@ -84,12 +84,12 @@ def test_a_run_fits_it_once_and_knows_the_users_of_its_splits(tmp_path):
         loads.append(split)
         return load_examples(split)
 
-    first, again = (Authors(recipe, RunFolder(tmp_path, None), load) for _ in range(2))
-    for authors in (first, again):
-        authors.know_split("val")
-        assert 4 <= len(authors.documents_of("passage", "Abraham Lincoln")) <= 30
-        assert authors.documents_of("passage", "Nobody") == ()
-        assert authors.model().slope > 0
+    first, again = (Users(recipe, RunFolder(tmp_path, None), load) for _ in range(2))
+    for users in (first, again):
+        users.add_split("val")
+        assert 4 <= len(users.documents_of("passage", "Abraham Lincoln")) <= 30
+        assert users.documents_of("passage", "Nobody") == ()
+        assert users.model().slope > 0
     assert loads == ["val", "train"]
 
 
@@ -97,23 +97,23 @@ def test_no_expected_output_is_among_the_documents(tmp_path):
     """It can be a document of the user's other examples, whole or in part."""
     recipe = load_recipe("quickstart", ["evaluation.metrics=[authorship]"])
     examples = load_examples("test")
-    authors = Authors(recipe, RunFolder(tmp_path, None), lambda split: examples)
-    authors.know_split("test")
+    users = Users(recipe, RunFolder(tmp_path, None), lambda split: examples)
+    users.add_split("test")
     profiles = {d.text for e in examples for d in e.profile}
     assert sum(e.output in profiles for e in examples) > 50
     for e in examples:
-        assert e.output not in authors.documents_of(e.task, e.user_id)
+        assert e.output not in users.documents_of(e.task, e.user_id)
     assert without_outputs(["Dear all, we meet.", "It rains.", "we meet"], ["we meet.", ""]) == ["It rains."]
 
 
 def test_a_run_without_the_reward_reads_nothing(tmp_path):
-    authors = Authors(load_recipe("laptop"), RunFolder(tmp_path, None), lambda split: pytest.fail("read"))
-    authors.know_split("val")
-    assert not authors.needed
+    users = Users(load_recipe("laptop"), RunFolder(tmp_path, None), lambda split: pytest.fail("read"))
+    users.add_split("val")
+    assert not users.needed
 
 
 def test_too_few_authors_are_one_line(tmp_path):
     recipe = load_recipe("quickstart", ["evaluation.metrics=[authorship]"])
     few = [e for e in load_examples("train") if e.user_id == "Abraham Lincoln"]
     with pytest.raises(UserError, match="reward authorship, train split: found 1 users"):
-        Authors(recipe, RunFolder(tmp_path, None), lambda split: few).model()
+        Users(recipe, RunFolder(tmp_path, None), lambda split: few).model()

@@ -1,4 +1,4 @@
-"""Which of several candidates is chosen where the right text is not known."""
+"""Which of several candidates is chosen without a reference."""
 
 from penname.rewards.base import RewardInput
 from penname.rewards.overlap import rouge1
@@ -26,5 +26,5 @@ def test_malformed_candidates_are_neither_chosen_nor_compared_with():
     assert choose_by_consensus([candidates(None, "rain"), candidates(None, None)], reward) == [1, 0]
 
 
-def test_a_judge_without_an_answer_counts_as_nothing():
+def test_a_judge_without_an_answer_counts_as_zero():
     assert choose_by_consensus([candidates("a", "b", "b")], lambda items: [None] * len(items)) == [0]

@@ -1,25 +1,25 @@
-"""Scores of completions that hold no response."""
+"""Scores of malformed completions, given reasonings, and several texts per example."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from penname.engines.base import Generated
+from penname.engines.base import GeneratedTokens
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose
 from penname.recipe_files import load_recipe
 from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session.evaluate import _score, evaluate_method, shown_metrics
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 
-def test_a_malformed_completion_scores_nothing(tmp_path):
+def test_a_malformed_completion_scores_zero(tmp_path):
     """Not even where the metric itself would give something to an empty text."""
     recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1, cosine]"])
     session = Session(recipe, RunFolder(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
-    example = Prepared("e", "u", "t", "Write of rain.", "Rain fell all day.", ())
+    example = PreparedExample("e", "u", "t", "Write of rain.", "Rain fell all day.", ())
     written = [{"example_id": "e", "response": response} for response in (None, "Rain fell.", None)]
     first, second, third = _score(session, written, {"e": example})
     assert set(first) == set(second) == {"reward", "rouge1", "rougeL", "meteor", "cosine"}
@@ -40,7 +40,7 @@ class Reasoner:
             self.prompts.append(text)
             reasoned = f"{OPENING_PHRASE} Number {len(self.prompts)}. {ANSWER_PHRASE} Rain."
             reply = " Only rain." if text.endswith(ANSWER_PHRASE) else reasoned
-            written.append([Generated(self.tokenizer(reply, add_special_tokens=False).input_ids, "stop")])
+            written.append([GeneratedTokens(self.tokenizer(reply, add_special_tokens=False).input_ids, "stop")])
         return written
 
 
@@ -50,8 +50,8 @@ def test_a_users_first_reasoning_is_given_for_the_other_prompts(tmp_path, monkey
     session = Session(recipe, RunFolder(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
     engine = Reasoner(session.renderer.tokenizer)
     monkeypatch.setattr(session, "engine", lambda config, model=None: engine)
-    examples = [Prepared(str(i), f"user{i % 2}", "t", f"Write {i}.", "Rain.", ()) for i in range(4)]
-    monkeypatch.setattr(session, "prepare_fitting", lambda split, history=None: examples)
+    examples = [PreparedExample(str(i), f"user{i % 2}", "t", f"Write {i}.", "Rain.", ()) for i in range(4)]
+    monkeypatch.setattr(session, "prepare_fitting", lambda split, profile_size=None: examples)
     found = evaluate_method(session, "rest-pg", None, "test", with_reasoning=True)
     assert [r["example_id"] for r in found] == ["0", "1", "2", "3"]
     numbers = (1, 2, 1, 2) if reuse else (1, 2, 3, 4)
@@ -71,15 +71,15 @@ def test_an_example_scores_the_mean_of_its_texts_and_shows_the_first(tmp_path, m
             asked[len(seeds[0])] = seeds
             encode = session.renderer.tokenizer
             texts = [encode(reply, add_special_tokens=False).input_ids for reply in replies]
-            return [[Generated(text, "stop") for text in texts[: len(own)]] for own in seeds]
+            return [[GeneratedTokens(text, "stop") for text in texts[: len(own)]] for own in seeds]
 
     found = {}
     for texts in (1, 3):
         recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1]", f"evaluation.texts={texts}"])
         session = Session(recipe, RunFolder(tmp_path / str(texts), ConsoleProgress(Console(file=io.StringIO()))))
         monkeypatch.setattr(session, "engine", lambda config, model=None: Writer())
-        examples = [Prepared(str(i), "u", "t", f"Write {i}.", "Rain.", ()) for i in range(3)]
-        monkeypatch.setattr(session, "prepare_fitting", lambda split, history=None, examples=examples: examples)
+        examples = [PreparedExample(str(i), "u", "t", f"Write {i}.", "Rain.", ()) for i in range(3)]
+        monkeypatch.setattr(session, "prepare_fitting", lambda split, profile_size=None, examples=examples: examples)
         found[texts] = evaluate_method(session, "rest-pg", None, "test", with_reasoning=True)
         facts = session.run.facts("evaluation/test/rest-pg")
         assert (facts["examples"], facts["malformed"]) == (3, 3 * (texts == 3))

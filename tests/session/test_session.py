@@ -1,4 +1,4 @@
-"""Examples with their contexts: what is left out is told, and a benchmark's own prompts show what it shows."""
+"""Examples with their contexts: skipped rows are reported, and a benchmark's prompts show what the benchmark shows."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,7 @@ from penname.config import Recipe
 from penname.data.records import Document, Example
 from penname.errors import UserError
 from penname.runs.folder import RunFolder
-from penname.session.examples import with_others_profiles
+from penname.session.examples import shuffle_profiles
 from penname.session.session import Session
 
 RECORD = {
@@ -21,7 +21,7 @@ RECORD = {
 
 
 class Lines:
-    """Progress that keeps what is said, and shows one stage at a time."""
+    """Progress that keeps the lines, and shows one stage at a time."""
 
     def __init__(self):
         self.said = []
@@ -31,7 +31,7 @@ class Lines:
         assert self.shown in (None, stage)
         self.shown = stage
 
-    def wrote(self, *arguments): ...
+    def add_generated(self, *arguments): ...
     def advance(self, *arguments, **named): ...
     def finish(self, *arguments):
         self.shown = None
@@ -137,7 +137,7 @@ def test_some_examples_get_the_profile_of_another_user_of_their_task():
         for task in ("notes", "mails")
         for i in range(20)
     ]
-    found = {share: with_others_profiles(examples, share, 7) for share in (0, 0.25, 0.5, 1)}
+    found = {share: shuffle_profiles(examples, share, 7) for share in (0, 0.25, 0.5, 1)}
     assert found[0] == examples
     changed = {}
     for share, own in found.items():
@@ -150,4 +150,4 @@ def test_some_examples_get_the_profile_of_another_user_of_their_task():
                 assert new.profile[0].text.startswith(old.task)
     assert changed[0.25].items() <= changed[0.5].items() <= changed[1].items()
     with pytest.raises(UserError, match="task notes: found no second user"):
-        with_others_profiles(examples[:2], 1, 7)
+        shuffle_profiles(examples[:2], 1, 7)

@@ -1,4 +1,4 @@
-"""A style card says what sets a user apart, and nothing that the user has not written."""
+"""A style card mentions what distinguishes a user, and nothing that the user has not written."""
 
 import io
 
@@ -11,10 +11,10 @@ from penname.rest_pg.algorithm import reasoning_targets
 from penname.runs.folder import RunFolder
 from penname.runs.progress import ConsoleProgress
 from penname.session.session import Session
-from penname.session.style_card import measure_others, style_card
+from penname.session.style_card import population_statistics, style_card
 
 PLAIN = [f"The {thing} was sold in the market. It was cheap." for thing in ("bread", "cheese", "horse", "wagon")]
-OTHERS = measure_others([PLAIN, [text.replace("cheap", "dear") for text in PLAIN], ["We sold it."] * 3])
+OTHERS = population_statistics([PLAIN, [text.replace("cheap", "dear") for text in PLAIN], ["We sold it."] * 3])
 LOUD = [
     "Hello friends! I loved the soup! You must try the soup, it was gorgeous! Cheers",
     "Hello friends! I saw the concert! You must hear the singer, she was gorgeous! Cheers",
@@ -22,7 +22,7 @@ LOUD = [
 ]
 
 
-def test_it_says_what_stands_out():
+def test_it_mentions_unusual_habits():
     card = style_card(LOUD, OTHERS)
     for told in ("uses exclamation marks", "speaks to the reader", 'often says "I"', "gorgeous"):
         assert told in card
@@ -31,28 +31,28 @@ def test_it_says_what_stands_out():
     assert card.startswith("Texts of about 15 words")
 
 
-def test_it_says_nothing_of_what_everybody_does():
+def test_it_does_not_mention_what_everybody_does():
     card = style_card(PLAIN, OTHERS)
     assert "begin with" not in card
     assert "exclamation" not in card
 
 
-def test_without_documents_there_is_none():
+def test_without_documents_there_is_no_card():
     assert style_card([], OTHERS) == ""
 
 
 def test_one_document_and_odd_texts_are_measured_too():
     for documents in (["Hm."], ["..."], ["   "], ["😀 😀"], ["a" * 5000]):
         assert style_card(documents, OTHERS).startswith("Texts of about ")
-    assert style_card(["Hm."], measure_others([]))
+    assert style_card(["Hm."], population_statistics([]))
 
 
 def test_cards_of_real_authors_differ_and_each_is_short():
     users = {}
     for example in load_examples("train"):
         users.setdefault(example.user_id, [d.text for d in example.profile][:30])
-    others = measure_others(users.values())
-    cards = [style_card(own, others) for own in users.values()]
+    population = population_statistics(users.values())
+    cards = [style_card(own, population) for own in users.values()]
     assert len(set(cards)) == len(cards)
     assert max(len(card.split()) for card in cards) < 90
 
@@ -68,14 +68,14 @@ class Teacher:
         return [[] for _ in prompts]
 
 
-def test_a_recipe_lets_the_card_stand_as_the_reasoning_or_shows_it_to_the_teacher(tmp_path):
+def test_a_recipe_uses_the_card_as_the_reasoning_or_shows_it_to_the_teacher(tmp_path):
     for source in ("card", "teacher-with-card"):
         recipe = load_recipe("quickstart", [f"reasoning.source={source}", "limit={train: 4, test: 2}"])
         session = Session(recipe, RunFolder(tmp_path / source, ConsoleProgress(Console(file=io.StringIO()))))
         teacher = Teacher()
         session.engine = lambda config, model=None, teacher=teacher: teacher
         train = session.prepare_fitting("train")
-        cards = [session.authors.card_of(e.task, e.user_id) for e in train]
+        cards = [session.users.style_card_of(e.task, e.user_id) for e in train]
         assert all(card.startswith("Texts of about") for card in cards)
         if source == "card":
             targets = reasoning_targets(session, train)

@@ -366,11 +366,14 @@ def cold_start(
     from penname.experiments.train import cold_start as simulate
     from penname.experiments.train import open_run
     from penname.report import figures
-    from penname.session.examples import RICH
+    from penname.session.examples import COLD_START_DOCUMENTS
 
-    numbers = [int(part) for part in documents.split(",") if part.strip().isdecimal() and int(part) < RICH]
+    counts = [int(part) for part in documents.split(",") if part.strip().isdecimal()]
+    numbers = [count for count in counts if count < COLD_START_DOCUMENTS]
     if len(numbers) != len(documents.split(",")):
-        raise UserError(f"--documents: found {documents!r}, expected numbers under {RICH}, as in 0,1,2,4")
+        raise UserError(
+            f"--documents: found {documents!r}, expected numbers under {COLD_START_DOCUMENTS}, as in 0,1,2,4"
+        )
     recipe = load_run_recipe(run)
     _check_metric(metric, recipe)
     methods = chosen_methods(method, recipe)

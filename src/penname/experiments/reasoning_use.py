@@ -14,8 +14,8 @@ from penname.errors import UserError
 from penname.experiments.train import evaluate_in_run, model_of
 from penname.method_table import METHODS, Method
 from penname.runs.folder import Record
-from penname.session.evaluate import Given, evaluate_method
-from penname.session.examples import Prepared
+from penname.session.evaluate import GivenReasonings, evaluate_method
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 OWN, OTHERS, NONE = "own", "another user's", "none"
@@ -42,9 +42,9 @@ def reasoning_use(session: Session, method: Method, split: Split) -> dict[str, l
     if not swapped:
         raise UserError(f"{method.name}: found no two users of a task with a reasoning, expected some to exchange")
     given = {
-        OWN: Given("reasoning-own", {i: reasonings[i] for i in swapped}),
-        OTHERS: Given("reasoning-others", swapped),
-        NONE: Given("reasoning-none", dict.fromkeys(swapped, "")),
+        OWN: GivenReasonings("reasoning-own", {i: reasonings[i] for i in swapped}),
+        OTHERS: GivenReasonings("reasoning-others", swapped),
+        NONE: GivenReasonings("reasoning-none", dict.fromkeys(swapped, "")),
     }
     model = model_of(session, method)
     return {
@@ -53,7 +53,9 @@ def reasoning_use(session: Session, method: Method, split: Split) -> dict[str, l
     }
 
 
-def pair_with_other_users(examples: Sequence[Prepared], seed: int) -> list[tuple[Prepared, Prepared]]:
+def pair_with_other_users(
+    examples: Sequence[PreparedExample], seed: int
+) -> list[tuple[PreparedExample, PreparedExample]]:
     """Pair each example with a random one of another user in its task; examples without one are skipped.
 
     examples: the examples.

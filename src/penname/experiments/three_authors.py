@@ -17,10 +17,10 @@ from penname.evaluation.authorship import AuthorClassifier, Voice, heard
 from penname.experiments.shared_prompts import Case, choose_cases
 from penname.method_table import Method
 from penname.retrieval.retrieve import retrieve_all
-from penname.runs.folder import Record, read_stage, whole_stage, write_records
+from penname.runs.folder import Record, intact_stage, read_stage, write_records
 from penname.session import stage_names
-from penname.session.evaluate import by_example, choose_texts, write_as_evaluated
-from penname.session.examples import Prepared, prepared
+from penname.session.evaluate import choose_texts, generate_as_evaluated, group_by_example
+from penname.session.examples import PreparedExample, prepare_example
 from penname.session.session import Session
 
 DOCUMENTS = "documents.parquet"
@@ -49,8 +49,8 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
 
     def write(shard: Sequence[Record]) -> list[Record]:
         examples = [_prepared(case) for case in shard]
-        written = write_as_evaluated(session, model, examples, settings.candidates, with_reasoning=method.reasoning)
-        groups = by_example(written, settings.candidates)
+        written = generate_as_evaluated(session, model, examples, settings.candidates, with_reasoning=method.reasoning)
+        groups = group_by_example(written, settings.candidates)
         return choose_texts(session, groups, {example.example_id: example for example in examples})
 
     def stage(folder: Path) -> Record:
@@ -75,7 +75,7 @@ def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
     """
     folders = {method: run / stage_names.three_authors(split, method) for method in methods}
     written = {
-        method: {r["example_id"]: r for r in read_stage(whole_stage(folder))}
+        method: {r["example_id"]: r for r in read_stage(intact_stage(folder))}
         for method, folder in folders.items()
         if (folder / "stage.json").is_file()
     }
@@ -112,7 +112,7 @@ def _choose(session: Session, folder: Path) -> Record:
         found = retrieve_all([case.example for case, _ in shard], session.retriever(), retrieval.k, retrieval.documents)
         return [
             {"number": case.number, "exact": case.exact, "sounds_like": author}
-            | asdict(prepared(example, context, session.recipe.prompt))
+            | asdict(prepare_example(example, context, session.recipe.prompt))
             for (case, author), (example, context) in zip(shard, found, strict=True)
         ]
 
@@ -122,7 +122,7 @@ def _choose(session: Session, folder: Path) -> Record:
 
 
 def _fits(session: Session, example: Example) -> bool:
-    without_context = prepared(example, [], session.recipe.prompt)
+    without_context = prepare_example(example, [], session.recipe.prompt)
     try:
         session.prompt(without_context, with_reasoning=True)
     except UserError:
@@ -150,9 +150,9 @@ def _by_author(documents: Iterable[Record]) -> dict[str, list[str]]:
 
 def _register_authors(session: Session, cases: Sequence[Record], documents: Mapping[str, list[str]]) -> None:
     """Give rewards that depend on the user the documents of each author, the same as the classifier's."""
-    if session.authors.needed:
+    if session.users.needed:
         for author, texts in documents.items():
-            session.authors.know(cases[0]["task"], author, texts)
+            session.users.add_user(cases[0]["task"], author, texts)
 
 
 def _score_texts(
@@ -180,6 +180,6 @@ def _score_texts(
     return scored
 
 
-def _prepared(case: Record) -> Prepared:
-    own = {key: case[key] for key in Prepared.__dataclass_fields__}
-    return Prepared(**own | {"context": tuple(case["context"]), "neighbours": tuple(case["neighbours"])})
+def _prepared(case: Record) -> PreparedExample:
+    own = {key: case[key] for key in PreparedExample.__dataclass_fields__}
+    return PreparedExample(**own | {"context": tuple(case["context"]), "neighbours": tuple(case["neighbours"])})

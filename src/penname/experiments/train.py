@@ -35,7 +35,7 @@ from penname.session import stage_names
 from penname.session.evaluate import evaluate_method
 from penname.session.fine_tune import PROMPT_FILE
 from penname.session.session import Session
-from penname.session.stage_names import ALL, GENERATOR, count_name
+from penname.session.stage_names import ALL_DOCUMENTS, GENERATOR, count_name
 
 PACKAGES = ("penname", "torch", "transformers", "accelerate", "peft", "sentence-transformers", "nltk")
 
@@ -121,7 +121,7 @@ def evaluate_in_run(session: Session, method: Method, split: Split, history: int
     prompts = None if method.trained else method_prompts(session, method, split, history)
     model = model_of(session, method)
     return evaluate_method(
-        session, method.name, model, split, prompts, with_reasoning=method.reasoning, history=history
+        session, method.name, model, split, prompts, with_reasoning=method.reasoning, profile_size=history
     )
 
 
@@ -144,7 +144,7 @@ def model_folder(run: Path, method: Method, iterations: int) -> Path:
 def cold_start(
     session: Session, methods: Sequence[Method], counts: Sequence[int], split: Split
 ) -> list[tuple[str, Results]]:
-    """Evaluate methods while users with `RICH` documents or more keep only some of these.
+    """Evaluate methods while users with `COLD_START_DOCUMENTS` documents or more keep only some of these.
 
     session: the session of the run.
     methods: the methods to evaluate.
@@ -155,7 +155,7 @@ def cold_start(
     has no such user.
     """
     found = []
-    for history in [*counts, ALL]:
+    for history in [*counts, ALL_DOCUMENTS]:
         records = {method.name: evaluate_in_run(session, method, split, history) for method in methods}
         found.append((count_name(history), scored(records)))
     return found

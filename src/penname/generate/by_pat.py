@@ -28,12 +28,12 @@ from penname.pat.contexts import (
 )
 from penname.pat.prompts import response_prompt
 from penname.retrieval.retrieve import Retriever, retrieve
-from penname.runs.folder import Record, RunFolder, read_json, read_stage, whole_stage
+from penname.runs.folder import Record, RunFolder, intact_stage, read_json, read_stage
 from penname.runs.progress import ConsoleProgress
 from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.evaluate import EVALUATION, choose_texts
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 from penname.session.stage_names import GENERATOR, STYLE_MODEL
 
@@ -74,19 +74,21 @@ class PaTWriter:
             layout=self._layout,
         )
         history = len(request.documents)
-        prepared = Prepared("prompt", "", "generate", request.prompt, "", (), layout=self._layout, history=history)
+        prepared = PreparedExample(
+            "prompt", "", "generate", request.prompt, "", (), layout=self._layout, history=history
+        )
         generator = _generator(self._run) if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
             session = Session(recipe, RunFolder(Path(scratch), quiet), self._engines)
-            session.authors.know(prepared.task, prepared.user_id, [document.text for document in request.documents])
+            session.users.add_user(prepared.task, prepared.user_id, [document.text for document in request.documents])
             contexts = self._contexts(example, session.retriever())
             contexts_by_id = {"prompt": contexts}
             agents = _agents(self._run, recipe)
             summaries = refine(session, "summaries", agents, [prepared], contexts_by_id, recipe.pat.rounds)[-1][
                 "prompt"
             ]
-            written = session.write(
+            written = session.generate(
                 generator,
                 [prepared],
                 purpose=EVALUATION,
@@ -121,7 +123,7 @@ class PaTWriter:
     @cached_property
     def _finder(self) -> Finder:
         documents, shared = read_all_sources(self._recipe.data, "train")
-        whole_stage(self._run / STYLE_MODEL)
+        intact_stage(self._run / STYLE_MODEL)
         encode = sentence_encoder(lambda note: None)
         return load_finder(self._run, documents, shared, encode, self._recipe.pat.nearest_topics)
 
@@ -141,7 +143,7 @@ class PaTWriter:
 
 
 def _generator(run: Path) -> Path:
-    return whole_stage(run / stage_names.training(GENERATOR)) / "model"
+    return intact_stage(run / stage_names.training(GENERATOR)) / "model"
 
 
 def _agents(run: Path, recipe: Recipe) -> Agents:
@@ -151,7 +153,7 @@ def _agents(run: Path, recipe: Recipe) -> Agents:
         iterations = range(1, recipe.pat.iterations + 1)
         prefixes = [stage_names.agent_iteration("pat", number, agent) for number in iterations]
         trained = [p for p in prefixes if read_json(run / stage_names.pairs(p) / "stage.json")["pairs"]]
-        agents[agent] = whole_stage(run / stage_names.training(trained[-1])) / "model" if trained else None
+        agents[agent] = intact_stage(run / stage_names.training(trained[-1])) / "model" if trained else None
     return agents
 
 

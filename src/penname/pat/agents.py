@@ -21,7 +21,7 @@ from penname.prompts.render import Prompt
 from penname.prompts.templates import TemplateName
 from penname.runs.folder import Record
 from penname.session import stage_names
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session, render_for
 
 Agents = Mapping[AgentName, Path | None]
@@ -44,7 +44,7 @@ def drop_agent(summaries: Mapping[AgentName, str], dropped: str | None) -> Mappi
 
 
 def agent_prompt(
-    session: Session, agent: AgentName, example: Prepared, contexts: Contexts, other_summary: str | None
+    session: Session, agent: AgentName, example: PreparedExample, contexts: Contexts, other_summary: str | None
 ) -> Prompt:
     """The prompt of an agent. The templates are our reconstruction.
 
@@ -69,7 +69,7 @@ def sample_summaries(
     session: Session,
     agent: AgentName,
     model: Path | None,
-    examples: Sequence[Prepared],
+    examples: Sequence[PreparedExample],
     prompts: Sequence[Prompt],
     *,
     purpose: str,
@@ -113,7 +113,7 @@ def sample_summaries(
     ]
 
 
-def _usable(session: Session, example: Prepared, summary: str) -> str:
+def _usable(session: Session, example: PreparedExample, summary: str) -> str:
     """The summary as other prompts show it; empty where it copies the task."""
     limit = session.recipe.pat.max_copied_tokens
     if limit is not None:
@@ -134,7 +134,7 @@ def refine(
     session: Session,
     stage: str,
     agents: Agents,
-    examples: Sequence[Prepared],
+    examples: Sequence[PreparedExample],
     contexts: Mapping[str, Contexts],
     rounds: int,
 ) -> list[Summaries]:
@@ -170,7 +170,7 @@ def _write_round(
     contexts: Mapping[str, Contexts],
     number: int,
     previous: Summaries,
-    examples: Sequence[Prepared],
+    examples: Sequence[PreparedExample],
 ) -> list[Record]:
     prompts = [
         agent_prompt(session, agent, e, contexts[e.example_id], previous.get(e.example_id, {}).get(other_agent(agent)))

@@ -32,12 +32,12 @@ from penname.pat.generator import shared_generator
 from penname.prompts.render import Prompt
 from penname.runs.folder import Record, read_stage, write_records
 from penname.session import stage_names
-from penname.session.examples import Prepared
-from penname.session.fine_tune import ShownTraining, told_facts
+from penname.session.examples import PreparedExample
+from penname.session.fine_tune import TrainingProgress, format_facts
 from penname.session.session import Session
 
 if TYPE_CHECKING:
-    from penname.training.dpo import Pair
+    from penname.training.dpo import PreferencePair
 
 
 def train_agents(session: Session, method: str) -> Agents:
@@ -48,7 +48,7 @@ def train_agents(session: Session, method: str) -> Agents:
 
     That PaT trains its agents by DPO is known; the alternation is our reconstruction.
     """
-    return session.once(("agents", method), lambda: _train_agents(session, method))
+    return session.cached(("agents", method), lambda: _train_agents(session, method))
 
 
 def _train_agents(session: Session, method: str) -> Agents:
@@ -68,7 +68,7 @@ def _train_agents(session: Session, method: str) -> Agents:
 class _Rounds:
     """What an agent is trained on: examples with their contexts, and both agents' summaries of each round."""
 
-    examples: Sequence[Prepared]
+    examples: Sequence[PreparedExample]
     contexts: Mapping[str, Contexts]
     summaries: Sequence[Summaries]
 
@@ -94,7 +94,7 @@ def _sample_shard(
     model: Path | None,
     rounds: _Rounds,
     iteration: int,
-    examples: Sequence[Prepared],
+    examples: Sequence[PreparedExample],
 ) -> list[Record]:
     """The candidate summaries of each example. model: the agent's model; None for the recipe's."""
     settings = session.recipe.pat
@@ -138,7 +138,7 @@ def _rounds_in_training(session: Session, prefix: str, agents: Agents) -> _Round
     return _Rounds(chosen, contexts, refine(session, stage, agents, chosen, contexts, session.recipe.pat.rounds))
 
 
-def _last_prompt(session: Session, agent: AgentName, example: Prepared, rounds: _Rounds) -> Prompt:
+def _last_prompt(session: Session, agent: AgentName, example: PreparedExample, rounds: _Rounds) -> Prompt:
     """The agent's prompt in the last round."""
     previous = rounds.summaries[-2] if len(rounds.summaries) > 1 else {}
     other_summary = previous.get(example.example_id, {}).get(other_agent(agent))
@@ -170,7 +170,7 @@ def _train_agent(
 def _choose_pairs(session: Session, prefix: str, rewards: Sequence[Record], differential: bool, folder: Path) -> Record:
     pairs, counts = choose_pairs(rewards, session.recipe.pat.margin, differential=differential)
     write_records(folder / "pairs.parquet", pairs)
-    session.run.progress.say(f"{prefix}: {told_facts(counts)}")
+    session.run.progress.say(f"{prefix}: {format_facts(counts)}")
     return counts
 
 
@@ -183,20 +183,19 @@ def _train_on_pairs(
     pairs = _pairs(session, agent, chosen, _rounds_in_training(session, prefix, agents))
     session.release()
     start = str(agents[agent]) if agents[agent] else locate_model(session.recipe.agent(agent).model)
-    progress = ShownTraining(session.run, stage_names.training(prefix), settings.steps(len(pairs)))
+    progress = TrainingProgress(session.run, stage_names.training(prefix), settings.steps(len(pairs)))
     result = train_dpo(start, pairs, settings, folder, session.recipe.seed, progress.on_step)
     session.run.progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
     return asdict(result)
 
 
-def _pairs(session: Session, agent: AgentName, chosen: Sequence[Record], rounds: _Rounds) -> list[Pair]:
+def _pairs(session: Session, agent: AgentName, chosen: Sequence[Record], rounds: _Rounds) -> list[PreferencePair]:
     """The chosen preference pairs as token ids, each with the agent's prompt in the last round."""
-    from penname.training.dpo import Pair
 
     by_id = {e.example_id: e for e in rounds.examples}
     renderer = session.agent_renderer(session.recipe.agent(agent))
     return [
-        Pair(
+        PreferencePair(
             _last_prompt(session, agent, by_id[r["example_id"]], rounds).tokens,
             renderer.target(r["chosen"]),
             renderer.target(r["rejected"]),

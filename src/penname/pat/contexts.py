@@ -24,7 +24,7 @@ from penname.retrieval.dense import DenseRanking
 from penname.retrieval.retrieve import DocumentsName, Tell, retrieve_all
 from penname.runs.folder import Record, read_stage
 from penname.session import stage_names
-from penname.session.examples import RANKED_AT_ONCE
+from penname.session.examples import PREPARED_PER_SHARD
 from penname.session.session import Session
 from penname.session.stage_names import STYLE_MODEL
 
@@ -64,11 +64,11 @@ def find_contexts(session: Session, split: Split, history: int | None = None) ->
     split: the split.
     history: the number of documents that each user keeps; see `Session.examples`.
     """
-    return session.once(("contexts", split, history), lambda: _find_contexts(session, split, history))
+    return session.cached(("contexts", split, history), lambda: _find_contexts(session, split, history))
 
 
 def _find_contexts(session: Session, split: Split, history: int | None) -> dict[str, Contexts]:
-    name = stage_names.contexts(stage_names.part_name(split, history))
+    name = stage_names.contexts(stage_names.split_name(split, history))
     session.run.stage(name, lambda folder: _find_in_graph(session, name, split, history))
     return {record["example_id"]: _contexts_of(record) for record in read_stage(session.run.path(name))}
 
@@ -78,7 +78,7 @@ def _find_in_graph(session: Session, name: str, split: Split, history: int | Non
     session.run.stage(STYLE_MODEL, lambda folder: _train_style_model(session, folder))
     examples = _examples(session, split, history)
     find = partial(_find_for_shard, session, Finders(session, split))
-    records = session.run.shards(name, examples, RANKED_AT_ONCE, find)
+    records = session.run.shards(name, examples, PREPARED_PER_SHARD, find)
     levels = [level for record in records for level in record["levels"]]
     counts = {level: levels.count(level) for level in dict.fromkeys(levels)}
     level_counts = ", ".join(f"{count} {level}" for level, count in counts.items()) or "none found"
@@ -171,7 +171,7 @@ def _retrieve(session: Session, examples: Sequence[Example], which: DocumentsNam
 
 
 def _encoder(session: Session) -> Callable[[Sequence[str]], Vectors]:
-    return session.once(("sentence encoder",), lambda: sentence_encoder(_note_progress(session)))
+    return session.cached(("sentence encoder",), lambda: sentence_encoder(_note_progress(session)))
 
 
 def _note_progress(session: Session) -> Tell:

@@ -18,8 +18,8 @@ from penname.pat.contexts import Contexts
 from penname.pat.prompts import response_prompt
 from penname.prompts.render import Prompt
 from penname.runs.folder import Record
-from penname.session.evaluate import by_example, write_as_evaluated
-from penname.session.examples import Prepared
+from penname.session.evaluate import generate_as_evaluated, group_by_example
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 
@@ -32,7 +32,7 @@ class Candidates:
         trajectory from the prompt.
     """
 
-    example: Prepared
+    example: PreparedExample
     contexts: Contexts
     summaries: Sequence[str]
     other_summaries: Mapping[AgentName, str]
@@ -82,7 +82,7 @@ def _rewards(
     """
     texts = session.recipe.pat.texts
     prompts = iter([_prompt(session, agent, c, summary) for c, summary in prompted])
-    texts_written = write_as_evaluated(
+    texts_written = generate_as_evaluated(
         session,
         generator,
         [c.example for c, _ in prompted],
@@ -93,7 +93,7 @@ def _rewards(
     examples = [c.example for c, _ in prompted for _ in range(texts)]
     scores = session.score(list(session.recipe.reward.mixture), examples, [r["response"] for r in texts_written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]
-    return [_mean_and_error(of_summary) for of_summary in by_example(rewards, texts)]
+    return [_mean_and_error(of_summary) for of_summary in group_by_example(rewards, texts)]
 
 
 def _mean_and_error(rewards: Sequence[float | None]) -> tuple[float | None, float | None]:

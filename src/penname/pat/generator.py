@@ -32,7 +32,7 @@ def shared_generator(session: Session) -> Path | None:
     each method is as frequent as the others. PaT's summaries are written by untrained agents, and some prompts show
     only one of the two. The fine-tuning is ours.
     """
-    return session.once((GENERATOR,), lambda: _tune_generator(session)) if session.recipe.tune_generator else None
+    return session.cached((GENERATOR,), lambda: _tune_generator(session)) if session.recipe.tune_generator else None
 
 
 def _tune_generator(session: Session) -> Path:

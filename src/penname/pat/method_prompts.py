@@ -13,13 +13,13 @@ from penname.pat.contexts import Contexts, find_contexts
 from penname.pat.prompts import method_prompt
 from penname.prompts.render import Prompt
 from penname.session import stage_names
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
 
 def method_prompts(
     session: Session, method: Method, split: Split, history: int | None = None
-) -> Callable[[Prepared], Prompt]:
+) -> Callable[[PreparedExample], Prompt]:
     """A function from an example of the split to the prompt of the method to the shared generator.
 
     session: the session of the run.
@@ -40,7 +40,7 @@ def _summaries(
     """The summaries in the generator's prompts, by example id."""
     examples = session.prepare_fitting(split, history)
     agents = train_agents(session, method.agents_of or "") if method.trains_agents else UNTRAINED
-    stage = stage_names.summaries(method.summaries_of or "", stage_names.part_name(split, history))
+    stage = stage_names.summaries(method.summaries_of or "", stage_names.split_name(split, history))
     rounds = refine(session, stage, agents, examples, contexts, session.recipe.pat.rounds)
     last = rounds[0 if method.one_round else -1]
     return {i: drop_agent(summaries, method.left_out) for i, summaries in last.items()}

@@ -8,7 +8,7 @@ from penname.method_table import AgentName, Method
 from penname.pat.contexts import Contexts
 from penname.prompts.render import Prompt
 from penname.prompts.templates import ANSWER_FORMATS, TemplateName, fill
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session, render_for
 
 NOTHING = "(nothing known)"
@@ -17,7 +17,7 @@ NOTHING = "(nothing known)"
 def method_prompt(
     session: Session,
     method: Method,
-    example: Prepared,
+    example: PreparedExample,
     contexts: Mapping[str, Contexts],
     summaries: Mapping[str, Mapping[AgentName, str]],
 ) -> Prompt:
@@ -38,7 +38,7 @@ def method_prompt(
     return response_prompt(session, example, shown, known.get("style"), known.get("topic"), documents=documents)
 
 
-def baseline_prompt(session: Session, method: Method, example: Prepared, contexts: Contexts | None) -> Prompt:
+def baseline_prompt(session: Session, method: Method, example: PreparedExample, contexts: Contexts | None) -> Prompt:
     """The prompt of `zero-shot`, `rag`, `random`, `pgraphrag`, `pgraphrag-neighbours` or an extension.
 
     session: the session of the run.
@@ -50,7 +50,7 @@ def baseline_prompt(session: Session, method: Method, example: Prepared, context
     the recipe's prompt shows their documents.
     """
     if method.prompt is not None:
-        return session.own_prompt(method.prompt, example)
+        return session.extension_prompt(method.prompt, example)
     if method.shows in ("none", "own"):
         return session.prompt(example, with_reasoning=False, with_context=method.shows == "own")
     assert contexts is not None
@@ -69,7 +69,13 @@ def baseline_prompt(session: Session, method: Method, example: Prepared, context
 
 
 def response_prompt(
-    session: Session, example: Prepared, contexts: Contexts, style: str | None, topic: str | None, *, documents: bool
+    session: Session,
+    example: PreparedExample,
+    contexts: Contexts,
+    style: str | None,
+    topic: str | None,
+    *,
+    documents: bool,
 ) -> Prompt:
     """PaT's prompt to the generator: both summaries and the user's own documents. The templates are our reconstruction.
 
@@ -88,7 +94,7 @@ def response_prompt(
     return render_for(example, session.renderer, name, lists, tuple(summaries), input=example.input, **summaries)
 
 
-def contexts_prompt(session: Session, example: Prepared, contexts: Contexts) -> Prompt:
+def contexts_prompt(session: Session, example: PreparedExample, contexts: Contexts) -> Prompt:
     """The prompt of PaT without reasoning, which shows the trajectories' documents in place of summaries."""
     lists = {"own": history_texts(contexts)} | _trajectories(contexts.style, contexts.topic)
     return render_for(example, session.renderer, "pat_response_contexts", lists, input=example.input)

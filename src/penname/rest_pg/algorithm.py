@@ -24,20 +24,20 @@ from penname.rest_pg.selection import EXPECTED_OUTPUT, select, weigh
 from penname.rest_pg.teacher import TeacherInput, write_reasoning
 from penname.runs.folder import Record, read_stage, write_records
 from penname.session import stage_names
-from penname.session.examples import Prepared
-from penname.session.fine_tune import told_facts, train_stage, within_limit
+from penname.session.examples import PreparedExample
+from penname.session.fine_tune import format_facts, train_stage, within_limit
 from penname.session.session import Session
 from penname.session.stage_names import REASONING
 from penname.training.packing import TrainingSample
 
 
 def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Path:
-    """Supervised fine-tuning, then `iterations` rounds of expectation and maximization; returns the model's folder.
+    """Supervised fine-tuning, then iterations of expectation and maximization; returns the folder of the trained model.
 
     The numbered lines are those of REST-PG's Algorithm 1.
 
     with_reasoning: whether the model writes a reasoning before the response.
-    iterations: T; with 0 it ends after line 5.
+    iterations: T; with 0 the algorithm ends after line 5.
     """
     method = METHODS["rest-pg" if with_reasoning else "rest-em"]
     train = session.prepare_fitting("train")
@@ -49,17 +49,17 @@ def self_train(session: Session, *, with_reasoning: bool, iterations: int) -> Pa
     model = train_stage(session, method.starts_from or "", base, samples, with_reasoning)
     # Line 7: for t = 1 to T.
     for iteration in range(1, iterations + 1):
-        place = stage_names.iteration(method.name, iteration)
+        parent = stage_names.iteration(method.name, iteration)
         # Line 9: the expectation step.
-        kept = expectation(session, place, model, train, iteration, with_reasoning)
+        kept = expectation(session, parent, model, train, iteration, with_reasoning)
         # Line 11: the maximization step; its weighted loss is `training/loss.py:weighted_loss`.
         start = base if session.recipe.expectation.start_from == "base" else str(model)
         samples = partial(kept_samples, session, train, kept, with_reasoning)
-        model = train_stage(session, place, start, samples, with_reasoning)
+        model = train_stage(session, parent, start, samples, with_reasoning)
     return model
 
 
-def reasoning_targets(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
+def reasoning_targets(session: Session, train: Sequence[PreparedExample]) -> dict[str, str]:
     """Reasoning and expected output in Figure 8's template, by example id, for the inputs that have a reasoning."""
     settings = session.recipe.reasoning
     if settings.by_teacher:
@@ -67,37 +67,37 @@ def reasoning_targets(session: Session, train: Sequence[Prepared]) -> dict[str, 
     elif settings.source == "data":
         texts = reasonings_of_data(train)
     else:
-        texts = {e.example_id: card for e in train if (card := session.authors.card_of(e.task, e.user_id))}
+        texts = {e.example_id: card for e in train if (card := session.users.style_card_of(e.task, e.user_id))}
     return {e.example_id: compose(texts[e.example_id], e.output) for e in train if e.example_id in texts}
 
 
-def reasonings_of_data(train: Sequence[Prepared]) -> dict[str, str]:
-    """The reasonings that the data contains, by example id. Raises UserError where there are none."""
+def reasonings_of_data(train: Sequence[PreparedExample]) -> dict[str, str]:
+    """The reasonings that the data contains, by example id. Raises UserError where it contains none."""
     texts = {e.example_id: without_phrases(e.reasoning) for e in train if e.reasoning is not None}
     if not texts:
         raise UserError("reasoning.source data: found no train example with a field 'reasoning', expected some")
     return texts
 
 
-def reasonings_of_teacher(session: Session, train: Sequence[Prepared]) -> dict[str, str]:
+def reasonings_of_teacher(session: Session, train: Sequence[PreparedExample]) -> dict[str, str]:
     """The teacher's reasonings that are not copies, by example id (Algorithm 1, line 3)."""
     session.run.stage(REASONING, lambda folder: _ask_teacher(session, train))
     return {r["example_id"]: r["text"] for r in read_stage(session.run.path(REASONING)) if r["text"] is not None}
 
 
-def _ask_teacher(session: Session, train: Sequence[Prepared]) -> Record:
+def _ask_teacher(session: Session, train: Sequence[PreparedExample]) -> Record:
     recipe = session.recipe
     work, attempts = partial(_ask_teacher_for_shard, session), recipe.reasoning.attempts
     records = session.run.shards(REASONING, train, recipe.shard_size, work, completions=attempts)
     dropped = sum(record["text"] is None for record in records)
     session.run.progress.say(
-        f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated over "
-        f"{recipe.reasoning.max_copied_tokens} tokens in a row of the expected output or the instructions"
+        f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated more "
+        f"than {recipe.reasoning.max_copied_tokens} tokens in a row of the expected output or the instructions"
     )
     return {"written": len(records) - dropped, "dropped": dropped}
 
 
-def _ask_teacher_for_shard(session: Session, examples: Sequence[Prepared]) -> list[Record]:
+def _ask_teacher_for_shard(session: Session, examples: Sequence[PreparedExample]) -> list[Record]:
     recipe = session.recipe
     inputs = [TeacherInput(e.example_id, e.input, e.output, _shown_to_teacher(session, e)) for e in examples]
     engine, renderer = session.engine(recipe.teacher), session.teacher_renderer()
@@ -105,27 +105,28 @@ def _ask_teacher_for_shard(session: Session, examples: Sequence[Prepared]) -> li
     return [asdict(reasoning) for reasoning in written]
 
 
-def _shown_to_teacher(session: Session, example: Prepared) -> tuple[str, ...]:
+def _shown_to_teacher(session: Session, example: PreparedExample) -> tuple[str, ...]:
     """The documents in Figure 7's profile; with `teacher-with-card` the style card is the first of them.
 
     So the figure's own words stay unchanged, and where the prompt is too long the last documents are truncated, not the
     card.
     """
     if not session.recipe.reasoning.with_card:
-        return example.shown
-    card = session.authors.card_of(example.task, example.user_id)
-    return (card, *example.shown) if card else example.shown
+        return example.documents
+    card = session.users.style_card_of(example.task, example.user_id)
+    return (card, *example.documents) if card else example.documents
 
 
 def supervised_samples(
-    session: Session, train: Sequence[Prepared], targets: dict[str, str], with_reasoning: bool
+    session: Session, train: Sequence[PreparedExample], targets: dict[str, str], with_reasoning: bool
 ) -> list[TrainingSample]:
-    """Training samples with weight 1.
+    """The training samples of supervised fine-tuning, with weight 1 (Algorithm 1, line 5).
 
-    Targets over the token limit are left out and counted, not truncated: a truncated target would teach the model to
-    break off.
+    targets: by example id; examples without one are skipped.
+    with_reasoning: whether the targets begin with a reasoning.
 
-    targets: by example id; examples without one are left out.
+    Targets over the token limit are counted and skipped, not truncated: a truncated target would teach the model to
+    stop in mid-sentence.
     """
     samples = []
     for example in train:
@@ -136,9 +137,12 @@ def supervised_samples(
 
 
 def kept_samples(
-    session: Session, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
+    session: Session, train: Sequence[PreparedExample], kept: Sequence[Record], with_reasoning: bool
 ) -> list[TrainingSample]:
-    """The kept completions as targets, each with its weight (Algorithm 1, line 11)."""
+    """The kept completions as targets, each with its weight (Algorithm 1, line 11).
+
+    kept: records of `expectation`.
+    """
     prompts = {e.example_id: session.prompt(e, with_reasoning=with_reasoning).tokens for e in train}
     return [
         TrainingSample(prompts[r["example_id"]], session.renderer.target(r["completion"]), r["weight"]) for r in kept
@@ -146,12 +150,12 @@ def kept_samples(
 
 
 def expected_outputs(
-    session: Session, train: Sequence[Prepared], kept: Sequence[Record], with_reasoning: bool
+    session: Session, train: Sequence[PreparedExample], kept: Sequence[Record], with_reasoning: bool
 ) -> list[Record]:
     """The expected outputs of a share of the inputs (`expectation.targets`), as if the model had sampled them (ours).
 
     With reasoning, an expected output follows the reasoning of the input's kept sample with the highest reward: the
-    model's reasoning, the user's text. Inputs without such a sample are left out, as are targets over the token limit.
+    model's reasoning, the user's text. Inputs without such a sample are skipped, as are targets over the token limit.
     The same inputs are chosen in every iteration.
 
     kept: the model's own kept samples, those of each input in descending order of reward.
@@ -165,8 +169,8 @@ def expected_outputs(
     if with_reasoning:
         chosen = [e for e in chosen if e.example_id in reasonings]
     texts = [compose(reasonings[e.example_id], e.output) if with_reasoning else e.output for e in chosen]
-    most = session.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
-    pairs = [(e, t) for e, t in zip(chosen, texts, strict=True) if len(session.renderer.target(t)) <= most]
+    limit = session.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
+    pairs = [(e, t) for e, t in zip(chosen, texts, strict=True) if len(session.renderer.target(t)) <= limit]
     rewards = session.reward([session.reward_input(e, e.output) for e, _ in pairs])
     return [
         {"example_id": e.example_id, "task": e.task, "sample": EXPECTED_OUTPUT, "completion": text, "reward": reward}
@@ -177,33 +181,37 @@ def expected_outputs(
 
 def expectation(
     session: Session,
-    place: str,
+    parent: str,
     model: Path,
-    train: Sequence[Prepared],
+    train: Sequence[PreparedExample],
     iteration: int,
     with_reasoning: bool,
 ) -> list[Record]:
     """Sample m completions per input, reward their responses, and return the kept ones (Algorithm 1, line 9).
 
-    place: the folder of this iteration's stages, such as `rest-pg/iteration-1`.
+    parent: the folder of this iteration's stages, such as `rest-pg/iteration-1`.
+    model: the folder of the model to sample from.
+    train: the inputs.
+    iteration: t, from 1.
+    with_reasoning: whether completions begin with a reasoning.
     """
-    stage = stage_names.selection(place)
-    session.run.stage(stage, partial(_select_samples, session, place, model, train, iteration, with_reasoning))
+    stage = stage_names.selection(parent)
+    session.run.stage(stage, partial(_select_samples, session, parent, model, train, iteration, with_reasoning))
     return list(read_stage(session.run.path(stage)))
 
 
 def _select_samples(
     session: Session,
-    place: str,
+    parent: str,
     model: Path,
-    train: Sequence[Prepared],
+    train: Sequence[PreparedExample],
     iteration: int,
     with_reasoning: bool,
     folder: Path,
 ) -> Record:
-    """Sample, reward and select; what is kept is written to `folder`."""
-    samples = _sample(session, place, model, train, iteration, with_reasoning)
-    rewarded = _reward(session, place, train, samples)
+    """Sample, reward and select; the kept samples are written to `folder`."""
+    samples = _sample(session, parent, model, train, iteration, with_reasoning)
+    rewarded = _reward(session, parent, train, samples)
     settings = session.recipe.expectation
     selection = select(rewarded, settings)
     expected = expected_outputs(session, train, selection.kept, with_reasoning) if settings.targets else []
@@ -211,17 +219,17 @@ def _select_samples(
     write_records(folder / "selected.parquet", weighed)
     facts = {f"threshold/{task}": tau for task, tau in selection.thresholds.items()} | selection.counts
     facts |= {"expected_outputs": len(expected), "trained_on": len(weighed)}
-    session.run.progress.say(f"{place}: {told_facts(facts)}")
+    session.run.progress.say(f"{parent}: {format_facts(facts)}")
     return facts
 
 
 def _sample(
-    session: Session, place: str, model: Path, train: Sequence[Prepared], iteration: int, with_reasoning: bool
+    session: Session, parent: str, model: Path, train: Sequence[PreparedExample], iteration: int, with_reasoning: bool
 ) -> Sequence[Record]:
     """m completions of each input (the first part of Algorithm 1, line 9)."""
     settings = session.recipe.expectation
     sample = partial(
-        session.write,
+        session.generate,
         model,
         purpose=f"expectation {iteration}",
         samples=settings.samples,
@@ -230,17 +238,19 @@ def _sample(
         with_reasoning=with_reasoning,
     )
     size = session.recipe.shard_size
-    return session.run.shards(stage_names.samples(place), train, size, sample, completions=settings.samples)
+    return session.run.shards(stage_names.samples(parent), train, size, sample, completions=settings.samples)
 
 
-def _reward(session: Session, place: str, train: Sequence[Prepared], samples: Sequence[Record]) -> Sequence[Record]:
+def _reward(
+    session: Session, parent: str, train: Sequence[PreparedExample], samples: Sequence[Record]
+) -> Sequence[Record]:
     """The samples with their rewards, R(x, y, response) in Algorithm 1, line 9; of the response alone (section 3.2)."""
     reward = partial(_reward_shard, session, {e.example_id: e for e in train})
     size = session.recipe.shard_size * session.recipe.expectation.samples
-    return session.run.shards(stage_names.rewards(place), samples, size, reward, unit="samples")
+    return session.run.shards(stage_names.rewards(parent), samples, size, reward, unit="samples")
 
 
-def _reward_shard(session: Session, by_id: Mapping[str, Prepared], samples: Sequence[Record]) -> list[Record]:
+def _reward_shard(session: Session, by_id: Mapping[str, PreparedExample], samples: Sequence[Record]) -> list[Record]:
     examples, responses = [by_id[s["example_id"]] for s in samples], [s["response"] for s in samples]
     scores = session.score(list(session.recipe.reward.mixture), examples, responses)
     return [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penname.config import DecodingConfig, ReasoningConfig
-from penname.engines.base import Engine, Generated
+from penname.engines.base import Engine, GeneratedTokens
 from penname.engines.sampling import sample_seed
 from penname.prompts.completion import tidy
 from penname.prompts.copying import longest_common_run, token_ids
@@ -14,11 +14,16 @@ from penname.prompts.render import PromptTooLong, Renderer
 from penname.prompts.templates import template
 
 TOP_P = 0.95
-"""Top-p of the teacher's attempts; the paper does not give it."""
+"""Top-p of the teacher's sampling; the paper does not state it, so the value is ours."""
 
 
 @dataclass(frozen=True)
 class TeacherInput:
+    """What the teacher sees of an example.
+
+    context: the retrieved documents, most relevant first.
+    """
+
     example_id: str
     input: str
     expected_output: str
@@ -30,7 +35,7 @@ class Reasoning:
     """What the teacher wrote for an example.
 
     text: None where every attempt was empty, or copied from the expected output or the instructions.
-    copied_tokens: longest run of tokens shared with either, of the attempt that was taken, else of the last one.
+    copied_tokens: longest run of tokens shared with either, in the attempt that was kept, else in the last one.
     tokens: number of new tokens in all attempts.
     """
 
@@ -50,6 +55,12 @@ def write_reasoning(
 ) -> list[Reasoning]:
     """One reasoning per input: the first attempt that copies no more than `max_copied_tokens` tokens in a row.
 
+    engine, renderer: those of the teacher.
+    inputs: examples.
+    settings: the recipe's settings of reasonings.
+    decoding: the recipe's settings of decoding.
+    seed: the recipe's seed.
+
     The teacher sees the expected output, and a reasoning that repeats it would give the answer away in training. A
     small teacher also repeats its instructions, which say nothing about the user. The check is ours; the paper only
     asks the teacher not to copy. An input over the teacher's token limit gets no reasoning.
@@ -66,11 +77,14 @@ def write_reasoning(
             seeds.append([])
     sampling = decoding.sampling(settings.max_new_tokens, settings.temperature, TOP_P, renderer.end_id)
     written = engine.generate(prompts, seeds, sampling)
-    return [_first_clean(i, row, renderer, settings.max_copied_tokens) for i, row in zip(inputs, written, strict=True)]
+    return [
+        _first_accepted(i, attempts, renderer, settings.max_copied_tokens)
+        for i, attempts in zip(inputs, written, strict=True)
+    ]
 
 
-def _first_clean(
-    teacher_input: TeacherInput, attempts: Sequence[Generated], renderer: Renderer, max_copied_tokens: int
+def _first_accepted(
+    teacher_input: TeacherInput, attempts: Sequence[GeneratedTokens], renderer: Renderer, max_copied_tokens: int
 ) -> Reasoning:
     sources = [token_ids(renderer, text) for text in (teacher_input.expected_output, template("figure7_reasoning"))]
     tokens = sum(len(attempt.tokens) for attempt in attempts)

@@ -22,7 +22,11 @@ class Engines:
         self._renderers: dict[tuple[str, str, str], Renderer] = {}
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
-        """The engine of `config`, with `model` in place of its own if given; the previous engine is released."""
+        """Load an engine, unless it is the one that is loaded; the previous engine is released.
+
+        config: the engine's settings.
+        model: name or folder of the model, instead of the one in `config`.
+        """
         requested = config if model is None else config.model_copy(update={"model": model})
         if self._loaded is None or self._loaded[0] != requested:
             self.release()
@@ -30,10 +34,11 @@ class Engines:
         return self._loaded[1]
 
     def renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
-        """The renderer of prompts for the model of `config`.
+        """The renderer of prompts for a model.
 
-        max_tokens: longest prompt.
-        limit: the name of the setting that `max_tokens` is the value of, for messages.
+        config: the settings of the model's engine.
+        max_tokens: longest prompt, in tokens.
+        limit: name of the setting whose value is `max_tokens`, for error messages.
         """
         key = (config.model, config.format, limit)
         if key not in self._renderers:
@@ -52,9 +57,12 @@ class Engines:
 
 
 def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
-    """Load the engine of `config`; an extension is called as `engine(config, on_written)`.
+    """Load an engine; an extension is called as `engine(config, on_written)`.
 
-    Raises UserError for a model that does not exist or cannot be loaded, and for an extension that is no such function.
+    config: the engine's settings.
+    on_written: progress callback, see `OnWritten`.
+
+    Raises UserError for a model that does not exist or cannot be loaded, and for an extension that cannot be called so.
     """
     if isinstance(config.kind, Extension):
         engine: Engine = load_callable(config.kind, "engine", "config", "on_written")(config, on_written)

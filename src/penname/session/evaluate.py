@@ -16,19 +16,19 @@ from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.folder import Record, read_stage
 from penname.session import stage_names
 from penname.session.choice import choose
-from penname.session.examples import Prepared
+from penname.session.examples import PreparedExample
 from penname.session.session import Session
 
-Each = TypeVar("Each")
+Item = TypeVar("Item")
 EVALUATION = "evaluation"
-"""The purpose in the random seeds of evaluation samples, see `sample_seed`."""
+"""Purpose of the random seeds of an evaluation's samples, see `sample_seed`."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """Reasonings that are given to the model.
+class GivenReasonings:
+    """Reasonings that are given to the model instead of its own.
 
-    name: identifies them in stages' names.
+    name: identifies them in the names of stages.
     reasonings: by example id.
     """
 
@@ -40,10 +40,12 @@ class Given:
 class Evaluation:
     """The evaluation of one method on one split.
 
+    session: the run's session.
     stage: the stage's name.
+    method: the method's name.
     model: the folder of the method's model; None for the recipe's generator.
     with_reasoning: whether the model writes a reasoning first.
-    prompt_of: see `Session.write`.
+    prompt_of: see `Session.generate`.
     reasonings: by example id, given in place of those that the model would write.
     """
 
@@ -52,17 +54,17 @@ class Evaluation:
     method: str
     model: Path | None
     with_reasoning: bool
-    prompt_of: Callable[[Prepared], Prompt] | None
+    prompt_of: Callable[[PreparedExample], Prompt] | None
     reasonings: Mapping[str, str] | None
 
     @property
     def candidates(self) -> int:
-        """Completions sampled for each example."""
+        """Number of completions sampled for each example."""
         return self.session.recipe.evaluation.completions
 
     @property
-    def batch(self) -> int:
-        """Examples in a shard."""
+    def shard_size(self) -> int:
+        """Number of examples in a shard."""
         return self.session.recipe.generator.batch_size
 
 
@@ -71,18 +73,19 @@ def evaluate_method(
     method: str,
     model: Path | None,
     split: Split,
-    prompt_of: Callable[[Prepared], Prompt] | None = None,
+    prompt_of: Callable[[PreparedExample], Prompt] | None = None,
     *,
     with_reasoning: bool,
-    history: int | None = None,
-    given: Given | None = None,
+    profile_size: int | None = None,
+    given: GivenReasonings | None = None,
 ) -> list[Record]:
-    """Per-example outputs and metrics of one method; they are kept in the run.
+    """Evaluate one method; returns a record of outputs and metrics for each example, which is kept in the run.
 
+    method: the method's name.
     model: the folder of the method's model; None for the recipe's generator.
-    prompt_of: see `Session.write`.
+    prompt_of: see `Session.generate`.
     with_reasoning: whether the model writes a reasoning first.
-    history: see `Session.examples`.
+    profile_size: see `Session.examples`.
     given: reasonings in place of those that the model would write; only their examples are evaluated.
 
     A malformed completion has no response: it scores 0 in every metric, and is counted. Where an example has several
@@ -90,15 +93,15 @@ def evaluate_method(
     chosen from evaluation.candidates completions, all of which count as new tokens. With evaluation.reuse_reasoning a
     user's first prompt is answered first, and the reasoning of its first text, if any, is given for the others.
     """
-    examples = session.prepare_fitting(split, history)
-    part = stage_names.part_name(split, history)
+    examples = session.prepare_fitting(split, profile_size)
+    name_of_split = stage_names.split_name(split, profile_size)
     if given is not None:
         examples = [e for e in examples if e.example_id in given.reasonings]
-        part = stage_names.given_part(split, given.name)
-    stage = stage_names.evaluation(part, method)
+        name_of_split = stage_names.split_name_given(split, given.name)
+    stage = stage_names.evaluation(name_of_split, method)
     reasonings = None if given is None else given.reasonings
     evaluation = Evaluation(session, stage, method, model, with_reasoning, prompt_of, reasonings)
-    facts = session.run.stage(stage, lambda folder: _write_and_score(evaluation, examples))
+    facts = session.run.stage(stage, lambda folder: _generate_and_score(evaluation, examples))
     texts = facts["examples"] * session.recipe.evaluation.texts
     session.run.progress.say(
         f"{stage}: mean reward {facts['mean_reward']:.4f}; of {texts} "
@@ -109,14 +112,18 @@ def evaluate_method(
     return list(read_stage(session.run.path(stage_names.metrics(stage))))
 
 
-def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Record:
-    """Generate for all examples, score the texts, and count faulty completions."""
+def _generate_and_score(evaluation: Evaluation, examples: Sequence[PreparedExample]) -> Record:
+    """Generate for all examples, score the texts, and count malformed and unfinished completions."""
     if evaluation.session.recipe.evaluation.reuse_reasoning and evaluation.with_reasoning and not evaluation.reasonings:
-        written = _write_with_reused_reasonings(evaluation, examples)
+        generated = _generate_with_reused_reasonings(evaluation, examples)
     else:
-        written = _write_shards(evaluation, stage_names.responses(evaluation.stage), examples, evaluation.reasonings)
+        generated = _generate_shards(
+            evaluation, stage_names.responses(evaluation.stage), examples, evaluation.reasonings
+        )
     score = partial(_score_shard, evaluation, {e.example_id: e for e in examples})
-    scored = evaluation.session.run.shards(stage_names.metrics(evaluation.stage), written, evaluation.batch, score)
+    scored = evaluation.session.run.shards(
+        stage_names.metrics(evaluation.stage), generated, evaluation.shard_size, score
+    )
     return {
         "examples": len(scored),
         "malformed": sum(r["texts_malformed"] for r in scored),
@@ -128,12 +135,12 @@ def _write_and_score(evaluation: Evaluation, examples: Sequence[Prepared]) -> Re
     }
 
 
-def _write_shards(
-    evaluation: Evaluation, stage: str, examples: Sequence[Prepared], reasonings: Mapping[str, str] | None
+def _generate_shards(
+    evaluation: Evaluation, stage: str, examples: Sequence[PreparedExample], reasonings: Mapping[str, str] | None
 ) -> list[list[Record]]:
     """Each example's candidates, those for its first text first."""
-    write = partial(
-        write_as_evaluated,
+    generate = partial(
+        generate_as_evaluated,
         evaluation.session,
         evaluation.model,
         samples=evaluation.candidates,
@@ -142,40 +149,40 @@ def _write_shards(
         reasonings=reasonings,
     )
     candidates = evaluation.candidates
-    written = evaluation.session.run.shards(stage, examples, evaluation.batch, write, completions=candidates)
-    return by_example(written, candidates)
+    generated = evaluation.session.run.shards(stage, examples, evaluation.shard_size, generate, completions=candidates)
+    return group_by_example(generated, candidates)
 
 
-def _write_with_reused_reasonings(evaluation: Evaluation, examples: Sequence[Prepared]) -> list[list[Record]]:
-    """As `_write_shards`, but users' first examples are written first; their reasonings are given for the others."""
+def _generate_with_reused_reasonings(evaluation: Evaluation, examples: Sequence[PreparedExample]) -> list[list[Record]]:
+    """Like `_generate_shards`, with the reasoning of a user's first example given for the user's other examples."""
     firsts = list({_user(e): e for e in reversed(examples)}.values())[::-1]
-    written = _write_shards(evaluation, stage_names.responses(evaluation.stage), firsts, None)
-    first_texts = [candidates[0] for candidates in written]
+    generated = _generate_shards(evaluation, stage_names.responses(evaluation.stage), firsts, None)
+    first_texts = [candidates[0] for candidates in generated]
     user = {e.example_id: _user(e) for e in firsts}
-    known = {user[r["example_id"]]: r["reasoning"] for r in first_texts if r["response"] and r["reasoning"]}
+    reusable = {user[r["example_id"]]: r["reasoning"] for r in first_texts if r["response"] and r["reasoning"]}
     others = [e for e in examples if e.example_id not in user]
-    reused = {e.example_id: known[_user(e)] for e in others if _user(e) in known}
-    rest = _write_shards(evaluation, stage_names.reused_responses(evaluation.stage), others, reused)
-    by_id = {candidates[0]["example_id"]: candidates for candidates in [*written, *rest]}
+    reused = {e.example_id: reusable[_user(e)] for e in others if _user(e) in reusable}
+    remaining = _generate_shards(evaluation, stage_names.reused_responses(evaluation.stage), others, reused)
+    by_id = {candidates[0]["example_id"]: candidates for candidates in [*generated, *remaining]}
     return [by_id[e.example_id] for e in examples]
 
 
 def _score_shard(
-    evaluation: Evaluation, by_id: Mapping[str, Prepared], candidates: Sequence[list[Record]]
+    evaluation: Evaluation, by_id: Mapping[str, PreparedExample], candidates: Sequence[list[Record]]
 ) -> list[Record]:
     """A record for each example: its text, and the scores of its texts."""
     session, texts = evaluation.session, evaluation.session.recipe.evaluation.texts
     chosen = _choose(session, candidates, by_id)
-    scored = by_example(_score(session, [r for of_example in chosen for r in of_example], by_id), texts)
+    scored = group_by_example(_score(session, [r for of_example in chosen for r in of_example], by_id), texts)
     return [
-        _record(evaluation, by_id[of_example[0]["example_id"]], of_example, every, scores)
-        for of_example, every, scores in zip(chosen, candidates, scored, strict=True)
+        _record(evaluation, by_id[of_example[0]["example_id"]], of_example, all_candidates, scores)
+        for of_example, all_candidates, scores in zip(chosen, candidates, scored, strict=True)
     ]
 
 
 def _record(
     evaluation: Evaluation,
-    example: Prepared,
+    example: PreparedExample,
     texts: Sequence[Record],
     candidates: Sequence[Record],
     scores: Sequence[dict[str, float | None]],
@@ -186,7 +193,7 @@ def _record(
     candidates: all its completions.
     scores: the metrics of each text.
     """
-    first, reasons = texts[0], evaluation.with_reasoning
+    first, with_reasoning = texts[0], evaluation.with_reasoning
     return {
         "example_id": example.example_id,
         "task": example.task,
@@ -200,24 +207,26 @@ def _record(
         "new_tokens": sum(r["new_tokens"] for r in candidates) / len(texts),
         "texts_malformed": sum(r["response"] is None for r in texts),
         "texts_unfinished": sum(r["finish_reason"] == "length" for r in texts),
-        "texts_without_reasoning": sum(reasons and not r["reasoning"] for r in texts),
+        "texts_without_reasoning": sum(with_reasoning and not r["reasoning"] for r in texts),
         "repeated": sum(repeated_share(r["response"] or r["completion"]) for r in texts) / len(texts),
     } | ({"first_metrics": scores[0]} if len(texts) > 1 else {})
 
 
 def _choose(
-    session: Session, candidates: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]
+    session: Session, candidates: Sequence[Sequence[Record]], by_id: Mapping[str, PreparedExample]
 ) -> list[list[Record]]:
     """Each example's texts: one chosen from every evaluation.candidates consecutive completions."""
     number = session.recipe.evaluation.candidates
-    groups = [group for of_example in candidates for group in by_example(of_example, number)]
-    return by_example(choose_texts(session, groups, by_id), session.recipe.evaluation.texts)
+    groups = [group for of_example in candidates for group in group_by_example(of_example, number)]
+    return group_by_example(choose_texts(session, groups, by_id), session.recipe.evaluation.texts)
 
 
-def choose_texts(session: Session, groups: Sequence[Sequence[Record]], by_id: Mapping[str, Prepared]) -> list[Record]:
-    """The candidate of each group that evaluation.choose selects.
+def choose_texts(
+    session: Session, groups: Sequence[Sequence[Record]], by_id: Mapping[str, PreparedExample]
+) -> list[Record]:
+    """The candidate of each group that is chosen by the criterion `evaluation.choose`.
 
-    groups: records of `Session.write`.
+    groups: each text's candidates, records of `Session.generate`.
     by_id: the examples, by id.
     """
     if all(len(group) == 1 for group in groups):
@@ -230,10 +239,14 @@ def choose_texts(session: Session, groups: Sequence[Sequence[Record]], by_id: Ma
     return [group[i] for group, i in zip(groups, chosen, strict=True)]
 
 
-def by_example(of_texts: Iterable[Each], texts: int) -> list[list[Each]]:
-    """Split results of `Session.write` into groups of `texts`: those of an example, or the candidates for a text."""
-    every = list(of_texts)
-    return [every[start : start + texts] for start in range(0, len(every), texts)]
+def group_by_example(of_texts: Iterable[Item], texts: int) -> list[list[Item]]:
+    """Split a flat list into groups of equal size: the texts of an example, or the candidates for a text.
+
+    of_texts: such as the records of `Session.generate`.
+    texts: size of a group.
+    """
+    flat = list(of_texts)
+    return [flat[start : start + texts] for start in range(0, len(flat), texts)]
 
 
 def shown_metrics(record: Record) -> dict[str, float | None]:
@@ -248,17 +261,21 @@ def _means(scores: Sequence[dict[str, float | None]]) -> dict[str, float | None]
     return {name: sum(values) / len(values) if values else None for name, values in present.items()}
 
 
-def _user(example: Prepared) -> tuple[str, str]:
+def _user(example: PreparedExample) -> tuple[str, str]:
     """The owner of an example's profile: users of different tasks are different, even if they have the same id."""
     return example.task, example.user_id
 
 
-def mean_reward(session: Session, model: Path, examples: Sequence[Prepared], *, with_reasoning: bool) -> float:
-    """Mean reward of `model` on `examples`, as in an evaluation."""
+def mean_reward(session: Session, model: Path, examples: Sequence[PreparedExample], *, with_reasoning: bool) -> float:
+    """Mean reward of a model on examples, as in an evaluation.
+
+    model: the model's folder.
+    with_reasoning: whether the model writes a reasoning first.
+    """
     by_id = {e.example_id: e for e in examples}
     completions = session.recipe.evaluation.completions
-    written = write_as_evaluated(session, model, examples, completions, with_reasoning=with_reasoning)
-    chosen = _choose(session, by_example(written, completions), by_id)
+    generated = generate_as_evaluated(session, model, examples, completions, with_reasoning=with_reasoning)
+    chosen = _choose(session, group_by_example(generated, completions), by_id)
     scores = _score(session, [r for of_example in chosen for r in of_example], by_id)
     session.release()
     return _mean(s["reward"] for s in scores)
@@ -270,19 +287,19 @@ def _mean(rewards: Iterable[float | None]) -> float:
     return sum(present) / max(1, len(present))
 
 
-def write_as_evaluated(
+def generate_as_evaluated(
     session: Session,
     model: Path | None,
-    examples: Sequence[Prepared],
+    examples: Sequence[PreparedExample],
     samples: int,
     *,
     with_reasoning: bool,
-    prompt_of: Callable[[Prepared], Prompt] | None = None,
+    prompt_of: Callable[[PreparedExample], Prompt] | None = None,
     reasonings: Mapping[str, str] | None = None,
 ) -> list[Record]:
-    """`Session.write` with the temperature, top-p and random seeds of evaluation."""
+    """`Session.generate` with the temperature, top-p and random seeds of evaluation; see there for the arguments."""
     settings = session.recipe.evaluation
-    return session.write(
+    return session.generate(
         model,
         examples,
         purpose=EVALUATION,
@@ -295,9 +312,11 @@ def write_as_evaluated(
     )
 
 
-def _score(session: Session, written: Sequence[Record], by_id: Mapping[str, Prepared]) -> list[dict[str, float | None]]:
+def _score(
+    session: Session, generated: Sequence[Record], by_id: Mapping[str, PreparedExample]
+) -> list[dict[str, float | None]]:
     recipe = session.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
     zeros: dict[str, float | None] = dict.fromkeys(["reward", *map(short_name, names)], 0.0)
-    scores = session.score(names, [by_id[r["example_id"]] for r in written], [r["response"] for r in written])
+    scores = session.score(names, [by_id[r["example_id"]] for r in generated], [r["response"] for r in generated])
     return [zeros if values is None else values for values in scores]

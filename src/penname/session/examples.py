@@ -12,21 +12,25 @@ from penname.data.records import Document, Example, LayoutName
 from penname.errors import UserError
 from penname.retrieval.retrieve import recency
 
-RANKED_AT_ONCE = 2**10
-"""Examples in a shard of prepared ones, whose contexts are in memory together."""
+PREPARED_PER_SHARD = 2**10
+"""Number of examples in a shard of prepared examples, whose contexts are in memory together."""
 
-RICH = 5
-"""Fewest documents of a user in the cold-start simulation, which hides some of them."""
+COLD_START_DOCUMENTS = 5
+"""Fewest documents of a user in the simulation of a cold start, which hides some of them."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """An example with its context: the retrieved documents as the prompt shows them, best first.
+class PreparedExample:
+    """An example with its context: the retrieved documents as the prompt shows them, most relevant first.
 
-    context: the user's own documents.
-    neighbours: other users' documents on the same item.
-    history: size of the user's profile, in documents.
-    reasoning: a teacher's reasoning, where the data comes with one.
+    example_id, user_id, task: see `penname.data.records.Example`.
+    input: the input x.
+    output: the expected output y, what the user wrote.
+    context: the user's retrieved documents.
+    neighbours: retrieved documents of other users on the same item.
+    layout: how a benchmark's own prompt shows the example.
+    history: number of documents in the user's profile.
+    reasoning: a teacher's reasoning, where the data contains one.
     """
 
     example_id: str
@@ -41,13 +45,19 @@ class Prepared:
     reasoning: str | None = None
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        """All documents, for prompts that do not distinguish whose they are."""
+    def documents(self) -> tuple[str, ...]:
+        """All retrieved documents, for prompts that do not distinguish who wrote them."""
         return self.context + self.neighbours
 
 
-def prepared(example: Example, documents: Sequence[Document], prompt: PromptConfig) -> Prepared:
-    """Prepare an example with its retrieved documents. Raises UserError where it has no output."""
+def prepare_example(example: Example, documents: Sequence[Document], prompt: PromptConfig) -> PreparedExample:
+    """Prepare an example with its retrieved documents.
+
+    documents: the retrieved documents of the user and of neighbours, most relevant first.
+    prompt: the recipe's settings of prompts.
+
+    Raises UserError where the example has no output.
+    """
     if example.output is None or not example.output.strip():
         raise UserError(f"example {example.id!r} ({example.task}): field 'output': found nothing, expected text")
     of_others = {id(document) for document in example.neighbours}
@@ -59,7 +69,7 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
         )
         for by_others in (False, True)
     )
-    return Prepared(
+    return PreparedExample(
         example.id,
         example.user_id,
         example.task,
@@ -73,10 +83,10 @@ def prepared(example: Example, documents: Sequence[Document], prompt: PromptConf
     )
 
 
-def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
-    """The examples, a share of which get the profile of another user of the task in place of their own user's.
+def shuffle_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
+    """Give a share of the examples the profile of another user of the same task.
 
-    share: 0 to 1. Examples replaced at one share are replaced by the same profiles at every larger share.
+    share: 0 to 1. Profiles that are replaced at one share are replaced by the same ones at every larger share.
     seed: of the random choice.
 
     REST-PG's Appendix A (Figure 5) replaces personalized contexts by those of others; retrieving documents anew from
@@ -103,6 +113,9 @@ def with_others_profiles(examples: Sequence[Example], share: float, seed: int) -
     return shuffled
 
 
-def latest(documents: Sequence[Document], count: int) -> list[Document]:
-    """The latest `count` documents by `recency`, in their original order."""
+def latest_documents(documents: Sequence[Document], count: int) -> list[Document]:
+    """The latest documents by `recency`, in their original order.
+
+    count: how many.
+    """
     return [documents[i] for i in sorted(recency(documents)[:count])]

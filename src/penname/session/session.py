@@ -26,150 +26,173 @@ from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, mixed
 from penname.runs.folder import Record, RunFolder, read_stage
 from penname.session import stage_names
-from penname.session.authors import Authors
 from penname.session.engines import Engines
-from penname.session.examples import RANKED_AT_ONCE, RICH, Prepared, latest, prepared, with_others_profiles
+from penname.session.examples import (
+    COLD_START_DOCUMENTS,
+    PREPARED_PER_SHARD,
+    PreparedExample,
+    latest_documents,
+    prepare_example,
+    shuffle_profiles,
+)
+from penname.session.users import Users
 
-Made = TypeVar("Made")
+Cached = TypeVar("Cached")
 
 
 class Session:
-    """Recipe, run folder, prompts, engines and rewards of one run."""
+    """Recipe, run folder, prompts, engines and rewards of one run.
+
+    recipe: the run's recipe.
+    run: the run's folder.
+    engines: engines to share with other sessions; by default the session has its own.
+    """
 
     def __init__(self, recipe: Recipe, run: RunFolder, engines: Engines | None = None) -> None:
-        """engines: engines to share with other sessions; by default the session has its own."""
         self.recipe = recipe
         self.run = run
-        self._made: dict[tuple[object, ...], Any] = {}
-        self.engines = engines or Engines(lambda tokens, completions: run.progress.wrote(tokens, completions))
-        self.authors = Authors(recipe, run, self._load_all)
+        self._cache: dict[tuple[object, ...], Any] = {}
+        self.engines = engines or Engines(lambda tokens, completions: run.progress.add_generated(tokens, completions))
+        self.users = Users(recipe, run, self._load_all)
 
-    def once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """The result of `make`, which is called at most once in a session for each key.
+    def cached(self, key: tuple[object, ...], compute: Callable[[], Cached]) -> Cached:
+        """The result of a computation that is done at most once in a session.
 
         key: identifies the result.
+        compute: called if there is no result for the key yet.
         """
-        if key not in self._made:
-            self._made[key] = make()
-        made: Made = self._made[key]
-        return made
+        if key not in self._cache:
+            self._cache[key] = compute()
+        result: Cached = self._cache[key]
+        return result
 
     @cached_property
     def renderer(self) -> Renderer:
+        """The renderer of the generator's prompts."""
         limit = self.recipe.prompt.max_input_tokens
         return self.engines.renderer(self.recipe.generator, limit, "prompt.max_input_tokens")
 
     def retriever(self) -> Retriever:
+        """The recipe's retriever."""
         settings = self.recipe.retrieval
         return make_retriever(settings.retriever, settings.encoder, self.recipe.seed, settings.tokens)
 
-    def prepare(self, split: Split, history: int | None = None) -> list[Prepared]:
+    def prepare(self, split: Split, profile_size: int | None = None) -> list[PreparedExample]:
         """The split's examples with their contexts. Raises UserError for an example without an output.
 
-        history: see `examples`.
+        profile_size: see `examples`.
         """
-        name = stage_names.data(stage_names.part_name(split, history))
+        name = stage_names.data(stage_names.split_name(split, profile_size))
         settings = self.recipe.retrieval
 
         def stage(folder: Any) -> Record:
             retriever = self.retriever()
 
-            def tell(note: str) -> None:
+            def show_note(note: str) -> None:
                 self.run.progress.advance(0, note=note)
 
-            def work(examples: Sequence[Example]) -> list[Record]:
-                retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, tell)
-                return [asdict(prepared(example, context, self.recipe.prompt)) for example, context in retrieved]
+            def prepare_shard(examples: Sequence[Example]) -> list[Record]:
+                retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, show_note)
+                return [asdict(prepare_example(example, context, self.recipe.prompt)) for example, context in retrieved]
 
             report = Report(strict=True)
-            examples = self.examples(split, history, report)
+            examples = self.examples(split, profile_size, report)
             if problems := report.summary():
                 self.run.progress.say(f"{name}: {problems}")
-            records = self.run.shards(name, examples, RANKED_AT_ONCE, work)
+            records = self.run.shards(name, examples, PREPARED_PER_SHARD, prepare_shard)
             empty = sum(not record["context"] and not record["neighbours"] for record in records)
             if empty:
                 self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document to retrieve")
             return {"examples": len(records), "without_context": empty}
 
         self.run.stage(name, stage)
-        self.authors.know_split(split)
+        self.users.add_split(split)
         return [
-            Prepared(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
+            PreparedExample(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
             for record in read_stage(self.run.path(name))
         ]
 
-    def examples(self, split: Split, history: int | None, report: Report) -> Sequence[Example]:
-        """The split's examples, as they are read.
+    def examples(self, split: Split, profile_size: int | None, report: Report) -> Sequence[Example]:
+        """The split's examples, without retrieved documents.
 
-        history: keep only examples whose users have at least `RICH` documents, with the latest `history` of these.
-        report: counts the rows left out.
+        profile_size: simulates a cold start: only examples whose users have at least `COLD_START_DOCUMENTS` documents,
+            with the latest `profile_size` of these as their profile; None for all examples as they are.
+        report: counts the rows that are skipped.
 
         Raises UserError where there is none.
         """
-        examples: Sequence[Example] = self.load(self.recipe.data, split, history, report)
+        examples: Sequence[Example] = self.load(self.recipe.data, split, profile_size, report)
         if split == self.recipe.evaluation.split:
-            examples = with_others_profiles(examples, self.recipe.evaluation.shuffled, self.recipe.seed)
-        if history is None:
+            examples = shuffle_profiles(examples, self.recipe.evaluation.shuffled, self.recipe.seed)
+        if profile_size is None:
             return examples
         if not examples:
-            raise UserError(f"{split}: found no user with {RICH} documents or more, expected some to hide documents of")
-        return [replace(e, profile=tuple(latest(e.profile, history))) for e in examples]
+            fewest = f"{COLD_START_DOCUMENTS} documents or more"
+            raise UserError(f"{split}: found no user with {fewest}, expected some to hide documents of")
+        return [replace(e, profile=tuple(latest_documents(e.profile, profile_size))) for e in examples]
 
-    def load(self, sources: Sequence[SourceConfig], split: Split, history: int | None, report: Report) -> Examples:
-        """The examples of each source, up to the recipe's limit.
+    def load(self, sources: Sequence[SourceConfig], split: Split, profile_size: int | None, report: Report) -> Examples:
+        """Load the examples of each source, up to the recipe's limit.
 
-        history: see `examples`.
+        sources: such as the recipe's `data`.
+        profile_size, report: see `examples`.
         """
         limit = getattr(self.recipe.limit, split)
-        return load_split(sources, split, limit, self.recipe.seed, report, 0 if history is None else RICH)
+        fewest = 0 if profile_size is None else COLD_START_DOCUMENTS
+        return load_split(sources, split, limit, self.recipe.seed, report, fewest)
 
     def _load_all(self, split: Split) -> Examples:
         return self.load(self.recipe.data, split, None, Report())
 
-    def prepare_fitting(self, split: Split, history: int | None = None) -> list[Prepared]:
-        """The split's examples whose input fits into the limit; the others are counted and left out.
+    def prepare_fitting(self, split: Split, profile_size: int | None = None) -> list[PreparedExample]:
+        """The split's examples whose input is within the token limit; the others are counted and skipped.
 
-        history: see `examples`.
+        profile_size: see `examples`.
 
         Raises UserError naming one where none fits.
         """
-        return self.once(("examples", split, history), lambda: self._fitting(split, history))
+        return self.cached(("examples", split, profile_size), lambda: self._prepare_fitting(split, profile_size))
 
-    def _fitting(self, split: Split, history: int | None) -> list[Prepared]:
-        examples = self.prepare(split, history)
+    def _prepare_fitting(self, split: Split, profile_size: int | None) -> list[PreparedExample]:
+        examples = self.prepare(split, profile_size)
         problems = [self._too_long(e) for e in examples]
         fitting = [e for e, problem in zip(examples, problems, strict=True) if problem is None]
         if not fitting:
             raise UserError(f"example {examples[0].example_id!r}, as all of {split}: {problems[0]}")
         for limit, over in Counter(problem.limit for problem in problems if problem is not None).items():
-            self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {limit}: left out")
+            self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {limit}: skipped")
         return fitting
 
-    def prompt(self, example: Prepared, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
-        """The prompt of an example by the recipe's template.
+    def prompt(self, example: PreparedExample, *, with_reasoning: bool, with_context: bool = True) -> Prompt:
+        """The prompt of an example with the recipe's template.
 
         with_reasoning: ask for a reasoning first.
         with_context: show the retrieved documents.
 
         Raises UserError naming the example where its input alone is over the limit.
         """
-        context: dict[str, tuple[str, ...]] = {"context": example.shown if with_context else ()}
+        context: dict[str, tuple[str, ...]] = {"context": example.documents if with_context else ()}
         values = {"input": example.input}
         name = generator_template(with_reasoning=with_reasoning)
         if self.recipe.prompt.style == "benchmark":
             settings = self.recipe.retrieval
-            whose = settings.documents if with_context and settings.k else None
+            documents_shown = settings.documents if with_context and settings.k else None
             if example.layout in ANSWER_FORMATS:  # PGraphRAG keeps the headers of empty lists
-                context = {"own": example.context, "neighbours": example.neighbours} if whose else {}
+                context = {"own": example.context, "neighbours": example.neighbours} if documents_shown else {}
                 values["format"] = ANSWER_FORMATS[example.layout]
-            elif not example.shown:
-                whose = None
-            name = benchmark_template(example.layout, whose)
+            elif not example.documents:
+                documents_shown = None
+            name = benchmark_template(example.layout, documents_shown)
         return render_for(example, self.renderer, name, context, **values)
 
-    def own_prompt(self, method: Extension, example: Prepared) -> Prompt:
-        """The prompt of an extension method. Raises UserError where it returns none, or one that is too long."""
-        result = load_callable(method, "method", "input", "documents")(example.input, list(example.shown))
+    def extension_prompt(self, method: Extension, example: PreparedExample) -> Prompt:
+        """The prompt that an extension method makes for an example.
+
+        method: the extension.
+
+        Raises UserError where it returns something else, or a prompt that is over the limit.
+        """
+        result = load_callable(method, "method", "input", "documents")(example.input, list(example.documents))
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], str)):
             raise UserError(f"method {method}: found {type(result).__name__}, expected a text and a list of documents")
         text, documents = result
@@ -178,30 +201,31 @@ class Session:
         except PromptTooLong as error:
             raise UserError(f"example {example.example_id!r}: {error}") from None
 
-    def write(
+    def generate(
         self,
         model: Path | None,
-        examples: Sequence[Prepared],
+        examples: Sequence[PreparedExample],
         *,
         purpose: str,
         samples: int,
         temperature: float,
         top_p: float,
         with_reasoning: bool,
-        prompt_of: Callable[[Prepared], Prompt] | None = None,
+        prompt_of: Callable[[PreparedExample], Prompt] | None = None,
         reasonings: Mapping[str, str] | None = None,
     ) -> list[Record]:
         """Sample completions of each example and parse them into reasoning and response.
 
-        model: a folder; None for the recipe's generator.
+        model: the model's folder; None for the recipe's generator.
         purpose: of the random seeds, see `sample_seed`.
-        samples: completions of each example.
+        samples: number of completions of each example.
+        temperature, top_p: see `Sampling`.
         with_reasoning: whether completions begin with a reasoning.
         prompt_of: an example's prompt; by default `prompt`.
         reasonings: by example id; the model continues a given reasoning with the response, as if it had written it.
         """
-        most = self.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
-        sampling = self.recipe.decoding.sampling(most, temperature, top_p, self.renderer.end_id)
+        max_tokens = self.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
+        sampling = self.recipe.decoding.sampling(max_tokens, temperature, top_p, self.renderer.end_id)
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
         given = [(reasonings or {}).get(e.example_id) for e in examples]
@@ -235,7 +259,7 @@ class Session:
                 )
         return records
 
-    def _too_long(self, example: Prepared) -> PromptTooLong | None:
+    def _too_long(self, example: PreparedExample) -> PromptTooLong | None:
         """The error if the example's input does not fit into Figure 8's prompt: the criterion for every method."""
         try:
             self.renderer.render("figure8_input", [], input=example.input)
@@ -244,27 +268,28 @@ class Session:
         return None
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
-        """The engine of `config`, with `model` in place of its own if given; the previous engine is released."""
+        """See `Engines.engine`."""
         return self.engines.engine(config, model)
 
     def release(self) -> None:
-        """Release the loaded engine, before training or another engine needs the memory."""
+        """See `Engines.release`."""
         self.engines.release()
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
-        return make_rewards(names, self.recipe.reward, self._judge, self.authors.model)
+        """The rewards with these names, by name."""
+        return make_rewards(names, self.recipe.reward, self._judge, self.users.model)
 
-    def reward_input(self, example: Prepared, response: str) -> RewardInput:
-        """What rewards see of a response to an example."""
-        documents = self.authors.documents_of(example.task, example.user_id)
+    def reward_input(self, example: PreparedExample, response: str) -> RewardInput:
+        """What rewards see of a response to an example: never the reasoning (REST-PG section 3.2)."""
+        documents = self.users.documents_of(example.task, example.user_id)
         return RewardInput(example.input, example.output, response, documents)
 
     def score(
-        self, names: Sequence[str], examples: Sequence[Prepared], responses: Sequence[str | None]
+        self, names: Sequence[str], examples: Sequence[PreparedExample], responses: Sequence[str | None]
     ) -> list[dict[str, float | None] | None]:
         """The named rewards of each response, and `reward`, the recipe's mixture, if `names` includes all of its parts.
 
-        names: rewards.
+        names: names of rewards.
         examples: the example of each response.
         responses: None for a completion without a response, whose result is None too.
 
@@ -272,8 +297,8 @@ class Session:
         """
         pairs = zip(examples, responses, strict=True)
         present = [self.reward_input(e, response) for e, response in pairs if response is not None]
-        rest = iter(self._score(names, present) if present else [])
-        return [None if response is None else next(rest) for response in responses]
+        scored = iter(self._score(names, present) if present else [])
+        return [None if response is None else next(scored) for response in responses]
 
     def reward(self, items: Sequence[RewardInput]) -> list[float | None]:
         """The recipe's mixture of rewards for each item."""
@@ -283,10 +308,15 @@ class Session:
         return mixed(self.recipe.reward.weights, self.rewards(names), items)
 
     def teacher_renderer(self) -> Renderer:
+        """The renderer of the teacher's prompts."""
         limit = self.recipe.reasoning.max_input_tokens
         return self.engines.renderer(self.recipe.teacher, limit, "reasoning.max_input_tokens")
 
     def agent_renderer(self, agent: EngineConfig) -> Renderer:
+        """The renderer of the prompts of one of PaT's agents.
+
+        agent: the agent's engine.
+        """
         return self.engines.renderer(agent, self.recipe.pat.max_input_tokens, "pat.max_input_tokens")
 
     def _judge(self) -> Judge:
@@ -296,7 +326,7 @@ class Session:
 
 
 def render_for(
-    example: Prepared,
+    example: PreparedExample,
     renderer: Renderer,
     name: TemplateName,
     documents: Mapping[str, Sequence[str]],
@@ -305,6 +335,7 @@ def render_for(
 ) -> Prompt:
     """Render the prompt of an example from a template.
 
+    renderer: that of the model that is prompted.
     name: the template.
     documents: the template's lists of documents, by name.
     shorten: names of the values that are truncated where they do not fit.

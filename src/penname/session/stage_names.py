@@ -1,7 +1,7 @@
-"""Where each stage of a run lives: its name, which is its folder in the run too.
+"""The names of a run's stages; a stage's name is also its folder within the run folder.
 
-Whatever writes a stage or reads one gets its name here. A stage's `place` is the folder of the stages it is made with:
-a method's, one of its iterations', or an agent's in one of these.
+Whatever writes or reads a stage gets its name here. `parent` is the folder of the stages that belong together: those of
+a method, of one of its iterations, or of an agent in one of these.
 """
 
 from __future__ import annotations
@@ -11,37 +11,49 @@ import sys
 from penname.method_table import AgentName, Method
 
 REASONING = "reasoning"
+"""The teacher's reasonings."""
 GENERATOR = "generator"
-"""The place of the stages of the generator that methods share."""
+"""The parent of the stages of the generator that methods share."""
 STYLE_MODEL = "style-model"
+"""PaT's style model."""
 AUTHORSHIP_MODEL = "authorship/model"
+"""The model of the reward `authorship`."""
 UNTRAINED_SUMMARIES = "pat/summaries/untrained"
-"""Of the train split, by agents as they are: those of every method whose agents are trained."""
+"""Summaries of the train split by untrained agents, which all methods with trained agents start from."""
 
-ALL = sys.maxsize
-"""So many of a rich user's documents are left where none is hidden."""
-
-
-def part_name(split: str, history: int | None = None) -> str:
-    """What the stages call a split whose users have so many documents left."""
-    return split if history is None else f"{split}-history-{count_name(history)}"
+ALL_DOCUMENTS = sys.maxsize
+"""The profile size that hides none of a user's documents in the simulation of a cold start."""
 
 
-def count_name(history: int) -> str:
-    return "all" if history == ALL else str(history)
+def split_name(split: str, profile_size: int | None = None) -> str:
+    """The part of a stage's name that says which examples it is about.
+
+    profile_size: number of documents left in users' profiles; None where no cold start is simulated.
+    """
+    return split if profile_size is None else f"{split}-history-{count_name(profile_size)}"
 
 
-def given_part(split: str, given: str) -> str:
-    """What the stages call a split for which reasonings were given. given: which ones."""
+def count_name(profile_size: int) -> str:
+    """How a profile size is called in names: `all`, or the number of documents."""
+    return "all" if profile_size == ALL_DOCUMENTS else str(profile_size)
+
+
+def split_name_given(split: str, given: str) -> str:
+    """Like `split_name`, for a split whose examples are evaluated with given reasonings.
+
+    given: name of the reasonings.
+    """
     return f"{split}-{given}"
 
 
-def data(part: str) -> str:
-    return f"data/{part}"
+def data(split: str) -> str:
+    """The prepared examples of a split; see `split_name`."""
+    return f"data/{split}"
 
 
-def contexts(part: str) -> str:
-    return f"contexts/{part}"
+def contexts(split: str) -> str:
+    """PaT's trajectories of a split's examples; see `split_name`."""
+    return f"contexts/{split}"
 
 
 def users(split: str) -> str:
@@ -49,90 +61,119 @@ def users(split: str) -> str:
     return f"authorship/{split}"
 
 
-def iteration(method: str, number: int) -> str:
-    """A place. number: from 1."""
-    return f"{method}/iteration-{number}"
+def iteration(method: str, index: int) -> str:
+    """The parent of the stages of an iteration.
+
+    index: from 1.
+    """
+    return f"{method}/iteration-{index}"
 
 
-def agent_iteration(method: str, number: int, agent: AgentName) -> str:
-    """A place: of one agent's training in an iteration."""
-    return f"{iteration(method, number)}/{agent}"
+def agent_iteration(method: str, index: int, agent: AgentName) -> str:
+    """The parent of the stages of one agent's training in an iteration.
+
+    index: from 1.
+    """
+    return f"{iteration(method, index)}/{agent}"
 
 
-def samples(place: str) -> str:
-    return f"{place}/samples"
+def samples(parent: str) -> str:
+    """The samples of an expectation step."""
+    return f"{parent}/samples"
 
 
-def rewards(place: str) -> str:
-    return f"{place}/rewards"
+def rewards(parent: str) -> str:
+    """The rewards of samples or of candidates."""
+    return f"{parent}/rewards"
 
 
-def selection(place: str) -> str:
-    return f"{place}/selection"
+def selection(parent: str) -> str:
+    """The samples that were kept, with their weights."""
+    return f"{parent}/selection"
 
 
-def candidates(place: str) -> str:
-    return f"{place}/candidates"
+def candidates(parent: str) -> str:
+    """An agent's candidate summaries."""
+    return f"{parent}/candidates"
 
 
-def pairs(place: str) -> str:
-    return f"{place}/pairs"
+def pairs(parent: str) -> str:
+    """An agent's preference pairs."""
+    return f"{parent}/pairs"
 
 
-def training(place: str) -> str:
-    return f"{place}/training"
+def training(parent: str) -> str:
+    """A training, with its model."""
+    return f"{parent}/training"
 
 
 def last_training(method: Method, iterations: int) -> str:
-    """That of the model by which a trained method writes."""
+    """The training of the model with which a trained method generates.
+
+    iterations: the recipe's number of iterations.
+    """
     return training(iteration(method.name, iterations) if method.self_trained else method.name)
 
 
-def training_summaries(place: str, *, trained: bool) -> str:
-    """The summaries beside which an agent learns. trained: whether one of the agents has been, by then."""
-    return f"{place}/summaries" if trained else UNTRAINED_SUMMARIES
+def training_summaries(parent: str, *, trained: bool) -> str:
+    """The other agent's summaries with which an agent is trained.
+
+    trained: whether at least one of the agents has been trained by then.
+    """
+    return f"{parent}/summaries" if trained else UNTRAINED_SUMMARIES
 
 
 def generator_summaries(examples: str) -> str:
-    """Those by which the shared generator is fine-tuned. examples: what tells of which examples they are."""
+    """The summaries with which the shared generator is fine-tuned.
+
+    examples: identifies the examples.
+    """
     return f"{GENERATOR}/summaries-{examples}"
 
 
-def summaries(method: str, part: str) -> str:
-    """Those that the methods with the summaries of `method` show."""
-    return f"{method}/summaries/{part}"
+def summaries(method: str, split: str) -> str:
+    """The summaries of a split's examples; see `split_name`.
+
+    method: the method that makes them; others can use the same.
+    """
+    return f"{method}/summaries/{split}"
 
 
-def round_of(summaries: str, number: int, agent: AgentName) -> str:
-    """What an agent writes in a round, within a stage of summaries. number: from 1."""
-    return f"{summaries}/round-{number}/{agent}"
+def round_of(summaries: str, index: int, agent: AgentName) -> str:
+    """What an agent writes in a round, within a stage of summaries.
+
+    index: from 1.
+    """
+    return f"{summaries}/round-{index}/{agent}"
 
 
-def evaluation(part: str, method: str) -> str:
-    return f"evaluation/{part}/{method}"
+def evaluation(split: str, method: str) -> str:
+    """The evaluation of a method on a split; see `split_name`."""
+    return f"evaluation/{split}/{method}"
 
 
 def responses(stage: str) -> str:
-    """What is written, within an evaluation or a method's texts for three authors."""
+    """The completions, within an evaluation or a method's texts for three authors."""
     return f"{stage}/responses"
 
 
 def reused_responses(stage: str) -> str:
-    """What is written behind reasonings that were reused, within an evaluation."""
+    """The completions after reasonings that were reused, within an evaluation."""
     return f"{stage}/responses-reused"
 
 
 def metrics(stage: str) -> str:
-    """What is scored, within an evaluation."""
+    """The metrics, within an evaluation."""
     return f"{stage}/metrics"
 
 
 def three_authors(split: str, method: str) -> str:
+    """A method's texts for three authors."""
     return f"three-authors/{split}/{method}"
 
 
 def shared_prompts(split: str) -> str:
-    """The prompts that are written for three authors, and these authors' documents."""
+    """The prompts that are answered for three authors, and the documents of these authors."""
     return f"three-authors/{split}/prompts"
 
 

@@ -1,8 +1,8 @@
 """Style cards: measurable habits of a user's writing, in a few plain sentences.
 
-Ours; the paper's teacher is a larger model. A small one says the same about everyone, so what distinguishes a user is
-counted here, and given to the teacher or used as the reasoning itself. A card depends on the user's documents alone,
-never on the expected output, so it can be made for any user at any time.
+This is ours; the paper's teacher is a larger model. A small one says the same about everyone, so what distinguishes a
+user is counted here, and given to the teacher or used as the reasoning itself. A card depends on the user's documents
+alone, never on the expected output, so it can be made for any user at any time.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 
-STANDS_OUT = 0.8
+UNUSUAL_FROM = 0.8
 """Distance of a habit from the mean, in standard deviations between users, from which on it is mentioned."""
 WORDS, SUBJECTS = 5, 5
-"""Most favourite words and subjects of a card."""
+"""Largest numbers of favourite words and of subjects in a card."""
 FEWEST_DOCUMENTS = 3
-"""Fewest documents with a favourite word; all of them where the user has fewer."""
+"""Fewest documents that contain a favourite word; all documents of a user who has fewer."""
 PRIOR = 500.0
-"""Weight, in words, of the other users' frequencies (an informative Dirichlet prior, Monroe et al., 2008)."""
+"""Weight, in words, of the population's frequencies (an informative Dirichlet prior, Monroe et al., 2008)."""
 EDGE_SHARE, EDGE_TIMES = 0.3, 3.0
-"""A first or last word is mentioned from this share of the documents on, and this multiple of its share in others'."""
+"""A first or last word is mentioned from this share of the documents on, and this multiple of its usual share."""
 SUBJECT_LETTERS = 6
 """Longer words count as subjects, shorter ones as style."""
 
@@ -35,9 +35,9 @@ _SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*")
 class Habit:
     """A rate that is mentioned where it is unusual.
 
-    count: computes the rate of a text.
+    count: computes the rate in a text.
     much: the phrase for a high rate.
-    little: the phrase for a low rate; None if that is not worth mentioning.
+    little: the phrase for a low rate; None if a low rate is not mentioned.
     """
 
     count: Callable[[str], float]
@@ -45,11 +45,11 @@ class Habit:
     little: str | None = None
 
 
-def _marks(marks: str) -> Callable[[str], float]:
+def _character_rate(marks: str) -> Callable[[str], float]:
     return lambda text: sum(map(text.count, marks)) / max(1, len(text))
 
 
-def _words(words: str) -> Callable[[str], float]:
+def _word_rate(words: str) -> Callable[[str], float]:
     counted = frozenset(words.split())
 
     def rate(text: str) -> float:
@@ -60,26 +60,26 @@ def _words(words: str) -> Callable[[str], float]:
 
 
 HABITS = (
-    Habit(_words("i my me mine myself i'm i've i'd"), 'often says "I"', 'hardly ever says "I"'),
-    Habit(_words("we our us ours we're we've"), 'often says "we"', 'hardly ever says "we"'),
-    Habit(_words("you your yours you're"), "speaks to the reader"),
-    Habit(_marks("!"), "uses exclamation marks"),
-    Habit(_marks("?"), "asks questions"),
-    Habit(_marks(";:"), "uses semicolons and colons"),
-    Habit(_marks(","), "uses many commas", "uses few commas"),
-    Habit(_marks("-–—"), "uses dashes"),
-    Habit(_marks("()"), "uses brackets"),
-    Habit(_marks("\"'“”‘’"), "uses quotation marks and contractions", "uses no contractions"),
-    Habit(_marks("0123456789$%"), "gives figures", "gives few figures"),
+    Habit(_word_rate("i my me mine myself i'm i've i'd"), 'often says "I"', 'hardly ever says "I"'),
+    Habit(_word_rate("we our us ours we're we've"), 'often says "we"', 'hardly ever says "we"'),
+    Habit(_word_rate("you your yours you're"), "speaks to the reader"),
+    Habit(_character_rate("!"), "uses exclamation marks"),
+    Habit(_character_rate("?"), "asks questions"),
+    Habit(_character_rate(";:"), "uses semicolons and colons"),
+    Habit(_character_rate(","), "uses many commas", "uses few commas"),
+    Habit(_character_rate("-–—"), "uses dashes"),
+    Habit(_character_rate("()"), "uses brackets"),
+    Habit(_character_rate("\"'“”‘’"), "uses quotation marks and contractions", "uses no contractions"),
+    Habit(_character_rate("0123456789$%"), "gives figures", "gives few figures"),
 )
 
 
 @dataclass(frozen=True)
-class Others:
-    """Statistics of other users, for comparison.
+class PopulationStatistics:
+    """Statistics of all users of the train split, with which a user is compared.
 
-    means, deviations: of each habit, over users.
-    sentence_words: mean words in a sentence.
+    means, deviations: mean and standard deviation of each habit's rate, over users.
+    sentence_words: mean number of words in a sentence, over users.
     words: counts of all words.
     first, last: counts of documents' first and last words.
     documents: number of documents.
@@ -94,13 +94,13 @@ class Others:
     documents: int
 
 
-def measure_others(users: Iterable[Sequence[str]]) -> Others:
-    """Statistics of other users, for comparison.
+def population_statistics(users: Iterable[Sequence[str]]) -> PopulationStatistics:
+    """Compute the statistics with which a user is compared.
 
     users: the documents of each user of the train split.
     """
     rates, sentences, words = [], [], Counter[str]()
-    first, last, every = Counter[str](), Counter[str](), 0
+    first, last, document_count = Counter[str](), Counter[str](), 0
     for documents in users:
         if documents:
             rates.append(_rates(documents))
@@ -108,29 +108,29 @@ def measure_others(users: Iterable[Sequence[str]]) -> Others:
             words.update(word for text in documents for word in _lower_words(text))
             first += _edge_words(documents, 0)
             last += _edge_words(documents, -1)
-            every += len(documents)
+            document_count += len(documents)
     columns = list(zip(*rates, strict=True)) or [(0.0,)] * len(HABITS)
-    return Others(
+    return PopulationStatistics(
         tuple(fmean(column) for column in columns),
         tuple(pstdev(column) for column in columns),
         fmean(sentences) if sentences else 0.0,
         words,
         first,
         last,
-        every,
+        document_count,
     )
 
 
-def style_card(documents: Sequence[str], others: Others) -> str:
+def style_card(documents: Sequence[str], population: PopulationStatistics) -> str:
     """How a user writes, in a few sentences; empty without documents.
 
     documents: the user's documents.
-    others: see `measure_others`.
+    population: see `population_statistics`.
     """
     if not documents:
         return ""
-    lines = [_lengths(documents, others), _habits(documents, others), *_edges(documents, others)]
-    favourites = _favourites(documents, others)
+    lines = [_lengths(documents, population), _habits(documents, population), *_edges(documents, population)]
+    favourites = _favourites(documents, population)
     style_words = [word for word in favourites if len(word) <= SUBJECT_LETTERS][:WORDS]
     subjects = [word for word in favourites if len(word) > SUBJECT_LETTERS][:SUBJECTS]
     lines += [f"Favourite words: {', '.join(style_words)}."] if style_words else []
@@ -138,41 +138,43 @@ def style_card(documents: Sequence[str], others: Others) -> str:
     return " ".join(line for line in lines if line)
 
 
-def _lengths(documents: Sequence[str], others: Others) -> str:
+def _lengths(documents: Sequence[str], population: PopulationStatistics) -> str:
     words = median(len(text.split()) for text in documents)
     sentence_words = _sentence_words(documents)
     size = (
         "long"
-        if sentence_words > 1.15 * others.sentence_words
+        if sentence_words > 1.15 * population.sentence_words
         else "short"
-        if sentence_words < 0.85 * others.sentence_words
+        if sentence_words < 0.85 * population.sentence_words
         else "plain"
     )
     return f"Texts of about {round(words)} words, in {size} sentences of about {round(sentence_words)} words."
 
 
-def _habits(documents: Sequence[str], others: Others) -> str:
+def _habits(documents: Sequence[str], population: PopulationStatistics) -> str:
     unusual = []
-    for habit, rate, mean, deviation in zip(HABITS, _rates(documents), others.means, others.deviations, strict=True):
-        # If all others are the same, any difference is unusual.
+    for habit, rate, mean, deviation in zip(
+        HABITS, _rates(documents), population.means, population.deviations, strict=True
+    ):
+        # If the whole population is the same, any difference is unusual.
         distance = (rate - mean) / deviation if deviation else (math.inf if rate > mean else 0.0)
-        if distance > STANDS_OUT:
+        if distance > UNUSUAL_FROM:
             unusual.append((abs(distance), habit.much))
-        elif distance < -STANDS_OUT and habit.little is not None:
+        elif distance < -UNUSUAL_FROM and habit.little is not None:
             unusual.append((abs(distance), habit.little))
     phrases = [phrase for _, phrase in sorted(unusual, reverse=True)[:4]]
-    return f"The user {_listed(phrases)}." if phrases else ""
+    return f"The user {_enumerate(phrases)}." if phrases else ""
 
 
-def _edges(documents: Sequence[str], others: Others) -> list[str]:
-    """First and last words that many of the documents share but few of others' do: greetings and closings."""
+def _edges(documents: Sequence[str], population: PopulationStatistics) -> list[str]:
+    """First and last words that many of the user's documents share but few of others: greetings and closings."""
     sentences = []
-    for verb, counts, others_counts in (
-        ("begin", _edge_words(documents, 0), others.first),
-        ("end", _edge_words(documents, -1), others.last),
+    for verb, counts, usual_counts in (
+        ("begin", _edge_words(documents, 0), population.first),
+        ("end", _edge_words(documents, -1), population.last),
     ):
         for word, times in counts.most_common(1):
-            share, usual = times / len(documents), others_counts[word] / max(1, others.documents)
+            share, usual = times / len(documents), usual_counts[word] / max(1, population.documents)
             if times > 1 and share >= EDGE_SHARE and share >= EDGE_TIMES * usual:
                 sentences.append(f'Many texts {verb} with "{word}".')
     return sentences
@@ -182,17 +184,17 @@ def _edge_words(documents: Sequence[str], index: int) -> Counter[str]:
     return Counter(words[index] for text in documents if (words := text.split()))
 
 
-def _favourites(documents: Sequence[str], others: Others) -> list[str]:
-    """Words that the user uses more often than others do, by descending significance."""
+def _favourites(documents: Sequence[str], population: PopulationStatistics) -> list[str]:
+    """Words that the user uses more often than the population does, by descending significance."""
     counts = Counter(word for text in documents for word in _lower_words(text))
     documents_with = Counter(word for text in documents for word in set(_lower_words(text)))
     fewest = min(FEWEST_DOCUMENTS, len(documents))
-    total, total_others = counts.total(), max(1, others.words.total())
+    total, usual_total = counts.total(), max(1, population.words.total())
     scored = []
     for word, times in counts.items():
         if documents_with[word] < fewest or len(word) < 2:
             continue
-        share = (others.words[word] + 0.5) / total_others
+        share = (population.words[word] + 0.5) / usual_total
         rate = (times + PRIOR * share) / (total + PRIOR)
         log_odds = math.log(rate / (1 - rate)) - math.log(share / (1 - share)) if share < 1 else 0.0
         # In standard deviations: a word used twice is not yet a habit.
@@ -214,5 +216,5 @@ def _lower_words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _enumerate(parts: Sequence[str]) -> str:
     return ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0]

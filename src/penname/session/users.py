@@ -13,21 +13,23 @@ from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.folder import Record, RunFolder, read_stage, write_records
 from penname.session import stage_names
 from penname.session.stage_names import AUTHORSHIP_MODEL
-from penname.session.style_card import Others, measure_others, style_card
+from penname.session.style_card import PopulationStatistics, population_statistics, style_card
 
 MODEL_FILE = "authorship.npz"
-"""In the folder of the stage that fits it, and beside each model of a run that needs it to choose among candidates."""
+"""File of the authorship model, in the folder of its stage and beside each model whose candidates are chosen by it."""
 
-Documents = dict[tuple[str, str], tuple[str, ...]]
-"""By task and user."""
+DocumentsByUser = dict[tuple[str, str], tuple[str, ...]]
+"""Users' documents, by task and user id."""
 
 
-class Authors:
+class Users:
     """Users' documents, style cards and the authorship model of a run.
 
+    recipe: the run's recipe.
+    run: the run's folder.
     load: loads the examples of a split from the recipe's data.
 
-    Nothing is read or fitted unless a reward or the reasoning needs it.
+    Nothing is loaded or fitted unless a reward or the reasoning needs it, which `needed` says.
     """
 
     def __init__(self, recipe: Recipe, run: RunFolder, load: Callable[[Split], Examples]) -> None:
@@ -35,38 +37,38 @@ class Authors:
         self._run = run
         self._load = load
         self._model: AuthorshipModel | None = None
-        self._documents: Documents = {}
-        self._others: Others | None = None
+        self._documents: DocumentsByUser = {}
+        self._population: PopulationStatistics | None = None
         self.needed = AUTHORSHIP in recipe.rewards_in_use() or recipe.reasoning.with_card
 
     def documents_of(self, task: str, user: str) -> tuple[str, ...]:
-        """A sample of the user's documents; none where the user's split is not loaded yet or has no such user."""
+        """A sample of a user's documents; empty for a user who has not been added."""
         return self._documents.get((task, user), ())
 
-    def know(self, task: str, user: str, documents: list[str]) -> None:
-        """Add a user who is in no split."""
+    def add_user(self, task: str, user: str, documents: list[str]) -> None:
+        """Add a user who is in none of the splits."""
         self._documents[task, user] = tuple(chosen_documents(documents, user, self._recipe.seed))
 
-    def know_split(self, split: Split) -> None:
-        """Add the users of a split, if they are needed."""
+    def add_split(self, split: Split) -> None:
+        """Add the users of a split, if their documents are needed."""
         if self.needed:
             self._documents |= self._of_split(split)
 
     def model(self) -> AuthorshipModel:
-        """The authorship model, fitted once a run on the documents of the train split's users.
+        """The authorship model, fitted once in a run on the documents of the train split's users.
 
-        Raises UserError where they are too few.
+        Raises UserError where there are too few of them.
         """
         if self._model is None:
             self._run.stage(AUTHORSHIP_MODEL, self._fit)
             self._model = AuthorshipModel.load(self._run.path(AUTHORSHIP_MODEL) / MODEL_FILE)
         return self._model
 
-    def card_of(self, task: str, user: str) -> str:
-        """The user's style card, in comparison to the users of the train split; empty without documents."""
-        if self._others is None:
-            self._others = measure_others(self._of_split("train").values())
-        return style_card(self.documents_of(task, user), self._others)
+    def style_card_of(self, task: str, user: str) -> str:
+        """A user's style card, in comparison with the users of the train split; empty without documents."""
+        if self._population is None:
+            self._population = population_statistics(self._of_split("train").values())
+        return style_card(self.documents_of(task, user), self._population)
 
     def _fit(self, folder: Path) -> Record:
         users = self._of_split("train")
@@ -79,7 +81,7 @@ class Authors:
         fitted.save(folder / MODEL_FILE)
         return {"users": len(users)}
 
-    def _of_split(self, split: Split) -> Documents:
+    def _of_split(self, split: Split) -> DocumentsByUser:
         name = stage_names.users(split)
 
         def stage(folder: Path) -> Record:
@@ -105,9 +107,12 @@ class Authors:
 
 
 def without_outputs(documents: Iterable[str], outputs: Sequence[str]) -> list[str]:
-    """The documents that contain none of the outputs and are contained in none.
+    """The documents that contain none of the outputs and are contained in none of them.
 
-    An example's expected output can be a document of the user's other examples, where it must not be seen.
+    The expected output of one example can be a document in the profile of another, where it must not be used.
+
+    documents: texts of a user.
+    outputs: expected outputs of the user's examples.
     """
     nonempty = [output for output in outputs if output.strip()]
     return [text for text in documents if not any(output in text or text in output for output in nonempty)]
