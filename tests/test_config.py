@@ -72,7 +72,7 @@ def test_overrides_reach_nested_keys():
         (SMALL + "evaluation: {temperature: 0}\npat: {texts: 2}\n", "pat.texts of 2 or more are all alike"),
         (SMALL.replace("[rag]", "[pat, pat-no-documents]"), "is pat itself where pat.documents is false"),
         (SMALL.replace("[rag]", "[pat-one-round]") + "pat: {rounds: 1}\n", "is pat itself where pat.rounds is 1"),
-        (SMALL.replace("[rag]", "[rag, zero-shot, rag]"), "bad.yaml: methods: rag stands there twice"),
+        (SMALL.replace("[rag]", "[rag, zero-shot, rag]"), "bad.yaml: methods: found rag twice"),
         (SMALL + "pat: {max_summary_tokens: 64, max_input_tokens: 64}\n", "has to hold a summary"),
         ("methods: [rag\n", "broken YAML"),
         ("- 1\n", "found list"),
@@ -120,7 +120,7 @@ def test_the_docs_name_every_setting_of_pat_with_its_default():
         for section in ("style", "dpo")
         for name, value in getattr(PaTConfig(), section).model_dump().items()
     }
-    written = {None: {"the generator", "all"}, True: {"true"}, False: {"false"}}
+    written = {None: {"the generator", "all", "no limit"}, True: {"true"}, False: {"false"}}
     assert set(told) == {f"pat.{name}" for name in defaults}
     for name, value in defaults.items():
         found = told[f"pat.{name}"]

@@ -35,17 +35,17 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-# torch reads it at its first allocation. Large pages for tensors of 2 MiB and more, where Linux offers them on request:
-# otherwise much of a training step and of a long prompt goes into mapping fresh memory in pages of 4 KiB.
+# torch reads this setting at its first allocation. It gives tensors of 2 MiB and more huge pages, where Linux offers
+# them on request; otherwise mapping memory in pages of 4 KiB takes much of a training step's and a long prompt's time.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-# oneDNN, which torch computes with on a processor, keeps what it has prepared for each shape of a product: by default
-# for 1,024 of them, which texts of all lengths soon fill with a gigabyte that is hardly ever used again.
+# oneDNN, which torch uses on a CPU, caches what it has prepared for each shape of a matrix product: by default for
+# 1,024 shapes, which texts of all lengths soon fill with a gigabyte that is hardly ever used again.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
-# Threads that share a product wait for each other at its end, and libgomp, which torch computes with on Linux, lets
-# them spin for milliseconds before they sleep. Beside another busy process one of them has no core for just as long,
-# and the others spin in its way. A thousand rounds are enough for threads that all have a core
+# Threads that share a matrix product wait for each other at its end, and libgomp, which torch uses on Linux, lets them
+# spin for milliseconds before they sleep. Beside another busy process one of them may have no core for just as long,
+# while the others spin and occupy the cores. A thousand rounds are enough for threads that all have a core
 # (benchmarks/contention.py).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -64,14 +64,14 @@ _MODULES = {
     "penname.recipe_files": ("load_recipe",),
     "penname.rewards.base": ("RewardInput",),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: `import penname` alone loads nothing heavy."""
-    if name not in _HOMES:
+    """Import a public name when it is first used: `import penname` alone loads nothing heavy."""
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'penname' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""penname in Python: train a run, look at it, compare runs, and write with them."""
+"""The Python interface: train a run, look at its results, compare runs, and write with them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ RewardFunction = Callable[[RewardInput], float | None]
 class Run:
     """A run: the folder that holds everything a recipe produced.
 
-    folder: where it is.
-    recipe: with all methods that the run has been asked for.
+    folder: the run's folder.
+    recipe: the run's recipe, with all methods that the run was asked for.
     """
 
     folder: Path
@@ -41,8 +41,8 @@ class Run:
     def evaluate(self, split: Split | None = None, methods: Sequence[str] | None = None) -> Comparison:
         """Evaluate methods on a split, training those that are not trained yet, and compare them.
 
-        split: `val` or `test`; the recipe's own if left out.
-        methods: some of the recipe's; all if left out.
+        split: `val` or `test`; by default the recipe's `evaluation.split`.
+        methods: names of some of the recipe's methods; by default all.
 
         Raises UserError as `train` does.
         """
@@ -53,26 +53,26 @@ class Run:
         return compare_runs([self.folder], split)
 
     def compare(self, split: Split | None = None, *, holm: bool = False) -> Comparison:
-        """The run's methods side by side, with paired tests; arguments as of `compare`."""
+        """The run's methods side by side, with paired tests; arguments as for `penname.compare`."""
         return compare_runs([self.folder], split, holm=holm)
 
     def report(self, out: str | Path | None = None) -> Path:
-        """Write a page of tables, pictures and all methods' texts; returns its path. out: as `report` takes it."""
+        """Write a page of tables, figures and all methods' texts; returns its path. `out` is as for `report`."""
         return report(self, out=out)
 
     def results(self, split: Split | None = None) -> dict[str, dict[str, dict[str, Any]]]:
-        """What each method wrote and how it scored: by method and example id, a record for each.
+        """What each method wrote and how it scored: a record by method and by example id.
 
         A record has `response`, `reasoning`, `metrics` by name, `finish_reason` and `new_tokens`, among others.
         """
         return shown_records(self.folder, self.recipe, split or self.recipe.evaluation.split)
 
     def examples(self, split: Split | None = None) -> list[dict[str, Any]]:
-        """The examples of a split as the run has prepared them: `input`, `output`, `context`, `user_id` and others."""
+        """The run's examples of a split as records with `input`, `output`, `context`, `user_id` and other fields."""
         return list(read_examples(self.folder, split or self.recipe.evaluation.split))
 
     def writer(self, method: str | None = None) -> Writer:
-        """A writer that loads one of the run's models once and writes for any user; see `Writer`."""
+        """A writer that loads the model of a method once and writes for any user; see `Writer`."""
         return Writer(self.folder, method, recipe=self.recipe)
 
 
@@ -83,38 +83,40 @@ def train(
     rewards: Mapping[str, RewardFunction] | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Train and evaluate every method of a recipe; the same call again goes on where it was stopped.
+    """Train and evaluate every method of a recipe; the same call resumes a run that was stopped.
 
-    recipe: as `load_recipe` gives it.
-    folder: the run's; made if it is not there.
-    rewards: functions by name, each called as `reward(item)` with a `RewardInput`, giving a number from 0 to 1, or None
-        where it cannot tell. They take the place of the recipe's mixture, in equal parts.
-    progress: where it says how far it is; a bar in a terminal or a notebook, and lines elsewhere, if left out.
+    recipe: as `load_recipe` returns it.
+    folder: the run's folder; created where it does not exist.
+    rewards: functions by name, each called as `reward(item)` with a `RewardInput`, which return a number from 0 to 1,
+        or None where they cannot judge. They replace the recipe's mixture, with equal weights.
+    progress: shows the run's progress; by default a bar in a terminal or a notebook, and lines elsewhere.
 
-    Raises UserError for data or a model that is not there, a folder with a run of another recipe or rewards, and a
-    machine without the memory or the disk that it needs.
+    Raises UserError for data or a model that does not exist, a folder with a run of another recipe or of other rewards,
+    and a machine without the memory or disk space that the run needs.
     """
     if rewards is not None:
         recipe = _with_rewards(recipe, rewards)
-    place = Path(folder)
-    check_inputs(recipe, place)
-    check_room(make_plan(recipe), place)
+    folder = Path(folder)
+    check_inputs(recipe, folder)
+    check_room(make_plan(recipe), folder)
     if progress is None:
-        with _progress(place) as own:
-            pipeline.train_run(recipe, place, own)
+        with _progress(folder) as console_progress:
+            pipeline.train_run(recipe, folder, console_progress)
     else:
-        pipeline.train_run(recipe, place, progress)
-    return Run(place, recipe)
+        pipeline.train_run(recipe, folder, progress)
+    return Run(folder, recipe)
 
 
 def open_run(folder: str | Path, recipe: Recipe | None = None) -> Run:
     """A run that was trained before.
 
-    recipe: needed where it holds objects that were made in Python, such as a reward, and the run is to go on.
-    Raises UserError where the folder holds no run.
+    folder: the run's folder.
+    recipe: needed only where the run is to be resumed and its recipe names objects made in Python, such as a reward.
+
+    Raises UserError where the folder has no run.
     """
-    kept = load_run_recipe(Path(folder))
-    return Run(Path(folder), recipe or kept)
+    stored_recipe = load_run_recipe(Path(folder))
+    return Run(Path(folder), recipe or stored_recipe)
 
 
 def compare(
@@ -123,14 +125,14 @@ def compare(
     holm: bool = False,
     over_seeds: bool = False,
 ) -> Comparison:
-    """The methods of one run or more side by side, with a paired test of each two.
+    """The methods of one or more runs side by side, with a paired test of each pair of methods.
 
-    runs: runs, or their folders.
-    split: `val` or `test`; the recipe's own if left out.
-    holm: correct the tests for comparing many methods (Holm, 1979).
-    over_seeds: the runs are of one recipe with several seeds, and are taken as one.
+    runs: runs or their folders.
+    split: `val` or `test`; by default the recipe's `evaluation.split`.
+    holm: whether to correct the tests for multiple comparisons (Holm, 1979).
+    over_seeds: whether the runs are of one recipe with several seeds, whose means are compared.
 
-    Raises UserError where nothing is evaluated, or runs cannot be compared.
+    Raises UserError where nothing has been evaluated, or the runs cannot be compared.
     """
     return compare_runs(_folders(runs), split, over_seeds=over_seeds, holm=holm)
 
@@ -142,9 +144,12 @@ def report(
     holm: bool = False,
     over_seeds: bool = False,
 ) -> Path:
-    """Write a page to read and to pass on: tables, pictures, and all methods' texts side by side; returns its path.
+    """Write an HTML page to read and share, with tables, figures and all methods' texts side by side; returns its path.
 
-    out: the folder to write to; `report` in the first run's folder if left out. Other arguments as of `compare`.
+    out: the folder to write to; by default `report` in the first run's folder. The other arguments are as for
+        `compare`.
+
+    Raises UserError as `compare` does.
     """
     folder = None if out is None else Path(out)
     return write_report(_folders(runs), folder, split, over_seeds=over_seeds, holm=holm)
@@ -152,7 +157,7 @@ def report(
 
 def _folders(runs: Sequence[Run | str | Path]) -> list[Path]:
     if not runs:
-        raise ArgumentError("runs", "found none, expected one or more")
+        raise ArgumentError("runs", "found no run, expected one or more")
     return [run.folder if isinstance(run, Run) else Path(run) for run in runs]
 
 

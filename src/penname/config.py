@@ -1,4 +1,4 @@
-"""Recipes: everything that fixes a run, typed and checked; `recipe_files` reads them."""
+"""Recipes: every setting that determines a run, typed and checked; `recipe_files` reads them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
+    """A section of a recipe; unknown keys are errors."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -40,13 +42,16 @@ class EngineConfig(Section):
 
     kind: EngineKind = "local"
     model: str = "bundled"
-    format: PromptFormat = Field("chat", description="chat: the model's chat template; plain: for base models")
+    format: PromptFormat = Field(
+        "chat",
+        description="chat: the prompt is wrapped in the model's chat template; plain: it is not, as for base models",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 where the device computes in it, else float32"
+        "auto", description="compute dtype; auto: bfloat16 where the device computes in it, otherwise float32"
     )
     batch_size: Count = Field(64, description="completions that the local engine writes at once")
     base_url: str | None = Field(None, description="address of the openai engine's server, ending in /v1")
-    server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which server that is")
+    server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which software that server runs")
 
     @model_validator(mode="after")
     def _server(self) -> Self:
@@ -56,19 +61,24 @@ class EngineConfig(Section):
 
 
 class SourceConfig(Section):
-    """One part of the data; $NAME in the path is taken from the environment."""
+    """One source of the data; $NAME in the path is an environment variable."""
 
     format: Format
     path: str | None = Field(None, description="a folder, or a file of one split")
-    hub: str | None = Field(None, description="a data set of the Hugging Face hub, OWNER/NAME, instead of a path")
+    hub: str | None = Field(None, description="id of a data set on the Hugging Face hub, OWNER/NAME, instead of a path")
     task: str | None = Field(
-        None, description="the examples' task; on the hub the configuration; long, short or rating for pgraphrag"
+        None,
+        description="name of the examples' task; on the hub, of the configuration; for pgraphrag long, short or rating",
     )
     split_by_user: bool = Field(
         False, description="divide the users of pgraphrag's development split into train, val and test"
     )
-    shared_names: SharedNames = Field("keep", description="of pgraphrag's users whose id is a name that many share")
-    made_by: str | None = Field(None, description="the command that writes what stands at the path, told if missing")
+    shared_names: SharedNames = Field(
+        "keep", description="what to do with pgraphrag's users whose id is a name that many people share"
+    )
+    made_by: str | None = Field(
+        None, description="the command that writes the data at the path, named in the error where it is missing"
+    )
 
     @model_validator(mode="after")
     def _place(self) -> Self:
@@ -91,7 +101,7 @@ class SourceConfig(Section):
 
 
 class LimitConfig(Section):
-    """At most this many examples of each source."""
+    """The maximum number of examples of each source, by split; null: no maximum."""
 
     train: Count | None = None
     val: Count | None = None
@@ -99,27 +109,34 @@ class LimitConfig(Section):
 
 
 class RetrievalConfig(Section):
+    """How the documents of the context are retrieved (REST-PG section 4.1)."""
+
     retriever: RetrieverName = "bm25"
     k: Annotated[int, Field(ge=0)] = 5
-    encoder: str | None = Field(None, description="for dense and contriever; the bundled encoder if left out")
-    tokens: TokensName = Field("words", description="of bm25: lower-cased words, or as LongLaMP splits at whitespace")
+    encoder: str | None = Field(None, description="encoder of dense and contriever; null: the bundled encoder")
+    tokens: TokensName = Field(
+        "words", description="how bm25 tokenizes: lower-cased words, or split at white space as in LongLaMP"
+    )
     documents: DocumentsName = Field(
-        "own", description="the user's own, or other users' on the same item, or k of each (PGraphRAG)"
+        "own",
+        description="whose: the user's own, other users' on the same item (neighbours), or k of each (both, PGraphRAG)",
     )
 
 
 class PromptConfig(Section):
+    """The generator's prompt, and the token limits of prompt and completion."""
+
     style: Literal["figure8", "benchmark"] = Field(
-        "figure8", description="REST-PG's prompts, or LongLaMP's own, which show titles and know no reasoning"
+        "figure8", description="REST-PG's prompts, or the benchmark's own, which show titles and have no reasoning"
     )
     max_input_tokens: Count = 1024
     max_output_tokens: Count = 384
     max_reasoning_tokens: Annotated[int, Field(ge=0)] = Field(
-        0, description="more tokens for completions that begin with a reasoning; 0: it has to fit into the output too"
+        0, description="additional tokens of completions with a reasoning; 0: the reasoning shares max_output_tokens"
     )
 
     def completion_tokens(self, *, with_reasoning: bool) -> int:
-        """How many tokens a completion may have."""
+        """The maximum number of tokens of a completion."""
         return self.max_output_tokens + (self.max_reasoning_tokens if with_reasoning else 0)
 
 
@@ -128,26 +145,36 @@ class ReasoningConfig(Section):
 
     source: Literal["teacher", "data", "card", "teacher-with-card"] = Field(
         "teacher",
-        description="data: the examples' own field `reasoning` (format jsonl); card: what is measured of the user's "
-        "documents, in place of a teacher's text or shown to the teacher before the documents",
+        description="teacher: a teacher model writes it; data: it is the field `reasoning` of examples (jsonl); "
+        "card: it is a style card measured on the user's documents; teacher-with-card: the teacher also sees the card",
     )
 
     @property
     def by_teacher(self) -> bool:
+        """Whether a teacher model writes the reasoning."""
         return self.source.startswith("teacher")
 
     @property
     def with_card(self) -> bool:
+        """Whether style cards are used."""
         return "card" in self.source
 
-    max_input_tokens: Count = Field(1024, description="limit of the teacher's prompt, which is longer")
+    max_input_tokens: Count = Field(
+        1024, description="token limit of the teacher's prompt, which is longer than the generator's"
+    )
     max_new_tokens: Count = 128
     temperature: Annotated[float, Field(ge=0)] = 0.7
-    attempts: Count = Field(3, description="tries at a reasoning that does not copy the expected output")
-    max_copied_tokens: Count = Field(8, description="longest run of the expected output or the instructions in it")
+    attempts: Count = Field(
+        3, description="maximum number of attempts at a reasoning that does not copy the expected output"
+    )
+    max_copied_tokens: Count = Field(
+        8, description="maximum length of a span that a reasoning copies from the expected output or the instructions"
+    )
 
 
 class TrainingConfig(Section):
+    """How the generator is fine-tuned."""
+
     optimizer: Literal["adamw_torch_fused", "adafactor"] = "adamw_torch_fused"
     learning_rate: Annotated[float, Field(gt=0)] = 3e-5
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -155,34 +182,34 @@ class TrainingConfig(Section):
     max_steps: Count | None = None
     batch_size: Count = 8
     micro_batch_tokens: Count = Field(
-        1536, description="most tokens computed at once, a shared prompt counted once; a sample alone may have more"
+        1536, description="tokens of a micro-batch, with shared prompts counted once; a single sample may have more"
     )
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     lora_rank: Count | None = None
     gradient_checkpointing: bool = False
-    save_every: Count = Field(50, description="steps between checkpoints that a killed training resumes from")
+    save_every: Count = Field(50, description="steps between the checkpoints from which a killed training resumes")
     validate_every: Count | None = Field(
-        None, description="steps between checkpoints of which the best on validation examples is taken"
+        None, description="steps between validations, whose best checkpoint is used; null: the last checkpoint is used"
     )
-    validation_examples: Count = Field(1024, description="validation examples of each task for that")
+    validation_examples: Count = Field(1024, description="maximum number of validation examples of each task for that")
 
     def steps(self, samples: int) -> int:
-        """Optimizer steps: `max_steps` where given, else `epochs` with a ragged last window counted in full."""
+        """Number of optimizer steps for a number of samples; an incomplete last batch of an epoch counts as a step."""
         if self.max_steps is not None:
             return self.max_steps
         return math.ceil(self.epochs * math.ceil(samples / self.batch_size))
 
     def checkpoints(self, steps: int) -> int:
-        """Checkpoints that are there at once: two, or all where the best of them is taken, the last step's too."""
+        """Number of checkpoints on disk at once: two, or all where the best of them is chosen."""
         return 2 if self.validate_every is None else math.ceil(steps / self.validate_every)
 
 
 class DecodingConfig(Section):
-    """How tokens are chosen in everything that is written: samples, evaluated texts, reasonings and summaries.
+    """How tokens are sampled in all generated texts: samples, evaluated texts, reasonings and summaries.
 
-    One setting for all of them, so that methods of one table never differ by it. `Sampling` says what each does; the
-    values here change nothing, as in the papers.
+    One section applies to all of them, so that the methods of a table never differ by it. `Sampling` describes the
+    settings; their defaults have no effect, as in the papers.
     """
 
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 0
@@ -191,7 +218,10 @@ class DecodingConfig(Section):
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def sampling(self, max_new_tokens: int, temperature: float, top_p: float, end_id: int) -> Sampling:
-        """How an engine is to sample with these settings. end_id: the token that ends a completion."""
+        """The sampling parameters of an engine with these settings.
+
+        end_id: id of the token that ends a completion.
+        """
         return Sampling(max_new_tokens, temperature, top_p, (end_id,), **self.model_dump())
 
 
@@ -203,8 +233,10 @@ class ExpectationConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     threshold: Share | None = None
-    quantile: Share | None = Field(None, description="of the rewards of finished, well-formed samples")
-    quantile_of: Literal["task", "input"] = Field("task", description="whose samples these are: each has its own tau")
+    quantile: Share | None = Field(
+        None, description="quantile of the rewards of finished, well-formed samples that is taken as tau"
+    )
+    quantile_of: Literal["task", "input"] = Field("task", description="whether each task or each input has its own tau")
     max_kept: Count = 10
     max_repeated: Share = Field(
         1.0, description="largest share of a kept completion's eight-word sequences that repeat earlier ones"
@@ -212,10 +244,10 @@ class ExpectationConfig(Section):
     targets: Share = Field(
         0.0,
         description="share of the inputs whose expected output is trained on beside the model's own samples; with "
-        "reasoning, behind that of the input's best kept sample",
+        "reasoning, it follows the reasoning of the input's best kept sample",
     )
     weights: Literal["reward", "advantage"] = Field(
-        "reward", description="a sample's weight: its reward, or how far that is above the mean of its input's samples"
+        "reward", description="weight of a sample: its reward, or its reward less the mean of its input's samples"
     )
     start_from: Literal["base", "previous"] = "base"
 
@@ -233,50 +265,61 @@ class RewardConfig(Section):
 
     mixture: dict[RewardName, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     judge: EngineConfig = EngineConfig()
-    judge_expectation: bool = Field(False, description="expected score instead of the most probable one")
+    judge_expectation: bool = Field(
+        False, description="whether the judge's reward is the expected score instead of the most probable one"
+    )
     judge_max_input_tokens: Count = 2048
     encoder: str | None = None
     bertscore_layer: Count = 4
 
     @property
     def weights(self) -> dict[str, float]:
-        """The mixture's weights, by the names that tables call its rewards."""
+        """The mixture's weights, by the rewards' names in tables."""
         return {short_name(name): weight for name, weight in self.mixture.items()}
 
 
 class EvaluationConfig(Section):
+    """How methods are evaluated."""
+
     split: Literal["val", "test"] = "test"
     temperature: Annotated[float, Field(ge=0)] = 0.1
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-    texts: Count = Field(1, description="written for each input, which scores their mean: less chance, more time")
-    candidates: Count = Field(1, description="written for each of these texts, of which one is chosen")
+    texts: Count = Field(
+        1, description="number of texts for each input, whose scores are averaged: less variance, more time"
+    )
+    candidates: Count = Field(1, description="number of candidates for each of these texts, of which one is chosen")
     choose: Literal["consensus", "authorship"] = Field(
         "consensus",
-        description="how: the candidate with the highest mean reward when the others are taken for what was expected "
-        "(minimum Bayes risk), or the one most like what the user writes",
+        description="consensus: the candidate with the highest mean reward when the others stand for expected outputs "
+        "(minimum Bayes risk); authorship: the one most likely to be by the user",
     )
     metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
     reuse_reasoning: bool = Field(
-        False, description="a user's first reasoning is given for all of the user's prompts, so it is written once only"
+        False,
+        description="reuse a user's first reasoning for all of the user's inputs, so that it is written only once",
     )
-    shuffled: Share = Field(0, description="of the examples so many get the profile of another user (Figure 5)")
+    shuffled: Share = Field(0, description="share of the examples that get the profile of another user (Figure 5)")
 
     @property
     def completions(self) -> int:
-        """Written for each input."""
+        """Number of completions for each input."""
         return self.texts * self.candidates
 
 
 class ThreeAuthorsConfig(Section):
-    """Prompts that are each written for the same three users, who write unlike each other; see `three_authors`."""
+    """Prompts that are written for the same three users, whose styles differ; see `experiments/three_authors.py`."""
 
     prompts: Count = 1
-    methods: list[WriterName] | None = Field(None, min_length=1, description="which of the run's write; null: all")
-    candidates: Count = Field(1, description="written for each prompt and user, of which evaluation.choose takes one")
+    methods: list[WriterName] | None = Field(
+        None, min_length=1, description="names of the run's methods that write; null: all"
+    )
+    candidates: Count = Field(
+        1, description="number of candidates for each prompt and user, of which evaluation.choose takes one"
+    )
 
 
 class DPOSettings(Section):
-    """How an agent is trained on its pairs (Rafailov et al., 2023)."""
+    """How an agent is trained on its preference pairs by DPO (Rafailov et al., 2023)."""
 
     beta: Annotated[float, Field(gt=0)] = 0.1
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
@@ -286,53 +329,64 @@ class DPOSettings(Section):
     save_every: Count = 50
 
     def steps(self, pairs: int) -> int:
-        """Optimizer steps, a ragged last window counted in full."""
+        """Number of optimizer steps for a number of pairs; an incomplete last batch of an epoch counts as a step."""
         return self.epochs * math.ceil(pairs / self.batch_size)
 
 
 class StyleSettings(Section):
-    """How the style model is made and trained without labels; nothing of it is known from PaT but GraphSAGE."""
+    """The style model and its training without labels; of PaT's model only GraphSAGE is known, the rest is ours."""
 
-    sentence_vectors: bool = Field(True, description="are part of a document's features, beside its style's")
-    dimension: Count = Field(512, description="of an embedding")
+    sentence_vectors: bool = Field(
+        True, description="whether sentence embeddings are part of a document's features beside its style features"
+    )
+    dimension: Count = Field(512, description="dimension of an embedding")
     epochs: Annotated[int, Field(ge=0)] = 60
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    without_history: Share = Field(0.25, description="of the authors so many are known by their topics only")
-    temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="of InfoNCE")
+    without_history: Share = Field(0.25, description="share of the authors who are represented only by their topics")
+    temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="temperature of InfoNCE")
 
 
 class PaTConfig(Section):
-    """PaT, for users with little or no history; every value and its default is our reconstruction."""
+    """PaT, for users with little or no history; every setting and its default is our reconstruction."""
 
-    style_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
-    topic_agent: EngineConfig | None = Field(None, description="the generator's model if left out")
-    k: Count = Field(4, description="documents of each trajectory")
+    style_agent: EngineConfig | None = Field(None, description="null: the generator's model")
+    topic_agent: EngineConfig | None = Field(None, description="null: the generator's model")
+    k: Count = Field(4, description="number of documents of each trajectory")
     style: StyleSettings = StyleSettings()
-    clusters: Count = Field(50, description="topics of documents without items")
-    nearest_topics: Count = Field(5, description="looked at where too little was written on the topic itself")
-    documents: bool = Field(
-        False, description="show the generator the documents that summaries are of beside them, as small agents need"
+    clusters: Count = Field(50, description="number of topics of documents without items")
+    nearest_topics: Count = Field(
+        5, description="number of nearest topics that are searched where too few documents are on the topic itself"
     )
-    rounds: Count = Field(2, description="how often each agent writes, each time with the other's last summary")
+    documents: bool = Field(
+        False, description="show the generator the summarized documents beside the summaries, as small agents need"
+    )
+    rounds: Count = Field(2, description="number of summaries by each agent, each with the other agent's last summary")
     max_input_tokens: Count = 1024
     max_summary_tokens: Count = 96
     max_copied_tokens: Count | None = Field(
-        None, description="a summary with a longer run of the task's own words counts as none: it tells nothing new"
+        None, description="a summary that copies a longer span of the input counts as none, since it adds nothing"
     )
-    temperature: Annotated[float, Field(gt=0)] = Field(0.7, description="of summaries that are compared")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        0.7, description="temperature of the summaries that are compared"
+    )
     summary_temperature: Annotated[float, Field(ge=0)] = Field(
-        0.1, description="of all other summaries: what the generator is told, and what agents tell each other"
+        0.1, description="temperature of all other summaries, which the generator and the other agent are shown"
     )
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-    iterations: Count = Field(1, description="each trains the style agent, then the topic agent, on fresh pairs")
-    examples: Count | None = Field(None, description="training examples that agents learn from; all if left out")
-    samples: Annotated[int, Field(ge=2)] = Field(4, description="summaries of an input that are compared")
-    texts: Count = Field(1, description="written with each of these; their mean reward is the summary's")
-    differential: Literal["left out", "previous round"] = Field(
-        "left out", description="what a summary's reward is measured from: its trajectory left out, or the last round"
+    iterations: Count = Field(
+        1, description="number of iterations; each trains the style agent, then the topic agent, on new pairs"
     )
-    margin: Share = Field(0.02, description="least difference of reward between a pair's summaries")
+    examples: Count | None = Field(None, description="number of training examples that agents learn from; null: all")
+    samples: Annotated[int, Field(ge=2)] = Field(4, description="number of summaries of an input that are compared")
+    texts: Count = Field(
+        1, description="number of texts written with each of these; their mean reward is the summary's reward"
+    )
+    differential: Literal["left out", "previous round"] = Field(
+        "left out",
+        description="baseline of a summary's reward: the reward without its trajectory, or that of the last round",
+    )
+    margin: Share = Field(0.02, description="minimum difference of the rewards of a pair's summaries")
     dpo: DPOSettings = DPOSettings()
 
     @model_validator(mode="after")
@@ -349,7 +403,7 @@ class PaTConfig(Section):
 
 
 class Recipe(Section):
-    """Everything that fixes a run."""
+    """Every setting that determines a run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     methods: list[MethodName] = Field(min_length=1)
@@ -366,15 +420,16 @@ class Recipe(Section):
     reward: RewardConfig
     pat: PaTConfig = PaTConfig()
     tune_generator: bool = Field(
-        False, description="fine-tune the generator of the methods that share one, on the prompts of all of them"
+        False, description="fine-tune the generator that the untrained methods share, on the prompts of all of them"
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     three_authors: ThreeAuthorsConfig | None = Field(
-        None, description="also write the same prompts for three users, and see whether one hears who is who"
+        None, description="also write the same prompts for three users, and test whether their styles can be told apart"
     )
-    tracking: TrackerName = Field("tensorboard", description="where losses and the stages' figures go as well")
+    tracking: TrackerName = Field("tensorboard", description="where losses and the stages' metrics are logged too")
     shard_size: Count = Field(
-        16, description="examples a shard of the long stages of training; an evaluation's are generator.batch_size"
+        16,
+        description="number of examples in a shard of training's long stages; an evaluation's has generator.batch_size",
     )
 
     @model_validator(mode="after")
@@ -396,7 +451,7 @@ class Recipe(Section):
     def _different_methods(self) -> Self:
         names = [short_name(name) for name in self.methods]
         if len(set(names)) < len(names):
-            raise ValueError(f"methods: {max(names, key=names.count)} stands there twice")
+            raise ValueError(f"methods: found {max(names, key=names.count)} twice, expected each method once")
         if "pat-no-documents" in names and not self.pat.documents:
             raise ValueError("pat-no-documents is pat itself where pat.documents is false")
         if "pat-one-round" in names and self.pat.rounds == 1:
@@ -405,9 +460,13 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _different_texts(self) -> Self:
-        drawn = ("texts", self.evaluation.texts), ("candidates", self.evaluation.candidates)
-        for name, texts in (*((f"evaluation.{name}", number) for name, number in drawn), ("pat.texts", self.pat.texts)):
-            if texts > 1 and not self.evaluation.temperature:
+        counts = {
+            "evaluation.texts": self.evaluation.texts,
+            "evaluation.candidates": self.evaluation.candidates,
+            "pat.texts": self.pat.texts,
+        }
+        for name, count in counts.items():
+            if count > 1 and not self.evaluation.temperature:
                 raise ValueError(f"{name} of 2 or more are all alike at evaluation.temperature 0")
         return self
 
@@ -438,7 +497,7 @@ class Recipe(Section):
         return self
 
     def extensions(self) -> list[tuple[Extension, str, tuple[str, ...]]]:
-        """What the recipe names beside what is built in: the name, the kind of thing, and what it is called with."""
+        """The extensions that the recipe names: each with its kind and the arguments that it is called with."""
         agents = [agent for agent in (self.pat.style_agent, self.pat.topic_agent) if agent is not None]
         engines = [config.kind for config in (self.generator, self.teacher, self.reward.judge, *agents)]
         named = [
@@ -451,20 +510,20 @@ class Recipe(Section):
         return [(name, what, called) for name, what, called in named if isinstance(name, Extension)]
 
     def rewards_in_use(self) -> list[str]:
-        """Every reward that a run needs: those of the mixture, of the evaluation and of the choice of candidates."""
+        """The names of all rewards that a run needs: for the mixture, the evaluation and the choice of candidates."""
         choices = self.evaluation.candidates > 1 or self.three_authors is not None
         chosen: list[str] = ["authorship"] if choices and self.evaluation.choose == "authorship" else []
         return list(dict.fromkeys([*self.reward.mixture, *self.evaluation.metrics, *chosen]))
 
     @property
     def method_rows(self) -> dict[str, Method]:
-        """The methods by their names, in the order in which a run makes them: the built-in ones, then extensions."""
+        """The methods by name, in the order in which a run evaluates them: the built-in ones, then extensions."""
         named = [row_of(name) for name in self.methods]
         built_in = [row for row in METHODS.values() if row in named]
         return {row.name: row for row in [*built_in, *(row for row in named if row.prompt is not None)]}
 
     def writers(self, methods: Collection[str]) -> list[str]:
-        """Those of `methods` that write one prompt for three authors, in the order in which a run makes them."""
+        """Those of `methods` that write one prompt for three authors, in the order in which a run evaluates them."""
         if self.three_authors is None:
             return []
         own = [name for name, row in self.method_rows.items() if row.shows == "own" and name in methods]

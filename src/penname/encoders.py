@@ -1,4 +1,4 @@
-"""Text encoders from a folder or a hub, for retrieval and rewards alike; the default one needs no network."""
+"""Text encoders from a folder or a hub, for retrieval and rewards; the default encoder needs no network."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from penname.errors import UserError
 
-# torch, transformers and sentence-transformers are imported where a model is loaded: they take seconds.
+# torch, transformers and sentence-transformers are imported where a model is loaded: importing them takes seconds.
 
 logger = logging.getLogger(__name__)
 
 Pooling = Literal["mean", "model default"]
 
-BATCH, BATCH_ON_PROCESSOR = 32, 8
-"""Texts at once; on a processor, more would fall out of its cache between a layer's steps."""
+BATCH_SIZE, CPU_BATCH_SIZE = 32, 8
+"""Number of texts in a batch; on a CPU, a larger batch would not stay in its cache between the steps of a layer."""
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 
@@ -31,13 +31,13 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 class SentenceEncoder:
     """A sentence-transformers model that turns texts into vectors.
 
-    path_or_id: a model folder, a hub id, or None for the all-MiniLM-L6-v2 that is installed with penname and
-        never looked for on a network. A folder of a plain transformers encoder will do.
-    pooling: "model default" runs the model as its authors saved it (mean pooling where they saved none);
-        "mean" averages the last hidden states and leaves out what the model does after that, as for
-        Contriever (Izacard et al., 2022), whose vectors are compared by raw dot products.
+    path_or_id: a model folder, a hub id, or None for the all-MiniLM-L6-v2 that is installed with penname and never
+        looked for on a network. A folder with a plain transformers encoder is enough.
+    pooling: "model default" runs the model as its authors saved it (with mean pooling where they saved none); "mean"
+        averages the last hidden states and omits the layers after that, as for Contriever (Izacard et al., 2022),
+        whose vectors are compared by raw dot products.
 
-    Raises UserError when the model cannot be had.
+    Raises UserError where the model cannot be loaded.
     """
 
     def __init__(self, path_or_id: str | Path | None = None, pooling: Pooling = "model default") -> None:
@@ -56,17 +56,17 @@ class SentenceEncoder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Number of components of a vector."""
         return cast(int, self._model.get_embedding_dimension())
 
     @property
     def window(self) -> int:
-        """Most tokens of a text that count; 0 where all do."""
+        """Maximum number of a text's tokens that are encoded; 0 where there is no maximum."""
         return self._model.max_seq_length or 0
 
     @cached_property
     def folder(self) -> Path:
-        """Where the model's files lie: the folder it was loaded from, or its revision's in the hub's cache."""
+        """The folder with the model's files: the one it was loaded from, or that of its revision in the hub's cache."""
         if Path(self.name).is_dir():
             return Path(self.name)
         from huggingface_hub import snapshot_download
@@ -74,41 +74,42 @@ class SentenceEncoder:
         return Path(snapshot_download(self.name, local_files_only=True))
 
     def encode(self, texts: Sequence[str], *, normalize: bool = False) -> npt.NDArray[np.float32]:
-        """Vectors of the texts, shape (len(texts), dimension); of length 1 when `normalize` is set.
+        """The vectors of the texts, shape (len(texts), dimension), of length 1 where `normalize` is set.
 
-        A model that normalises by itself, as the default one does unless pooling is "mean", gives vectors of
-        length 1 in any case. Of texts longer than the model's window only the start counts; a warning says
-        how many there were.
+        A model that normalises by itself, as the default one does unless pooling is "mean", returns vectors of length
+        1 in any case. Texts longer than the model's window are truncated; a warning says how many there were.
         """
         if texts:
             warn_truncated(self.truncated(texts), len(texts), self.window)
         return self.embed(texts, normalize=normalize)
 
     def embed(self, texts: Sequence[str], *, normalize: bool = False) -> npt.NDArray[np.float32]:
-        """`encode` without the warning."""
+        """The vectors of the texts as `encode` returns them, without the warning."""
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         vectors = self._model.encode(
             list(texts),
-            batch_size=BATCH_ON_PROCESSOR if self._model.device.type == "cpu" else BATCH,
+            batch_size=CPU_BATCH_SIZE if self._model.device.type == "cpu" else BATCH_SIZE,
             normalize_embeddings=normalize,
             show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 
     def truncated(self, texts: Sequence[str]) -> int:
-        """How many of the texts are longer than the model's window."""
+        """The number of texts that are longer than the model's window."""
         tokenizer = self._model.tokenizer
-        # A static embedding has neither a window nor a tokenizer of transformers.
+        # A static embedding model has neither a window nor a transformers tokenizer.
         if not self.window or not callable(tokenizer):
             return 0
         return sum(len(ids) > self.window for ids in tokenizer(list(texts), verbose=False)["input_ids"])
 
 
 def locate_encoder(path_or_id: str | Path | None) -> str:
-    """The folder or hub id to load an encoder from; None is the one that is installed with penname.
+    """The folder or hub id to load an encoder from.
 
-    Raises UserError for what is neither a folder nor shaped like a hub id, before a network is asked for it.
+    path_or_id: as for `SentenceEncoder`; None is the encoder that is installed with penname.
+
+    Raises UserError for a name that is neither a folder nor a possible hub id, before a network is used.
     """
     if path_or_id is None:
         try:
@@ -126,7 +127,10 @@ def locate_encoder(path_or_id: str | Path | None) -> str:
 
 @contextmanager
 def loading_encoder(name: str) -> Iterator[None]:
-    """Load a model without transformers' bars and tables, and turn its failures into one UserError line."""
+    """Load a model without transformers' progress bars and tables; a failure becomes a UserError of one line.
+
+    name: the model's name in the message.
+    """
     from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
@@ -146,10 +150,15 @@ def loading_encoder(name: str) -> Iterator[None]:
 
 
 def warn_truncated(count: int, total: int, window: int) -> None:
-    """Say how many texts an encoder saw only the start of."""
+    """Warn of texts that an encoder truncated.
+
+    count: number of truncated texts.
+    total: number of all texts.
+    window: the encoder's maximum, in tokens.
+    """
     if count:
         logger.warning(
-            "%d of %d texts are longer than the encoder's %d tokens; only their start counts",
+            "%d of %d texts are longer than the encoder's %d tokens and are truncated",
             count,
             total,
             window,

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: shown as one line, exit code 2, never as a traceback."""
+"""Errors that a user can fix: the command line shows them as one line with exit code 2, never as a traceback."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Something the user can fix; the message says what was found and what was expected."""
+    """An error that the user can fix; the message says what was found and what was expected."""
 
 
 class ArgumentError(UserError):
-    """A fault in an argument of a function; the command line shows it under its own option's name."""
+    """A fault in an argument of a function; the command line shows it under the name of its option.
+
+    argument: the argument's name.
+    problem: what was found and what was expected.
+    """
 
     def __init__(self, argument: str, problem: str) -> None:
         super().__init__(f"{argument}: {problem}")
@@ -20,10 +24,12 @@ class ArgumentError(UserError):
 
 
 class DataError(UserError):
-    """A fault in a user's file, with the place it stands.
+    """A fault in a user's file.
 
-    Renders as ``FILE:LINE: field NAME: found FOUND, expected EXPECTED``; parts that do not apply are left out.
-    reason: the fault without its place and values, to count equal ones by; made from the field where not given.
+    Its message is ``FILE:LINE: field NAME: found FOUND, expected EXPECTED``, without the parts that do not apply.
+
+    line, field: where the fault is in the file.
+    reason: the kind of fault, by which equal ones are counted; by default it is named after the field.
     """
 
     def __init__(
@@ -36,7 +42,7 @@ class DataError(UserError):
         expected: str,
         reason: str | None = None,
     ) -> None:
-        place = f"{path}:{line}" if line is not None else str(path)
+        location = f"{path}:{line}" if line is not None else str(path)
         about = f"field {field!r}: " if field else ""
-        super().__init__(" ".join(f"{place}: {about}found {found}, expected {expected}".splitlines()))
+        super().__init__(" ".join(f"{location}: {about}found {found}, expected {expected}".splitlines()))
         self.reason = reason or (f"bad {re.sub(r'[0-9]+', '', field)}" if field else found)

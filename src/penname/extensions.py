@@ -1,4 +1,4 @@
-"""What recipes name beside what is built in: `package.module:name`, or in Python the object itself."""
+"""Extensions: objects outside penname that a recipe names as `package.module:name`, or that Python code passes."""
 
 from __future__ import annotations
 
@@ -22,62 +22,68 @@ _NAME = re.compile(r"(?:(?P<alias>[\w-]+)=)?(?P<module>[A-Za-z_][\w.]*):(?P<path
 class Extension(str):
     """The name of an object outside penname: `package.module:name`, or `ALIAS=package.module:name`.
 
-    It is the text that stands in a recipe. Given in Python as an object, it carries the object.
+    As text it is what a recipe has. Where Python code passed the object itself, it carries the object.
+
+    target: the object, once it is known.
     """
 
-    given: Any
+    target: Any
 
-    def __new__(cls, name: str, given: Any = None) -> Self:
-        made = super().__new__(cls, name)
-        made.given = given
-        return made
+    def __new__(cls, name: str, target: Any = None) -> Self:
+        extension = super().__new__(cls, name)
+        extension.target = target
+        return extension
 
     @classmethod
-    def of(cls, given: Any, alias: str | None = None) -> Self:
-        """The name of `given`, which goes with it."""
-        named = given if hasattr(given, "__qualname__") else type(given)
-        name = f"{named.__module__}:{named.__qualname__}"
-        return cls(f"{alias}={name}" if alias else name, given)
+    def of(cls, target: Any, alias: str | None = None) -> Self:
+        """The extension that carries `target`, named after where it is defined; `alias` is its short name."""
+        definition = target if hasattr(target, "__qualname__") else type(target)
+        name = f"{definition.__module__}:{definition.__qualname__}"
+        return cls(f"{alias}={name}" if alias else name, target)
 
     @property
     def short(self) -> str:
-        """What tables and files call it: the alias, or else the last part of its name."""
-        found = _NAME.fullmatch(self)
-        assert found is not None
-        return found["alias"] or found["path"].rpartition(".")[2]
+        """Its name in tables and files: the alias, or else the last part of its name."""
+        parts = _NAME.fullmatch(self)
+        assert parts is not None
+        return parts["alias"] or parts["path"].rpartition(".")[2]
 
     def load(self) -> Any:
-        """The object. Raises UserError where the module or the name in it is not there."""
-        if self.given is not None:
-            return self.given
-        found = _NAME.fullmatch(self)
-        assert found is not None
+        """The object. Raises UserError where its module cannot be imported or does not have the name."""
+        if self.target is not None:
+            return self.target
+        parts = _NAME.fullmatch(self)
+        assert parts is not None
         try:
-            loaded: Any = importlib.import_module(found["module"])
-        except Exception as error:  # whatever the module does when it is imported
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(f"{self}: importing {found['module']} failed ({said})") from None
-        for part in found["path"].split("."):
+            loaded: Any = importlib.import_module(parts["module"])
+        except Exception as error:  # importing a module can raise any error
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{self}: importing {parts['module']} failed ({reason})") from None
+        for part in parts["path"].split("."):
             if not hasattr(loaded, part):
-                where = getattr(loaded, "__file__", None) or found["module"]
+                where = getattr(loaded, "__file__", None) or parts["module"]
                 raise UserError(f"{self}: found no {part!r} in {where}; an object made in Python has to be given again")
             loaded = getattr(loaded, part)
-        self.given = loaded
+        self.target = loaded
         return loaded
 
 
 def short_name(name: str) -> str:
-    """What tables and files call something that a recipe names."""
+    """The name in tables and files of something that a recipe names."""
     return name.short if isinstance(name, Extension) else name
 
 
 @dataclass(frozen=True)
 class Named:
-    """Marks a setting that names something built in, or an extension, or in Python is the object itself."""
+    """Marks a setting that names something built in or an extension, or that is an object passed in Python.
+
+    built_in: the names of what is built in.
+    """
 
     built_in: tuple[str, ...]
 
     def check(self, value: Any) -> str:
+        """The value as a name or an Extension. Raises ValueError for any other value."""
         if isinstance(value, Extension) or (isinstance(value, str) and value in self.built_in):
             return value
         if isinstance(value, str) and _NAME.fullmatch(value):
@@ -92,32 +98,35 @@ class Named:
 
 
 def load_callable(name: str, what: str, *arguments: str) -> Callable[..., Any]:
-    """The extension called `name`, a function or class that takes `arguments`.
+    """Load the extension called `name`, a function or class.
 
-    what: the kind of thing that it is to be, for the message. Raises UserError where it is missing or of another kind.
+    what: the kind of extension that is expected, for the error message.
+    arguments: the names of the positional arguments that it is called with.
+
+    Raises UserError where it does not exist or cannot be called with these arguments.
     """
     assert isinstance(name, Extension)
-    found = name.load()
-    taken = f"{what}({', '.join(arguments)})"
-    if not callable(found):
-        raise UserError(f"{name}: found {type(found).__name__}, expected a function called as {taken}")
+    function = name.load()
+    call = f"{what}({', '.join(arguments)})"
+    if not callable(function):
+        raise UserError(f"{name}: found {type(function).__name__}, expected a function called as {call}")
     try:
-        inspect.signature(found).bind(*arguments)
+        inspect.signature(function).bind(*arguments)
     except TypeError:
-        own = f"{name.short}{inspect.signature(found)}"
-        raise UserError(f"{name}: found {own}, expected a function called as {taken}") from None
-    except ValueError:  # compiled code that does not say what it takes
+        signature = f"{name.short}{inspect.signature(function)}"
+        raise UserError(f"{name}: found {signature}, expected a function called as {call}") from None
+    except ValueError:  # compiled code does not reveal its signature
         pass
-    return found
+    return function
 
 
 def source_hash(name: Extension) -> str:
-    """Tells whether an extension is still what it was: of the source of its function or class, what it calls aside."""
-    found = inspect.unwrap(name.load())
-    named_object = found if hasattr(found, "__qualname__") else type(found)
+    """A hash of the source of an extension's function or class, but not of what it calls, to detect changes."""
+    target = inspect.unwrap(name.load())
+    definition = target if hasattr(target, "__qualname__") else type(target)
     try:
-        source = inspect.getsource(named_object)
+        source = inspect.getsource(definition)
     except (OSError, TypeError):
-        code = getattr(named_object, "__code__", None)
-        source = repr((code.co_code, code.co_consts)) if code else repr(sys.modules.get(named_object.__module__))
+        code = getattr(definition, "__code__", None)
+        source = repr((code.co_code, code.co_consts)) if code else repr(sys.modules.get(definition.__module__))
     return hashlib.sha256(source.encode()).hexdigest()[:16]

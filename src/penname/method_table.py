@@ -1,4 +1,4 @@
-"""Every method, a row each: what its model is, what it shows, and what of another method it leaves out."""
+"""The table of all methods, with a row for each: how its model is trained, and what its prompt shows."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ Shown = Literal["none", "own", "random", "neighbours", "both", "trajectories"]
 
 @dataclass(frozen=True)
 class Method:
-    """How one method makes a text for a user.
+    """How one method writes a text for a user.
 
-    name: what recipes, stages and tables call it.
-    shows: the documents in its prompt: the user's own; of any others; of others on the item (neighbours), alone or with
-        the user's own (both, PGraphRAG); or with the user's own those of PaT's style and topic trajectories.
-    trained: its generator is fine-tuned for it alone. The methods that are not trained share one.
-    reasoning: its model writes a reasoning before the response, in one pass (REST-PG, Figure 8).
-    starts_from: of a self-trained method (REST-PG, Algorithm 1) the method whose model draws the first samples.
-    agents_of: of a method with PaT's agents the one for which they were trained by DPO, or `untrained`.
-    summaries_of: the method whose summaries it shows; its own, or those of another.
-    differential: its agents learn from differential rewards; else from plain ones.
-    left_out: the trajectory that it knows nothing of.
-    one_round: summaries are those of the first round, in which no agent has seen the other's.
-    documents: beside summaries it shows their documents, where `pat.documents` says so.
-    exact_topics: documents on the very topic only, without semantic backoff.
-    prompt: of an extension the function that makes its prompt, see `docs/extending.md`.
+    name: its name in recipes, stages and tables.
+    shows: the documents in its prompt: `none`; the user's `own`; `random` ones of any other users; those of other users
+        on the item (`neighbours`), alone or with the user's own (`both`, PGraphRAG); or with the user's own those of
+        PaT's style and topic `trajectories`.
+    trained: whether its generator is fine-tuned for it alone. The methods that are not trained share one generator.
+    reasoning: whether its model writes a reasoning before the response, in one pass (REST-PG, Figure 8).
+    starts_from: for a self-trained method (REST-PG, Algorithm 1) the method whose model writes the first samples.
+    agents_of: for a method with PaT's agents the method for which they were trained by DPO, or `untrained`.
+    summaries_of: the method whose summaries it shows; its own, or those of another method.
+    differential: whether its agents learn from differential rewards instead of plain rewards.
+    ablated: the agent whose trajectory and summaries it does not use.
+    one_round: whether its summaries are those of the first round, in which no agent has seen the other's.
+    documents: whether it shows the documents beside their summaries, where `pat.documents` says so.
+    exact_topics: whether only documents on the exact topic are used, without semantic backoff.
+    prompt: for an extension the function that makes its prompt, see `docs/extending.md`.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Method:
     agents_of: str | None = None
     summaries_of: str | None = None
     differential: bool = True
-    left_out: AgentName | None = None
+    ablated: AgentName | None = None
     one_round: bool = False
     documents: bool = True
     exact_topics: bool = False
@@ -48,25 +49,27 @@ class Method:
 
     @property
     def self_trained(self) -> bool:
+        """Whether its model is trained on its own samples (REST-PG, Algorithm 1)."""
         return self.starts_from is not None
 
     @property
     def shows_others(self) -> bool:
-        """Whether its prompt shows documents of other users, which takes the user-topic graph."""
+        """Whether its prompt shows documents of other users, which requires the user-topic graph."""
         return self.shows not in ("none", "own")
 
     @property
     def trains_agents(self) -> bool:
+        """Whether its agents are trained by DPO."""
         return self.agents_of not in (None, "untrained")
 
     @property
     def writes_summaries(self) -> bool:
-        """Whether its agents write summaries for it; else it shows none, or those of another method."""
+        """Whether its agents write summaries for it; otherwise it shows none, or those of another method."""
         return self.summaries_of == self.name
 
     @property
     def without_reasoning(self) -> str | None:
-        """Of a method that reasons the one that differs from it in nothing else."""
+        """For a method that reasons, the method that differs from it in nothing else; None for any other."""
         same = replace(self, reasoning=False)
         for other in METHODS.values() if self.reasoning else ():
             starts = self.starts_from and METHODS[self.starts_from].without_reasoning
@@ -76,13 +79,13 @@ class Method:
 
     @property
     def tuned_as(self) -> str:
-        """The method whose prompts stand for this one's where the shared generator is fine-tuned."""
+        """The method whose prompts represent this one's when the shared generator is fine-tuned."""
         return "pat-no-dpo" if self.summaries_of and self.documents else self.name
 
 
 def _pat(name: str, **differences: object) -> Method:
-    own = {"shows": "trajectories", "agents_of": "pat", "summaries_of": "pat"}
-    return Method(name, **(own | differences))  # type: ignore[arg-type]
+    defaults = {"shows": "trajectories", "agents_of": "pat", "summaries_of": "pat"}
+    return Method(name, **(defaults | differences))  # type: ignore[arg-type]
 
 
 METHODS: dict[str, Method] = {
@@ -97,8 +100,8 @@ METHODS: dict[str, Method] = {
         _pat("pat-no-dpo", agents_of="untrained", summaries_of="pat-no-dpo"),
         _pat("pat"),
         _pat("pat-no-documents", documents=False),
-        _pat("pat-no-style", left_out="style", one_round=True),
-        _pat("pat-no-topic", left_out="topic", one_round=True),
+        _pat("pat-no-style", ablated="style", one_round=True),
+        _pat("pat-no-topic", ablated="topic", one_round=True),
         _pat("pat-one-round", one_round=True),
         _pat("pat-exact-topics", summaries_of="pat-exact-topics", exact_topics=True),
         _pat(
@@ -113,7 +116,7 @@ METHODS: dict[str, Method] = {
         Method("rest-pg", trained=True, reasoning=True, starts_from="sft-reasoning"),
     )
 }
-"""In the order in which a run makes them."""
+"""The built-in methods by name, in the order in which a run trains and evaluates them."""
 
 
 def row_of(name: str) -> Method:

@@ -1,4 +1,4 @@
-"""Recipes read from YAML with dotted overrides. An unknown key names the nearest known one."""
+"""Reads recipes from YAML, with dotted overrides. The error for an unknown key names the most similar known key."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from penname.extensions import load_callable
 from penname.shipped import shipped_recipes
 
 RENAMED = {"rows": "batch_size", "carve": "split_by_user"}
-"""Settings that earlier versions called otherwise, by their old names."""
+"""The new names of renamed settings, by the names that they had in earlier versions."""
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
-    """Read a recipe file, or a shipped recipe by its name, with other values for some of its settings.
+    """Read a recipe file, or a recipe that comes with penname, with other values for some of its settings.
 
-    name: a YAML file, or the name of a shipped recipe, as in `quickstart`.
-    overrides: texts as in `expectation.samples=8`, or a mapping of dotted names to values. Where a recipe names
+    name: a YAML file, or the name of a recipe that comes with penname, such as `quickstart`.
+    overrides: texts such as `expectation.samples=8`, or a mapping of dotted names to values. Where a recipe names
         something built in, a value may name an extension, `package.module:name`, or be the object itself.
 
-    Raises UserError in one line for a file that isn't there, broken YAML, an unknown key (with the nearest known
-    one), a value that does not fit, or an extension that is not there.
+    Raises UserError for a file or an extension that does not exist, broken YAML, an unknown key (with the most similar
+    known one), or an invalid value.
     """
     path = Path(name)
     if not path.is_file():
@@ -37,25 +37,25 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
         raise DataError(path, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
     values = _read_values(path)
     settings = overrides.items() if isinstance(overrides, Mapping) else map(_key_and_value, overrides)
-    given = []
+    applied = []
     for key, value in settings:
         _set(values, key, value)
-        given.append(f"{key}={value}")
-    return check_recipe(values, str(path), given)
+        applied.append(f"{key}={value}")
+    return check_recipe(values, str(path), applied)
 
 
 def read_recipe_of_run(path: Path) -> Recipe:
-    """The recipe that a run keeps, also one of an earlier version, whose settings had other names.
+    """The recipe in a run's folder, which may be from an earlier version that had other names for some settings.
 
-    Its extensions are not loaded: whoever looks at a run need not have the code that took part in it.
+    Its extensions are not loaded: looking at a run does not require their code.
 
-    Raises UserError in one line for a file that is not such a recipe.
+    Raises UserError for a file that is not such a recipe.
     """
     return check_recipe(with_new_names(_read_values(path)), str(path), with_extensions=False)
 
 
 def with_new_names(values: Any) -> Any:
-    """The same settings, at any depth, under the names of this version."""
+    """The values, with the settings of earlier versions under their new names, at any depth."""
     if isinstance(values, dict):
         return {RENAMED.get(name, name): with_new_names(value) for name, value in values.items()}
     return [with_new_names(value) for value in values] if isinstance(values, list) else values
@@ -74,22 +74,27 @@ def _read_values(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise DataError(path, found="YAML nested too deeply", expected="a recipe") from None
     if not isinstance(values, dict):
-        raise DataError(path, found=type(values).__name__, expected="keys and values of a recipe")
+        raise DataError(path, found=type(values).__name__, expected="the keys and values of a recipe")
     return values
 
 
 def check_recipe(
-    values: dict[str, Any], place: str, overrides: Sequence[str] = (), *, with_extensions: bool = True
+    values: dict[str, Any], source: str, overrides: Sequence[str] = (), *, with_extensions: bool = True
 ) -> Recipe:
-    """The recipe of these values. place: the file that they are of; overrides: what was set beside it.
+    """The recipe with these values.
 
-    Raises UserError for what does not fit: told of the override that says it, else of the file and of the overrides
-    that may have part in it.
+    values: the recipe's sections and settings.
+    source: the file that they come from, for error messages.
+    overrides: the overrides that were applied to it, as `key=value`.
+    with_extensions: whether to load the extensions that it names.
+
+    Raises UserError for an invalid value, naming the override that set it, or else the file and the overrides that may
+    be involved.
     """
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise _first_problem(error, place, overrides) from None
+        raise _first_problem(error, source, overrides) from None
     for name, what, arguments in recipe.extensions() if with_extensions else []:
         load_callable(name, what, *arguments)
     return recipe
@@ -102,8 +107,8 @@ def _key_and_value(override: str) -> tuple[str, Any]:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UserError(f"{override}: found no YAML value behind the equals sign") from None
-    # YAML 1.1 reads 1e-5 as text.
+        raise UserError(f"{override}: found no YAML value after the equals sign, expected key=value") from None
+    # YAML 1.1 takes 1e-5 for text.
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
@@ -120,35 +125,35 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = value
 
 
-def _culprit(field: str, place: str, overrides: Sequence[str]) -> str:
-    """The last override that says the field or what it is in, else the file and what was set within the field."""
+def _origin(field: str, source: str, overrides: Sequence[str]) -> str:
+    """What set an invalid field: the last override of it or its section, or else the file and overrides within it."""
     keys = {override: override.partition("=")[0] for override in overrides}
-    saying = [override for override, key in keys.items() if f"{field}.".startswith(f"{key}.")]
+    setting_it = [override for override, key in keys.items() if f"{field}.".startswith(f"{key}.")]
     within = [override for override, key in keys.items() if not field or key.startswith(f"{field}.")]
-    if saying:
-        return saying[-1]
-    return f"{place} with {' and '.join(within)}" if within else place
+    if setting_it:
+        return setting_it[-1]
+    return f"{source} with {' and '.join(within)}" if within else source
 
 
-def _first_problem(error: ValidationError, place: str, overrides: Sequence[str]) -> UserError:
+def _first_problem(error: ValidationError, source: str, overrides: Sequence[str]) -> UserError:
     problem = error.errors()[0]
     field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or None
-    place = _culprit(field or "", place, overrides)
+    source = _origin(field or "", source, overrides)
     if problem["type"] == "extra_forbidden":
         known = sorted(set(_known_keys(Recipe)))
         unknown = str(problem["loc"][-1])
         siblings = _keys_at(problem["loc"][:-1])
         if (renamed := RENAMED.get(unknown)) in siblings:
-            return DataError(place, field=field, found="a name of an earlier version", expected=repr(renamed))
+            return DataError(source, field=field, found="a name of an earlier version", expected=repr(renamed))
         near = difflib.get_close_matches(unknown, siblings, 1, 0.4) or difflib.get_close_matches(unknown, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(siblings)}"
-        return DataError(place, field=field, found="an unknown key", expected=f"a known one: {hint}")
+        return DataError(source, field=field, found="an unknown key", expected=f"a known one: {hint}")
     if problem["type"] == "missing":
-        return DataError(place, field=field, found="nothing", expected="a value")
+        return DataError(source, field=field, found="nothing", expected="a value")
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if problem["type"] == "value_error" and isinstance(problem["input"], dict):  # settings that do not go together
-        return UserError(f"{place}: {f'field {field!r}: ' if field else ''}{message}")
-    return DataError(place, field=field, found=repr(problem["input"])[:80], expected=message)
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):  # settings that contradict each other
+        return UserError(f"{source}: {f'field {field!r}: ' if field else ''}{message}")
+    return DataError(source, field=field, found=repr(problem["input"])[:80], expected=message)
 
 
 def _known_keys(model: type[BaseModel]) -> Iterator[str]:

@@ -43,4 +43,4 @@ def _summaries(
     stage = stage_names.summaries(method.summaries_of or "", stage_names.split_name(split, history))
     rounds = refine(session, stage, agents, examples, contexts, session.recipe.pat.rounds)
     last = rounds[0 if method.one_round else -1]
-    return {i: drop_agent(summaries, method.left_out) for i, summaries in last.items()}
+    return {i: drop_agent(summaries, method.ablated) for i, summaries in last.items()}
