@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from penname.config import SourceConfig, Split
 from penname.data.sources import load_split
-from penname.rewards.authorship import FEWEST_DOCUMENTS, AuthorshipModel, chosen_documents, fit_authorship
+from penname.rewards.authorship import MIN_DOCUMENTS, AuthorshipModel, fit_authorship, sample_documents
 
 OTHERS = 9
 MOST_TEXTS = 300
@@ -28,12 +28,12 @@ def users_of(source: SourceConfig, split: Split) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for example in load_split([source], split, None, 0):
         found.setdefault(example.user_id, {}).update(dict.fromkeys(d.text for d in example.profile))
-    return {user: chosen_documents(list(own), user, 0) for user, own in found.items()}
+    return {user: sample_documents(list(own), user, 0) for user, own in found.items()}
 
 
 def agreement(model: AuthorshipModel, users: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """AUC and how often a text's own user comes first."""
-    users = {user: own for user, own in users.items() if len(own) >= FEWEST_DOCUMENTS}
+    users = {user: own for user, own in users.items() if len(own) >= MIN_DOCUMENTS}
     known = {user: own[: len(own) // 2] for user, own in users.items()}
     asked = [(user, text) for user, own in users.items() for text in own[len(own) // 2 :]]
     drawn = random.Random(0)

@@ -42,7 +42,7 @@ local.LocalEngine._tell = told
 if os.environ["SIDE"] == "transformers":
     tokenizer.load_light_tokenizer = load_tokenizer
     local.make_decoder = lambda model, dtype, rows: TransformersDecoder(load_model(model, dtype))
-    compiled.FEW = -1
+    compiled.SMALL_INPUT = -1
 from penname.cli.app import main
 main()
 """

@@ -66,7 +66,7 @@ def plainly(session: Session, train: list[PreparedExample], folder: Path) -> int
     for example in train:
         prompt = session.prompt(example, with_reasoning=False).tokens
         targets = [row for row in plain_generate(model, prompt, settings.samples, sampling) if row[-1] == end]
-        scores = plain_rewards(example.output, [session.renderer.text(target) for target in targets])
+        scores = plain_rewards(example.output, [session.renderer.decode(target) for target in targets])
         drawn += [(prompt, target, sum(s) / 3) for target, s in zip(targets, scores, strict=True)]
     del model
     drawn.sort(key=lambda sample: -sample[2])

@@ -96,7 +96,7 @@ def test_documents_may_be_texts_records_or_a_path(run, tmp_path):
         assert len({writer.write("Write about rain, note 3.", documents).response for documents in given}) == 1
         with pytest.raises(UserError, match="documents: found one text, expected a list"):
             writer.write("Write about rain.", documents=text)
-        with pytest.raises(UserError, match="prompt: found no text"):
+        with pytest.raises(UserError, match="prompt: found only white space"):
             writer.write(" ")
 
 
@@ -114,7 +114,7 @@ def test_errors_name_arguments_not_options(run, tmp_path):
     assert "--" not in str(caught.value)
     with pytest.raises(UserError, match=r"found no recipe\.yaml"):
         penname.open_run(tmp_path)
-    with pytest.raises(UserError, match="runs: found none"):
+    with pytest.raises(UserError, match="runs: found no run"):
         penname.compare()
     with pytest.raises(UserError, match="did you mean 'samples'"):
         penname.load_recipe("quickstart", {"expectation.sample": 3})

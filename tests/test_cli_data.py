@@ -72,7 +72,7 @@ def test_stats_prints_a_table_and_draws_histograms(penname, posts, tmp_path):
     assert "0.50 ± 0.50" in done.stdout
     assert "train: profile size" in done.stdout
     assert "█" in done.stdout
-    assert "left out 1 rows: empty output; 1 rows: broken JSON" in done.stdout
+    assert "skipped 1 rows: empty output; 1 rows: broken JSON" in done.stdout
     pictures = {path.name: path.read_bytes()[:4] for path in (tmp_path / "png").iterdir()}
     assert pictures == {"train.png": b"\x89PNG", "val.png": b"\x89PNG"}
 
@@ -83,11 +83,11 @@ def test_validate_names_every_bad_row_and_goes_on(penname, posts):
     lines = done.stdout.splitlines()
     assert any("train.jsonl:3: field 'output': found no text" in line for line in lines)
     assert any("train.jsonl:4: found broken JSON" in line for line in lines)
-    assert any(line.startswith("val: 1 rows, 1 kept; nothing left out") for line in lines)
+    assert any(line.startswith("val: 1 rows, 1 kept; no row skipped") for line in lines)
     write(posts / "train.jsonl", RECORD, {**RECORD, "output": ""})
     done = penname("data", "validate", posts)
     assert done.returncode == 0
-    assert "train: 2 rows, 1 kept; left out 1 rows: empty output" in done.stdout
+    assert "train: 2 rows, 1 kept; skipped 1 rows: empty output" in done.stdout
 
 
 def test_leaks_are_found_and_told(penname, posts):
@@ -96,7 +96,7 @@ def test_leaks_are_found_and_told(penname, posts):
     assert penname("data", "leaks", posts).stdout == "no leak found (contexts and users checked)\n"
     write(posts / "train.jsonl", RECORD, {"author": "d", "output": "No input."})
     done = penname("data", "leaks", posts)
-    assert "left out 1 rows: bad input" in done.stderr
+    assert "skipped 1 rows: bad input" in done.stderr
     undated = penname("data", "leaks", posts, "--setting", "temporal").stdout
     assert "no leak found (contexts and dates checked; the dates of 2 examples could not be checked)" in undated
     copied = {**RECORD, "profile": [{"input": "i", "output": "IT rains, today"}, {"input": "i", "output": "Another."}]}
@@ -104,7 +104,7 @@ def test_leaks_are_found_and_told(penname, posts):
     done = penname("data", "leaks", posts, "--json")
     assert json.loads(done.stdout) == {
         "leaks": {},
-        "notes": {"copy of the target in its profile, which retrieval leaves out": 1},
+        "notes": {"copy of the target in its profile, which retrieval skips": 1},
         "skipped": [],
     }
     write(posts / "validation.jsonl", RECORD)
@@ -134,7 +134,7 @@ def test_rank_writes_a_line_an_example(penname, posts, tmp_path):
     broken = {"author": "d", "output": "No input."}
     write(posts / "train.jsonl", {**RECORD, "profile": [profile[2], profile[0], profile[2]]}, broken)
     done = penname("data", "rank", posts, "--out", tmp_path / "ranked.jsonl")
-    assert "left out 1 rows: bad input" in done.stderr
+    assert "skipped 1 rows: bad input" in done.stderr
     first = json.loads((tmp_path / "ranked.jsonl").read_text().splitlines()[0])
     assert [d["place"] for d in first["documents"]] == [1, 0, 2]
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "ranked.jsonl")
@@ -180,7 +180,7 @@ def test_several_data_sets_stand_side_by_side(penname, posts, tmp_path):
         (["nowhere.jsonl"], "nowhere.jsonl: found no such file or folder"),
         (["."], "found no file of a split"),
         (["train.jsonl"], "train.jsonl: found no row"),
-        (["mine.jsonl"], "mine.jsonl: found a file of no split, expected a name of train, val or test"),
+        (["mine.jsonl"], "mine.jsonl: found a file name without a split, expected train, val or test"),
         (["data.pdf"], "found a file named data.pdf"),
         (["$NOWHERE_SET/x"], "the environment variable NOWHERE_SET is not set"),
         (["presidents", "--split-by-user"], "split_by_user and shared_names are for format pgraphrag"),

@@ -7,11 +7,11 @@ from itertools import islice
 import pytest
 
 from penname.config import SourceConfig
-from penname.data.control import Teacher, make_example, told_of_others, write_control
+from penname.data.control import Teacher, make_example, pretraining_examples, write_control
 from penname.data.control_rules import (
-    FAR,
     GROUPS,
     KINDS,
+    MULTI_STEP,
     TRAITS,
     VERBS,
     VISITS,
@@ -23,12 +23,12 @@ from penname.data.control_rules import (
 from penname.data.sources import load_split
 
 TEACHER = Teacher(right=0.5, misled=0.2)
-MADE = [make_example(f"user-{number}", 0, TEACHER) for number in range(200)]
+EXAMPLES = [make_example(f"user-{number}", 0, TEACHER) for number in range(200)]
 
 
-def shown(made, trait):
+def shown(example, trait):
     """How often the documents of an example show each value of a trait."""
-    return Counter(found[trait] for found in map(traits_of, made.documents) if trait in found)
+    return Counter(found[trait] for found in map(traits_of, example.documents) if trait in found)
 
 
 def most_common(counts):
@@ -38,9 +38,9 @@ def most_common(counts):
 
 
 def test_the_right_text_obeys_every_trait():
-    for made in MADE:
-        assert traits_of(write_text(made.prompt, made.right)) == made.right
-        assert made.right.keys() == TRAITS.keys()
+    for example in EXAMPLES:
+        assert traits_of(write_text(example.prompt, example.right)) == example.right
+        assert example.right.keys() == TRAITS.keys()
 
 
 def test_a_text_with_two_values_of_a_trait_shows_none():
@@ -51,70 +51,70 @@ def test_a_text_with_two_values_of_a_trait_shows_none():
 
 @pytest.mark.parametrize("trait", ["greeting", "closing", "place"])
 def test_majorities_have_exceptions(trait):
-    for made in MADE:
-        counts = shown(made, trait)
-        assert most_common(counts) == made.right[trait]
+    for example in EXAMPLES:
+        counts = shown(example, trait)
+        assert most_common(counts) == example.right[trait]
         assert counts.total() == sum(VISITS)
         assert len(counts) > 1
 
 
 def test_the_opinion_depends_on_the_group_of_the_subject():
-    for made in MADE:
+    for example in EXAMPLES:
         by_group = {group: Counter() for group in GROUPS}
-        for document in made.documents:
+        for document in example.documents:
             subject = next(s for of_group in GROUPS.values() for s in of_group if f"the {s} " in document)
             by_group[group_of(subject)][traits_of(document)["opinion"]] += 1
-        assert most_common(by_group[group_of(made.prompt.subject)]) == made.right["opinion"]
+        assert most_common(by_group[group_of(example.prompt.subject)]) == example.right["opinion"]
         assert len({most_common(counts) for counts in by_group.values()}) == len(GROUPS)
 
 
-def followed(made, word):
+def followed(example, word):
     """The names and things that stand after a word in the documents, before the next mark."""
     pattern = re.compile(rf"\b{word} (\w+),")
-    return [found for document in made.documents for found in pattern.findall(document)]
+    return [found for document in example.documents for found in pattern.findall(document)]
 
 
 def test_a_drink_is_found_through_the_favourite_place_and_its_companion():
-    for made in MADE:
-        (companion,) = followed(made, made.right["place"])
-        assert followed(made, companion) == [made.right["drink"]]
-        assert sorted(shown(made, "drink").values()) == [1, 1, 1]
+    for example in EXAMPLES:
+        (companion,) = followed(example, example.right["place"])
+        assert followed(example, companion) == [example.right["drink"]]
+        assert sorted(shown(example, "drink").values()) == [1, 1, 1]
 
 
 def test_a_toy_is_found_through_the_kind_of_pet_and_its_name():
-    for made in MADE:
-        (pet,) = followed(made, made.prompt.kind)
-        assert followed(made, pet) == [made.right["toy"]]
-        assert sorted(shown(made, "toy").values()) == [1, 1, 1]
+    for example in EXAMPLES:
+        (pet,) = followed(example, example.prompt.kind)
+        assert followed(example, pet) == [example.right["toy"]]
+        assert sorted(shown(example, "toy").values()) == [1, 1, 1]
 
 
 def test_what_the_prompt_says_of_pet_and_group_the_documents_say_in_other_words():
-    for made in MADE:
-        asked = write_prompt(made.prompt)
-        assert asked.endswith(f"you {VERBS[group_of(made.prompt.subject)]}, with your {KINDS[made.prompt.kind]}.")
-        written = set(re.findall(r"\w+", " ".join(made.documents)))
+    for example in EXAMPLES:
+        asked = write_prompt(example.prompt)
+        assert asked.endswith(f"you {VERBS[group_of(example.prompt.subject)]}, with your {KINDS[example.prompt.kind]}.")
+        written = set(re.findall(r"\w+", " ".join(example.documents)))
         assert written.isdisjoint([*KINDS.values(), *VERBS.values()])
 
 
 def test_neither_documents_nor_prompt_hold_what_is_asked_for():
-    for made in MADE:
-        text = write_text(made.prompt, made.right)
-        assert all(made.prompt.subject not in document for document in made.documents)
-        assert all(sentence not in document for document in made.documents for sentence in text.split(". ")[:2])
-        assert traits_of(write_prompt(made.prompt)) == {}
+    for example in EXAMPLES:
+        text = write_text(example.prompt, example.right)
+        assert all(example.prompt.subject not in document for document in example.documents)
+        assert all(sentence not in document for document in example.documents for sentence in text.split(". ")[:2])
+        assert traits_of(write_prompt(example.prompt)) == {}
 
 
 def test_the_teacher_is_right_as_often_as_it_should_be_and_else_misled_or_silent():
-    for made in (make_example(f"user-{number}", 0, Teacher(right=1, misled=0)) for number in range(20)):
-        assert traits_of(made.reasoning) == made.stated == made.right
+    for example in (make_example(f"user-{number}", 0, Teacher(right=1, misled=0)) for number in range(20)):
+        assert traits_of(example.reasoning) == example.stated == example.right
     said = Counter()
-    for made in MADE:
-        assert len(made.reasoning.splitlines()) == len(made.stated)
-        for trait, value in made.right.items():
-            right = "silent" if trait not in made.stated else made.stated[trait] == value
+    for example in EXAMPLES:
+        assert len(example.reasoning.splitlines()) == len(example.stated)
+        for trait, value in example.right.items():
+            right = "silent" if trait not in example.stated else example.stated[trait] == value
             said[right] += 1
-            assert right == "silent" or made.stated[trait] in made.reasoning
-            assert right in (True, "silent") or made.stated[trait] in shown(made, trait)
+            assert right == "silent" or example.stated[trait] in example.reasoning
+            assert right in (True, "silent") or example.stated[trait] in shown(example, trait)
     share = {kind: count / said.total() for kind, count in said.items()}
     assert share[True] == pytest.approx(0.5, abs=0.05)
     assert share[False] == pytest.approx(0.2, abs=0.05)
@@ -145,8 +145,8 @@ def test_it_is_read_as_penname_reads_its_own_layout(tmp_path):
 def test_the_users_of_pretraining_are_in_no_split(tmp_path):
     write_control(tmp_path, 200, 0, TEACHER)
     documents = (tmp_path / "documents.jsonl").read_text()
-    for told in islice(told_of_others(0), 100):
-        assert not all(document in documents for document in told.documents)
+    for example in islice(pretraining_examples(0), 100):
+        assert not all(document in documents for document in example.documents)
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_the_users_of_pretraining_are_in_no_split(tmp_path):
 )
 def test_writers_of_pretraining_are_right_but_for_what_takes_steps_that_they_did_not_take(trait, line):
     agree = {True: [], False: []}
-    for told in islice(told_of_others(0), 300):
-        place = most_common(shown(told, "place"))
-        (companion,) = followed(told, place)
-        (drink,) = followed(told, companion)
-        right = drink if trait == "drink" else most_common(shown(told, trait))
-        said = line.format(right, place=place, companion=companion) in told.reasoning.splitlines()
-        response = traits_of(told.response)[trait]
-        assert response in shown(told, trait)
+    for example in islice(pretraining_examples(0), 300):
+        place = most_common(shown(example, "place"))
+        (companion,) = followed(example, place)
+        (drink,) = followed(example, companion)
+        right = drink if trait == "drink" else most_common(shown(example, trait))
+        said = line.format(right, place=place, companion=companion) in example.reasoning.splitlines()
+        response = traits_of(example.response)[trait]
+        assert response in shown(example, trait)
         agree[said].append(response == right)
     assert all(agree[True])
     assert 0.4 < len(agree[True]) / 300 < 0.6
-    if trait in FAR:
+    if trait in MULTI_STEP:
         assert 0.2 < sum(agree[False]) / len(agree[False]) < 0.5
     else:
         assert all(agree[False])

@@ -8,8 +8,8 @@ import pytest
 from test_mail import mbox
 
 from penname.config import SourceConfig
-from penname.data.convert import Settings, convert
-from penname.data.report import Report
+from penname.data.convert import ConversionSettings, convert
+from penname.data.load_report import LoadReport
 from penname.data.sources import load_split
 from penname.errors import DataError, UserError
 
@@ -41,7 +41,7 @@ def write(path, records):
 
 
 def converted(path, folder, report=None, **settings):
-    counts = convert(path, folder, Settings(**settings), report or Report())
+    counts = convert(path, folder, ConversionSettings(**settings), report or LoadReport())
     source = SourceConfig(format="jsonl", path=str(folder))
     splits = {split: list(load_split([source], split, None, 0)) for split in SPLITS}
     assert {split: len(examples) for split, examples in splits.items()} == counts
@@ -85,7 +85,7 @@ def test_texts_without_a_title_are_to_be_gone_on_with(tmp_path):
 def test_short_and_repeated_texts_and_users_with_few_are_counted(tmp_path):
     extra = [{**rows()[0], "body": "Too short."}, {**rows()[0], "body": rows()[0]["body"].upper()}]
     lonely = [{**rows()[0], "author": "lonely"}]
-    report = Report()
+    report = LoadReport()
     converted(write(tmp_path / "a.csv", rows() + extra + lonely), tmp_path / "out", report)
     assert dict(report.skipped) == {
         "shorter than 5 words": 1,
@@ -105,7 +105,7 @@ def test_hashed_users_are_nowhere_in_the_result(tmp_path):
 
 def test_bad_rows_are_named_and_the_rest_converted(tmp_path):
     lines = []
-    report = Report(tell=lines.append)
+    report = LoadReport(on_problem=lines.append)
     records = [
         *rows(),
         {**rows()[0], "body": ""},
@@ -117,7 +117,7 @@ def test_bad_rows_are_named_and_the_rest_converted(tmp_path):
     assert "a.jsonl:61: field 'body': found empty text" in lines[0]
     assert "a.jsonl:62: field 'author': found nothing" in lines[1]
     assert "a.jsonl:63: field 'date': found '3rd of May'" in lines[2]
-    assert dict(report.noted) == {"odd date, ignored": 1}
+    assert dict(report.noted) == {"invalid date, ignored": 1}
     assert "dated oddly" in (tmp_path / "out" / "documents.jsonl").read_text()
 
 
@@ -130,7 +130,7 @@ def test_bad_rows_are_named_and_the_rest_converted(tmp_path):
         ("a.csv", "user,text\na,one two three four five\n", {}, "no user with enough documents, expected 2 texts"),
         ("a.csv", "", {}, "found no row"),
         ("a.pdf", "x", {}, "found a file named a.pdf, expected a CSV"),
-        ("b/a.pdf", "x", {}, "found no text in a folder of its own, expected USER/NAME.txt"),
+        ("b/a.pdf", "x", {}, "found no folder with texts in it, expected USER/NAME.txt"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(tmp_path, name, content, settings, message):
@@ -138,22 +138,24 @@ def test_what_cannot_be_converted_is_one_line(tmp_path, name, content, settings,
     path.parent.mkdir(exist_ok=True)
     path.write_text(content)
     with pytest.raises(DataError) as error:
-        convert(path.parent if "/" in name else path, tmp_path / "out", Settings(**settings), Report())
+        convert(path.parent if "/" in name else path, tmp_path / "out", ConversionSettings(**settings), LoadReport())
     assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
 def test_too_few_users_and_a_full_folder(tmp_path):
     with pytest.raises(DataError, match="found 2 users, too few for an example in train"):
-        convert(write(tmp_path / "a.csv", rows(2)), tmp_path / "out", Settings(), Report())
+        convert(write(tmp_path / "a.csv", rows(2)), tmp_path / "out", ConversionSettings(), LoadReport())
     with pytest.raises(UserError, match="found files, expected a new or empty folder"):
-        convert(tmp_path / "a.csv", tmp_path, Settings(), Report())
+        convert(tmp_path / "a.csv", tmp_path, ConversionSettings(), LoadReport())
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_fields_that_only_some_rows_have(tmp_path):
     first = {"author": "user 0", "body": "A text that has neither title nor date."}
-    splits = converted(write(tmp_path / "a.jsonl", [{"zzz": 1}, first, *rows()]), tmp_path / "out", report := Report())
+    splits = converted(
+        write(tmp_path / "a.jsonl", [{"zzz": 1}, first, *rows()]), tmp_path / "out", report := LoadReport()
+    )
     assert dict(report.skipped) == {"missing column": 1}
     assert sum("with the title" in e.input for examples in splits.values() for e in examples) >= 11
 
@@ -162,7 +164,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_its_own(tmp_path):
     write(tmp_path / "a.csv", rows())
     (tmp_path / "a file").write_text("")
     with pytest.raises(OSError, match="File exists"):  # the command line makes one line of it
-        convert(tmp_path / "a.csv", tmp_path / "a file" / "out", Settings(), Report())
+        convert(tmp_path / "a.csv", tmp_path / "a file" / "out", ConversionSettings(), LoadReport())
 
 
 def test_a_folder_a_user(tmp_path):
@@ -182,11 +184,11 @@ def test_files_of_another_kind_are_named(tmp_path):
         (folder / f"{record['headline']}.txt").write_text(record["body"])
     (tmp_path / "texts" / "read me.pdf").write_text("%PDF")
     lines = []
-    converted(tmp_path / "texts", tmp_path / "out", Report(tell=lines.append))
+    converted(tmp_path / "texts", tmp_path / "out", LoadReport(on_problem=lines.append))
     assert len(lines) == 1
-    assert "read me.pdf: found a file that is not read, expected texts in a folder a user" in lines[0]
+    assert "read me.pdf: found a file that is not read, expected texts in one folder for each user" in lines[0]
     write(tmp_path / "texts" / "all.csv", rows())
-    report = Report()
+    report = LoadReport()
     converted(tmp_path / "texts", tmp_path / "of tables", report)
     assert report.noted == {"files of another kind": 61}
 
@@ -207,21 +209,21 @@ def test_folders_and_files_that_nothing_can_be_made_of(tmp_path):
         (folder / f"{record['headline']}.txt").write_text(record["body"])
     (tmp_path / "texts" / "big").mkdir()
     (tmp_path / "texts" / "big" / "a.txt").write_text("word " * 300_000)
-    report = Report()
+    report = LoadReport()
     splits = converted(tmp_path / "texts", tmp_path / "out", report)
     assert report.skipped == {"text too long": 1}
     assert all(e.user_id.startswith("\ufffduser") for e in splits["train"])
     rated = [r | {"rating": "inf" if i == 3 else "1_0" if i == 4 else "4"} for i, r in enumerate(rows())]
-    report = Report()
+    report = LoadReport()
     converted(write(tmp_path / "a.csv", rated), tmp_path / "rated", report)
-    assert report.noted == {"odd rating, ignored": 2}
+    assert report.noted == {"invalid rating, ignored": 2}
 
 
 def test_the_folder_one_stands_in(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", rows())
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    convert(path, Path("."), Settings(), Report())
+    convert(path, Path("."), ConversionSettings(), LoadReport())
     assert (tmp_path / "here" / "documents.jsonl").is_file()
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penname.data.duplicates import RUN, SHARE, Original, runs_of, without_copies, words_of
+from penname.data.duplicates import MIN_SHARE, CopyDetector, N, ngrams_of, without_copies, words_of
 from penname.data.records import Document
 
 TEXT = "The committee met on Tuesday and agreed that the old bridge should be closed before the winter rains come."
@@ -25,23 +25,23 @@ TEXT = "The committee met on Tuesday and agreed that the old bridge should be cl
     ],
 )
 def test_a_copy_survives_case_marks_quotes_and_a_word_or_two(other, copied):
-    assert Original(TEXT).copied_in(other) == copied
+    assert CopyDetector(TEXT).in_text(other) == copied
 
 
 def test_short_and_empty_originals():
-    assert Original("Great product!").copied_in("great PRODUCT")
-    assert not Original("Great product!").copied_in("A great product")
-    assert Original("!!!").copied_in("!!!")
-    assert not Original(" ").copied_in(" ")
-    assert Original("Works great at home").copied_in("My title: works  GREAT at home, really.")
-    assert Original("cafe\u0301 \U0001f44d").copied_in("caf\u00e9 \U0001f44d")
-    assert not Original("\U0001f44d").copied_in("\U0001f389")
+    assert CopyDetector("Great product!").in_text("great PRODUCT")
+    assert not CopyDetector("Great product!").in_text("A great product")
+    assert CopyDetector("!!!").in_text("!!!")
+    assert not CopyDetector(" ").in_text(" ")
+    assert CopyDetector("Works great at home").in_text("My title: works  GREAT at home, really.")
+    assert CopyDetector("cafe\u0301 \U0001f44d").in_text("caf\u00e9 \U0001f44d")
+    assert not CopyDetector("\U0001f44d").in_text("\U0001f389")
 
 
 def test_titles_and_descriptions_count():
     for fields in ({"text": TEXT}, {"text": "x", "title": TEXT}, {"text": "x", "description": f"So: {TEXT}"}):
-        assert Original(TEXT).held_by(Document("u", **fields))
-    assert not Original(TEXT).held_by(Document("u", "x", title="y"))
+        assert CopyDetector(TEXT).in_document(Document("u", **fields))
+    assert not CopyDetector(TEXT).in_document(Document("u", "x", title="y"))
 
 
 def test_texts_without_words_are_told_apart():
@@ -54,11 +54,11 @@ def test_copies_are_those_of_the_definition(one, other, data):
     if data.draw(st.booleans()):  # texts that share most of their words
         other = one[: data.draw(st.integers(0, len(one)))] + other + one
     a, b = " ".join(one), " ".join(other)
-    if len(one) < RUN:
+    if len(one) < N:
         expected = bool(one) and one == other
     else:
-        expected = len(runs_of(words_of(a)) & runs_of(words_of(b))) >= SHARE * len(runs_of(words_of(a)))
-    assert Original(a).copied_in(b) == expected
+        expected = len(ngrams_of(words_of(a)) & ngrams_of(words_of(b))) >= MIN_SHARE * len(ngrams_of(words_of(a)))
+    assert CopyDetector(a).in_text(b) == expected
 
 
 def test_near_duplicates_are_left_out_once():

@@ -6,7 +6,7 @@ import pytest
 
 from penname.config import SourceConfig
 from penname.data.layouts import query_of, searched_text, shown_text
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
 from penname.data.sources import detect, load_split, read_split, splits_of
 from penname.errors import DataError
 
@@ -102,11 +102,11 @@ def test_empty_outputs_and_documents_are_left_out_and_counted(tmp_path):
         {**TOPIC, "profile": None},
     )  # fmt: skip
     lines = []
-    report = Report(strict=True, tell=lines.append)
+    report = LoadReport(strict=True, on_problem=lines.append)
     examples = load_split([source], "test", None, 0, report)
     assert [len(e.profile) for e in examples] == [1, 0, 0]
     assert dict(report.skipped) == {"empty output": 2}
-    assert dict(report.noted) == {"document without text, left out": 2, "text too long": 1}
+    assert dict(report.noted) == {"document without text, skipped": 2, "text too long": 1}
     assert any("test.jsonl:4: field 'profile[0].output': found a text of 20,000,000 characters" in x for x in lines)
 
 
@@ -131,17 +131,17 @@ def test_a_fault_names_file_line_and_field(tmp_path, record, message):
     with pytest.raises(DataError) as error:
         load_split([source], "test", None, 0)
     assert "test.jsonl:2: " + message in str(error.value)
-    report = Report()
+    report = LoadReport()
     assert [e.user_id for e in read_split(source, "test", report)] == ["d", "last"]
     assert (report.rows, report.kept) == (3, 2)
 
 
 def test_a_date_that_does_not_sort_is_left_out_and_noted(tmp_path):
-    report = Report(strict=True)
+    report = LoadReport(strict=True)
     odd = {**TOPIC, "profile": [{"input": "I", "output": "O", "reviewTime": "5. Januar"}]}
     (example,) = load_split([write(tmp_path, "test.jsonl", odd)], "test", None, 0, report)
     assert example.profile[0].date is None
-    assert dict(report.noted) == {"odd date, ignored": 1}
+    assert dict(report.noted) == {"invalid date, ignored": 1}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_date_that_does_not_sort_is_left_out_and_noted(tmp_path):
 )
 def test_dates_as_amazon_writes_them(tmp_path, written, read):
     dated = {**TOPIC, "profile": [{"input": "I", "output": "O", "reviewTime": written}]}
-    (example,) = load_split([write(tmp_path, "test.jsonl", dated)], "test", None, 0, Report())
+    (example,) = load_split([write(tmp_path, "test.jsonl", dated)], "test", None, 0, LoadReport())
     assert example.profile[0].date == read
 
 

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from penname.data.mail import is_mail, own_text, read_mail
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
+from penname.data.mail import is_mail, read_mail, sender_text
 
 MAILS = [
     b"From: Ann <Ann@X.org>\nSubject: Re: FW: The bridge\nDate: Mon, 3 Jun 2002 10:00:00 +0200\n\n"
@@ -29,7 +29,7 @@ def mbox(folder, mails=MAILS):
 
 def read(path):
     lines = []
-    report = Report(tell=lines.append)
+    report = LoadReport(on_problem=lines.append)
     documents = list(read_mail(path, report))
     assert report.rows == report.kept + sum(report.skipped.values())
     assert report.kept == len(documents)
@@ -44,8 +44,8 @@ def test_a_mailbox(tmp_path):
     assert (second.title, second.text, second.date) == ("Grüße", "café\nmore", None)
     assert third.text == "hello all"
     assert last.text == "caf\ufffd in no encoding"
-    assert dict(report.skipped) == {"mail without a sender": 1, "mail without text of the sender's own": 1}
-    assert any("sent.mbox:6: found 1 places with bytes of another encoding" in line for line in lines)
+    assert dict(report.skipped) == {"email without a sender": 1, "email without text by its sender": 1}
+    assert any("sent.mbox:6: found 1 byte sequences that are not UTF-8" in line for line in lines)
 
 
 def test_text_before_the_first_mail_is_reported(tmp_path):
@@ -53,8 +53,11 @@ def test_text_before_the_first_mail_is_reported(tmp_path):
     path.write_bytes(b"\nnotes of my own\n" + path.read_bytes())
     documents, report, lines = read(path)
     assert len(documents) == 1
-    assert report.skipped == {"text before the first mail": 1}
-    assert "sent.mbox:1: found text before the first mail ('notes of my own'), expected a line From" in lines[0]
+    assert report.skipped == {"text before the first email": 1}
+    assert (
+        "sent.mbox:1: found text before the first email ('notes of my own'), expected a line that begins with From"
+        in lines[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,13 +103,15 @@ def test_the_other_mails_of_an_archive_with_a_broken_one_are_read(tmp_path):
     ],
 )
 def test_what_is_not_the_senders_own(cut):
-    assert own_text(f"Mine.\r\n\r\n\r\n\r\nMine too.\n> not mine\n{cut}\nNot mine.") == "Mine.\n\nMine too."
+    assert sender_text(f"Mine.\r\n\r\n\r\n\r\nMine too.\n> not mine\n{cut}\nNot mine.") == "Mine.\n\nMine too."
 
 
 @pytest.mark.parametrize("header", ["On Mon, 3 Jun 2002, Bob wrote:", "On Mon, 3 Jun 2002\n<bob@x.org> wrote:"])
 def test_what_stands_below_a_quote_is_the_senders(header):
-    assert own_text(f"Hello.\n\n{header}\n> Shall we?\n>  I ask.\n\n  Yes.\nOn Sunday") == "Hello.\n\n  Yes.\nOn Sunday"
-    assert own_text("From: here to the bridge\nit is a mile.") == "From: here to the bridge\nit is a mile."
+    assert (
+        sender_text(f"Hello.\n\n{header}\n> Shall we?\n>  I ask.\n\n  Yes.\nOn Sunday") == "Hello.\n\n  Yes.\nOn Sunday"
+    )
+    assert sender_text("From: here to the bridge\nit is a mile.") == "From: here to the bridge\nit is a mile."
 
 
 def test_a_header_in_no_known_encoding_costs_no_text(tmp_path):

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penname.config import SourceConfig
-from penname.data.convert import Settings, read_documents
-from penname.data.report import Report
+from penname.data.convert import ConversionSettings, read_documents
+from penname.data.load_report import LoadReport
 from penname.data.rows import read_rows
 from penname.data.sources import read_split
 from penname.errors import DataError
@@ -40,7 +40,7 @@ ODD = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(st.characters(), max_size=20),  # surrogate halves included
+    st.text(st.characters(), max_size=20),  # unpaired surrogates included
     st.sampled_from(["", " ", "\u0000", "\ud800", "1e999", "nan", "2020-13-45", "\u2028", "9" * 30]),
     st.lists(st.none() | st.text(max_size=3), max_size=3),
     st.dictionaries(st.text(max_size=3), st.none() | st.text(max_size=3), max_size=2),
@@ -77,12 +77,12 @@ def mutated(record, draw):
 def check(format, folder, path):
     """Read everything twice, in both ways; every line told is one line."""
     lines = []
-    report = Report(tell=lines.append)
-    strict = Report(strict=True)
+    report = LoadReport(on_problem=lines.append)
+    strict = LoadReport(strict=True)
 
     def read(report):
         if format == "table":
-            return len(list(read_documents(path, Settings(), report)))
+            return len(list(read_documents(path, ConversionSettings(), report)))
         source = SourceConfig(format=format, path=str(folder if format != "pgraphrag" else path))
         return sum(1 for _ in read_split(source, "val", report))
 
@@ -150,8 +150,8 @@ def test_as_many_faults_as_rows(tmp_path):
     faults = ["{", "[]", "null", '{"input": 3}', json.dumps(RECORDS["longlamp"] | {"profile": 1})]
     lines = [draw.choice(faults) if i % 3 == 0 else json.dumps(RECORDS["longlamp"]) for i in range(10_000)]
     (tmp_path / "val.jsonl").write_text("\n".join(lines))
-    report = Report()
+    report = LoadReport()
     source = SourceConfig(format="longlamp", path=str(tmp_path))
     assert sum(1 for _ in read_split(source, "val", report)) == report.kept == 6_666
     assert report.rows == 10_000
-    assert sum(1 for _ in read_rows(tmp_path / "val.jsonl", Report())) > report.kept
+    assert sum(1 for _ in read_rows(tmp_path / "val.jsonl", LoadReport())) > report.kept

@@ -1,4 +1,4 @@
-"""PGraphRAG's records: the target is the first review and nowhere else; neighbours, shared names and carved splits."""
+"""PGraphRAG's records: the target is the first review and nowhere else; neighbours, shared names and divided splits."""
 
 import json
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from penname.config import SourceConfig
-from penname.data.duplicates import SHARE, runs_of, words_of
+from penname.data.duplicates import MIN_SHARE, ngrams_of, words_of
 from penname.data.layouts import query_of, searched_text, shown_text
+from penname.data.load_report import LoadReport
 from penname.data.pgraphrag import CAP
-from penname.data.report import Report
 from penname.data.sources import detect, load_split, read_split, splits_of
 from penname.errors import DataError
 
@@ -64,7 +64,7 @@ def test_the_three_tasks(tmp_path, task, output, query, shown):
 
 
 def test_copies_of_the_target_are_nowhere_in_its_example(tmp_path):
-    report = Report()
+    report = LoadReport()
     users = [
         ("ann1", [review(LONG), review(LONG.upper(), "j"), review("Mine.", "j")]),
         ("bob2", [review(LONG + " Indeed.")]),
@@ -72,11 +72,11 @@ def test_copies_of_the_target_are_nowhere_in_its_example(tmp_path):
     first, second = load(tmp_path, *users, report=report)
     assert [d.text for d in first.profile] == ["Mine."]
     assert first.neighbours == second.neighbours == ()
-    assert report.noted["copy of a target, left out"] == 3
+    assert report.noted["copy of a target, skipped"] == 3
 
 
 def test_empty_targets_and_repeated_items_are_reported(tmp_path):
-    report = Report(strict=True)
+    report = LoadReport(strict=True)
     users = [
         ("ann1", [review("")]),
         ("bob2", [review("x", title=" ")]),
@@ -84,7 +84,7 @@ def test_empty_targets_and_repeated_items_are_reported(tmp_path):
     ]
     (example,) = load(tmp_path, *users, report=report)
     assert dict(report.skipped) == {"target with an empty text": 1, "target with an empty title": 1}
-    assert report.noted["more than one review of an item by a user, kept apart"] == 1
+    assert report.noted["several reviews of an item by one user, kept as separate documents"] == 1
     assert [d.text for d in example.profile] == ["y"]
     assert (report.rows, report.kept) == (3, 1)
 
@@ -93,18 +93,18 @@ def test_empty_targets_and_repeated_items_are_reported(tmp_path):
 def test_names_that_many_share_are_flagged_capped_or_dropped(tmp_path, choice, histories):
     many = [review(f"Review number {n}.", f"i{n}") for n in range(7)]
     users = [("Mark", many), ("A verified traveler", many[:2]), ("David P", many), ("mark_1972", many)]
-    report = Report()
+    report = LoadReport()
     examples = load(tmp_path, *users, report=report, shared_names=choice)
     assert [len(e.profile) for e in examples] == histories
     flagged = report.skipped if choice == "drop" else report.noted
-    assert flagged["name that many share"] == 3
+    assert flagged["name shared by many people"] == 3
 
 
-def test_a_development_split_is_carved_by_user(tmp_path):
+def test_a_development_split_is_divided_by_user(tmp_path):
     users = [(f"user{n}", [review(f"Review of user {n}.", f"i{n % 7}")]) for n in range(200)]
-    carved = source(tmp_path, *users, split_by_user=True)
-    assert splits_of(carved) == ["train", "val", "test"]
-    parts = {split: load_split([carved], split, None, 0) for split in splits_of(carved)}
+    divided = source(tmp_path, *users, split_by_user=True)
+    assert splits_of(divided) == ["train", "val", "test"]
+    parts = {split: load_split([divided], split, None, 0) for split in splits_of(divided)}
     ids = {split: {e.user_id for e in part} for split, part in parts.items()}
     assert sum(map(len, ids.values())) == 200
     assert len(set().union(*ids.values())) == 200
@@ -151,7 +151,7 @@ def test_a_fault_names_line_and_field(tmp_path, record, message):
 def test_the_real_development_splits(name, kept, zero):
     """The benchmark's own counts; what is left out of a history is blank or a copy; targets are nowhere to be seen."""
     path = Path(os.environ["PENNAME_DATA"]) / "pgraphrag" / f"{name}_dev.json"
-    report = Report()
+    report = LoadReport()
     examples = list(read_split(SourceConfig(format="pgraphrag", path=str(path)), "val", report))
     assert len(examples) == kept == report.kept
     assert report.rows == kept + sum(report.skipped.values()) == 2500
@@ -160,10 +160,10 @@ def test_the_real_development_splits(name, kept, zero):
     for example in examples[::7]:
         target, *history = records[example.user_id]
         assert example.output == target["text"]
-        runs = runs_of(words_of(example.output))
+        ngrams = ngrams_of(words_of(example.output))
         shown = [d.text for d in example.profile]
         for text in (old["text"] for old in history):
-            copied = len(runs & runs_of(words_of(text))) >= SHARE * len(runs)
+            copied = len(ngrams & ngrams_of(words_of(text))) >= MIN_SHARE * len(ngrams)
             assert (text in shown) == (bool(text.strip()) and not copied)
-        assert not any(len(runs & runs_of(words_of(d.text))) >= SHARE * len(runs) for d in example.neighbours)
+        assert not any(len(ngrams & ngrams_of(words_of(d.text))) >= MIN_SHARE * len(ngrams) for d in example.neighbours)
         assert all(d.item_id == target["pid"] and d.user_id != example.user_id for d in example.neighbours)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
 from penname.data.rows import read_rows
 from penname.errors import DataError
 
@@ -17,7 +17,7 @@ RECORDS = [{"name": "ann", "text": "Grüße — naïve 😀"}, {"name": "bob", "
 
 def read(path):
     lines = []
-    report = Report(tell=lines.append)
+    report = LoadReport(on_problem=lines.append)
     rows = list(read_rows(path, report))
     assert report.rows == len(rows) + sum(report.skipped.values())
     assert all("\n" not in line for line in lines)
@@ -43,7 +43,7 @@ def test_every_whole_line_of_a_broken_gzip_is_read(tmp_path):
     packed = gzip.compress(content)
     path = tmp_path / "a.jsonl.gz"
     for whole, count, fault in (
-        (packed[: len(packed) // 2], None, "found a gzip file that ends early; what follows is not read"),
+        (packed[: len(packed) // 2], None, "found a gzip file that ends early; the rest is not read"),
         (packed[:-4], 3000, "ends early"),
         (packed[:-8] + b"12345678", 3000, "found a broken gzip file (Error -3 while decompressing data"),
         (packed + b"garbage", 3000, "found a broken gzip file"),
@@ -121,14 +121,14 @@ def test_bytes_of_another_encoding_leave_the_other_characters(tmp_path):
     rows, told = read(tmp_path / "a.jsonl")
     assert [record["t"] for _, record in rows] == ["caf\ufffd au lait", "ok"]
     assert len(told) == 1
-    assert "a.jsonl:1: found 1 places with bytes of another encoding, expected UTF-8" in told[0]
+    assert "a.jsonl:1: found 1 byte sequences that are not UTF-8, expected UTF-8" in told[0]
 
 
-def test_halves_of_surrogate_pairs_are_replaced_and_named(tmp_path):
+def test_unpaired_surrogates_are_replaced_and_named(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"t": ["\\ud83d and \\ud83d\\ude00"]}\n')
     rows, told = read(tmp_path / "a.jsonl")
     assert rows[0][1] == {"t": ["\ufffd and 😀"]}
-    assert "1 halves of surrogate pairs" in told[0]
+    assert "1 unpaired surrogates" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,11 @@ def test_halves_of_surrogate_pairs_are_replaced_and_named(tmp_path):
         ("a.jsonl", b"\n \n", "found no row"),
         ("a.json", b"[]", "found no row"),
         ("a.csv", b"user,text\n", "found no row"),
-        ("a.csv", b"user,text,text\na,b,c\n", "a.csv:1: found the columns user, text, text, expected each name once"),
+        (
+            "a.csv",
+            b"user,text,text\na,b,c\n",
+            "a.csv:1: found the columns user, text, text, expected each name only once",
+        ),
         ("a.docx", b"x", "found a file named a.docx, expected one that ends in .jsonl"),
         ("a.csv.zip", b"x", "found a file named a.csv.zip"),
     ],
@@ -154,4 +158,4 @@ def test_a_file_without_rows_is_an_error(tmp_path, name, content, message):
 def test_strict_raises_the_first_bad_row(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"n": 1}\n{\n{\n')
     with pytest.raises(DataError, match=r"a\.jsonl:2"):
-        list(read_rows(tmp_path / "a.jsonl", Report(strict=True)))
+        list(read_rows(tmp_path / "a.jsonl", LoadReport(strict=True)))

@@ -7,7 +7,7 @@ import pytest
 from penname.config import SourceConfig
 from penname.data import presidents
 from penname.data.jsonl import load_profile
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
 from penname.data.sources import load_split
 from penname.errors import DataError, UserError
 
@@ -109,11 +109,11 @@ def test_a_limit_is_of_examples_whose_users_have_enough_documents(tmp_path):
     few, many = [{"text": "one"}], [{"text": f"text {n}"} for n in range(5)]
     write(tmp_path / "test.jsonl", *({**EXAMPLE, "id": f"e{i}", "profile": few if i % 3 else many} for i in range(12)))
     source = SourceConfig(format="jsonl", path=str(tmp_path))
-    assert [e.id for e in load_split([source], "test", None, 0, documents=5)] == ["e0", "e3", "e6", "e9"]
-    drawn = list(load_split([source], "test", 3, 0, documents=5))
+    assert [e.id for e in load_split([source], "test", None, 0, min_documents=5)] == ["e0", "e3", "e6", "e9"]
+    drawn = list(load_split([source], "test", 3, 0, min_documents=5))
     assert len(drawn) == 3
     assert all(len(e.profile) == 5 for e in drawn)
-    assert not load_split([source], "test", None, 0, documents=6)
+    assert not load_split([source], "test", None, 0, min_documents=6)
 
 
 def test_tasks_that_number_their_examples_alike_stand_together(tmp_path):
@@ -164,7 +164,7 @@ def test_a_repeated_document_id_is_a_bad_row_unless_it_is_of_another_user(tmp_pa
         DataError, match=r"documents\.jsonl:3: field 'id': found 'd0' again of user 'u' \(first on line 1"
     ):
         load(tmp_path)
-    report = Report()
+    report = LoadReport()
     source = SourceConfig(format="jsonl", path=str(tmp_path))
     assert [d.text for d in load_split([source], "train", None, 0, report)[0].profile] == ["text 0", "no id", "again"]
     assert (report.rows, report.kept, report.skipped) == (6, 5, {"repeated document id": 1})

@@ -5,7 +5,14 @@ import re
 import pytest
 
 from penname.data import presidents
-from penname.data.subjects import AUTHORS, LONGEST_RUN, Subjects, find_subjects, listed, longest_run
+from penname.data.subjects import (
+    MAX_SHARED_WORDS,
+    MIN_AUTHORS,
+    Subjects,
+    find_subjects,
+    listed,
+    longest_shared_sequence,
+)
 
 STYLE = (
     "earnestly respectfully indispensable hereby tonight folks let's great gratifying believe recommend continue must "
@@ -29,14 +36,14 @@ def test_no_word_of_a_subject_is_one_authors_own(passages):
     for passage in passages:
         by_author.setdefault(passage.author, set()).update(re.findall(r"[a-z'’-]+", passage.text.lower()))
     for word in [term for term in presidents.subjects().weights if " " not in term]:
-        assert sum(word in own for own in by_author.values()) >= AUTHORS, word
+        assert sum(word in own for own in by_author.values()) >= MIN_AUTHORS, word
 
 
 @pytest.mark.parametrize("split", presidents.SPLITS)
 def test_a_prompt_holds_no_long_run_of_its_passage(split):
     for example in presidents.load_examples(split):
         subject = re.fullmatch(r"Write the passage of an annual message about (.+)\.", example.input)[1]
-        assert longest_run(subject, example.output) <= LONGEST_RUN
+        assert longest_shared_sequence(subject, example.output) <= MAX_SHARED_WORDS
         for term in re.split(", | and ", subject):
             assert term.lower() in example.output.lower()
 
@@ -54,7 +61,7 @@ def test_terms_that_follow_each_other_in_the_passage_are_turned_round():
     subjects = Subjects(weights, {term: term for term in weights})
     assert subjects.of("On the public debt and sinking fund.") == ["sinking fund", "public debt"]
     assert listed(["a", "b", "c"]) == "a, b and c"
-    assert longest_run("a b c d", "x b C. d y") == 3
+    assert longest_shared_sequence("a b c d", "x b C. d y") == 3
 
 
 def test_terms_are_counted_in_the_corpus_it_is_given():

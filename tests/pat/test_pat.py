@@ -292,7 +292,7 @@ def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
     assert "anew for each prompt" in str(written("--reuse-reasoning", str(tmp_path / "kept")).exception)
     (tmp_path / "empty").mkdir()
     assert "there are no documents: written as for a new user" in written("--profile", str(tmp_path / "empty")).stderr
-    assert "query: found no text" in str(written("--query", " ").exception)
+    assert "query: found only white space" in str(written("--query", " ").exception)
 
 
 def test_generate_finds_documents_by_the_query(run, monkeypatch):

@@ -138,16 +138,16 @@ def test_a_text_is_cut_to_so_many_tokens_as_it_is_read_again(tokenizer, text):
     renderer = Renderer(tokenizer, "plain", 100)
     length = len(renderer.target(" " + text)) - 1
     for most in range(length + 2):
-        cut = renderer.cut(text, most)
+        cut = renderer.truncate(text, most)
         assert len(tokenizer(cut, add_special_tokens=False).input_ids) <= most
         assert cut or most < 4 or not text
-    assert renderer.cut(text, length) == text
+    assert renderer.truncate(text, length) == text
 
 
 def test_targets_end_with_the_end_token(tokenizer):
     renderer = Renderer(tokenizer, "chat", 100)
     assert renderer.target("a text")[-1] == tokenizer.eos_token_id
-    assert renderer.text(renderer.target("a text")) == "a text"
+    assert renderer.decode(renderer.target("a text")) == "a text"
 
 
 def test_a_chat_ends_with_what_its_template_writes_after_a_reply(bundled):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from penname.evaluation.authorship import Voice
+from penname.evaluation.authorship import AttributionCase
 from penname.evaluation.table import summary
 from penname.report.build import MAX_CHARACTERS, MAX_READER_EXAMPLES, RunData, _shares, make_report
 from penname.report.figures import Iteration
@@ -59,7 +59,7 @@ def run_data(name="small", examples=4, **changes):
             "evaluated": "test inputs",
             "split": "test",
             "voices": [
-                Voice(
+                AttributionCase(
                     0,
                     f"author {n} {HOSTILE}",
                     f"Write of rain. {HOSTILE}",

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from penname.config import ExpectationConfig
-from penname.prompts.copying import longest_common_run
+from penname.prompts.copying import longest_common_span
 from penname.rest_pg.selection import select, threshold_of, weigh
 
 
@@ -102,6 +102,6 @@ def test_without_any_reward_nothing_reaches_the_threshold():
 @pytest.mark.parametrize(
     ("a", "b", "run"), [([], [1], 0), ([1, 2, 3], [0, 2, 3, 4], 2), ([1, 2, 1, 2, 3], [1, 2, 3], 3), ([1], [2], 0)]
 )
-def test_longest_common_run(a, b, run):
-    assert longest_common_run(a, b) == run
-    assert longest_common_run(b, a) == run
+def test_longest_common_span(a, b, run):
+    assert longest_common_span(a, b) == run
+    assert longest_common_span(b, a) == run

@@ -17,9 +17,9 @@ from penname.data.duplicates import words_of
 from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
 from penname.retrieval import bm25
-from penname.retrieval.bm25 import rank, rank_and_keep, score
-from penname.retrieval.compiled import FEW, compiled
-from penname.retrieval.tokens import SMALLEST_TABLE, cut
+from penname.retrieval.bm25 import rank, rank_cached, score
+from penname.retrieval.compiled import SMALL_INPUT, compiled
+from penname.retrieval.tokens import SMALLEST_TABLE, tokenize
 
 SPLITTERS = {"words": words_of, "whitespace": str.split}
 
@@ -31,9 +31,9 @@ def reference(query, texts, tokens):
 
 
 def check(queries, profiles, tokens):
-    for few in (-1, FEW):
+    for few in (-1, SMALL_INPUT):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("penname.retrieval.compiled.FEW", few)
+            patch.setattr("penname.retrieval.compiled.SMALL_INPUT", few)
             check_loops(queries, profiles, tokens)
 
 
@@ -63,7 +63,7 @@ def test_any_texts_are_ranked_as_by_rank_bm25(tokens, profiles):
 @settings(deadline=None)
 @given(texts=st.lists(TEXTS | st.text(st.characters(codec=None)), max_size=6))
 def test_texts_are_cut_as_words_of_and_split_cut_them(tokens, texts):
-    found = cut(texts, tokens)
+    found = tokenize(texts, tokens)
     words = [word for text in texts for word in SPLITTERS[tokens](text)]
     assert list(np.diff(found.ends, prepend=0)) == [len(SPLITTERS[tokens](text)) for text in texts]
     assert len(set(zip(words, found.words, strict=True))) == len(set(words)) == len(set(found.words))
@@ -73,13 +73,13 @@ def test_texts_are_cut_as_words_of_and_split_cut_them(tokens, texts):
 def test_every_character_separates_words_or_does_not(tokens):
     letters = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]
     texts = [f"a{letter}b" for letter in letters]
-    ends = cut(texts, tokens).ends
+    ends = tokenize(texts, tokens).ends
     assert list(np.diff(ends, prepend=0)) == [len(SPLITTERS[tokens](text)) for text in texts]
 
 
 def test_more_words_than_a_table_has_room_for():
     words = [f"w{i}" for i in range(SMALLEST_TABLE)]
-    assert list(cut([" ".join(words), "w7 w8"], "whitespace").words) == [*range(len(words)), 7, 8]
+    assert list(tokenize([" ".join(words), "w7 w8"], "whitespace").words) == [*range(len(words)), 7, 8]
 
 
 @pytest.mark.skipif("PENNAME_DATA" not in os.environ, reason="PENNAME_DATA is not set: no real texts")
@@ -97,23 +97,23 @@ def test_rankings_of_much_text_are_kept(tmp_path, monkeypatch, caplog):
     texts = [f"{'rain ' * (i % 7)}bread {i}" for i in range(40)]
     searches = (["rain", "bread 3", "snow"], [texts[:30], texts[10:], []])
     expected = rank(*searches, "words")
-    rank_and_keep(*searches, "words")
+    rank_cached(*searches, "words")
     assert not list(tmp_path.iterdir()), "little text"
-    monkeypatch.setattr(bm25, "WORTH_KEEPING", 100)
-    rank_and_keep(*searches, "words")
+    monkeypatch.setattr(bm25, "MIN_CACHED_CHARACTERS", 100)
+    rank_cached(*searches, "words")
     with monkeypatch.context() as without:
         without.setattr(bm25, "rank", None)
-        assert all(map(np.array_equal, rank_and_keep(*searches, "words"), expected))
+        assert all(map(np.array_equal, rank_cached(*searches, "words"), expected))
     for queries, profiles, tokens in (
         (["rain", "bread 4", "snow"], searches[1], "words"),
         (searches[0], [texts[:31], texts[10:], []], "words"),
         (searches[0], [texts[:30], [], texts[10:]], "words"),
         (*searches, "whitespace"),
     ):
-        assert all(map(np.array_equal, rank_and_keep(queries, profiles, tokens), rank(queries, profiles, tokens)))
+        assert all(map(np.array_equal, rank_cached(queries, profiles, tokens), rank(queries, profiles, tokens)))
     monkeypatch.setenv("PENNAME_CACHE", "/dev/null")
-    assert all(map(np.array_equal, rank_and_keep(*searches, "words"), expected))
-    assert "set PENNAME_CACHE to a folder to write to" in caplog.text
+    assert all(map(np.array_equal, rank_cached(*searches, "words"), expected))
+    assert "set PENNAME_CACHE to a folder that can be written to" in caplog.text
 
 
 def test_a_profile_of_many_documents():
@@ -131,18 +131,18 @@ def test_loops_are_compiled_where_nothing_can_be_kept(monkeypatch):
     def double(numbers):
         return 2 * numbers
 
-    assert double(np.full(FEW + 1, 21))[0] == 42
+    assert double(np.full(SMALL_INPUT + 1, 21))[0] == 42
 
 
 def test_damaged_loops_are_compiled_anew(tmp_path):
     program = tmp_path / "loops.py"
     program.write_text(
         "import numpy\n"
-        "from penname.retrieval.compiled import FEW, compiled\n"
+        "from penname.retrieval.compiled import SMALL_INPUT, compiled\n"
         "@compiled\n"
         "def double(numbers):\n"
         "    return 2 * numbers\n"
-        "print(double(numpy.full(FEW + 1, 21))[0])\n"
+        "print(double(numpy.full(SMALL_INPUT + 1, 21))[0])\n"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     for damage in (None, b"", b"\x80"):

@@ -9,8 +9,8 @@ import pytest
 from penname.encoders import SentenceEncoder
 from penname.errors import UserError
 from penname.retrieval import dense
+from penname.retrieval.cache import key_of, key_of_ranking
 from penname.retrieval.dense import DenseRanking
-from penname.retrieval.store import key_of, key_of_search
 
 PROFILES = [
     ["The cat sleeps.", "Stock prices fell.", "A kitten naps."],
@@ -41,8 +41,8 @@ def embedded(monkeypatch):
     return texts
 
 
-def ranked(queries=QUERIES, profiles=PROFILES, tell=lambda note: None, pooling="model default", normalize=True):
-    orders = DenseRanking(None, pooling=pooling, normalize=normalize).rank(queries, profiles, tell)
+def ranked(queries=QUERIES, profiles=PROFILES, on_progress=lambda note: None, pooling="model default", normalize=True):
+    orders = DenseRanking(None, pooling=pooling, normalize=normalize).rank(queries, profiles, on_progress)
     return [list(order) for order in orders]
 
 
@@ -80,7 +80,7 @@ def test_a_ranking_is_kept_by_its_content(cache, embedded):
 
 
 def test_what_was_embedded_before_a_kill_is_kept(embedded, monkeypatch):
-    monkeypatch.setattr(dense, "EMBEDDED_AT_ONCE", 8)
+    monkeypatch.setattr(dense, "EMBEDDING_BATCH", 8)
     notes = []
 
     def kill_at_the_third(note):
@@ -89,7 +89,7 @@ def test_what_was_embedded_before_a_kill_is_kept(embedded, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ranked(tell=kill_at_the_third)
+        ranked(on_progress=kill_at_the_third)
     assert notes[-1] == "24 of 47 texts embedded"
     ranked()
     assert len(embedded) == len(set(embedded)) == 47
@@ -118,13 +118,13 @@ def test_damage_is_named_in_a_line_and_mended(damage, cache, caplog, embedded):
         held = path.read_bytes()
     else:
         with sqlite3.connect(path) as file:
-            key = key_of_search(QUERIES[0], PROFILES[0])
+            key = key_of_ranking(QUERIES[0], PROFILES[0])
             file.execute("UPDATE rankings SET entry = zeroblob(12) WHERE key = ?", [key])
         held = path.read_bytes()
     path.write_bytes(held)
     with caplog.at_level(logging.WARNING):
         assert ranked() == first
-    assert len([r for r in caplog.records if "made again" in r.message]) == 1
+    assert len([r for r in caplog.records if "damaged" in r.message]) == 1
     assert str(path) in caplog.text
     assert len(embedded) == {"a changed vector": 1, "a changed ranking": 0}.get(damage, 47)
     caplog.clear()
@@ -142,6 +142,6 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
 
 
 def test_a_text_over_the_window_is_told_once(caplog, monkeypatch):
-    monkeypatch.setattr(dense, "EMBEDDED_AT_ONCE", 2)
+    monkeypatch.setattr(dense, "EMBEDDING_BATCH", 2)
     ranked(["q"], [[f"{i} " + "word " * 600 for i in range(5)]])
     assert [r.message.startswith("5 of 6 texts are longer") for r in caplog.records] == [True]

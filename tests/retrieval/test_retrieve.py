@@ -9,12 +9,12 @@ import pytest
 from rank_bm25 import BM25Okapi
 
 from penname.config import SourceConfig
-from penname.data.duplicates import SHARE, runs_of, words_of
+from penname.data.duplicates import MIN_SHARE, ngrams_of, words_of
+from penname.data.load_report import LoadReport
 from penname.data.records import Document, Example
-from penname.data.report import Report
 from penname.data.sources import read_split
 from penname.retrieval import retrieve as module
-from penname.retrieval.retrieve import make_retriever, recency, retrieve, retrieve_all
+from penname.retrieval.retrieve import make_retriever, rank_by_date, retrieve, retrieve_all
 
 TEXTS = ("The cat sleeps on the mat.", "Stock prices fell sharply today.", "A kitten and its mother nap.", "Rain.")
 DOCUMENTS = tuple(Document("u", text, date=f"200{i}-01-01") for i, text in enumerate(TEXTS))
@@ -53,8 +53,8 @@ def test_bm25_splits_words_as_it_is_told():
 
 
 def test_recency_takes_the_latest_first():
-    assert list(recency(DOCUMENTS)) == [3, 2, 1, 0]
-    assert list(recency([Document("u", t) for t in TEXTS])) == [3, 2, 1, 0]
+    assert list(rank_by_date(DOCUMENTS)) == [3, 2, 1, 0]
+    assert list(rank_by_date([Document("u", t) for t in TEXTS])) == [3, 2, 1, 0]
 
 
 def test_random_depends_on_seed_and_query_only():
@@ -148,14 +148,16 @@ def test_pgraphrags_candidates_and_their_order(name):
         of_item.setdefault(review["pid"], []).append((user, review["title"] or "", review["text"] or ""))
     targets = {record["id"]: record["profile"][0] for record in json.loads(path.read_text())}
     source = SourceConfig(format="pgraphrag", path=str(path))
-    examples = list(read_split(source, "val", Report()))[::5]
+    examples = list(read_split(source, "val", LoadReport()))[::5]
     for asked, found in retrieve_all(examples, make_retriever("bm25", None, 0), 4, "neighbours"):
         target = targets[asked.user_id]
-        runs = runs_of(words_of(target["text"]))
+        ngrams = ngrams_of(words_of(target["text"]))
         candidates = [
             (title, text)
             for user, title, text in of_item[target["pid"]]
-            if user != asked.user_id and text.strip() and len(runs & runs_of(words_of(text))) < SHARE * len(runs)
+            if user != asked.user_id
+            and text.strip()
+            and len(ngrams & ngrams_of(words_of(text))) < MIN_SHARE * len(ngrams)
         ]
         if not candidates:
             assert found == []

@@ -6,7 +6,13 @@ import pytest
 from penname.data.presidents import load_examples
 from penname.errors import UserError
 from penname.recipe_files import load_recipe
-from penname.rewards.authorship import UNKNOWN, AuthorshipModel, chosen_documents, copied_share, fit_authorship
+from penname.rewards.authorship import (
+    REWARD_WITHOUT_DOCUMENTS,
+    AuthorshipModel,
+    copied_share,
+    fit_authorship,
+    sample_documents,
+)
 from penname.runs.folder import RunFolder
 from penname.session.users import Users, without_outputs
 
@@ -37,7 +43,7 @@ def test_it_tells_who_wrote_held_out_texts(model, train):
     asked = [(e.user_id, e.output) for e in load_examples("val") if e.user_id in train][:80]
     users = sorted({author for author, _ in asked})
     shown = {
-        author: chosen_documents([text for text in train[author] if text not in {t for _, t in asked}], author, 0)
+        author: sample_documents([text for text in train[author] if text not in {t for _, t in asked}], author, 0)
         for author in users
     }
     own = [reward(model, shown[author], text) for author, text in asked]
@@ -59,7 +65,7 @@ def test_neither_copying_nor_saying_nothing_pays(model, train):
 
 
 def test_nothing_known_of_the_user_is_neither_good_nor_bad(model):
-    assert reward(model, (), "We have had a good year.") == UNKNOWN
+    assert reward(model, (), "We have had a good year.") == REWARD_WITHOUT_DOCUMENTS
 
 
 def test_a_saved_model_gives_the_same_rewards(model, train, tmp_path):

@@ -12,8 +12,8 @@ from penname.rewards.base import RewardInput
 from penname.rewards.mixture import make_rewards
 from penname.rewards.traits import traits
 
-MADE = make_example("user-0", 0, Teacher(right=0.5, misled=0.2))
-RIGHT = write_text(MADE.prompt, MADE.right)
+EXAMPLE = make_example("user-0", 0, Teacher(right=0.5, misled=0.2))
+RIGHT = write_text(EXAMPLE.prompt, EXAMPLE.right)
 
 
 def test_the_right_text_gets_1():
@@ -22,8 +22,8 @@ def test_the_right_text_gets_1():
 
 @pytest.mark.parametrize("trait", TRAITS)
 def test_each_trait_counts_alike(trait):
-    other = next(value for value in TRAITS[trait] if value != MADE.right[trait])
-    wrong = write_text(MADE.prompt, {**MADE.right, trait: other})
+    other = next(value for value in TRAITS[trait] if value != EXAMPLE.right[trait])
+    wrong = write_text(EXAMPLE.prompt, {**EXAMPLE.right, trait: other})
     assert traits(RIGHT, wrong) == pytest.approx(1 - 1 / len(TRAITS))
 
 

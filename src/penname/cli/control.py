@@ -14,7 +14,7 @@ from rich.console import Console
 from penname.errors import UserError
 
 if TYPE_CHECKING:
-    from penname.data.control import Told
+    from penname.data.control import PretrainingExample
 
 console = Console()
 CONTROL_EXAMPLES = ("penname data control --out control", "penname train control")
@@ -27,13 +27,15 @@ TEMPLATES: tuple[Literal["figure8_input", "figure8_output", "no_reasoning_input"
 )
 
 
-def figure_8(told: Told) -> str:
+def figure_8(example: PretrainingExample) -> str:
     """The input and output of REST-PG's Figure 8, as a model without a chat template reads them."""
     from penname.prompts.completion import compose
     from penname.prompts.templates import fill, separator
 
-    context = separator("figure8_input").join(told.documents)
-    return f"{fill('figure8_input', input=told.input, context=context)} {compose(told.reasoning, told.response)}"
+    context = separator("figure8_input").join(example.documents)
+    return (
+        f"{fill('figure8_input', input=example.input, context=context)} {compose(example.reasoning, example.response)}"
+    )
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def control(
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of the model's pretraining.")] = 2000,
 ) -> None:
     """Write a corpus of users with hidden traits, and pretrain the small model that the recipe control starts from."""
-    from penname.data.control import Teacher, told_of_others, vocabulary_texts, write_control
+    from penname.data.control import Teacher, pretraining_examples, vocabulary_texts, write_control
     from penname.prompts.templates import template
     from penname.runs.progress import ConsoleProgress
     from penname.training.pretraining import PretrainingSettings, make_tokenizer, pretrain
@@ -82,7 +84,7 @@ def control(
             pretrain(
                 scratch / "model",
                 tokenizer,
-                map(figure_8, told_of_others(seed)),
+                map(figure_8, pretraining_examples(seed)),
                 PretrainingSettings(layers=layers, steps=steps),
                 seed,
                 lambda step, loss: progress.advance(1, note=f"loss {loss:.3f}"),

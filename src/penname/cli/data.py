@@ -55,11 +55,11 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """Print the columns of the REST-PG paper's Table 2, and histograms; words are separated by white space."""
-    from penname.data.report import Report
+    from penname.data.load_report import LoadReport
     from penname.data.sources import read_split
     from penname.data.statistics import statistics_of
 
-    report = Report()
+    report = LoadReport()
     splits = {
         name: statistics_of(read_split(source, split, report))
         for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names))
@@ -87,20 +87,20 @@ def validate(
 
     Rows without content that real data is known to have, such as those with an empty output, are not bad.
     """
-    from penname.data.report import Report
+    from penname.data.load_report import LoadReport
     from penname.data.sources import read_split
     from penname.errors import DataError
 
     bad_rows = 0
     for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names)):
-        report = Report(tell=lambda line: print(line))
+        report = LoadReport(on_problem=lambda line: print(line))
         try:
             for _ in read_split(source, split, report):
                 pass
         except DataError as error:  # the whole file is bad; the other splits may be good
             print(error)
             bad_rows += 1
-        skipped = report.summary() or "nothing left out"
+        skipped = report.summary() or "no row skipped"
         print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {skipped}")
         bad_rows += report.faults
     if bad_rows:
@@ -127,11 +127,11 @@ def leaks(
     Contexts are those of the recipe, or else the five best documents by BM25.
     """
     from penname.data.leaks import COPY, FUTURE, TWO_SPLITS, UNDATED, Leaks, setting_of
-    from penname.data.report import Report
+    from penname.data.load_report import LoadReport
 
     if setting not in (None, "user", "temporal"):
         raise UserError(f"--setting: found {setting!r}, expected user or temporal")
-    found, report = Leaks(), Report()
+    found, report = Leaks(), LoadReport()
     settings = _retrieval(data)
     checked = [
         _find_leaks(source, setting or setting_of(source.task or source.path or ""), settings, found, report)
@@ -179,7 +179,7 @@ def rank(
     Embeddings and long rankings are cached: a ranking that was stopped resumes where it stopped.
     """
     from penname.config import RetrievalConfig
-    from penname.data.report import Report
+    from penname.data.load_report import LoadReport
     from penname.data.sources import read_split
     from penname.retrieval.retrieve import make_retriever, retrieve_all
     from penname.runs.progress import ConsoleProgress
@@ -192,11 +192,11 @@ def rank(
     if out.exists() and not out.is_file():
         raise UserError(f"--out {out}: found a {'folder' if out.is_dir() else 'device'}, expected a file to write")
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.penname-unfinished")
-    report = Report()
+    report = LoadReport()
     try:
         with unfinished.open("w", encoding="utf-8") as file, ConsoleProgress(Console(stderr=True)) as progress:
             for name, source, split in _splits(sources):
-                progress.start(name, sum(1 for _ in read_split(source, split, Report())), "examples")
+                progress.start(name, sum(1 for _ in read_split(source, split, LoadReport())), "examples")
                 examples = read_split(source, split, report)
                 for example, context in retrieve_all(
                     examples, ranked, settings.k, settings.documents, lambda note: progress.advance(0, note=note)
@@ -259,8 +259,8 @@ def convert(
     as_json: JsonOption = False,
 ) -> None:
     """Make examples from a collection of texts; near-duplicates among a user's texts are skipped."""
-    from penname.data.convert import Settings, convert
-    from penname.data.report import Report
+    from penname.data.convert import ConversionSettings, convert
+    from penname.data.load_report import LoadReport
 
     if split not in ("leave-one-out", "time"):
         raise UserError(f"--split: found {split!r}, expected leave-one-out or time")
@@ -268,7 +268,7 @@ def convert(
         raise UserError("--task: found no text, expected a name")
     column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
-    settings = Settings(split, task, columns, min_documents, min_words, per_user, hash_users)  # type: ignore[arg-type]
+    settings = ConversionSettings(split, task, columns, min_documents, min_words, per_user, hash_users)  # type: ignore[arg-type]
     findings: Counter[str] = Counter()
 
     def show_finding(line: str) -> None:
@@ -276,7 +276,7 @@ def convert(
         if findings["lines"] <= MAX_FINDINGS:
             print(line, file=sys.stderr)
 
-    report = Report(tell=show_finding)
+    report = LoadReport(on_problem=show_finding)
     try:
         counts = convert(data, out, settings, report)
     except UserError:

@@ -85,7 +85,7 @@ def show_example(folder: Path) -> None:
 
 def show_three_authors(folder: Path) -> None:
     """Print a prompt, with the real text of each of its three authors and the text of the run's last method."""
-    from penname.evaluation.authorship import heard
+    from penname.evaluation.authorship import attribution
     from penname.experiments.run_recipe import load_run_recipe
     from penname.experiments.three_authors import read_voices
 
@@ -107,9 +107,11 @@ def show_three_authors(folder: Path) -> None:
     real = sum(voice.sounds_like == voice.author for voice in voices)
     lines.append(f"  real texts: {real} of {len(voices)}")
     for method in methods:
-        found = heard(voices, method)
-        rewards = f"reward with the author's real text {found.own:.3f}, with the others' {found.others:.3f}"
-        lines.append(f"  {method}: {found.right} of {found.texts}; {rewards}")
+        found = attribution(voices, method)
+        rewards = (
+            f"reward with the author's real text {found.author_reward:.3f}, with the others' {found.other_reward:.3f}"
+        )
+        lines.append(f"  {method}: {found.correct} of {found.texts}; {rewards}")
     console.print("\n".join(lines), markup=False, highlight=False)
 
 

@@ -14,13 +14,13 @@ from itertools import count
 from pathlib import Path
 
 from penname.data.control_rules import (
-    FAR,
+    MULTI_STEP,
     TRAITS,
-    Prompt,
-    User,
-    draw_prompt,
-    draw_user,
+    ControlPrompt,
+    ControlUser,
     right_values,
+    sample_prompt,
+    sample_user,
     traits_of,
     write_documents,
     write_prompt,
@@ -31,18 +31,18 @@ from penname.data.jsonl import DOCUMENTS_FILE
 
 SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 TASK = "control"
-FOR_VOCABULARY = 400
-"""Examples that the vocabulary is taken from: enough for every value of every trait to occur."""
-SAID = 0.5
-"""Probability that the writer of a pretraining text states a given trait."""
+VOCABULARY_EXAMPLES = 400
+"""Number of examples that the vocabulary is taken from: enough for every value of every trait to occur."""
+STATED = 0.5
+"""Probability that the reasoning of a pretraining example states a given trait."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """What a teacher states of a trait; otherwise it leaves the trait out.
+    """What the simulated teacher states about each trait; it says nothing about the others.
 
-    right: probability of the right value.
-    misled: probability of a wrong value that the documents show.
+    right: probability that it states the right value.
+    misled: probability that it states a wrong value that the documents show.
     """
 
     right: float
@@ -52,73 +52,82 @@ class Teacher:
 def write_control(folder: Path, users: int, seed: int, teacher: Teacher) -> dict[str, int]:
     """Write the corpus into a folder and return the number of examples of each split.
 
-    users: number of users over all splits, with one example each.
-    seed: the same arguments write the same files.
+    users: number of users in all splits together, with one example each.
+    seed: of all random choices; the same arguments write the same files.
     teacher: how often the teacher's reasoning is right.
     """
     counts = {split: round(share * users) for split, share in SHARES.items()}
     with (folder / DOCUMENTS_FILE).open("w", encoding="utf-8") as documents:
-        for split, examples_in in counts.items():
+        for split, size in counts.items():
             with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as examples:
-                for number in range(examples_in):
-                    made = make_example(f"{split}-{number}", seed, teacher)
-                    for text in made.documents:
-                        documents.write(json.dumps({"user_id": made.user.name, "text": text}) + "\n")
-                    examples.write(json.dumps(_record(made, with_reasoning=split == "train")) + "\n")
+                for number in range(size):
+                    example = make_example(f"{split}-{number}", seed, teacher)
+                    for text in example.documents:
+                        documents.write(json.dumps({"user_id": example.user.name, "text": text}) + "\n")
+                    examples.write(json.dumps(_record(example, with_reasoning=split == "train")) + "\n")
     return counts
 
 
 @dataclass(frozen=True)
-class Made:
+class ControlExample:
     """An example with what it was generated from.
 
-    stated: the value the teacher gives each trait that it mentions.
+    documents: the user's notes.
+    stated: for each trait that the teacher states, the value that it gives.
     """
 
-    user: User
-    prompt: Prompt
+    user: ControlUser
+    prompt: ControlPrompt
     documents: list[str]
     stated: dict[str, str]
 
     @property
     def right(self) -> dict[str, str]:
+        """The right value of each trait."""
         return right_values(self.user, self.prompt)
 
     @property
     def reasoning(self) -> str:
+        """The teacher's reasoning."""
         return write_reasoning(self.user, self.prompt, self.stated)
 
 
-def make_example(name: str, seed: int, teacher: Teacher) -> Made:
-    """The example of the user called `name`."""
+def make_example(name: str, seed: int, teacher: Teacher) -> ControlExample:
+    """Generate the example of one user.
+
+    name: the user's; with the seed it fixes everything.
+    seed: of all random choices.
+    teacher: how often the teacher's reasoning is right.
+    """
     rng = random.Random(f"{seed}-{name}")
-    user = draw_user(name, rng)
-    prompt = draw_prompt(rng)
+    user = sample_user(name, rng)
+    prompt = sample_prompt(rng)
     documents = write_documents(user, prompt.subject, rng)
-    return Made(user, prompt, documents, draw_stated(right_values(user, prompt), documents, teacher, rng))
+    return ControlExample(user, prompt, documents, sample_stated(right_values(user, prompt), documents, teacher, rng))
 
 
-def draw_stated(
-    right: Mapping[str, str], documents: Sequence[str], teacher: Teacher, drawn: random.Random
+def sample_stated(
+    right: Mapping[str, str], documents: Sequence[str], teacher: Teacher, rng: random.Random
 ) -> dict[str, str]:
-    """What the teacher states of each trait, independently of the others: the right value, a wrong one or nothing.
+    """Sample what the teacher states of each trait, independently of the others: the right value, a wrong one or none.
 
-    A wrong value is always one that some document shows, as if that document had misled the teacher.
+    right: the right value of each trait.
+    documents: the user's notes. A wrong value is one that some of them shows, as if it had misled the teacher.
     """
     shown = values_shown(documents)
     stated = {}
     for trait, value in right.items():
-        luck = drawn.random()
-        if luck < teacher.right:
+        chance = rng.random()
+        if chance < teacher.right:
             stated[trait] = value
-        elif luck < teacher.right + teacher.misled:
-            stated[trait] = drawn.choice(sorted(shown[trait] - {value}))
+        elif chance < teacher.right + teacher.misled:
+            stated[trait] = rng.choice(sorted(shown[trait] - {value}))
     return stated
 
 
 @dataclass(frozen=True)
-class Told:
-    """The values for the template of REST-PG's Figure 8."""
+class PretrainingExample:
+    """The values of the fields of REST-PG's Figure 8, input and output."""
 
     input: str
     documents: list[str]
@@ -126,23 +135,23 @@ class Told:
     response: str
 
 
-def told_of_others(seed: int) -> Iterator[Told]:
+def pretraining_examples(seed: int) -> Iterator[PretrainingExample]:
     """An endless stream of pretraining examples about users who are in no split.
 
-    Each reasoning states the right value of each trait with probability `SAID`, and the text follows it. A trait that
-    takes several steps (`FAR`) is right in the text only if the reasoning states it; otherwise it has any value that
-    the documents show. A model pretrained on these can take every step of a reasoning and write by it, but has not
-    learned which steps are worth taking.
+    Each reasoning states the right value of each trait with probability `STATED`, and the text follows it. A trait that
+    takes several steps (`MULTI_STEP`) is right in the text only if the reasoning states it; otherwise it has any value
+    that the documents show. A model pretrained on these examples can carry out every step of a reasoning and write
+    accordingly, but has not learned which steps are worthwhile.
     """
     for number in count():
         rng = random.Random(f"{seed}-others-{number}")
-        user, prompt = draw_user(f"others-{number}", rng), draw_prompt(rng)
+        user, prompt = sample_user(f"others-{number}", rng), sample_prompt(rng)
         documents = write_documents(user, prompt.subject, rng)
         right, shown = right_values(user, prompt), values_shown(documents)
-        said = {trait: value for trait, value in right.items() if rng.random() < SAID}
-        guessed = {trait: rng.choice(sorted(shown[trait])) for trait in FAR if trait not in said}
+        stated = {trait: value for trait, value in right.items() if rng.random() < STATED}
+        guessed = {trait: rng.choice(sorted(shown[trait])) for trait in MULTI_STEP if trait not in stated}
         text = write_text(prompt, right | guessed)
-        yield Told(write_prompt(prompt), documents, write_reasoning(user, prompt, said), text)
+        yield PretrainingExample(write_prompt(prompt), documents, write_reasoning(user, prompt, stated), text)
 
 
 def values_shown(documents: Sequence[str]) -> dict[str, set[str]]:
@@ -156,17 +165,22 @@ def values_shown(documents: Sequence[str]) -> dict[str, set[str]]:
 
 def vocabulary_texts() -> Iterator[str]:
     """Texts that together contain every word of the corpus."""
-    for number in range(FOR_VOCABULARY):
-        made = make_example(f"vocabulary-{number}", 0, Teacher(right=1, misled=0))
-        yield from (*made.documents, write_prompt(made.prompt), write_text(made.prompt, made.right), made.reasoning)
+    for number in range(VOCABULARY_EXAMPLES):
+        example = make_example(f"vocabulary-{number}", 0, Teacher(right=1, misled=0))
+        yield from (
+            *example.documents,
+            write_prompt(example.prompt),
+            write_text(example.prompt, example.right),
+            example.reasoning,
+        )
 
 
-def _record(made: Made, *, with_reasoning: bool) -> dict[str, str]:
+def _record(example: ControlExample, *, with_reasoning: bool) -> dict[str, str]:
     record = {
-        "id": made.user.name,
-        "user_id": made.user.name,
+        "id": example.user.name,
+        "user_id": example.user.name,
         "task": TASK,
-        "input": write_prompt(made.prompt),
-        "output": write_text(made.prompt, made.right),
+        "input": write_prompt(example.prompt),
+        "output": write_text(example.prompt, example.right),
     }
-    return record | ({"reasoning": made.reasoning} if with_reasoning else {})
+    return record | ({"reasoning": example.reasoning} if with_reasoning else {})

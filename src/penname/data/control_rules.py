@@ -1,7 +1,7 @@
 """The rules of the control corpus: users' hidden traits, the notes that show them, and how to read traits off a text.
 
-All of it is ours. Each value of a trait is one word of a closed list, so checking a text means looking for these words;
-a text with two words of a list shows no value of that trait.
+All of it is ours. Each value of a trait is one word of a closed list, so a text is checked by searching for these
+words; a text with two words of a list shows no value of that trait.
 """
 
 from __future__ import annotations
@@ -49,27 +49,27 @@ TRAITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Each trait's possible values."""
-FAR = ("drink", "toy")
-"""Traits that take several steps to infer, each depending on the one before."""
+MULTI_STEP = ("drink", "toy")
+"""Traits that take several steps to infer, each depending on the step before."""
 
 VISITS = (5, 2, 2)
-"""Documents of a profile about each of its user's places, the favourite first; their sum is the profile's size."""
-IN_A_GROUP = sum(VISITS) // len(GROUPS)
-"""Documents of a profile about each group of subjects."""
-MISLED = 3
-"""Documents of a profile whose greeting is not the user's; as many have a closing that is not."""
+"""A profile's documents about each of its user's places, the favourite first; their sum is the profile's size."""
+DOCUMENTS_PER_GROUP = sum(VISITS) // len(GROUPS)
+"""Number of a profile's documents about each group of subjects."""
+EXCEPTIONS = 3
+"""Number of a profile's documents whose greeting is not the user's; as many have a closing that is not."""
 
 
 @dataclass(frozen=True)
-class User:
+class ControlUser:
     """A user's hidden traits.
 
-    opinions: by group of subjects.
-    places: the favourite first.
-    companions: by place.
-    drinks: by companion.
-    pets: names by kind.
-    toys: by pet.
+    opinions: the user's opinion of each group of subjects.
+    places: the places that the user visits, the favourite first.
+    companions: the companion at each place.
+    drinks: the drink of each companion.
+    pets: the name of the pet of each kind.
+    toys: the toy of each pet.
     """
 
     name: str
@@ -84,48 +84,49 @@ class User:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """The note that is asked for: its subject, and the kind of pet in it."""
+class ControlPrompt:
+    """What a prompt asks a note about: a subject and a kind of pet."""
 
     subject: str
     kind: str
 
 
-def draw_user(name: str, drawn: random.Random) -> User:
-    """A user with independently sampled traits."""
-    places = tuple(drawn.sample(PLACES, len(VISITS)))
-    companions = drawn.sample(COMPANIONS, len(places))
-    pets = drawn.sample(PETS, len(KINDS))
-    return User(
+def sample_user(name: str, rng: random.Random) -> ControlUser:
+    """Sample a user's traits, independently of each other."""
+    places = tuple(rng.sample(PLACES, len(VISITS)))
+    companions = rng.sample(COMPANIONS, len(places))
+    pets = rng.sample(PETS, len(KINDS))
+    return ControlUser(
         name,
-        drawn.choice(GREETINGS),
-        drawn.choice(CLOSINGS),
-        dict(zip(GROUPS, drawn.sample(OPINIONS, len(GROUPS)), strict=True)),
+        rng.choice(GREETINGS),
+        rng.choice(CLOSINGS),
+        dict(zip(GROUPS, rng.sample(OPINIONS, len(GROUPS)), strict=True)),
         places,
         dict(zip(places, companions, strict=True)),
-        dict(zip(companions, drawn.sample(DRINKS, len(companions)), strict=True)),
+        dict(zip(companions, rng.sample(DRINKS, len(companions)), strict=True)),
         dict(zip(KINDS, pets, strict=True)),
-        dict(zip(pets, drawn.sample(TOYS, len(pets)), strict=True)),
+        dict(zip(pets, rng.sample(TOYS, len(pets)), strict=True)),
     )
 
 
-def draw_prompt(drawn: random.Random) -> Prompt:
+def sample_prompt(rng: random.Random) -> ControlPrompt:
+    """Sample a subject and a kind of pet."""
     subjects = [subject for of_group in GROUPS.values() for subject in of_group]
-    return Prompt(drawn.choice(subjects), drawn.choice(list(KINDS)))
+    return ControlPrompt(rng.choice(subjects), rng.choice(list(KINDS)))
 
 
-def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]:
-    """The user's notes in random order, none of them about the subject `avoided`.
+def write_documents(user: ControlUser, excluded: str, rng: random.Random) -> list[str]:
+    """The user's notes in random order, none of them about the subject `excluded`.
 
     Most notes have the user's own greeting and closing, the others a different one. Notes about one group of subjects
     share an opinion. Each place's companion, each companion's drink, each pet and its toy occur in one note only.
     """
     count = sum(VISITS)
-    greetings = _with_exceptions(user.greeting, GREETINGS, MISLED, count, drawn)
-    closings = _with_exceptions(user.closing, CLOSINGS, MISLED, count, drawn)
+    greetings = _with_exceptions(user.greeting, GREETINGS, EXCEPTIONS, count, rng)
+    closings = _with_exceptions(user.closing, CLOSINGS, EXCEPTIONS, count, rng)
     about = []
     for group, subjects in GROUPS.items():
-        chosen = drawn.sample([subject for subject in subjects if subject != avoided], IN_A_GROUP)
+        chosen = rng.sample([subject for subject in subjects if subject != excluded], DOCUMENTS_PER_GROUP)
         about += [f"the {subject} {user.opinions[group]}." for subject in chosen]
     visits = [
         f"the {place} {user.companions[place]}," if visit == 0 else f"the {place},"
@@ -138,11 +139,11 @@ def write_documents(user: User, avoided: str, drawn: random.Random) -> list[str]
         *(f"{pet} {toy}," for pet, toy in user.toys.items()),
     ]
     for parts in (about, visits, facts):
-        drawn.shuffle(parts)
+        rng.shuffle(parts)
     return [f"{greetings[i]}, {visits[i]} {facts[i]} {about[i]} {closings[i]}." for i in range(count)]
 
 
-def right_values(user: User, prompt: Prompt) -> dict[str, str]:
+def right_values(user: ControlUser, prompt: ControlPrompt) -> dict[str, str]:
     """The value of each trait that the correct text for `prompt` shows."""
     favourite = user.places[0]
     return {
@@ -155,7 +156,7 @@ def right_values(user: User, prompt: Prompt) -> dict[str, str]:
     }
 
 
-def write_text(prompt: Prompt, values: Mapping[str, str]) -> str:
+def write_text(prompt: ControlPrompt, values: Mapping[str, str]) -> str:
     """The text for `prompt` that shows these values."""
     return (
         f"{values['greeting']}, I brought {values['drink']} and the {values['toy']} to the {values['place']}. "
@@ -163,7 +164,7 @@ def write_text(prompt: Prompt, values: Mapping[str, str]) -> str:
     )
 
 
-def write_reasoning(user: User, prompt: Prompt, stated: Mapping[str, str]) -> str:
+def write_reasoning(user: ControlUser, prompt: ControlPrompt, stated: Mapping[str, str]) -> str:
     """The reasoning: a line for each stated trait, in the words of the notes.
 
     A drink or toy takes two steps to infer, and both are written. Wrong ones belong to another place or kind of pet.
@@ -186,18 +187,20 @@ def _way_to(value: str | None, first: Mapping[str, str], second: Mapping[str, st
     return next(((key, middle) for key, middle in first.items() if second[middle] == value), (None, None))
 
 
-def write_prompt(prompt: Prompt) -> str:
+def write_prompt(prompt: ControlPrompt) -> str:
+    """The input x: the text of the prompt."""
     verb = VERBS[group_of(prompt.subject)]
     return f"Write a note about a day off and the {prompt.subject} you {verb}, with your {KINDS[prompt.kind]}."
 
 
 def group_of(subject: str) -> str:
+    """The group that a subject belongs to."""
     return next(group for group, subjects in GROUPS.items() if subject in subjects)
 
 
 @lru_cache(maxsize=4096)
 def traits_of(text: str) -> Mapping[str, str]:
-    """The traits that a text shows, with their values: of a trait's list, exactly one distinct word occurs in it."""
+    """The traits that a text shows, with their values: exactly one distinct word of the trait's list occurs in it."""
     traits = {}
     for trait, pattern in _PATTERNS.items():
         values = set(pattern.findall(text))
@@ -209,9 +212,9 @@ def traits_of(text: str) -> Mapping[str, str]:
 _PATTERNS = {trait: re.compile(rf"\b(?:{'|'.join(values)})\b") for trait, values in TRAITS.items()}
 
 
-def _with_exceptions(own: str, values: Sequence[str], exceptions: int, count: int, rng: random.Random) -> list[str]:
-    """`count` values in random order, of which all but `exceptions` are `own`."""
-    others = [value for value in values if value != own]
-    sampled = [own] * (count - exceptions) + [rng.choice(others) for _ in range(exceptions)]
+def _with_exceptions(usual: str, values: Sequence[str], exceptions: int, count: int, rng: random.Random) -> list[str]:
+    """`count` values in random order, of which all but `exceptions` are `usual`."""
+    others = [value for value in values if value != usual]
+    sampled = [usual] * (count - exceptions) + [rng.choice(others) for _ in range(exceptions)]
     rng.shuffle(sampled)
     return sampled

@@ -1,9 +1,9 @@
 """Converts a collection of users' texts to documents and examples in penname's own format.
 
-Each document that is kept can be a target: its opening or title becomes the input, and the user's other documents the
-profile. Splits follow LongLaMP's two settings (Kumar et al., 2024): `leave-one-out` assigns whole users to splits, so
-that test users are new (the user setting); `time` gives every user's last document to test, the one before to val and
-the one before that to train, each with only earlier documents as its profile (the temporal setting).
+Each document that is kept can be a target: its opening or title becomes the input, and the user's other documents
+become the profile. Splits follow LongLaMP's two settings (Kumar et al., 2024): `leave-one-out` assigns each user to one
+split, so that test users are new (the user setting); `time` gives every user's last document to test, the one before to
+val and the one before that to train, each with only earlier documents as its profile (the temporal setting).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any, Literal, TypeVar
 
 from penname.data.duplicates import without_copies
 from penname.data.jsonl import DOCUMENTS_FILE, TEXT_SUFFIXES, document_of_file
+from penname.data.load_report import LoadReport
 from penname.data.mail import is_mail, mail_files, read_mail
 from penname.data.records import (
     Document,
-    Place,
+    Location,
     optional_date,
     optional_number,
     optional_text,
     required_text,
     written_before,
 )
-from penname.data.report import Report
 from penname.data.rows import read_rows, table_suffix
 from penname.data.splits import SPLITS, table_files
 from penname.errors import ArgumentError, DataError, UserError
@@ -48,20 +48,20 @@ COLUMNS = {
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 OPENING = 1 / 3
-"""The share of an untitled text that becomes the input; the rest is the output, as in the email task's stand-ins."""
+"""The share of an untitled text that becomes the input; the rest is the output. The value is ours."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConversionSettings:
     """How documents become examples.
 
-    split_by: the setting, `leave-one-out` or `time`.
+    split_by: LongLaMP's setting, `leave-one-out` (user) or `time` (temporal).
     task: the examples' task.
     columns: (key of `COLUMNS`, column name) pairs, for columns that are not recognized by name.
-    min_documents: users with fewer documents are left out.
-    min_words: documents with fewer words are left out.
-    per_user: examples of each user in `leave-one-out`.
-    hash_users: replace user ids by hashes.
+    min_documents: users with fewer documents are skipped.
+    min_words: documents with fewer words are skipped.
+    per_user: number of examples of each user in `leave-one-out`.
+    hash_users: whether user ids are replaced by hashes.
     """
 
     split_by: SplitBy = "leave-one-out"
@@ -73,11 +73,12 @@ class Settings:
     hash_users: bool = False
 
 
-def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dict[str, int]:
+def convert(path: Path, folder: Path, settings: ConversionSettings, report: LoadReport) -> dict[str, int]:
     """Write `documents.jsonl` and one file of examples for each split; return each split's number of examples.
 
     path: a table, an mbox file, a folder of these, or a folder with one folder of texts for each user.
     folder: where to write; it must be new or empty.
+    report: counts the rows that are read and skipped.
 
     Raises UserError where there is nothing to convert.
     """
@@ -96,7 +97,7 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
     empty = [split for split, records in examples.items() if not records]
     if empty:
         found = f"{len(users)} users, too few for an example in {', '.join(empty)}"
-        if (least := settings.min_documents) > Settings.min_documents:
+        if (least := settings.min_documents) > ConversionSettings.min_documents:
             raise ArgumentError(
                 "min_documents", f"found {least}, which leaves of {path} {found}; expected a lower number"
             )
@@ -115,45 +116,50 @@ def convert(path: Path, folder: Path, settings: Settings, report: Report) -> dic
     return {split: len(records) for split, records in examples.items()}
 
 
-def read_documents(path: Path, settings: Settings, report: Report) -> Iterator[Document]:
-    """All documents of a table, a mailbox, or a folder of these or of texts, in order."""
+def read_documents(path: Path, settings: ConversionSettings, report: LoadReport) -> Iterator[Document]:
+    """All documents of a table, a mailbox, or a folder of these or of texts, in order.
+
+    Raises DataError where there are none at `path`.
+    """
     if not path.exists():
         raise DataError(path, found="no such file or folder", expected="users' texts")
     if table_suffix(path):
         yield from _of_table(path, dict(settings.columns), report)
     elif is_mail(path):
         files = mail_files(path)
-        _note_others(path, files, "mail", report)
+        _note_unread(path, files, "email", report)
         for file in files:
             yield from read_mail(file, report)
     elif path.is_dir() and table_files(path):
         files = table_files(path)
-        _note_others(path, files, "tables", report)
+        _note_unread(path, files, "tables", report)
         for file in files:
             yield from _of_table(file, dict(settings.columns), report)
     elif path.is_dir():
         yield from _of_folders(path, report)
     else:
-        expected = "a CSV, TSV, JSON, JSONL or Parquet file, an mbox file, or a folder of texts a user"
+        expected = "a CSV, TSV, JSON, JSONL or Parquet file, an mbox file, or a folder with one of texts for each user"
         raise DataError(path, found=f"a file named {path.name}", expected=expected)
 
 
-def _of_folders(path: Path, report: Report) -> Iterator[Document]:
+def _of_folders(path: Path, report: LoadReport) -> Iterator[Document]:
     """Read a folder of users: each folder in `path` is a user, and each text file in it, at any depth, a document."""
     files = [f for user in sorted(path.iterdir()) if user.is_dir() for f in sorted(user.rglob("*")) if f.is_file()]
     texts = [file for file in files if file.suffix.lower() in TEXT_SUFFIXES]
     if not texts:
-        raise DataError(path, found="no text in a folder of its own", expected="USER/NAME.txt")
-    _note_others(path, texts, "texts in a folder a user", report)
+        raise DataError(path, found="no folder with texts in it", expected="USER/NAME.txt")
+    _note_unread(path, texts, "texts in one folder for each user", report)
     for file in texts:
         report.rows += 1
         try:
             document = document_of_file(file, _printable(file.relative_to(path).parts[0]), report)
         except OSError as error:
-            report.bad(DataError(file, found=str(error.strerror), expected="a readable file", reason="unreadable file"))
+            report.reject(
+                DataError(file, found=str(error.strerror), expected="a readable file", reason="unreadable file")
+            )
             continue
         except DataError as error:
-            report.bad(error)
+            report.reject(error)
             continue
         if not document.text:
             report.skip(DataError(file, found="no text", expected="a text", reason="empty text"))
@@ -167,45 +173,45 @@ def _printable(name: str) -> str:
     return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def _note_others(folder: Path, read: Sequence[Path], kind: str, report: Report) -> None:
+def _note_unread(folder: Path, read: Sequence[Path], kind: str, report: LoadReport) -> None:
     """Note the files that are not read because they are not of the folder's kind."""
-    others = {file for file in folder.rglob("*") if file.is_file()}.difference(read) if folder.is_dir() else set()
-    for file in sorted(others):
+    unread = {file for file in folder.rglob("*") if file.is_file()}.difference(read) if folder.is_dir() else set()
+    for file in sorted(unread):
         report.note(DataError(file, found="a file that is not read", expected=kind, reason="files of another kind"))
 
 
-def _of_table(path: Path, chosen: dict[str, str], report: Report) -> Iterator[Document]:
-    has_header = table_suffix(path) not in (".jsonl", ".json")  # in JSON each row names its fields
+def _of_table(path: Path, chosen: dict[str, str], report: LoadReport) -> Iterator[Document]:
+    has_header = table_suffix(path) not in (".jsonl", ".json")  # in JSON each row names its own fields
     columns: dict[tuple[str, ...], dict[str, str]] = {}
-    pending: list[DataError] = []  # faults before the first row with the columns that are needed: perhaps none has
+    pending: list[DataError] = []  # faults before the first row that has the required columns
     for line, record in read_rows(path, report):
-        place = Place(path, line)
+        location = Location(path, line)
         names = tuple(map(str, record))
         if names not in columns:
             try:
-                columns[names] = columns_of(names, chosen, Place(path, 1) if has_header else place)
+                columns[names] = columns_of(names, chosen, Location(path, 1) if has_header else location)
             except DataError as error:
                 if has_header:
                     raise
                 pending.append(error)
                 continue
         for fault in pending:
-            report.bad(fault)
+            report.reject(fault)
         pending.clear()
         try:
-            document = _of_row(record, columns[names], place, report)
+            document = _of_row(record, columns[names], location, report)
         except DataError as error:
-            report.bad(error)
+            report.reject(error)
             continue
         report.kept += 1
         yield document
     if pending and not columns:
         raise pending[0]
     for fault in pending:
-        report.bad(fault)
+        report.reject(fault)
 
 
-def columns_of(names: Sequence[str], chosen: dict[str, str], place: Place) -> dict[str, str]:
+def columns_of(names: Sequence[str], chosen: dict[str, str], location: Location) -> dict[str, str]:
     """The column of each key of `COLUMNS`.
 
     names: the table's columns.
@@ -218,45 +224,45 @@ def columns_of(names: Sequence[str], chosen: dict[str, str], place: Place) -> di
     for kind, known in COLUMNS.items():
         name = chosen.get(kind) or next((lowered[k] for k in known if k in lowered), None)
         if name is not None and name not in names:
-            raise place.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
+            raise location.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
         if name is not None:
             columns[kind] = name
     for kind in ("user", "text"):
         if kind not in columns:
             expected = f"one for the {kind}: --{kind} NAME, or a column named {', '.join(COLUMNS[kind])}"
-            raise place.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")
+            raise location.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")
     return columns
 
 
-def _of_row(record: dict[str, Any], columns: dict[str, str], place: Place, report: Report) -> Document:
+def _of_row(record: dict[str, Any], columns: dict[str, str], location: Location, report: LoadReport) -> Document:
     """A row as a document; an invalid date or rating is noted and ignored. Raises DataError for a bad user or text."""
 
-    def get(kind: str) -> str | None:
-        return optional_text(record, columns[kind], place) if kind in columns else None
+    def optional(kind: str) -> str | None:
+        return optional_text(record, columns[kind], location) if kind in columns else None
 
-    def get_if_valid(kind: str, read: Callable[[dict[str, Any], str, Place], Value | None]) -> Value | None:
+    def if_valid(kind: str, read: Callable[[dict[str, Any], str, Location], Value | None]) -> Value | None:
         try:
-            return read(record, columns[kind], place) if kind in columns else None
+            return read(record, columns[kind], location) if kind in columns else None
         except DataError as error:
-            error.reason = f"odd {kind}, ignored"
+            error.reason = f"invalid {kind}, ignored"
             report.note(error)
             return None
 
     return Document(
-        user_id=required_text(record, columns["user"], place).strip(),
-        text=required_text(record, columns["text"], place).strip(),
-        title=(get("title") or "").strip() or None,
-        date=get_if_valid("date", optional_date),
-        item_id=get("item"),
-        rating=get_if_valid("rating", optional_number),
+        user_id=required_text(record, columns["user"], location).strip(),
+        text=required_text(record, columns["text"], location).strip(),
+        title=(optional("title") or "").strip() or None,
+        date=if_valid("date", optional_date),
+        item_id=optional("item"),
+        rating=if_valid("rating", optional_number),
     )
 
 
-def _usable(documents: Iterable[Document], settings: Settings, report: Report) -> Iterator[Document]:
-    """The documents that are long enough, with unique ids and, if so set, hashed users."""
+def _usable(documents: Iterable[Document], settings: ConversionSettings, report: LoadReport) -> Iterator[Document]:
+    """The documents that are long enough, each with a new unique id and, if the settings ask for it, a hashed user."""
     for number, document in enumerate(documents, 1):
         if len(document.text.split()) < settings.min_words:
-            _drop(f"shorter than {settings.min_words} words", report)
+            _skip(f"shorter than {settings.min_words} words", report)
             continue
         user = document.user_id
         if settings.hash_users:
@@ -264,35 +270,39 @@ def _usable(documents: Iterable[Document], settings: Settings, report: Report) -
         yield replace(document, user_id=user, id=f"d{number:06d}")
 
 
-def by_user(documents: Iterable[Document], settings: Settings, report: Report) -> dict[str, list[Document]]:
-    """Each user's documents in order of date, without near-duplicates; users with too few are left out."""
+def by_user(
+    documents: Iterable[Document], settings: ConversionSettings, report: LoadReport
+) -> dict[str, list[Document]]:
+    """Each user's documents in order of date, without near-duplicates; users with too few are skipped."""
     users: dict[str, list[Document]] = {}
     for document in documents:
         users.setdefault(document.user_id, []).append(document)
     kept = {}
     for user in sorted(users):
-        written = sorted(users[user], key=lambda d: d.date or "")
-        unique = [written[i] for i in without_copies([d.text for d in written])]
-        _drop("near-duplicate of another document of its user", report, len(written) - len(unique))
+        by_date = sorted(users[user], key=lambda d: d.date or "")
+        unique = [by_date[i] for i in without_copies([d.text for d in by_date])]
+        _skip("near-duplicate of another document of its user", report, len(by_date) - len(unique))
         if len(unique) >= settings.min_documents:
             kept[user] = unique
         else:
-            _drop(f"of a user with fewer than {settings.min_documents} documents", report, len(unique))
+            _skip(f"of a user with fewer than {settings.min_documents} documents", report, len(unique))
     return kept
 
 
-def _drop(reason: str, report: Report, count: int = 1) -> None:
-    """Count valid rows that are left out."""
+def _skip(reason: str, report: LoadReport, count: int = 1) -> None:
+    """Count valid rows as skipped that were counted as kept."""
     if count:
         report.kept -= count
         report.skipped[reason] += count
 
 
-def _leave_one_out(users: dict[str, list[Document]], settings: Settings, mail: bool) -> dict[str, list[dict[str, Any]]]:
+def _leave_one_out(
+    users: dict[str, list[Document]], settings: ConversionSettings, mail: bool
+) -> dict[str, list[dict[str, Any]]]:
     """Assign users to splits in the order of their hashes, at least one to each."""
     order = sorted(users, key=_hash)
-    count = {split: max(1, round(SHARES[split] * len(order))) for split in ("val", "test")}
-    ends = {"test": count["test"], "val": count["test"] + count["val"], "train": len(order)}
+    counts = {split: max(1, round(SHARES[split] * len(order))) for split in ("val", "test")}
+    ends = {"test": counts["test"], "val": counts["test"] + counts["val"], "train": len(order)}
     examples: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     start = 0
     for split, end in ends.items():
@@ -303,15 +313,17 @@ def _leave_one_out(users: dict[str, list[Document]], settings: Settings, mail: b
     return examples
 
 
-def _dated(users: dict[str, list[Document]], report: Report) -> dict[str, list[Document]]:
-    """The documents with a date: without one, what was written earlier is unknown."""
+def _dated(users: dict[str, list[Document]], report: LoadReport) -> dict[str, list[Document]]:
+    """The documents that have a date: without one it is unknown what was written earlier."""
     dated = {user: [d for d in documents if d.date is not None] for user, documents in users.items()}
-    _drop("without a date", report, sum(len(users[user]) - len(documents) for user, documents in dated.items()))
+    _skip("without a date", report, sum(len(users[user]) - len(documents) for user, documents in dated.items()))
     return dated
 
 
-def _by_time(users: dict[str, list[Document]], settings: Settings, mail: bool) -> dict[str, list[dict[str, Any]]]:
-    """Take users' last documents as targets; a target needs an earlier document."""
+def _by_time(
+    users: dict[str, list[Document]], settings: ConversionSettings, mail: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """Take the users' last documents as targets; a target needs at least one earlier document."""
     examples: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for documents in users.values():
         for split, target in zip(reversed(SPLITS), reversed(documents), strict=False):
@@ -326,7 +338,7 @@ def _example(document: Document, task: str, mail: bool) -> dict[str, Any] | None
     """An example with the document as its target; None where too little is left to write."""
     text, title = document.text, document.title
     if mail or title is None:
-        opening, rest = _cut(text)
+        opening, rest = _split_opening(text)
         if not rest:
             return None
         start = f"Complete the text of the following email. title: {title or ''}. text: {opening}"
@@ -345,12 +357,12 @@ def _example(document: Document, task: str, mail: bool) -> dict[str, Any] | None
     }
 
 
-def _cut(text: str) -> tuple[str, str]:
+def _split_opening(text: str) -> tuple[str, str]:
     """Split a text into its opening and the rest; inner white space is kept."""
     words = text.split()
-    wanted = max(1, round(OPENING * len(words)))
+    opening_words = max(1, round(OPENING * len(words)))
     end = 0
-    for word in words[:wanted]:
+    for word in words[:opening_words]:
         end = text.index(word, end) + len(word)
     return text[:end], text[end:].strip()
 

@@ -1,8 +1,8 @@
 """Near-duplicate detection: copies of a text that differ in case, punctuation and a few words.
 
-Another text holds a copy where at least four fifths of the text's 5-grams of words occur in it, in any order. Of a text
-of fewer than five words it holds a copy if it has the same words, or contains the text literally and the text is long
-enough for this to be no coincidence. The definition is our choice.
+A text contains a copy of a reference where at least four fifths of the reference's word 5-grams occur in it, in any
+order. It contains a copy of a reference of fewer than five words if it has the same words, or if it contains the
+reference literally and the reference is too long for this to be a coincidence. The definition is our choice.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from collections.abc import Iterable
 
 from penname.data.records import Document
 
-RUN = 5
-SHARE = 0.8
-NO_ACCIDENT = 15
-"""Length in characters from which on containing a text literally is no coincidence."""
+N = 5
+"""Length of the n-grams, in words."""
+MIN_SHARE = 0.8
+"""Share of a reference's n-grams from which on a text that has them contains a copy."""
+MIN_LITERAL_CHARACTERS = 15
+"""Length from which on containing a text literally is no coincidence."""
 
 _WORD = re.compile(r"[^\W_]+")
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Invisible characters, such as soft hyphens: a text is a copy with or without them."""
 
 
-def _shown(text: str) -> str:
-    return text if text.isascii() else _UNSEEN.sub("", text)
+def _without_invisible(text: str) -> str:
+    return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
 def words_of(text: str) -> list[str]:
@@ -33,82 +35,90 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def runs_of(words: list[str]) -> set[str]:
-    """The distinct 5-grams of words; fewer than five words make one run."""
-    return {" ".join(words[i : i + RUN]) for i in range(max(1, len(words) - RUN + 1))}
+def ngrams_of(words: list[str]) -> set[str]:
+    """The distinct 5-grams of words; fewer than five words make one n-gram."""
+    return {" ".join(words[i : i + N]) for i in range(max(1, len(words) - N + 1))}
 
 
-def stands_in(text: str, other: str) -> bool:
-    """Whether `other` contains `text` up to case and white space; a short text must be all of it."""
-    text, other = _plain(text), _plain(other)
-    return text == other if len(text) < NO_ACCIDENT else text in other
+def contains_literally(text: str, reference: str) -> bool:
+    """Whether `text` contains `reference` up to case and white space; a short reference must be all of the text."""
+    text, reference = _normalize(text), _normalize(reference)
+    return reference == text if len(reference) < MIN_LITERAL_CHARACTERS else reference in text
 
 
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", _shown(text)).casefold().split())
+def _normalize(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", _without_invisible(text)).casefold().split())
 
 
 def parts_of(document: Document) -> list[str]:
-    """The fields of a document that can hold a copy: its text, title and description."""
+    """The fields of a document that can contain a copy: its text, title and description."""
     return [part for part in (document.text, document.title, document.description) if part]
 
 
-class Original:
-    """A reference text that documents are checked against for copies."""
+class CopyDetector:
+    """Detects copies of one reference text, such as an example's expected output.
 
-    def __init__(self, text: str) -> None:
-        self._text = _shown(text).strip()
-        self._words = words_of(self._text)
-        self._runs = runs_of(self._words)
-        self._missing_runs = len(self._runs) - math.ceil(SHARE * len(self._runs) - 1e-9)
-        self._marks = self._words
-        if len(self._words) >= RUN:
-            # Every fifth word is part of five runs: if it is missing, so are they. With repeated runs they would be
-            # counted twice, so such a text has no quick check.
-            repeats = len(self._words) - RUN + 1 != len(self._runs)
-            self._marks = [] if repeats else self._words[RUN - 1 :: RUN][: len(self._runs) // RUN]
+    reference: the text that others are checked against.
+    """
 
-    def held_by(self, document: Document) -> bool:
-        """Whether the document's text, title or description holds a copy."""
-        return any(map(self.copied_in, parts_of(document)))
+    def __init__(self, reference: str) -> None:
+        self._reference = _without_invisible(reference).strip()
+        self._words = words_of(self._reference)
+        self._ngrams = ngrams_of(self._words)
+        self._max_missing = len(self._ngrams) - math.ceil(MIN_SHARE * len(self._ngrams) - 1e-9)
+        self._probes = self._words
+        if len(self._words) >= N:
+            # Every fifth word is part of five n-grams: if it is missing, so are they. With repeated n-grams they would
+            # be counted twice, so such a reference has no quick check.
+            repeats = len(self._words) - N + 1 != len(self._ngrams)
+            self._probes = [] if repeats else self._words[N - 1 :: N][: len(self._ngrams) // N]
 
-    def copied_in(self, text: str) -> bool:
-        """Whether `text` holds a copy; an empty reference has none."""
-        if not self._text:
+    def in_document(self, document: Document) -> bool:
+        """Whether the document's text, title or description contains a copy."""
+        return any(map(self.in_text, parts_of(document)))
+
+    def in_text(self, text: str) -> bool:
+        """Whether `text` contains a copy; of an empty reference there is none."""
+        if not self._reference:
             return False
-        text = _shown(text)
-        if len(self._words) < RUN:
-            return (bool(self._words) and words_of(text) == self._words) or stands_in(self._text, text)
-        return not self._cannot_be(text.lower()) and len(self._runs - runs_of(words_of(text))) <= self._missing_runs
+        text = _without_invisible(text)
+        if len(self._words) < N:
+            return (bool(self._words) and words_of(text) == self._words) or contains_literally(text, self._reference)
+        if self._lacks_too_much(text.lower()):
+            return False
+        return len(self._ngrams - ngrams_of(words_of(text))) <= self._max_missing
 
-    def _cannot_be(self, lowered: str) -> bool:
-        """A quick check that rejects no copy: whether more runs must be missing than a copy may lack."""
+    def _lacks_too_much(self, lowered: str) -> bool:
+        """A quick check that rejects no copy: whether more n-grams must be missing than a copy may lack."""
         missing = 0
-        for mark in self._marks:
-            if mark not in lowered:
-                missing += RUN
-                if missing > self._missing_runs:
+        for probe in self._probes:
+            if probe not in lowered:
+                missing += N
+                if missing > self._max_missing:
                     return True
         return False
 
 
 def without_copies(texts: Iterable[str]) -> list[int]:
-    """Indices of the texts that are no near-duplicate of an earlier one (Jaccard similarity of runs of at least 0.8).
+    """Indices of the texts that are no near-duplicates of an earlier one.
+
+    A near-duplicate has a Jaccard similarity of n-grams of at least 0.8.
 
     Candidates come from datasketch's locality-sensitive hashing, which can miss one; each is checked against the
     definition. Texts without words are compared literally.
     """
     from datasketch import MinHash, MinHashLSH
 
-    index = MinHashLSH(threshold=SHARE * 0.65, num_perm=128)
+    index = MinHashLSH(threshold=MIN_SHARE * 0.65, num_perm=128)
     kept: dict[int, set[str]] = {}
     for i, text in enumerate(texts):
-        words = words_of(_shown(text))
-        runs = runs_of(words) if words else {text.strip()}
+        words = words_of(_without_invisible(text))
+        ngrams = ngrams_of(words) if words else {text.strip()}
         signature = MinHash(num_perm=128)
-        signature.update_batch([run.encode() for run in runs])
-        if any(len(runs & kept[other]) >= SHARE * len(runs | kept[other]) for other in index.query(signature)):
+        signature.update_batch([ngram.encode() for ngram in ngrams])
+        earlier = (kept[j] for j in index.query(signature))
+        if any(len(ngrams & others) >= MIN_SHARE * len(ngrams | others) for others in earlier):
             continue
         index.insert(i, signature)
-        kept[i] = runs
+        kept[i] = ngrams
     return list(kept)

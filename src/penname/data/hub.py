@@ -8,7 +8,7 @@ from pathlib import Path
 from penname.data.rows import SUFFIXES
 from penname.errors import UserError
 
-# huggingface_hub is imported where it is needed: it takes a while.
+# huggingface_hub is imported where it is needed: importing it takes a while.
 
 
 @cache
@@ -31,14 +31,14 @@ def fetch(repository: str, configuration: str) -> Path:
     try:
         root = Path(snapshot_download(repository, repo_type="dataset", allow_patterns=patterns))
     except HfHubHTTPError as error:
-        found = f"the answer {error.response.status_code}" if error.response is not None else "no answer"
+        found = f"HTTP status {error.response.status_code}" if error.response is not None else "no answer"
         raise UserError(
             f"{what}: found {found}, expected its files; is the id right, and do you have access?"
         ) from None
     except HFValidationError:
         raise UserError(f"{what}: found no valid id, expected OWNER/NAME") from None
     except Exception as error:
-        # No connection is an OSError; a download that breaks off raises an error of its client, httpx or httpx2.
+        # No connection is an OSError; an interrupted download raises an error of its client, httpx or httpx2.
         if not isinstance(error, OSError) and not type(error).__module__.startswith("httpx"):
             raise
         raise UserError(

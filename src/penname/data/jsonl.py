@@ -13,11 +13,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from penname.data.load_report import LoadReport
 from penname.data.records import (
-    MOST_CHARACTERS,
+    MAX_CHARACTERS,
     Document,
     Example,
-    Place,
+    Location,
     list_of_records,
     optional_date,
     optional_number,
@@ -25,7 +26,6 @@ from penname.data.records import (
     required_text,
     written_before,
 )
-from penname.data.report import Report
 from penname.data.rows import decode, read_lines, read_rows, row_of_line
 from penname.errors import DataError
 
@@ -38,25 +38,26 @@ EXAMPLE_FIELDS = (
 DOCUMENT_FIELDS = tuple(f.name for f in fields(Document))
 
 
-def read_examples(folder: Path, files: Sequence[Path], task: str | None, report: Report) -> Iterator[Example]:
+def read_examples(folder: Path, files: Sequence[Path], task: str | None, report: LoadReport) -> Iterator[Example]:
     """The examples of one split.
 
     folder: where `documents.jsonl` is.
     files: the split's files.
-    task: replaces each example's own task.
+    task: replaces the task of every example; None for the task that each example names.
+    report: counts the rows of both and collects their faults.
     """
     documents = DocumentsFile(folder / DOCUMENTS_FILE, report)
     seen: dict[str, int] = {}
     for path in files:
         for line, record in read_rows(path, report):
-            place = Place(path, line)
+            location = Location(path, line)
             try:
-                example = _example(record, place, task, documents)
+                example = _example(record, location, task, documents)
                 if example.id in seen:
                     found = f"{example.id!r} again (first on line {seen[example.id]})"
-                    raise place.error("id", found, "a unique id", "repeated id")
+                    raise location.error("id", found, "a unique id", "repeated id")
             except DataError as error:
-                report.bad(error)
+                report.reject(error)
                 continue
             seen[example.id] = line
             report.kept += 1
@@ -67,53 +68,56 @@ def read_examples(folder: Path, files: Sequence[Path], task: str | None, report:
                 and not documents.has(example.user_id, str(document_id))
             ):
                 found = f"{document_id!r}, no document of user {example.user_id!r} in {DOCUMENTS_FILE}"
-                report.note(place.error("document_id", found, "the output's document", "unknown document_id"))
+                report.note(location.error("document_id", found, "the document of the output", "unknown document_id"))
             yield example
 
 
 def load_profile(path: Path, user_id: str = "user") -> list[Document]:
-    """Read one user's documents; empty text files are left out.
+    """Read one user's documents; empty text files are skipped.
 
     path: a JSONL file with a `text` in each row, a .txt or .md file, or a folder of text files.
-    user_id: the documents' user, where a row does not say.
+    user_id: the user of documents whose row names none.
 
     Raises DataError for the first fault.
     """
-    report = Report(strict=True)
+    report = LoadReport(strict=True)
     if path.is_dir() or path.suffix.lower() in TEXT_SUFFIXES:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         texts = [f for f in files if f.suffix.lower() in TEXT_SUFFIXES and f.is_file()]
         return [document for f in texts if (document := document_of_file(f, user_id, report)).text]
     try:
-        rows = list(read_rows(path, report, otherwise=".jsonl"))
+        rows = list(read_rows(path, report, default_suffix=".jsonl"))
     except DataError as error:
         if error.reason == "no row":  # a user who has written nothing yet
             return []
         raise
-    return [document_of({"user_id": user_id, **record}, Place(path, line)) for line, record in rows]
+    return [document_of({"user_id": user_id, **record}, Location(path, line)) for line, record in rows]
 
 
-def document_of_file(file: Path, user_id: str, report: Report) -> Document:
-    """A text file as a document."""
+def document_of_file(file: Path, user_id: str, report: LoadReport) -> Document:
+    """A text file as a document of the user; invalid bytes are noted in the report.
+
+    Raises DataError for a text that is too long.
+    """
     text = "".join(line for _, line in read_lines(file, report)).strip()
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         found = f"a text of {len(text):,} characters"
-        raise DataError(file, found=found, expected=f"at most {MOST_CHARACTERS:,}", reason="text too long")
+        raise DataError(file, found=found, expected=f"at most {MAX_CHARACTERS:,}", reason="text too long")
     return Document(user_id=user_id, text=text, id=file.name, title=file.stem)
 
 
-def document_of(record: dict[str, Any], place: Place) -> Document:
+def document_of(record: dict[str, Any], location: Location) -> Document:
     """A record as a document. Raises DataError for an unknown or invalid field."""
-    _refuse_unknown(record, DOCUMENT_FIELDS, place)
-    optional = {name: optional_text(record, name, place) for name in ("id", "title", "item_id", "description")}
+    _refuse_unknown(record, DOCUMENT_FIELDS, location)
+    optional = {name: optional_text(record, name, location) for name in ("id", "title", "item_id", "description")}
     rating = record.get("rating")
     if isinstance(rating, str):
-        raise place.error("rating", repr(rating)[:80], "a number")
+        raise location.error("rating", repr(rating)[:80], "a number")
     return Document(
-        user_id=required_text(record, "user_id", place),
-        text=required_text(record, "text", place),
-        date=optional_date(record, "date", place),
-        rating=optional_number(record, "rating", place),
+        user_id=required_text(record, "user_id", location),
+        text=required_text(record, "text", location),
+        date=optional_date(record, "date", location),
+        rating=optional_number(record, "rating", location),
         **optional,
     )
 
@@ -121,73 +125,82 @@ def document_of(record: dict[str, Any], place: Place) -> Document:
 class DocumentsFile:
     """The documents of many users in one file; memory holds only the offsets of each user's lines.
 
-    path: a file that does not exist holds no documents.
-    report: receives the file's faults; a line is a row.
+    path: the file; one that does not exist holds no documents.
+    report: counts each line as a row and collects the file's faults.
+
+    Raises DataError where only a gzipped file exists.
     """
 
-    def __init__(self, path: Path, report: Report) -> None:
+    def __init__(self, path: Path, report: LoadReport) -> None:
         self._path = path
-        self._starts: dict[str, list[tuple[int, int]]] = {}
-        self._last: tuple[str, list[Document]] = ("", [])
+        self._positions: dict[str, list[tuple[int, int]]] = {}
+        self._last_read: tuple[str, list[Document]] = ("", [])
         if path.is_file():
             self._index(report)
         elif path.with_name(f"{path.name}.gz").is_file():
-            raise DataError(f"{path}.gz", found="a gzip file", expected=f"{path.name} unpacked, to read from any line")
+            raise DataError(
+                f"{path}.gz",
+                found="a gzip file",
+                expected=f"{path.name}, decompressed so that it can be read from any line",
+            )
 
-    def _index(self, report: Report) -> None:
+    def _index(self, report: LoadReport) -> None:
         start = 0
-        first_lines: dict[int, int] = {}  # keyed by a hash: many ids would take more memory
+        first_lines: dict[int, int] = {}  # keyed by hashes, which take less memory than the ids of many documents
         with self._path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 for document in _documents_of_line(raw, self._path, number, report):
                     first = number if document.id is None else first_lines.setdefault(_key(document), number)
                     if first != number:
                         found = f"{document.id!r} again of user {document.user_id!r} (first on line {first})"
-                        report.bad(Place(self._path, number).error("id", found, "a unique id", "repeated document id"))
+                        report.reject(
+                            Location(self._path, number).error("id", found, "a unique id", "repeated document id")
+                        )
                         continue
-                    self._starts.setdefault(document.user_id, []).append((number, start))
+                    self._positions.setdefault(document.user_id, []).append((number, start))
                     report.kept += 1
                 start += len(raw)
 
     def has(self, user_id: str, document_id: str) -> bool:
+        """Whether the user has a document with this id."""
         return any(document.id == document_id for document in self.of_user(user_id))
 
     def of_user(self, user_id: str) -> list[Document]:
         """The user's documents, in the file's order."""
-        if self._last[0] != user_id:
-            self._last = (user_id, list(self._read(self._starts.get(user_id, []))))
-        return self._last[1]
+        if self._last_read[0] != user_id:
+            self._last_read = (user_id, list(self._read(self._positions.get(user_id, []))))
+        return self._last_read[1]
 
-    def _read(self, starts: list[tuple[int, int]]) -> Iterator[Document]:
-        if not starts:
+    def _read(self, lines: list[tuple[int, int]]) -> Iterator[Document]:
+        if not lines:
             return
         with self._path.open("rb") as file:
-            for number, start in starts:
+            for number, start in lines:
                 file.seek(start)
-                yield from _documents_of_line(file.readline(), self._path, number, Report())
+                yield from _documents_of_line(file.readline(), self._path, number, LoadReport())
 
 
 def _key(document: Document) -> int:
     return hash((document.user_id, document.id))
 
 
-def _documents_of_line(raw: bytes, path: Path, number: int, report: Report) -> Iterator[Document]:
+def _documents_of_line(raw: bytes, path: Path, number: int, report: LoadReport) -> Iterator[Document]:
     line = decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number, report)
     if not line.strip():
         return
     for _, record in row_of_line(path, report, (number, line)):
         try:
-            yield document_of(record, Place(path, number))
+            yield document_of(record, Location(path, number))
         except DataError as error:
-            report.bad(error)
+            report.reject(error)
 
 
-def _example(record: dict[str, Any], place: Place, task: str | None, documents: DocumentsFile) -> Example:
-    _refuse_unknown(record, EXAMPLE_FIELDS, place)
-    user_id = required_text(record, "user_id", place)
-    date = optional_date(record, "date", place)
+def _example(record: dict[str, Any], location: Location, task: str | None, documents: DocumentsFile) -> Example:
+    _refuse_unknown(record, EXAMPLE_FIELDS, location)
+    user_id = required_text(record, "user_id", location)
+    date = optional_date(record, "date", location)
     if record.get("profile") is None:
-        target = optional_text(record, "document_id", place)
+        target = optional_text(record, "document_id", location)
         profile = [
             document
             for document in documents.of_user(user_id)
@@ -195,29 +208,29 @@ def _example(record: dict[str, Any], place: Place, task: str | None, documents: 
         ]
     else:
         profile = []
-        for i, item in enumerate(list_of_records(record["profile"], "profile", place)):
+        for i, item in enumerate(list_of_records(record["profile"], "profile", location)):
             if not isinstance(item, dict):
-                raise place.error(f"profile[{i}]", type(item).__name__, "a document")
-            inside = place.inside(f"profile[{i}].")
+                raise location.error(f"profile[{i}]", type(item).__name__, "a document")
+            inside = location.inside(f"profile[{i}].")
             document = document_of({"user_id": user_id, **item}, inside)
             if document.user_id != user_id:
                 raise inside.error("user_id", repr(document.user_id)[:80], f"none, or the example's {user_id!r}"[:80])
             profile.append(document)
     return Example(
-        id=required_text(record, "id", place),
+        id=required_text(record, "id", location),
         user_id=user_id,
-        task=task or required_text(record, "task", place),
-        input=required_text(record, "input", place),
-        output=required_text(record, "output", place),
+        task=task or required_text(record, "task", location),
+        input=required_text(record, "input", location),
+        output=required_text(record, "output", location),
         profile=tuple(profile),
-        query=optional_text(record, "query", place),
+        query=optional_text(record, "query", location),
         date=date,
-        item_id=optional_text(record, "item_id", place),
-        reasoning=optional_text(record, "reasoning", place),
+        item_id=optional_text(record, "item_id", location),
+        reasoning=optional_text(record, "reasoning", location),
     )
 
 
-def _refuse_unknown(record: dict[str, Any], known: tuple[str, ...], place: Place) -> None:
+def _refuse_unknown(record: dict[str, Any], known: tuple[str, ...], location: Location) -> None:
     for name in record:
         if name not in known:
-            raise place.error(str(name), "an unknown field", f"one of {', '.join(known)}", "unknown field")
+            raise location.error(str(name), "an unknown field", f"one of {', '.join(known)}", "unknown field")

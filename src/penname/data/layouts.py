@@ -1,8 +1,8 @@
 """How each benchmark turns a profile's documents into text for the retriever and for its own prompts.
 
-LongLaMP (Kumar et al., 2024; the tables of its prompts and retrieval code) concatenates fields of a record differently
-for each task; PGraphRAG (Au et al., 2025) does so the same way for all its tasks. Documents of other data are their
-text alone.
+LongLaMP (Kumar et al., 2024; the tables of its prompts, and its retrieval code) concatenates the fields of a document
+differently for each task; PGraphRAG (Au et al., 2025) does so in the same way for all its tasks. For documents of other
+data, only their text is used.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from penname.data.records import Document, Example, LayoutName
 
 ABSTRACT_WORDS = 750
-"""Words of an abstract that a prompt shows at most."""
+"""Maximum number of an abstract's words that a prompt shows."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """How a document becomes text.
 
-    searched: the text that a retriever reads.
-    shown: the text in the prompt.
+    searched: returns the text that a retriever reads.
+    shown: returns the text in the benchmark's own prompt.
     """
 
     searched: Callable[[Document], str]
@@ -51,12 +51,12 @@ def _titled(document: Document) -> str:
     return f"{document.title or ''} {document.text}"
 
 
-def _overall(document: Document) -> str:
+def _rating(document: Document) -> str:
     return "" if document.rating is None else str(document.rating)
 
 
-def _whole_review(document: Document) -> str:
-    return f"{_overall(document)} {document.title or ''} {document.description or ''} {document.text}"
+def _review(document: Document) -> str:
+    return f"{_rating(document)} {document.title or ''} {document.description or ''} {document.text}"
 
 
 def _shown_email(document: Document) -> str:
@@ -70,7 +70,7 @@ def _shown_abstract(document: Document) -> str:
 
 def _shown_review(document: Document) -> str:
     return (
-        f'"{_overall(document)}" is a rating for the product with description "{document.description or ""}". '
+        f'"{_rating(document)}" is a rating for the product with description "{document.description or ""}". '
         f'"{document.title or ""}" is summary for "{document.text}" '
     )
 
@@ -79,21 +79,21 @@ def _shown_topic(document: Document) -> str:
     return f'"{document.title or ""}" is a summary for "{document.text}" '
 
 
-def _shown_neighbourly(document: Document) -> str:
+def _shown_pgraphrag(document: Document) -> str:
     return f'Review title: "{document.title or ""}", Review text: "{document.text}"'
 
 
-def _shown_rated(document: Document) -> str:
-    return f"{_shown_neighbourly(document)}, Review rating: {'' if document.rating is None else f'{document.rating:g}'}"
+def _shown_pgraphrag_with_rating(document: Document) -> str:
+    return f"{_shown_pgraphrag(document)}, Review rating: {'' if document.rating is None else f'{document.rating:g}'}"
 
 
 LAYOUTS: Mapping[LayoutName, Layout] = {
     "plain": Layout(_text, _text),
     "email": Layout(_text, _shown_email),
     "abstract": Layout(_titled, _shown_abstract),
-    "review": Layout(_whole_review, _shown_review),
+    "review": Layout(_review, _shown_review),
     "topic": Layout(_titled, _shown_topic),
-    "pgraphrag_long": Layout(_titled, _shown_neighbourly),
-    "pgraphrag_short": Layout(_titled, _shown_neighbourly),
-    "pgraphrag_rating": Layout(_titled, _shown_rated),
+    "pgraphrag_long": Layout(_titled, _shown_pgraphrag),
+    "pgraphrag_short": Layout(_titled, _shown_pgraphrag),
+    "pgraphrag_rating": Layout(_titled, _shown_pgraphrag_with_rating),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from penname.data.duplicates import Original, parts_of, stands_in
+from penname.data.duplicates import CopyDetector, contains_literally, parts_of
 from penname.data.records import Document, Example, written_before
 
 Setting = Literal["user", "temporal"]
@@ -15,24 +15,26 @@ Setting = Literal["user", "temporal"]
 
 @dataclass
 class Leaks:
-    """Counts of each kind of leak, and the first few of each kind as lines."""
+    """Counts of each kind of leak, and a description of the first few of each kind, one per line."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
 
-    def add(self, kind: str, line: str) -> None:
+    def add(self, kind: str, description: str) -> None:
+        """Count a leak of this kind."""
         self.counts[kind] += 1
-        if self.counts[kind] <= SHOWN:
-            self.lines.append(f"{kind}: {line}")
+        if self.counts[kind] <= MAX_LINES:
+            self.lines.append(f"{kind}: {description}")
 
-    def include(self, others: Leaks) -> None:
-        self.counts += others.counts
-        self.lines += others.lines
+    def include(self, other: Leaks) -> None:
+        """Add the leaks that were found elsewhere."""
+        self.counts += other.counts
+        self.lines += other.lines
 
 
-SHOWN = 5
+MAX_LINES = 5
 COPY = "target in its own context"
-COPY_IN_PROFILE = "copy of the target in its profile, which retrieval leaves out"
+COPY_IN_PROFILE = "copy of the target in its profile, which retrieval skips"
 TWO_SPLITS = "user in two splits"
 FUTURE = "future document in the profile"
 SAME_TIME = "document of the target's own day or year, so nothing says what was written before"
@@ -42,24 +44,29 @@ UNDATED = "date unknown, so nothing says what was written before"
 def find_copies(split: str, example: Example, context: Sequence[Document], leaks: Leaks) -> None:
     """Find exact and near copies of the expected output among an example's documents.
 
+    split: the example's split.
     context: the documents retrieved for the example.
-    leaks: receives what is found.
+    leaks: collects what is found.
 
-    Retrieval leaves copies out by the same definition; literal copies are checked for here independently of it.
+    Retrieval skips copies by the same definition; literal copies are checked for here independently of it.
     """
     if example.output is None:
         return
-    original = Original(example.output)
+    copies = CopyDetector(example.output)
     for kind, documents in ((COPY, context), (COPY_IN_PROFILE, (*example.profile, *example.neighbours))):
         for document in documents:
-            literal = any(stands_in(example.output, part) for part in parts_of(document))
-            if literal or original.held_by(document):
+            literal = any(contains_literally(part, example.output) for part in parts_of(document))
+            if literal or copies.in_document(document):
                 name = document.id or document.title or document.text[:40]
                 leaks.add(kind, f"{split} example {example.id!r}: document {name!r}")
 
 
 def find_shared_users(users: Mapping[str, Iterable[str]], leaks: Leaks) -> None:
-    """Find users who are in more than one split; `users` maps a split to its users."""
+    """Find users who are in more than one split.
+
+    users: the users of each split, by its name.
+    leaks: collects what is found.
+    """
     splits_by_user: dict[str, list[str]] = {}
     for split, names in users.items():
         for user in set(names):
@@ -70,7 +77,11 @@ def find_shared_users(users: Mapping[str, Iterable[str]], leaks: Leaks) -> None:
 
 
 def find_future(split: str, example: Example, leaks: Leaks) -> None:
-    """Find documents dated after the expected output was written; missing dates are counted too."""
+    """Find documents dated after the expected output was written; examples with missing dates are counted too.
+
+    split: the example's split.
+    leaks: collects what is found.
+    """
     if example.date is None or any(document.date is None for document in example.profile):
         leaks.add(UNDATED, f"{split} example {example.id!r}")
     for document in example.profile:
@@ -82,5 +93,5 @@ def find_future(split: str, example: Example, leaks: Leaks) -> None:
 
 
 def setting_of(name: str) -> Setting | None:
-    """The setting in the suffix of a data set's name, as LongLaMP's configurations have it."""
+    """The evaluation setting in the suffix of a data set's name, as LongLaMP's configurations have it; None without."""
     return next((s for s in ("user", "temporal") if name.rstrip("/").endswith(f"_{s}")), None)

@@ -20,18 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penname.data.load_report import LoadReport
 from penname.data.records import (
     Document,
     Example,
     LayoutName,
-    Place,
+    Location,
     list_of_records,
     optional_date,
     optional_number,
     optional_text,
     required_text,
 )
-from penname.data.report import Report
 from penname.data.rows import read_rows
 from penname.errors import DataError
 
@@ -43,9 +43,11 @@ DATE_FIELDS = ("date", "year", "reviewTime", "timestamp")
 class Task:
     """A LongLaMP task.
 
-    names: prefixes of the task's configuration or folder.
+    number: the task's number in the REST-PG paper.
+    layout: how its documents become text.
+    names: prefixes of the names of its configurations or folders.
     text, title: the fields that hold a document's text and title.
-    query_after: the string of the input after which the query begins.
+    query_after: the string of the input after which the query begins; None where the whole input is the query.
     """
 
     number: int
@@ -64,29 +66,29 @@ TASKS = (
 )
 
 
-def read_examples(files: Iterable[Path], task: str, report: Report) -> Iterator[Example]:
+def read_examples(files: Iterable[Path], task: str, report: LoadReport) -> Iterator[Example]:
     """The examples of one split. A record without an id gets `USER-LINE`, with lines counted across files.
 
     files: the split's files.
-    task: name of the task; if it begins like none of LongLaMP's, the fields of each profile decide.
-    report: counts rows with an empty output and documents without text, which are left out.
+    task: name of the task; if it begins with the name of none of LongLaMP's, the fields of each profile decide.
+    report: counts rows with an empty output and documents without text, which are skipped.
     """
     named = next((t for t in TASKS if task.lower().startswith(t.names)), None)
     seen: set[str] = set()
-    before = line = 0
+    lines_before = line = 0
     for path in files:
-        before, line = before + line, 0
+        lines_before, line = lines_before + line, 0
         for line, record in read_rows(path, report):
-            place = Place(path, line)
+            location = Location(path, line)
             try:
-                example = _example(record, place, task, named, before + line, report)
+                example = _example(record, location, task, named, lines_before + line, report)
                 if example.id in seen:
-                    raise place.error("id", f"{example.id!r} again", "a unique id", "repeated id")
+                    raise location.error("id", f"{example.id!r} again", "a unique id", "repeated id")
             except DataError as error:
-                report.bad(error)
+                report.reject(error)
                 continue
             if not (example.output or "").strip():
-                report.skip(place.error("output", "no text", "what the user wrote", "empty output"))
+                report.skip(location.error("output", "no text", "what the user wrote", "empty output"))
                 continue
             seen.add(example.id)
             report.kept += 1
@@ -94,36 +96,38 @@ def read_examples(files: Iterable[Path], task: str, report: Report) -> Iterator[
 
 
 def _example(
-    record: dict[str, Any], place: Place, name: str, named: Task | None, number: int, report: Report
+    record: dict[str, Any], location: Location, name: str, named: Task | None, number: int, report: LoadReport
 ) -> Example:
-    user_id = required_text(record, _first_present(record, USER_FIELDS, place), place)
-    items = list_of_records(record.get("profile"), "profile", place)
-    task = named or _task_of(items, place)
-    text = required_text(record, "input", place)
+    user_id = required_text(record, _first_present(record, USER_FIELDS, location), location)
+    items = list_of_records(record.get("profile"), "profile", location)
+    task = named or _task_of(items, location)
+    text = required_text(record, "input", location)
     if "output" not in record:
-        raise place.error("output", "nothing", "text")
-    documents = [_document(item, user_id, place.inside(f"profile[{i}]"), task, report) for i, item in enumerate(items)]
+        raise location.error("output", "nothing", "text")
+    documents = [
+        _document(item, user_id, location.inside(f"profile[{i}]"), task, report) for i, item in enumerate(items)
+    ]
     return Example(
-        id=optional_text(record, "id", place) or f"{user_id}-{number}",
+        id=optional_text(record, "id", location) or f"{user_id}-{number}",
         user_id=user_id,
         task=name,
         input=text,
-        output=optional_text(record, "output", place),
+        output=optional_text(record, "output", location),
         profile=tuple(document for document in documents if document is not None),
         query=_query(text, task),
-        date=_date(record, place, report),
+        date=_date(record, location, report),
         layout=task.layout,
     )
 
 
-def _task_of(items: list[Any], place: Place) -> Task:
+def _task_of(items: list[Any], location: Location) -> Task:
     """The task whose text field the first document has; topic writing for an empty profile."""
     first = items[0] if items and isinstance(items[0], dict) else {}
-    found = next((task for task in TASKS if task.text in first), None)
-    if found is None and first:
+    task = next((task for task in TASKS if task.text in first), None)
+    if task is None and first:
         expected = f"a document with one of {', '.join(task.text for task in TASKS)}"
-        raise place.error("profile[0]", f"the fields {', '.join(map(str, first))}"[:200], expected)
-    return found or TASKS[-1]
+        raise location.error("profile[0]", f"the fields {', '.join(map(str, first))}"[:200], expected)
+    return task or TASKS[-1]
 
 
 def _query(text: str, task: Task) -> str | None:
@@ -132,47 +136,47 @@ def _query(text: str, task: Task) -> str | None:
     return text.split(task.query_after, 1)[1].strip() or None
 
 
-def _document(item: Any, user_id: str, place: Place, task: Task, report: Report) -> Document | None:
+def _document(item: Any, user_id: str, location: Location, task: Task, report: LoadReport) -> Document | None:
     if not isinstance(item, dict):
-        raise place.error("", type(item).__name__, "a document")
-    place = place.inside(".")
+        raise location.error("", type(item).__name__, "a document")
+    location = location.inside(".")
     if task.text not in item:
-        raise place.error(task.text, "nothing", "text")
+        raise location.error(task.text, "nothing", "text")
     try:
-        text = optional_text(item, task.text, place)
+        text = optional_text(item, task.text, location)
     except DataError as error:
         if error.reason != "text too long":
             raise
         report.note(error)
         return None
     if text is None or not text.strip():
-        report.note(place.error(task.text, "no text", "a text", "document without text, left out"))
+        report.note(location.error(task.text, "no text", "a text", "document without text, skipped"))
         return None
     return Document(
         user_id=user_id,
         text=text,
-        id=optional_text(item, "id", place),
-        title=optional_text(item, task.title, place),
-        date=_date(item, place, report),
-        rating=optional_number(item, "overall", place),
-        description=optional_text(item, "description", place),
+        id=optional_text(item, "id", location),
+        title=optional_text(item, task.title, location),
+        date=_date(item, location, report),
+        rating=optional_number(item, "overall", location),
+        description=optional_text(item, "description", location),
     )
 
 
-def _date(record: dict[str, Any], place: Place, report: Report) -> str | None:
+def _date(record: dict[str, Any], location: Location, report: LoadReport) -> str | None:
     name = next((name for name in DATE_FIELDS if record.get(name) is not None), None)
     if name is None:
         return None
     try:
-        return optional_date(record, name, place)
+        return optional_date(record, name, location)
     except DataError as error:
-        error.reason = "odd date, ignored"
+        error.reason = "invalid date, ignored"
         report.note(error)
         return None
 
 
-def _first_present(record: dict[str, Any], names: tuple[str, ...], place: Place) -> str:
+def _first_present(record: dict[str, Any], names: tuple[str, ...], location: Location) -> str:
     for name in names:
         if name in record:
             return name
-    raise place.error(names[0], "nothing", f"one of {', '.join(names)}")
+    raise location.error(names[0], "nothing", f"one of {', '.join(names)}")

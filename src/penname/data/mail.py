@@ -22,19 +22,19 @@ from email.utils import parseaddr, parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from penname.data.records import MOST_CHARACTERS, Document, Place
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
+from penname.data.records import MAX_CHARACTERS, Document, Location
 from penname.errors import DataError
 
 MAILBOX_SUFFIXES = (".mbox", ".mbx")
 MESSAGE_SUFFIXES = (".eml",)
 MAIL_BEGINS = b"From "
 AVOCADO_MAIL = re.compile(r"-EM\.txt$")
-"""Messages in the Avocado archives; other files are attachments, contacts and appointments."""
+"""Names of messages in the Avocado archives; other files are attachments, contacts and appointments."""
 
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
-_END_OF_OWN_TEXT = re.compile(
-    r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # the message replied to or forwarded
+_END_OF_SENDER_TEXT = re.compile(
+    r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # a message replied to or forwarded
     r"|begin forwarded message|_{20,}$|={20,}$|-- ?$)",
     re.IGNORECASE,
 )
@@ -58,8 +58,11 @@ def mail_files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file() and is_mail(file))
 
 
-def read_mail(path: Path, report: Report) -> Iterator[Document]:
-    """The messages of a file as documents; each message is a row, and one without text by its sender is left out."""
+def read_mail(path: Path, report: LoadReport) -> Iterator[Document]:
+    """The messages of a file as documents.
+
+    report: counts each message as a row; messages without text by their sender are skipped.
+    """
     if path.suffix.lower() in MAILBOX_SUFFIXES:
         messages = _of_mailbox(path, report)
     elif path.suffix.lower() == ".zip":
@@ -68,11 +71,11 @@ def read_mail(path: Path, report: Report) -> Iterator[Document]:
         messages = _of_file(path, report)
     for number, raw in messages:
         report.rows += 1
-        place = Place(path, number)
+        location = Location(path, number)
         try:
-            document = _document(message_from_bytes(raw, policy=policy.compat32), place, report)
+            document = _document(message_from_bytes(raw, policy=policy.compat32), location, report)
         except (MessageError, ValueError, LookupError, AttributeError, RecursionError) as error:
-            report.bad(place.error(None, f"a broken mail ({str(error)[:80]})", "a mail", "broken mail"))
+            report.reject(location.error(None, f"a malformed email ({str(error)[:80]})", "an email", "malformed email"))
             continue
         except DataError as error:
             report.skip(error)
@@ -81,19 +84,19 @@ def read_mail(path: Path, report: Report) -> Iterator[Document]:
         yield document
 
 
-def _of_file(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
+def _of_file(path: Path, report: LoadReport) -> Iterator[tuple[int, bytes]]:
     try:
         yield 1, path.read_bytes()
     except OSError as error:
         _unreadable(path, error, report)
 
 
-def _unreadable(path: Path, error: OSError, report: Report) -> None:
+def _unreadable(path: Path, error: OSError, report: LoadReport) -> None:
     report.rows += 1
-    report.bad(DataError(path, found=str(error.strerror), expected="a readable file", reason="unreadable file"))
+    report.reject(DataError(path, found=str(error.strerror), expected="a readable file", reason="unreadable file"))
 
 
-def _of_mailbox(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
+def _of_mailbox(path: Path, report: LoadReport) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
             first = next((line for line in file if line.strip()), MAIL_BEGINS)
@@ -102,9 +105,11 @@ def _of_mailbox(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
         return
     if not first.startswith(MAIL_BEGINS):
         report.rows += 1
-        found = f"text before the first mail ({first[:40].decode(errors='replace').strip()!r})"
-        report.bad(
-            DataError(path, line=1, found=found, expected="a line From ...", reason="text before the first mail")
+        found = f"text before the first email ({first[:40].decode(errors='replace').strip()!r})"
+        report.reject(
+            DataError(
+                path, line=1, found=found, expected="a line that begins with From", reason="text before the first email"
+            )
         )
     box = mailbox.mbox(path, create=False)
     try:
@@ -114,7 +119,7 @@ def _of_mailbox(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
         box.close()
 
 
-def _of_archive(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
+def _of_archive(path: Path, report: LoadReport) -> Iterator[tuple[int, bytes]]:
     number = 0
     try:
         with zipfile.ZipFile(path) as archive:
@@ -129,51 +134,53 @@ def _of_archive(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
         _broken_archive(path, number, error, report)
 
 
-def _broken_archive(path: Path, number: int, error: Exception, report: Report) -> None:
+def _broken_archive(path: Path, number: int, error: Exception, report: LoadReport) -> None:
     report.rows += 1
     found = f"a broken archive ({str(error)[:80]})"
-    report.bad(DataError(path, line=number, found=found, expected="a zip archive", reason="broken archive"))
+    report.reject(DataError(path, line=number, found=found, expected="a zip archive", reason="broken archive"))
 
 
 def _holds_mail(name: str) -> bool:
     return bool(AVOCADO_MAIL.search(name)) or name.lower().endswith(MESSAGE_SUFFIXES)
 
 
-def _document(message: Message, place: Place, report: Report) -> Document:
+def _document(message: Message, location: Location, report: LoadReport) -> Document:
     """A message as a document. Raises DataError where it has no sender or no text by its sender."""
     sender = parseaddr(_header(message, "From"))[1].lower()
     if not sender:
-        raise place.error("From", "no address", "the sender's", "mail without a sender")
-    text = own_text(_body(message, place, report)).encode("utf-8", "replace").decode()
+        raise location.error("From", "no address", "the sender's", "email without a sender")
+    text = sender_text(_body(message, location, report)).encode("utf-8", "replace").decode()
     if not text:
         if any(part.get_content_type() == "text/html" for part in message.walk()):
-            raise place.error(None, "HTML only", "plain text", "mail without plain text")
-        raise place.error(None, "no text of the sender's own", "a text", "mail without text of the sender's own")
-    if len(text) > MOST_CHARACTERS:
+            raise location.error(None, "HTML only", "plain text", "email without plain text")
+        raise location.error(None, "no text by the sender", "a text", "email without text by its sender")
+    if len(text) > MAX_CHARACTERS:
         found = f"a text of {len(text):,} characters"
-        raise place.error(None, found, f"at most {MOST_CHARACTERS:,}", "text too long")
+        raise location.error(None, found, f"at most {MAX_CHARACTERS:,}", "text too long")
     subject = _REPLY.sub("", _header(message, "Subject")).strip()
     return Document(sender, text, title=subject or None, date=_date(_header(message, "Date")))
 
 
-def own_text(body: str) -> str:
-    """What the sender wrote: the text before a quoted or forwarded message or the signature, without quoting lines.
+def sender_text(body: str) -> str:
+    """What the sender wrote: the text before a quoted or forwarded message or the signature, without quoted lines.
 
-    Text below quoting lines is the sender's too.
+    Text below quoted lines is the sender's too.
+
+    body: the plain text of a message.
     """
     lines: list[str] = []
     rest = deque(line.rstrip() for line in body.replace("\r\n", "\n").split("\n"))
     while rest:
         line = rest.popleft()
         stripped = line.strip()
-        if _END_OF_OWN_TEXT.match(stripped) or (_FROM.match(stripped) and _HEADER.match(_following(rest))):
+        if _END_OF_SENDER_TEXT.match(stripped) or (_FROM.match(stripped) and _HEADER.match(_following(rest))):
             break
         if (
             _WROTE_BEGINS.match(stripped)
             and not _WROTE.match(stripped)
             and _WROTE.match(f"{stripped} {_following(rest)}")
         ):
-            while not stripped.endswith(":"):  # wrapped
+            while not stripped.endswith(":"):  # the line was wrapped
                 stripped = f"{stripped} {rest.popleft().strip()}".strip()
         if _WROTE.match(stripped):
             if not _following(rest).startswith(">"):
@@ -188,8 +195,8 @@ def _following(lines: Iterable[str]) -> str:
     return next((line.strip() for line in lines if line.strip()), "")
 
 
-def _body(message: Message, place: Place, report: Report) -> str:
-    """The text of the first plain-text part; bytes invalid in its encoding are replaced and noted."""
+def _body(message: Message, location: Location, report: LoadReport) -> str:
+    """The text of the first plain-text part; bytes that are invalid in its encoding are replaced and noted."""
     for part in message.walk():
         if part.get_content_type() != "text/plain" or part.get_filename():
             continue
@@ -200,8 +207,8 @@ def _body(message: Message, place: Place, report: Report) -> str:
             return payload.decode(part.get_content_charset() or "utf-8")
         except (UnicodeDecodeError, LookupError):
             text = payload.decode("utf-8", errors="replace")
-            found = f"{text.count(chr(0xFFFD))} places with bytes of another encoding"
-            report.note(place.error(None, found, "UTF-8", "bytes of another encoding, replaced"))
+            found = f"{text.count(chr(0xFFFD))} byte sequences that are not UTF-8"
+            report.note(location.error(None, found, "UTF-8", "invalid bytes, replaced"))
             return text
     return ""
 

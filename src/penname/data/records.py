@@ -1,4 +1,4 @@
-"""Documents and examples: the records every method reads, and how they are parsed from the fields of a row."""
+"""Documents and examples, which every method reads, and how they are parsed from the fields of a row."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ LayoutName = Literal[
 
 _AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 
-MOST_CHARACTERS = 1_000_000
-"""Longest text allowed. A longer one, more than a novel, is a fault of the data and would stall its readers."""
+MAX_CHARACTERS = 1_000_000
+"""Maximum length of a text. A longer one, longer than most novels, is a fault of the data and would stall reading."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text a user wrote, with what is known about it.
+    """A text that a user wrote, with its metadata.
 
-    date: ISO 8601, so that dates sort as text.
-    item_id: the item that the text is about.
+    user_id: the user who wrote it.
+    id: identifies the document among the user's documents.
+    date: in ISO 8601, so that dates sort as text.
+    item_id: the item that the text is about, such as the product of a review.
+    rating: the user's rating of that item.
     description: a description of that item.
     """
 
@@ -43,15 +46,18 @@ class Document:
 
 @dataclass(frozen=True)
 class Example:
-    """An input prompt x of a user, the output y the user really wrote, and the user's profile.
+    """An input x, the output y that the user really wrote, and the user's profile (REST-PG, section 2).
 
-    output: None where it is unknown, as when writing for a new user.
+    task: the task's name; several tasks can be trained and evaluated together.
+    input: the input x.
+    output: the expected output y; None where it is unknown, as when writing for a new user.
+    profile: the user's documents.
     item_id: the item that the output is about.
     neighbours: other users' documents about that item, where the data has items.
-    query: what to retrieve documents for, if not the whole input.
+    query: the text that documents are retrieved for; None for the whole input.
     date: when the output was written, if known.
     layout: which of `penname.data.layouts` turns the documents into text.
-    reasoning: a teacher's summary of the user, where the data comes with one.
+    reasoning: a teacher's reasoning, where the data comes with one.
     """
 
     id: str
@@ -69,57 +75,65 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Place:
-    """The position of a record in the data: file and line, and a path within the line's object (`profile[3].`)."""
+class Location:
+    """Where a record is in the data, for error messages.
+
+    line: number of the line, or of the row in a Parquet file.
+    prefix: path of the record within the line's object, such as `profile[3].`.
+    """
 
     path: Path
     line: int
     prefix: str = ""
 
-    def inside(self, prefix: str) -> Place:
-        return Place(self.path, self.line, self.prefix + prefix)
+    def inside(self, prefix: str) -> Location:
+        """The location of an inner record, `prefix` further down the path."""
+        return Location(self.path, self.line, self.prefix + prefix)
 
     def error(self, field: str | None, found: str, expected: str, reason: str | None = None) -> DataError:
+        """A DataError at this location; the arguments are those of `DataError`."""
         name = None if field is None else self.prefix + field
         return DataError(self.path, line=self.line, field=name, found=found, expected=expected, reason=reason)
 
 
-def optional_text(record: Mapping[str, Any], name: str, place: Place) -> str | None:
-    """The text under `name`, if any; numbers are converted. Raises DataError for anything else."""
+def optional_text(record: Mapping[str, Any], name: str, location: Location) -> str | None:
+    """The text in the field `name`, if any; numbers are converted. Raises DataError for anything else."""
     value = record.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise place.error(name, type(value).__name__, "text")
+        raise location.error(name, type(value).__name__, "text")
     text = str(value)
-    if len(text) > MOST_CHARACTERS:
-        raise place.error(name, f"a text of {len(text):,} characters", f"at most {MOST_CHARACTERS:,}", "text too long")
+    if len(text) > MAX_CHARACTERS:
+        raise location.error(
+            name, f"a text of {len(text):,} characters", f"at most {MAX_CHARACTERS:,}", "text too long"
+        )
     return text
 
 
-def required_text(record: Mapping[str, Any], name: str, place: Place) -> str:
-    """The text under `name`. Raises DataError where it is missing or only white space."""
-    text = optional_text(record, name, place)
+def required_text(record: Mapping[str, Any], name: str, location: Location) -> str:
+    """The text in the field `name`. Raises DataError where it is missing or only white space."""
+    text = optional_text(record, name, location)
     if text is None:
-        raise place.error(name, "nothing", "text")
+        raise location.error(name, "nothing", "text")
     if not text.strip():
-        raise place.error(name, "empty text", "text")
+        raise location.error(name, "empty text", "text")
     return text
 
 
-def optional_date(record: Mapping[str, Any], name: str, place: Place) -> str | None:
-    """The date under `name`, if any, in ISO 8601 and, where it has a time zone, in UTC; it sorts as text.
+def optional_date(record: Mapping[str, Any], name: str, location: Location) -> str | None:
+    """The date in the field `name`, if any, in ISO 8601 and, where it has a time zone, in UTC; it sorts as text.
 
     A year alone, seconds or milliseconds since 1970, and Amazon's "04 20, 2013" are accepted too. Raises DataError for
     other values.
     """
-    text = (optional_text(record, name, place) or "").strip()
+    text = (optional_text(record, name, location) or "").strip()
     if not text or (text.isascii() and text.isdigit() and len(text) == 4):
         return text or None
     try:
-        whole = text.split(".")[0]
-        if text.replace(".", "", 1).isdigit() and 8 < len(whole) < 14:
-            seconds = float(text) / (1000 if len(whole) > 11 else 1)
+        integer = text.split(".")[0]
+        if text.replace(".", "", 1).isdigit() and 8 < len(integer) < 14:
+            seconds = float(text) / (1000 if len(integer) > 11 else 1)
             return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
         if american := _AMERICAN_DATE.fullmatch(text):
             month, day, year = map(int, american.groups())
@@ -131,16 +145,16 @@ def optional_date(record: Mapping[str, Any], name: str, place: Place) -> str | N
         moment = datetime.fromisoformat(text)
         return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
     except (ValueError, OverflowError, OSError):
-        raise place.error(name, repr(text)[:40], "a date as in 2024-05-31 or 2024-05-31T12:00:00") from None
+        raise location.error(name, repr(text)[:40], "a date as in 2024-05-31 or 2024-05-31T12:00:00") from None
 
 
 def written_before(document: Document, moment: str) -> bool:
-    """Whether a document is known to be earlier than `moment`; a year alone is not before a day of that year."""
+    """Whether a document is known to have been written before `moment`, a date; a year is not before its own days."""
     return document.date is not None and document.date < moment and not moment.startswith(document.date)
 
 
-def optional_number(record: Mapping[str, Any], name: str, place: Place) -> float | None:
-    """The number under `name`, if any; it may be written as text. Raises DataError for anything else."""
+def optional_number(record: Mapping[str, Any], name: str, location: Location) -> float | None:
+    """The number in the field `name`, if any; it may be written as text. Raises DataError for anything else."""
     value = record.get(name)
     if value is None or value == "":
         return None
@@ -150,13 +164,13 @@ def optional_number(record: Mapping[str, Any], name: str, place: Place) -> float
             raise ValueError
         return number
     except (TypeError, ValueError, OverflowError):
-        raise place.error(name, repr(value)[:80], "a number") from None
+        raise location.error(name, repr(value)[:80], "a number") from None
 
 
-def list_of_records(value: Any, name: str, place: Place) -> list[Any]:
-    """The list `value` under `name`; empty for None. Raises DataError for anything else."""
+def list_of_records(value: Any, name: str, location: Location) -> list[Any]:
+    """`value`, the list in the field `name`; an empty list for None. Raises DataError for anything else."""
     if value is None:
         return []
     if not isinstance(value, list):
-        raise place.error(name, type(value).__name__, "a list of documents")
+        raise location.error(name, type(value).__name__, "a list of documents")
     return value

@@ -20,8 +20,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from penname.data.records import MOST_CHARACTERS
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
+from penname.data.records import MAX_CHARACTERS
 from penname.errors import DataError
 
 Row: TypeAlias = tuple[int, dict[str, Any]]
@@ -31,8 +31,8 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 # pyarrow is imported where a Parquet file is read: it takes a while.
 
-LONGEST_FOLLOWED = 2**26
-"""Characters of a table's cell after which its quote counts as never closed."""
+MAX_CELL_CHARACTERS = 2**26
+"""Length of a table's cell from which on its quote counts as never closed."""
 
 _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -41,31 +41,31 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
-def read_rows(path: Path, report: Report, otherwise: str | None = None) -> Iterator[Row]:
+def read_rows(path: Path, report: LoadReport, default_suffix: str | None = None) -> Iterator[Row]:
     """The rows of `path`, in order.
 
-    report: receives what cannot be read.
-    otherwise: the suffix to assume for a file with none of the `SUFFIXES`.
+    report: counts the rows and collects what cannot be read.
+    default_suffix: the suffix to assume for a file with none of the `SUFFIXES`.
 
     Raises DataError for a file that is missing, unreadable, of unknown format or without rows.
     """
-    suffix = table_suffix(path) or otherwise
+    suffix = table_suffix(path) or default_suffix
     if suffix is None:
         raise DataError(path, found=f"a file named {path.name}", expected=f"one that ends in {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise DataError(path, found="no such file", expected=f"a {suffix[1:]} file")
-    before = report.rows
+    rows_before = report.rows
     read = _read_parquet if suffix == ".parquet" else _read_table if suffix in (".csv", ".tsv") else _read_json
     try:
         yield from read(path, report)
     except OSError as error:
         raise DataError(path, found=error.strerror or str(error), expected="a readable file") from None
-    if report.rows == before:
+    if report.rows == rows_before:
         raise DataError(path, found="no row", expected="at least one", reason="no row")
 
 
 def table_suffix(path: Path) -> str | None:
-    """Which of the `SUFFIXES` a file has, `.gz` aside."""
+    """Which of the `SUFFIXES` a file has, apart from `.gz`; None for any other."""
     name = path.name.lower().removesuffix(".gz")
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
@@ -74,56 +74,63 @@ def table_suffix(path: Path) -> str | None:
 def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """The file's bytes, decompressed if gzipped."""
     with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP
+        gzipped = file.read(2) == _GZIP
         file.seek(0)
-        yield io.BufferedReader(Unpacked(file)) if zipped else file
+        yield io.BufferedReader(GzipReader(file)) if gzipped else file
 
 
-class Unpacked(io.RawIOBase):
+class GzipReader(io.RawIOBase):
     """The decompressed bytes of a gzip file up to the first fault, which `fault` then describes.
 
-    Python's own reader raises an error there, and what a buffer above it has already read is lost.
+    Python's own reader raises an error there, which loses what a buffer above it has already read.
+
+    file: the compressed file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._unpacker = zlib.decompressobj(_WITH_GZIP_HEADER)
+        self._decompressor = zlib.decompressobj(_WITH_GZIP_HEADER)
         self._ready = b""
         self.fault: str | None = None
 
     def readable(self) -> bool:
+        """Always True, as `io.RawIOBase` asks of a file that can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with decompressed bytes; returns their number, 0 at the end or at a fault."""
         while not self._ready and self.fault is None:
-            packed = self._unpacker.unused_data.lstrip(b"\0") if self._unpacker.eof else b""
-            packed = packed or self._file.read(io.DEFAULT_BUFFER_SIZE)
-            if self._unpacker.eof:  # a file may have several gzip members
-                if not packed:
+            compressed = self._decompressor.unused_data.lstrip(b"\0") if self._decompressor.eof else b""
+            compressed = compressed or self._file.read(io.DEFAULT_BUFFER_SIZE)
+            if self._decompressor.eof:  # a file may have several gzip members
+                if not compressed:
                     return 0
-                self._unpacker = zlib.decompressobj(_WITH_GZIP_HEADER)
-            elif not packed:
+                self._decompressor = zlib.decompressobj(_WITH_GZIP_HEADER)
+            elif not compressed:
                 self.fault = "a gzip file that ends early"
-            self._ready = self._unpack(packed)
+            self._ready = self._decompress(compressed)
         size = min(len(buffer), len(self._ready))
         buffer[:size] = self._ready[:size]
         self._ready = self._ready[size:]
         return size
 
-    def _unpack(self, packed: bytes) -> bytes:
-        before = self._unpacker.copy()
+    def _decompress(self, compressed: bytes) -> bytes:
+        retry = self._decompressor.copy()
         try:
-            return self._unpacker.decompress(packed)
+            return self._decompressor.decompress(compressed)
         except zlib.error as error:
             self.fault = f"a broken gzip file ({str(error)[:80]})"
-        unpacked: list[bytes] = []
+        decompressed: list[bytes] = []
         with suppress(zlib.error):  # byte by byte, up to the fault
-            unpacked.extend(before.decompress(packed[i : i + 1]) for i in range(len(packed)))
-        return b"".join(unpacked)
+            decompressed.extend(retry.decompress(compressed[i : i + 1]) for i in range(len(compressed)))
+        return b"".join(decompressed)
 
 
-def decode(raw: bytes, path: Path, line: int, report: Report) -> str:
-    """Decode UTF-8; invalid bytes are replaced and noted."""
+def decode(raw: bytes, path: Path, line: int, report: LoadReport) -> str:
+    """Decode a line of UTF-8; invalid bytes are replaced and noted in the report.
+
+    line: the line's number.
+    """
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -132,28 +139,29 @@ def decode(raw: bytes, path: Path, line: int, report: Report) -> str:
         return text
 
 
-def read_lines(path: Path, report: Report) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path, report: LoadReport) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file, blank ones included.
 
-    A truncated or broken gzip file gives the lines before the fault and counts as one more row, a bad one.
+    Of a truncated or broken gzip file, the lines before the fault are read, and the fault counts as one more row, a bad
+    one.
     """
     number = 0
     with open_bytes(path) as file:
         for number, line in enumerate(_decoded(file, path, report), 1):
-            if line.endswith("\n") or _fault(file) is None:  # otherwise it is truncated
+            if line.endswith("\n") or _fault(file) is None:  # otherwise the line is truncated
                 yield number, line
         fault = _fault(file)
     if fault is not None:
         report.rows += 1
-        found = f"{fault}; what follows is not read"
-        report.bad(DataError(path, line=number, found=found, expected="a whole one", reason="broken gzip file"))
+        found = f"{fault}; the rest is not read"
+        report.reject(DataError(path, line=number, found=found, expected="a complete one", reason="broken gzip file"))
 
 
 def _fault(file: io.BufferedReader) -> str | None:
-    return file.raw.fault if isinstance(file.raw, Unpacked) else None
+    return file.raw.fault if isinstance(file.raw, GzipReader) else None
 
 
-def _decoded(file: io.BufferedReader, path: Path, report: Report) -> Iterator[str]:
+def _decoded(file: io.BufferedReader, path: Path, report: LoadReport) -> Iterator[str]:
     if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
         for number, text in enumerate(io.TextIOWrapper(file, "utf-16", errors="replace", newline="\n"), 1):
             _note_bytes(text.count(_REPLACEMENT), path, number, report)
@@ -163,30 +171,31 @@ def _decoded(file: io.BufferedReader, path: Path, report: Report) -> Iterator[st
         yield decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number, report)
 
 
-def _note_bytes(count: int, path: Path, line: int, report: Report) -> None:
+def _note_bytes(count: int, path: Path, line: int, report: LoadReport) -> None:
     if count:
-        found = f"{count} places with bytes of another encoding"
-        report.note(
-            DataError(path, line=line, found=found, expected="UTF-8", reason="bytes of another encoding, replaced")
-        )
+        found = f"{count} byte sequences that are not UTF-8"
+        report.note(DataError(path, line=line, found=found, expected="UTF-8", reason="invalid bytes, replaced"))
 
 
-def _read_json(path: Path, report: Report) -> Iterator[Row]:
+def _read_json(path: Path, report: LoadReport) -> Iterator[Row]:
     lines = read_lines(path, report)
-    skipped_blank = ((number, line) for number, line in lines if line.strip())
-    first = next(skipped_blank, None)
+    nonblank = ((number, line) for number, line in lines if line.strip())
+    first = next(nonblank, None)
     if first is None:
         return
     if first[1].lstrip().startswith("["):
         yield from _read_list(path, report, first, lines)
         return
     yield from row_of_line(path, report, first)
-    for numbered in skipped_blank:
+    for numbered in nonblank:
         yield from row_of_line(path, report, numbered)
 
 
-def row_of_line(path: Path, report: Report, numbered: tuple[int, str]) -> Iterator[Row]:
-    """The row in a line of JSON; none where it is bad."""
+def row_of_line(path: Path, report: LoadReport, numbered: tuple[int, str]) -> Iterator[Row]:
+    """The row in a line of JSON; none where the line is bad.
+
+    numbered: the line's number and text.
+    """
     number, line = numbered
     report.rows += 1
     try:
@@ -194,12 +203,14 @@ def row_of_line(path: Path, report: Report, numbered: tuple[int, str]) -> Iterat
         if _ESCAPED_SURROGATES.search(line):
             value = _without_surrogates(value, path, number, report)
     except (ValueError, RecursionError) as error:
-        report.bad(_broken(path, number, error))
+        report.reject(_broken(path, number, error))
         return
     yield from _record(value, path, number, report)
 
 
-def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
+def _read_list(
+    path: Path, report: LoadReport, first: tuple[int, str], lines: Iterator[tuple[int, str]]
+) -> Iterator[Row]:
     """Parse a list of objects one by one, so that the rows before a fault are kept."""
     text = first[1] + "".join(line for _, line in lines)
     decoder = json.JSONDecoder()
@@ -217,7 +228,7 @@ def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterat
                     value = _without_surrogates(value, path, number, report)
             except (ValueError, RecursionError) as error:
                 report.rows += 1
-                report.bad(_broken(path, number, error, "; what follows in the list is not read"))
+                report.reject(_broken(path, number, error, "; the rest of the list is not read"))
                 return
             report.rows += 1
             yield from _record(value, path, number, report)
@@ -230,8 +241,8 @@ def _read_list(path: Path, report: Report, first: tuple[int, str], lines: Iterat
     if rest != "]" or text[position + 1 :].strip():
         report.rows += 1
         found = "the end of the file" if not rest else f"{text[position : position + 20]!r}"
-        report.bad(
-            DataError(path, line=number, found=found, expected="the list's end", reason="a JSON list without its end")
+        report.reject(
+            DataError(path, line=number, found=found, expected="the list's end", reason="JSON list without its end")
         )
 
 
@@ -241,25 +252,27 @@ def _end_of_space(text: str, position: int) -> int:
     return match.end()
 
 
-def _broken(path: Path, line: int, error: Exception, more: str = "") -> DataError:
+def _broken(path: Path, line: int, error: Exception, consequence: str = "") -> DataError:
     reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-    expected = "a JSON object, a line each or in one list"
-    return DataError(path, line=line, found=f"broken JSON ({reason}){more}", expected=expected, reason="broken JSON")
+    expected = "JSON objects, one per line or in one list"
+    return DataError(
+        path, line=line, found=f"broken JSON ({reason}){consequence}", expected=expected, reason="broken JSON"
+    )
 
 
-def _record(value: Any, path: Path, line: int, report: Report) -> Iterator[Row]:
+def _record(value: Any, path: Path, line: int, report: LoadReport) -> Iterator[Row]:
     if not isinstance(value, dict):
         found = type(value).__name__
-        report.bad(DataError(path, line=line, found=found, expected="a JSON object", reason="no JSON object"))
+        report.reject(DataError(path, line=line, found=found, expected="a JSON object", reason="not a JSON object"))
         return
     yield line, value
 
 
-def _without_surrogates(value: Any, path: Path, line: int, report: Report) -> Any:
+def _without_surrogates(value: Any, path: Path, line: int, report: LoadReport) -> Any:
     """Replace unpaired surrogates, which JSON can hold and UTF-8 cannot."""
     count = 0
 
-    def mended(value: Any) -> Any:
+    def repaired(value: Any) -> Any:
         nonlocal count
         if isinstance(value, str):
             if not value.isascii() and _SURROGATES.search(value):
@@ -267,66 +280,66 @@ def _without_surrogates(value: Any, path: Path, line: int, report: Report) -> An
                 count += found
             return value
         if isinstance(value, dict):
-            return {mended(key): mended(inner) for key, inner in value.items()}
-        return [mended(inner) for inner in value] if isinstance(value, list) else value
+            return {repaired(key): repaired(inner) for key, inner in value.items()}
+        return [repaired(inner) for inner in value] if isinstance(value, list) else value
 
-    value = mended(value)
+    value = repaired(value)
     if count:
-        found = f"{count} halves of surrogate pairs"
-        report.note(DataError(path, line=line, found=found, expected="text", reason="surrogate halves, replaced"))
+        found = f"{count} unpaired surrogates"
+        report.note(DataError(path, line=line, found=found, expected="text", reason="unpaired surrogates, replaced"))
     return value
 
 
-def _read_table(path: Path, report: Report) -> Iterator[Row]:
+def _read_table(path: Path, report: LoadReport) -> Iterator[Row]:
     """Read CSV or TSV with a header. A row with more or fewer cells than the header is bad."""
-    csv.field_size_limit(MOST_CHARACTERS)
+    csv.field_size_limit(MAX_CHARACTERS)
     lines = read_lines(path, report)
-    taken: list[tuple[int, str]] = []
+    consumed: list[tuple[int, str]] = []  # the numbered lines of the current row
     separator = "\t" if table_suffix(path) == ".tsv" else ","
 
-    again: deque[tuple[int, str]] = deque()
+    pushed_back: deque[tuple[int, str]] = deque()
 
-    def take() -> Iterator[str]:
-        while (numbered := again.popleft() if again else next(lines, None)) is not None:
-            taken.append(numbered)
+    def next_lines() -> Iterator[str]:
+        while (numbered := pushed_back.popleft() if pushed_back else next(lines, None)) is not None:
+            consumed.append(numbered)
             yield numbered[1]
 
-    reader = csv.reader(take(), delimiter=separator, strict=True)
+    reader = csv.reader(next_lines(), delimiter=separator, strict=True)
     header: list[str] | None = None
     while True:
-        taken.clear()
+        consumed.clear()
         try:
             cells = next(reader, None)
         except csv.Error as error:
             report.rows += 1
-            line = taken[0][0]
-            row = chain([text for _, text in taken], take())
-            longest = "larger than field limit" in str(error) and _longest_cell(row, separator, header)
-            if longest:
-                found, expected = f"a text of {longest:,} characters", f"at most {MOST_CHARACTERS:,}"
-                report.bad(DataError(path, line=line, found=found, expected=expected, reason="text too long"))
+            line = consumed[0][0]
+            row = chain([text for _, text in consumed], next_lines())
+            length = "larger than field limit" in str(error) and _longest_cell(row, separator, header)
+            if length:
+                found, expected = f"a text of {length:,} characters", f"at most {MAX_CHARACTERS:,}"
+                report.reject(DataError(path, line=line, found=found, expected=expected, reason="text too long"))
             else:
                 found = f"a broken row ({error})"
-                report.bad(DataError(path, line=line, found=found, expected="cells", reason="broken row"))
-                # Lines swallowed by an unclosed quote are read again as rows of their own.
-                again.extendleft(reversed(taken[1:]))
-            reader = csv.reader(take(), delimiter=separator, strict=True)
+                report.reject(DataError(path, line=line, found=found, expected="cells", reason="broken row"))
+                # Lines after an unclosed quote are read again, each as a row of its own.
+                pushed_back.extendleft(reversed(consumed[1:]))
+            reader = csv.reader(next_lines(), delimiter=separator, strict=True)
             continue
         if cells is None:
             return
-        line = taken[0][0]
+        line = consumed[0][0]
         if not cells:
             continue
         if header is None:
             header = [cell.strip() for cell in cells]
             if len(set(header)) < len(header):
                 found = f"the columns {', '.join(header)}"[:300]
-                raise DataError(path, line=line, found=found, expected="each name once")
+                raise DataError(path, line=line, found=found, expected="each name only once")
             continue
         report.rows += 1
         if len(cells) != len(header):
             expected = f"{len(header)}, as in the header"
-            report.bad(
+            report.reject(
                 DataError(path, line=line, found=f"{len(cells)} cells", expected=expected, reason="more or fewer cells")
             )
             continue
@@ -334,18 +347,18 @@ def _read_table(path: Path, report: Report) -> Iterator[Row]:
 
 
 def _longest_cell(lines: Iterator[str], separator: str, header: list[str] | None) -> int:
-    """The length of the longest cell of a row that is valid except for too long a text; otherwise 0."""
-    csv.field_size_limit(LONGEST_FOLLOWED)
+    """The length of the longest cell of a row whose only fault is too long a text; 0 for any other row."""
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
         cells = next(csv.reader(lines, delimiter=separator, strict=True), [])
     except csv.Error:
         return 0
     finally:
-        csv.field_size_limit(MOST_CHARACTERS)
+        csv.field_size_limit(MAX_CHARACTERS)
     return max(map(len, cells)) if header and len(cells) == len(header) else 0
 
 
-def _read_parquet(path: Path, report: Report) -> Iterator[Row]:
+def _read_parquet(path: Path, report: LoadReport) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
 
@@ -360,13 +373,13 @@ def _read_parquet(path: Path, report: Report) -> Iterator[Row]:
     except (pyarrow.ArrowException, UnicodeDecodeError, OverflowError, ValueError) as error:
         reason = f"from row {number + 1} on: {str(error).splitlines()[0][:100]}"
         report.rows += 1
-        report.bad(
+        report.reject(
             DataError(path, found=f"broken Parquet ({reason})", expected="a Parquet file", reason="broken Parquet")
         )
 
 
 def _plain(value: Any) -> Any:
-    """Convert Arrow's dates and decimals to what JSON has for them."""
+    """Convert Arrow's dates and decimals to the types that JSON has for them."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import Protocol, overload
 
 from penname.data import hub, jsonl, longlamp, pgraphrag, presidents
+from penname.data.load_report import LoadReport
 from penname.data.pgraphrag import SharedNames
 from penname.data.records import Document, Example
-from penname.data.report import Report
 from penname.data.rows import read_rows
-from penname.data.splits import dataset_name, files_of_dataset, no_split, split_files, split_of_file, table_files
+from penname.data.splits import dataset_name, files_of_dataset, missing_split, split_files, split_of_file, table_files
 from penname.errors import DataError, UserError
 from penname.extensions import Extension, load_callable
 
 SHARED_CHARACTERS = 2**23
-"""Distinct text, in characters, within which examples share document objects; the limit bounds memory."""
+"""Characters of distinct text within which examples share document objects; it bounds the memory that they take."""
 
 FORMATS = ("presidents", "longlamp", "pgraphrag", "jsonl")
 
 
 class Source(Protocol):
-    """One data source of a recipe: see `penname.config.SourceConfig`."""
+    """One data source of a recipe, an entry of its `data`: see `penname.config.SourceConfig`."""
 
     format: str
     path: str | None
@@ -44,6 +44,9 @@ class Examples(Sequence[Example]):
     """A split's examples, read from their files on demand: there may be more than fit in memory.
 
     Access in order reads the files once; going back reads them again from the beginning.
+
+    read: reads the files, and yields every example in order.
+    count: number of examples.
     """
 
     def __init__(self, read: Callable[[], Iterator[Example]], count: int) -> None:
@@ -59,11 +62,11 @@ class Examples(Sequence[Example]):
         return self._read()
 
     @overload
-    def __getitem__(self, place: int) -> Example: ...
+    def __getitem__(self, index: int) -> Example: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Example]: ...
-    def __getitem__(self, place: int | slice) -> Example | list[Example]:
-        indices = range(self._count)[place]
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        indices = range(self._count)[index]
         if isinstance(indices, int):
             return self._between(indices, indices + 1)[0]
         if not indices:
@@ -85,32 +88,32 @@ def load_split(
     split: str,
     limit: int | None,
     seed: int,
-    report: Report | None = None,
-    documents: int = 0,
+    report: LoadReport | None = None,
+    min_documents: int = 0,
 ) -> Examples:
     """The examples of `split`. The files are read once here, to check and count the examples.
 
-    limit: most examples of each source, sampled at random; None for all.
-    seed: for sampling train examples; val and test samples are the same for every seed, so that runs with several
+    limit: maximum number of examples of each source, sampled at random; None for all.
+    seed: for the sample of train examples; those of val and test are the same for every seed, so that runs with several
         seeds can be compared.
-    report: counts the rows left out; without it the first bad row is an error.
-    documents: the fewest documents in a user's profile.
+    report: counts the rows that are skipped; without it the first bad row is an error.
+    min_documents: examples with fewer documents in their profile are not used.
 
     Raises DataError for a missing split, a split without examples, or ids that repeat within a task.
     """
-    report = Report(strict=True) if report is None else report
+    report = LoadReport(strict=True) if report is None else report
     parts: list[tuple[Source, Sequence[int] | None]] = []
     ids: list[tuple[str, str]] = []
     for source in sources:
-        rows = [(example.task, example.id, len(example.profile)) for example in read_split(source, split, report)]
-        if not rows:
+        found = [(example.task, example.id, len(example.profile)) for example in read_split(source, split, report)]
+        if not found:
             raise DataError(name_of(source), found="no example", expected=f"a {split} split")
-        keep = [i for i, (_, _, profile_size) in enumerate(rows) if profile_size >= documents]
-        if limit is not None and limit < len(keep):
+        kept = [i for i, (_, _, profile_size) in enumerate(found) if profile_size >= min_documents]
+        if limit is not None and limit < len(kept):
             rng = random.Random(f"{seed if split == 'train' else 0}-{split}")
-            keep = sorted(rng.sample(keep, limit))
-        parts.append((source, keep if len(keep) < len(rows) else None))
-        ids += [rows[i][:2] for i in keep]
+            kept = sorted(rng.sample(kept, limit))
+        parts.append((source, kept if len(kept) < len(found) else None))
+        ids += [found[i][:2] for i in kept]
     with_task = len({id for _, id in ids}) < len(ids)  # different tasks may use the same numbers as ids
     names = Counter(f"{task}-{id}" if with_task else id for task, id in ids)
     repeated = next((name for name, count in names.items() if count > 1), None)
@@ -126,17 +129,21 @@ def splits_of(source: Source) -> list[str]:
     if isinstance(source.format, Extension):
         path = source.path
         return [split for split in ("train", "val", "test") if _of_extension(source.format, path, split)]
-    folder = _place(source)
+    folder = _locate(source)
     files = split_files(folder)
     if not files:
-        raise no_split(folder, "train, val or test", files)
-    return list(pgraphrag.CARVED) if source.split_by_user else list(files)
+        raise missing_split(folder, "train, val or test", files)
+    return list(pgraphrag.SPLIT_SHARES) if source.split_by_user else list(files)
 
 
-def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
-    """The source's examples of one split, as a stream. Raises DataError where there is no such split.
+def read_split(source: Source, split: str, report: LoadReport) -> Iterator[Example]:
+    """The source's examples of one split, as a stream.
 
     Benchmarks repeat most of a user's profile in each of the user's examples; here these share document objects.
+
+    report: counts the rows that are read and skipped.
+
+    Raises DataError where there is no such split.
     """
     known: dict[Document, Document] = {}
     characters = 0
@@ -148,13 +155,13 @@ def read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
         return first
 
     for example in _read_split(source, split, report):
-        profile, neighbours = (tuple(map(shared, side)) for side in (example.profile, example.neighbours))
+        profile, neighbours = (tuple(map(shared, documents)) for documents in (example.profile, example.neighbours))
         yield replace(example, profile=profile, neighbours=neighbours)
         if characters > SHARED_CHARACTERS:
             known, characters = {}, 0
 
 
-def _read_split(source: Source, split: str, report: Report) -> Iterator[Example]:
+def _read_split(source: Source, split: str, report: LoadReport) -> Iterator[Example]:
     if source.format == "presidents":
         if split not in presidents.SPLITS:
             raise DataError("presidents", found=f"split {split!r}", expected=", ".join(presidents.SPLITS))
@@ -175,18 +182,21 @@ def _read_split(source: Source, split: str, report: Report) -> Iterator[Example]
             task,  # type: ignore[arg-type]  # checked by the recipe
             report,
             shared_names=source.shared_names,
-            carved=split if source.split_by_user else None,
+            only_split=split if source.split_by_user else None,
         )
     else:
         folder = path.parent if path.is_file() else path
         yield from jsonl.read_examples(folder, files, source.task, report)
 
 
-def read_documents(source: Source, split: str, report: Report) -> Iterator[Document]:
-    """All documents of a split, each once: those in its examples' profiles, for pgraphrag also the targets."""
+def read_documents(source: Source, split: str, report: LoadReport) -> Iterator[Document]:
+    """All documents of a split, each once: those in its examples' profiles, and for pgraphrag the targets too.
+
+    report: counts the rows that are read and skipped.
+    """
     if source.format == "pgraphrag":
         _, files = _files(source, split)
-        yield from pgraphrag.read_documents(files, report, carved=split if source.split_by_user else None)
+        yield from pgraphrag.read_documents(files, report, only_split=split if source.split_by_user else None)
         return
     seen: set[tuple[str, str]] = set()
     for example in read_split(source, split, report):
@@ -198,13 +208,16 @@ def read_documents(source: Source, split: str, report: Report) -> Iterator[Docum
 
 
 def shared_names(source: Source, documents: Sequence[Document]) -> set[str]:
-    """The users whose id is likely a name shared by many people; only PGraphRAG has such ids."""
+    """The users whose id is likely a name shared by many people; only PGraphRAG has such ids.
+
+    documents: all documents of a split.
+    """
     counts = Counter(d.user_id for d in documents) if source.format == "pgraphrag" else Counter[str]()
     return {name for name, count in counts.items() if pgraphrag.is_shared_name(name, count)}
 
 
 def name_of(source: Source) -> str:
-    """The name of the source in messages."""
+    """The name by which messages call the source."""
     return source.path or source.hub or source.format
 
 
@@ -217,14 +230,14 @@ def expand(path: str) -> Path:
 
 
 def _read_again(parts: list[tuple[Source, Sequence[int] | None]], split: str, *, with_task: bool) -> Iterator[Example]:
-    for source, keep in parts:
-        kept = None if keep is None else set(keep)
-        for i, example in enumerate(read_split(source, split, Report())):
-            if kept is None or i in kept:
+    for source, kept in parts:
+        indices = None if kept is None else set(kept)
+        for i, example in enumerate(read_split(source, split, LoadReport())):
+            if indices is None or i in indices:
                 yield replace(example, id=f"{example.task}-{example.id}") if with_task else example
 
 
-def _counted(examples: Sequence[Example], report: Report) -> Iterator[Example]:
+def _counted(examples: Sequence[Example], report: LoadReport) -> Iterator[Example]:
     report.rows += len(examples)
     report.kept += len(examples)
     yield from examples
@@ -244,7 +257,7 @@ def _of_extension(name: Extension, path: str | None, split: str) -> list[Example
         for field in ("id", "user_id", "task", "input", "output"):
             text = getattr(example, field)
             if not isinstance(text, str) or not text.strip():
-                found = "no text" if isinstance(text, str) else type(text).__name__
+                found = "an empty text" if isinstance(text, str) else type(text).__name__
                 raise UserError(f"{where}: field {field!r}: found {found}, expected text")
         examples.append(example)
     return examples
@@ -252,21 +265,21 @@ def _of_extension(name: Extension, path: str | None, split: str) -> list[Example
 
 def _files(source: Source, split: str) -> tuple[Path, list[Path]]:
     """The path of the source, and its files that hold the split. Raises DataError where none does."""
-    path = _place(source)
+    path = _locate(source)
     present = split_files(path)
     stored = "val" if source.split_by_user else split
     if stored not in present:
-        raise no_split(path, stored, present)
+        raise missing_split(path, stored, present)
     return path, present[stored]
 
 
-def _place(source: Source) -> Path:
+def _locate(source: Source) -> Path:
     """The file or folder of a source, downloaded first if it is on the hub."""
     if source.path is None:
         return hub.fetch(source.hub or "", source.task or "")
     path = expand(source.path)
     if source.task and (path / source.task).is_dir() and not split_files(path):
-        return path / source.task  # a copy of a whole benchmark, with a folder for each task
+        return path / source.task  # a copy of all of a benchmark, with a folder for each task
     if not path.exists() and not files_of_dataset(path):
         made = f", made by: {source.made_by}" if source.made_by else ""
         raise DataError(path, found="no such file or folder", expected=f"data in {source.format} format{made}")
@@ -286,20 +299,20 @@ def detect(path: Path) -> list[tuple[str, Path]]:
         raise DataError(path, found="no such file or folder", expected="a data set")
     files = [file for file in table_files(path) if split_of_file(file)]
     names = {dataset_name(file): file for file in files}
-    if len(names) > 1:  # as amazon_dev.json beside hotel_dev.json
+    if len(names) > 1:  # such as amazon_dev.json and hotel_dev.json
         return [(_format_of(file), path / name) for name, file in names.items()]
     if files:
         return [(_format_of(files[0]), path)]
-    below = [
+    subfolders = [
         folder for folder in sorted(path.iterdir()) if folder.is_dir() and any(map(split_of_file, table_files(folder)))
     ]
-    if not below:
-        raise no_split(path, "train, val or test", {})
-    return [data_set for folder in below for data_set in detect(folder)]
+    if not subfolders:
+        raise missing_split(path, "train, val or test", {})
+    return [data_set for folder in subfolders for data_set in detect(folder)]
 
 
 def _format_of(file: Path) -> str:
-    record = next((record for _, record in read_rows(file, Report())), {})
+    record = next((record for _, record in read_rows(file, LoadReport())), {})
     if "task" in record:
         return "jsonl"
     if "input" in record:

@@ -1,4 +1,4 @@
-"""Which files of a folder hold which split: naming and layout differ between benchmarks and hubs."""
+"""Finds the files of each split; their names and folders differ between benchmarks and hubs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def split_name(name: str) -> str | None:
-    """The split that a name stands for: `dev` and `validation` are `val`. None where it is no split's name."""
+    """The split that a name stands for: `dev` and `validation` are `val`. None for any other name."""
     return SPLIT_NAMES.get(name.lower())
 
 
@@ -39,8 +39,8 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     if path.is_file():
         name = split_of_file(path)
         if name is None:
-            expected = "a name of train, val or test, as in test.jsonl"
-            raise DataError(path, found="a file of no split", expected=expected)
+            expected = "train, val or test in it, as in test.jsonl"
+            raise DataError(path, found="a file name without a split", expected=expected)
         return {name: [path]}
     files = table_files(path) if path.is_dir() else files_of_dataset(path)
     claims_by_split: dict[str, dict[str, list[Path]]] = {}
@@ -58,7 +58,7 @@ def split_files(path: Path) -> dict[str, list[Path]]:
 
 
 def split_of_file(file: Path) -> str | None:
-    """The split that a file's name names, if any."""
+    """The split that a file's name contains, if any."""
     stem = _SHARD.sub("", _stem(file))
     return split_name(stem) or split_name(re.split(r"[_.-]", stem)[-1])
 
@@ -69,20 +69,24 @@ def table_files(folder: Path) -> list[Path]:
 
 
 def dataset_name(file: Path) -> str:
-    """The part of a file's name before the split (`amazon` in `amazon_dev.json`), or else the folder's name."""
+    """The part of a file's name before the split (`amazon` in `amazon_dev.json`); without one, the folder's name."""
     stem = _SHARD.sub("", _stem(file))
     return file.absolute().parent.name if split_name(stem) else re.split(r"[_.-][^_.-]*$", stem)[0]
 
 
 def files_of_dataset(path: Path) -> list[Path]:
-    """The files of the data set whose name is the last part of `path`, as amazon_train.json and amazon_dev.json."""
+    """The files of the data set that the last part of `path` names, such as amazon_train.json and amazon_dev.json."""
     if path.is_dir() or not path.name:
         return []
     return [f for f in table_files(path.parent) if split_of_file(f) and dataset_name(f) == path.name]
 
 
-def no_split(path: Path, split: str, present: dict[str, list[Path]]) -> DataError:
-    """The error for a missing split."""
+def missing_split(path: Path, split: str, present: dict[str, list[Path]]) -> DataError:
+    """The error for a missing split.
+
+    split: what was expected.
+    present: the files of the splits that there are.
+    """
     if not path.exists():
         return DataError(path, found="no such file or folder", expected=f"the split {split}")
     files = ", ".join(present) or f"no file of a split ({', '.join(SUFFIXES)})"

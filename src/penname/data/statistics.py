@@ -1,4 +1,4 @@
-"""Data set statistics in the columns of the REST-PG paper's Table 2, with the share of users without history."""
+"""Data set statistics in the columns of the REST-PG paper's Table 2, with the share of zero-history users."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ from penname.data.records import Example
 
 @dataclass
 class SplitStatistics:
-    """Lengths of a split's examples, in words separated by white space, and sizes of their profiles, in documents."""
+    """Lengths of a split's examples, in words separated by white space, and sizes of their profiles, in documents.
+
+    input_words, output_words, profile_size: a value for each example.
+    largest_profile: the largest profile that any example of the user has.
+    """
 
     input_words: array[int] = field(default_factory=lambda: array("q"))
     output_words: array[int] = field(default_factory=lambda: array("q"))
     profile_size: array[int] = field(default_factory=lambda: array("q"))
-    history: dict[str, int] = field(default_factory=dict)
+    largest_profile: dict[str, int] = field(default_factory=dict)
 
     @property
     def examples(self) -> int:
+        """Number of examples."""
         return len(self.input_words)
 
     def add(self, example: Example) -> None:
+        """Count an example."""
         self.input_words.append(len(example.input.split()))
         self.output_words.append(len((example.output or "").split()))
         self.profile_size.append(len(example.profile))
-        self.history[example.user_id] = max(self.history.get(example.user_id, 0), len(example.profile))
+        self.largest_profile[example.user_id] = max(self.largest_profile.get(example.user_id, 0), len(example.profile))
 
     def columns(self) -> Mapping[str, array[int]]:
+        """The values of each column, one for each example."""
         return {
             "input_words": self.input_words,
             "output_words": self.output_words,
@@ -39,21 +46,22 @@ class SplitStatistics:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Counts, the columns' [mean, standard deviation], and the share of users without documents."""
+        """Counts, each column's [mean, standard deviation], and the share of zero-history users, ready for JSON."""
         means = {
             name: [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)] if values else [0.0, 0.0]
             for name, values in self.columns().items()
         }
-        without = sum(size == 0 for size in self.history.values())
+        zero_history = sum(size == 0 for size in self.largest_profile.values())
         return {
             "examples": self.examples,
-            "users": len(self.history),
+            "users": len(self.largest_profile),
             **means,
-            "no_history": round(without / len(self.history), 4) if self.history else 0.0,
+            "no_history": round(zero_history / len(self.largest_profile), 4) if self.largest_profile else 0.0,
         }
 
 
 def statistics_of(examples: Iterable[Example]) -> SplitStatistics:
+    """The statistics of a split's examples."""
     statistics = SplitStatistics()
     for example in examples:
         statistics.add(example)

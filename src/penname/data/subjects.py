@@ -1,4 +1,4 @@
-"""Extracts a passage's subject as two or three terms that a person would give, from counts over a corpus of passages.
+"""Extracts a passage's subject as two or three terms, such as a person might name, from counts over a corpus.
 
 A subject term is a noun that occurs in bursts: a passage that names the treasury once is likely to name it again, which
 is true of content words and not of those that make a style (Church and Gale, 1995). Nouns are recognized by their
@@ -15,23 +15,22 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-TERMS = 3
-"""Most terms of a subject."""
-FEWEST_TERMS = 2
-LONGEST_RUN = 3
-"""Longest run of words that a subject may share with its passage."""
-NOUN_SHARE, VERB_SHARE = 0.3, 0.3
-"""Fewest of a word's uses that look like a noun's; most of a phrase's first word's uses that look like a verb's."""
-BURSTS = 1.1
-"""Fewest uses of a term, on average, in a passage that has it."""
-AUTHORS, PASSAGES = 5, 10
-"""Fewest authors and passages that use a term; a phrase of two words needs `PHRASE_AUTHORS`."""
-PHRASE_AUTHORS, PHRASE_LIFT = 3, 20.0
-"""Lift: how much more often than by chance a phrase's words are adjacent."""
+MIN_TERMS, MAX_TERMS = 2, 3
+"""Number of terms of a subject."""
+MAX_SHARED_WORDS = 3
+"""Maximum length of a sequence of words that a subject may share with its passage."""
+MIN_NOUN_SHARE, MAX_VERB_SHARE = 0.3, 0.3
+"""Shares of a term's uses that look like a noun's, and of the uses of a phrase's first word that look like a verb's."""
+MIN_USES_PER_PASSAGE = 1.1
+"""Minimum of the average number of uses of a term in the passages that have it."""
+MIN_AUTHORS, MIN_PASSAGES = 5, 10
+"""Minimum number of authors and of passages that use a term; for a phrase of two words see `MIN_PHRASE_AUTHORS`."""
+MIN_PHRASE_AUTHORS, MIN_PHRASE_LIFT = 3, 20.0
+"""Lift: how much more often than by chance the words of a phrase are adjacent."""
 
 BEFORE_VERBS = frozenset("to i we you they he she it who not will shall would should may can could must".split())
 NOT_BEFORE_NOUNS = BEFORE_VERBS | frozenset("which that has have had be been is are was were".split())
-BEHIND_NOUNS = frozenset(
+AFTER_NOUNS = frozenset(
     "of in and or is are was were has have had for to on by with from at as that which who will shall would should may "
     "can could must be been under upon between against over through into not but if than when where so".split()
 )
@@ -53,7 +52,7 @@ _NO_SUBJECT = frozenset(
     "dealing enough types groups idea ideas lack chance let's great good better best new deep own several "
     "whole serious fellow".split()
 )
-NO_SUBJECT = _NO_SUBJECT | NOT_BEFORE_NOUNS | BEHIND_NOUNS
+NO_SUBJECT = _NO_SUBJECT | NOT_BEFORE_NOUNS | AFTER_NOUNS
 WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*|[^\sA-Za-z]")
 
 
@@ -69,7 +68,7 @@ class Subjects:
     spelling: dict[str, str]
 
     def of(self, text: str) -> list[str]:
-        """The terms of `text` with the highest tf-idf, best first; fewer than `FEWEST_TERMS`: no subject."""
+        """The terms of `text` with the highest tf-idf, best first; none where it has no subject."""
         words = [word.lower() for word in WORD.findall(text)]
         counts: Counter[str] = Counter()
         position = 0
@@ -81,11 +80,11 @@ class Subjects:
         ranked = sorted(+counts, key=lambda term: (-counts[term] * self.weights[term], term))
         chosen: list[str] = []
         for term in ranked:
-            if len(chosen) < TERMS and not any(_alike(term, other) for other in chosen):
+            if len(chosen) < MAX_TERMS and not any(_share_a_word(term, other) for other in chosen):
                 chosen.append(term)
-        for terms in (chosen, chosen[:FEWEST_TERMS]):
+        for terms in (chosen, chosen[:MIN_TERMS]):
             for order in itertools.permutations(terms):
-                if longest_run(listed(order), text) <= LONGEST_RUN:
+                if longest_shared_sequence(listed(order), text) <= MAX_SHARED_WORDS:
                     return [self.spelling[term] for term in order]
         return []
 
@@ -104,16 +103,16 @@ def find_subjects(passages: Sequence[tuple[str, str]]) -> Subjects:
     words = _count_words(texts)
     terms = {word for word in words.uses if _is_subject(word, words)}
     pairs = _count_pairs(texts, words, terms)
-    every = sum(words.uses.values())
+    total = sum(words.uses.values())
     for pair, uses in pairs.uses.items():
         first, second = pair.split()
-        by_chance = words.uses[first] * words.uses[second] / every
-        if len(pairs.authors[pair]) >= PHRASE_AUTHORS and uses >= PHRASE_LIFT * by_chance:
+        by_chance = words.uses[first] * words.uses[second] / total
+        if len(pairs.authors[pair]) >= MIN_PHRASE_AUTHORS and uses >= MIN_PHRASE_LIFT * by_chance:
             terms.add(pair)
-    holding = words.passages | pairs.passages
+    passages_with = words.passages | pairs.passages
     spellings = words.spellings | pairs.spellings
     return Subjects(
-        {term: math.log(len(passages) / holding[term]) for term in sorted(terms)},
+        {term: math.log(len(passages) / passages_with[term]) for term in sorted(terms)},
         {term: spellings[term].most_common(1)[0][0] for term in terms},
     )
 
@@ -138,7 +137,7 @@ def _count_words(texts: Sequence[tuple[str, list[str]]]) -> _Counts:
         for before, word, spelled, after in zip(words, words[1:], tokens, words[2:], strict=False):
             if before in BEFORE_VERBS:
                 counts.as_verb[word] += 1
-            if before not in NOT_BEFORE_NOUNS and (after in BEHIND_NOUNS or not after[0].isalpha()):
+            if before not in NOT_BEFORE_NOUNS and (after in AFTER_NOUNS or not after[0].isalpha()):
                 counts.as_noun[word] += 1
             if before[0].isalpha():
                 counts.spellings[word][spelled] += 1
@@ -153,10 +152,10 @@ def _is_subject(word: str, counts: _Counts) -> bool:
         len(word) > 2
         and word not in NO_SUBJECT
         and not word.endswith("ed")  # a participle
-        and len(counts.authors[word]) >= AUTHORS
-        and counts.passages[word] >= PASSAGES
-        and counts.as_noun[word] >= NOUN_SHARE * counts.uses[word]
-        and counts.uses[word] >= BURSTS * counts.passages[word]
+        and len(counts.authors[word]) >= MIN_AUTHORS
+        and counts.passages[word] >= MIN_PASSAGES
+        and counts.as_noun[word] >= MIN_NOUN_SHARE * counts.uses[word]
+        and counts.uses[word] >= MIN_USES_PER_PASSAGE * counts.passages[word]
         and bool(counts.spellings[word])
     )
 
@@ -183,25 +182,25 @@ def _may_describe(word: str, words: _Counts) -> bool:
         len(word) > 2
         and word[0].isalpha()
         and word not in NO_SUBJECT
-        and words.as_verb[word] < VERB_SHARE * words.uses[word]
+        and words.as_verb[word] < MAX_VERB_SHARE * words.uses[word]
     )
 
 
-def longest_run(text: str, other: str) -> int:
-    """The length of the longest run of words that both texts share, ignoring case and punctuation."""
-    ours, theirs = ([w.lower() for w in WORD.findall(t) if w[0].isalpha()] for t in (text, other))
-    best = 0
-    for start in range(len(ours)):
-        for position in range(len(theirs)):
-            run = 0
+def longest_shared_sequence(a: str, b: str) -> int:
+    """The length of the longest sequence of words that both texts share, ignoring case and punctuation."""
+    a_words, b_words = ([word.lower() for word in WORD.findall(text) if word[0].isalpha()] for text in (a, b))
+    longest = 0
+    for i in range(len(a_words)):
+        for j in range(len(b_words)):
+            length = 0
             while (
-                start + run < len(ours) and position + run < len(theirs) and ours[start + run] == theirs[position + run]
+                i + length < len(a_words) and j + length < len(b_words) and a_words[i + length] == b_words[j + length]
             ):
-                run += 1
-            best = max(best, run)
-    return best
+                length += 1
+            longest = max(longest, length)
+    return longest
 
 
-def _alike(term: str, other: str) -> bool:
-    """Whether two terms share a word up to a plural s: "job" and "jobs"."""
+def _share_a_word(term: str, other: str) -> bool:
+    """Whether two terms share a word, apart from a plural s, as "job" and "jobs" do."""
     return any(a.removesuffix("s") == b.removesuffix("s") for a in term.split() for b in other.split())

@@ -1,4 +1,4 @@
-"""The table of a summary, and its tests, as Markdown, HTML, LaTeX and CSV."""
+"""The table of a summary and its tests as Markdown, HTML, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _LATEX = str.maketrans(
 
 
 def to_files(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The table and its tests in all formats, by file name."""
+    """The table and its tests in all formats, by file name.
+
+    summary: see :func:`penname.evaluation.table.summary`.
+    names: the displayed name of each metric; see :func:`penname.evaluation.table.render`.
+    """
     return {
         "table.md": to_markdown(summary, names),
         "table.tex": to_latex(summary, names),
@@ -28,7 +32,10 @@ def to_files(summary: Mapping[str, Any], names: Mapping[str, str] | None = None)
 
 
 def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
-    """The tables of :func:`penname.evaluation.table.render`, one for each section, then the notes as a list."""
+    """The tables of :func:`penname.evaluation.table.render` in Markdown, one per section, then the notes as a list.
+
+    summary, names: see `to_files`.
+    """
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
     for section in sections(summary, names):
@@ -42,9 +49,10 @@ def to_markdown(summary: Mapping[str, Any], names: Mapping[str, str] | None = No
 
 
 def to_html(summary: Mapping[str, Any], names: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> str:
-    """The same as plain HTML, for a notebook.
+    """The tables and notes in plain HTML, for a notebook.
 
-    notes: shown before the table's own.
+    summary, names: see `to_files`.
+    notes: further notes, shown before those of the table.
     """
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
@@ -76,7 +84,10 @@ def _line(text: str) -> str:
 
 
 def to_latex(summary: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
-    """The same for LaTeX with booktabs: a tabular for each section, the best values in bold, notes as comments."""
+    """The tables in LaTeX with booktabs: a tabular for each section, the best values in bold, the notes as comments.
+
+    summary, names: see `to_files`.
+    """
     names, methods = names_of(summary, names), summary["methods"]
     blocks = []
     for section in sections(summary, names):
@@ -102,18 +113,24 @@ def _latex(cell: Cell, best: float | None) -> str:
 
 
 def means_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each method, task and metric with the number of examples; an empty task is the macro average."""
+    """CSV with a line for each method, task and metric and the number of examples; an empty task is the macro average.
+
+    summary: see `to_files`.
+    """
     lines: list[list[Any]] = [["method", "task", "metric", "mean", "n"]]
     for method, entry in summary["methods"].items():
-        whole = {key: value for key, value in entry.items() if isinstance(value, float | None)}
-        lines += [[method, "", metric, mean, entry["n"]] for metric, mean in whole.items()]
+        averages = {key: value for key, value in entry.items() if isinstance(value, float | None)}
+        lines += [[method, "", metric, mean, entry["n"]] for metric, mean in averages.items()]
         for task, means in entry.get("tasks", {}).items():
             lines += [[method, task, metric, mean, entry["task_n"][task]] for metric, mean in means.items()]
     return _csv(lines)
 
 
 def comparisons_to_csv(summary: Mapping[str, Any]) -> str:
-    """A line for each pair of methods, task and metric; an empty task is the examples of all tasks."""
+    """CSV with a line for each pair of methods, task and metric; an empty task stands for the examples of all tasks.
+
+    summary: see `to_files`.
+    """
     fields = ("a", "b", "metric", "n", "difference", "p", "p_corrected", "effect", "detectable")
     lines: list[list[Any]] = [["task", *fields, "low", "high"]]
     for test in [*summary["tests"], *summary.get("task_tests", [])]:
@@ -128,5 +145,5 @@ def _csv(lines: list[list[Any]]) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-    """Mark names that a spreadsheet would take for formulas as text."""
+    """The cell, marked as text where a spreadsheet would take it for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

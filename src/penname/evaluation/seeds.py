@@ -1,4 +1,4 @@
-"""Combines runs that differ in their seed only: each example's mean over seeds, and the deviation between seeds."""
+"""Combines runs that differ only in their seed: each example's mean over seeds, and the deviation between seeds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from penname.evaluation.table import Results, Scored, averages
 
 
 def over_seeds(runs: Sequence[Results]) -> Results:
-    """Each metric's mean over runs, for the methods and examples that all runs have.
+    """Each metric's mean over the runs, for the methods and examples that all runs have.
 
-    A metric that failed in some runs is the mean of the others; one that failed in all is None.
+    A metric that is missing in some runs is the mean over the others; one that is missing in all runs is None.
+
+    runs: the results of each seed's run.
     """
     return {name: _mean_examples([run[name] for run in runs]) for name in runs[0] if all(name in run for run in runs)}
 
@@ -28,7 +30,10 @@ def _mean(examples: Sequence[Scored]) -> Scored:
 
 
 def between_seeds(runs: Sequence[Results]) -> dict[str, dict[str, float]]:
-    """The standard deviation of the averages of two or more runs, for each method that all have and each metric."""
+    """The standard deviation between seeds of each method's averages, by method and metric.
+
+    runs: the results of each seed's run, two or more. Only methods and metrics that all runs have are included.
+    """
     averages_of: dict[str, dict[str, list[float]]] = {}
     for run in runs:
         for name, entry in averages(run).items():

@@ -1,4 +1,4 @@
-"""Is one method better than another on the same examples? Paired t-test and bootstrap."""
+"""Significance tests of two methods on the same examples: a paired t-test and a bootstrap interval."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 _RESAMPLES = 10_000
 ALPHA, _POWER = 0.05, 0.8
-# Random numbers in memory at once, some 16 MB whatever the number of examples.
-_DRAWS = 1_000_000
+# Number of random indices in memory at once: about 16 MB, whatever the number of examples.
+_MAX_INDICES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TTest:
 
     difference: mean(b) - mean(a), positive where b is higher; NaN without pairs.
     t: positive where b is higher, infinite where all pairs differ by the same amount, NaN below two pairs.
-    p: probability of a t at least this far from 0 under the null hypothesis; NaN below two pairs.
+    p: the probability of a t at least this far from 0 under the null hypothesis; NaN below two pairs.
     n: number of pairs.
     effect: Cohen's d of paired scores, the difference over the standard deviation of differences (Cohen, 1988, d_z);
         0 where all pairs are equal, infinite where they all differ by the same amount, NaN below two pairs.
@@ -38,13 +38,15 @@ class TTest:
 
 
 def paired_t_test(a: Sequence[float], b: Sequence[float]) -> TTest:
-    """Student's paired t-test, two-tailed, as under REST-PG's Table 1; a[i] and b[i] are a pair.
+    """Student's paired t-test, two-tailed, as for REST-PG's Table 1.
 
     Scores that are all equal give t = 0 and p = 1, where the formula would divide 0 by 0.
 
+    a, b: the scores of two methods; a[i] and b[i] are of the same example.
+
     Raises ValueError when a and b differ in length.
     """
-    from scipy import stats  # takes half a second
+    from scipy import stats  # importing it takes half a second
 
     differences = _differences(a, b)
     n = len(differences)
@@ -79,9 +81,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def bootstrap_interval(a: Sequence[float], b: Sequence[float], seed: int) -> tuple[float, float]:
-    """95% percentile interval of mean(b) - mean(a) over 10,000 resamples of the pairs (Efron, 1979).
+    """The 95% percentile interval of mean(b) - mean(a) over 10,000 bootstrap resamples of the pairs (Efron, 1979).
 
-    The same seed gives the same interval. NaN, NaN below two pairs.
+    It is NaN, NaN below two pairs.
+
+    a, b: the scores of two methods; a[i] and b[i] are of the same example.
+    seed: of the resampling; the same seed gives the same interval.
 
     Raises ValueError when a and b differ in length.
     """
@@ -90,10 +95,10 @@ def bootstrap_interval(a: Sequence[float], b: Sequence[float], seed: int) -> tup
     if n < 2:
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
-    at_once = max(1, _DRAWS // n)
+    batch_size = max(1, _MAX_INDICES // n)
     means = [
-        differences[rng.integers(n, size=(min(at_once, _RESAMPLES - done), n))].mean(axis=1)
-        for done in range(0, _RESAMPLES, at_once)
+        differences[rng.integers(n, size=(min(batch_size, _RESAMPLES - done), n))].mean(axis=1)
+        for done in range(0, _RESAMPLES, batch_size)
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)

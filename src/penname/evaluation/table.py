@@ -1,7 +1,7 @@
-"""From per-example metrics to a paper's table: means, paired tests, and marks for significant differences.
+"""Makes a paper's table of per-example metrics: means, paired tests, and marks for significant differences.
 
-Metrics are read as higher is better. A value of None or NaN (a judge that failed) is missing: it is left out
-of the means and of the tests, and counted.
+Higher values of a metric are better. A value of None or NaN (a judge that failed) is missing: it is excluded from the
+means and from the tests, and counted.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from rich.text import Text
 from penname.evaluation.significance import ALPHA, bootstrap_interval, holm, paired_t_test
 from penname.rewards.meteor import meteor_name
 
-FEW = 30
+MIN_PAIRS = 30
 """Number of pairs below which a table warns of its tests' low power."""
 Correction = Literal["holm"]
-_FIRST = ("reward", "rouge1", "rougeL", "meteor")
+_FIRST_METRICS = ("reward", "rouge1", "rougeL", "meteor")
 _RESERVED = {"n", "missing", "tasks", "task_n"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _METHOD_WIDTH = 12
@@ -35,27 +35,28 @@ _HEADING_WIDTH = 12
 
 
 class Scored(TypedDict):
-    """One example of one method: its task and its value in each metric, None where a metric failed."""
+    """One method's scores on one example: its task, and the value of each metric, None where it is missing."""
 
     task: str
     metrics: Mapping[str, float | None]
 
 
 Results = Mapping[str, Mapping[str, Scored]]
-"""Method name -> example id -> scores."""
+"""The scores by method and by example id."""
 
 
 def summary(results: Results, correction: Correction | None = None) -> dict[str, Any]:
-    """Means of every method and tests of every pair of methods, ready for JSON.
+    """The means of every method and the tests of every pair of methods, ready for JSON.
 
     ``{"methods": {NAME: {METRIC: mean, ..., "n": examples}},
     "tests": [{"a", "b", "metric", "n", "difference", "interval", "p", "effect", "detectable"}, ...]}``
 
     A mean over several tasks is the macro average, the mean of the tasks' means. A test is two-tailed and
     paired, over the n examples of all tasks that both methods have; difference is mean(b) - mean(a) over these.
-    It is None without pairs, and p below two. interval is the difference's 95 % bootstrap interval; effect and
-    detectable are as in :class:`penname.evaluation.significance.TTest`, None where they are not finite.
+    It is None without pairs, and p is None below two pairs. interval is the difference's 95 % bootstrap interval;
+    effect and detectable are as in :class:`penname.evaluation.significance.TTest`, None where they are not finite.
 
+    results: the scores of each method on each example.
     correction: adds ``"p_corrected"`` to each test, corrected for the comparisons of all pairs of methods in one
         metric, over all tasks or within one: one column of the table.
 
@@ -66,21 +67,21 @@ def summary(results: Results, correction: Correction | None = None) -> dict[str,
     Raises ValueError for a metric named like one of these fields.
     """
     metrics, tasks = _metrics(results), _tasks_of(results)
-    report: dict[str, Any] = {
+    summarized: dict[str, Any] = {
         "methods": averages(results),
         "tests": _tests(results, metrics, correction),
     }
     if len(tasks) > 1:
-        report["task_tests"] = [
+        summarized["task_tests"] = [
             {"task": task, **test} for task in tasks for test in _tests(_only(results, task), metrics, correction)
         ]
-    return report
+    return summarized
 
 
 def averages(results: Results) -> dict[str, dict[str, Any]]:
-    """The ``"methods"`` of :func:`summary`."""
-    metrics, several = _metrics(results), len(_tasks_of(results)) > 1
-    return {name: _means(list(examples.values()), metrics, several) for name, examples in results.items()}
+    """The averages of each method: the ``"methods"`` of :func:`summary`."""
+    metrics, multiple_tasks = _metrics(results), len(_tasks_of(results)) > 1
+    return {name: _means(list(examples.values()), metrics, multiple_tasks) for name, examples in results.items()}
 
 
 def _tasks_of(results: Results) -> list[str]:
@@ -94,7 +95,9 @@ def _metrics(results: Results) -> list[str]:
     )
     if reserved := _RESERVED & names.keys():
         raise ValueError(f"found a metric named {min(reserved)!r}, which is a field of the summary")
-    return sorted(names, key=lambda metric: _FIRST.index(metric) if metric in _FIRST else len(_FIRST))
+    return sorted(
+        names, key=lambda metric: _FIRST_METRICS.index(metric) if metric in _FIRST_METRICS else len(_FIRST_METRICS)
+    )
 
 
 def _only(results: Results, task: str) -> Results:
@@ -117,7 +120,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(present) / len(present) if present else None
 
 
-def _means(examples: Sequence[Scored], metrics: Sequence[str], several: bool) -> dict[str, Any]:
+def _means(examples: Sequence[Scored], metrics: Sequence[str], multiple_tasks: bool) -> dict[str, Any]:
     """One method's entry of the summary."""
     by_task: dict[str, list[Scored]] = {}
     for example in examples:
@@ -133,7 +136,7 @@ def _means(examples: Sequence[Scored], metrics: Sequence[str], several: bool) ->
     }
     if any(missing.values()):
         entry["missing"] = {metric: count for metric, count in missing.items() if count}
-    if several:
+    if multiple_tasks:
         entry["tasks"] = tasks
         entry["task_n"] = {task: len(of_task) for task, of_task in by_task.items()}
     return entry
@@ -183,8 +186,8 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
     missing or not paired.
 
     summary: see :func:`summary`.
-    console_width: in characters.
-    names: the displayed name of each metric. Without it METEOR is shown as this machine computes it
+    console_width: width of the terminal in characters.
+    names: the displayed name of each metric. Without it METEOR has the name of what this machine computes
         (:func:`penname.rewards.meteor.meteor_name`), so pass it for numbers from another machine.
     """
     names = names_of(summary, names)
@@ -206,8 +209,8 @@ def render(summary: Mapping[str, Any], console_width: int, names: Mapping[str, s
 class Cell:
     """A method's mean in one column.
 
-    value: None where there is none.
-    beaten: numbers of the rows that it beats.
+    value: the mean; None where there is none.
+    beaten: numbers of the rows whose methods it beats.
     rows: number of rows of the table.
     """
 
@@ -229,8 +232,9 @@ class Cell:
 class Section:
     """Columns under one title.
 
-    columns: (heading, a cell for each method) pairs.
-    task: the task that all of them are about, if it is one.
+    title: empty where there is a single section.
+    columns: for each column its heading and a cell for each method.
+    task: the task of all columns, where they have only one.
     """
 
     title: str
@@ -239,7 +243,7 @@ class Section:
 
 
 def names_of(summary: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, str]:
-    """The displayed name of each metric of the summary, in order."""
+    """The displayed name of each metric of the summary, in order; arguments as for :func:`render`."""
     metrics = [key for entry in summary["methods"].values() for key in entry if key not in _RESERVED]
     if names is None:
         names = {"meteor": meteor_name()} if "meteor" in metrics else {}
@@ -252,7 +256,10 @@ def _tasks(summary: Mapping[str, Any]) -> list[str]:
 
 
 def sections(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[Section]:
-    """The sections of :func:`render`'s table: one for each metric where there are several tasks, else a single one."""
+    """The sections of :func:`render`'s table: one for each metric where there are several tasks, else a single one.
+
+    names: see `names_of`.
+    """
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     wins = _wins(summary["tests"])
     averages = {
@@ -287,7 +294,7 @@ def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> li
     """Each method's cell of a column."""
     cells = []
     for name, value in values.items():
-        # Tests pool the examples of both methods; if the displayed means disagree with them, there is no mark.
+        # A test compares the examples that both methods have; if the displayed means disagree, there is no mark.
         beaten = [
             row
             for row, (other, below) in enumerate(values.items(), start=1)
@@ -298,7 +305,7 @@ def _cells(values: Mapping[str, float | None], wins: set[tuple[str, str]]) -> li
 
 
 def _rich_table(sections: Sequence[Section], methods: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> Table:
-    """The sections one below the other, then the notes; names and notes wrap where needed, numbers never do."""
+    """The sections one below the other, then the notes; names and notes are wrapped where needed, numbers never are."""
     page = Table.grid()
     for section in sections:
         title = Text(section.title, style="bold") if section.title else None
@@ -332,7 +339,7 @@ def _heading(heading: str) -> Text:
 
 
 def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """What readers need to know to interpret the numbers."""
+    """Notes that readers need to interpret the numbers; names: see `names_of`."""
     methods: Mapping[str, dict[str, Any]] = summary["methods"]
     corrected = any("p_corrected" in test for test in summary["tests"])
     how = "corrected by Holm's method for all pairs of methods in a column" if corrected else "uncorrected"
@@ -348,7 +355,7 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     for name, entry in methods.items():
         for metric, count in entry.get("missing", {}).items():
             notes.append(f"{name}: {names[metric]} is missing for {count} of {entry['n']} examples.")
-    notes += _few(summary, names)
+    notes += _power_notes(summary, names)
     if "seeds" in summary:
         metric = next(iter(names))
         by_method = summary["seeds"]["deviation"]
@@ -367,12 +374,12 @@ def notes_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     return notes
 
 
-def _few(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """Notes on the power of tests with few examples, in the first metric: for each task, or for all examples."""
+def _power_notes(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    """Notes on the low power of tests with few examples, for the first metric: of each task, or of all examples."""
     metric = next(iter(names))
     tests_by_task = defaultdict(list)
     for test in summary.get("task_tests", summary["tests"]):
-        if test["metric"] == metric and test["n"] < FEW:
+        if test["metric"] == metric and test["n"] < MIN_PAIRS:
             tests_by_task[test.get("task", "")].append((test["n"], test["detectable"]))
     notes = []
     for task, tests in tests_by_task.items():

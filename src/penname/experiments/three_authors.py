@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from penname.data.load_report import LoadReport
 from penname.data.records import Example
-from penname.data.report import Report
 from penname.data.sources import load_split
 from penname.errors import UserError
-from penname.evaluation.authorship import AuthorClassifier, Voice, heard
+from penname.evaluation.authorship import AttributionCase, AuthorClassifier, attribution
 from penname.experiments.shared_prompts import Case, choose_cases
 from penname.method_table import Method
 from penname.retrieval.retrieve import retrieve_all
@@ -62,11 +62,11 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
         return {"texts": len(texts)}
 
     session.run.stage(name, stage)
-    found = heard(read_voices(session.run.folder, split, [method.name]), method.name)
-    session.run.progress.say(f"{name}: {found.right} of {found.texts} texts are attributed to their author")
+    found = attribution(read_voices(session.run.folder, split, [method.name]), method.name)
+    session.run.progress.say(f"{name}: {found.correct} of {found.texts} texts are attributed to their author")
 
 
-def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
+def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[AttributionCase]:
     """The texts of a run's methods and of the authors, for each prompt and author.
 
     run: the folder of the run.
@@ -82,7 +82,7 @@ def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[Voice]:
     if not written:
         return []
     return [
-        Voice(
+        AttributionCase(
             number=case["number"],
             author=case["user_id"],
             prompt=case["input"],
@@ -99,7 +99,7 @@ def _choose(session: Session, folder: Path) -> Record:
     """Choose the cases, each with the context of its author, and the documents that the classifier is trained on."""
     settings, split = session.recipe.three_authors, session.recipe.evaluation.split
     assert settings is not None
-    examples = list(load_split(session.recipe.data, split, MAX_EXAMPLES, session.recipe.seed, Report()))
+    examples = list(load_split(session.recipe.data, split, MAX_EXAMPLES, session.recipe.seed, LoadReport()))
     of_task = [e for e in examples if e.task == examples[0].task]
     trained_on = frozenset(e.output for e in session.prepare("train"))
     cases = choose_cases(of_task, settings.prompts, lambda example: _fits(session, example), trained_on)

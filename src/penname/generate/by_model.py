@@ -29,10 +29,10 @@ from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.recipe_files import with_new_names
 from penname.retrieval.retrieve import Retriever, make_retriever, retrieve
-from penname.rewards.authorship import AuthorshipModel, chosen_documents
+from penname.rewards.authorship import AuthorshipModel, sample_documents
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
-from penname.rewards.mixture import AUTHORSHIP, make_rewards, mixed
+from penname.rewards.mixture import AUTHORSHIP, make_rewards, score_responses
 from penname.runs.folder import Record, read_json
 from penname.session.choice import choose
 from penname.session.engines import Engines
@@ -188,7 +188,7 @@ class ModelWriter:
     def _complete(self, prompt: list[int], request: Request) -> tuple[list[GeneratedTokens], list[str]]:
         """The candidates as tokens and as completions; the latter include a reasoning that the request gives."""
         evaluation, reasoning = self._setup.evaluation, request.reasoning
-        forced_tokens = self._renderer.beginning(compose(reasoning, "")) if reasoning is not None else []
+        forced_tokens = self._renderer.prefix(compose(reasoning, "")) if reasoning is not None else []
         setup = self._setup
         max_tokens = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
         sampling = setup.decoding.sampling(max_tokens, evaluation.temperature, evaluation.top_p, self._renderer.end_id)
@@ -199,7 +199,7 @@ class ModelWriter:
         seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
         written = engine.generate([prompt + forced_tokens], [seeds], sampling)[0]
-        texts = [self._renderer.text(generated.tokens) for generated in written]
+        texts = [self._renderer.decode(generated.tokens) for generated in written]
         return written, texts if reasoning is None else [compose(reasoning, text) for text in texts]
 
     def _choose(self, request: Request, candidates: Sequence[Completion]) -> int:
@@ -207,7 +207,7 @@ class ModelWriter:
         if len(candidates) == 1:
             return 0
         user_documents = tuple(
-            chosen_documents([document.text for document in request.documents], "user", request.seed)
+            sample_documents([document.text for document in request.documents], "user", request.seed)
         )
         items = [
             None if parts.response is None else RewardInput(request.prompt, "", parts.response, user_documents)
@@ -218,7 +218,7 @@ class ModelWriter:
         mixture = {name: rewards[name] for name in reward.weights}
 
         def mean(items: Sequence[RewardInput]) -> list[float | None]:
-            return [values["reward"] for values in mixed(reward.weights, mixture, items)]
+            return [values["reward"] for values in score_responses(reward.weights, mixture, items)]
 
         return choose([items], self._setup.evaluation.choose, mean, rewards[AUTHORSHIP])[0]
 

@@ -87,9 +87,14 @@ class Writer:
         Raises UserError for a prompt or a query without text, or documents that cannot be read.
         """
         for name, text in (("prompt", prompt), ("query", query)):
-            # A terminal with another encoding gives lone surrogates.
-            if text is not None and (not text.strip() or text != text.encode(errors="replace").decode()):
-                raise ArgumentError(name, "found no text in UTF-8, expected some")
+            if text is None:
+                continue
+            if not text.strip():
+                found = "only white space" if text else "an empty text"
+                raise ArgumentError(name, f"found {found}, expected a text")
+            # A terminal with another encoding gives unpaired surrogates.
+            if text != text.encode(errors="replace").decode():
+                raise ArgumentError(name, "found characters that are not UTF-8, expected a text in UTF-8")
         request = Request(prompt, _documents(documents), query, item, seed, candidates, reasoning)
         return self._writer.write(request)
 

@@ -16,7 +16,7 @@ from penname.method_table import AGENTS, AgentName
 from penname.pat.contexts import Contexts
 from penname.pat.prompts import history_texts
 from penname.prompts.completion import tidy
-from penname.prompts.copying import longest_common_run, token_ids
+from penname.prompts.copying import longest_common_span, token_ids
 from penname.prompts.render import Prompt
 from penname.prompts.templates import TemplateName
 from penname.runs.folder import Record
@@ -103,7 +103,7 @@ def sample_summaries(
             {
                 "example_id": example.example_id,
                 "sample": number,
-                "summary": _usable(session, example, tidy(renderer.text(generated.tokens), generated.finish_reason)),
+                "summary": _usable(session, example, tidy(renderer.decode(generated.tokens), generated.finish_reason)),
                 "finish_reason": generated.finish_reason,
                 "new_tokens": len(generated.tokens),
             }
@@ -118,7 +118,7 @@ def _usable(session: Session, example: PreparedExample, summary: str) -> str:
     limit = session.recipe.pat.max_copied_tokens
     if limit is not None:
         summary_ids, task_ids = (token_ids(session.renderer, text) for text in (summary, example.input))
-        if longest_common_run(summary_ids, task_ids) > limit:
+        if longest_common_span(summary_ids, task_ids) > limit:
             return ""
     return _truncated(session, summary)
 
@@ -126,7 +126,7 @@ def _usable(session: Session, example: PreparedExample, summary: str) -> str:
 def _truncated(session: Session, summary: str) -> str:
     """The summary truncated to `max_summary_tokens`, as counted by the tokenizer of each model that reads it."""
     for renderer in (session.renderer, *(session.agent_renderer(session.recipe.agent(agent)) for agent in AGENTS)):
-        summary = renderer.cut(summary, session.recipe.pat.max_summary_tokens)
+        summary = renderer.truncate(summary, session.recipe.pat.max_summary_tokens)
     return summary
 
 

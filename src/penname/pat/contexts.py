@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from penname.config import SourceConfig, Split
-from penname.data.duplicates import Original
+from penname.data.duplicates import CopyDetector
 from penname.data.layouts import shown_text
+from penname.data.load_report import LoadReport
 from penname.data.records import Document, Example
-from penname.data.report import Report
 from penname.data.sources import read_documents, shared_names
 from penname.errors import UserError
 from penname.pat.graph.user_topic import Vectors, build_graph, cluster, topics_of
 from penname.retrieval.dense import DenseRanking
-from penname.retrieval.retrieve import DocumentsName, Tell, retrieve_all
+from penname.retrieval.retrieve import DocumentsName, OnProgress, retrieve_all
 from penname.runs.folder import Record, read_stage
 from penname.session import stage_names
 from penname.session.examples import PREPARED_PER_SHARD
@@ -129,7 +129,9 @@ class Finders:
             recipe = self._session.recipe
             own, split = recipe.data[source], self._split
             # If all users of a split are new, other users' documents are those that the style model was trained on.
-            documents = list(read_documents(own, split, Report())) or list(read_documents(own, "train", Report()))
+            documents = list(read_documents(own, split, LoadReport())) or list(
+                read_documents(own, "train", LoadReport())
+            )
             if not documents:
                 raise UserError(
                     f"{split}: found no document of any user, expected some to build the user-topic graph from"
@@ -174,11 +176,11 @@ def _encoder(session: Session) -> Callable[[Sequence[str]], Vectors]:
     return session.cached(("sentence encoder",), lambda: sentence_encoder(_note_progress(session)))
 
 
-def _note_progress(session: Session) -> Tell:
+def _note_progress(session: Session) -> OnProgress:
     return lambda note: session.run.progress.advance(0, note=note)
 
 
-def sentence_encoder(note_progress: Tell) -> Callable[[Sequence[str]], Vectors]:
+def sentence_encoder(note_progress: OnProgress) -> Callable[[Sequence[str]], Vectors]:
     """A function that computes normalized sentence embeddings, shape (texts, dimension).
 
     note_progress: called with a note on the encoder's progress.
@@ -223,9 +225,9 @@ def _contexts_of(record: Record) -> Contexts:
 
 def _examples(session: Session, split: Split, history: int | None) -> list[tuple[int, Example]]:
     """The examples that `Session.prepare` reads, each with the index of its source."""
-    counts = [len(session.load([source], split, history, Report())) for source in session.recipe.data]
+    counts = [len(session.load([source], split, history, LoadReport())) for source in session.recipe.data]
     sources = [number for number, count in enumerate(counts) for _ in range(count)]
-    return list(zip(sources, session.examples(split, history, Report()), strict=True))
+    return list(zip(sources, session.examples(split, history, LoadReport()), strict=True))
 
 
 def read_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[Document], set[str]]:
@@ -239,7 +241,7 @@ def read_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[lis
     found: list[Document] = []
     shared: set[str] = set()
     for number, source in enumerate(sources):
-        documents = list(read_documents(source, split, Report()))
+        documents = list(read_documents(source, split, LoadReport()))
         shared |= {name_with_source(number, name) for name in shared_names(source, documents)}
         found += [
             replace(
@@ -295,11 +297,11 @@ def format_documents(example: Example, documents: Sequence[Document]) -> tuple[s
 def _random(example: Example, documents: Sequence[Document], k: int, seed: int) -> list[Document]:
     """k random documents of other users that do not contain the expected output."""
     generator = random.Random(f"{seed}-{example.id}")
-    original = Original(example.output or "")
+    copies = CopyDetector(example.output or "")
     chosen: list[Document] = []
     for index in generator.sample(range(len(documents)), len(documents)):
         if len(chosen) == k:
             break
-        if documents[index].user_id != example.user_id and not original.held_by(documents[index]):
+        if documents[index].user_id != example.user_id and not copies.in_document(documents[index]):
             chosen.append(documents[index])
     return chosen

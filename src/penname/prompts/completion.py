@@ -1,7 +1,7 @@
-"""Completions of models that reason: composed for training, parsed for the reward.
+"""Completions of models that reason: they are composed for training and parsed for the reward.
 
-Figure 8 of the REST-PG paper fixes two phrases in the output. The second one ends the reasoning; only what
-follows it is the response, and only the response is ever rewarded (section 3.2).
+Figure 8 of the REST-PG paper fixes two phrases of the output. The second one ends the reasoning; only what follows it
+is the response, and only the response is ever rewarded (section 3.2).
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _OPENING, _ANSWER = _tolerant(OPENING_PHRASE), _tolerant(ANSWER_PHRASE)
 
 @dataclass(frozen=True)
 class Completion:
-    """The two parts of a completion; `response` is None where the completion is malformed."""
+    """The two parts of a completion.
+
+    reasoning: None where there is none.
+    response: None where the completion is malformed.
+    """
 
     reasoning: str | None
     response: str | None
@@ -37,14 +41,14 @@ def without_phrases(text: str) -> str:
 
 
 def without_label(text: str) -> str:
-    """`text` without PGraphRAG's label before it, and without quotation marks around it."""
+    """`text` without PGraphRAG's label at its beginning, and without quotation marks around it."""
     text = _LABEL.sub("", text.strip()).strip()
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
     return text[1:-1].strip() if quoted else text
 
 
 def compose(reasoning: str, response: str) -> str:
-    """The training target of Figure 8's output box."""
+    """The training target with a reasoning: the output of REST-PG's Figure 8."""
     return fill("figure8_output", reasoning=reasoning.strip(), response=response.strip())
 
 
@@ -54,6 +58,7 @@ def parse(text: str, *, with_reasoning: bool, label: bool = False) -> Completion
     Without reasoning the whole text is the response. A completion is malformed if it is empty, or if it should contain
     a reasoning but lacks the phrase or has nothing after it.
 
+    with_reasoning: whether the model reasons.
     label: whether the response of a model without reasoning may follow a label, as PGraphRAG's prompts request
         (`Review text:`), or be in quotation marks; both are removed.
     """
@@ -69,8 +74,8 @@ def parse(text: str, *, with_reasoning: bool, label: bool = False) -> Completion
 def tidy(text: str, finish_reason: str) -> str:
     """`text` without Figure 8's fixed phrases, and without an unfinished last sentence or list item.
 
-    The latter only where it ran out of tokens (`finish_reason` is "length"). A line that ends in a colon counts as
-    unfinished: what it announces is missing.
+    finish_reason: the engine's; only a text that reached its token limit ("length") is unfinished. A line that ends in
+        a colon counts as unfinished, since what it announces is missing.
     """
     text = without_phrases(text)
     if finish_reason == "length":

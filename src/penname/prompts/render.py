@@ -18,22 +18,24 @@ PromptFormat = Literal["chat", "plain"]
 
 
 class PromptTooLong(UserError):
-    """A prompt is over the limit without any document.
+    """A prompt is over the token limit even without documents.
 
-    limit: the recipe's setting that holds the limit. over: tokens by which the prompt is longer.
+    setting: dotted name of the recipe's setting that has the limit.
+    excess: number of tokens by which the prompt is over it.
     """
 
-    def __init__(self, message: str, limit: str, over: int) -> None:
+    def __init__(self, message: str, setting: str, excess: int) -> None:
         super().__init__(message)
-        self.limit = limit
-        self.over = over
+        self.setting = setting
+        self.excess = excess
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A rendered prompt.
 
-    shortened: number of documents that were truncated or left out to keep within the limit.
+    tokens: its token ids.
+    shortened: number of documents that were truncated or omitted to keep within the limit.
     """
 
     text: str
@@ -45,20 +47,21 @@ class Prompt:
 class Renderer:
     """Renders prompts for one tokenizer.
 
+    tokenizer: of the model that the prompts are for.
     format: `chat` wraps the prompt as the user's turn of the tokenizer's chat template; `plain`, for base models,
         leaves it unchanged.
-    max_tokens: token limit of the whole prompt, including the chat template.
-    limit: dotted name of the recipe's setting for this limit, for error messages.
+    max_tokens: token limit of a prompt, including the chat template.
+    setting: dotted name of the recipe's setting for this limit, for error messages.
     """
 
     tokenizer: Any
     format: PromptFormat
     max_tokens: int
-    limit: str = "prompt.max_input_tokens"
+    setting: str = "prompt.max_input_tokens"
 
     @cached_property
     def end_id(self) -> int:
-        """The token that ends a completion, trained as part of every target.
+        """The id of the token that ends a completion; it is trained on as part of every target.
 
         In a chat it is the special token that the template puts after a reply (Gemma's <end_of_turn>), if there is one;
         otherwise it is the tokenizer's end-of-text token.
@@ -70,7 +73,7 @@ class Renderer:
             if first and first[0] in self.tokenizer.all_special_ids:
                 return first[0]
         if self.tokenizer.eos_token_id is None:
-            raise UserError("this tokenizer has no end-of-text token: it is not that of a model that writes")
+            raise UserError("this tokenizer has no end-of-text token, so it is not the tokenizer of a generative model")
         return int(self.tokenizer.eos_token_id)
 
     def render(
@@ -78,22 +81,25 @@ class Renderer:
     ) -> Prompt:
         """Fill in the template `name`.
 
-        documents: the context, most relevant first; for a template with several fields, a list for each by the field's
-            name. Over the limit, the last documents of all lists are truncated first.
+        documents: the context, most relevant first; for a template with several fields for documents, a list for each,
+            by the field's name. Over the limit, the last documents of all lists are truncated first.
         values: the template's other fields.
 
         Raises PromptTooLong where the prompt exceeds the limit even without documents.
         """
         lists = documents if isinstance(documents, Mapping) else {"context": documents}
-        asked = values.get("input", "")
-        return self._render(lambda fields: fill(name, **fields, **values), separator(name), lists, asked)
+        return self._render(
+            lambda fields: fill(name, **fields, **values), separator(name), lists, values.get("input", "")
+        )
 
     def render_shortened(
         self, name: TemplateName, documents: Mapping[str, Sequence[str]], shorten: Sequence[str], **values: str
     ) -> Prompt:
-        """As `render`, but where there is no room for them, the values of `shorten` lose tokens at their ends.
+        """Render as `render` does, but truncate some values where there is no room for them, the longest first.
 
-        The longest of them is shortened first. Raises PromptTooLong where there is no room without them.
+        shorten: names of the values that may be truncated.
+
+        Raises PromptTooLong where the prompt exceeds the limit even without these values.
         """
         while True:
             try:
@@ -103,25 +109,29 @@ class Renderer:
                 length = self._length(values[longest]) if longest is not None else 0
                 if longest is None or not length:
                     raise
-                values[longest] = self.cut(values[longest], max(0, length - error.over))
+                values[longest] = self.truncate(values[longest], max(0, length - error.excess))
 
-    def render_text(self, text: str, documents: Sequence[str], asked: str) -> Prompt:
+    def render_text(self, text: str, documents: Sequence[str], input_text: str) -> Prompt:
         """Fill in `text`, a template from outside penname: the documents replace `{context}`.
 
-        asked: the input x, for the error message. Raises PromptTooLong as `render` does.
+        documents: the context, most relevant first.
+        input_text: the input x, for the error message.
+
+        Raises PromptTooLong as `render` does.
         """
-        between = DOCUMENT_SEPARATOR
+        lists = {"context": documents}
         return self._render(
-            lambda fields: text.replace("{context}", fields["context"]), between, {"context": documents}, asked
+            lambda fields: text.replace("{context}", fields["context"]), DOCUMENT_SEPARATOR, lists, input_text
         )
 
     def _render(
         self,
         fill_in: Callable[[Mapping[str, str]], str],
-        between: str,
+        document_separator: str,
         lists: Mapping[str, Sequence[str]],
-        asked: str,
+        input_text: str,
     ) -> Prompt:
+        """Render the prompt that `fill_in` makes of the joined documents of each field, within the limit."""
         ranked = sorted(
             ((rank, field, text) for field, texts in lists.items() for rank, text in enumerate(texts)),
             key=lambda entry: entry[0],
@@ -132,58 +142,59 @@ class Renderer:
             of_field = {
                 name: [text for field, text in zip(fields, kept, strict=False) if field == name] for name in lists
             }
-            joined = {field: between.join(texts) for field, texts in of_field.items()}
+            joined = {field: document_separator.join(texts) for field, texts in of_field.items()}
             return self._wrap(fill_in(joined))
 
         budget = self.max_tokens - len(self._tokens(filled([])))
         if budget < 0:
             raise PromptTooLong(
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
-                f"{self.max_tokens}: raise {self.limit} or shorten the input {asked[:60]!r}",
-                self.limit,
+                f"{self.max_tokens}: raise {self.setting} or shorten the input {input_text[:60]!r}",
+                self.setting,
                 -budget,
             )
-        kept = self._within(documents, budget, between)
+        kept = self._within(documents, budget, document_separator)
         while True:
             text = filled(kept)
             tokens = self._tokens(text)
-            over = len(tokens) - self.max_tokens
-            if over <= 0:
+            excess = len(tokens) - self.max_tokens
+            if excess <= 0:
                 shortened = sum(a != b for a, b in zip(documents, kept, strict=False))
                 return Prompt(text, tokens, shortened + len(documents) - len(kept))
-            # Tokens merge where texts are joined, so the budget can be slightly off: truncate the rest from the end.
-            kept = self._within(kept, sum(map(self._length, kept)) - over, between)
+            # Tokens merge where texts are joined, so the budget can be slightly off: truncate once more from the end.
+            kept = self._within(kept, sum(map(self._length, kept)) - excess, document_separator)
 
     def target(self, completion: str) -> list[int]:
         """Token ids to train on: the completion and the token that ends it."""
         text = completion if self.format == "chat" else " " + completion
         return [*self._tokens(text), self.end_id]
 
-    def beginning(self, completion: str) -> list[int]:
-        """Token ids of the beginning of a completion for the model to continue, without trailing white space."""
+    def prefix(self, completion: str) -> list[int]:
+        """Token ids of a completion's prefix for the model to continue, without trailing white space."""
         return self.target(completion.rstrip())[:-1]
 
-    def text(self, tokens: Sequence[int]) -> str:
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, without special tokens."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
-    def cut(self, text: str, most: int) -> str:
-        """The text truncated so that it has at most `most` tokens when it is tokenized again."""
-        tokens, kept = self._tokens(text), most
-        while self._length(text) > most:
-            text = self.text(tokens[:kept])
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """The text truncated so that it has at most `max_tokens` tokens when it is tokenized again."""
+        tokens, kept = self._tokens(text), max_tokens
+        while self._length(text) > max_tokens:
+            text = self.decode(tokens[:kept])
             kept -= 1  # part of a character can take more tokens than the whole
         return text
 
-    def _within(self, documents: Sequence[str], budget: int, between: str) -> list[str]:
+    def _within(self, documents: Sequence[str], budget: int, document_separator: str) -> list[str]:
         """The documents truncated to a total of `budget` tokens, the last ones first."""
-        separator = self._length(between)
+        separator_length = self._length(document_separator)
         kept: list[str] = []
         for document in documents:
             ids = self._tokens(document)
-            room = budget - (separator if kept else 0)
+            room = budget - (separator_length if kept else 0)
             if room <= 0:
                 break
-            kept.append(document if len(ids) <= room else self.text(ids[:room]))
+            kept.append(document if len(ids) <= room else self.decode(ids[:room]))
             budget = room - len(ids)
         return kept
 

@@ -8,7 +8,7 @@
 | no_reasoning_input | our reconstruction: Figure 8's input without its two sentences about the summary |
 | longlamp_* | LongLaMP's prompts for instruction-tuned models, one per task; `none` where there is no document |
 | pgraphrag_* | PGraphRAG's prompts for Llama models (its Appendix A and scripts), by whose reviews are shown |
-| pat_* | ours: PaT's agents in the first and in later rounds (`refined`), its generator, and the user's own texts |
+| pat_* | our reconstruction: PaT's agents in the first and later rounds (`refined`), its generator, the user's texts |
 
 The paper prints no template for the models without reasoning; their output is the response alone (Figure 15).
 """
@@ -51,7 +51,7 @@ TemplateName = Literal[
     "pat_response_documents",
 ]
 DOCUMENT_SEPARATOR = " | "
-"""Separates the documents of a context (Figure 12); they are raw text, without titles."""
+"""Separates the documents of a context (REST-PG, Figure 12); they are raw text, without titles."""
 
 
 @cache
@@ -62,7 +62,10 @@ def template(name: TemplateName) -> str:
 
 
 def fill(name: TemplateName, **values: str) -> str:
-    """Replace each `{field}` by its value; braces inside values are left alone. Raises KeyError for a missing value."""
+    """The template with each `{field}` replaced by its value; braces inside values are not fields.
+
+    Raises KeyError for a missing value.
+    """
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template(name))
 
 
@@ -83,13 +86,13 @@ def separator(name: TemplateName) -> str:
 def benchmark_template(layout: LayoutName, documents: str | None) -> TemplateName:
     """The name of the benchmark's own template for data of this layout.
 
-    documents: whose documents are shown: own, neighbours or both; None for none at all.
+    documents: whose documents are shown, `own`, `neighbours` or `both`; None where none are.
 
     Raises UserError for data that belongs to no benchmark.
     """
     if layout == "plain":
-        expected = "a benchmark's (format longlamp or pgraphrag)"
-        raise UserError(f"prompt.style benchmark: found data that is {layout}, expected {expected}")
+        expected = "a benchmark's data (format longlamp or pgraphrag)"
+        raise UserError(f"prompt.style benchmark: found data of no benchmark, expected {expected}")
     if layout.startswith("pgraphrag"):
         return cast(TemplateName, f"pgraphrag_{documents or 'none'}")
     return cast(TemplateName, f"longlamp_{layout if documents else 'none'}")
@@ -105,5 +108,5 @@ ANSWER_FORMATS: Mapping[LayoutName, str] = {
 
 @cache
 def template_hash(name: TemplateName) -> str:
-    """A hash of the template's exact text, stored with every checkpoint that was trained on it."""
+    """A hash of the template's exact text, stored with every checkpoint that was trained on its prompts."""
     return hashlib.sha256(template(name).encode()).hexdigest()[:16]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from penname.evaluation.authorship import Voice, heard
+from penname.evaluation.authorship import AttributionCase, attribution
 from penname.evaluation.formats import to_files
 from penname.evaluation.table import Results, Scored, known_value, names_of, notes_of, sections
 from penname.method_table import METHODS
@@ -64,7 +64,7 @@ class RunData:
     sampled: str
     evaluated: str
     split: str
-    voices: Sequence[Voice]
+    voices: Sequence[AttributionCase]
     timing: Sequence[Record]
     texts: int
     unread: Sequence[str]
@@ -221,11 +221,16 @@ def _three_authors(run: RunData, prefix: str) -> Record:
         ]
     ]
     for method in methods:
-        found = heard(run.voices, method)
-        values = f"{found.right} of {found.texts}", f"{found.own:.4f}", f"{found.others:.4f}", _small(found.p)
+        found = attribution(run.voices, method)
+        values = (
+            f"{found.correct} of {found.texts}",
+            f"{found.author_reward:.4f}",
+            f"{found.other_reward:.4f}",
+            _small(found.p),
+        )
         rows.append([_PageCell(prefix + method), *map(_PageCell, values)])
     headings = ["Text", "attributed to its author", "reward with the author's real text", "with the others'", "p"]
-    prompts: dict[int, list[Voice]] = {}
+    prompts: dict[int, list[AttributionCase]] = {}
     for voice in run.voices:
         prompts.setdefault(voice.number, []).append(voice)
     return {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penname.config import Recipe
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
 from penname.data.sources import load_split
 from penname.errors import UserError
 from penname.experiments.results import labels_of, results_of
@@ -120,7 +120,7 @@ def _profiles(recipe: Recipe, split: str) -> tuple[dict[str, list[str]], list[st
         return {}, ["profiles are not shown: some examples have those of other users"]
     try:
         limit = getattr(recipe.limit, split)
-        found = load_split(recipe.data, split, limit, recipe.seed, Report())
+        found = load_split(recipe.data, split, limit, recipe.seed, LoadReport())
     except UserError as error:
         return {}, [f"profiles are not shown: {error}"]
     return {example.id: [d.text for d in example.profile] for example in found}, []

@@ -9,7 +9,7 @@ from penname.config import DecodingConfig, ReasoningConfig
 from penname.engines.base import Engine, GeneratedTokens
 from penname.engines.sampling import sample_seed
 from penname.prompts.completion import tidy
-from penname.prompts.copying import longest_common_run, token_ids
+from penname.prompts.copying import longest_common_span, token_ids
 from penname.prompts.render import PromptTooLong, Renderer
 from penname.prompts.templates import template
 
@@ -90,8 +90,8 @@ def _first_accepted(
     tokens = sum(len(attempt.tokens) for attempt in attempts)
     copied = 0
     for attempt in attempts:
-        text = tidy(renderer.text(attempt.tokens), attempt.finish_reason)
-        copied = max(longest_common_run(token_ids(renderer, text), source) for source in sources)
+        text = tidy(renderer.decode(attempt.tokens), attempt.finish_reason)
+        copied = max(longest_common_span(token_ids(renderer, text), source) for source in sources)
         if text and copied <= max_copied_tokens:
             return Reasoning(teacher_input.example_id, text, copied, tokens)
     return Reasoning(teacher_input.example_id, None, copied, tokens)

@@ -1,4 +1,4 @@
-"""BM25 of many profiles at once, scored as rank_bm25's BM25Okapi scores (Trotman et al., 2014, "ATIRE").
+"""BM25 for many profiles at once, with the scores of rank_bm25's BM25Okapi (Trotman et al., 2014, "ATIRE").
 
 Each profile is a corpus of its own. A word's inverse document frequency is log((N - n + 0.5) / (n + 0.5)) for a word in
 n of the profile's N documents; where that is negative, a quarter of the average over all of the profile's words.
@@ -17,43 +17,43 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.errors import UserError
+from penname.retrieval.cache import Cache, key_of
 from penname.retrieval.compiled import compiled
-from penname.retrieval.store import Store, key_of
-from penname.retrieval.tokens import TokensName, cut
+from penname.retrieval.tokens import TokensName, tokenize
 
 logger = logging.getLogger(__name__)
 
 K1, B, EPSILON = 1.5, 0.75, 0.25
-WORTH_KEEPING = 7 * 2**20
-"""Characters of distinct text from which on rankings are cached: a block of less is ranked in a tenth of a second."""
+MIN_CACHED_CHARACTERS = 7 * 2**20
+"""Characters of distinct text from which on rankings are cached; less text is ranked in a tenth of a second."""
 
 
-def rank_and_keep(
+def rank_cached(
     queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName
 ) -> list[npt.NDArray[np.intp]]:
-    """Rank as `rank` does; where there is much text, read earlier rankings from the cache and write new ones to it.
+    """Rank as `rank` does; where there is much text, rankings are read from the cache or written to it.
 
-    A cache that cannot be used gives a warning, and everything is ranked anew.
+    A cache that cannot be used gives a warning, and everything is ranked again.
     """
-    if sum(map(len, dict.fromkeys(chain.from_iterable(profiles)))) < WORTH_KEEPING:
+    if sum(map(len, dict.fromkeys(chain.from_iterable(profiles)))) < MIN_CACHED_CHARACTERS:
         return rank(queries, profiles, tokens)
     key = _key(queries, profiles)
-    store = Store(f"bm25 {K1} {B} {EPSILON} {tokens}")
+    cache = Cache(f"bm25 {K1} {B} {EPSILON} {tokens}")
     orders = None
     try:
-        cached = store.read("rankings", [key]).get(key)
+        cached = cache.read("rankings", [key]).get(key)
         if cached is not None:
             indices = np.frombuffer(cached, np.int32).astype(np.intp)
             return np.split(indices, np.cumsum([len(profile) for profile in profiles[:-1]]))
         orders = rank(queries, profiles, tokens)
-        store.write("rankings", {key: np.concatenate(orders).astype(np.int32).tobytes()})
+        cache.write("rankings", {key: np.concatenate(orders).astype(np.int32).tobytes()})
     except UserError as error:
         logger.warning("%s", error)
     return rank(queries, profiles, tokens) if orders is None else orders
 
 
 def _key(queries: Sequence[str], profiles: Sequence[Sequence[str]]) -> bytes:
-    """The cache key of all searches together: a digest of queries and profiles, reading each distinct text once."""
+    """The cache key of all queries and profiles together; each distinct text is hashed only once."""
     numbers: dict[str, int] = {}
     digest = hashlib.sha256()
     for query, profile in zip(queries, profiles, strict=True):
@@ -67,55 +67,59 @@ def _key(queries: Sequence[str], profiles: Sequence[Sequence[str]]) -> bytes:
 
 
 def rank(queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName) -> list[npt.NDArray[np.intp]]:
-    """For each query, the indices of its profile's texts by descending score; ties keep the profile's order."""
+    """For each query, the indices of its profile's texts by descending score; ties keep the profile's order.
+
+    profiles: the texts of each query's profile.
+    tokens: how texts are tokenized.
+    """
     return [np.argsort(-profile_scores, kind="stable") for profile_scores in score(queries, profiles, tokens)]
 
 
 def score(
     queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName
 ) -> list[npt.NDArray[np.float64]]:
-    """For each query, the BM25 scores of its profile's texts, in the profile's order."""
+    """For each query, the BM25 scores of its profile's texts, in the profile's order; arguments as for `rank`."""
     texts = list(chain.from_iterable(profiles))
     numbers = {text: len(queries) + i for i, text in enumerate(dict.fromkeys(texts))}
-    rows = np.fromiter(map(numbers.__getitem__, texts), np.int64, len(texts))
+    text_ids = np.fromiter(map(numbers.__getitem__, texts), np.int64, len(texts))
     ends = np.cumsum([len(profile) for profile in profiles], dtype=np.int64)
-    tokenized = cut([*queries, *numbers], tokens)
-    scores = _score(tokenized.words, np.append(0, tokenized.ends), rows, ends)
+    tokenized = tokenize([*queries, *numbers], tokens)
+    scores = _score(tokenized.words, np.append(0, tokenized.ends), text_ids, ends)
     return np.split(scores, ends[:-1]) if len(ends) else []
 
 
 @compiled
-def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
+def _score(words: Any, starts: Any, text_ids: Any, ends: Any) -> Any:
     """The scores of all profiles' texts, one profile after the other.
 
     words: word ids of the queries and of the profiles' distinct texts; text t has words[starts[t]:starts[t + 1]].
     starts: offsets into `words`; text p is the query of profile p.
-    rows: the number of each profile's text, profile after profile.
-    ends: where each profile ends in `rows`.
+    text_ids: the number of each profile's texts, profile after profile.
+    ends: where each profile ends in `text_ids`.
     """
-    scores = np.zeros(len(rows))
-    logarithms = np.array([math.log(number + 0.5) for number in range(len(rows) + 1)])
+    scores = np.zeros(len(text_ids))
+    logarithms = np.array([math.log(number + 0.5) for number in range(len(text_ids) + 1)])
     vocabulary = words.max() + 1 if len(words) else 0
     distinct_words = np.empty(vocabulary + 1, np.int32)
     texts_with = np.zeros(vocabulary, np.int32)
-    last_row = np.full(vocabulary, -1, np.int32)  # the last row that has the word
-    asked = np.zeros(vocabulary, np.int32)  # the word's position in the query, from 1; 0: not in the query
+    last_index = np.full(vocabulary, -1, np.int32)  # index of the last text that has the word
+    query_index = np.zeros(vocabulary, np.int32)  # the word's position in the query, from 1; 0: not in the query
     first = 0
     for profile in range(len(ends)):
         texts = ends[profile] - first
         length = distinct = 0
-        for row in range(first, ends[profile]):
-            text = words[starts[rows[row]] : starts[rows[row] + 1]]
+        for index in range(first, ends[profile]):
+            text = words[starts[text_ids[index]] : starts[text_ids[index] + 1]]
             length += len(text)
             for word in text:  # branch-free: every other branch would be mispredicted
                 distinct_words[distinct] = word
                 distinct += texts_with[word] == 0
-                texts_with[word] += last_row[word] != row
-                last_row[word] = row
+                texts_with[word] += last_index[word] != index
+                last_index[word] = index
         query = words[starts[profile] : starts[profile + 1]]
         weights = np.zeros(len(query))
         for i in range(len(query)):
-            asked[query[i]] = i + 1
+            query_index[query[i]] = i + 1
             frequency = texts_with[query[i]]
             if frequency:
                 weights[i] = logarithms[texts - frequency] - logarithms[frequency]
@@ -126,16 +130,16 @@ def _score(words: Any, starts: Any, rows: Any, ends: Any) -> Any:
             weights = np.where(weights < 0, EPSILON * total / distinct, weights)
         mean = length / texts if texts else 0.0
         counts = np.zeros(len(query) + 1)
-        for row in range(first, ends[profile]):
-            text = words[starts[rows[row]] : starts[rows[row] + 1]]
+        for index in range(first, ends[profile]):
+            text = words[starts[text_ids[index]] : starts[text_ids[index] + 1]]
             counts[:] = 0
             for word in text:
-                counts[asked[word]] += 1
+                counts[query_index[word]] += 1
             for i in range(len(query)):
-                count = counts[asked[query[i]]]
+                count = counts[query_index[query[i]]]
                 if count:  # summed term by term as in rank_bm25, so that equal scores are equal
-                    scores[row] += weights[i] * (count * (K1 + 1) / (count + K1 * (1 - B + B * len(text) / mean)))
-        asked[query] = 0
+                    scores[index] += weights[i] * (count * (K1 + 1) / (count + K1 * (1 - B + B * len(text) / mean)))
+        query_index[query] = 0
         texts_with[distinct_words[:distinct]] = 0
         first = ends[profile]
     return scores

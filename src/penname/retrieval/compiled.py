@@ -1,4 +1,4 @@
-"""Loops over words, compiled by numba where they have much to do."""
+"""Compiles loops over words by numba, where their input is large."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 
 import numpy as np
 
-FEW = 2**17
-"""Array elements in a loop's arguments up to which running it in plain Python is faster than importing numba."""
+SMALL_INPUT = 2**17
+"""Number of elements in a loop's arrays up to which plain Python is faster than importing numba."""
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` at its first large input, which takes seconds, and cache the result for later processes.
 
-    It must give the same result uncompiled: numpy's integers wrap around there too, but are not widened.
+    The function must give the same result uncompiled: numpy's integers wrap around there too, but are not widened.
 
-    Where the cache cannot be written or is damaged, it is compiled anew in each process. A function that calls another
-    compiled one cannot be compiled.
+    Where the cache cannot be written or is damaged, the function is compiled again in each process. A function that
+    calls another compiled one cannot be compiled.
     """
 
     @cache
-    def loop(*, kept: bool) -> Any:
-        from numba import njit  # takes a while, and not every command ranks
+    def jitted(*, cached: bool) -> Any:
+        from numba import njit  # importing it takes a while, and not every command needs it
 
-        return njit(cache=kept)(function)
+        return njit(cache=cached)(function)
 
     @wraps(function)
     def call(*arguments: Any) -> Any:
-        if sum(argument.size for argument in arguments if isinstance(argument, np.ndarray)) <= FEW:
+        if sum(argument.size for argument in arguments if isinstance(argument, np.ndarray)) <= SMALL_INPUT:
             with np.errstate(over="ignore"):
                 return function(*arguments)
         try:
-            return loop(kept=True)(*arguments)
-        except Exception:  # numba passes on whatever error its cache folder or files cause
-            return loop(kept=False)(*arguments)
+            return jitted(cached=True)(*arguments)
+        except Exception:  # numba raises whatever error its cache's folder or files cause
+            return jitted(cached=False)(*arguments)
 
     return call

@@ -1,4 +1,4 @@
-"""Ranking by the dot product of sentence embeddings; a cache keeps any text from being embedded or ranked twice."""
+"""Ranking by the dot product of sentence embeddings, with a cache so that no text is embedded or ranked twice."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.encoders import Pooling, SentenceEncoder, locate_encoder, warn_truncated
-from penname.retrieval.store import Store, fingerprint, key_of, key_of_search
+from penname.retrieval.cache import Cache, fingerprint, key_of, key_of_ranking
 
 Vector = npt.NDArray[np.float32]
 
-EMBEDDED_AT_ONCE = 64
-"""Texts embedded between two writes to the cache: the most that a killed ranking repeats."""
+EMBEDDING_BATCH = 64
+"""Number of texts embedded between two writes to the cache; a ranking that was killed repeats no more than these."""
 
 
 class DenseRanking:
@@ -23,7 +23,7 @@ class DenseRanking:
 
     encoder: a folder or hub id; None is the bundled encoder.
     pooling: how token embeddings become one vector.
-    normalize: compare by cosine similarity instead of the plain dot product.
+    normalize: whether to compare by cosine similarity instead of the plain dot product.
 
     An encoder in a folder is loaded only when a text is missing from the cache.
     """
@@ -34,47 +34,48 @@ class DenseRanking:
         self._normalize = normalize
 
     def rank(
-        self, queries: Sequence[str], profiles: Sequence[Sequence[str]], tell: Callable[[str], None]
+        self, queries: Sequence[str], profiles: Sequence[Sequence[str]], on_progress: Callable[[str], None]
     ) -> list[npt.NDArray[np.intp]]:
         """For each query, the indices of its profile's texts by descending score; ties keep the profile's order.
 
-        tell: called with the progress of embedding, in words.
+        profiles: the texts of each query's profile.
+        on_progress: called with the progress of embedding, in words.
         """
-        keys = [key_of_search(query, texts) for query, texts in zip(queries, profiles, strict=True)]
-        cached = self._store.read("rankings", set(keys))
+        keys = [key_of_ranking(query, texts) for query, texts in zip(queries, profiles, strict=True)]
+        cached = self._cache.read("rankings", set(keys))
         new = {
             key: (query, texts)
             for key, query, texts in zip(keys, queries, profiles, strict=True)
             if key not in cached and texts
         }
         vectors = self.vectors(
-            list(dict.fromkeys(text for query, profile in new.values() for text in (query, *profile))), tell
+            list(dict.fromkeys(text for query, profile in new.values() for text in (query, *profile))), on_progress
         )
         orders = {key: np.frombuffer(order, np.int32).astype(np.intp) for key, order in cached.items()}
         for key, (query, texts) in new.items():
             scores = np.stack([vectors[text] for text in texts]) @ vectors[query]
             orders[key] = np.argsort(-scores, kind="stable")
-        self._store.write("rankings", {key: orders[key].astype(np.int32).tobytes() for key in new})
+        self._cache.write("rankings", {key: orders[key].astype(np.int32).tobytes() for key in new})
         return [orders.get(key, np.zeros(0, np.intp)) for key in keys]
 
-    def vectors(self, texts: Sequence[str], tell: Callable[[str], None]) -> dict[str, Vector]:
+    def vectors(self, texts: Sequence[str], on_progress: Callable[[str], None]) -> dict[str, Vector]:
         """The embeddings of distinct texts; those missing from the cache are computed and added to it.
 
-        tell: called with the progress of embedding, in words.
+        on_progress: called with the progress of embedding, in words.
         """
         keys = {text: key_of(text) for text in texts}
-        cached = self._store.read("vectors", keys.values())
+        cached = self._cache.read("vectors", keys.values())
         vectors = {text: np.frombuffer(cached[key], np.float32) for text, key in keys.items() if key in cached}
-        # Batches of similar length need little padding; longest first, so that a lack of memory shows at once.
+        # Texts of similar length need little padding. The longest come first, so that a lack of memory shows at once.
         missing = sorted((text for text in texts if text not in vectors), key=len, reverse=True)
         truncated = 0
-        for start in range(0, len(missing), EMBEDDED_AT_ONCE):
-            batch = missing[start : start + EMBEDDED_AT_ONCE]
+        for start in range(0, len(missing), EMBEDDING_BATCH):
+            batch = missing[start : start + EMBEDDING_BATCH]
             new = dict(zip(batch, self._encoder.embed(batch, normalize=self._normalize), strict=True))
-            self._store.write("vectors", {keys[text]: vector.tobytes() for text, vector in new.items()})
+            self._cache.write("vectors", {keys[text]: vector.tobytes() for text, vector in new.items()})
             vectors |= new
             truncated += self._encoder.truncated(batch)
-            tell(f"{start + len(batch)} of {len(missing)} texts embedded")
+            on_progress(f"{start + len(batch)} of {len(missing)} texts embedded")
         if missing:
             warn_truncated(truncated, len(missing), self._encoder.window)
         return vectors
@@ -84,7 +85,7 @@ class DenseRanking:
         return SentenceEncoder(self._name, self._pooling)
 
     @cached_property
-    def _store(self) -> Store:
+    def _cache(self) -> Cache:
         # The folder behind a hub id is known only after loading.
         folder = Path(self._name) if Path(self._name).is_dir() else self._encoder.folder
-        return Store(f"{fingerprint(folder)} {self._pooling} {self._normalize}")
+        return Cache(f"{fingerprint(folder)} {self._pooling} {self._normalize}")

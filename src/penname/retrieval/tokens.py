@@ -20,7 +20,7 @@ TokensName = Literal["words", "whitespace"]
 """words: lower-cased runs of letters and digits, as `penname.data.duplicates.words_of`; whitespace: `str.split()`."""
 
 SMALLEST_TABLE = 2**17
-"""Slots of the hash table of distinct words, half of which may be filled; small enough for a processor's cache."""
+"""Slots of the hash table of distinct words, of which half may be filled; small enough for a CPU's cache."""
 
 _NO_WORD = re.compile(r"[\W_]+")
 _LETTERS = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else 32 for i in range(256))
@@ -28,8 +28,8 @@ _IS_SPACE = np.array([chr(i).isspace() for i in range(0x3001)])
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """The tokenized texts.
+class TokenizedTexts:
+    """Many texts as word ids.
 
     words: the ids of all words, text after text; ids count from 0 in order of first occurrence.
     ends: where each text ends in `words`.
@@ -39,7 +39,7 @@ class Tokens:
     ends: npt.NDArray[np.int64]
 
 
-def cut(texts: Sequence[str], tokens: TokensName) -> Tokens:
+def tokenize(texts: Sequence[str], tokens: TokensName) -> TokenizedTexts:
     """Tokenize texts and map their words to ids."""
     if tokens == "words":
         encoded = [_letters(text) for text in texts]
@@ -47,13 +47,13 @@ def cut(texts: Sequence[str], tokens: TokensName) -> Tokens:
         encoded = [text.encode(errors="surrogatepass") for text in texts]
     ends = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
     letters = np.frombuffer(bytearray(b" ").join((*encoded, b"")), np.uint8)
-    del encoded  # there may be much of it
+    del encoded  # it may take much memory
     _blank_wide_spaces(letters)
     hashes, ends = _hash(letters, ends)
     size = SMALLEST_TABLE
     while len(numbers := _number(hashes, size)) < len(hashes):
         size *= 4
-    return Tokens(numbers, ends)
+    return TokenizedTexts(numbers, ends)
 
 
 def _letters(text: str) -> bytes:

@@ -1,9 +1,9 @@
 """A personalized reward: how much more similar a text is to the user's documents than to those of other users.
 
-Ours; neither paper has it. A text is represented by its character n-grams, weighted by tf-idf, which distinguish
-authors well and need little text (Stamatatos, 2009). Its cosine to the mean of the user's documents is compared with
-its cosines to the means of some users of the train split, and a logistic regression, fitted on that split alone, maps
-the standardized difference to a probability.
+The reward is ours; neither paper has it. A text is represented by its character n-grams, weighted by tf-idf, which
+distinguish authors well and need little text (Stamatatos, 2009). Its cosine to the mean of the user's documents is
+compared with its cosines to the means of some users of the train split, and a logistic regression, fitted on that split
+alone, maps the standardized difference to a probability.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ import numpy.typing as npt
 from penname.rewards.overlap import word_sequences
 
 NGRAMS = (2, 4)
-"""Least and greatest length of an n-gram in characters; n-grams do not cross word boundaries."""
+"""Minimum and maximum length of an n-gram in characters; n-grams do not cross word boundaries."""
 FEATURES = 2**14
 """Number of columns that n-grams are hashed to."""
-OTHERS = 64
+COMPARED_USERS = 64
 """Number of train-split users that a text is compared with."""
-MOST_DOCUMENTS = 30
-"""At most this many of a user's documents are used, sampled with a seed."""
-FEWEST_DOCUMENTS = 4
-"""Train-split users with fewer documents are not used in fitting."""
-WRONG_USERS = 3
-"""In fitting, each text is also compared with the documents of this many other users."""
-FEWEST_WORDS = 20
+MAX_DOCUMENTS = 30
+"""Maximum number of a user's documents that are used, a sample that the seed fixes."""
+MIN_DOCUMENTS = 4
+"""Train-split users with fewer documents are not used for fitting."""
+NEGATIVES = 3
+"""For fitting, each text is also paired with this many other users."""
+MIN_WORDS = 20
 """Shorter texts get proportionally less reward: they say little about their author."""
 COPIED_WORDS = 8
 """A sequence of this many words that also occurs in one of the user's documents counts as copied."""
-UNKNOWN = 0.5
-"""The reward for users without documents."""
+REWARD_WITHOUT_DOCUMENTS = 0.5
+"""The reward for zero-history users."""
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class AuthorshipModel:
-    """What is fitted on the train split.
+    """The fitted model of the reward.
 
     idf: inverse document frequencies, shape (FEATURES,).
     others: unit vectors of the mean documents of train-split users, shape (users, FEATURES).
@@ -56,28 +56,28 @@ class AuthorshipModel:
     slope: float
     intercept: float
 
-    def rewards(self, asked: Sequence[tuple[tuple[str, ...], str]]) -> list[float]:
+    def rewards(self, pairs: Sequence[tuple[tuple[str, ...], str]]) -> list[float]:
         """The probability that each response was written by its user, in 0..1, reduced for copies and short texts.
 
         A text that repeats the user's documents would be the most similar to them. So the probability is multiplied by
         the share of the text's eight-word sequences that are not copied from the documents, and by the text's length
-        over `FEWEST_WORDS` where it is shorter than that.
+        over `MIN_WORDS` where it is shorter than that.
 
-        asked: pairs of the user's own documents and a response; without documents the reward is `UNKNOWN`.
+        pairs: a user's documents and a response; without documents the reward is `REWARD_WITHOUT_DOCUMENTS`.
         """
-        found = [0.0 if documents else UNKNOWN for documents, _ in asked]
-        of_user: dict[tuple[str, ...], list[int]] = {}
-        for index, (documents, response) in enumerate(asked):
+        rewards = [0.0 if documents else REWARD_WITHOUT_DOCUMENTS for documents, _ in pairs]
+        indices_by_user: dict[tuple[str, ...], list[int]] = {}
+        for index, (documents, response) in enumerate(pairs):
             if documents and response.split():
-                of_user.setdefault(documents, []).append(index)
-        for documents, indices in of_user.items():
-            responses = [asked[index][1] for index in indices]
+                indices_by_user.setdefault(documents, []).append(index)
+        for documents, indices in indices_by_user.items():
+            responses = [pairs[index][1] for index in indices]
             for index, response, probability in zip(
                 indices, responses, self._probabilities(documents, responses), strict=True
             ):
-                long_enough = min(1.0, len(response.split()) / FEWEST_WORDS)
-                found[index] = probability * long_enough * (1 - copied_share(documents, response))
-        return found
+                length_factor = min(1.0, len(response.split()) / MIN_WORDS)
+                rewards[index] = probability * length_factor * (1 - copied_share(documents, response))
+        return rewards
 
     def _probabilities(self, documents: Sequence[str], texts: Sequence[str]) -> list[float]:
         """The probability that the author of the documents wrote each text."""
@@ -86,63 +86,64 @@ class AuthorshipModel:
 
     def save(self, path: Path) -> None:
         """Write the model as a NumPy archive."""
-        figures = np.array([self.slope, self.intercept])
-        np.savez_compressed(path, idf=self.idf, others=self.others.astype(np.float16), figures=figures)
+        coefficients = np.array([self.slope, self.intercept])
+        np.savez_compressed(path, idf=self.idf, others=self.others.astype(np.float16), figures=coefficients)
 
     @classmethod
     def load(cls, path: Path) -> AuthorshipModel:
-        """Read what `save` wrote."""
-        with np.load(path) as held:
-            slope, intercept = held["figures"].tolist()
-            return cls(held["idf"], held["others"].astype(np.float32), slope, intercept)
+        """Read a model that `save` wrote."""
+        with np.load(path) as archive:
+            slope, intercept = archive["figures"].tolist()
+            return cls(archive["idf"], archive["others"].astype(np.float32), slope, intercept)
 
 
 def fit_authorship(documents: Mapping[str, Sequence[str]], seed: int) -> AuthorshipModel:
     """Fit the model on the documents of train-split users, and on no others.
 
     Each user is represented by the first half of the user's documents; each document of the second half is paired with
-    its own author and with `WRONG_USERS` other users.
+    its own author and with `NEGATIVES` other users.
 
-    documents: the train split's, by user.
+    documents: the texts of each train-split user's documents.
     seed: of the samples of documents and users.
 
-    Raises ValueError where fewer than two users have `FEWEST_DOCUMENTS`.
+    Raises ValueError where fewer than two users have `MIN_DOCUMENTS`.
     """
-    from sklearn.linear_model import LogisticRegression  # takes a second to import
+    from sklearn.linear_model import LogisticRegression  # importing it takes a second
 
-    users = {user: chosen_documents(own, user, seed) for user, own in documents.items()}
-    users = {user: own for user, own in users.items() if len(own) >= FEWEST_DOCUMENTS}
+    users = {user: sample_documents(texts, user, seed) for user, texts in documents.items()}
+    users = {user: texts for user, texts in users.items() if len(texts) >= MIN_DOCUMENTS}
     if len(users) < 2:
-        raise ValueError(f"found {len(users)} users with {FEWEST_DOCUMENTS} documents or more, expected two")
-    counts = _counts([text for own in users.values() for text in own])
-    holding = np.bincount(counts.indices, minlength=FEATURES)
-    idf = (np.log((1 + counts.shape[0]) / (1 + holding)) + 1).astype(np.float32)
-    vectors = {user: _vectors(own, idf) for user, own in users.items()}
-    means = {user: _mean(own[: own.shape[0] // 2]) for user, own in vectors.items()}
-    drawn = random.Random(f"{seed}-authorship")
-    others = np.stack([means[user] for user in drawn.sample(sorted(means), min(OTHERS, len(means)))])
+        raise ValueError(f"found {len(users)} users with {MIN_DOCUMENTS} documents or more, expected two")
+    counts = _counts([text for texts in users.values() for text in texts])
+    texts_with = np.bincount(counts.indices, minlength=FEATURES)
+    idf = (np.log((1 + counts.shape[0]) / (1 + texts_with)) + 1).astype(np.float32)
+    vectors = {user: _vectors(texts, idf) for user, texts in users.items()}
+    means = {user: _mean(rows[: rows.shape[0] // 2]) for user, rows in vectors.items()}
+    rng = random.Random(f"{seed}-authorship")
+    others = np.stack([means[user] for user in rng.sample(sorted(means), min(COMPARED_USERS, len(means)))])
     margins: list[float] = []
     labels: list[int] = []
-    for user, own in vectors.items():
-        wrong = drawn.sample([name for name in sorted(means) if name != user], min(WRONG_USERS, len(means) - 1))
-        for name in (user, *wrong):
-            found = _margins(own[own.shape[0] // 2 :], means[name], others)
-            margins += found.tolist()
-            labels += [int(name == user)] * len(found)
+    for user, rows in vectors.items():
+        negatives = rng.sample([name for name in sorted(means) if name != user], min(NEGATIVES, len(means) - 1))
+        for name in (user, *negatives):
+            user_margins = _margins(rows[rows.shape[0] // 2 :], means[name], others)
+            margins += user_margins.tolist()
+            labels += [int(name == user)] * len(user_margins)
     model = LogisticRegression(class_weight="balanced").fit(np.array(margins)[:, None], labels)
     return AuthorshipModel(idf, others, float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 
-def chosen_documents(documents: Sequence[str], user: str, seed: int) -> list[str]:
-    """A sample of at most `MOST_DOCUMENTS` distinct documents of a user, in random order; the seed fixes both."""
-    different = list(dict.fromkeys(documents))
-    return random.Random(f"{seed}-{user}").sample(different, min(MOST_DOCUMENTS, len(different)))
+def sample_documents(documents: Sequence[str], user: str, seed: int) -> list[str]:
+    """A sample of at most `MAX_DOCUMENTS` distinct documents of a user, in random order; user and seed fix both."""
+    distinct = list(dict.fromkeys(documents))
+    return random.Random(f"{seed}-{user}").sample(distinct, min(MAX_DOCUMENTS, len(distinct)))
 
 
 def copied_share(documents: tuple[str, ...], text: str) -> float:
     """The share, in 0..1, of the text's sequences of `COPIED_WORDS` words that occur in one of the documents."""
-    found = word_sequences(text, COPIED_WORDS)
-    return sum(sequence in _sequences_of(documents) for sequence in found) / len(found) if found else 0.0
+    sequences = word_sequences(text, COPIED_WORDS)
+    copied = sum(sequence in _sequences_of(documents) for sequence in sequences)
+    return copied / len(sequences) if sequences else 0.0
 
 
 @lru_cache(maxsize=256)
@@ -178,7 +179,7 @@ def _mean(vectors: Any) -> Floats:
 
 def _margins(vectors: Any, user: Floats, others: Floats) -> npt.NDArray[np.float64]:
     """Each text's cosine to the user, standardized by the mean and deviation of its cosines to the others."""
-    own, to_others = vectors @ user, vectors @ others.T
+    to_user, to_others = vectors @ user, vectors @ others.T
     deviation = to_others.std(axis=1)
-    margins: npt.NDArray[np.float64] = (own - to_others.mean(axis=1)) / np.maximum(deviation, 1e-6)
+    margins: npt.NDArray[np.float64] = (to_user - to_others.mean(axis=1)) / np.maximum(deviation, 1e-6)
     return margins

@@ -1,4 +1,4 @@
-"""What a reward is: a function that maps a response, without its reasoning, to a number from 0 to 1."""
+"""Defines a reward: a function that maps a response, without its reasoning, to a number from 0 to 1."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 class RewardInput:
     """What a reward sees. It has no field for the reasoning: REST-PG rewards the response alone (section 3.2).
 
-    input: the prompt x.
-    expected_output: y, what the user really wrote.
+    input: the input x.
+    expected_output: the output y that the user really wrote.
     response: the text to be rewarded.
-    documents: a sample of the user's own documents, for rewards that judge authorship; empty unless the recipe has one.
+    documents: a sample of the user's own documents, for rewards that judge authorship; empty where the recipe names no
+        such reward.
     """
 
     input: str
@@ -23,4 +24,4 @@ class RewardInput:
 
 
 Reward = Callable[[Sequence[RewardInput]], list[float | None]]
-"""Returns one value per item, None where there is none, as where the judge's prompt exceeds its token limit."""
+"""Returns a value for each item, None where there is none, for example where the judge's prompt exceeds its limit."""

@@ -1,7 +1,7 @@
-"""Rewards from an encoder's vectors: cosine of sentence embeddings, and BERTScore.
+"""Rewards from an encoder's vectors: the cosine of sentence embeddings, and BERTScore.
 
-Both take lists, so that texts share batches, and return one number in 0..1 per pair. A blank text has nothing to
-compare and scores 0, even against another blank text, as with ROUGE.
+Both take lists, so that texts share batches, and return a number in 0..1 for each pair. A blank text scores 0, even
+against another blank text, as with ROUGE.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    # A text's token vectors of length 1, (tokens, width), and which of its tokens carry weight, (tokens,).
+    # A text's token vectors of length 1, shape (tokens, width), and the weight of each token, 0 or 1, shape (tokens,).
     TokenVectors = tuple[torch.Tensor, torch.Tensor]
 
-Pair = tuple[str, str]
+TextPair = tuple[str, str]
 
 # Pairs whose token vectors are in memory at once: 64 pairs of 512 tokens of a 1,024-wide encoder take 270 MB.
 _PAIRS = 64
-_BATCH = 16
+_BATCH_SIZE = 16
 
 
 def cosine(references: Sequence[str], responses: Sequence[str], encoder: SentenceEncoder) -> list[float]:
-    """Cosine similarity of the two texts' embeddings, clipped at 0."""
+    """Cosine similarity of the embeddings of each reference and response, clipped at 0.
+
+    Returns a number in 0..1 for each pair.
+    """
     pairs = list(zip(references, responses, strict=True))
-    texts = _texts(_written(pairs))
+    texts = _texts(_nonblank(pairs))
     vectors = dict(zip(texts, encoder.encode(texts, normalize=True), strict=True))
-    scores = {pair: _clip(float(vectors[pair[0]] @ vectors[pair[1]])) for pair in _written(pairs)}
+    scores = {pair: _clip(float(vectors[pair[0]] @ vectors[pair[1]])) for pair in _nonblank(pairs)}
     return [scores.get(pair, 0.0) for pair in pairs]
 
 
@@ -54,23 +57,23 @@ def bert_score(
     Raises UserError when the encoder cannot be loaded or has no such layer.
     """
     pairs = list(zip(references, responses, strict=True))
-    written = _written(pairs)
+    nonblank = _nonblank(pairs)
     tokenizer, model = _load(locate_encoder(encoder_path), layer)
-    tokens = _tokenize(_texts(written), tokenizer, model)
-    scores: dict[Pair, float] = {}
-    for start in range(0, len(written), _PAIRS):
-        chunk = written[start : start + _PAIRS]
+    tokens = _tokenize(_texts(nonblank), tokenizer, model)
+    scores: dict[TextPair, float] = {}
+    for start in range(0, len(nonblank), _PAIRS):
+        chunk = nonblank[start : start + _PAIRS]
         vectors = _token_vectors({text: tokens[text] for text in _texts(chunk)}, tokenizer, model)
         scores |= {pair: _greedy_f1(vectors[pair[0]], vectors[pair[1]]) for pair in chunk}
     return [scores.get(pair, 0.0) for pair in pairs]
 
 
-def _written(pairs: Iterable[Pair]) -> list[Pair]:
+def _nonblank(pairs: Iterable[TextPair]) -> list[TextPair]:
     """The distinct pairs in which neither text is blank."""
     return list(dict.fromkeys(pair for pair in pairs if pair[0].strip() and pair[1].strip()))
 
 
-def _texts(pairs: Iterable[Pair]) -> list[str]:
+def _texts(pairs: Iterable[TextPair]) -> list[str]:
     """The distinct texts of the pairs: m samples share one reference."""
     return list(dict.fromkeys(text for pair in pairs for text in pair))
 
@@ -105,36 +108,36 @@ def _tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, model: P
 
     if not texts:
         return {}
-    # These tokenize a text's first word unlike the same word within a text; BERTScore treats both as within.
+    # These tokenize a text's first word differently from the same word later on; BERTScore treats both as later words.
     space = " " if isinstance(tokenizer, GPT2Tokenizer | RobertaTokenizer) else ""
-    given = [space + text.strip() for text in texts]
+    prepared = [space + text.strip() for text in texts]
     # A tokenizer saved without its limit claims 1e30.
     window = min(tokenizer.model_max_length, model.config.max_position_embeddings)
-    whole = tokenizer(given, verbose=False)["input_ids"]
-    warn_truncated(sum(len(ids) > window for ids in whole), len(texts), window)
-    return dict(zip(texts, tokenizer(given, truncation=True, max_length=window)["input_ids"], strict=True))
+    untruncated = tokenizer(prepared, verbose=False)["input_ids"]
+    warn_truncated(sum(len(ids) > window for ids in untruncated), len(texts), window)
+    return dict(zip(texts, tokenizer(prepared, truncation=True, max_length=window)["input_ids"], strict=True))
 
 
 def _token_vectors(
     tokens: dict[str, list[int]], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 ) -> dict[str, TokenVectors]:
-    """The encoder's vectors of each text's tokens, texts of like length sharing a batch."""
+    """The encoder's vectors of each text's tokens, texts of similar length share a batch."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
     special = torch.tensor([i for i in (tokenizer.cls_token_id, tokenizer.sep_token_id) if i is not None])
     vectors: dict[str, TokenVectors] = {}
     by_length = sorted(tokens, key=lambda text: len(tokens[text]))
-    for start in range(0, len(by_length), _BATCH):
-        texts = by_length[start : start + _BATCH]
-        rows = [torch.tensor(tokens[text]) for text in texts]
-        input_ids = pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id or 0)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    for start in range(0, len(by_length), _BATCH_SIZE):
+        texts = by_length[start : start + _BATCH_SIZE]
+        sequences = [torch.tensor(tokens[text]) for text in texts]
+        input_ids = pad_sequence(sequences, batch_first=True, padding_value=tokenizer.pad_token_id or 0)
+        mask = pad_sequence([torch.ones_like(sequence) for sequence in sequences], batch_first=True)
         with torch.inference_mode():
             states = model(input_ids.to(model.device), attention_mask=mask.to(model.device)).last_hidden_state
-        for text, row, row_states in zip(texts, rows, states, strict=True):
-            unit = torch.nn.functional.normalize(row_states[: len(row)], dim=-1)
-            vectors[text] = unit, (~torch.isin(row, special)).to(unit)
+        for text, sequence, text_states in zip(texts, sequences, states, strict=True):
+            unit = torch.nn.functional.normalize(text_states[: len(sequence)], dim=-1)
+            vectors[text] = unit, (~torch.isin(sequence, special)).to(unit)
     return vectors
 
 

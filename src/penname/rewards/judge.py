@@ -18,9 +18,9 @@ SCORES = (1, 3, 5, 7, 10)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge says of a response.
+    """The judge's verdict on a response.
 
-    probabilities: of each of SCORES, normalised over the five.
+    probabilities: the probability of each of SCORES, normalised over the five.
     reward: in 0..1.
     """
 
@@ -32,8 +32,10 @@ class Judgement:
 class Judge:
     """Scores responses against what the user really wrote.
 
-    engine, renderer: the judge's model, and what renders its prompts.
-    expectation: whether the reward is the expected score over 10 instead of the most probable score over 10 (ours).
+    engine: runs the judge's model.
+    renderer: renders the judge's prompts.
+    expectation: whether the reward is the expected score divided by 10 (ours) instead of the most probable score
+        divided by 10.
     """
 
     engine: Engine
@@ -43,20 +45,23 @@ class Judge:
     def __call__(
         self, inputs: Sequence[str], expected_outputs: Sequence[str], responses: Sequence[str]
     ) -> list[Judgement | None]:
-        """One judgement per response; None where the prompt exceeds the judge's token limit."""
+        """A judgement of each response; None where the prompt exceeds the judge's token limit.
+
+        inputs, expected_outputs, responses: x, y and the response, an entry for each response.
+        """
         prompts: list[list[int]] = []
-        judged: list[bool] = []
+        fits: list[bool] = []
         for x, expected, response in zip(inputs, expected_outputs, responses, strict=True):
             try:
                 prompt = self.renderer.render("figure6_judge", [], input=x, expected_output=expected, response=response)
             except PromptTooLong:
-                judged.append(False)
+                fits.append(False)
             else:
-                judged.append(True)
+                fits.append(True)
                 prompts.append(prompt.tokens)
         candidates = [self.renderer.target(str(score)) for score in SCORES]
         scored = iter(self.engine.score(prompts, [candidates] * len(prompts)))
-        return [self._judgement([sum(log_probs) for log_probs in next(scored)]) if known else None for known in judged]
+        return [self._judgement([sum(log_probs) for log_probs in next(scored)]) if fit else None for fit in fits]
 
     def _judgement(self, log_probs: Sequence[float]) -> Judgement:
         top = max(log_probs)

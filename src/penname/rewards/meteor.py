@@ -1,4 +1,4 @@
-"""METEOR: aligns the words of two texts by exact matches, stems and synonyms."""
+"""METEOR, which aligns the words of two texts by exact matches, stems and synonyms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from types import SimpleNamespace
 
-# nltk is imported where it is first needed: it takes over a second, which ROUGE alone does not need.
+# nltk is imported where it is first needed: importing it takes over a second, and ROUGE does not need it.
 
 Word = tuple[int, str]
 """The index of a word in a text, and the word."""
@@ -18,8 +18,8 @@ def meteor(reference: str, response: str) -> float:
     """METEOR (Banerjee and Lavie, 2005; the parameters of Lavie and Agarwal, 2007), 0..1.
 
     It equals nltk's ``single_meteor_score``: exact matches, then Porter stems, then WordNet synonyms. Where WordNet's
-    data is not installed synonyms are left out, and :func:`meteor_name` says so. Two identical texts score
-    ``1 - 0.5 / words**3``, not 1: the penalty is never less than that of one chunk. A text without words scores 0.
+    data is not installed synonyms are not matched, and :func:`meteor_name` says so. Two identical texts score
+    ``1 - 0.5 / words**3``, not 1: the penalty is at least that of one chunk. A text without words scores 0.
 
     Words are those of nltk's ``word_tokenize``, which Hugging Face's ``evaluate`` uses, except that Punkt's trained
     abbreviations, which would have to be downloaded, are not known: "Mr." ends a sentence here. On 78 pairs of real
@@ -31,7 +31,7 @@ def meteor(reference: str, response: str) -> float:
         return 0.0
     precision, recall = len(matches) / len(found), len(matches) / len(expected)
     mean = precision * recall / (0.9 * precision + 0.1 * recall)
-    chunks = sum(matches.get(place - 1) != other - 1 for place, other in matches.items())
+    chunks = sum(matches.get(i - 1) != j - 1 for i, j in matches.items())
     return mean * (1 - 0.5 * (chunks / len(matches)) ** 3)
 
 
@@ -46,41 +46,41 @@ def meteor_name() -> str:
 def _align(expected: Iterable[str], found: Iterable[str]) -> dict[int, int]:
     """The index of each matched word in `found`, with the index of its match in `expected`.
 
-    It is nltk's alignment, which compares every word with every other. Both match from the ends of the texts.
+    It equals nltk's alignment, which compares each word with every other. Both match from the ends of the texts.
     """
     from nltk.translate.meteor_score import wordnetsyn_match
 
     stem, wordnet = _stemmer(), _wordnet()
-    exact, left, left_expected = _matches(list(enumerate(expected)), list(enumerate(found)))
-    stems, left, left_expected = _matches(
-        [(place, stem(word)) for place, word in left_expected], [(place, stem(word)) for place, word in left]
+    exact, rest, rest_expected = _matches(list(enumerate(expected)), list(enumerate(found)))
+    stems, rest, rest_expected = _matches(
+        [(index, stem(word)) for index, word in rest_expected], [(index, stem(word)) for index, word in rest]
     )
     matches = dict(exact + stems)
     if wordnet:
-        same, _, _ = wordnetsyn_match([word for _, word in left], [word for _, word in left_expected], wordnet)
-        matches |= {left[i][0]: left_expected[j][0] for i, j in same}
+        synonyms, _, _ = wordnetsyn_match([word for _, word in rest], [word for _, word in rest_expected], wordnet)
+        matches |= {rest[i][0]: rest_expected[j][0] for i, j in synonyms}
     return matches
 
 
 def _matches(expected: list[Word], found: list[Word]) -> tuple[list[tuple[int, int]], list[Word], list[Word]]:
     """Pairs of indices of equal words, and the unmatched words of `found` and of `expected`."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, word in expected:
-        places[word].append(place)
-    matches, left = [], []
-    for place, word in reversed(found):
-        if places.get(word):
-            matches.append((place, places[word].pop()))
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, word in expected:
+        indices[word].append(index)
+    matches, unmatched = [], []
+    for index, word in reversed(found):
+        if indices.get(word):
+            matches.append((index, indices[word].pop()))
         else:
-            left.append((place, word))
-    taken = {place for _, place in matches}
-    return matches, left[::-1], [(place, word) for place, word in expected if place not in taken]
+            unmatched.append((index, word))
+    matched = {index for _, index in matches}
+    return matches, unmatched[::-1], [(index, word) for index, word in expected if index not in matched]
 
 
 # m samples of one input are scored against one reference, so its words are cached.
 @lru_cache(maxsize=1024)
 def _words(text: str) -> tuple[str, ...]:
-    """``nltk.word_tokenize``, lower-cased. An untrained splitter finds sentences, or full stops cling to words."""
+    """``nltk.word_tokenize``, lower-cased, with sentences from an untrained splitter, which separates full stops."""
     sentences, _ = _tokenizers()
     return tuple(word.lower() for sentence in sentences(text) for word in _sentence_words(sentence))
 
@@ -93,11 +93,11 @@ def _sentence_words(sentence: str) -> list[str]:
     """
     pieces = sentence.split(" ")
     words: list[str] = []
-    for place, piece in enumerate(pieces, 1):
+    for number, piece in enumerate(pieces, 1):
         if piece.isalnum() and piece.lower() not in _TWO_WORDS:
             words.append(piece)
         elif len(pieces) > 1 and _ALONE.fullmatch(piece):
-            words += _piece_words(piece, place == len(pieces))
+            words += _piece_words(piece, number == len(pieces))
         else:
             return _tokenizers()[1](sentence)
     return words

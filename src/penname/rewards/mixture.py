@@ -1,6 +1,6 @@
-"""Rewards by name, and their weighted mixture R(x, y, response) in 0..1.
+"""The rewards by name, and their weighted mixture R(x, y, response) in 0..1.
 
-Only the response is scored: `RewardInput` has no field for the reasoning.
+Only the response is rewarded: `RewardInput` has no field for the reasoning.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ AUTHORSHIP = "authorship"
 """The reward that is fitted on the users of the train split; see `penname.rewards.authorship`."""
 
 
-class Settings(Protocol):
-    """What the rewards read of a recipe: see `penname.config.RewardConfig`."""
+class RewardSettings(Protocol):
+    """The settings that the rewards read: see `penname.config.RewardConfig`."""
 
     encoder: str | None
     bertscore_layer: int
@@ -31,18 +31,19 @@ class Settings(Protocol):
 
 def make_rewards(
     names: Iterable[str],
-    settings: Settings,
+    settings: RewardSettings,
     judge: Callable[[], Judge],
     authorship: Callable[[], AuthorshipModel],
 ) -> dict[str, Reward]:
-    """The named rewards, by the names that tables use; encoder, judge and authorship model are loaded when first used.
+    """The named rewards, by the names that tables use; models are loaded when they are first used.
 
     An extension is called as `reward(item)` for each item, a `RewardInput`, and returns a number from 0 to 1, or None
     where it cannot judge.
 
-    names: as a recipe has them.
+    names: the rewards' names in a recipe.
     settings: the recipe's section `reward`.
-    judge, authorship: return the loaded judge and the fitted authorship model.
+    judge: returns the loaded judge.
+    authorship: returns the fitted authorship model.
 
     Raises UserError for an extension that does not exist or is not such a function.
     """
@@ -88,19 +89,21 @@ def _pairwise(metric: Callable[[str, str], float]) -> Reward:
     return lambda items: [metric(item.expected_output, item.response) for item in items]
 
 
-def mixed(
+def score_responses(
     weights: Mapping[str, float], rewards: Mapping[str, Reward], items: Sequence[RewardInput]
 ) -> list[dict[str, float | None]]:
     """Every reward of each item by name, and their weighted mean as `reward`.
 
-    weights: of the mixture, by name; where `rewards` lacks one of these there is no `reward`.
+    weights: the mixture's weights, by name; where `rewards` lacks one of these there is no `reward`.
     """
     columns = {name: reward(items) for name, reward in rewards.items()}
-    rows = [{name: column[i] for name, column in columns.items()} for i in range(len(items))]
-    return [{"reward": mix(weights, row)} | row if set(weights) <= set(row) else row for row in rows]
+    scores = [{name: column[i] for name, column in columns.items()} for i in range(len(items))]
+    if not set(weights) <= set(rewards):
+        return scores
+    return [{"reward": weighted_mean(weights, values)} | values for values in scores]
 
 
-def mix(weights: Mapping[str, float], values: Mapping[str, float | None]) -> float | None:
+def weighted_mean(weights: Mapping[str, float], values: Mapping[str, float | None]) -> float | None:
     """The weighted mean of `values` over the rewards in `weights`; None where one of these values is None."""
     total = 0.0
     for name, weight in weights.items():

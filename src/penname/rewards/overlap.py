@@ -1,7 +1,7 @@
 """Word-overlap rewards: ROUGE-1, ROUGE-L and METEOR.
 
-Each is a pure function of the expected output (the reference) and a response, in 0..1. They are the metrics that
-LongLaMP (Kumar et al., 2024) and PGraphRAG report; ROUGE is computed without stemming, as there.
+Each is a function of the expected output (the reference) and a response, and returns a number in 0..1. They are the
+metrics that LongLaMP (Kumar et al., 2024) and PGraphRAG report; ROUGE is computed without stemming, as in these.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def _f_measure(shared: int, expected: int, found: int) -> float:
 def _lcs_length(a: list[str], b: list[str]) -> int:
     """Length of the longest common subsequence.
 
-    Bit-parallel (Hyyrö, 2004): one integer encodes a row of the dynamic program, with a zero bit wherever the row
-    increases by one, so that n words take n additions of big integers instead of n squared steps.
+    The algorithm is bit-parallel (Hyyrö, 2004): one integer encodes a row of the dynamic program, with a zero bit
+    wherever the row increases by one, so that n words take n additions of big integers instead of n squared steps.
     """
-    places: dict[str, int] = {}
+    occurrences: dict[str, int] = {}  # the indices of each word in `a`, a bit each
     for i, word in enumerate(a):
-        places[word] = places.get(word, 0) | 1 << i
-    everything = (1 << len(a)) - 1
-    row = everything
+        occurrences[word] = occurrences.get(word, 0) | 1 << i
+    all_ones = (1 << len(a)) - 1
+    row = all_ones
     for word in b:
-        matches = row & places.get(word, 0)
-        row = (row + matches | row - matches) & everything
+        matches = row & occurrences.get(word, 0)
+        row = (row + matches | row - matches) & all_ones
     return len(a) - row.bit_count()

@@ -1,4 +1,4 @@
-"""The control corpus's reward: the share of the expected output's traits that a response obeys."""
+"""The reward of the control corpus: the share of the expected output's traits that a response shows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from penname.errors import UserError
 def traits(expected_output: str, response: str) -> float:
     """The share, in 0..1, of the expected output's traits that the response shows with the same value.
 
-    0 where the expected output shows none, as can happen when another candidate takes its place in a consensus.
+    It is 0 where the expected output shows none, as can happen when another candidate stands for it in a consensus.
     """
-    right, found = traits_of(expected_output), traits_of(response)
-    return sum(found.get(trait) == value for trait, value in right.items()) / len(right) if right else 0.0
+    expected, found = traits_of(expected_output), traits_of(response)
+    return sum(found.get(trait) == value for trait, value in expected.items()) / len(expected) if expected else 0.0
 
 
 def check_traits(expected_output: str) -> None:

@@ -10,7 +10,7 @@ from penname.config import PromptConfig
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.errors import UserError
-from penname.retrieval.retrieve import recency
+from penname.retrieval.retrieve import rank_by_date
 
 PREPARED_PER_SHARD = 2**10
 """Number of examples in a shard of prepared examples, whose contexts are in memory together."""
@@ -118,4 +118,4 @@ def latest_documents(documents: Sequence[Document], count: int) -> list[Document
 
     count: how many.
     """
-    return [documents[i] for i in sorted(recency(documents)[:count])]
+    return [documents[i] for i in sorted(rank_by_date(documents)[:count])]

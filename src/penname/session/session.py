@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from penname.config import EngineConfig, Recipe, SourceConfig, Split
+from penname.data.load_report import LoadReport
 from penname.data.records import Example
-from penname.data.report import Report
 from penname.data.sources import Examples, load_split
 from penname.engines.base import Engine
 from penname.engines.sampling import sample_seed
@@ -23,7 +23,7 @@ from penname.prompts.templates import ANSWER_FORMATS, TemplateName, benchmark_te
 from penname.retrieval.retrieve import Retriever, make_retriever, retrieve_all
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
-from penname.rewards.mixture import make_rewards, mixed
+from penname.rewards.mixture import make_rewards, score_responses
 from penname.runs.folder import Record, RunFolder, read_stage
 from penname.session import stage_names
 from penname.session.engines import Engines
@@ -95,7 +95,7 @@ class Session:
                 retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, show_note)
                 return [asdict(prepare_example(example, context, self.recipe.prompt)) for example, context in retrieved]
 
-            report = Report(strict=True)
+            report = LoadReport(strict=True)
             examples = self.examples(split, profile_size, report)
             if problems := report.summary():
                 self.run.progress.say(f"{name}: {problems}")
@@ -112,7 +112,7 @@ class Session:
             for record in read_stage(self.run.path(name))
         ]
 
-    def examples(self, split: Split, profile_size: int | None, report: Report) -> Sequence[Example]:
+    def examples(self, split: Split, profile_size: int | None, report: LoadReport) -> Sequence[Example]:
         """The split's examples, without retrieved documents.
 
         profile_size: simulates a cold start: only examples whose users have at least `COLD_START_DOCUMENTS` documents,
@@ -131,7 +131,9 @@ class Session:
             raise UserError(f"{split}: found no user with {fewest}, expected some to hide documents of")
         return [replace(e, profile=tuple(latest_documents(e.profile, profile_size))) for e in examples]
 
-    def load(self, sources: Sequence[SourceConfig], split: Split, profile_size: int | None, report: Report) -> Examples:
+    def load(
+        self, sources: Sequence[SourceConfig], split: Split, profile_size: int | None, report: LoadReport
+    ) -> Examples:
         """Load the examples of each source, up to the recipe's limit.
 
         sources: such as the recipe's `data`.
@@ -142,7 +144,7 @@ class Session:
         return load_split(sources, split, limit, self.recipe.seed, report, fewest)
 
     def _load_all(self, split: Split) -> Examples:
-        return self.load(self.recipe.data, split, None, Report())
+        return self.load(self.recipe.data, split, None, LoadReport())
 
     def prepare_fitting(self, split: Split, profile_size: int | None = None) -> list[PreparedExample]:
         """The split's examples whose input is within the token limit; the others are counted and skipped.
@@ -158,8 +160,11 @@ class Session:
         problems = [self._too_long(e) for e in examples]
         fitting = [e for e, problem in zip(examples, problems, strict=True) if problem is None]
         if not fitting:
-            raise UserError(f"example {examples[0].example_id!r}, as all of {split}: {problems[0]}")
-        for limit, over in Counter(problem.limit for problem in problems if problem is not None).items():
+            raise UserError(
+                f"{split} split: found no example whose input fits into its prompt, expected at least one; "
+                f"of the first example {examples[0].example_id!r}: {problems[0]}"
+            )
+        for limit, over in Counter(problem.setting for problem in problems if problem is not None).items():
             self.run.progress.say(f"{over} of {len(examples)} {split} inputs are over {limit}: skipped")
         return fitting
 
@@ -229,7 +234,7 @@ class Session:
         prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
         prompts = [prompt_of(e) for e in examples]
         given = [(reasonings or {}).get(e.example_id) for e in examples]
-        prefixes = [[] if reasoning is None else self.renderer.beginning(compose(reasoning, "")) for reasoning in given]
+        prefixes = [[] if reasoning is None else self.renderer.prefix(compose(reasoning, "")) for reasoning in given]
         seeds = [
             [sample_seed(self.recipe.seed, purpose, e.example_id, number) for number in range(samples)]
             for e in examples
@@ -240,7 +245,7 @@ class Session:
         records = []
         for example, prompt, reasoning, completions in zip(examples, prompts, given, written, strict=True):
             for number, generated in enumerate(completions):
-                text = self.renderer.text(generated.tokens).strip()
+                text = self.renderer.decode(generated.tokens).strip()
                 if reasoning is not None:
                     text = compose(reasoning, text)
                 parts = parse(text, with_reasoning=with_reasoning, label=example.layout in ANSWER_FORMATS)
@@ -305,7 +310,7 @@ class Session:
         return [values["reward"] for values in self._score(list(self.recipe.reward.mixture), items)]
 
     def _score(self, names: Sequence[str], items: Sequence[RewardInput]) -> list[dict[str, float | None]]:
-        return mixed(self.recipe.reward.weights, self.rewards(names), items)
+        return score_responses(self.recipe.reward.weights, self.rewards(names), items)
 
     def teacher_renderer(self) -> Renderer:
         """The renderer of the teacher's prompts."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from penname.config import Recipe, Split
 from penname.data.sources import Examples
 from penname.errors import UserError
-from penname.rewards.authorship import AuthorshipModel, chosen_documents, fit_authorship
+from penname.rewards.authorship import AuthorshipModel, fit_authorship, sample_documents
 from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.folder import Record, RunFolder, read_stage, write_records
 from penname.session import stage_names
@@ -47,7 +47,7 @@ class Users:
 
     def add_user(self, task: str, user: str, documents: list[str]) -> None:
         """Add a user who is in none of the splits."""
-        self._documents[task, user] = tuple(chosen_documents(documents, user, self._recipe.seed))
+        self._documents[task, user] = tuple(sample_documents(documents, user, self._recipe.seed))
 
     def add_split(self, split: Split) -> None:
         """Add the users of a split, if their documents are needed."""
@@ -95,7 +95,7 @@ class Users:
                 {
                     "task": task,
                     "user_id": user,
-                    "documents": chosen_documents(without_outputs(texts, outputs[task, user]), user, seed),
+                    "documents": sample_documents(without_outputs(texts, outputs[task, user]), user, seed),
                 }
                 for (task, user), texts in documents.items()
             ]

@@ -8,7 +8,7 @@ import torch
 from tests.shop import ITEMS, secret, write
 
 from penname.config import SourceConfig, StyleSettings
-from penname.data.report import Report
+from penname.data.load_report import LoadReport
 from penname.data.sources import read_documents, read_split, shared_names
 from penname.encoders import SentenceEncoder
 from penname.pat.graph.style import StyleModel, fit_features, train_style
@@ -25,9 +25,9 @@ def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
     """A finder whose messages have a large weight; documents of the users in `without_items` have no item."""
     documents = [
         replace(d, item_id=None) if d.user_id in without_items else d
-        for d in read_documents(source, "val", Report(strict=True))
+        for d in read_documents(source, "val", LoadReport(strict=True))
     ]
-    features, _ = fit_features([d.text for d in read_documents(fitted_to or source, "val", Report())])
+    features, _ = fit_features([d.text for d in read_documents(fitted_to or source, "val", LoadReport())])
     made = features.of_texts([d.text for d in documents])
     model = StyleModel(made.shape[1], 32, 0)
     torch.nn.init.ones_(model.message_weight)
@@ -40,7 +40,7 @@ def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
 def test_no_target_is_in_anything_its_example_sees(tmp_path, encoder):
     source = write(tmp_path)
     finder = finder_of(source, encoder)
-    examples = list(read_split(source, "val", Report(strict=True)))
+    examples = list(read_split(source, "val", LoadReport(strict=True)))
     assert len(examples) == 40
     shown = 0
     for example in examples:
@@ -65,7 +65,7 @@ def test_what_is_found_does_not_depend_on_the_target(tmp_path, encoder):
     )
     found = []
     for source in (first, second):
-        example = next(e for e in read_split(source, "val", Report()) if e.user_id == f"user{user}")
+        example = next(e for e in read_split(source, "val", LoadReport()) if e.user_id == f"user{user}")
         found.append(finder_of(source, encoder, fitted_to=first).find(example, 8))
     assert found[0] == found[1]
 
@@ -73,7 +73,7 @@ def test_what_is_found_does_not_depend_on_the_target(tmp_path, encoder):
 def test_topics_are_backed_off_and_levels_told(tmp_path, encoder):
     source = write(tmp_path)
     finder = finder_of(source, encoder)
-    example = next(iter(read_split(source, "val", Report())))
+    example = next(iter(read_split(source, "val", LoadReport())))
     found = finder.find(example, 60)
     assert {d.item_id for d, level in zip(found.topic, found.levels, strict=True) if level == "topic"} == {
         example.item_id
@@ -88,7 +88,7 @@ def test_a_user_whom_nobody_knows_is_served_at_once(tmp_path, encoder):
     """From the edge to the item, or from the prompt alone."""
     source = write(tmp_path)
     finder = finder_of(source, encoder)
-    example = next(iter(read_split(source, "val", Report())))
+    example = next(iter(read_split(source, "val", LoadReport())))
     for item in (example.item_id, "never seen"):
         unknown = type(example)("new", "a new user", "shop_long", "Write: The soap", query="The soap", item_id=item)
         found = finder.find(unknown, 3)
@@ -102,14 +102,14 @@ def test_names_that_many_share_are_nobodys_style(tmp_path, encoder):
     records[3]["id"] = "A verified traveler"
     (tmp_path / "shop_dev.json").write_text(json.dumps(records))
     finder = finder_of(source, encoder)
-    for example in list(read_split(source, "val", Report()))[:10]:
+    for example in list(read_split(source, "val", LoadReport()))[:10]:
         assert "A verified traveler" not in {d.user_id for d in finder.find(example, 39).style}
 
 
 def test_only_ids_that_are_display_names_can_be_shared(tmp_path, encoder):
     """Anybody who writes a lot may be called alice in data whose ids are one person's."""
     source = write(tmp_path)
-    written = list(read_documents(source, "val", Report()))
+    written = list(read_documents(source, "val", LoadReport()))
     alice = [replace(d, user_id="alice") for d in written[:6]]
     assert shared_names(source, [*alice, *written]) == {"alice"}
     assert shared_names(SourceConfig(format="jsonl", path=str(tmp_path)), [*alice, *written]) == set()
@@ -117,13 +117,13 @@ def test_only_ids_that_are_display_names_can_be_shared(tmp_path, encoder):
 
 def test_documents_without_items_have_clusters_for_topics(tmp_path, encoder):
     source = write(tmp_path)
-    documents = list(read_documents(source, "val", Report()))
+    documents = list(read_documents(source, "val", LoadReport()))
     clusters = cluster(encoder.embed([d.text for d in documents], normalize=True), 6, 0)
     everybody = {d.user_id for d in documents}
     finder = finder_of(source, encoder, clusters, without_items=everybody)
     assert {topic.split()[0] for topic in finder.graph.topics} == {"topic"}
     assert len(finder.graph.topics) <= 6
-    example = replace(next(iter(read_split(source, "val", Report()))), item_id=None)
+    example = replace(next(iter(read_split(source, "val", LoadReport()))), item_id=None)
     topic = clusters.topics_of(encoder.embed([str(example.query)], normalize=True))[0]
     found = finder.find(example, 5)
     others = finder.graph.documents_on(finder.graph.topic_index[topic])
@@ -134,13 +134,13 @@ def test_documents_without_items_have_clusters_for_topics(tmp_path, encoder):
 
 def test_documents_with_items_keep_them_beside_others_without(tmp_path, encoder):
     source = write(tmp_path)
-    documents = list(read_documents(source, "val", Report()))
+    documents = list(read_documents(source, "val", LoadReport()))
     some = {f"user{number}" for number in range(0, 40, 2)}
     texts = [d.text for d in documents if d.user_id in some]
     clusters = cluster(encoder.embed(texts, normalize=True), 6, 0)
     finder = finder_of(source, encoder, clusters, without_items=some)
     assert set(ITEMS) < set(finder.graph.topics)
-    example = next(e for e in read_split(source, "val", Report()) if e.user_id == "user7")
+    example = next(e for e in read_split(source, "val", LoadReport()) if e.user_id == "user7")
     on_item = finder.find(example, 3)
     assert on_item.levels == ["topic"] * 3
     assert {d.item_id for d in on_item.topic} == {example.item_id}
@@ -150,7 +150,7 @@ def test_documents_with_items_keep_them_beside_others_without(tmp_path, encoder)
 def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    trained_on = list(read_documents(write(tmp_path / "a"), "val", Report()))
+    trained_on = list(read_documents(write(tmp_path / "a"), "val", LoadReport()))
     features, made = fit_features([d.text for d in trained_on])
     model = train_style(
         made,
@@ -159,7 +159,7 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
         0,
     )
     source = write(tmp_path / "b", users=30)
-    documents = list(read_documents(source, "val", Report()))
+    documents = list(read_documents(source, "val", LoadReport()))
     finder = Finder(
         documents,
         model,
@@ -169,7 +169,7 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
         5,
     )
     right = 0
-    examples = [e for e in read_split(source, "val", Report()) if e.profile]
+    examples = [e for e in read_split(source, "val", LoadReport()) if e.profile]
     for example in examples:
         way = int(example.user_id.removeprefix("user")) % 2
         right += sum(int(d.user_id.removeprefix("user")) % 2 == way for d in finder.find(example, 3).style)
@@ -179,7 +179,7 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
 def test_a_copy_of_the_target_among_the_users_own_documents_changes_nothing(tmp_path, encoder):
     source = write(tmp_path)
     finder = finder_of(source, encoder)
-    example = next(e for e in read_split(source, "val", Report()) if e.profile)
+    example = next(e for e in read_split(source, "val", LoadReport()) if e.profile)
     copy = replace(example.profile[0], text=f"Once more: {example.output}", id="copy")
     found = [finder.find(e, 8) for e in (example, replace(example, profile=(*example.profile, copy)))]
     assert found[0] == found[1]
@@ -189,7 +189,7 @@ def test_copies_of_the_target_by_others_are_passed_over(tmp_path, encoder):
     """Two others write the target again, on its own item; without them the same is found."""
     source = write(tmp_path)
     records = json.loads((tmp_path / "shop_dev.json").read_text())
-    example = next(iter(read_split(source, "val", Report())))
+    example = next(iter(read_split(source, "val", LoadReport())))
     (tmp_path / "copied").mkdir()
     copied = write(tmp_path / "copied")
     for record in records[20:22]:
@@ -198,7 +198,7 @@ def test_copies_of_the_target_by_others_are_passed_over(tmp_path, encoder):
             {"rating": 5, "title": "Again", "text": f"Again: {example.output}", "pid": example.item_id}
         )
     (tmp_path / "copied" / "shop_dev.json").write_text(json.dumps(records))
-    documents = list(read_documents(copied, "val", Report()))
+    documents = list(read_documents(copied, "val", LoadReport()))
     copies = [d.text for d in documents if str(example.output) in d.text and d.user_id != example.user_id]
     assert len(copies) == 2, "the copies are in the graph"
     found = finder_of(copied, encoder, fitted_to=source).find(example, len(documents))

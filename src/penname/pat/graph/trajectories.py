@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from penname.data.duplicates import Original
+from penname.data.duplicates import CopyDetector
 from penname.data.layouts import query_of
 from penname.data.records import Document, Example
 from penname.pat.graph.style import StyleFeatures, StyleIndex, StyleModel, StyleQuery
@@ -96,8 +96,8 @@ class Finder:
         """The documents of other users on the example's item, without copies of the target."""
         topic = None if example.item_id is None else self.graph.topic_index.get(example.item_id)
         written = [] if topic is None else [self.graph.documents[i] for i in self.graph.documents_on(topic)]
-        original = Original(example.output or "")
-        return tuple(d for d in written if d.user_id != example.user_id and not original.held_by(d))
+        copies = CopyDetector(example.output or "")
+        return tuple(d for d in written if d.user_id != example.user_id and not copies.in_document(d))
 
     def _find(
         self,
@@ -109,10 +109,10 @@ class Finder:
         k: int,
         levels: Sequence[Level],
     ) -> Trajectories:
-        original = Original(example.output or "")
+        copies = CopyDetector(example.output or "")
 
         def allowed(document: Document) -> bool:
-            return not original.held_by(document)
+            return not copies.in_document(document)
 
         excluded_user = self.graph.user_index.get(example.user_id)
         on_topic = self._topic.find(
@@ -159,5 +159,5 @@ class Finder:
 
 def _without_copies(example: Example) -> Example:
     """The example without those documents of its user that contain a copy of the target, as real profiles have some."""
-    original = Original(example.output or "")
-    return replace(example, profile=tuple(d for d in example.profile if not original.held_by(d)))
+    copies = CopyDetector(example.output or "")
+    return replace(example, profile=tuple(d for d in example.profile if not copies.in_document(d)))

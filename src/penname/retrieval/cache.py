@@ -2,7 +2,7 @@
 
 There is one SQLite file for each encoder and one for BM25, in the folder `retrieval` of $PENNAME_CACHE or else of the
 user's cache folder. An embedding's key is the SHA-256 of its text, a ranking's that of its query and texts; each entry
-has a checksum. What was written survives a killed process.
+has a checksum. What has been written survives a killed process.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from penname.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 500
-"""Keys in one SELECT; older versions of SQLite allow 999."""
-PATIENCE = 60.0
+KEYS_PER_SELECT = 500
+"""Number of keys in one SELECT; older versions of SQLite allow 999."""
+LOCK_TIMEOUT_S = 60.0
 """Seconds to wait while another process writes."""
 MODEL_FILES = (".safetensors", ".bin", ".json", ".txt", ".model")
 
@@ -32,13 +32,12 @@ Kind = Literal["vectors", "rankings"]
 Result = TypeVar("Result")
 
 
-class Store:
-    """The cache of one way to rank.
+class Cache:
+    """The cache of one ranker.
 
-    identity: names the ranker and everything its results depend on; for an encoder's files see `fingerprint`.
+    identity: names the ranker and everything that its results depend on; for an encoder's files see `fingerprint`.
 
-    A damaged file gives a warning and is replaced; a damaged entry counts as missing. Raises UserError where the cache
-    cannot be read or written.
+    A damaged file gives a warning and is replaced; a damaged entry counts as missing.
     """
 
     def __init__(self, identity: str) -> None:
@@ -46,19 +45,19 @@ class Store:
         self._path = cache / "retrieval" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.sqlite"
 
     def read(self, kind: Kind, keys: Collection[bytes]) -> dict[bytes, bytes]:
-        """The entries that exist, by key."""
+        """The entries that exist, by key. Raises UserError where the cache cannot be read."""
         return self._with_file(lambda file: self._read(file, kind, list(keys)))
 
     def write(self, kind: Kind, entries: Mapping[bytes, bytes]) -> None:
-        """Store entries by key; existing ones are replaced."""
+        """Store entries by key, replacing existing ones. Raises UserError where the cache cannot be written."""
         rows = [(key, entry, zlib.crc32(entry)) for key, entry in entries.items()]
         self._with_file(lambda file: file.executemany(f"INSERT OR REPLACE INTO {kind} VALUES (?, ?, ?)", rows))
 
     def _read(self, file: sqlite3.Connection, kind: Kind, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         entries: dict[bytes, bytes] = {}
         damaged = 0
-        for start in range(0, len(keys), AT_ONCE):
-            batch = keys[start : start + AT_ONCE]
+        for start in range(0, len(keys), KEYS_PER_SELECT):
+            batch = keys[start : start + KEYS_PER_SELECT]
             query = f"SELECT * FROM {kind} WHERE key IN ({','.join('?' * len(batch))})"
             for key, entry, checksum in file.execute(query, batch):
                 if zlib.crc32(entry) == checksum:
@@ -66,7 +65,7 @@ class Store:
                 else:
                     damaged += 1
         if damaged:
-            logger.warning("%s: %d %s damaged; made again", self._path, damaged, kind)
+            logger.warning("%s: %d damaged %s are recomputed", self._path, damaged, kind)
         return entries
 
     def _with_file(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -76,16 +75,18 @@ class Store:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                logger.warning("%s: damaged (%s); made again", self._path, error)
+                logger.warning("%s: damaged (%s), and created again", self._path, error)
                 self._path.unlink(missing_ok=True)
                 return self._opened(work)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
-            raise UserError(f"cache file {self._path}: {reason}; set PENNAME_CACHE to a folder to write to") from None
+            raise UserError(
+                f"cache file {self._path}: {reason}; set PENNAME_CACHE to a folder that can be written to"
+            ) from None
 
     def _opened(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = sqlite3.connect(self._path, timeout=PATIENCE)
+        file = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_S)
         try:
             with file:
                 for kind in get_args(Kind):
@@ -102,7 +103,7 @@ def key_of(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-def key_of_search(query: str, texts: Sequence[str]) -> bytes:
+def key_of_ranking(query: str, texts: Sequence[str]) -> bytes:
     """The key of a ranking: a digest of the query's key and the texts' keys, in order."""
     return hashlib.sha256(b"".join(map(key_of, (query, *texts)))).digest()
 
