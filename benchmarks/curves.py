@@ -21,7 +21,7 @@ from common import QUICK_CONTROL, control_corpus, finish, on_control, parser, ru
 from rich.console import Console
 from rich.table import Table
 
-from penname.cli.control import USERS, written_whole
+from penname.cli.control import USERS, atomic_folder
 from penname.data.control import Teacher, write_control
 from penname.evaluation.table import averages
 from penname.experiments.sweep import Point, run_sweep
@@ -73,7 +73,7 @@ Rewards = dict[str, list[dict[str, float]]]
 def corpus_of(teacher: Teacher, folder: Path, users: int) -> None:
     """Write the corpus that this teacher speaks of, without a model, unless it is there already."""
     if not folder.exists():
-        with written_whole(folder) as scratch:
+        with atomic_folder(folder) as scratch:
             write_control(scratch, users, 0, teacher)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from penname.engines.models import load_tokenizer
-from penname.training.pretraining import UNKNOWN
+from penname.training.pretraining import UNKNOWN_TOKEN
 from test_cli import refused
 from test_cli_data import penname  # noqa: F401
 
@@ -53,7 +53,7 @@ def test_its_users_and_targets_do_not_leak(penname, corpus):  # noqa: F811
 
 def test_its_model_knows_every_word(corpus):
     tokenizer = load_tokenizer(str(corpus / "control" / "model"))
-    unknown = tokenizer.convert_tokens_to_ids(UNKNOWN)
+    unknown = tokenizer.convert_tokens_to_ids(UNKNOWN_TOKEN)
     for file in ("train.jsonl", "test.jsonl", "documents.jsonl"):
         for line in (corpus / "control" / file).read_text().splitlines():
             record = json.loads(line)

@@ -191,6 +191,7 @@ def _train_on_pairs(
 
 def _pairs(session: Session, agent: AgentName, chosen: Sequence[Record], rounds: _Rounds) -> list[PreferencePair]:
     """The chosen preference pairs as token ids, each with the agent's prompt in the last round."""
+    from penname.training.dpo import PreferencePair
 
     by_id = {e.example_id: e for e in rounds.examples}
     renderer = session.agent_renderer(session.recipe.agent(agent))
