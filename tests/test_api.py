@@ -96,8 +96,14 @@ def test_documents_may_be_texts_records_or_a_path(run, tmp_path):
         assert len({writer.write("Write about rain, note 3.", documents).response for documents in given}) == 1
         with pytest.raises(UserError, match="documents: found one text, expected a list"):
             writer.write("Write about rain.", documents=text)
-        with pytest.raises(UserError, match="prompt: found only white space"):
-            writer.write(" ")
+        blank, other_encoding = " \n", "\udc80"
+        for prompt, found in (
+            (blank, "only white space"),
+            ("", "an empty text"),
+            (other_encoding, "characters that are not UTF-8"),
+        ):
+            with pytest.raises(UserError, match=f"prompt: found {found}, expected a text"):
+                writer.write(prompt)
 
 
 def test_a_run_is_opened_again(run):

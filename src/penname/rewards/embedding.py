@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # A text's token vectors of length 1, shape (tokens, width), and the weight of each token, 0 or 1, shape (tokens,).
     TokenVectors = tuple[torch.Tensor, torch.Tensor]
 
-TextPair = tuple[str, str]
+ReferenceAndResponse = tuple[str, str]
 
 # Pairs whose token vectors are in memory at once: 64 pairs of 512 tokens of a 1,024-wide encoder take 270 MB.
 _PAIRS = 64
@@ -60,7 +60,7 @@ def bert_score(
     nonblank = _nonblank(pairs)
     tokenizer, model = _load(locate_encoder(encoder_path), layer)
     tokens = _tokenize(_texts(nonblank), tokenizer, model)
-    scores: dict[TextPair, float] = {}
+    scores: dict[ReferenceAndResponse, float] = {}
     for start in range(0, len(nonblank), _PAIRS):
         chunk = nonblank[start : start + _PAIRS]
         vectors = _token_vectors({text: tokens[text] for text in _texts(chunk)}, tokenizer, model)
@@ -68,12 +68,12 @@ def bert_score(
     return [scores.get(pair, 0.0) for pair in pairs]
 
 
-def _nonblank(pairs: Iterable[TextPair]) -> list[TextPair]:
+def _nonblank(pairs: Iterable[ReferenceAndResponse]) -> list[ReferenceAndResponse]:
     """The distinct pairs in which neither text is blank."""
     return list(dict.fromkeys(pair for pair in pairs if pair[0].strip() and pair[1].strip()))
 
 
-def _texts(pairs: Iterable[TextPair]) -> list[str]:
+def _texts(pairs: Iterable[ReferenceAndResponse]) -> list[str]:
     """The distinct texts of the pairs: m samples share one reference."""
     return list(dict.fromkeys(text for pair in pairs for text in pair))
 
