@@ -123,10 +123,16 @@ def test_repetition_is_kept_from_completions_by_the_offline_engine_and_refused_f
         with pytest.raises(UserError, match=r"decoding.repetition_penalty: found 1.2, expected 1.0: server 'vllm'"):
             engine.generate(prompts, [[0]] * 3, sampling)
         return
-    expected = LocalEngine(model).generate(prompts, [[0]] * 3, sampling)
+    plain = replace(sampling, repetition_penalty=1.0, no_repeat_ngram=0)
+    each_and_both = [
+        replace(plain, repetition_penalty=1.2),
+        replace(plain, no_repeat_ngram=2),
+        sampling,
+    ]
+    expected = [LocalEngine(model).generate(prompts, [[0]] * 3, settings) for settings in each_and_both]
     model.set_attn_implementation("sdpa")
-    assert engine.generate(prompts, [[0]] * 3, sampling) == expected
-    assert engine.generate(prompts, [[0]] * 3, replace(sampling, no_repeat_ngram=0)) != expected
+    assert [engine.generate(prompts, [[0]] * 3, settings) for settings in each_and_both] == expected
+    assert engine.generate(prompts, [[0]] * 3, plain) not in expected
 
 
 @needs_vllm
