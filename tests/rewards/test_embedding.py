@@ -122,15 +122,15 @@ def test_no_texts(encoder: SentenceEncoder) -> None:
     assert bert_score([], [], None, layer=3) == []
 
 
-def test_cut_texts_are_counted(encoder: SentenceEncoder, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_texts_are_counted(encoder: SentenceEncoder, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         encoder.encode(TEXTS)
         assert caplog.messages == []
         encoder.encode([*TEXTS, LONG])
         bert_score([LONG, LONG], TEXTS[:2], None, layer=1)
-    assert [message.split(";")[0] for message in caplog.messages] == [
-        "1 of 8 texts are longer than the encoder's 256 tokens",
-        "1 of 3 texts are longer than the encoder's 512 tokens",
+    assert caplog.messages == [
+        "1 of 8 texts are longer than the encoder's 256 tokens and are truncated",
+        "1 of 3 texts are longer than the encoder's 512 tokens and are truncated",
     ]
 
 
