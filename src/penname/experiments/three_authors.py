@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from penname.data.load_report import LoadReport
@@ -37,8 +38,6 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
     method: the method that writes.
     model: the folder of the method's model; None for the recipe's generator.
     """
-    settings = session.recipe.three_authors
-    assert settings is not None
     split = session.recipe.evaluation.split
     prompts = stage_names.shared_prompts(split)
     session.run.stage(prompts, lambda folder: _choose(session, folder))
@@ -47,23 +46,36 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
     _register_authors(session, cases, documents)
     name = stage_names.three_authors(split, method.name)
 
-    def write(shard: Sequence[Record]) -> list[Record]:
-        examples = [_prepared(case) for case in shard]
-        written = generate_as_evaluated(session, model, examples, settings.candidates, with_reasoning=method.reasoning)
-        groups = group_by_example(written, settings.candidates)
-        return choose_texts(session, groups, {example.example_id: example for example in examples})
-
-    def stage(folder: Path) -> Record:
-        batch_size = session.recipe.generator.batch_size
-        texts = session.run.shards(
-            stage_names.responses(name), cases, batch_size, write, completions=settings.candidates
-        )
-        write_records(folder / "texts.parquet", _score_texts(session, documents, cases, list(texts)))
-        return {"texts": len(texts)}
-
-    session.run.stage(name, stage)
+    session.run.stage(name, partial(_write_texts, session, method, model, cases, documents))
     found = attribution(read_voices(session.run.folder, split, [method.name]), method.name)
     session.run.progress.say(f"{name}: {found.correct} of {found.texts} texts are attributed to their author")
+
+
+def _write_texts(
+    session: Session,
+    method: Method,
+    model: Path | None,
+    cases: Sequence[Record],
+    documents: Mapping[str, list[str]],
+    folder: Path,
+) -> Record:
+    settings = session.recipe.three_authors
+    assert settings is not None
+    responses = stage_names.responses(stage_names.three_authors(session.recipe.evaluation.split, method.name))
+    work = partial(_write_shard, session, method, model, settings.candidates)
+    batch_size = session.recipe.generator.batch_size
+    texts = session.run.shards(responses, cases, batch_size, work, completions=settings.candidates)
+    write_records(folder / "texts.parquet", _score_texts(session, documents, cases, list(texts)))
+    return {"texts": len(texts)}
+
+
+def _write_shard(
+    session: Session, method: Method, model: Path | None, candidates: int, cases: Sequence[Record]
+) -> list[Record]:
+    examples = [_prepared(case) for case in cases]
+    written = generate_as_evaluated(session, model, examples, candidates, with_reasoning=method.reasoning)
+    groups = group_by_example(written, candidates)
+    return choose_texts(session, groups, {example.example_id: example for example in examples})
 
 
 def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[AttributionCase]:
@@ -107,18 +119,19 @@ def _choose(session: Session, folder: Path) -> Record:
     write_records(folder / DOCUMENTS, documents)
     sounds_like = AuthorClassifier(_by_author(documents)).authors_of([case.example.output or "" for case in cases])
 
-    def work(shard: Sequence[tuple[Case, str]]) -> list[Record]:
-        retrieval = session.recipe.retrieval
-        found = retrieve_all([case.example for case, _ in shard], session.retriever(), retrieval.k, retrieval.documents)
-        return [
-            {"number": case.number, "exact": case.exact, "sounds_like": author}
-            | asdict(prepare_example(example, context, session.recipe.prompt))
-            for (case, author), (example, context) in zip(shard, found, strict=True)
-        ]
-
     both = list(zip(cases, sounds_like, strict=True))
-    session.run.shards(stage_names.cases(split), both, len(both), work)
+    session.run.shards(stage_names.cases(split), both, len(both), partial(_prepare_cases, session))
     return {"cases": len(cases)}
+
+
+def _prepare_cases(session: Session, cases: Sequence[tuple[Case, str]]) -> list[Record]:
+    retrieval = session.recipe.retrieval
+    found = retrieve_all([case.example for case, _ in cases], session.retriever(), retrieval.k, retrieval.documents)
+    return [
+        {"number": case.number, "exact": case.exact, "sounds_like": author}
+        | asdict(prepare_example(example, context, session.recipe.prompt))
+        for (case, author), (example, context) in zip(cases, found, strict=True)
+    ]
 
 
 def _fits(session: Session, example: Example) -> bool:

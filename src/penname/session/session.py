@@ -83,34 +83,32 @@ class Session:
         profile_size: see `examples`.
         """
         name = stage_names.data(stage_names.split_name(split, profile_size))
-        settings = self.recipe.retrieval
-
-        def stage(folder: Any) -> Record:
-            retriever = self.retriever()
-
-            def show_note(note: str) -> None:
-                self.run.progress.advance(0, note=note)
-
-            def prepare_shard(examples: Sequence[Example]) -> list[Record]:
-                retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, show_note)
-                return [asdict(prepare_example(example, context, self.recipe.prompt)) for example, context in retrieved]
-
-            report = LoadReport(strict=True)
-            examples = self.examples(split, profile_size, report)
-            if problems := report.summary():
-                self.run.progress.say(f"{name}: {problems}")
-            records = self.run.shards(name, examples, PREPARED_PER_SHARD, prepare_shard)
-            empty = sum(not record["context"] and not record["neighbours"] for record in records)
-            if empty:
-                self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document to retrieve")
-            return {"examples": len(records), "without_context": empty}
-
-        self.run.stage(name, stage)
+        self.run.stage(name, lambda folder: self._prepare(name, split, profile_size))
         self.users.add_split(split)
         return [
             PreparedExample(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
             for record in read_stage(self.run.path(name))
         ]
+
+    def _prepare(self, name: str, split: Split, profile_size: int | None) -> Record:
+        report = LoadReport(strict=True)
+        examples = self.examples(split, profile_size, report)
+        if problems := report.summary():
+            self.run.progress.say(f"{name}: {problems}")
+        work = partial(self._prepare_shard, self.retriever())
+        records = self.run.shards(name, examples, PREPARED_PER_SHARD, work)
+        empty = sum(not record["context"] and not record["neighbours"] for record in records)
+        if empty:
+            self.run.progress.say(f"{name}: {empty} of {len(records)} examples have no document to retrieve")
+        return {"examples": len(records), "without_context": empty}
+
+    def _prepare_shard(self, retriever: Retriever, examples: Sequence[Example]) -> list[Record]:
+        settings = self.recipe.retrieval
+        retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, self._show_note)
+        return [asdict(prepare_example(example, context, self.recipe.prompt)) for example, context in retrieved]
+
+    def _show_note(self, note: str) -> None:
+        self.run.progress.advance(0, note=note)
 
     def examples(self, split: Split, profile_size: int | None, report: LoadReport) -> Sequence[Example]:
         """The split's examples, without retrieved documents.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from penname.config import Recipe, Split
@@ -83,27 +84,27 @@ class Users:
 
     def _of_split(self, split: Split) -> DocumentsByUser:
         name = stage_names.users(split)
-
-        def stage(folder: Path) -> Record:
-            documents: dict[tuple[str, str], dict[str, None]] = {}
-            outputs: dict[tuple[str, str], list[str]] = {}
-            for e in self._load(split):
-                documents.setdefault((e.task, e.user_id), {}).update(dict.fromkeys(d.text for d in e.profile))
-                outputs.setdefault((e.task, e.user_id), []).append(e.output or "")
-            seed = self._recipe.seed
-            records = [
-                {
-                    "task": task,
-                    "user_id": user,
-                    "documents": sample_documents(without_outputs(texts, outputs[task, user]), user, seed),
-                }
-                for (task, user), texts in documents.items()
-            ]
-            write_records(folder / "users.parquet", records)
-            return {"users": len(records)}
-
-        self._run.stage(name, stage)
+        self._run.stage(name, partial(self._collect, split))
         return {(r["task"], r["user_id"]): tuple(r["documents"]) for r in read_stage(self._run.path(name))}
+
+    def _collect(self, split: Split, folder: Path) -> Record:
+        """Write each user's documents, a sample of those that contain no expected output of the user."""
+        documents: dict[tuple[str, str], dict[str, None]] = {}
+        outputs: dict[tuple[str, str], list[str]] = {}
+        for e in self._load(split):
+            documents.setdefault((e.task, e.user_id), {}).update(dict.fromkeys(d.text for d in e.profile))
+            outputs.setdefault((e.task, e.user_id), []).append(e.output or "")
+        seed = self._recipe.seed
+        records = [
+            {
+                "task": task,
+                "user_id": user,
+                "documents": sample_documents(without_outputs(texts, outputs[task, user]), user, seed),
+            }
+            for (task, user), texts in documents.items()
+        ]
+        write_records(folder / "users.parquet", records)
+        return {"users": len(records)}
 
 
 def without_outputs(documents: Iterable[str], outputs: Sequence[str]) -> list[str]:
