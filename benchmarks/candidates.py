@@ -113,6 +113,7 @@ def main() -> None:
         changes = [*(quick if given.quick else [ALL_METHODS]), "three_authors=null"]
         train_run(load_recipe("quickstart", changes), folder, ConsoleProgress(Console(stderr=True)))
     recipe = load_run_recipe(folder)
+    recipe = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"choose": "consensus"})})
     most = given.examples or (2 if given.quick else None)
     if most:
         recipe = recipe.model_copy(update={"limit": LimitConfig(train=recipe.limit.train, val=most, test=most)})
