@@ -75,7 +75,7 @@ install-test: $(VENV)/.installed-test
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
-	$(VENV)/bin/python -c 'import peft, penname.experiments.train, penname.training.fine_tuning'
+	$(VENV)/bin/python -c 'import penname.experiments.train, penname.training.fine_tuning, peft'
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt

@@ -24,7 +24,7 @@ from penname.experiments.train import model_folder, train_run
 from penname.method_table import Method
 from penname.pat.method_prompts import method_prompts
 from penname.recipe_files import load_recipe
-from penname.report import figures
+from penname.reporting import figures
 from penname.runs.progress import ConsoleProgress
 from penname.session.evaluate import choose_texts, group_by_example
 from penname.session.examples import PreparedExample

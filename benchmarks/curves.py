@@ -26,7 +26,7 @@ from penname.data.control import Teacher, write_control
 from penname.evaluation.table import averages
 from penname.experiments.sweep import Point, run_sweep
 from penname.recipe_files import load_recipe
-from penname.report import figures
+from penname.reporting import figures
 from penname.runs.progress import ConsoleProgress
 
 METHODS = ("sft", "sft-reasoning", "rest-em", "rest-pg")

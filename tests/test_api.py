@@ -1,7 +1,9 @@
 """penname as a library: what a notebook does."""
 
+import functools
 import subprocess
 import sys
+import types
 
 import pytest
 from rich.console import Console
@@ -61,6 +63,14 @@ def test_all_that_is_promised_is_there():
         penname.nothing  # noqa: B018
 
 
+def test_no_module_takes_the_place_of_a_function(run):
+    """Importing a module sets its name in the package: none of penname's may be called like one of its functions."""
+    run.report()
+    for name in penname.__all__:
+        assert not isinstance(getattr(penname, name), types.ModuleType), name
+    assert penname.report(run).is_file()
+
+
 def test_train_compare_and_write_with_a_reward_of_ones_own(run):
     table = run.compare()
     assert set(table.summary["methods"]) == {"rag", "sft-reasoning", "rest-pg"}
@@ -94,7 +104,7 @@ def test_documents_may_be_texts_records_or_a_path(run, tmp_path):
     with penname.Writer(run.folder, "rest-pg", recipe=run.recipe) as writer:
         given = [[text], [penname.Document("anyone", text)], tmp_path / "me.txt", iter([text])]
         assert len({writer.write("Write about rain, note 3.", documents).response for documents in given}) == 1
-        with pytest.raises(UserError, match="documents: found one text, expected a list"):
+        with pytest.raises(UserError, match=r"documents: found one text, expected a list"):
             writer.write("Write about rain.", documents=text)
         blank, other_encoding = " \n", "\udc80"
         for prompt, found in (
@@ -112,6 +122,21 @@ def test_a_run_is_opened_again(run):
     assert penname.compare(run).summary == penname.compare(run.folder).summary
     page = again.report()
     assert page.read_text().count("rest-pg")
+
+
+def test_wrong_arguments_are_refused(run):
+    for call in (run.evaluate, run.compare, run.results, run.examples, functools.partial(penname.report, run)):
+        with pytest.raises(UserError, match="split: found 'tst', expected"):
+            call(split="tst")
+    with pytest.raises(UserError, match="methods: found the text 'rag', expected a list"):
+        run.evaluate(methods="rag")
+    with run.writer("rest-pg") as writer:
+        with pytest.raises(UserError, match="candidates: found 0, expected 1 or more"):
+            writer.write("Write about rain.", candidates=0)
+        for documents in (None, [1, 2]):
+            with pytest.raises(UserError, match=r"documents: found .*, expected texts, Documents or a Path"):
+                writer.write("Write about rain.", documents=documents)
+    assert len(repr(run)) < 200
 
 
 def test_errors_name_arguments_not_options(run, tmp_path):

@@ -12,6 +12,7 @@ import sys
 from unittest.mock import patch
 
 import pytest
+import yaml
 from rich.console import Console
 
 from penname.cli import app as cli
@@ -524,3 +525,9 @@ def test_as_a_process_of_its_own():
     assert found["cores"] == os.cpu_count()
     assert found["packages"]["torch"].startswith("2.13")
     refused(started("train", "nowhere.yaml"), "no such recipe")
+
+
+def test_a_run_without_a_method_that_reasons_has_no_reasoning_to_test(run, tmp_path):
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe | {"methods": ["rag"]}))
+    refused(penname("reasoning", tmp_path), "found no method that reasons, expected sft-reasoning or rest-pg")

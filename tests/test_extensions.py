@@ -1,7 +1,10 @@
 """What stands outside the package takes the place of what is built in, through a recipe and through Python."""
 
+import functools
 import json
+import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -182,3 +185,70 @@ def test_a_run_with_a_function_of_a_notebook_asks_for_it(small, tmp_path):
     assert again.recipe.reward.weights == {"short": 1.0}
     with pytest.raises(UserError, match="started with another"):
         library.train(recipe, tmp_path / "run", rewards={"short": lambda item: 1.0})
+
+
+def test_what_is_bound_to_a_reward_is_part_of_what_it_is():
+    def within(limit):
+        return lambda item: min(1.0, len(item.response) / limit)
+
+    class Within:
+        def __init__(self, limit):
+            self.limit = limit
+            self._calls = limit
+
+        def __call__(self, item):
+            return min(1.0, len(item.response) / self.limit)
+
+    def limited(item, limit):
+        return min(1.0, len(item.response) / limit)
+
+    for make in (within, Within, lambda limit: functools.partial(limited, limit=limit)):
+        ten, same, other = (source_hash(Extension.of(make(limit), "within")) for limit in (10, 10, 9999))
+        assert ten == same != other
+    kept = Within(10)
+    before = source_hash(Extension.of(kept, "within"))
+    kept._calls += 1
+    assert source_hash(Extension.of(kept, "within")) == before
+
+
+def test_a_function_without_a_source_file_is_the_same_in_every_process():
+    code = (
+        "exec('def score(item):\\n    return sum(0.1 for _ in range({}))')\n"
+        "from penname.extensions import Extension, source_hash\n"
+        "print(source_hash(Extension.of(score, 'score')))"
+    )
+    first, same, other = (
+        subprocess.run([sys.executable, "-c", code.format(n)], capture_output=True, text=True).stdout for n in (5, 5, 6)
+    )
+    assert first.strip()
+    assert first == same != other
+
+
+def test_wrong_rewards_are_refused(small, tmp_path):
+    recipe = library.load_recipe("quickstart", small)
+    with pytest.raises(UserError, match="rewards: found no reward"):
+        library.train(recipe, tmp_path / "run", rewards={})
+    with pytest.raises(UserError, match=r"name 'my reward/x' of .*: expected letters, digits"):
+        library.train(recipe, tmp_path / "run", rewards={"my reward/x": lambda item: 1.0})
+    with pytest.raises(UserError, match="recipe: found str, expected what load_recipe returns"):
+        library.train("quickstart", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        (lambda config, on_written: object(), "found no 'generate' in what it returned"),
+        (
+            lambda config, on_written: types.SimpleNamespace(generate=lambda *_: [], score=lambda *_: []),
+            "found 0 completions, expected 1 for each of",
+        ),
+    ],
+)
+def test_an_object_that_is_no_engine_is_refused(small, tmp_path, engine, message):
+    with pytest.raises(UserError, match=message):
+        trained(small | {"generator.kind": engine}, tmp_path)
+
+
+def test_a_retriever_that_returns_nothing_is_refused(small, tmp_path):
+    with pytest.raises(UserError, match="found NoneType, expected indices of the documents"):
+        trained(small | {"retrieval.retriever": lambda query, documents: None}, tmp_path)

@@ -39,10 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "rest_pg": {*TOOLS, "session"},
     "pat": {*TOOLS, "session"},
     "experiments": {*TOOLS, *PAPERS, "session"},
-    "report": {*TOOLS, *PAPERS, "session", "experiments"},
+    "reporting": {*TOOLS, *PAPERS, "session", "experiments"},
     "generate": {*TOOLS, *PAPERS, "session", "experiments"},
-    "api": {*TOOLS, "experiments", "report", "generate"},
-    "cli": {*TOOLS, "session", "experiments", "report", "generate", "api"},
+    "api": {*TOOLS, "experiments", "reporting", "generate"},
+    "cli": {*TOOLS, "session", "experiments", "reporting", "generate", "api"},
 }
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem != "__init__")
 

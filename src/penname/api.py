@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 
@@ -14,12 +14,12 @@ from penname.errors import ArgumentError
 from penname.experiments import train as pipeline
 from penname.experiments.comparison import Comparison, compare_runs
 from penname.experiments.plan import check_inputs, check_room, make_plan
-from penname.experiments.run_recipe import chosen_methods, load_run_recipe
+from penname.experiments.run_recipe import checked_split, chosen_methods, load_run_recipe
 from penname.extensions import Extension
 from penname.generate.writer import Writer
 from penname.recipe_files import check_recipe
-from penname.report.run_data import read_examples, shown_records
-from penname.report.write import write_report
+from penname.reporting.run_data import read_examples, shown_records
+from penname.reporting.write import write_report
 from penname.rewards.base import RewardInput
 from penname.runs.folder import Progress
 from penname.runs.progress import ConsoleProgress
@@ -36,7 +36,7 @@ class Run:
     """
 
     folder: Path
-    recipe: Recipe
+    recipe: Recipe = field(repr=False)
 
     def evaluate(self, split: Split | None = None, methods: Sequence[str] | None = None) -> Comparison:
         """Evaluate methods on a split, training those that are not trained yet, and compare them.
@@ -47,14 +47,14 @@ class Run:
         Raises UserError as `train` does.
         """
         chosen = chosen_methods(methods, self.recipe)
-        split = split or self.recipe.evaluation.split
+        split = checked_split(split) or self.recipe.evaluation.split
         with _progress(self.folder) as progress, pipeline.open_run(self.recipe, self.folder, progress) as session:
             pipeline.evaluate_methods(session, chosen, split)
         return compare_runs([self.folder], split)
 
     def compare(self, split: Split | None = None, *, holm: bool = False) -> Comparison:
         """The run's methods side by side, with paired tests; arguments as for `penname.compare`."""
-        return compare_runs([self.folder], split, holm=holm)
+        return compare(self, split=split, holm=holm)
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write a page of tables, figures and all methods' texts; returns its path. `out` is as for `report`."""
@@ -65,11 +65,11 @@ class Run:
 
         A record has `response`, `reasoning`, `metrics` by name, `finish_reason` and `new_tokens`, among others.
         """
-        return shown_records(self.folder, self.recipe, split or self.recipe.evaluation.split)
+        return shown_records(self.folder, self.recipe, checked_split(split) or self.recipe.evaluation.split)
 
     def examples(self, split: Split | None = None) -> list[dict[str, Any]]:
         """The run's examples of a split as records with `input`, `output`, `context`, `user_id` and other fields."""
-        return list(read_examples(self.folder, split or self.recipe.evaluation.split))
+        return list(read_examples(self.folder, checked_split(split, get_args(Split)) or self.recipe.evaluation.split))
 
     def writer(self, method: str | None = None) -> Writer:
         """A writer that loads the model of a method once and writes for any user; see `Writer`."""
@@ -94,6 +94,8 @@ def train(
     Raises UserError for data or a model that does not exist, a folder with a run of another recipe or of other rewards,
     and a machine without the memory or disk space that the run needs.
     """
+    if not isinstance(recipe, Recipe):
+        raise ArgumentError("recipe", f"found {type(recipe).__name__}, expected what load_recipe returns")
     if rewards is not None:
         recipe = _with_rewards(recipe, rewards)
     folder = Path(folder)
@@ -162,6 +164,8 @@ def _folders(runs: Sequence[Run | str | Path]) -> list[Path]:
 
 
 def _with_rewards(recipe: Recipe, rewards: Mapping[str, RewardFunction]) -> Recipe:
+    if not rewards:
+        raise ArgumentError("rewards", "found no reward, expected one or more")
     mixture: dict[Any, Any] = {Extension.of(reward, name): 1.0 for name, reward in rewards.items()}
     values = {name: getattr(recipe, name) for name in type(recipe).model_fields}
     changed = recipe.reward.model_copy(update={"mixture": mixture})

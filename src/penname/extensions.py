@@ -6,9 +6,10 @@ import hashlib
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import CodeType, ModuleType
 from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler
@@ -16,6 +17,9 @@ from pydantic_core import core_schema
 
 from penname.errors import UserError
 
+_PLAIN = (str, bytes, int, float, complex, bool, type(None))
+_MAX_DEPTH = 4
+"""Depth to which the values bound to an extension are looked into."""
 _NAME = re.compile(r"(?:(?P<alias>[\w-]+)=)?(?P<module>[A-Za-z_][\w.]*):(?P<path>[\w.<>]+)")
 
 
@@ -39,6 +43,8 @@ class Extension(str):
         """The extension that carries `target`, named after where it is defined; `alias` is its short name."""
         definition = target if hasattr(target, "__qualname__") else type(target)
         name = f"{definition.__module__}:{definition.__qualname__}"
+        if alias and not _NAME.fullmatch(f"{alias}={name}"):
+            raise UserError(f"name {alias!r} of {name}: expected letters, digits, - and _ only")
         return cls(f"{alias}={name}" if alias else name, target)
 
     @property
@@ -62,7 +68,9 @@ class Extension(str):
         for part in parts["path"].split("."):
             if not hasattr(loaded, part):
                 where = getattr(loaded, "__file__", None) or parts["module"]
-                raise UserError(f"{self}: found no {part!r} in {where}; an object made in Python has to be given again")
+                made_in_python = parts["module"] == "__main__" or "<" in parts["path"]
+                hint = "; an object made in Python has to be given again" if made_in_python else ""
+                raise UserError(f"{self}: found no {part!r} in {where}{hint}")
             loaded = getattr(loaded, part)
         self.target = loaded
         return loaded
@@ -121,12 +129,51 @@ def load_callable(name: str, what: str, *arguments: str) -> Callable[..., Any]:
 
 
 def source_hash(name: Extension) -> str:
-    """A hash of the source of an extension's function or class, but not of what it calls, to detect changes."""
-    target = inspect.unwrap(name.load())
-    definition = target if hasattr(target, "__qualname__") else type(target)
+    """A hash of the source of an extension's function or class and of the values bound to it, to detect changes.
+
+    These are a function's defaults and what it takes from the functions around it, the arguments of a
+    `functools.partial`, and the public attributes of an object. What the function calls is not hashed, nor are private
+    attributes, where an object may keep what changes, such as a cache.
+    """
+    return hashlib.sha256(_description(name.load(), depth=0).encode()).hexdigest()[:16]
+
+
+def _description(value: Any, depth: int) -> str:
+    """A text that changes with the value, but not from one process to the next."""
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if depth > _MAX_DEPTH:
+        return type(value).__qualname__
+    inner = partial(_description, depth=depth + 1)
+    if isinstance(value, partial):
+        return inner([value.func, value.args, value.keywords])
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{inner(key)}: {inner(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(inner, value))}]"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(inner, value)))}}}"
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if inspect.isfunction(value):
+        function = inspect.unwrap(value)
+        bound = [cell.cell_contents for cell in function.__closure__ or () if cell.cell_contents is not function]
+        return f"{_source(function)} {inner([function.__defaults__, function.__kwdefaults__, bound])}"
+    if inspect.isclass(value) or not hasattr(value, "__dict__"):
+        return _source(value if hasattr(value, "__qualname__") else type(value))
+    public = {name: attribute for name, attribute in vars(value).items() if not name.startswith("_")}
+    return f"{_source(type(value))} {inner(public)}"
+
+
+def _source(definition: Any) -> str:
     try:
-        source = inspect.getsource(definition)
+        return inspect.getsource(definition)
     except (OSError, TypeError):
         code = getattr(definition, "__code__", None)
-        source = repr((code.co_code, code.co_consts)) if code else repr(sys.modules.get(definition.__module__))
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+        return _code(code) if code else f"{definition.__module__}.{definition.__qualname__}"
+
+
+def _code(code: CodeType) -> str:
+    """What a function without a source file does: its instructions, names and constants, also of functions within."""
+    constants = [_code(constant) if isinstance(constant, CodeType) else repr(constant) for constant in code.co_consts]
+    return repr((code.co_code, code.co_names, constants))

@@ -15,7 +15,7 @@ from penname.experiments.three_authors import read_voices
 from penname.experiments.train import train_run
 from penname.method_table import METHODS
 from penname.recipe_files import check_recipe
-from penname.report.run_data import read_runs
+from penname.reporting.run_data import read_runs
 from penname.runs.folder import read_stage
 from penname.runs.progress import ConsoleProgress
 

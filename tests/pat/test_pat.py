@@ -24,8 +24,8 @@ from penname.pat.agents import agent_prompt
 from penname.pat.contexts import find_contexts
 from penname.pat.method_prompts import method_prompts
 from penname.pat.prompts import response_prompt
-from penname.report.build import _reader
-from penname.report.run_data import read_runs
+from penname.reporting.build import _reader
+from penname.reporting.run_data import read_runs
 from penname.runs.folder import RunFolder, read_stage
 from penname.session.session import Session
 from penname.training import dpo

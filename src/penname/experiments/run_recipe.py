@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from penname.config import Recipe
+from penname.config import Recipe, Split
 from penname.errors import ArgumentError, UserError
 from penname.extensions import source_hash
 from penname.method_table import Method
@@ -67,6 +67,19 @@ def record_extensions(folder: Path, recipe: Recipe) -> None:
         write_text(path, json.dumps(before | now, indent=2) + "\n")
 
 
+def checked_split(split: str | None, known: Sequence[Split] = ("val", "test")) -> Split | None:
+    """`split` itself, or None for none. Raises UserError for a name that is not known.
+
+    known: the names; by default those of the splits that are evaluated.
+    """
+    if split is None:
+        return None
+    for name in known:
+        if split == name:
+            return name
+    raise ArgumentError("split", f"found {split!r}, expected {' or '.join(known)}")
+
+
 def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
     """The chosen methods of a recipe, in the order in which a run trains them.
 
@@ -75,6 +88,8 @@ def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
 
     Raises UserError for a method that the recipe does not have.
     """
+    if isinstance(names, str):
+        raise ArgumentError("methods", f"found the text {names!r}, expected a list of names")
     for name in names or []:
         if name not in recipe.method_rows:
             raise ArgumentError("method", f"found {name!r}, expected one of {', '.join(recipe.method_rows)}")

@@ -287,8 +287,7 @@ class _Stages:
         trained = (number, agent) != (1, AGENTS[0])
         examples = self._train and min(self._train, settings.examples or self._train)
         yield self._summaries(stage_names.training_summaries(prefix, trained=trained), examples)
-        # The candidates of untrained agents and their rewards do not depend on how pairs are chosen.
-        candidates_prefix = prefix if trained else stage_names.agent_iteration("pat", number, agent)
+        candidates_prefix = stage_names.agent_candidates(method, number, agent)
         name, max_tokens = stage_names.candidates(candidates_prefix), settings.max_summary_tokens
         yield self._writing(name, _SHARED, examples, settings.samples, max_tokens, sharded=True)
         if self._needs_authorship([], 1):

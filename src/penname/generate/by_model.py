@@ -72,7 +72,7 @@ def setup_of_run(run: Path, recipe: Recipe, method: str) -> ModelSetup:
     recipe: the recipe of the run.
     method: `rag` or a trained method.
     """
-    if method == "rag":
+    if not METHODS[method].trained:
         return ModelSetup(
             recipe.generator,
             False,

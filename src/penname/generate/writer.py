@@ -56,7 +56,7 @@ class Writer:
             raise ArgumentError("method", f"found {method!r}, expected one of {', '.join(available)}")
         if method is None and len(available) > 1:
             self.notes = (f"written by the run's method {chosen}",)
-        if chosen == "pat":
+        if recipe.method_rows[chosen].writes_summaries:
             self._writer = PaTWriter(folder, recipe)
         else:
             self._writer = ModelWriter(setup_of_run(folder, recipe, chosen))
@@ -86,6 +86,8 @@ class Writer:
 
         Raises UserError for a prompt or a query without text, or documents that cannot be read.
         """
+        if candidates is not None and candidates < 1:
+            raise ArgumentError("candidates", f"found {candidates}, expected 1 or more")
         for name, text in (("prompt", prompt), ("query", query)):
             if text is None:
                 continue
@@ -120,7 +122,11 @@ def _documents(documents: Path | Iterable[str | Document]) -> list[Document]:
         if not documents.exists():
             raise DataError(documents, found="no such file or folder", expected="the user's documents")
         return load_profile(documents)
-    return [Document("user", document) if isinstance(document, str) else document for document in documents]
+    given = list(documents) if isinstance(documents, Iterable) else [documents]
+    for document in given:
+        if not isinstance(document, str | Document):
+            raise ArgumentError("documents", f"found {type(document).__name__}, expected texts, Documents or a Path")
+    return [Document("user", document) if isinstance(document, str) else document for document in given]
 
 
 def _available_methods(run: Path, recipe: Recipe) -> list[str]:

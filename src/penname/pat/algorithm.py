@@ -57,8 +57,7 @@ def _train_agents(session: Session, method: str) -> Agents:
     for iteration in range(1, session.recipe.pat.iterations + 1):
         for agent in AGENTS:
             prefix = stage_names.agent_iteration(method, iteration, agent)
-            # The candidates of untrained agents and their rewards do not depend on how pairs are chosen.
-            candidates_prefix = prefix if any(agents.values()) else stage_names.agent_iteration("pat", iteration, agent)
+            candidates_prefix = stage_names.agent_candidates(method, iteration, agent)
             rewards = _candidate_rewards(session, candidates_prefix, agent, agents, iteration)
             agents[agent] = _train_agent(session, prefix, agent, agents, rewards, differential)
     return agents

@@ -97,6 +97,8 @@ def make_retriever(name: str, encoder: str | None, seed: int, tokens: TokensName
 
 def _checked(name: str, order: Iterable[int], documents: int) -> npt.NDArray[np.intp]:
     """The indices that an extension returned, each of which must be valid and occur once."""
+    if not isinstance(order, Iterable):
+        raise UserError(f"retriever {name}: found {type(order).__name__}, expected indices of the documents")
     indices = np.asarray(list(order))
     well_formed = indices.ndim == 1 and (indices.dtype.kind in "iu" or not indices.size)
     if not well_formed or len(set(indices.tolist())) < len(indices) or ((indices < 0) | (indices >= documents)).any():

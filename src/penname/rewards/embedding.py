@@ -7,7 +7,6 @@ against another blank text, as with ROUGE.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,15 +39,8 @@ def cosine(references: Sequence[str], responses: Sequence[str], encoder: Sentenc
     return [scores.get(pair, 0.0) for pair in pairs]
 
 
-def bert_score(
-    references: Sequence[str], responses: Sequence[str], encoder_path: str | Path | None, layer: int
-) -> list[float]:
-    """F1 of BERTScore (Zhang et al., 2020, section 3): greedy token matching, no idf, no baseline rescaling.
-
-    It equals what the authors' `bert-score` package returns for a pair scored alone: [CLS] and [SEP] may be matched
-    but carry no weight, texts for RoBERTa's and GPT-2's tokenizers begin with a space (the package requests it, which
-    transformers 5 ignores), and texts are truncated at the encoder's window (a warning says how many). The encoder
-    loaded last is kept for the next call.
+class BertEncoder:
+    """The layers of an encoder that BERTScore compares the output of, with its tokenizer.
 
     encoder_path: a folder or hub id of an encoder such as BERT, RoBERTa or DeBERTa; None is all-MiniLM-L6-v2.
     layer: the layer whose output is compared, counted from 1; the best one depends on the model (9 of
@@ -56,14 +48,27 @@ def bert_score(
 
     Raises UserError when the encoder cannot be loaded or has no such layer.
     """
+
+    def __init__(self, encoder_path: str | Path | None, layer: int) -> None:
+        self.tokenizer, self.model = _load(locate_encoder(encoder_path), layer)
+
+
+def bert_score(references: Sequence[str], responses: Sequence[str], encoder: BertEncoder) -> list[float]:
+    """F1 of BERTScore (Zhang et al., 2020, section 3): greedy token matching, no idf, no baseline rescaling.
+
+    It equals what the authors' `bert-score` package returns for a pair scored alone: [CLS] and [SEP] may be matched
+    but carry no weight, texts for RoBERTa's and GPT-2's tokenizers begin with a space (the package requests it, which
+    transformers 5 ignores), and texts are truncated at the encoder's window (a warning says how many).
+
+    Returns a number in 0..1 for each pair.
+    """
     pairs = list(zip(references, responses, strict=True))
     nonblank = _nonblank(pairs)
-    tokenizer, model = _load(locate_encoder(encoder_path), layer)
-    tokens = _tokenize(_texts(nonblank), tokenizer, model)
+    tokens = _tokenize(_texts(nonblank), encoder.tokenizer, encoder.model)
     scores: dict[ReferenceAndResponse, float] = {}
     for start in range(0, len(nonblank), _PAIRS):
         chunk = nonblank[start : start + _PAIRS]
-        vectors = _token_vectors({text: tokens[text] for text in _texts(chunk)}, tokenizer, model)
+        vectors = _token_vectors({text: tokens[text] for text in _texts(chunk)}, encoder.tokenizer, encoder.model)
         scores |= {pair: _greedy_f1(vectors[pair[0]], vectors[pair[1]]) for pair in chunk}
     return [scores.get(pair, 0.0) for pair in pairs]
 
@@ -82,7 +87,6 @@ def _clip(score: float) -> float:
     return min(max(score, 0.0), 1.0)
 
 
-@lru_cache(maxsize=1)
 def _load(name: str, layer: int) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The tokenizer, and the encoder's first `layer` layers, so that its output is that layer's."""
     import torch

@@ -48,6 +48,7 @@ def make_rewards(
     Raises UserError for an extension that does not exist or is not such a function.
     """
     loaded: list[SentenceEncoder] = []
+    loaded_for_bertscore: list[embedding.BertEncoder] = []
 
     def cosine(items: Sequence[RewardInput]) -> list[float | None]:
         if not loaded:
@@ -55,8 +56,10 @@ def make_rewards(
         return [*embedding.cosine([i.expected_output for i in items], [i.response for i in items], loaded[0])]
 
     def bertscore(items: Sequence[RewardInput]) -> list[float | None]:
+        if not loaded_for_bertscore:
+            loaded_for_bertscore.append(embedding.BertEncoder(settings.encoder, settings.bertscore_layer))
         expected, responses = [i.expected_output for i in items], [i.response for i in items]
-        return [*embedding.bert_score(expected, responses, settings.encoder, settings.bertscore_layer)]
+        return [*embedding.bert_score(expected, responses, loaded_for_bertscore[0])]
 
     def judged(items: Sequence[RewardInput]) -> list[float | None]:
         judgements = judge()([i.input for i in items], [i.expected_output for i in items], [i.response for i in items])

@@ -6,6 +6,7 @@ from penname.config import EngineConfig
 from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
 from penname.engines.models import compute_dtype, load_tokenizer, locate_model
+from penname.errors import UserError
 from penname.extensions import Extension, load_callable
 from penname.prompts.render import Renderer
 
@@ -66,6 +67,8 @@ def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
     """
     if isinstance(config.kind, Extension):
         engine: Engine = load_callable(config.kind, "engine", "config", "on_written")(config, on_written)
+        if missing := [call for call in ("generate", "score") if not callable(getattr(engine, call, None))]:
+            raise UserError(f"engine {config.kind}: found no {missing[0]!r} in what it returned, expected an engine")
         return engine
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine

@@ -93,7 +93,7 @@ def _train(
 def _why_no_samples(session: Session, parent: str) -> str:
     selection = session.run.path(stage_names.selection(parent)) / "stage.json"
     if not selection.exists():
-        return "all targets are over the limits of prompt, or every reasoning was dropped"
+        return "all targets are over the limits of prompt, or, of a method that reasons, every reasoning was dropped"
     setting = "quantile" if session.recipe.expectation.quantile is not None else "threshold"
     return f"no sample was kept, see {selection}: lower expectation.{setting} or sample more, in another folder"
 

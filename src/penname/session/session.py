@@ -240,6 +240,11 @@ class Session:
         engine = self.engine(self.recipe.generator, str(model) if model else None)
         token_ids = [prompt.tokens + prefix for prompt, prefix in zip(prompts, prefixes, strict=True)]
         written = engine.generate(token_ids, seeds, sampling)
+        if [len(completions) for completions in written] != [samples] * len(examples):
+            raise UserError(
+                f"engine {self.recipe.generator.kind}: found {sum(map(len, written))} completions, "
+                f"expected {samples} for each of {len(examples)} prompts"
+            )
         records = []
         for example, prompt, reasoning, completions in zip(examples, prompts, given, written, strict=True):
             for number, generated in enumerate(completions):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from penname.method_table import AgentName, Method
+from penname.method_table import AGENTS, AgentName, Method
 
 REASONING = "reasoning"
 """The teacher's reasonings."""
@@ -75,6 +75,17 @@ def agent_iteration(method: str, index: int, agent: AgentName) -> str:
     index: from 1.
     """
     return f"{iteration(method, index)}/{agent}"
+
+
+def agent_candidates(method: str, index: int, agent: AgentName) -> str:
+    """The parent of the candidates, and their rewards, that one agent's training in an iteration chooses pairs from.
+
+    The first are of untrained agents, so they do not depend on how pairs are chosen, and all methods share `pat`'s.
+
+    index: from 1.
+    """
+    untrained = (index, agent) == (1, AGENTS[0])
+    return agent_iteration("pat" if untrained else method, index, agent)
 
 
 def samples(parent: str) -> str:

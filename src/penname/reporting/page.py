@@ -29,7 +29,7 @@ def render(name: str, **values: Any) -> str:
 
 
 def _template(name: str) -> str:
-    return (files("penname.report") / "templates" / name).read_text(encoding="utf-8")
+    return (files("penname.reporting") / "templates" / name).read_text(encoding="utf-8")
 
 
 def as_script(data: Any) -> Markup:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from penname.report.page import as_script, render
+from penname.reporting.page import as_script, render
 from penname.runs.folder import Record
 
 CHOICES = ("a", "b", "neither")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from penname.experiments.comparison import compare_runs
-from penname.report import figures
-from penname.report.build import make_report
-from penname.report.run_data import read_runs
+from penname.reporting import figures
+from penname.reporting.build import make_report
+from penname.reporting.run_data import read_runs
 from penname.runs.folder import disk_errors
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from penname.evaluation.authorship import AttributionCase
 from penname.evaluation.table import summary
-from penname.report.build import MAX_CHARACTERS, MAX_READER_EXAMPLES, RunData, _shares, make_report
-from penname.report.figures import Iteration
+from penname.reporting.build import MAX_CHARACTERS, MAX_READER_EXAMPLES, RunData, _shares, make_report
+from penname.reporting.figures import Iteration
 
 HOSTILE = (
     """</script><script>document.title = "owned"</script><img src=x onerror='document.title="owned"'>"""

@@ -14,8 +14,8 @@ from penname.experiments.run_recipe import load_environment, load_run_recipe
 from penname.experiments.three_authors import read_voices
 from penname.experiments.train import PACKAGES
 from penname.method_table import AGENTS
-from penname.report.build import RunData
-from penname.report.figures import Iteration
+from penname.reporting.build import RunData
+from penname.reporting.figures import Iteration
 from penname.rest_pg.selection import EXPECTED_OUTPUT
 from penname.runs.folder import Record, intact_stage, read_stage
 from penname.runs.progress import read_timing

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from selenium.webdriver.support.ui import WebDriverWait
 from sklearn.metrics import cohen_kappa_score
-from tests.report.test_report import HOSTILE, one, wrote
+from tests.reporting.test_report import HOSTILE, one, wrote
 
-from penname.report.human_evaluation import agreement, make_key, make_page, sample_pairs
+from penname.reporting.human_evaluation import agreement, make_key, make_page, sample_pairs
 
 METHODS = {"rag": 0.1, "sft": 0.4, "rest-pg": 0.8}
 WRITTEN = {m: {str(i): wrote(f"{m} {i} {HOSTILE}", None, r) for i in range(40)} for m, r in METHODS.items()}

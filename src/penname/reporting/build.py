@@ -18,9 +18,9 @@ from penname.evaluation.authorship import AttributionCase, attribution
 from penname.evaluation.formats import to_files
 from penname.evaluation.table import Results, Scored, known_value, names_of, notes_of, sections
 from penname.method_table import METHODS
-from penname.report import figures
-from penname.report.figures import Iteration
-from penname.report.page import as_script, render
+from penname.reporting import figures
+from penname.reporting.figures import Iteration
+from penname.reporting.page import as_script, render
 from penname.runs.folder import Record
 from penname.session import stage_names
 
