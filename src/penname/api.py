@@ -10,7 +10,7 @@ from typing import Any, get_args
 from rich.console import Console
 
 from penname.config import Recipe, Split
-from penname.errors import ArgumentError
+from penname.errors import ArgumentError, UserError
 from penname.experiments import train as pipeline
 from penname.experiments.comparison import Comparison, compare_runs
 from penname.experiments.plan import check_inputs, check_room, make_plan
@@ -165,7 +165,7 @@ def _folders(runs: Sequence[Run | str | Path]) -> list[Path]:
 
 def _with_rewards(recipe: Recipe, rewards: Mapping[str, RewardFunction]) -> Recipe:
     if not rewards:
-        raise ArgumentError("rewards", "found no reward, expected one or more")
+        raise UserError("rewards: found no reward, expected one or more")
     mixture: dict[Any, Any] = {Extension.of(reward, name): 1.0 for name, reward in rewards.items()}
     values = {name: getattr(recipe, name) for name in type(recipe).model_fields}
     changed = recipe.reward.model_copy(update={"mixture": mixture})

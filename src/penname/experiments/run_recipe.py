@@ -89,7 +89,7 @@ def chosen_methods(names: Sequence[str] | None, recipe: Recipe) -> list[Method]:
     Raises UserError for a method that the recipe does not have.
     """
     if isinstance(names, str):
-        raise ArgumentError("methods", f"found the text {names!r}, expected a list of names")
+        raise UserError(f"methods: found the text {names!r}, expected a list of names")
     for name in names or []:
         if name not in recipe.method_rows:
             raise ArgumentError("method", f"found {name!r}, expected one of {', '.join(recipe.method_rows)}")
