@@ -14,7 +14,7 @@ from penname.errors import ArgumentError, UserError
 from penname.experiments import train as pipeline
 from penname.experiments.comparison import Comparison, compare_runs
 from penname.experiments.plan import check_inputs, check_room, make_plan
-from penname.experiments.run_recipe import checked_split, chosen_methods, load_run_recipe
+from penname.experiments.run_recipe import chosen_methods, chosen_split, load_run_recipe
 from penname.extensions import Extension
 from penname.generate.writer import Writer
 from penname.recipe_files import check_recipe
@@ -47,7 +47,7 @@ class Run:
         Raises UserError as `train` does.
         """
         chosen = chosen_methods(methods, self.recipe)
-        split = checked_split(split) or self.recipe.evaluation.split
+        split = chosen_split(split, self.recipe)
         with _progress(self.folder) as progress, pipeline.open_run(self.recipe, self.folder, progress) as session:
             pipeline.evaluate_methods(session, chosen, split)
         return compare_runs([self.folder], split)
@@ -65,11 +65,11 @@ class Run:
 
         A record has `response`, `reasoning`, `metrics` by name, `finish_reason` and `new_tokens`, among others.
         """
-        return shown_records(self.folder, self.recipe, checked_split(split) or self.recipe.evaluation.split)
+        return shown_records(self.folder, self.recipe, chosen_split(split, self.recipe))
 
     def examples(self, split: Split | None = None) -> list[dict[str, Any]]:
         """The run's examples of a split as records with `input`, `output`, `context`, `user_id` and other fields."""
-        return list(read_examples(self.folder, checked_split(split, get_args(Split)) or self.recipe.evaluation.split))
+        return list(read_examples(self.folder, chosen_split(split, self.recipe, get_args(Split))))
 
     def writer(self, method: str | None = None) -> Writer:
         """A writer that loads the model of a method once and writes for any user; see `Writer`."""

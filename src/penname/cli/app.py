@@ -256,15 +256,15 @@ def evaluate(
 ) -> None:
     """Evaluate a run's methods on a split; a method that is not trained yet is trained first."""
     from penname.experiments.comparison import compare_runs
-    from penname.experiments.run_recipe import checked_split, chosen_methods, load_run_recipe
+    from penname.experiments.run_recipe import chosen_methods, chosen_split, load_run_recipe
     from penname.experiments.train import evaluate_methods, open_run
 
     recipe = load_run_recipe(run)
-    chosen_split = checked_split(split) or recipe.evaluation.split
+    on_split = chosen_split(split, recipe)
     methods = chosen_methods(method, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
-        evaluate_methods(session, methods, chosen_split)
-    show(compare_runs([run], chosen_split), as_json=as_json)
+        evaluate_methods(session, methods, on_split)
+    show(compare_runs([run], on_split), as_json=as_json)
 
 
 @app.command(
@@ -285,17 +285,17 @@ def reasoning(
     from penname.experiments.comparison import Comparison
     from penname.experiments.reasoning_use import reasoning_use
     from penname.experiments.results import scored
-    from penname.experiments.run_recipe import checked_split, chosen_methods, load_run_recipe
+    from penname.experiments.run_recipe import chosen_methods, chosen_split, load_run_recipe
     from penname.experiments.train import open_run
 
     recipe = load_run_recipe(run)
-    chosen_split = checked_split(split) or recipe.evaluation.split
+    on_split = chosen_split(split, recipe)
     named = [method] if method else [name for name, row in recipe.method_rows.items() if row.reasoning][-1:]
     if not named:
         raise UserError(f"{run}: found no method that reasons, expected sft-reasoning or rest-pg")
     (chosen,) = chosen_methods(named, recipe)
     with _progress(run, as_json=as_json) as progress, open_run(recipe, run, progress) as session:
-        found = reasoning_use(session, chosen, chosen_split)
+        found = reasoning_use(session, chosen, on_split)
     show(Comparison(summary(scored(found), None), {}, []), as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
 from penname.experiments.run_recipe import (
     CHANGEABLE,
-    checked_split,
+    chosen_split,
     first_difference,
     load_environment,
     load_run_recipe,
@@ -51,7 +51,7 @@ def results_of(
     _refuse_different_examples(folders, split)
     for folder, label in zip(folders, labels_of(folders), strict=True):
         recipe = load_run_recipe(folder)
-        used = checked_split(split) or recipe.evaluation.split
+        used = chosen_split(split, recipe)
         rewards.setdefault(recipe.reward.model_dump_json(), folder)
         if environment := load_environment(folder):
             meteor = str(environment.get("meteor", "meteor"))

@@ -67,13 +67,17 @@ def record_extensions(folder: Path, recipe: Recipe) -> None:
         write_text(path, json.dumps(before | now, indent=2) + "\n")
 
 
-def checked_split(split: str | None, known: Sequence[Split] = ("val", "test")) -> Split | None:
-    """`split` itself, or None for none. Raises UserError for a name that is not known.
+def chosen_split(split: str | None, recipe: Recipe, known: Sequence[Split] = ("val", "test")) -> Split:
+    """The chosen split of a run.
 
-    known: the names; by default those of the splits that are evaluated.
+    split: its name; None for the one that the recipe evaluates on.
+    recipe: the run's recipe.
+    known: the names to choose from; by default those of the splits that can be evaluated.
+
+    Raises UserError for a name that is not known.
     """
     if split is None:
-        return None
+        return recipe.evaluation.split
     for name in known:
         if split == name:
             return name

@@ -6,6 +6,7 @@ Only the response is rewarded: `RewardInput` has no field for the reasoning.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from numbers import Real
 from typing import Protocol
 
@@ -47,19 +48,16 @@ def make_rewards(
 
     Raises UserError for an extension that does not exist or is not such a function.
     """
-    loaded: list[SentenceEncoder] = []
-    loaded_for_bertscore: list[embedding.BertEncoder] = []
+    sentence_encoder = cache(lambda: SentenceEncoder(settings.encoder))
+    bert_encoder = cache(lambda: embedding.BertEncoder(settings.encoder, settings.bertscore_layer))
 
     def cosine(items: Sequence[RewardInput]) -> list[float | None]:
-        if not loaded:
-            loaded.append(SentenceEncoder(settings.encoder))
-        return [*embedding.cosine([i.expected_output for i in items], [i.response for i in items], loaded[0])]
+        expected, responses = [i.expected_output for i in items], [i.response for i in items]
+        return [*embedding.cosine(expected, responses, sentence_encoder())]
 
     def bertscore(items: Sequence[RewardInput]) -> list[float | None]:
-        if not loaded_for_bertscore:
-            loaded_for_bertscore.append(embedding.BertEncoder(settings.encoder, settings.bertscore_layer))
         expected, responses = [i.expected_output for i in items], [i.response for i in items]
-        return [*embedding.bert_score(expected, responses, loaded_for_bertscore[0])]
+        return [*embedding.bert_score(expected, responses, bert_encoder())]
 
     def judged(items: Sequence[RewardInput]) -> list[float | None]:
         judgements = judge()([i.input for i in items], [i.expected_output for i in items], [i.response for i in items])
