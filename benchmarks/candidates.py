@@ -49,21 +49,21 @@ class Writer:
 
     def write(self, examples: Sequence[PreparedExample], number: int) -> list[list[dict[str, Any]]]:
         """`number` candidates of each example."""
+        inputs = self._bench.generation_inputs(examples, with_reasoning=self._reasons, prompt_of=self._prompts)
         written = self._bench.generate(
-            self._model,
-            examples,
+            inputs,
+            model=self._model,
             purpose="evaluation",
             samples=number,
             temperature=TEMPERATURE,
             top_p=self._bench.recipe.evaluation.top_p,
             with_reasoning=self._reasons,
-            prompt_of=self._prompts,
         )
         return group_by_example(written, number)
 
     def choose(self, examples: Sequence[PreparedExample], candidates: Sequence[Sequence[dict[str, Any]]]) -> list[Any]:
         """The consensus of each example's candidates."""
-        return choose_texts(self._bench, candidates, {e.example_id: e for e in examples})
+        return choose_texts(self._bench, [(e, list(own)) for e, own in zip(examples, candidates, strict=True)])
 
     def write_and_choose(self, examples: Sequence[PreparedExample], number: int) -> None:
         self.choose(examples, self.write(examples, number))

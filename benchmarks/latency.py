@@ -51,15 +51,16 @@ class Side:
 
     def write(self, example: PreparedExample, reasoning: str | None = None) -> dict[str, Any]:
         settings = self._bench.recipe.evaluation
+        given = {} if reasoning is None else {example.example_id: reasoning}
+        inputs = self._bench.generation_inputs([example], with_reasoning=self._reasons, reasonings=given)
         (record,) = self._bench.generate(
-            self._model,
-            [example],
+            inputs,
+            model=self._model,
             purpose="evaluation",
             samples=1,
             temperature=settings.temperature,
             top_p=settings.top_p,
             with_reasoning=self._reasons,
-            reasonings={} if reasoning is None else {example.example_id: reasoning},
         )
         return record
 

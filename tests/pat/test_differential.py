@@ -60,9 +60,8 @@ def candidates(summaries, others=None, start=None):
 
 
 def scores(session, agent, *asked):
-    return [
-        (round(r["reward"], 6), round(r["differential"], 6)) for r in differential_rewards(session, None, agent, asked)
-    ]
+    rewards = differential_rewards(session, asked, generator=None, agent=agent)
+    return [(round(r["reward"], 6), round(r["differential"], 6)) for r in rewards]
 
 
 @pytest.mark.parametrize("agent", ["style", "topic"])
@@ -84,7 +83,8 @@ def test_a_reward_is_the_mean_of_several_texts(session):
     pat = session.recipe.pat.model_copy(update={"texts": 2})
     session.recipe = session.recipe.model_copy(update={"pat": pat})
     assert scores(session, "style", candidates(["ALL", "NONE"])) == [(0.5, 0.25), (0.0, -0.25)]
-    noise = [r["noise"] for r in differential_rewards(session, None, "style", [candidates(["ALL", "NONE"])])]
+    asked = [candidates(["ALL", "NONE"])]
+    noise = [r["noise"] for r in differential_rewards(session, asked, generator=None, agent="style")]
     assert noise == pytest.approx([0.5, 0.0])  # of (1, 0) and (0, 0)
 
 
@@ -150,7 +150,7 @@ def test_a_summary_that_repeats_the_task_counts_as_none(session, monkeypatch):
         session.recipe = session.recipe.model_copy(update={"pat": pat})
         prompt = session.prompt(example, with_reasoning=False)
         drawn = {"purpose": "round 1", "samples": 3, "temperature": 0.7}
-        (rows,) = sample_summaries(session, "topic", None, [example], [prompt], **drawn)
+        (rows,) = sample_summaries(session, "topic", None, [(example, prompt)], **drawn)
         assert sum(bool(row["summary"]) for row in rows) == kept
         assert rows[1]["summary"].startswith("Short sentences")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from penname.data.presidents import load_examples
 from penname.errors import UserError
@@ -14,6 +15,8 @@ from penname.rewards.authorship import (
     sample_documents,
 )
 from penname.runs.folder import RunFolder
+from penname.runs.progress import ConsoleProgress
+from penname.session.session import Session
 from penname.session.users import Users, without_outputs
 
 
@@ -92,9 +95,8 @@ def test_a_run_fits_it_once_and_knows_the_users_of_its_splits(tmp_path):
 
     first, again = (Users(recipe, RunFolder(tmp_path, None), load) for _ in range(2))
     for users in (first, again):
-        users.add_split("val")
-        assert 4 <= len(users.documents_of("passage", "Abraham Lincoln")) <= 30
-        assert users.documents_of("passage", "Nobody") == ()
+        documents = users.of_split("val")
+        assert 4 <= len(documents["passage", "Abraham Lincoln"]) <= 30
         assert users.model().slope > 0
     assert loads == ["val", "train"]
 
@@ -104,18 +106,19 @@ def test_no_expected_output_is_among_the_documents(tmp_path):
     recipe = load_recipe("quickstart", ["evaluation.metrics=[authorship]"])
     examples = load_examples("test")
     users = Users(recipe, RunFolder(tmp_path, None), lambda split: examples)
-    users.add_split("test")
+    documents = users.of_split("test")
     profiles = {d.text for e in examples for d in e.profile}
     assert sum(e.output in profiles for e in examples) > 50
     for e in examples:
-        assert e.output not in users.documents_of(e.task, e.user_id)
+        assert e.output not in documents[e.task, e.user_id]
     assert without_outputs(["Dear all, we meet.", "It rains.", "we meet"], ["we meet.", ""]) == ["It rains."]
 
 
 def test_a_run_without_the_reward_reads_nothing(tmp_path):
-    users = Users(load_recipe("laptop"), RunFolder(tmp_path, None), lambda split: pytest.fail("read"))
-    users.add_split("val")
-    assert not users.needed
+    recipe = load_recipe("quickstart", ["evaluation.choose=consensus"])
+    session = Session(recipe, RunFolder(tmp_path, ConsoleProgress(Console(quiet=True))))
+    assert not any(example.user_documents for example in session.prepare("val"))
+    assert not (tmp_path / "authorship").exists()
 
 
 def test_too_few_authors_are_one_line(tmp_path):

@@ -20,8 +20,8 @@ def test_a_malformed_completion_scores_zero(tmp_path):
     recipe = load_recipe("quickstart", ["evaluation.metrics=[rouge1, cosine]"])
     session = Session(recipe, RunFolder(tmp_path, ConsoleProgress(Console(file=io.StringIO()))))
     example = PreparedExample("e", "u", "t", "Write of rain.", "Rain fell all day.", ())
-    written = [{"example_id": "e", "response": response} for response in (None, "Rain fell.", None)]
-    first, second, third = _score(session, written, {"e": example})
+    written = [(example, {"response": response}) for response in (None, "Rain fell.", None)]
+    first, second, third = _score(session, written)
     assert set(first) == set(second) == {"reward", "rouge1", "rougeL", "meteor", "cosine"}
     assert set(first.values()) == set(third.values()) == {0.0}
     assert all(value > 0 for value in second.values())

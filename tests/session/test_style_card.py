@@ -75,7 +75,7 @@ def test_a_recipe_uses_the_card_as_the_reasoning_or_shows_it_to_the_teacher(tmp_
         teacher = Teacher()
         session.engine = lambda config, model=None, teacher=teacher: teacher
         train = session.prepare_fitting("train")
-        cards = [session.users.style_card_of(e.task, e.user_id) for e in train]
+        cards = [session.users.style_card(e.user_documents) for e in train]
         assert all(card.startswith("Texts of about") for card in cards)
         if source == "card":
             targets = reasoning_targets(session, train)

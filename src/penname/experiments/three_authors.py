@@ -6,7 +6,6 @@ This is ours; neither paper shows or measures it. `shared_prompts` chooses the p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from penname.retrieval.retrieve import retrieve_all
 from penname.runs.folder import Record, intact_stage, read_stage, write_records
 from penname.session import stage_names
 from penname.session.evaluate import choose_texts, generate_as_evaluated, group_by_example
-from penname.session.examples import PreparedExample, prepare_example
-from penname.session.session import Session
+from penname.session.examples import PreparedExample, example_of, example_record, prepare_example
+from penname.session.session import GenerationInput, Session
 
 DOCUMENTS = "documents.parquet"
 MAX_EXAMPLES = 1000
@@ -43,7 +42,6 @@ def write_three_authors(session: Session, method: Method, model: Path | None) ->
     session.run.stage(prompts, lambda folder: _choose(session, folder))
     cases = list(read_stage(session.run.path(stage_names.cases(split))))
     documents = _by_author(read_stage(session.run.path(prompts)))
-    _register_authors(session, cases, documents)
     name = stage_names.three_authors(split, method.name)
 
     session.run.stage(name, partial(_write_texts, session, method, model, cases, documents))
@@ -62,20 +60,23 @@ def _write_texts(
     settings = session.recipe.three_authors
     assert settings is not None
     responses = stage_names.responses(stage_names.three_authors(session.recipe.evaluation.split, method.name))
-    work = partial(_write_shard, session, method, model, settings.candidates)
+    # For rewards that depend on the user: the documents of each author that the classifier has too.
+    samples = {a: session.users.sample(a, texts) for a, texts in documents.items()} if session.users.needed else {}
+    examples = [example_of(case, samples.get(case["user_id"], ())) for case in cases]
+    inputs = session.generation_inputs(examples, with_reasoning=method.reasoning)
+    work = partial(_write_shard, model=model, candidates=settings.candidates, with_reasoning=method.reasoning)
     batch_size = session.recipe.generator.batch_size
-    texts = session.run.shards(responses, cases, batch_size, work, completions=settings.candidates)
-    write_records(folder / "texts.parquet", _score_texts(session, documents, cases, list(texts)))
+    texts = session.shards(responses, inputs, batch_size, work, completions=settings.candidates)
+    write_records(folder / "texts.parquet", _score_texts(session, documents, cases, examples, list(texts)))
     return {"texts": len(texts)}
 
 
 def _write_shard(
-    session: Session, method: Method, model: Path | None, candidates: int, cases: Sequence[Record]
+    session: Session, inputs: Sequence[GenerationInput], *, model: Path | None, candidates: int, with_reasoning: bool
 ) -> list[Record]:
-    examples = [_prepared(case) for case in cases]
-    written = generate_as_evaluated(session, model, examples, candidates, with_reasoning=method.reasoning)
+    written = generate_as_evaluated(session, inputs, model=model, samples=candidates, with_reasoning=with_reasoning)
     groups = group_by_example(written, candidates)
-    return choose_texts(session, groups, {example.example_id: example for example in examples})
+    return choose_texts(session, [(given.example, group) for given, group in zip(inputs, groups, strict=True)])
 
 
 def read_voices(run: Path, split: str, methods: Iterable[str]) -> list[AttributionCase]:
@@ -129,7 +130,7 @@ def _prepare_cases(session: Session, cases: Sequence[tuple[Case, str]]) -> list[
     found = retrieve_all([case.example for case, _ in cases], session.retriever(), retrieval.k, retrieval.documents)
     return [
         {"number": case.number, "exact": case.exact, "sounds_like": author}
-        | asdict(prepare_example(example, context, session.recipe.prompt))
+        | example_record(prepare_example(example, context, session.recipe.prompt))
         for (case, author), (example, context) in zip(cases, found, strict=True)
     ]
 
@@ -161,24 +162,21 @@ def _by_author(documents: Iterable[Record]) -> dict[str, list[str]]:
     return texts
 
 
-def _register_authors(session: Session, cases: Sequence[Record], documents: Mapping[str, list[str]]) -> None:
-    """Give rewards that depend on the user the documents of each author, the same as the classifier's."""
-    if session.users.needed:
-        for author, texts in documents.items():
-            session.users.add_user(cases[0]["task"], author, texts)
-
-
 def _score_texts(
-    session: Session, documents: Mapping[str, list[str]], cases: Sequence[Record], texts: Sequence[Record]
+    session: Session,
+    documents: Mapping[str, list[str]],
+    cases: Sequence[Record],
+    examples: Sequence[PreparedExample],
+    texts: Sequence[Record],
 ) -> list[Record]:
     """Each text with its predicted author, and its reward with the real text of each of the prompt's authors."""
     present = [text["response"] for text in texts if text["response"] is not None]
     predicted = iter(AuthorClassifier(documents).authors_of(present))
-    of_prompt: dict[int, list[Record]] = {}
-    for case in cases:
-        of_prompt.setdefault(case["number"], []).append(case)
+    of_prompt: dict[int, list[PreparedExample]] = {}
+    for case, example in zip(cases, examples, strict=True):
+        of_prompt.setdefault(case["number"], []).append(example)
     items = [
-        session.reward_input(_prepared(other), text["response"])
+        session.reward_input(other, text["response"])
         for case, text in zip(cases, texts, strict=True)
         if text["response"] is not None
         for other in of_prompt[case["number"]]
@@ -187,12 +185,7 @@ def _score_texts(
     scored = []
     for case, text in zip(cases, texts, strict=True):
         malformed = text["response"] is None
-        values = {other["user_id"]: 0.0 if malformed else next(rewards) for other in of_prompt[case["number"]]}
+        values = {other.user_id: 0.0 if malformed else next(rewards) for other in of_prompt[case["number"]]}
         fields = {key: text[key] for key in ("example_id", "response", "reasoning", "finish_reason")}
         scored.append(fields | {"sounds_like": None if malformed else next(predicted), "rewards": values})
     return scored
-
-
-def _prepared(case: Record) -> PreparedExample:
-    own = {key: case[key] for key in PreparedExample.__dataclass_fields__}
-    return PreparedExample(**own | {"context": tuple(case["context"]), "neighbours": tuple(case["neighbours"])})

@@ -34,7 +34,7 @@ from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.evaluate import EVALUATION, choose_texts
 from penname.session.examples import PreparedExample
-from penname.session.session import Session
+from penname.session.session import GenerationInput, Session
 from penname.session.stage_names import GENERATOR, STYLE_MODEL
 
 if TYPE_CHECKING:
@@ -74,33 +74,45 @@ class PaTWriter:
             layout=self._layout,
         )
         history = len(request.documents)
-        prepared = PreparedExample(
-            "prompt", "", "generate", request.prompt, "", (), layout=self._layout, history=history
-        )
         generator = _generator(self._run) if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
             session = Session(recipe, RunFolder(Path(scratch), quiet), self._engines)
-            session.users.add_user(prepared.task, prepared.user_id, [document.text for document in request.documents])
+            prepared = PreparedExample(
+                "prompt",
+                "",
+                "generate",
+                request.prompt,
+                "",
+                (),
+                layout=self._layout,
+                history=history,
+                user_documents=session.users.sample("", [document.text for document in request.documents]),
+            )
             contexts = self._contexts(example, session.retriever())
             contexts_by_id = {"prompt": contexts}
             agents = _agents(self._run, recipe)
             summaries = refine(session, "summaries", agents, [prepared], contexts_by_id, recipe.pat.rounds)[-1][
                 "prompt"
             ]
+            prompt = response_prompt(
+                session,
+                prepared,
+                contexts,
+                summaries["style"],
+                summaries["topic"],
+                documents=recipe.pat.documents,
+            )
             written = session.generate(
-                generator,
-                [prepared],
+                [GenerationInput(prepared, prompt)],
+                model=generator,
                 purpose=EVALUATION,
                 samples=request.candidates or recipe.evaluation.candidates,
                 temperature=recipe.evaluation.temperature,
                 top_p=recipe.evaluation.top_p,
                 with_reasoning=False,
-                prompt_of=lambda e: response_prompt(
-                    session, e, contexts, summaries["style"], summaries["topic"], documents=recipe.pat.documents
-                ),
             )
-            (record,) = choose_texts(session, [written], {"prompt": prepared})
+            (record,) = choose_texts(session, [(prepared, written)])
         reasoning = f"Style: {summaries['style']}\nTopic: {summaries['topic']}"
         response = record["response"]
         notes = _notes(request, record, contexts.levels, recipe.prompt)

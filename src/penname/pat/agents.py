@@ -19,7 +19,7 @@ from penname.prompts.completion import tidy
 from penname.prompts.copying import longest_common_span, token_ids
 from penname.prompts.render import Prompt
 from penname.prompts.templates import TemplateName
-from penname.runs.folder import Record
+from penname.runs.shards import LazyItems, Record
 from penname.session import stage_names
 from penname.session.examples import PreparedExample
 from penname.session.session import Session, render_for
@@ -31,6 +31,9 @@ UNTRAINED: Agents = {"style": None, "topic": None}
 
 Summaries = Mapping[str, Mapping[AgentName, str]]
 """The agents' latest summaries, by example id."""
+
+PromptedExample = tuple[PreparedExample, Prompt]
+"""An example and an agent's prompt for it."""
 
 
 def other_agent(agent: AgentName) -> AgentName:
@@ -69,8 +72,7 @@ def sample_summaries(
     session: Session,
     agent: AgentName,
     model: Path | None,
-    examples: Sequence[PreparedExample],
-    prompts: Sequence[Prompt],
+    prompted: Sequence[PromptedExample],
     *,
     purpose: str,
     samples: int,
@@ -81,8 +83,7 @@ def sample_summaries(
     session: the session of the run.
     agent: the agent that writes the summaries.
     model: the folder of the agent's trained model; None for the recipe's model.
-    examples: the examples to summarize for.
-    prompts: the agent's prompt for each example.
+    prompted: the examples to summarize for, each with the agent's prompt.
     purpose: what the samples are for, which random seeds depend on; see `sample_seed`.
     samples: number of summaries of each example.
     temperature: the sampling temperature.
@@ -94,10 +95,10 @@ def sample_summaries(
     )
     seeds = [
         [sample_seed(session.recipe.seed, f"{agent} agent, {purpose}", example.example_id, i) for i in range(samples)]
-        for example in examples
+        for example, _ in prompted
     ]
     engine = session.engine(config, str(model) if model else None)
-    written = engine.generate([prompt.tokens for prompt in prompts], seeds, sampling)
+    written = engine.generate([prompt.tokens for _, prompt in prompted], seeds, sampling)
     return [
         [
             {
@@ -109,7 +110,7 @@ def sample_summaries(
             }
             for number, generated in enumerate(samples_of_example)
         ]
-        for example, samples_of_example in zip(examples, written, strict=True)
+        for (example, _), samples_of_example in zip(prompted, written, strict=True)
     ]
 
 
@@ -155,29 +156,27 @@ def refine(
         previous: Summaries = rounds_so_far[-1] if rounds_so_far else {}
         current: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
         for agent, model in agents.items():
-            write_shard = partial(_write_round, session, agent, model, contexts, number, previous)
+            prompted = LazyItems(examples, partial(_prompt_of_round, session, agent, contexts, previous))
+            write_shard = partial(_write_round, agent=agent, model=model, number=number)
             name = stage_names.round_of(stage, number, agent)
-            for record in session.run.shards(name, examples, session.recipe.agent(agent).batch_size, write_shard):
+            for record in session.shards(name, prompted, session.recipe.agent(agent).batch_size, write_shard):
                 current[record["example_id"]][agent] = record["summary"]
         rounds_so_far.append(current)
     return rounds_so_far
 
 
+def _prompt_of_round(
+    session: Session, agent: AgentName, contexts: Mapping[str, Contexts], previous: Summaries, example: PreparedExample
+) -> PromptedExample:
+    others = previous.get(example.example_id, {}).get(other_agent(agent))
+    return example, agent_prompt(session, agent, example, contexts[example.example_id], others)
+
+
 def _write_round(
-    session: Session,
-    agent: AgentName,
-    model: Path | None,
-    contexts: Mapping[str, Contexts],
-    number: int,
-    previous: Summaries,
-    examples: Sequence[PreparedExample],
+    session: Session, prompted: Sequence[PromptedExample], *, agent: AgentName, model: Path | None, number: int
 ) -> list[Record]:
-    prompts = [
-        agent_prompt(session, agent, e, contexts[e.example_id], previous.get(e.example_id, {}).get(other_agent(agent)))
-        for e in examples
-    ]
     temperature = session.recipe.pat.summary_temperature
     written = sample_summaries(
-        session, agent, model, examples, prompts, purpose=f"round {number}", samples=1, temperature=temperature
+        session, agent, model, prompted, purpose=f"round {number}", samples=1, temperature=temperature
     )
     return [record for (record,) in written]

@@ -25,12 +25,22 @@ from typing import TYPE_CHECKING
 
 from penname.engines.models import locate_model
 from penname.method_table import AGENTS, AgentName, row_of
-from penname.pat.agents import UNTRAINED, Agents, Summaries, agent_prompt, other_agent, refine, sample_summaries
+from penname.pat.agents import (
+    UNTRAINED,
+    Agents,
+    PromptedExample,
+    Summaries,
+    agent_prompt,
+    other_agent,
+    refine,
+    sample_summaries,
+)
 from penname.pat.contexts import Contexts, find_contexts
 from penname.pat.differential_reward import Candidates, choose_pairs, differential_rewards
 from penname.pat.generator import shared_generator
 from penname.prompts.render import Prompt
-from penname.runs.folder import Record, read_stage, write_records
+from penname.runs.folder import read_stage, write_records
+from penname.runs.shards import LazyItems, Record
 from penname.session import stage_names
 from penname.session.examples import PreparedExample
 from penname.session.fine_tune import TrainingProgress, format_facts
@@ -79,21 +89,19 @@ def _candidate_rewards(
     settings, size = session.recipe.pat, session.recipe.shard_size
     generator = shared_generator(session)
     rounds = _rounds_in_training(session, prefix, agents)
-    sample = partial(_sample_shard, session, agent, agents[agent], rounds, iteration)
+    prompted = LazyItems(rounds.examples, lambda e: (e, _last_prompt(session, agent, e, rounds)))
+    sample = partial(_sample_shard, agent=agent, model=agents[agent], iteration=iteration)
     stage = stage_names.candidates(prefix)
-    candidates = session.run.shards(stage, rounds.examples, size, sample, completions=settings.samples)
-    reward = partial(_reward_shard, session, generator, agent, rounds)
+    summaries = session.shards(stage, prompted, size, sample, completions=settings.samples)
+    by_id = {e.example_id: e for e in rounds.examples}
+    candidates = LazyItems(summaries, partial(_candidates, session, agent, rounds, by_id))
+    reward = partial(differential_rewards, generator=generator, agent=agent)
     texts = (settings.samples + 1) * settings.texts
-    return session.run.shards(stage_names.rewards(prefix), candidates, size, reward, completions=texts)
+    return session.shards(stage_names.rewards(prefix), candidates, size, reward, completions=texts)
 
 
 def _sample_shard(
-    session: Session,
-    agent: AgentName,
-    model: Path | None,
-    rounds: _Rounds,
-    iteration: int,
-    examples: Sequence[PreparedExample],
+    session: Session, prompted: Sequence[PromptedExample], *, agent: AgentName, model: Path | None, iteration: int
 ) -> list[Record]:
     """The candidate summaries of each example. model: the agent's model; None for the recipe's."""
     settings = session.recipe.pat
@@ -101,8 +109,7 @@ def _sample_shard(
         session,
         agent,
         model,
-        examples,
-        [_last_prompt(session, agent, e, rounds) for e in examples],
+        prompted,
         purpose=f"candidates {iteration}",
         samples=settings.samples,
         temperature=settings.temperature,
@@ -110,22 +117,18 @@ def _sample_shard(
     return [{"example_id": own[0]["example_id"], "summaries": [r["summary"] for r in own]} for own in samples]
 
 
-def _reward_shard(
-    session: Session, generator: Path | None, agent: AgentName, rounds: _Rounds, records: Sequence[Record]
-) -> list[Record]:
-    """The rewards of the candidate summaries in `records`."""
-    by_id = {e.example_id: e for e in rounds.examples}
-    candidates = [
-        Candidates(
-            by_id[record["example_id"]],
-            rounds.contexts[record["example_id"]],
-            record["summaries"],
-            {other_agent(agent): rounds.summaries[-1][record["example_id"]][other_agent(agent)]},
-            _baseline_summary(session, agent, record["example_id"], rounds),
-        )
-        for record in records
-    ]
-    return differential_rewards(session, generator, agent, candidates)
+def _candidates(
+    session: Session, agent: AgentName, rounds: _Rounds, by_id: Mapping[str, PreparedExample], record: Record
+) -> Candidates:
+    """The candidate summaries in a record of `_sample_shard`. by_id: the examples."""
+    example_id, other = record["example_id"], other_agent(agent)
+    return Candidates(
+        by_id[example_id],
+        rounds.contexts[example_id],
+        record["summaries"],
+        {other: rounds.summaries[-1][example_id][other]},
+        _baseline_summary(session, agent, example_id, rounds),
+    )
 
 
 def _rounds_in_training(session: Session, prefix: str, agents: Agents) -> _Rounds:

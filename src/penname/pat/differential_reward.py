@@ -20,7 +20,7 @@ from penname.prompts.render import Prompt
 from penname.runs.folder import Record
 from penname.session.evaluate import generate_as_evaluated, group_by_example
 from penname.session.examples import PreparedExample
-from penname.session.session import Session
+from penname.session.session import GenerationInput, Session
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Candidates:
 
 
 def differential_rewards(
-    session: Session, generator: Path | None, agent: AgentName, candidates: Sequence[Candidates]
+    session: Session, candidates: Sequence[Candidates], *, generator: Path | None, agent: AgentName
 ) -> list[Record]:
     """A record for each candidate summary, with `reward`, `differential` and `noise`.
 
@@ -49,9 +49,9 @@ def differential_rewards(
     The texts of an example are sampled with the same seeds for each summary.
 
     session: the session of the run.
+    candidates: the candidate summaries of each example.
     generator: the folder of the generator's model; None for the recipe's.
     agent: the agent that wrote the summaries.
-    candidates: the candidate summaries of each example.
     """
     prompted = [(c, text) for c in candidates for text in (c.baseline_summary, *c.summaries)]
     rewards = iter(_rewards(session, generator, agent, prompted))
@@ -81,15 +81,8 @@ def _rewards(
     A malformed completion has a reward of 0.
     """
     texts = session.recipe.pat.texts
-    prompts = iter([_prompt(session, agent, c, summary) for c, summary in prompted])
-    texts_written = generate_as_evaluated(
-        session,
-        generator,
-        [c.example for c, _ in prompted],
-        texts,
-        with_reasoning=False,
-        prompt_of=lambda example: next(prompts),  # an example occurs once for each of its summaries
-    )
+    inputs = [GenerationInput(c.example, _prompt(session, agent, c, summary)) for c, summary in prompted]
+    texts_written = generate_as_evaluated(session, inputs, model=generator, samples=texts, with_reasoning=False)
     examples = [c.example for c, _ in prompted for _ in range(texts)]
     scores = session.score(list(session.recipe.reward.mixture), examples, [r["response"] for r in texts_written])
     rewards = [0.0 if score is None else score["reward"] for score in scores]

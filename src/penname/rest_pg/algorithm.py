@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from penname.method_table import METHODS
 from penname.prompts.completion import compose, without_phrases
 from penname.rest_pg.selection import EXPECTED_OUTPUT, select, weigh
 from penname.rest_pg.teacher import TeacherInput, write_reasoning
-from penname.runs.folder import Record, read_stage, write_records
+from penname.runs.folder import read_stage, write_records
+from penname.runs.shards import LazyItems, Record
 from penname.session import stage_names
 from penname.session.examples import PreparedExample
 from penname.session.fine_tune import format_facts, train_stage, within_limit
@@ -67,7 +68,7 @@ def reasoning_targets(session: Session, train: Sequence[PreparedExample]) -> dic
     elif settings.source == "data":
         texts = reasonings_of_data(train)
     else:
-        texts = {e.example_id: card for e in train if (card := session.users.style_card_of(e.task, e.user_id))}
+        texts = {e.example_id: card for e in train if (card := session.users.style_card(e.user_documents))}
     return {e.example_id: compose(texts[e.example_id], e.output) for e in train if e.example_id in texts}
 
 
@@ -87,8 +88,8 @@ def reasonings_of_teacher(session: Session, train: Sequence[PreparedExample]) ->
 
 def _ask_teacher(session: Session, train: Sequence[PreparedExample]) -> Record:
     recipe = session.recipe
-    work, attempts = partial(_ask_teacher_for_shard, session), recipe.reasoning.attempts
-    records = session.run.shards(REASONING, train, recipe.shard_size, work, completions=attempts)
+    inputs, attempts = LazyItems(train, partial(_teacher_input, session)), recipe.reasoning.attempts
+    records = session.shards(REASONING, inputs, recipe.shard_size, _ask_teacher_for_shard, completions=attempts)
     dropped = sum(record["text"] is None for record in records)
     session.run.progress.say(
         f"reasoning: {dropped} of {len(records)} dropped: every attempt was empty or repeated more "
@@ -97,9 +98,12 @@ def _ask_teacher(session: Session, train: Sequence[PreparedExample]) -> Record:
     return {"written": len(records) - dropped, "dropped": dropped}
 
 
-def _ask_teacher_for_shard(session: Session, examples: Sequence[PreparedExample]) -> list[Record]:
+def _teacher_input(session: Session, example: PreparedExample) -> TeacherInput:
+    return TeacherInput(example.example_id, example.input, example.output, _shown_to_teacher(session, example))
+
+
+def _ask_teacher_for_shard(session: Session, inputs: Sequence[TeacherInput]) -> list[Record]:
     recipe = session.recipe
-    inputs = [TeacherInput(e.example_id, e.input, e.output, _shown_to_teacher(session, e)) for e in examples]
     engine, renderer = session.engine(recipe.teacher), session.teacher_renderer()
     written = write_reasoning(engine, renderer, inputs, recipe.reasoning, recipe.decoding, recipe.seed)
     return [asdict(reasoning) for reasoning in written]
@@ -113,7 +117,7 @@ def _shown_to_teacher(session: Session, example: PreparedExample) -> tuple[str, 
     """
     if not session.recipe.reasoning.with_card:
         return example.documents
-    card = session.users.style_card_of(example.task, example.user_id)
+    card = session.users.style_card(example.user_documents)
     return (card, *example.documents) if card else example.documents
 
 
@@ -229,30 +233,33 @@ def _sample(
     """m completions of each input (the first part of Algorithm 1, line 9)."""
     settings = session.recipe.expectation
     sample = partial(
-        session.generate,
-        model,
+        Session.generate,
+        model=model,
         purpose=f"expectation {iteration}",
         samples=settings.samples,
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=with_reasoning,
     )
-    size = session.recipe.shard_size
-    return session.run.shards(stage_names.samples(parent), train, size, sample, completions=settings.samples)
+    inputs, size = session.generation_inputs(train, with_reasoning=with_reasoning), session.recipe.shard_size
+    return session.shards(stage_names.samples(parent), inputs, size, sample, completions=settings.samples)
 
 
 def _reward(
     session: Session, parent: str, train: Sequence[PreparedExample], samples: Sequence[Record]
 ) -> Sequence[Record]:
     """The samples with their rewards, R(x, y, response) in Algorithm 1, line 9; of the response alone (section 3.2)."""
-    reward = partial(_reward_shard, session, {e.example_id: e for e in train})
+    by_id = {e.example_id: e for e in train}
+    pairs = LazyItems(samples, lambda sample: (sample, by_id[sample["example_id"]]))
     size = session.recipe.shard_size * session.recipe.expectation.samples
-    return session.run.shards(stage_names.rewards(parent), samples, size, reward, unit="samples")
+    return session.shards(stage_names.rewards(parent), pairs, size, _reward_shard, unit="samples")
 
 
-def _reward_shard(session: Session, by_id: Mapping[str, PreparedExample], samples: Sequence[Record]) -> list[Record]:
-    examples, responses = [by_id[s["example_id"]] for s in samples], [s["response"] for s in samples]
+def _reward_shard(session: Session, pairs: Sequence[tuple[Record, PreparedExample]]) -> list[Record]:
+    """The samples with their rewards. pairs: samples, each with its example."""
+    examples, responses = [example for _, example in pairs], [sample["response"] for sample, _ in pairs]
     scores = session.score(list(session.recipe.reward.mixture), examples, responses)
     return [
-        s | {"reward": score and score["reward"], "rewards": score} for s, score in zip(samples, scores, strict=True)
+        sample | {"reward": score and score["reward"], "rewards": score}
+        for (sample, _), score in zip(pairs, scores, strict=True)
     ]

@@ -16,8 +16,9 @@ import math
 import os
 import shutil
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -26,10 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penname.errors import UserError
+from penname.runs.shards import Execute, Record, Shard, Work, in_order
 from penname.runs.tracking import NoTracker, Tracker
-
-Record = dict[str, Any]
-"""What is written for one item of a shard, by field, and what `stage.json` records."""
 
 
 class Progress(Protocol):
@@ -140,11 +139,11 @@ class RunFolder:
         name: str,
         items: Sequence[Any],
         size: int,
-        work: Callable[[Sequence[Any]], list[Record]],
+        work: Work,
         unit: str = "examples",
         completions: int = 1,
     ) -> Records:
-        """Process items in shards; return all records, those of earlier processes included.
+        """Process items in shards, in this process; return all records, those of earlier processes included.
 
         name: the stage's name.
         items: what is processed.
@@ -154,19 +153,28 @@ class RunFolder:
 
         A shard that cannot be read is named, renamed to `*.damaged` and repeated; the others are kept.
         """
+        return self.shards_by(partial(in_order, work), name, items, size, unit, completions)
+
+    def shards_by(
+        self, execute: Execute, name: str, items: Sequence[Any], size: int, unit: str = "examples", completions: int = 1
+    ) -> Records:
+        """Process items in shards, as `shards` does.
+
+        execute: computes the shards, wherever that is; their files are written here, in the order of their completion.
+        name, items, size, unit, completions: see `shards`.
+        """
         folder = self.path(name)
         folder.mkdir(parents=True, exist_ok=True)
         starts = range(0, len(items), size)
         paths = [folder / f"{number:05d}.parquet" for number in range(len(starts))]
-        intact = [self._is_intact(path) for path in paths]
-        missing = sum(min(size, len(items) - start) for start, done in zip(starts, intact, strict=True) if not done)
-        self.progress.start(name, missing, unit, completions)
-        for start, path, done in zip(starts, paths, intact, strict=True):
-            if not done:
-                part = items[start : start + size]
-                write_records(path, work(part))
-                self.progress.advance(len(part))
-        self.progress.finish("" if missing == len(items) else f"{len(items) - missing} done before")
+        shards = [Shard(n, items, start, min(start + size, len(items))) for n, start in enumerate(starts)]
+        missing = [shard for shard, path in zip(shards, paths, strict=True) if not self._is_intact(path)]
+        count = sum(map(len, missing))
+        self.progress.start(name, count, unit, completions)
+        for result in execute(missing) if missing else ():
+            write_records(paths[result.shard.number], result.records, result.computed)
+            self.progress.advance(len(result.shard))
+        self.progress.finish("" if count == len(items) else f"{len(items) - count} done before")
         return Records(paths)
 
     def _is_intact(self, path: Path) -> bool:
@@ -261,11 +269,16 @@ def write_text(path: Path, text: str) -> None:
     scratch.rename(path)
 
 
-def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Write records and their checksum as Parquet, under a temporary name until the file is complete."""
+def write_records(path: Path, records: Sequence[Record], facts: Mapping[str, str] | None = None) -> None:
+    """Write records and their checksum as Parquet, under a temporary name until the file is complete.
+
+    path: the file.
+    records: what it holds.
+    facts: kept in the file's metadata.
+    """
     text = json.dumps(list(records))
     table = pa.Table.from_pylist([{"record": json.dumps(r)} | _columns(r) for r in records])
-    table = table.replace_schema_metadata({"sha256": hashlib.sha256(text.encode()).hexdigest()})
+    table = table.replace_schema_metadata({"sha256": hashlib.sha256(text.encode()).hexdigest(), **(facts or {})})
     scratch = path.with_name(path.name + ".partial")
     pq.write_table(table, scratch)
     scratch.rename(path)

@@ -17,7 +17,7 @@ from penname.runs.folder import Record, read_stage
 from penname.session import stage_names
 from penname.session.choice import choose
 from penname.session.examples import PreparedExample
-from penname.session.session import Session
+from penname.session.session import GenerationInput, Session
 
 Item = TypeVar("Item")
 EVALUATION = "evaluation"
@@ -66,6 +66,10 @@ class Evaluation:
     def shard_size(self) -> int:
         """Number of examples in a shard."""
         return self.session.recipe.generator.batch_size
+
+
+EvaluatedExample = tuple[PreparedExample, list[Record]]
+"""An example and its candidates, those for its first text first: records of `Session.generate`."""
 
 
 def evaluate_method(
@@ -120,10 +124,11 @@ def _generate_and_score(evaluation: Evaluation, examples: Sequence[PreparedExamp
         generated = _generate_shards(
             evaluation, stage_names.responses(evaluation.stage), examples, evaluation.reasonings
         )
-    score = partial(_score_shard, evaluation, {e.example_id: e for e in examples})
-    scored = evaluation.session.run.shards(
-        stage_names.metrics(evaluation.stage), generated, evaluation.shard_size, score
-    )
+    by_id = {e.example_id: e for e in examples}
+    written = [(by_id[candidates[0]["example_id"]], candidates) for candidates in generated]
+    score = partial(_score_shard, method=evaluation.method, with_reasoning=evaluation.with_reasoning)
+    stage = stage_names.metrics(evaluation.stage)
+    scored = evaluation.session.shards(stage, written, evaluation.shard_size, score)
     return {
         "examples": len(scored),
         "malformed": sum(r["texts_malformed"] for r in scored),
@@ -139,17 +144,12 @@ def _generate_shards(
     evaluation: Evaluation, stage: str, examples: Sequence[PreparedExample], reasonings: Mapping[str, str] | None
 ) -> list[list[Record]]:
     """Each example's candidates, those for its first text first."""
-    generate = partial(
-        generate_as_evaluated,
-        evaluation.session,
-        evaluation.model,
-        samples=evaluation.candidates,
-        with_reasoning=evaluation.with_reasoning,
-        prompt_of=evaluation.prompt_of,
-        reasonings=reasonings,
+    session, candidates, with_reasoning = evaluation.session, evaluation.candidates, evaluation.with_reasoning
+    inputs = session.generation_inputs(
+        examples, with_reasoning=with_reasoning, prompt_of=evaluation.prompt_of, reasonings=reasonings
     )
-    candidates = evaluation.candidates
-    generated = evaluation.session.run.shards(stage, examples, evaluation.shard_size, generate, completions=candidates)
+    generate = partial(generate_as_evaluated, model=evaluation.model, samples=candidates, with_reasoning=with_reasoning)
+    generated = session.shards(stage, inputs, evaluation.shard_size, generate, completions=candidates)
     return group_by_example(generated, candidates)
 
 
@@ -168,24 +168,33 @@ def _generate_with_reused_reasonings(evaluation: Evaluation, examples: Sequence[
 
 
 def _score_shard(
-    evaluation: Evaluation, by_id: Mapping[str, PreparedExample], candidates: Sequence[list[Record]]
+    session: Session, written: Sequence[EvaluatedExample], *, method: str, with_reasoning: bool
 ) -> list[Record]:
     """A record for each example: its text, and the scores of its texts."""
-    session, texts = evaluation.session, evaluation.session.recipe.evaluation.texts
-    chosen = _choose(session, candidates, by_id)
-    scored = group_by_example(_score(session, [r for of_example in chosen for r in of_example], by_id), texts)
+    chosen, scored = _choose_and_score(session, written)
     return [
-        _record(evaluation, by_id[of_example[0]["example_id"]], of_example, all_candidates, scores)
-        for of_example, all_candidates, scores in zip(chosen, candidates, scored, strict=True)
+        _record(method, example, texts, candidates, scores, with_reasoning=with_reasoning)
+        for (example, candidates), texts, scores in zip(written, chosen, scored, strict=True)
     ]
 
 
+def _choose_and_score(
+    session: Session, written: Sequence[EvaluatedExample]
+) -> tuple[list[list[Record]], list[list[dict[str, float | None]]]]:
+    """Each example's chosen texts, and the scores of each."""
+    chosen = _choose(session, written)
+    texts = [(example, record) for (example, _), own in zip(written, chosen, strict=True) for record in own]
+    return chosen, group_by_example(_score(session, texts), session.recipe.evaluation.texts)
+
+
 def _record(
-    evaluation: Evaluation,
+    method: str,
     example: PreparedExample,
     texts: Sequence[Record],
     candidates: Sequence[Record],
     scores: Sequence[dict[str, float | None]],
+    *,
+    with_reasoning: bool,
 ) -> Record:
     """The record of an example.
 
@@ -193,11 +202,11 @@ def _record(
     candidates: all its completions.
     scores: the metrics of each text.
     """
-    first, with_reasoning = texts[0], evaluation.with_reasoning
+    first = texts[0]
     return {
         "example_id": example.example_id,
         "task": example.task,
-        "method": evaluation.method,
+        "method": method,
         "history": example.history,
         "response": first["response"] or "",
         "reasoning": first["reasoning"],
@@ -212,31 +221,26 @@ def _record(
     } | ({"first_metrics": scores[0]} if len(texts) > 1 else {})
 
 
-def _choose(
-    session: Session, candidates: Sequence[Sequence[Record]], by_id: Mapping[str, PreparedExample]
-) -> list[list[Record]]:
+def _choose(session: Session, written: Sequence[EvaluatedExample]) -> list[list[Record]]:
     """Each example's texts: one chosen from every evaluation.candidates consecutive completions."""
     number = session.recipe.evaluation.candidates
-    groups = [group for of_example in candidates for group in group_by_example(of_example, number)]
-    return group_by_example(choose_texts(session, groups, by_id), session.recipe.evaluation.texts)
+    groups = [(example, group) for example, candidates in written for group in group_by_example(candidates, number)]
+    return group_by_example(choose_texts(session, groups), session.recipe.evaluation.texts)
 
 
-def choose_texts(
-    session: Session, groups: Sequence[Sequence[Record]], by_id: Mapping[str, PreparedExample]
-) -> list[Record]:
+def choose_texts(session: Session, groups: Sequence[EvaluatedExample]) -> list[Record]:
     """The candidate of each group that is chosen by the criterion `evaluation.choose`.
 
-    groups: each text's candidates, records of `Session.generate`.
-    by_id: the examples, by id.
+    groups: each text's example and candidates.
     """
-    if all(len(group) == 1 for group in groups):
-        return [group[0] for group in groups]
+    if all(len(candidates) == 1 for _, candidates in groups):
+        return [candidates[0] for _, candidates in groups]
     items = [
-        [None if (text := r["response"]) is None else session.reward_input(by_id[r["example_id"]], text) for r in group]
-        for group in groups
+        [None if (text := r["response"]) is None else session.reward_input(example, text) for r in candidates]
+        for example, candidates in groups
     ]
     chosen = choose(items, session.recipe.evaluation.choose, session.reward, session.rewards([AUTHORSHIP])[AUTHORSHIP])
-    return [group[i] for group, i in zip(groups, chosen, strict=True)]
+    return [candidates[i] for (_, candidates), i in zip(groups, chosen, strict=True)]
 
 
 def group_by_example(of_texts: Iterable[Item], texts: int) -> list[list[Item]]:
@@ -272,13 +276,12 @@ def mean_reward(session: Session, model: Path, examples: Sequence[PreparedExampl
     model: the model's folder.
     with_reasoning: whether the model writes a reasoning first.
     """
-    by_id = {e.example_id: e for e in examples}
     completions = session.recipe.evaluation.completions
-    generated = generate_as_evaluated(session, model, examples, completions, with_reasoning=with_reasoning)
-    chosen = _choose(session, group_by_example(generated, completions), by_id)
-    scores = _score(session, [r for of_example in chosen for r in of_example], by_id)
+    inputs = session.generation_inputs(examples, with_reasoning=with_reasoning)
+    generated = generate_as_evaluated(session, inputs, model=model, samples=completions, with_reasoning=with_reasoning)
+    _, scores = _choose_and_score(session, list(zip(examples, group_by_example(generated, completions), strict=True)))
     session.release()
-    return _mean(s["reward"] for s in scores)
+    return _mean(of_text["reward"] for of_example in scores for of_text in of_example)
 
 
 def _mean(rewards: Iterable[float | None]) -> float:
@@ -288,35 +291,24 @@ def _mean(rewards: Iterable[float | None]) -> float:
 
 
 def generate_as_evaluated(
-    session: Session,
-    model: Path | None,
-    examples: Sequence[PreparedExample],
-    samples: int,
-    *,
-    with_reasoning: bool,
-    prompt_of: Callable[[PreparedExample], Prompt] | None = None,
-    reasonings: Mapping[str, str] | None = None,
+    session: Session, inputs: Sequence[GenerationInput], *, model: Path | None, samples: int, with_reasoning: bool
 ) -> list[Record]:
     """`Session.generate` with the temperature, top-p and random seeds of evaluation; see there for the arguments."""
     settings = session.recipe.evaluation
     return session.generate(
-        model,
-        examples,
+        inputs,
+        model=model,
         purpose=EVALUATION,
         samples=samples,
         temperature=settings.temperature,
         top_p=settings.top_p,
         with_reasoning=with_reasoning,
-        prompt_of=prompt_of,
-        reasonings=reasonings,
     )
 
 
-def _score(
-    session: Session, generated: Sequence[Record], by_id: Mapping[str, PreparedExample]
-) -> list[dict[str, float | None]]:
+def _score(session: Session, texts: Sequence[tuple[PreparedExample, Record]]) -> list[dict[str, float | None]]:
     recipe = session.recipe
     names = list(dict.fromkeys([*recipe.reward.mixture, *recipe.evaluation.metrics]))
     zeros: dict[str, float | None] = dict.fromkeys(["reward", *map(short_name, names)], 0.0)
-    scores = session.score(names, [by_id[r["example_id"]] for r in generated], [r["response"] for r in generated])
+    scores = session.score(names, [example for example, _ in texts], [record["response"] for _, record in texts])
     return [zeros if values is None else values for values in scores]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from penname.config import PromptConfig
 from penname.data.layouts import shown_text
 from penname.data.records import Document, Example, LayoutName
 from penname.errors import UserError
 from penname.retrieval.retrieve import rank_by_date
+from penname.runs.shards import Record
 
 PREPARED_PER_SHARD = 2**10
 """Number of examples in a shard of prepared examples, whose contexts are in memory together."""
@@ -31,6 +32,8 @@ class PreparedExample:
     layout: how a benchmark's own prompt shows the example.
     history: number of documents in the user's profile.
     reasoning: a teacher's reasoning, where the data contains one.
+    user_documents: a sample of the user's documents, for rewards that judge authorship and for style cards; empty where
+        the recipe needs neither.
     """
 
     example_id: str
@@ -43,6 +46,7 @@ class PreparedExample:
     layout: LayoutName = "plain"
     history: int = 0
     reasoning: str | None = None
+    user_documents: tuple[str, ...] = ()
 
     @property
     def documents(self) -> tuple[str, ...]:
@@ -80,6 +84,24 @@ def prepare_example(example: Example, documents: Sequence[Document], prompt: Pro
         example.layout,
         len(example.profile),
         example.reasoning,
+    )
+
+
+def example_record(example: PreparedExample) -> Record:
+    """What a run keeps of an example; the user's documents are kept once for all examples of the user."""
+    return {name: value for name, value in asdict(example).items() if name != "user_documents"}
+
+
+def example_of(record: Record, user_documents: Sequence[str] = ()) -> PreparedExample:
+    """The example of a record, which may have other fields too.
+
+    record: see `example_record`.
+    user_documents: see `PreparedExample`.
+    """
+    own = {name: record[name] for name in PreparedExample.__dataclass_fields__ if name in record}
+    context, neighbours = tuple(record["context"]), tuple(record["neighbours"])
+    return PreparedExample(
+        **own | {"context": context, "neighbours": neighbours, "user_documents": tuple(user_documents)}
     )
 
 

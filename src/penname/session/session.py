@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,20 +24,39 @@ from penname.retrieval.retrieve import Retriever, make_retriever, retrieve_all
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, score_responses
-from penname.runs.folder import Record, RunFolder, read_stage
+from penname.runs.folder import Record, Records, RunFolder, read_stage
+from penname.runs.shards import LazyItems
 from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.examples import (
     COLD_START_DOCUMENTS,
     PREPARED_PER_SHARD,
     PreparedExample,
+    example_of,
+    example_record,
     latest_documents,
     prepare_example,
     shuffle_profiles,
 )
+from penname.session.executor import Executor, InProcess, SessionWork
 from penname.session.users import Users
 
 Cached = TypeVar("Cached")
+
+
+@dataclass(frozen=True)
+class GenerationInput:
+    """What completions of an example are sampled from.
+
+    example: the example.
+    prompt: its prompt.
+    reasoning: a given reasoning, which the model continues with the response as if it had written it; None where there
+        is none.
+    """
+
+    example: PreparedExample
+    prompt: Prompt
+    reasoning: str | None = None
 
 
 class Session:
@@ -46,11 +65,15 @@ class Session:
     recipe: the run's recipe.
     run: the run's folder.
     engines: engines to share with other sessions; by default the session has its own.
+    executor: computes the shards of stages that a language model or a reward works in; by default this process does.
     """
 
-    def __init__(self, recipe: Recipe, run: RunFolder, engines: Engines | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, run: RunFolder, engines: Engines | None = None, executor: Executor | None = None
+    ) -> None:
         self.recipe = recipe
         self.run = run
+        self._executor = executor or InProcess()
         self._cache: dict[tuple[object, ...], Any] = {}
         self.engines = engines or Engines(lambda tokens, completions: run.progress.add_generated(tokens, completions))
         self.users = Users(recipe, run, self._load_all)
@@ -84,9 +107,9 @@ class Session:
         """
         name = stage_names.data(stage_names.split_name(split, profile_size))
         self.run.stage(name, lambda folder: self._prepare(name, split, profile_size))
-        self.users.add_split(split)
+        documents = self.users.of_split(split) if self.users.needed else {}
         return [
-            PreparedExample(**record | {"context": tuple(record["context"]), "neighbours": tuple(record["neighbours"])})
+            example_of(record, documents.get((record["task"], record["user_id"]), ()))
             for record in read_stage(self.run.path(name))
         ]
 
@@ -105,7 +128,26 @@ class Session:
     def _prepare_shard(self, retriever: Retriever, examples: Sequence[Example]) -> list[Record]:
         settings = self.recipe.retrieval
         retrieved = retrieve_all(examples, retriever, settings.k, settings.documents, self._show_note)
-        return [asdict(prepare_example(example, context, self.recipe.prompt)) for example, context in retrieved]
+        return [example_record(prepare_example(example, context, self.recipe.prompt)) for example, context in retrieved]
+
+    def shards(
+        self,
+        name: str,
+        items: Sequence[Any],
+        size: int,
+        work: SessionWork,
+        unit: str = "examples",
+        completions: int = 1,
+    ) -> Records:
+        """Process items in shards by the session's executor, in this process or in others; return all records.
+
+        items: what is processed. Other processes get the items of a shard and nothing else of the run, so these contain
+            all that `work` needs.
+        work: makes the records of a shard's items; a function at module level, or a `partial` of one.
+        name, size, unit, completions: see `RunFolder.shards`.
+        """
+        execute = partial(self._executor.execute, self, name, work)
+        return self.run.shards_by(execute, name, items, size, unit, completions)
 
     def _show_note(self, note: str) -> None:
         self.run.progress.advance(0, note=note)
@@ -204,53 +246,67 @@ class Session:
         except PromptTooLong as error:
             raise UserError(f"example {example.example_id!r}: {error}") from None
 
-    def generate(
+    def generation_inputs(
         self,
-        model: Path | None,
         examples: Sequence[PreparedExample],
         *,
+        with_reasoning: bool,
+        prompt_of: Callable[[PreparedExample], Prompt] | None = None,
+        reasonings: Mapping[str, str] | None = None,
+    ) -> Sequence[GenerationInput]:
+        """What completions of examples are sampled from; prompts are rendered when they are needed.
+
+        with_reasoning: whether completions begin with a reasoning.
+        prompt_of: an example's prompt; by default `prompt`.
+        reasonings: given reasonings, by example id; see `GenerationInput`.
+        """
+        prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
+        given = reasonings or {}
+        return LazyItems(examples, lambda e: GenerationInput(e, prompt_of(e), given.get(e.example_id)))
+
+    def generate(
+        self,
+        inputs: Sequence[GenerationInput],
+        *,
+        model: Path | None,
         purpose: str,
         samples: int,
         temperature: float,
         top_p: float,
         with_reasoning: bool,
-        prompt_of: Callable[[PreparedExample], Prompt] | None = None,
-        reasonings: Mapping[str, str] | None = None,
     ) -> list[Record]:
-        """Sample completions of each example and parse them into reasoning and response.
+        """Sample completions and parse them into reasoning and response.
 
+        inputs: see `generation_inputs`.
         model: the model's folder; None for the recipe's generator.
         purpose: of the random seeds, see `sample_seed`.
         samples: number of completions of each example.
         temperature, top_p: see `Sampling`.
         with_reasoning: whether completions begin with a reasoning.
-        prompt_of: an example's prompt; by default `prompt`.
-        reasonings: by example id; the model continues a given reasoning with the response, as if it had written it.
         """
         max_tokens = self.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
         sampling = self.recipe.decoding.sampling(max_tokens, temperature, top_p, self.renderer.end_id)
-        prompt_of = prompt_of or partial(self.prompt, with_reasoning=with_reasoning)
-        prompts = [prompt_of(e) for e in examples]
-        given = [(reasonings or {}).get(e.example_id) for e in examples]
-        prefixes = [[] if reasoning is None else self.renderer.prefix(compose(reasoning, "")) for reasoning in given]
+        inputs = list(inputs)
+        prefixes = [[] if i.reasoning is None else self.renderer.prefix(compose(i.reasoning, "")) for i in inputs]
         seeds = [
-            [sample_seed(self.recipe.seed, purpose, e.example_id, number) for number in range(samples)]
-            for e in examples
+            [sample_seed(self.recipe.seed, purpose, i.example.example_id, number) for number in range(samples)]
+            for i in inputs
         ]
         engine = self.engine(self.recipe.generator, str(model) if model else None)
-        token_ids = [prompt.tokens + prefix for prompt, prefix in zip(prompts, prefixes, strict=True)]
+        token_ids = [i.prompt.tokens + prefix for i, prefix in zip(inputs, prefixes, strict=True)]
         written = engine.generate(token_ids, seeds, sampling)
-        if [len(completions) for completions in written] != [samples] * len(examples):
+        if [len(completions) for completions in written] != [samples] * len(inputs):
             raise UserError(
                 f"engine {self.recipe.generator.kind}: found {sum(map(len, written))} completions, "
-                f"expected {samples} for each of {len(examples)} prompts"
+                f"expected {samples} for each of {len(inputs)} prompts"
             )
         records = []
-        for example, prompt, reasoning, completions in zip(examples, prompts, given, written, strict=True):
+        for given, completions in zip(inputs, written, strict=True):
+            example = given.example
             for number, generated in enumerate(completions):
                 text = self.renderer.decode(generated.tokens).strip()
-                if reasoning is not None:
-                    text = compose(reasoning, text)
+                if given.reasoning is not None:
+                    text = compose(given.reasoning, text)
                 parts = parse(text, with_reasoning=with_reasoning, label=example.layout in ANSWER_FORMATS)
                 records.append(
                     {
@@ -262,7 +318,7 @@ class Session:
                         "response": parts.response,
                         "finish_reason": generated.finish_reason,
                         "new_tokens": len(generated.tokens),
-                        "documents_shortened": prompt.shortened,
+                        "documents_shortened": given.prompt.shortened,
                     }
                 )
         return records
@@ -289,8 +345,7 @@ class Session:
 
     def reward_input(self, example: PreparedExample, response: str) -> RewardInput:
         """What rewards see of a response to an example: never the reasoning (REST-PG section 3.2)."""
-        documents = self.users.documents_of(example.task, example.user_id)
-        return RewardInput(example.input, example.output, response, documents)
+        return RewardInput(example.input, example.output, response, example.user_documents)
 
     def score(
         self, names: Sequence[str], examples: Sequence[PreparedExample], responses: Sequence[str | None]

@@ -38,22 +38,12 @@ class Users:
         self._run = run
         self._load = load
         self._model: AuthorshipModel | None = None
-        self._documents: DocumentsByUser = {}
         self._population: PopulationStatistics | None = None
         self.needed = AUTHORSHIP in recipe.rewards_in_use() or recipe.reasoning.with_card
 
-    def documents_of(self, task: str, user: str) -> tuple[str, ...]:
-        """A sample of a user's documents; empty for a user who has not been added."""
-        return self._documents.get((task, user), ())
-
-    def add_user(self, task: str, user: str, documents: list[str]) -> None:
-        """Add a user who is in none of the splits."""
-        self._documents[task, user] = tuple(sample_documents(documents, user, self._recipe.seed))
-
-    def add_split(self, split: Split) -> None:
-        """Add the users of a split, if their documents are needed."""
-        if self.needed:
-            self._documents |= self._of_split(split)
+    def sample(self, user: str, documents: list[str]) -> tuple[str, ...]:
+        """A sample of the documents of a user who is in none of the splits."""
+        return tuple(sample_documents(documents, user, self._recipe.seed))
 
     def model(self) -> AuthorshipModel:
         """The authorship model, fitted once in a run on the documents of the train split's users.
@@ -65,14 +55,14 @@ class Users:
             self._model = AuthorshipModel.load(self._run.path(AUTHORSHIP_MODEL) / MODEL_FILE)
         return self._model
 
-    def style_card_of(self, task: str, user: str) -> str:
-        """A user's style card, in comparison with the users of the train split; empty without documents."""
+    def style_card(self, documents: Sequence[str]) -> str:
+        """The style card of a user with these documents, in comparison with the train split's; empty without any."""
         if self._population is None:
-            self._population = population_statistics(self._of_split("train").values())
-        return style_card(self.documents_of(task, user), self._population)
+            self._population = population_statistics(self.of_split("train").values())
+        return style_card(documents, self._population)
 
     def _fit(self, folder: Path) -> Record:
-        users = self._of_split("train")
+        users = self.of_split("train")
         try:
             fitted = fit_authorship(
                 {f"{task} {user}": texts for (task, user), texts in users.items()}, self._recipe.seed
@@ -82,7 +72,8 @@ class Users:
         fitted.save(folder / MODEL_FILE)
         return {"users": len(users)}
 
-    def _of_split(self, split: Split) -> DocumentsByUser:
+    def of_split(self, split: Split) -> DocumentsByUser:
+        """A sample of the documents of each user in a split, without the expected outputs."""
         name = stage_names.users(split)
         self._run.stage(name, partial(self._collect, split))
         return {(r["task"], r["user_id"]): tuple(r["documents"]) for r in read_stage(self._run.path(name))}
