@@ -41,7 +41,8 @@ test-arithmetic: install-test
 			$(VENV)/bin/python -m pytest -n $$((2 / threads)) --dist loadfile --timeout 7200 $(COMPUTING) || failed=1; \
 	done; done; done; exit $$failed
 
-# The newest versions that pyproject.toml allows, in an environment of its own that is made anew.
+# The newest versions that pyproject.toml allows, in an environment of its own that is made anew, as is the bundled model.
+test-newest: export PENNAME_CACHE = $(CURDIR)/$(NEWEST)/cache
 test-newest: browser
 	$(PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/pip install --quiet --no-compile -e '.[test]'
@@ -49,6 +50,7 @@ test-newest: browser
 
 # The oldest versions that pyproject.toml allows of the packages that change most under penname, with the newest of all
 # others that these admit.
+test-oldest: export PENNAME_CACHE = $(CURDIR)/$(OLDEST)/cache
 test-oldest: browser
 	$(PYTHON) -m venv --clear $(OLDEST)
 	sed -nE 's/^ *"(transformers|trl|torch-geometric)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml > $(OLDEST)/oldest.txt
