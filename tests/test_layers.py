@@ -35,10 +35,11 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"data", "engines", "prompts", "retrieval", "runs"},
     "recipe_files": {"config"},
     "session": TOOLS,
+    "scale": {*TOOLS, "session"},
     # The papers' methods stand on the session, and know nothing of each other.
     "rest_pg": {*TOOLS, "session"},
     "pat": {*TOOLS, "session"},
-    "experiments": {*TOOLS, *PAPERS, "session"},
+    "experiments": {*TOOLS, *PAPERS, "session", "scale"},
     "reporting": {*TOOLS, *PAPERS, "session", "experiments"},
     "generate": {*TOOLS, *PAPERS, "session", "experiments"},
     "api": {*TOOLS, "experiments", "reporting", "generate"},

@@ -402,6 +402,29 @@ class PaTConfig(Section):
         return self
 
 
+class ScaleConfig(Section):
+    """Where shards are computed: in this process, or by workers on a Ray cluster (docs/scale.md). Results are alike."""
+
+    kind: Literal["local", "ray"] = Field("local", description="local: in this process; the settings below are for ray")
+    address: str = Field(
+        "auto",
+        description="auto: the cluster that this machine is part of; local: a cluster on this machine alone, started "
+        "for the run; HOST:PORT: that of the cluster's head",
+    )
+    workers: Count = Field(2, description="number of workers, each a process with a model of its own")
+    threads: Count = Field(1, description="processor threads of a worker")
+    gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs of a worker")
+    deadline: Annotated[float, Field(gt=0)] = Field(
+        900, description="seconds after which a shard is taken from its worker, which is ended"
+    )
+    attempts: Count = Field(3, description="workers that a shard may end or fail on before the run stops")
+    mixed: bool = Field(
+        False,
+        description="accept workers that compute otherwise than the run so far, as on another processor, where texts "
+        "differ by rounding; otherwise they are refused",
+    )
+
+
 class Recipe(Section):
     """Every setting that determines a run."""
 
@@ -426,6 +449,7 @@ class Recipe(Section):
     three_authors: ThreeAuthorsConfig | None = Field(
         None, description="also write the same prompts for three users, and test whether their styles can be told apart"
     )
+    scale: ScaleConfig = ScaleConfig()
     tracking: TrackerName = Field("tensorboard", description="where losses and the stages' metrics are logged too")
     shard_size: Count = Field(
         16,

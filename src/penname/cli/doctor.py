@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from penname.experiments.machine import INSTRUCTIONS, Machine
+from penname.engines.computing import INSTRUCTIONS
+from penname.experiments.machine import Machine
 from penname.shipped import shipped_recipes
 
 SHOWN = ("torch", "transformers")

@@ -15,14 +15,13 @@ from huggingface_hub.constants import HF_HUB_OFFLINE
 from packaging.requirements import Requirement
 
 from penname import __version__
+from penname.engines.computing import processor_instructions
 from penname.engines.models import BUNDLED_PARAMETERS, bundled_folder, compute_dtype, pick_device
 from penname.experiments.plan import run_disk, training_memory
 from penname.recipe_files import load_recipe
 from penname.rewards.meteor import meteor_name
 
-INSTRUCTIONS = {"AVX2": "avx2", "AVX-512": "avx512_f", "AVX-512 BF16": "avx512_bf16", "AMX": "amx_tile"}
-"""The instruction sets of x86-64 processors that penname's speed depends on, with torch's name for each."""
-EXTRAS = ("openai", "vllm")
+EXTRAS = ("openai", "vllm", "ray")
 SIZES = (360_000_000, 1_700_000_000, 3_000_000_000, 8_000_000_000, 14_000_000_000, 32_000_000_000, 70_000_000_000)
 """Common sizes of models, in parameters."""
 
@@ -141,11 +140,8 @@ def describe_machine() -> Machine:
 
 
 def _processor() -> tuple[str, list[str] | None]:
-    capabilities = torch.cpu.get_capabilities()
-    name = str(capabilities.get("cpu_name") or platform.processor() or platform.machine())
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return name, None
-    return name, [name for name, flag in INSTRUCTIONS.items() if capabilities.get(flag)]
+    name = str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+    return name, processor_instructions()
 
 
 def _gpu() -> tuple[str, int, int] | tuple[None, None, None]:

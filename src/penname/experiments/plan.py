@@ -141,6 +141,8 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
         engines.append(recipe.teacher)
     if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
         engines.append(recipe.reward.judge)
+    if recipe.scale.kind == "ray" and find_spec("ray") is None:
+        raise UserError("scale.kind ray: not installed; pip install 'penname[ray]'")
     for engine in engines:
         if engine.kind in ("vllm", "openai") and find_spec(engine.kind) is None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")

@@ -16,7 +16,7 @@ from penname.runs.folder import Record, read_json, write_text
 
 ENVIRONMENT = "environment.json"
 EXTENSIONS = "extensions.json"
-CHANGEABLE = {"methods", "tracking"}
+CHANGEABLE = {"methods", "tracking", "scale"}
 """The settings of a recipe that may change when a run is resumed."""
 
 

@@ -38,7 +38,7 @@ _SELECTION = tuple(
     for name in ("threshold", "quantile", "quantile_of", "max_kept", "max_repeated", "targets", "weights", "start_from")
 )
 # For stages that several methods share, PaT's among them.
-_SHARED = tuple(name for name in Recipe.model_fields if name not in ("expectation", "tracking"))
+_SHARED = tuple(name for name in Recipe.model_fields if name not in ("expectation", "tracking", "scale"))
 
 
 @dataclass(frozen=True)

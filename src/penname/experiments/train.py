@@ -33,6 +33,7 @@ from penname.runs.folder import Progress, Record, RunFolder, disk_errors, read_s
 from penname.runs.tracking import open_tracker
 from penname.session import stage_names
 from penname.session.evaluate import evaluate_method
+from penname.session.executor import Executor, InProcess
 from penname.session.fine_tune import PROMPT_FILE
 from penname.session.session import Session
 from penname.session.stage_names import ALL_DOCUMENTS, GENERATOR, count_name
@@ -86,11 +87,20 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         refuse_different_recipe(folder, recipe)
         record_extensions(folder, recipe)
-        session = Session(recipe, run)
+        session = Session(recipe, run, executor=_executor(recipe, run))
         try:
             yield session
         finally:
-            session.release()
+            session.close()
+
+
+def _executor(recipe: Recipe, run: RunFolder) -> Executor:
+    """The executor that a recipe's section `scale` names."""
+    if recipe.scale.kind == "local":
+        return InProcess()
+    from penname.scale.ray_executor import RayExecutor  # ray is an extra
+
+    return RayExecutor(recipe, run)
 
 
 def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) -> None:

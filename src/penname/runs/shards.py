@@ -42,7 +42,7 @@ class ShardResult:
 
     shard: the shard.
     records: its records.
-    computed: facts about how it was computed, which its file keeps, such as the compute dtype.
+    computed: what it was computed with, which its file keeps; see `penname.engines.computing`.
     """
 
     shard: Shard[Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from penname.config import EngineConfig
 from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
@@ -15,10 +17,12 @@ class Engines:
     """Holds the most recently requested engine, so that two models are never in memory together.
 
     on_written: progress callback, see `OnWritten`.
+    locate: the name or folder to load a model from, by its name in the recipe; by default that name.
     """
 
-    def __init__(self, on_written: OnWritten) -> None:
+    def __init__(self, on_written: OnWritten, locate: Callable[[str], str] = str) -> None:
         self._on_written = on_written
+        self._locate = locate
         self._loaded: tuple[EngineConfig, Engine] | None = None
         self._renderers: dict[tuple[str, str, str], Renderer] = {}
 
@@ -31,7 +35,7 @@ class Engines:
         requested = config if model is None else config.model_copy(update={"model": model})
         if self._loaded is None or self._loaded[0] != requested:
             self.release()
-            self._loaded = (requested, make_engine(requested, self._on_written))
+            self._loaded = (requested, make_engine(requested, self._on_written, self._locate(requested.model)))
         return self._loaded[1]
 
     def renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
@@ -43,7 +47,9 @@ class Engines:
         """
         key = (config.model, config.format, limit)
         if key not in self._renderers:
-            self._renderers[key] = Renderer(load_tokenizer(config.model), config.format, max_tokens, limit)
+            self._renderers[key] = Renderer(
+                load_tokenizer(self._locate(config.model)), config.format, max_tokens, limit
+            )
         return self._renderers[key]
 
     def release(self) -> None:
@@ -57,30 +63,32 @@ class Engines:
             free_memory()
 
 
-def make_engine(config: EngineConfig, on_written: OnWritten) -> Engine:
+def make_engine(config: EngineConfig, on_written: OnWritten, model: str) -> Engine:
     """Load an engine; an extension is called as `engine(config, on_written)`.
 
     config: the engine's settings.
     on_written: progress callback, see `OnWritten`.
+    model: the name or folder that the model, or a server's tokenizer, is loaded from.
 
     Raises UserError for a model that does not exist or cannot be loaded, and for an extension that cannot be called so.
     """
     if isinstance(config.kind, Extension):
-        engine: Engine = load_callable(config.kind, "engine", "config", "on_written")(config, on_written)
+        function = load_callable(config.kind, "engine", "config", "on_written")
+        engine: Engine = function(config.model_copy(update={"model": model}), on_written)
         if missing := [call for call in ("generate", "score") if not callable(getattr(engine, call, None))]:
             raise UserError(f"engine {config.kind}: found no {missing[0]!r} in what it returned, expected an engine")
         return engine
     if config.kind == "vllm":
         from penname.engines.vllm import VLLMEngine
 
-        return VLLMEngine(locate_model(config.model), dtype=compute_dtype(config.dtype), on_written=on_written)
+        return VLLMEngine(locate_model(model), dtype=compute_dtype(config.dtype), on_written=on_written)
     if config.kind == "openai":
         from penname.engines.openai import OpenAIEngine
 
         assert config.base_url is not None
         return OpenAIEngine(
-            config.base_url, config.model, load_tokenizer(config.model), server=config.server, on_written=on_written
+            config.base_url, config.model, load_tokenizer(model), server=config.server, on_written=on_written
         )
     from penname.engines.local import LocalEngine
 
-    return LocalEngine(config.model, config.dtype, config.batch_size, on_written)
+    return LocalEngine(model, config.dtype, config.batch_size, on_written)

@@ -276,12 +276,22 @@ def mean_reward(session: Session, model: Path, examples: Sequence[PreparedExampl
     model: the model's folder.
     with_reasoning: whether the model writes a reasoning first.
     """
-    completions = session.recipe.evaluation.completions
     inputs = session.generation_inputs(examples, with_reasoning=with_reasoning)
-    generated = generate_as_evaluated(session, inputs, model=model, samples=completions, with_reasoning=with_reasoning)
-    _, scores = _choose_and_score(session, list(zip(examples, group_by_example(generated, completions), strict=True)))
+    work = partial(_rewards_of_shard, model=model, with_reasoning=with_reasoning)
+    records = session.compute("validation", inputs, session.recipe.generator.batch_size, work)
     session.release()
-    return _mean(of_text["reward"] for of_example in scores for of_text in of_example)
+    return _mean(record["reward"] for record in records)
+
+
+def _rewards_of_shard(
+    session: Session, inputs: Sequence[GenerationInput], *, model: Path, with_reasoning: bool
+) -> list[Record]:
+    """The scores of each text that is written for the inputs."""
+    completions = session.recipe.evaluation.completions
+    generated = generate_as_evaluated(session, inputs, model=model, samples=completions, with_reasoning=with_reasoning)
+    groups = group_by_example(generated, completions)
+    _, scores = _choose_and_score(session, [(i.example, group) for i, group in zip(inputs, groups, strict=True)])
+    return [dict(of_text) for of_example in scores for of_text in of_example]
 
 
 def _mean(rewards: Iterable[float | None]) -> float:

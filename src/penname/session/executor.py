@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penname.runs.shards import Record, Shard, ShardResult, in_order
+from penname.engines.computing import describe_computing
+from penname.runs.folder import read_json, write_text
+from penname.runs.shards import Record, Shard, ShardResult
 
 if TYPE_CHECKING:
     from penname.session.session import Session
+
+COMPUTING = "computing.json"
+"""File in a run's folder that says what its shards are computed with, see `expected_computing`."""
 
 SessionWork = Callable[["Session", Sequence[Any]], list[Record]]
 """Makes the records of a shard's items with a session, which is the run's own or that of a worker."""
@@ -30,9 +36,25 @@ class Executor(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Let the processes and models go that it holds."""
+    def release(self) -> None:
+        """Let models go, before something else needs the memory; the next stage loads them again."""
         ...
+
+    def close(self) -> None:
+        """Let everything go that it holds."""
+        ...
+
+
+def expected_computing(folder: Path, found: Mapping[str, str]) -> dict[str, str]:
+    """What the processes of a run compute with, as the first one of them recorded it.
+
+    folder: the run's folder.
+    found: what this process, or this worker, computes with; recorded if it is the first one. See `describe_computing`.
+    """
+    path = folder / COMPUTING
+    if not path.is_file():
+        write_text(path, json.dumps(dict(found), indent=2) + "\n")
+    return read_json(path)
 
 
 class InProcess:
@@ -42,7 +64,13 @@ class InProcess:
         self, session: Session, stage: str, work: SessionWork, shards: Sequence[Shard[Any]]
     ) -> Iterator[ShardResult]:
         """See `Executor.execute`."""
-        return in_order(partial(work, session), shards)
+        computing = describe_computing()
+        expected_computing(session.run.folder, computing)
+        for shard in shards:
+            yield ShardResult(shard, work(session, shard.items), computing)
+
+    def release(self) -> None:
+        """Nothing is held beside the session's own engine."""
 
     def close(self) -> None:
         """Nothing is held beside the session's own engine."""

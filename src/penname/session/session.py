@@ -25,7 +25,7 @@ from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, score_responses
 from penname.runs.folder import Record, Records, RunFolder, read_stage
-from penname.runs.shards import LazyItems
+from penname.runs.shards import LazyItems, Shard
 from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.examples import (
@@ -148,6 +148,15 @@ class Session:
         """
         execute = partial(self._executor.execute, self, name, work)
         return self.run.shards_by(execute, name, items, size, unit, completions)
+
+    def compute(self, name: str, items: Sequence[Any], size: int, work: SessionWork) -> list[Record]:
+        """All records of items, computed in shards that are not kept in the run. The arguments are as for `shards`."""
+        shards = [Shard(n, items, at, min(at + size, len(items))) for n, at in enumerate(range(0, len(items), size))]
+        results: dict[int, list[Record]] = {}
+        for result in self._executor.execute(self, name, work, shards):
+            results[result.shard.number] = result.records
+            self.run.progress.advance(len(result.shard))
+        return [record for number in range(len(shards)) for record in results[number]]
 
     def _show_note(self, note: str) -> None:
         self.run.progress.advance(0, note=note)
@@ -336,8 +345,14 @@ class Session:
         return self.engines.engine(config, model)
 
     def release(self) -> None:
-        """See `Engines.release`."""
+        """Let all models go, before training needs the memory."""
         self.engines.release()
+        self._executor.release()
+
+    def close(self) -> None:
+        """Let everything go that the session holds."""
+        self.engines.release()
+        self._executor.close()
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         """The rewards with these names, by name."""

@@ -1,0 +1,5 @@
+"""Many machines: a run's shards on Ray, its trainings on several processes. The results do not depend on their number.
+
+The driver, the process that was started with the recipe, alone reads the data and writes the run's folder; workers get
+items and give records back. Nothing needs to be shared between machines but the network.
+"""
