@@ -8,6 +8,7 @@ own retries are off, so that each shard has one result, which this process write
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,9 @@ SILENT_AFTER = 10.0
 
 WAIT = 0.5
 """Seconds between two looks at workers that have given no result."""
+
+CONNECTION_SECONDS = 10.0
+"""Time that a cluster's head has to answer."""
 
 RELEASE_SECONDS = 60.0
 """Time that workers have to let their models go."""
@@ -390,12 +394,20 @@ def _connect(recipe: Recipe) -> None:
         cores = max(os.cpu_count() or 1, settings.workers * settings.threads)
         options |= {"num_cpus": cores, "include_dashboard": False}
     try:
+        if ":" in settings.address:
+            _check_answer(settings.address)
         ray.init(address=settings.address, **options)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
             f"scale.address {settings.address}: {_last_line(error)}; expected a cluster, as `ray start --head` starts "
             "(docs/scale.md), or local"
         ) from None
+
+
+def _check_answer(address: str) -> None:
+    """Raise OSError if nothing answers at HOST:PORT, where Ray itself would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=CONNECTION_SECONDS).close()
 
 
 def _result(reference: Any, otherwise: Any) -> Any:
