@@ -188,6 +188,9 @@ class TrainingConfig(Section):
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     lora_rank: Count | None = None
     gradient_checkpointing: bool = False
+    processes: Count = Field(
+        1, description="processes, on as many GPUs where there are GPUs, which each hold a part of the weights (FSDP)"
+    )
     save_every: Count = Field(50, description="steps between the checkpoints from which a killed training resumes")
     validate_every: Count | None = Field(
         None, description="steps between validations, whose best checkpoint is used; null: the last checkpoint is used"

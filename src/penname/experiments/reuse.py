@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from penname.config import Recipe
 from penname.errors import UserError
+from penname.experiments.run_recipe import CHANGEABLE
 from penname.experiments.stages import Stage, stages_of
 from penname.runs.folder import read_json, read_records, write_records, write_text
 from penname.runs.progress import read_timing
@@ -115,7 +118,7 @@ def _setting(recipe: Recipe, name: str) -> Any:
     value: Any = recipe
     for part in name.split("."):
         value = getattr(value, part)
-    return value
+    return value.model_dump(exclude=CHANGEABLE.get(name)) if isinstance(value, BaseModel) else value
 
 
 def _link(source: Path, target: Path) -> None:

@@ -16,8 +16,8 @@ from penname.runs.folder import Record, read_json, write_text
 
 ENVIRONMENT = "environment.json"
 EXTENSIONS = "extensions.json"
-CHANGEABLE = {"methods", "tracking", "scale"}
-"""The settings of a recipe that may change when a run is resumed."""
+CHANGEABLE: dict[str, Any] = {"methods": True, "tracking": True, "scale": True, "training": {"processes"}}
+"""The settings of a recipe that may change when a run is resumed, as pydantic's `exclude`: results are the same."""
 
 
 def load_run_recipe(folder: Path) -> Recipe:

@@ -19,6 +19,7 @@ from penname.reporting.figures import Iteration
 from penname.rest_pg.selection import EXPECTED_OUTPUT
 from penname.runs.folder import Record, intact_stage, read_stage
 from penname.runs.progress import read_timing
+from penname.runs.worker_log import describe_workers
 from penname.session import stage_names
 from penname.session.evaluate import shown_metrics
 
@@ -42,7 +43,7 @@ def _read_run(folder: Path, name: str, split: str | None) -> RunData:
     profiles, problem = _profiles(recipe, used)
     return RunData(
         name=name,
-        facts=_facts(recipe, used, len(examples), load_environment(folder)),
+        facts=_facts(recipe, used, len(examples), load_environment(folder)) | _workers(folder),
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         results=results,
         names=names,
@@ -98,6 +99,11 @@ def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> di
         "seed": str(recipe.seed),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
+
+
+def _workers(folder: Path) -> dict[str, str]:
+    described = describe_workers(folder)
+    return {} if described is None else {"workers": described}
 
 
 def _with_summaries(

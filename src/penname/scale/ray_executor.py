@@ -28,9 +28,9 @@ from penname.engines.models import locate_model
 from penname.errors import UserError
 from penname.runs.folder import RunFolder
 from penname.runs.shards import Shard, ShardResult
+from penname.runs.worker_log import WorkerLog
 from penname.scale.models import DriversModel, content_hash, read_chunks
 from penname.scale.worker import Answer, Description, Worker
-from penname.scale.worker_log import WorkerLog
 from penname.session.executor import SessionWork, expected_computing
 from penname.session.session import Session
 from penname.session.stage_names import AUTHORSHIP_MODEL
@@ -174,7 +174,7 @@ class RayExecutor:
             self._run.progress.say(f"note: worker {description.name} computes with {difference}: rounding may differ")
         worker.description, worker.starting = description, None
         worker.heard = time.monotonic()
-        self.log.event("started", description)
+        self.log.event("started", description.name, description.node)
 
     def drop(self, worker: _Worker) -> None:
         """End a worker, if it has not ended already."""
@@ -185,7 +185,7 @@ class RayExecutor:
         """Drop a worker that failed, and say so."""
         self.drop(worker)
         if worker.description is not None:
-            self.log.event("lost", worker.description, stage=stage, why=why)
+            self.log.event("lost", worker.description.name, worker.description.node, stage=stage, why=why)
             self._run.progress.say(f"{stage}: worker {worker.description.name} {why}; another is started")
 
     def known_models(self) -> dict[str, DriversModel | None]:
@@ -218,7 +218,8 @@ class RayExecutor:
                 _result(done, None)
         for worker in lacking.values():
             _result(worker.actor.finish_receiving.remote(model.model_hash), None)
-            self.log.event("model", worker.description, model=name)
+            if worker.description is not None:
+                self.log.event("model", worker.description.name, worker.description.node, model=name)
         self._sent |= {(node, model.model_hash) for node in machines}
 
     def ask_counts(self) -> tuple[int, int, list[_Worker]]:
@@ -228,10 +229,10 @@ class RayExecutor:
             if worker.asked is not None and ray.wait([worker.asked], timeout=0)[0]:
                 counted = _result(worker.asked, None)
                 worker.asked = None
-                if counted is not None:
+                if counted is not None and worker.description is not None:
                     worker.heard = now
                     tokens, completions = tokens + counted[0], completions + counted[1]
-                    self.log.count(worker.description, tokens=counted[0])
+                    self.log.count(worker.description.name, tokens=counted[0])
             if worker.asked is None:
                 worker.asked = worker.actor.counts.remote()
             if now - worker.heard > SILENT_AFTER:
@@ -263,6 +264,7 @@ class _Stage:
         """Yield results as they come, until all shards have one."""
         for worker in self._executor.ready:
             worker.heard = time.monotonic()  # nobody has asked it since the last stage
+        self._executor.log.stage_started()
         try:
             while self._queue or any(worker.shards for worker in self._executor.workers):
                 self._executor.start_workers()
@@ -335,13 +337,13 @@ class _Stage:
             return
         assert answer.records is not None
         assert worker.description is not None
-        self._executor.log.count(worker.description, shards=1)
+        self._executor.log.count(worker.description.name, shards=1)
         yield ShardResult(shard, answer.records, worker.description.computing)
 
     def _count(self, worker: _Worker | None, tokens: int, completions: int) -> None:
         """Show what was written; for a worker, also log it."""
-        if worker is not None:
-            self._executor.log.count(worker.description, tokens=tokens)
+        if worker is not None and worker.description is not None:
+            self._executor.log.count(worker.description.name, tokens=tokens)
         if tokens or completions:
             self._session.run.progress.add_generated(tokens, completions)
 
@@ -399,7 +401,7 @@ def _connect(recipe: Recipe) -> None:
         ray.init(address=settings.address, **options)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
-            f"scale.address {settings.address}: {_last_line(error)}; expected a cluster, as `ray start --head` starts "
+            f"scale.address {settings.address}: {_last_line(error).rstrip('.')}; expected a cluster that answers "
             "(docs/scale.md), or local"
         ) from None
 

@@ -1,7 +1,8 @@
 """Weighted supervised fine-tuning (REST-PG sections 3.1 and 3.2) with transformers' Trainer.
 
 The Trainer provides optimizers, schedules, mixed precision and resuming. Ours is the loss: over target tokens only,
-each sample weighted by its reward, normalized over the whole optimizer step. Training runs on one GPU or on the CPU.
+each sample weighted by its reward, normalized over the whole optimizer step. Training runs in one process, on
+one GPU or on the CPU, or in several, see `penname.training.distributed`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
+from safetensors.torch import load_file
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from penname.engines.memory import free_memory, trim_if_large
@@ -29,6 +31,9 @@ from penname.training.packing import PromptGroupedSampler, TrainingSample, micro
 
 COMPLETE = "complete"
 """File that marks a checkpoint as complete; it contains the sizes of the other files."""
+
+DIVIDED = ".metadata"
+"""File in checkpoints of several processes only (see `penname.training.distributed`)."""
 
 TRIM_EVERY = 8
 """Number of optimizer steps between checks whether a large process should return unused memory to the system."""
@@ -54,6 +59,7 @@ class FineTuningSettings(Protocol):
     save_every: int
     validate_every: int | None
     gradient_checkpointing: bool
+    processes: int
 
     def steps(self, samples: int) -> int:
         """The number of optimizer steps for so many training samples."""
@@ -82,6 +88,9 @@ class TrainingResult:
     last_loss: float
 
 
+Trained = TypeVar("Trained", bound=Trainer)
+
+
 class WeightedTrainer(Trainer):
     """transformers' Trainer with `weighted_loss`; its batch is all samples of an optimizer step."""
 
@@ -103,13 +112,18 @@ class WeightedTrainer(Trainer):
             trim_if_large()
         packed = self._prepare_inputs(inputs)["micro_batches"]
         target_tokens = sum(micro_batch["labels"].numel() for micro_batch in packed)
-        losses = []
-        for micro_batch in packed:
-            with self.compute_loss_context_manager():
-                loss = weighted_loss(model, micro_batch, target_tokens)
-            self.accelerator.backward(loss)
-            losses.append(loss.detach())
-        return torch.stack(losses).sum()
+        return torch.stack([self.backward(model, micro_batch, target_tokens) for micro_batch in packed]).sum()
+
+    def backward(self, model: Any, micro_batch: dict[str, Any], target_tokens: int, scale: float = 1.0) -> torch.Tensor:
+        """The loss of a micro-batch, after its backward pass.
+
+        target_tokens: see `weighted_loss`.
+        scale: factor of the gradients.
+        """
+        with self.compute_loss_context_manager():
+            loss = weighted_loss(model, micro_batch, target_tokens)
+        self.accelerator.backward(loss * scale if scale != 1.0 else loss)
+        return loss.detach()
 
 
 def fine_tune(
@@ -138,36 +152,39 @@ def fine_tune(
 
     Raises UserError if the loss diverges, and for a model that does not support packed sequences.
     """
-    model = load_model(base, "float32")
-    for parameter in model.parameters():
-        # A weight may be a view of its file, each page of which is copied at the optimizer's first write: slow.
-        parameter.data = parameter.data.clone()
-    weights_before = weights_hash(model)
-    replace_attention(model, PACKED)
-    if settings.lora_rank:
-        from peft import get_peft_model
-
-        set_seed(seed)  # the Trainer sets it only later, and an adapter begins at random
-        with ignore_peft_deprecations():
-            model = get_peft_model(model, lora_config(settings.lora_rank))
     checkpoints = folder / "checkpoints"
-    trainer = WeightedTrainer(
-        model=model,
-        args=_training_arguments(settings, len(samples), checkpoints, seed),
-        train_dataset=list(samples),
-        processing_class=load_tokenizer(base),  # so that a checkpoint can be served
-        data_collator=partial(collate_step, max_tokens=settings.micro_batch_tokens),
-        callbacks=[StepReporter(on_step), *([] if score_checkpoint else [SkipLastCheckpoint()])],
-    )
-    trainer.remove_callback(PrinterCallback)  # the run's progress shows the same
-    trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    model = trainer.accelerator.unwrap_model(trainer.model)
+    model = load_weights(base)
+    weights_before = weights_hash(model)
+    newest = newest_checkpoint(checkpoints)
+    divided = newest is not None and (Path(newest) / DIVIDED).is_file()
+    if settings.processes > 1 and newest is not None and not divided:
+        raise UserError(
+            f"{newest}: the checkpoint of one process, which several cannot resume: set training.processes=1, or "
+            "remove it"
+        )
+    if settings.processes > 1 or divided:
+        from penname.training.distributed import TRAINED, Job, train_in_processes
+
+        del model
+        free_memory()
+        job = Job(base, list(samples), settings, folder, seed, validate=score_checkpoint is not None)
+        losses = train_in_processes(job, on_step)
+        model = make_policy(load_weights(base), settings, seed)
+        model.load_state_dict(load_file(job.files / TRAINED), strict=not settings.lora_rank)
+    else:
+        policy = make_policy(model, settings, seed)
+        del model
+        trainer = make_trainer(
+            WeightedTrainer, policy, base, samples, settings, checkpoints, seed, on_step, score_checkpoint is not None
+        )
+        trainer.train(resume_from_checkpoint=newest)
+        losses = losses_of(trainer)
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        # The optimizer's state would leave too little memory for sampling from the checkpoints.
+        del trainer
+        free_memory()
     check_finite(model, "training.learning_rate")
-    steps = trainer.state.global_step
-    # The optimizer's state would leave too little memory for sampling from the checkpoints.
-    del trainer
-    free_memory()
+    steps = len(losses)
     if score_checkpoint is not None:
         del model
         free_memory()
@@ -194,6 +211,67 @@ def fine_tune(
         first_loss=losses[0],
         last_loss=losses[-1],
     )
+
+
+def load_weights(base: str) -> Any:
+    """The model to start from, in float32 and in memory of its own."""
+    model = load_model(base, "float32")
+    for parameter in model.parameters():
+        # A weight may be a view of its file, each page of which is copied at the optimizer's first write: slow.
+        parameter.data = parameter.data.clone()
+    return model
+
+
+def make_policy(model: Any, settings: FineTuningSettings, seed: int) -> Any:
+    """The model that is trained: with packed attention and, if the settings say so, a new adapter.
+
+    model: see `load_weights`.
+    settings, seed: see `fine_tune`.
+    """
+    replace_attention(model, PACKED)
+    if settings.lora_rank:
+        from peft import get_peft_model
+
+        set_seed(seed)  # the Trainer sets it only later, and an adapter begins at random
+        with ignore_peft_deprecations():
+            model = get_peft_model(model, lora_config(settings.lora_rank))
+    return model
+
+
+def make_trainer(
+    trainer: type[Trained],
+    model: Any,
+    base: str,
+    samples: Sequence[TrainingSample],
+    settings: FineTuningSettings,
+    checkpoints: Path,
+    seed: int,
+    on_step: Callable[[int, float], None],
+    validate: bool,
+) -> Trained:
+    """The Trainer of a model.
+
+    trainer: its class.
+    model: see `make_policy`.
+    checkpoints: the folder of its checkpoints.
+    validate: whether checkpoints are validated, and so one is saved after the last step too.
+    base, samples, settings, seed, on_step: see `fine_tune`.
+    """
+    made = trainer(
+        model=model,
+        args=_training_arguments(settings, len(samples), checkpoints, seed),
+        train_dataset=list(samples),
+        processing_class=load_tokenizer(base),  # so that a checkpoint can be served
+        data_collator=partial(collate_step, max_tokens=settings.micro_batch_tokens),
+        callbacks=[StepReporter(on_step), *([] if validate else [SkipLastCheckpoint()])],
+    )
+    made.remove_callback(PrinterCallback)  # the run's progress shows the same
+    return made
+
+
+def losses_of(trainer: Trainer) -> list[float]:
+    """The loss of each optimizer step, those before the training was resumed included."""
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
 def collate_step(samples: Sequence[TrainingSample], max_tokens: int) -> dict[str, Any]:
@@ -275,7 +353,8 @@ def _training_arguments(settings: FineTuningSettings, samples: int, folder: Path
     )
     if arguments.world_size > 1:
         raise UserError(
-            f"training takes one process, this is one of {arguments.world_size}: start penname without torchrun"
+            f"this is one of {arguments.world_size} processes: start penname without torchrun, and set "
+            "training.processes, which starts them"
         )
     arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU and split packed sequences among them
     return arguments

@@ -1,0 +1,195 @@
+"""Training in several processes, each with a part of the weights: the same losses, gradients and weights as in one."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from penname.config import TrainingConfig
+from penname.errors import UserError
+from penname.training.fine_tuning import COMPLETE, fine_tune, newest_checkpoint
+from penname.training.packing import TrainingSample
+
+SETTINGS = {"learning_rate": 1e-3, "batch_size": 8, "micro_batch_tokens": 100, "warmup_steps": 2, "weight_decay": 0.01}
+
+
+def make_samples(count=36):
+    """Three targets of each prompt, in lengths that divide into an odd number of micro-batches now and then."""
+    generator = torch.Generator().manual_seed(1)
+
+    def tokens(low, high):
+        length = int(torch.randint(low, high, (1,), generator=generator))
+        return torch.randint(3, 300, (length,), generator=generator).tolist()
+
+    prompts = [tokens(5, 60) for _ in range(count // 3)]
+    return [TrainingSample(prompts[i // 3], tokens(3, 30), 0.2 + 0.1 * (i % 7)) for i in range(count)]
+
+
+class Training:
+    """A training, whose losses are kept, and which may be stopped or disturbed after a step."""
+
+    def __init__(self, base, folder, after=None, act=None, **settings):
+        self.base, self.folder, self.after, self.act = str(base), folder, after, act
+        self.settings = TrainingConfig(**SETTINGS | settings)
+        self.losses = {}
+
+    def run(self):
+        self.folder.mkdir(exist_ok=True)
+        self.result = fine_tune(self.base, make_samples(), self.settings, self.folder, 0, self._on_step)
+        return self
+
+    def _on_step(self, step, loss):
+        self.losses[step] = loss
+        if step == self.after:
+            self.act(self)
+
+    @property
+    def held(self):
+        return json.loads((self.folder / "checkpoints/processes/result.json").read_text())["held"]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop(training):
+    raise Stop
+
+
+def same_losses(one, other):
+    assert one.keys() == other.keys()
+    return [other[step] for step in one] == pytest.approx([*one.values()], rel=1e-5)
+
+
+def weights(training):
+    return load_file(training.folder / "model/model.safetensors")
+
+
+def same_weights(one, other, tolerance=2e-4):
+    """Within a fifth of a step of the optimizer, which turns the smallest rounding of a gradient near 0 into a step."""
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    return max(float((first[name] - second[name]).abs().max()) for name in first) < tolerance
+
+
+@pytest.fixture(scope="module")
+def one(tiny_model, tmp_path_factory):
+    return Training(tiny_model, tmp_path_factory.mktemp("one"), epochs=2).run()
+
+
+def test_two_processes_train_as_one(one, tiny_model, tmp_path):
+    two = Training(tiny_model, tmp_path / "two", epochs=2, processes=2, save_every=4).run()
+    assert same_losses(one.losses, two.losses)
+    assert same_weights(one, two)
+    total = sum(tensor.numel() for tensor in weights(one).values())
+    assert two.held == pytest.approx(total / 2, rel=0.02)  # each has half: they are not copies
+    assert two.result.samples == one.result.samples
+    assert two.result.steps == one.result.steps == 10
+
+
+def gradient_norms(training):
+    state = json.loads((training.folder / "checkpoints/checkpoint-4/trainer_state.json").read_text())
+    return [entry["grad_norm"] for entry in state["log_history"]]
+
+
+@pytest.mark.slow
+def test_gradients_are_those_of_one_process(tiny_model, tmp_path):
+    """In length, where they are not clipped; clipped to a tenth, they lead to the same weights only if all is alike."""
+    settings = {"max_steps": 5, "save_every": 4}
+    for name, most in (("free", 1e9), ("clipped", 0.1)):
+        one, two = (
+            Training(tiny_model, tmp_path / f"{name}-{n}", processes=n, max_grad_norm=most, **settings).run()
+            for n in (1, 2)
+        )
+        assert gradient_norms(two) == pytest.approx(gradient_norms(one), rel=1e-4)
+        assert same_weights(one, two)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 4])
+def test_a_checkpoint_of_two_is_resumed_with_another_number(one, tiny_model, tmp_path, processes):
+    folder = tmp_path / "run"
+    with pytest.raises(Stop):
+        Training(tiny_model, folder, epochs=2, processes=2, save_every=3, after=7, act=stop).run()
+    assert newest_checkpoint(folder / "checkpoints").endswith("-6")
+    rest = Training(tiny_model, folder, epochs=2, processes=processes, save_every=3).run()
+    assert [*rest.losses] == [7, 8, 9, 10]
+    assert [*rest.losses.values()] == pytest.approx([one.losses[step] for step in rest.losses], rel=1e-5)
+    assert same_weights(one, rest)
+
+
+def kill_one(training):
+    """Kill one of the processes, by its command line."""
+    running = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "penname.training.distributed" in (process.info["cmdline"] or ())
+        and str(training.folder) in " ".join(process.info["cmdline"])
+        and "torch.distributed.run" not in process.info["cmdline"]
+    ]
+    os.kill(running[-1].pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_started_again(one, tiny_model, tmp_path):
+    training = Training(tiny_model, tmp_path / "run", epochs=2, processes=2, save_every=3, after=5, act=kill_one).run()
+    assert same_losses(one.losses, training.losses)
+    assert same_weights(one, training)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_is_not_whole_is_passed_over(one, tiny_model, tmp_path):
+    """Whichever of its files was being written."""
+    folder = tmp_path / "run"
+    with pytest.raises(Stop):
+        Training(tiny_model, folder, epochs=2, processes=2, save_every=3, after=7, act=stop).run()
+    checkpoints = folder / "checkpoints"
+    files = [path.name for path in (checkpoints / "checkpoint-6").iterdir()]
+    assert {".metadata", "__0_0.distcp", "__1_0.distcp", "scheduler.pt", "trainer_state.json", COMPLETE} <= set(files)
+    for name in files:
+        path = checkpoints / "checkpoint-6" / name
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        assert [p.parent.name for p in checkpoints.glob(f"*/{COMPLETE}")]
+        found = newest_checkpoint_of_copy(checkpoints, tmp_path / "copy")
+        assert found.endswith("checkpoint-3"), name
+        path.write_bytes(data)
+    path.write_bytes(data[: len(data) // 2])
+    rest = Training(tiny_model, folder, epochs=2, processes=2, save_every=3).run()
+    assert min(rest.losses) == 4
+    assert same_weights(one, rest)
+
+
+def newest_checkpoint_of_copy(checkpoints, copy):
+    """The newest complete checkpoint, found in a copy, as those that are not complete are removed."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(checkpoints, copy)
+    return newest_checkpoint(copy)
+
+
+@pytest.mark.slow
+def test_an_adapter_is_trained_alike(tiny_model, tmp_path):
+    trained = [Training(tiny_model, tmp_path / str(n), epochs=2, lora_rank=4, processes=n).run() for n in (1, 2)]
+    assert same_losses(trained[0].losses, trained[1].losses)
+    assert same_weights(*trained)
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_one_line_and_is_not_tried_again(tiny_model, tmp_path):
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"training diverged .*: lower training.learning_rate"):
+        Training(tiny_model, tmp_path / "run", epochs=2, processes=2, learning_rate=1e30).run()
+    assert time.monotonic() - began < 120
+
+
+def test_what_one_process_began_several_do_not_go_on_with(tiny_model, tmp_path):
+    with pytest.raises(Stop):
+        Training(tiny_model, tmp_path / "run", epochs=2, save_every=3, after=7, act=stop).run()
+    with pytest.raises(UserError, match=r"checkpoint-6: the checkpoint of one process, which several cannot resume"):
+        Training(tiny_model, tmp_path / "run", epochs=2, processes=2).run()
