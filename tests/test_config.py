@@ -91,7 +91,8 @@ def test_bad_recipes_are_one_clear_line(tmp_path, text, message):
 
 def test_a_missing_recipe_names_those_that_ship():
     with pytest.raises(
-        UserError, match=r"nowhere.yaml: found no such recipe.*laptop, paper, pat-laptop, pat, quickstart"
+        UserError,
+        match=r"nowhere.yaml: found no such recipe.*laptop, paper-cluster, paper, pat-laptop, pat, quickstart",
     ):
         load_recipe("nowhere.yaml")
 

@@ -6,12 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from tests import shop
 from tests.authors import examples
 
 from penname.config import TrainingConfig
 from penname.data.control import Teacher, write_control
 from penname.experiments.plan import make_plan
+from penname.experiments.reuse import different_settings
+from penname.experiments.run_recipe import refuse_different_recipe
 from penname.experiments.stages import stages_of
 from penname.experiments.train import train_run
 from penname.prompts.completion import compose
@@ -162,6 +165,15 @@ CHANGES = {
         "expectation.threshold=0",
         "retrieval.encoder=null",
     ),
+    "paper-cluster": (
+        "scale.kind=local",
+        "training.processes=1",
+        "training.max_steps=1",
+        "training.validate_every=1",
+        "expectation.iterations=1",
+        "expectation.threshold=0",
+        "retrieval.encoder=null",
+    ),
     "pat": (*PAT, "limit.train=2", "expectation.iterations=1"),
     "pat-laptop": PAT,
 }
@@ -225,3 +237,30 @@ def cannot_be_made(name, run):
         return pairs.is_file() and read_json(pairs)["pairs"] == 0
     trained = [str(path.relative_to(run)) for path in run.glob(f"{name.split('/')[0]}/iteration-*/*/training")]
     return kind in ("summaries", "candidates", "rewards") and all(training > name for training in trained)
+
+
+def test_the_plan_counts_workers_gpus_and_hours():
+    alone = make_plan(load_recipe("quickstart"))
+    tokens = sum(stage.new_tokens for stage in alone.stages)
+    assert alone.machines(None) == []
+    assert alone.machines(100) == [
+        f"writing: at most {tokens / 360_000:,.1f} hours at 100 tokens/s a worker, without judging and training"
+    ]
+    many = make_plan(load_recipe("quickstart", ["scale={kind: ray, workers: 4, threads: 8, gpus: 0.5}"]))
+    workers, hours = many.machines(1)
+    assert workers == "workers: 4, together 32 threads, 2 GPUs"
+    assert f"at most {tokens / 4 / 3600:,.1f} hours at 1 tokens/s" in hours
+    assert make_plan(load_recipe("quickstart", ["training.processes=2"])).machines(None) == [
+        "training: 2 processes, on as many GPUs where there are GPUs"
+    ]
+
+
+def test_a_run_goes_on_with_other_machines(tmp_path):
+    """Its stages are the same, and so are those of other runs that it reuses."""
+    before, now = load_recipe("quickstart"), load_recipe("quickstart", ["scale.kind=ray", "training.processes=4"])
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(before.model_dump(mode="json")))
+    refuse_different_recipe(tmp_path, now)
+    for stage in stages_of(before):
+        assert different_settings(stage.settings, before, now) == []
+    other = load_recipe("quickstart", ["training.processes=4", "training.epochs=2"])
+    assert "training" in {name for stage in stages_of(other) for name in different_settings(stage.settings, now, other)}

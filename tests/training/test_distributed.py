@@ -174,6 +174,18 @@ def newest_checkpoint_of_copy(checkpoints, copy):
 
 
 @pytest.mark.slow
+def test_adafactor_is_divided_too_and_resumed(tiny_model, tmp_path):
+    settings = {"epochs": 2, "save_every": 3, "optimizer": "adafactor"}
+    one = Training(tiny_model, tmp_path / "one", **settings).run()
+    with pytest.raises(Stop):
+        Training(tiny_model, tmp_path / "two", processes=2, after=7, act=stop, **settings).run()
+    rest = Training(tiny_model, tmp_path / "two", processes=2, **settings).run()
+    assert [*rest.losses] == [7, 8, 9, 10]
+    assert [*rest.losses.values()] == pytest.approx([one.losses[step] for step in rest.losses], rel=1e-5)
+    assert same_weights(one, rest)
+
+
+@pytest.mark.slow
 def test_an_adapter_is_trained_alike(tiny_model, tmp_path):
     trained = [Training(tiny_model, tmp_path / str(n), epochs=2, lora_rank=4, processes=n).run() for n in (1, 2)]
     assert same_losses(trained[0].losses, trained[1].losses)

@@ -165,6 +165,10 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be computed, with memory and disk, and stop.")
     ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="With --dry-run: tokens that a worker writes in a second, to count hours."),
+    ] = None,
 ) -> None:
     """Train and compare all methods of a recipe; the same command again resumes."""
     from penname import api
@@ -173,8 +177,10 @@ def train(
 
     loaded = load_recipe(recipe, override or [])
     folder = run or Path("runs") / Path(recipe).stem
+    if rate is not None and not dry_run:
+        raise ArgumentError("rate", "is for a dry run")
     if dry_run:
-        show_plan(make_plan(loaded), folder)
+        show_plan(make_plan(loaded), folder, rate)
         return
     with _progress(folder) as progress:
         trained = api.train(loaded, folder, progress=progress)

@@ -115,8 +115,8 @@ def show_three_authors(folder: Path) -> None:
     console.print("\n".join(lines), markup=False, highlight=False)
 
 
-def show_plan(plan: Any, folder: Path) -> None:
-    """Print the plan of the run in `folder`."""
+def show_plan(plan: Any, folder: Path, rate: float | None) -> None:
+    """Print the plan of the run in `folder`. rate: tokens that a worker writes in a second; None if it is not known."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
@@ -138,6 +138,8 @@ def show_plan(plan: Any, folder: Path) -> None:
     console.print(f"model parameters: {parameters}", highlight=False)
     for name, amount in (("memory for training", plan.memory), ("disk", plan.disk)):
         console.print(f"{name}: {'unknown' if amount is None else f'about {format_bytes(amount)}'}", highlight=False)
+    for line in plan.machines(rate):
+        console.print(line, markup=False, highlight=False)
     for note in plan.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     console.print(f"run folder: {folder}", markup=False, highlight=False)

@@ -40,6 +40,7 @@ class Plan:
     parameters_from: where that number comes from.
     memory, disk: estimates in bytes; None if the model's size is not known.
     notes: what could not be counted, and why.
+    recipe: the recipe.
     """
 
     stages: list[Stage]
@@ -48,6 +49,27 @@ class Plan:
     memory: int | None
     disk: int | None
     notes: list[str]
+    recipe: Recipe
+
+    def machines(self, rate: float | None) -> list[str]:
+        """Lines on the workers and processes that compute, and on how long they write.
+
+        rate: tokens that a worker writes in a second; None if it is not known.
+        """
+        scale, processes = self.recipe.scale, self.recipe.training.processes
+        workers = scale.workers if scale.kind == "ray" else 1
+        lines = []
+        if scale.kind == "ray":
+            needed = f"{workers * scale.threads} threads, {workers * scale.gpus:g} GPUs"
+            lines.append(f"workers: {workers}, together {needed}")
+        if processes > 1:
+            lines.append(f"training: {processes} processes, on as many GPUs where there are GPUs")
+        if rate is not None:
+            tokens = [stage.new_tokens for stage in self.stages]
+            known = sum(count for count in tokens if count is not None)
+            hours = "unknown" if None in tokens else f"at most {known / (rate * workers) / 3600:,.1f} hours"
+            lines.append(f"writing: {hours} at {rate:g} tokens/s a worker, without judging and training")
+        return lines
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -72,6 +94,7 @@ def make_plan(recipe: Recipe) -> Plan:
         parameters and (training_memory(parameters, largest) if models else 2 * parameters),
         parameters and run_disk(parameters, recipe, counts["train"]),
         notes,
+        recipe,
     )
 
 

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
+from transformers.optimization import Adafactor
 
 from penname.engines.models import compute_dtype
 from penname.errors import UserError
@@ -141,6 +143,13 @@ class ShardedTrainer(WeightedTrainer):
 
     validate = False
 
+    def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
+        """See `Trainer.create_optimizer`."""
+        optimizer = super().create_optimizer(*arguments)
+        if isinstance(optimizer, Adafactor):
+            divide_adafactor_state(optimizer)
+        return optimizer
+
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
@@ -201,6 +210,26 @@ class ShardedTrainer(WeightedTrainer):
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         """Nothing: no model that is trained here drops out, and the order of the samples has its own seed."""
+
+
+def divide_adafactor_state(optimizer: Adafactor) -> None:
+    """Make the state that transformers' Adafactor would make at its first step, which would not be divided.
+
+    Of a matrix it keeps the mean squares of the rows, which are divided as the rows are, and of the columns, to which
+    each process contributes, and which all of them need.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            zeros = partial(distribute_tensor, device_mesh=parameter.device_mesh)
+            state: dict[str, Any] = {"step": 0, "RMS": 0}
+            if parameter.dim() > 1:
+                rows = torch.zeros(parameter.shape[:-1], device=parameter.device)
+                columns = torch.zeros(parameter.shape[:-2] + parameter.shape[-1:], device=parameter.device)
+                state["exp_avg_sq_row"] = zeros(rows, placements=parameter.placements)
+                state["exp_avg_sq_col"] = zeros(columns, placements=[Replicate()])
+            else:
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
+            optimizer.state[parameter] = state
 
 
 def _states(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
