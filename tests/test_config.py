@@ -89,6 +89,13 @@ def test_bad_recipes_are_one_clear_line(tmp_path, text, message):
     assert "\n" not in str(error.value)
 
 
+def test_the_papers_recipe_for_a_cluster_differs_in_where_it_is_computed_alone():
+    paper, cluster = (load_recipe(name).model_dump() for name in ("paper", "paper-cluster"))
+    assert cluster.pop("scale") != paper.pop("scale")
+    assert (cluster["training"].pop("processes"), paper["training"].pop("processes")) == (8, 1)
+    assert cluster == paper
+
+
 def test_a_missing_recipe_names_those_that_ship():
     with pytest.raises(
         UserError,

@@ -165,15 +165,6 @@ CHANGES = {
         "expectation.threshold=0",
         "retrieval.encoder=null",
     ),
-    "paper-cluster": (
-        "scale.kind=local",
-        "training.processes=1",
-        "training.max_steps=1",
-        "training.validate_every=1",
-        "expectation.iterations=1",
-        "expectation.threshold=0",
-        "retrieval.encoder=null",
-    ),
     "pat": (*PAT, "limit.train=2", "expectation.iterations=1"),
     "pat-laptop": PAT,
 }

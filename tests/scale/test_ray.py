@@ -129,6 +129,7 @@ def test_two_workers_of_which_one_is_killed_write_the_same_files(alone, tiny_mod
     assert shards == sum("/responses/" in name for name in alone)  # and none was computed and thrown away
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_a_shard_that_ends_every_worker_stops_the_run_and_is_named(tiny_model, many_notes, tmp_path):
     recipe = recipe_of(tiny_model, many_notes, workers=1, attempts=2, reward="tests.scale.planted:fatal")
