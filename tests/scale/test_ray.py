@@ -247,7 +247,7 @@ def driver(tiny_model, many_notes, tmp_path, cluster) -> list[str]:
     import yaml
 
     recipe = recipe_of(tiny_model, many_notes, workers=2, address=cluster.address)
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     return [sys.executable, "-c", DRIVER, str(tmp_path / "recipe.yaml"), str(tmp_path / "run")]
 
 

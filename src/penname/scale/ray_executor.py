@@ -7,6 +7,7 @@ own retries are off, so that each shard has one result, which this process write
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -88,6 +89,7 @@ class RayExecutor:
         self._models: dict[str, DriversModel | None] = {}
         self._sent: set[tuple[str, str]] = set()
         self._refused: set[str] = set()
+        self._tokens = self._completions = 0
         self.log = WorkerLog(run.folder)
         self._connected = False
         self._started_ray = False
@@ -109,7 +111,7 @@ class RayExecutor:
         released = {worker.actor.release.remote(): worker for worker in self.ready}
         done = set(ray.wait([*released], num_returns=len(released), timeout=RELEASE_SECONDS)[0]) if released else set()
         for reference, worker in released.items():
-            if reference not in done or _result(reference, False) is False:
+            if reference not in done or self._result(worker, reference, False) is False:
                 self.drop(worker)
 
     def close(self) -> None:
@@ -134,7 +136,7 @@ class RayExecutor:
         """Start workers in place of those that are missing."""
         while len(self._workers) < self._settings.workers:
             actor = (
-                ray.remote(concurrency_groups={"beside": 1})(Worker)  # type: ignore[call-overload]
+                ray.remote(concurrency_groups={"signs": 1, "models": 1})(Worker)  # type: ignore[call-overload]
                 .options(
                     num_cpus=self._settings.threads,
                     num_gpus=self._settings.gpus,
@@ -211,33 +213,53 @@ class RayExecutor:
             if worker.description is not None and (worker.description.node, model.model_hash) not in self._sent
         }
         asked = {node: worker.actor.has_model.remote(model) for node, worker in machines.items()}
-        lacking = {node: machines[node] for node, found in asked.items() if not _result(found, True)}
+        lacking = [worker for node, worker in machines.items() if not self._result(worker, asked[node], True)]
         for file, chunk in read_chunks(model.folder) if lacking else ():
             stored = ray.put(chunk)  # each machine takes it from the nearest one that has it
-            for done in [worker.actor.receive.remote(model.model_hash, file, stored) for worker in lacking.values()]:
-                _result(done, None)
-        for worker in lacking.values():
-            _result(worker.actor.finish_receiving.remote(model.model_hash), None)
+            receiving = [worker.actor.receive.remote(model.model_hash, file, stored) for worker in lacking]
+            for worker, received in zip(lacking, receiving, strict=True):
+                self._result(worker, received, None)
+        for worker in lacking:
+            self._result(worker, worker.actor.finish_receiving.remote(model.model_hash), None)
             if worker.description is not None:
                 self.log.event("model", worker.description.name, worker.description.node, model=name)
         self._sent |= {(node, model.model_hash) for node in machines}
 
-    def ask_counts(self) -> tuple[int, int, list[_Worker]]:
-        """New tokens and completions of all workers, and the workers that have long been silent."""
-        now, tokens, completions, silent = time.monotonic(), 0, 0, []
+    def take_counts(self) -> tuple[int, int]:
+        """The tokens and completions of all workers that were not counted yet."""
         for worker in self.ready:
-            if worker.asked is not None and ray.wait([worker.asked], timeout=0)[0]:
-                counted = _result(worker.asked, None)
-                worker.asked = None
-                if counted is not None and worker.description is not None:
-                    worker.heard = now
-                    tokens, completions = tokens + counted[0], completions + counted[1]
-                    self.log.count(worker.description.name, tokens=counted[0])
-            if worker.asked is None:
-                worker.asked = worker.actor.counts.remote()
-            if now - worker.heard > SILENT_AFTER:
-                silent.append(worker)
-        return tokens, completions, silent
+            self._listen(worker)
+        counts = self._tokens, self._completions
+        self._tokens = self._completions = 0
+        return counts
+
+    def silent(self) -> list[_Worker]:
+        """The workers that have long given no sign of life."""
+        return [worker for worker in self.ready if time.monotonic() - worker.heard > SILENT_AFTER]
+
+    def _listen(self, worker: _Worker) -> None:
+        """Take a worker's answer to the last question for its counts, if it has given one, and ask again."""
+        if worker.asked is not None and ray.wait([worker.asked], timeout=0)[0]:
+            with contextlib.suppress(RayError):  # it is lost, which is noticed where its shards are awaited
+                tokens, completions = ray.get(worker.asked)
+                worker.heard = time.monotonic()
+                self._tokens, self._completions = self._tokens + tokens, self._completions + completions
+                if worker.description is not None:
+                    self.log.count(worker.description.name, tokens=tokens)
+            worker.asked = None
+        if worker.asked is None:
+            worker.asked = worker.actor.counts.remote()
+
+    def _result(self, worker: _Worker, reference: Any, otherwise: Any) -> Any:
+        """What a worker answers, or `otherwise` if it is lost, which is noticed where its shards are awaited."""
+        while not ray.wait([reference], timeout=WAIT)[0]:
+            self._listen(worker)
+            if worker in self.silent():
+                return otherwise
+        try:
+            return ray.get(reference)
+        except RayError:
+            return otherwise
 
 
 class _Stage:
@@ -350,6 +372,7 @@ class _Stage:
     def _lose(self, worker: _Worker, why: str) -> None:
         """Drop a worker, and put its shards back: the first is what it computed when it was lost."""
         first, *others = worker.shards.values() or (None,)
+        worker.shards.clear()  # the answers that may still come are not waited for
         self._executor.lose(worker, why, self._name)
         self._queue.extendleft(reversed(others))
         if first is None:
@@ -365,12 +388,11 @@ class _Stage:
 
     def _look_after_workers(self) -> None:
         """Show what workers have written, and let those go that are silent or have a shard for too long."""
-        tokens, completions, silent = self._executor.ask_counts()
+        self._count(None, *self._executor.take_counts())
         ready = self._executor.ready
-        self._count(None, tokens, completions)
         retried = f", {self._retried} shards repeated" if self._retried else ""
         self._session.run.progress.advance(0, note=f"{len(ready)} of {self._settings.workers} workers{retried}")
-        for worker in silent:
+        for worker in self._executor.silent():
             self._lose(worker, f"has not answered for {SILENT_AFTER:.0f} s")
         now = time.monotonic()
         for worker in self._executor.ready:
@@ -410,14 +432,6 @@ def _check_answer(address: str) -> None:
     """Raise OSError if nothing answers at HOST:PORT, where Ray itself would try for many minutes."""
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=CONNECTION_SECONDS).close()
-
-
-def _result(reference: Any, otherwise: Any) -> Any:
-    """The result of a call, or `otherwise` if its worker is lost, which is noticed where its shards are awaited."""
-    try:
-        return ray.get(reference, timeout=300)
-    except RayError:
-        return otherwise
 
 
 def _last_line(error: Exception) -> str:

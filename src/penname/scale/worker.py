@@ -113,22 +113,22 @@ class Worker:
         """Let its model go, whose memory is needed for training."""
         self._session.release()
 
-    @ray.method(concurrency_group="beside")
+    @ray.method(concurrency_group="signs")
     def counts(self) -> tuple[int, int]:
         """The numbers of tokens and of completions that it has written since it was last asked; also a sign of life."""
         return self._counts.take()
 
-    @ray.method(concurrency_group="beside")
+    @ray.method(concurrency_group="models")
     def has_model(self, model: DriversModel) -> bool:
         """Whether a model is on this machine."""
         return self._cache.find(model.model_hash, model.folder) is not None
 
-    @ray.method(concurrency_group="beside")
+    @ray.method(concurrency_group="models")
     def receive(self, model_hash: str, name: str, chunk: bytes) -> None:
         """See `ModelCache.write`."""
         self._cache.write(model_hash, name, chunk)
 
-    @ray.method(concurrency_group="beside")
+    @ray.method(concurrency_group="models")
     def finish_receiving(self, model_hash: str) -> str:
         """See `ModelCache.finish`."""
         return self._cache.finish(model_hash)
