@@ -93,7 +93,7 @@ def plain_generate(model: Any, prompt: list[int], samples: int, sampling: Sampli
     )
     completions = []
     for row in out[:, len(prompt) :].tolist():
-        ends = [place for place, token in enumerate(row) if token in sampling.stop_ids]
+        ends = [index for index, token in enumerate(row) if token in sampling.stop_ids]
         completions.append(row[: ends[0] + 1] if ends else row)
     return completions
 

@@ -64,7 +64,7 @@ def measure(share: float) -> dict[str, Any]:
     asked = np.random.default_rng(1).choice(len(documents), min(ASKED, len(documents)), replace=False)
 
     def find() -> None:
-        of = [documents[place] for place in asked]
+        of = [documents[index] for index in asked]
         examples = [
             Example(str(i), d.user_id, "long", "", query=d.text[:40], item_id=d.item_id) for i, d in enumerate(of)
         ]

@@ -51,9 +51,9 @@ def make_session(folder: Path, inputs: int, samples: int, new_tokens: int) -> Se
 
 
 def with_penname(session: Session, train: list[PreparedExample]) -> int:
-    place = stage_names.iteration("rest-em", 1)
-    kept = expectation(session, place, bundled_model(), train, 1, False)
-    train_stage(session, place, str(bundled_model()), lambda: kept_samples(session, train, kept, False), False)
+    parent = stage_names.iteration("rest-em", 1)
+    kept = expectation(session, parent, bundled_model(), train, 1, False)
+    train_stage(session, parent, str(bundled_model()), lambda: kept_samples(session, train, kept, False), False)
     return len(kept)
 
 

@@ -55,7 +55,7 @@ def plain_probabilities(model: Any, renderer: Renderer, x: str, expected: str, r
     cache.batch_repeat_interleave(len(candidates))
     rest = model(ids, past_key_values=cache).logits.float().log_softmax(-1)
     sums = [
-        first[c[0]] + sum(rest[row, place - 1, c[place]] for place in range(1, len(c)))
+        first[c[0]] + sum(rest[row, position - 1, c[position]] for position in range(1, len(c)))
         for row, c in enumerate(candidates)
     ]
     return torch.stack([torch.as_tensor(s) for s in sums]).softmax(0).tolist()

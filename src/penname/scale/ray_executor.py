@@ -64,7 +64,7 @@ class _Worker:
     description: what it is, once it has started.
     shards: those that it has, by the reference of the answer; it computes the first one.
     first_since: when it began with that.
-    asked, heard: the reference of the question for its counts, and when it last answered.
+    asked, answered: the reference of the question for its counts, and when it last answered one.
     """
 
     actor: Any
@@ -73,7 +73,7 @@ class _Worker:
     shards: dict[Any, Shard[Any]] = field(default_factory=dict)
     first_since: float = 0.0
     asked: Any = None
-    heard: float = 0.0
+    answered: float = 0.0
 
 
 class RayExecutor:
@@ -175,7 +175,7 @@ class RayExecutor:
             self._refused.add(description.host)
             self._run.progress.say(f"note: worker {description.name} computes with {difference}: rounding may differ")
         worker.description, worker.starting = description, None
-        worker.heard = time.monotonic()
+        worker.answered = time.monotonic()
         self.log.event("started", description.name, description.node)
 
     def drop(self, worker: _Worker) -> None:
@@ -228,21 +228,21 @@ class RayExecutor:
     def take_counts(self) -> tuple[int, int]:
         """The tokens and completions of all workers that were not counted yet."""
         for worker in self.ready:
-            self._listen(worker)
+            self._ask_again(worker)
         counts = self._tokens, self._completions
         self._tokens = self._completions = 0
         return counts
 
     def silent(self) -> list[_Worker]:
         """The workers that have long given no sign of life."""
-        return [worker for worker in self.ready if time.monotonic() - worker.heard > SILENT_AFTER]
+        return [worker for worker in self.ready if time.monotonic() - worker.answered > SILENT_AFTER]
 
-    def _listen(self, worker: _Worker) -> None:
+    def _ask_again(self, worker: _Worker) -> None:
         """Take a worker's answer to the last question for its counts, if it has given one, and ask again."""
         if worker.asked is not None and ray.wait([worker.asked], timeout=0)[0]:
             with contextlib.suppress(RayError):  # it is lost, which is noticed where its shards are awaited
                 tokens, completions = ray.get(worker.asked)
-                worker.heard = time.monotonic()
+                worker.answered = time.monotonic()
                 self._tokens, self._completions = self._tokens + tokens, self._completions + completions
                 if worker.description is not None:
                     self.log.count(worker.description.name, tokens=tokens)
@@ -253,7 +253,7 @@ class RayExecutor:
     def _result(self, worker: _Worker, reference: Any, otherwise: Any) -> Any:
         """What a worker answers, or `otherwise` if it is lost, which is noticed where its shards are awaited."""
         while not ray.wait([reference], timeout=WAIT)[0]:
-            self._listen(worker)
+            self._ask_again(worker)
             if worker in self.silent():
                 return otherwise
         try:
@@ -285,7 +285,7 @@ class _Stage:
     def run(self) -> Iterator[ShardResult]:
         """Yield results as they come, until all shards have one."""
         for worker in self._executor.ready:
-            worker.heard = time.monotonic()  # nobody has asked it since the last stage
+            worker.answered = time.monotonic()  # nobody has asked it since the last stage
         self._executor.log.stage_started()
         try:
             while self._queue or any(worker.shards for worker in self._executor.workers):
