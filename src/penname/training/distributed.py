@@ -221,7 +221,9 @@ def divide_adafactor_state(optimizer: Adafactor) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             zeros = partial(distribute_tensor, device_mesh=parameter.device_mesh)
-            state: dict[str, Any] = {"step": 0, "RMS": 0}
+            # The root mean square of the weights is computed anew at each step, but saved, as a tensor.
+            root_mean_square = zeros(torch.zeros((), device=parameter.device), placements=[Replicate()])
+            state: dict[str, Any] = {"step": 0, "RMS": root_mean_square}
             if parameter.dim() > 1:
                 rows = torch.zeros(parameter.shape[:-1], device=parameter.device)
                 columns = torch.zeros(parameter.shape[:-2] + parameter.shape[-1:], device=parameter.device)
