@@ -119,7 +119,7 @@ def test_pairs_are_the_best_against_the_worst():
     ]
     pairs, counts = choose_pairs(rewards, 0.05, differential=True)
     assert [(p["example_id"], p["chosen"], p["rejected"]) for p in pairs] == [("a", "text 1", "text 2")]
-    assert (pairs[0]["apart"], pairs[0]["adds"]) == (pytest.approx(0.8), pytest.approx(0.6))
+    assert (pairs[0]["difference"], pairs[0]["differential"]) == (pytest.approx(0.8), pytest.approx(0.6))
     spread = sum(statistics.stdev(own) for own in ((0.4, 0.9, 0.1, 0.9), (0.5, 0.51), (0.1, 0.3))) / 3
     assert counts == {
         "inputs": 4, "pairs": 1, "too_few": 1, "too_close": 1, "adding_nothing": 1,

@@ -120,18 +120,18 @@ def evaluate_methods(session: Session, methods: Sequence[Method], split: Split) 
     _write_cards(session.run, load_run_recipe(session.run.folder))
 
 
-def evaluate_in_run(session: Session, method: Method, split: Split, history: int | None = None) -> list[Record]:
+def evaluate_in_run(session: Session, method: Method, split: Split, profile_size: int | None = None) -> list[Record]:
     """The per-example records of a method's evaluation; the method is trained first if it is not yet.
 
     session: the session of the run.
     method: the method to evaluate.
     split: the split to evaluate on.
-    history: the number of documents that each user keeps; see `Session.examples`.
+    profile_size: the number of documents that each user keeps; see `Session.examples`.
     """
-    prompts = None if method.trained else method_prompts(session, method, split, history)
+    prompts = None if method.trained else method_prompts(session, method, split, profile_size)
     model = model_of(session, method)
     return evaluate_method(
-        session, method.name, model, split, prompts, with_reasoning=method.reasoning, profile_size=history
+        session, method.name, model, split, prompts, with_reasoning=method.reasoning, profile_size=profile_size
     )
 
 
@@ -165,9 +165,9 @@ def cold_start(
     has no such user.
     """
     found = []
-    for history in [*counts, ALL_DOCUMENTS]:
-        records = {method.name: evaluate_in_run(session, method, split, history) for method in methods}
-        found.append((count_name(history), scored(records)))
+    for profile_size in [*counts, ALL_DOCUMENTS]:
+        records = {method.name: evaluate_in_run(session, method, split, profile_size) for method in methods}
+        found.append((count_name(profile_size), scored(records)))
     return found
 
 

@@ -73,7 +73,6 @@ class PaTWriter:
             query=request.query,
             layout=self._layout,
         )
-        history = len(request.documents)
         generator = _generator(self._run) if recipe.tune_generator else None
         with tempfile.TemporaryDirectory() as scratch:
             quiet = ConsoleProgress(Console(quiet=True))
@@ -86,7 +85,7 @@ class PaTWriter:
                 "",
                 (),
                 layout=self._layout,
-                history=history,
+                profile_size=len(request.documents),
                 user_documents=session.users.sample("", [document.text for document in request.documents]),
             )
             contexts = self._contexts(example, session.retriever())

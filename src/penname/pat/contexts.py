@@ -57,26 +57,26 @@ class Contexts:
     exact_topic: tuple[str, ...]
 
 
-def find_contexts(session: Session, split: Split, history: int | None = None) -> dict[str, Contexts]:
+def find_contexts(session: Session, split: Split, profile_size: int | None = None) -> dict[str, Contexts]:
     """The contexts of a split's examples, by example id.
 
     session: the session of the run.
     split: the split.
-    history: the number of documents that each user keeps; see `Session.examples`.
+    profile_size: the number of documents that each user keeps; see `Session.examples`.
     """
-    return session.cached(("contexts", split, history), lambda: _find_contexts(session, split, history))
+    return session.cached(("contexts", split, profile_size), lambda: _find_contexts(session, split, profile_size))
 
 
-def _find_contexts(session: Session, split: Split, history: int | None) -> dict[str, Contexts]:
-    name = stage_names.contexts(stage_names.split_name(split, history))
-    session.run.stage(name, lambda folder: _find_in_graph(session, name, split, history))
+def _find_contexts(session: Session, split: Split, profile_size: int | None) -> dict[str, Contexts]:
+    name = stage_names.contexts(stage_names.split_name(split, profile_size))
+    session.run.stage(name, lambda folder: _find_in_graph(session, name, split, profile_size))
     return {record["example_id"]: _contexts_of(record) for record in read_stage(session.run.path(name))}
 
 
-def _find_in_graph(session: Session, name: str, split: Split, history: int | None) -> Record:
+def _find_in_graph(session: Session, name: str, split: Split, profile_size: int | None) -> Record:
     """Train the style model, if that is not done yet, and find the contexts of all examples, shard by shard."""
     session.run.stage(STYLE_MODEL, lambda folder: _train_style_model(session, folder))
-    examples = _examples(session, split, history)
+    examples = _examples(session, split, profile_size)
     find = partial(_find_for_shard, session, Finders(session, split))
     records = session.run.shards(name, examples, PREPARED_PER_SHARD, find)
     levels = [level for record in records for level in record["levels"]]
@@ -223,11 +223,11 @@ def _contexts_of(record: Record) -> Contexts:
     return Contexts(record["example_id"], **lists)
 
 
-def _examples(session: Session, split: Split, history: int | None) -> list[tuple[int, Example]]:
+def _examples(session: Session, split: Split, profile_size: int | None) -> list[tuple[int, Example]]:
     """The examples that `Session.prepare` reads, each with the index of its source."""
-    counts = [len(session.load([source], split, history, LoadReport())) for source in session.recipe.data]
+    counts = [len(session.load([source], split, profile_size, LoadReport())) for source in session.recipe.data]
     sources = [number for number, count in enumerate(counts) for _ in range(count)]
-    return list(zip(sources, session.examples(split, history, LoadReport()), strict=True))
+    return list(zip(sources, session.examples(split, profile_size, LoadReport()), strict=True))
 
 
 def read_all_sources(sources: Sequence[SourceConfig], split: Split) -> tuple[list[Document], set[str]]:

@@ -147,8 +147,8 @@ def choose_pairs(rewards: Sequence[Record], margin: float, *, differential: bool
                     "example_id": example_id,
                     "chosen": best["summary"],
                     "rejected": worst["summary"],
-                    "apart": best["reward"] - worst["reward"],
-                    "adds": best["differential"],
+                    "difference": best["reward"] - worst["reward"],
+                    "differential": best["differential"],
                 }
             )
     counts = {"inputs": len(by_input), "pairs": len(pairs)}

@@ -207,7 +207,7 @@ def _record(
         "example_id": example.example_id,
         "task": example.task,
         "method": method,
-        "history": example.history,
+        "history": example.profile_size,
         "response": first["response"] or "",
         "reasoning": first["reasoning"],
         "metrics": _means(scores),

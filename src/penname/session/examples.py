@@ -30,7 +30,7 @@ class PreparedExample:
     context: the user's retrieved documents.
     neighbours: retrieved documents of other users on the same item.
     layout: how a benchmark's own prompt shows the example.
-    history: number of documents in the user's profile.
+    profile_size: number of documents in the user's profile.
     reasoning: a teacher's reasoning, where the data contains one.
     user_documents: a sample of the user's documents, for rewards that judge authorship and for style cards; empty where
         the recipe needs neither.
@@ -44,7 +44,7 @@ class PreparedExample:
     context: tuple[str, ...]
     neighbours: tuple[str, ...] = ()
     layout: LayoutName = "plain"
-    history: int = 0
+    profile_size: int = 0
     reasoning: str | None = None
     user_documents: tuple[str, ...] = ()
 
@@ -89,7 +89,10 @@ def prepare_example(example: Example, documents: Sequence[Document], prompt: Pro
 
 def example_record(example: PreparedExample) -> Record:
     """What a run keeps of an example; the user's documents are kept once for all examples of the user."""
-    return {name: value for name, value in asdict(example).items() if name != "user_documents"}
+    fields = asdict(example)
+    del fields["user_documents"]
+    fields["history"] = fields.pop("profile_size")  # its name in files, which earlier runs have too
+    return fields
 
 
 def example_of(record: Record, user_documents: Sequence[str] = ()) -> PreparedExample:
@@ -100,9 +103,8 @@ def example_of(record: Record, user_documents: Sequence[str] = ()) -> PreparedEx
     """
     own = {name: record[name] for name in PreparedExample.__dataclass_fields__ if name in record}
     context, neighbours = tuple(record["context"]), tuple(record["neighbours"])
-    return PreparedExample(
-        **own | {"context": context, "neighbours": neighbours, "user_documents": tuple(user_documents)}
-    )
+    own |= {"context": context, "neighbours": neighbours, "profile_size": record.get("history", 0)}
+    return PreparedExample(**own | {"user_documents": tuple(user_documents)})
 
 
 def shuffle_profiles(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
