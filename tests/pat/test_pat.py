@@ -133,7 +133,7 @@ def test_agents_are_trained_in_alternation_from_what_they_were(run):
             stage = folder / method / "iteration-1" / agent
             pairs = list(read_stage(stage / "pairs"))
             assert pairs, "a test of training needs pairs"
-            assert all(pair["apart"] > 0 for pair in pairs)
+            assert all(pair["difference"] > 0 for pair in pairs)
             if method == "pat":
                 assert all(pair["adds"] > 0 for pair in pairs)
             assert f"The {agent} agent of `{method}`" in (stage / "training" / "model" / "README.md").read_text()
