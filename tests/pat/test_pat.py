@@ -135,7 +135,7 @@ def test_agents_are_trained_in_alternation_from_what_they_were(run):
             assert pairs, "a test of training needs pairs"
             assert all(pair["difference"] > 0 for pair in pairs)
             if method == "pat":
-                assert all(pair["adds"] > 0 for pair in pairs)
+                assert all(pair["differential"] > 0 for pair in pairs)
             assert f"The {agent} agent of `{method}`" in (stage / "training" / "model" / "README.md").read_text()
             facts = json.loads((stage / "training" / "stage.json").read_text())
             assert (facts["pairs"], facts["started_from"]) == (len(pairs), recipe.generator.model)
