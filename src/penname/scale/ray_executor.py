@@ -87,7 +87,7 @@ class RayExecutor:
         self._recipe, self._settings, self._run = recipe, recipe.scale, run
         self._workers: list[_Worker] = []
         self._models: dict[str, DriversModel | None] = {}
-        self._sent: set[tuple[str, str]] = set()
+        self._sent: Counter[tuple[str, str]] = Counter()
         self._refused: set[str] = set()
         self._tokens = self._completions = 0
         self.log = WorkerLog(run.folder)
@@ -198,6 +198,8 @@ class RayExecutor:
         """Send a model to every machine with a worker that lacks it.
 
         name: its name in the recipe, the folder of a model that was trained, or `AUTHORSHIP_MODEL`.
+
+        Raises UserError where it does not arrive.
         """
         if name not in self._models:
             if name == AUTHORSHIP_MODEL:
@@ -207,13 +209,11 @@ class RayExecutor:
         model = self._models[name]
         if model is None:
             return
-        machines = {
-            worker.description.node: worker
-            for worker in self._workers
-            if worker.description is not None and (worker.description.node, model.model_hash) not in self._sent
-        }
+        machines = {worker.description.node: worker for worker in self._workers if worker.description is not None}
         asked = {node: worker.actor.has_model.remote(model) for node, worker in machines.items()}
         lacking = [worker for node, worker in machines.items() if not self._result(worker, asked[node], True)]
+        for worker in lacking:
+            self._count_sending(worker, name, model)
         for file, chunk in read_chunks(model.folder) if lacking else ():
             stored = ray.put(chunk)  # each machine takes it from the nearest one that has it
             receiving = [worker.actor.receive.remote(model.model_hash, file, stored) for worker in lacking]
@@ -223,7 +223,16 @@ class RayExecutor:
             self._result(worker, worker.actor.finish_receiving.remote(model.model_hash), None)
             if worker.description is not None:
                 self.log.event("model", worker.description.name, worker.description.node, model=name)
-        self._sent |= {(node, model.model_hash) for node in machines}
+
+    def _count_sending(self, worker: _Worker, name: str, model: DriversModel) -> None:
+        """Raise UserError if a model has been sent to a worker's machine too often."""
+        assert worker.description is not None
+        self._sent[worker.description.node, model.model_hash] += 1
+        if self._sent[worker.description.node, model.model_hash] > self._settings.attempts:
+            raise UserError(
+                f"model {name} has not arrived on {worker.description.host} in {self._settings.attempts} attempts: "
+                "is there room in its PENNAME_CACHE?"
+            )
 
     def take_counts(self) -> tuple[int, int]:
         """The tokens and completions of all workers that were not counted yet."""
