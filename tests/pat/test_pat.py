@@ -148,7 +148,7 @@ def test_each_method_tells_the_generator_its_own(run, tiny_model):
     recipe, folder, _ = run
     session = Session(recipe, RunFolder(folder, Lines()))
     examples = session.prepare_fitting("test")
-    known = next(e for e in examples if e.history)
+    known = next(e for e in examples if e.profile_size)
     texts = {method: method_prompts(session, METHODS[method], "test")(known).text for method in SHARED}
     contexts = find_contexts(session, "test")[known.example_id]
     for method, shown in {
@@ -367,7 +367,7 @@ def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_star
     assert found["0"]["methods"]["rag"]["rouge1"] == found["0"]["methods"]["zero-shot"]["rouge1"]
     kept = {e.example_id: e for e in session.prepare_fitting("test", 2)}
     assert set(kept) == rich
-    assert all(e.history == 2 for e in kept.values())
+    assert all(e.profile_size == 2 for e in kept.values())
     for history in (0, 2):  # what is hidden is nowhere: not among others' documents either
         for id, own in find_contexts(session, "test", history).items():
             texts = [text for name, of_name in asdict(own).items() if name != "example_id" for text in of_name]
