@@ -38,7 +38,7 @@ def describe_computing() -> dict[str, str]:
     }
 
 
-def first_difference(found: Mapping[str, str], expected: Mapping[str, str]) -> str | None:
+def computing_difference(found: Mapping[str, str], expected: Mapping[str, str]) -> str | None:
     """The first way in which two processes compute differently, as text; None where they compute alike."""
     for name, value in expected.items():
         if found.get(name) != value:

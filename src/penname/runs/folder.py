@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penname.errors import UserError
-from penname.runs.shards import Execute, Record, Shard, Work, in_order
+from penname.runs.shards import Execute, Record, Work, divide, in_order
 from penname.runs.tracking import NoTracker, Tracker
 
 
@@ -165,9 +165,8 @@ class RunFolder:
         """
         folder = self.path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        starts = range(0, len(items), size)
-        paths = [folder / f"{number:05d}.parquet" for number in range(len(starts))]
-        shards = [Shard(n, items, start, min(start + size, len(items))) for n, start in enumerate(starts)]
+        shards = divide(items, size)
+        paths = [folder / f"{shard.number:05d}.parquet" for shard in shards]
         missing = [shard for shard, path in zip(shards, paths, strict=True) if not self._is_intact(path)]
         count = sum(map(len, missing))
         self.progress.start(name, count, unit, completions)

@@ -36,6 +36,12 @@ class Shard(Generic[Item]):
         return self.all_items[self.start : self.stop]
 
 
+def divide(items: Sequence[Item], size: int) -> list[Shard[Item]]:
+    """The shards of items. size: number of items in a shard; the last one may have fewer."""
+    starts = range(0, len(items), size)
+    return [Shard(n, items, start, min(start + size, len(items))) for n, start in enumerate(starts)]
+
+
 @dataclass(frozen=True)
 class ShardResult:
     """What a shard's computation gave.

@@ -24,7 +24,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from penname import __version__
 from penname.config import Recipe
-from penname.engines.computing import first_difference
+from penname.engines.computing import computing_difference
 from penname.engines.models import locate_model
 from penname.errors import UserError
 from penname.runs.folder import RunFolder
@@ -161,7 +161,7 @@ class RayExecutor:
     def accept(self, worker: _Worker, description: Description) -> None:
         """Take a worker that has started, or refuse it if it would compute otherwise than the run so far."""
         expected = expected_computing(self._run.folder, description.computing)
-        difference = first_difference(description.computing, expected)
+        difference = computing_difference(description.computing, expected)
         if description.version != __version__:
             raise UserError(
                 f"worker {description.name} has penname {description.version}, expected {__version__}: install the same"

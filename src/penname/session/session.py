@@ -25,7 +25,7 @@ from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, score_responses
 from penname.runs.folder import Record, Records, RunFolder, read_stage
-from penname.runs.shards import LazyItems, Shard
+from penname.runs.shards import LazyItems, divide
 from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.examples import (
@@ -151,7 +151,7 @@ class Session:
 
     def compute(self, name: str, items: Sequence[Any], size: int, work: SessionWork) -> list[Record]:
         """All records of items, computed in shards that are not kept in the run. The arguments are as for `shards`."""
-        shards = [Shard(n, items, at, min(at + size, len(items))) for n, at in enumerate(range(0, len(items), size))]
+        shards = divide(items, size)
         results: dict[int, list[Record]] = {}
         for result in self._executor.execute(self, name, work, shards):
             results[result.shard.number] = result.records
