@@ -50,7 +50,11 @@ class EngineConfig(Section):
         "auto", description="compute dtype; auto: bfloat16 where the device computes in it, otherwise float32"
     )
     batch_size: Count = Field(64, description="completions that the local engine writes at once")
-    base_url: str | None = Field(None, description="address of the openai engine's server, ending in /v1")
+    base_url: str | tuple[str, ...] | None = Field(
+        None,
+        description="address of the openai engine's server, ending in /v1; or several, of servers of the same "
+        "model, among which requests are divided",
+    )
     server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which software that server runs")
 
     @model_validator(mode="after")
@@ -189,13 +193,27 @@ class TrainingConfig(Section):
     lora_rank: Count | None = None
     gradient_checkpointing: bool = False
     processes: Count = Field(
-        1, description="processes, on as many GPUs where there are GPUs, which each hold a part of the weights (FSDP)"
+        1,
+        description="processes on each machine, one a GPU where there are GPUs, which each hold a part of the weights "
+        "(FSDP)",
+    )
+    nodes: Count = Field(1, description="machines that train together; on the others: penname join RUN")
+    rendezvous: str | None = Field(
+        None, description="HOST:PORT of the machine that the run is started on, where those of nodes find each other"
     )
     save_every: Count = Field(50, description="steps between the checkpoints from which a killed training resumes")
     validate_every: Count | None = Field(
         None, description="steps between validations, whose best checkpoint is used; null: the last checkpoint is used"
     )
     validation_examples: Count = Field(1024, description="maximum number of validation examples of each task for that")
+
+    @model_validator(mode="after")
+    def _found(self) -> Self:
+        if self.nodes > 1 and self.rendezvous is None:
+            raise ValueError(
+                f"nodes {self.nodes} needs rendezvous, HOST:PORT of the machine that the run is started on"
+            )
+        return self
 
     def steps(self, samples: int) -> int:
         """Number of optimizer steps for a number of samples; an incomplete last batch of an epoch counts as a step."""

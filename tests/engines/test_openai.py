@@ -230,6 +230,37 @@ def test_a_server_that_stays_broken_is_one_line_with_its_status(
     assert len(server.requests) == 3
 
 
+def many(prompts: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
+    return prompts * 4, [[i, i + 1] for i in range(4 * len(prompts))]
+
+
+def test_requests_are_divided_among_servers(serve: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
+    servers = [serve(choice(), delay=0.02) for _ in range(3)]
+    engine = OpenAIEngine([server.address for server in servers], "m", tokenizer, concurrency=2)
+    written = engine.generate(*many(prompts), greedy(2))
+    assert sum(map(len, written)) == 48
+    assert min(len(server.requests) for server in servers) >= 12
+
+
+def test_a_server_that_dies_costs_no_request(serve: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
+    dying, other = serve(choice(), choice(), BROKEN), serve(choice(), delay=0.01)
+    gone = f"http://127.0.0.1:{free_port()}/v1"
+    engine = OpenAIEngine([gone, dying.address, other.address], "m", tokenizer, max_retries=0)
+    expected = GeneratedTokens(tokenizer(" Paris.").input_ids, "length")
+    assert engine.generate(*many(prompts), greedy(2)) == [[expected] * 2] * len(many(prompts)[0])
+    assert len(dying.requests) < 20  # it is avoided once it has failed
+
+
+def test_servers_that_all_fail_are_tried_again_and_one_is_named(
+    serve: Any, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    servers = [serve(BROKEN), serve(BROKEN)]
+    engine = OpenAIEngine([server.address for server in servers], "m", tokenizer, max_retries=1)
+    with pytest.raises(UserError, match=r"server http://127\.0\.0\.1:\d+/v1, .*500.*out of memory"):
+        engine.generate([prompts[1]], [[0]], greedy(2))
+    assert [len(server.requests) for server in servers] == [2, 2]
+
+
 def test_a_server_that_stays_silent_runs_into_the_time_out(
     serve: Any, tokenizer: Any, prompts: list[list[int]]
 ) -> None:

@@ -24,8 +24,6 @@ from penname.recipe_files import check_recipe
 from penname.runs.folder import read_stage
 from penname.runs.progress import ConsoleProgress
 
-KILLS = 20
-
 
 def small_recipe(model: Path, data: Path) -> Recipe:
     engine = {"model": str(model), "batch_size": 16}
@@ -66,7 +64,10 @@ def held(process: multiprocessing.process.BaseProcess) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_run_killed_at_20_points_ends_with_the_same_result(tiny_model: Path, notes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [10, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_run_killed_at_many_points_ends_with_the_same_result(
+    tiny_model: Path, notes: Path, tmp_path: Path, kills: int
+) -> None:
     # Forked children start at once with everything imported; each child is a process of its own to kill.
     context = multiprocessing.get_context("fork")
     recipe = small_recipe(tiny_model, notes)
@@ -93,12 +94,12 @@ def test_a_run_killed_at_20_points_ends_with_the_same_result(tiny_model: Path, n
     running = start(tmp_path / "running")
     begun: list[Path] = []
     while running.is_alive():
-        running.join(duration / (1.5 * KILLS))
+        running.join(duration / (1.5 * kills))
         if running.is_alive() and (tmp_path / "running").is_dir():
             with held(running):
                 begun.append(shutil.copytree(tmp_path / "running", tmp_path / f"begun-{len(begun)}"))
     killed = 0
-    for point in random.Random(0).sample(range(len(begun)), KILLS):
+    for point in random.Random(0).sample(range(len(begun)), kills):
         folder, rest = begun[point], duration * (1 - (point + 1) / (len(begun) + 1))
         process = start(folder)
         process.join(random.Random(point).uniform(0, rest / 2))
@@ -111,4 +112,4 @@ def test_a_run_killed_at_20_points_ends_with_the_same_result(tiny_model: Path, n
         assert again.exitcode == 0
         assert outcome(folder) == expected, folder.name
         shutil.rmtree(folder)
-    assert killed >= KILLS - 2, "the runs are faster than the kills: they hit nothing"
+    assert killed >= kills - 2, "the runs are faster than the kills: they hit nothing"

@@ -15,6 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 from tests.conftest import SUBJECTS, example_record
+from tests.experiments.test_resume import small_recipe
 
 from penname.errors import UserError
 from penname.experiments.train import train_run
@@ -37,26 +38,12 @@ def many_notes(tmp_path_factory):
 
 
 def recipe_of(model, data, *, methods=("rag",), workers=0, reward="meteor", **scale):
-    engine = {"model": str(model), "batch_size": 2}
     settings = {"kind": "ray", "workers": workers, **scale} if workers else {"kind": "local"}
-    return check_recipe(
-        {
-            "methods": list(methods),
-            "data": [{"format": "jsonl", "path": str(data)}],
-            "generator": engine,
-            "teacher": engine,
-            "retrieval": {"retriever": "bm25", "k": 1},
-            "prompt": {"max_input_tokens": 400, "max_output_tokens": 80},
-            "reasoning": {"max_input_tokens": 600, "max_new_tokens": 16, "max_copied_tokens": 30},
-            "training": {"learning_rate": 2e-4, "batch_size": 4},
-            "expectation": {"samples": 3, "temperature": 0.5, "quantile": 0.5},
-            "evaluation": {"candidates": 4, "temperature": 0.7},
-            "reward": {"mixture": {"rouge1": 1, reward: 1}, "judge": engine},
-            "shard_size": 4,
-            "scale": settings,
-        },
-        "test",
-    )
+    recipe = small_recipe(model, data).model_dump()
+    recipe |= {"methods": list(methods), "scale": settings, "evaluation": {"candidates": 4, "temperature": 0.7}}
+    recipe["generator"]["batch_size"] = 2
+    recipe["reward"]["mixture"] = {"rouge1": 1, reward: 1}
+    return check_recipe(recipe, "test")
 
 
 def start(recipe, folder):

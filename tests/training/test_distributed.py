@@ -5,16 +5,20 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from penname.config import TrainingConfig
+from penname.config import DPOSettings, TrainingConfig
 from penname.errors import UserError
-from penname.training.fine_tuning import COMPLETE, fine_tune, newest_checkpoint
+from penname.training.checkpoints import COMPLETE, newest_checkpoint
+from penname.training.dpo import PreferencePair, train_dpo
+from penname.training.fine_tuning import fine_tune
 from penname.training.packing import TrainingSample
+from penname.training.processes import Processes
 
 SETTINGS = {"learning_rate": 1e-3, "batch_size": 8, "micro_batch_tokens": 100, "warmup_steps": 2, "weight_decay": 0.01}
 
@@ -37,11 +41,14 @@ class Training:
     def __init__(self, base, folder, after=None, act=None, **settings):
         self.base, self.folder, self.after, self.act = str(base), folder, after, act
         self.settings = TrainingConfig(**SETTINGS | settings)
+        self.processes = Processes(self.settings.processes)
         self.losses = {}
 
     def run(self):
         self.folder.mkdir(exist_ok=True)
-        self.result = fine_tune(self.base, make_samples(), self.settings, self.folder, 0, self._on_step)
+        self.result = fine_tune(
+            self.base, make_samples(), self.settings, self.folder, 0, self._on_step, processes=self.processes
+        )
         return self
 
     def _on_step(self, step, loss):
@@ -129,7 +136,7 @@ def kill_one(training):
     running = [
         process
         for process in psutil.process_iter(["cmdline"])
-        if "penname.training.distributed" in (process.info["cmdline"] or ())
+        if "penname.training.torchrun_main" in (process.info["cmdline"] or ())
         and str(training.folder) in " ".join(process.info["cmdline"])
         and "torch.distributed.run" not in process.info["cmdline"]
     ]
@@ -190,6 +197,36 @@ def test_an_adapter_is_trained_alike(tiny_model, tmp_path):
     trained = [Training(tiny_model, tmp_path / str(n), epochs=2, lora_rank=4, processes=n).run() for n in (1, 2)]
     assert same_losses(trained[0].losses, trained[1].losses)
     assert same_weights(*trained)
+
+
+class PreferenceTraining(Training):
+    """As `Training`, of an adapter on preference pairs: two steps of four pairs, and one of three, an epoch."""
+
+    def run(self):
+        self.folder.mkdir(exist_ok=True)
+        generator = torch.Generator().manual_seed(2)
+        tokens = [torch.randint(3, 300, (12,), generator=generator).tolist() for _ in range(33)]
+        pairs = [PreferencePair(*tokens[i : i + 3]) for i in range(0, 33, 3)]
+        settings = DPOSettings(learning_rate=1e-3, batch_size=4, epochs=3, lora_rank=4, save_every=2)
+        self.result = train_dpo(self.base, pairs, settings, self.folder, 0, self._on_step, self.processes)
+        return self
+
+
+@pytest.mark.slow
+def test_an_agent_is_trained_alike_and_resumed(tiny_model, tmp_path):
+    one = PreferenceTraining(tiny_model, tmp_path / "one").run()
+    two = PreferenceTraining(tiny_model, tmp_path / "two", processes=2).run()
+    assert same_losses(one.losses, two.losses)
+    assert same_weights(one, two)
+    assert two.result == replace(
+        one.result, first_loss=two.result.first_loss, last_loss=two.result.last_loss
+    )  # the accuracy over all processes' pairs too
+    assert two.held < sum(tensor.numel() for tensor in weights(one).values()) * 0.55
+    with pytest.raises(Stop):
+        PreferenceTraining(tiny_model, tmp_path / "stopped", processes=2, after=5, act=stop).run()
+    rest = PreferenceTraining(tiny_model, tmp_path / "stopped", processes=2).run()
+    assert min(rest.losses) == 5
+    assert same_weights(one, rest)
 
 
 @pytest.mark.slow

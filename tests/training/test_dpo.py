@@ -7,8 +7,8 @@ from transformers import AutoModelForCausalLM
 from penname.config import DPOSettings
 from penname.engines.models import load_model, load_tokenizer
 from penname.errors import UserError
+from penname.training.checkpoints import weights_hash
 from penname.training.dpo import PreferencePair, train_dpo
-from penname.training.fine_tuning import weights_hash
 
 SETTINGS = DPOSettings(learning_rate=1e-2, batch_size=4, epochs=2, lora_rank=4, save_every=2)
 

@@ -13,7 +13,8 @@ from penname.engines.models import load_model
 from penname.engines.packed_attention import PACKED
 from penname.engines.packed_sequence import PackedSequence
 from penname.errors import UserError
-from penname.training.fine_tuning import WeightedTrainer, _training_arguments, collate_step, fine_tune, weights_hash
+from penname.training.checkpoints import weights_hash
+from penname.training.fine_tuning import WeightedTrainer, _training_arguments, collate_step, fine_tune
 from penname.training.loss import weighted_loss
 from penname.training.packing import PromptGroupedSampler, TrainingSample, micro_batches, pack
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from penname.engines.models import load_model, load_tokenizer
-from penname.training.fine_tuning import weights_hash
+from penname.training.checkpoints import weights_hash
 from penname.training.pretraining import UNKNOWN_TOKEN, PretrainingSettings, make_tokenizer, pretrain
 
 TEXTS = ["The mill is old, isn't it?", "The mill  is\nnew.\n\nAnd old."]

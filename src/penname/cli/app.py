@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -190,6 +191,14 @@ def train(
     else:
         show_three_authors(folder)
     console.print(f"run: {folder}", markup=False)
+
+
+@app.command(rich_help_panel=TRAIN, epilog=examples("penname join runs/paper-cluster"))
+def join(run: RunArgument) -> None:
+    """Take part in the trainings of a run that was started on another machine, with training.nodes."""
+    from penname.training.processes import join_trainings
+
+    join_trainings(run, partial(console.print, soft_wrap=True))
 
 
 @app.command(rich_help_panel=TRAIN, epilog=examples("penname sweep quickstart --over expectation.iterations=1,2"))

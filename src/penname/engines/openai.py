@@ -36,6 +36,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from penname.engines.base import NEUTRAL, GeneratedTokens, OnWritten, Sampling, TokenIds
+from penname.engines.server_pool import ServerPool
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,12 +81,13 @@ def check_server(server: Server, sampling: Sampling) -> None:
 class OpenAIEngine:
     """An `Engine` whose model runs on a server.
 
-    base_url: the address that `/completions` is appended to, such as ``http://localhost:8000/v1``.
+    base_url: the address that `/completions` is appended to, such as ``http://localhost:8000/v1``; or several, of
+        servers of the same model, among which requests are divided, see `ServerPool`.
     model: the name the server knows the model by.
     tokenizer: the served model's own tokenizer.
     server: which fields beyond OpenAI's the server understands; see the module's table.
     api_key: by default the environment's OPENAI_API_KEY; a server without keys needs none.
-    concurrency: requests in flight at once; each sample and each candidate is one request.
+    concurrency: requests in flight at once at each address; each sample and each candidate is one request.
     timeout: seconds that the server may stay silent on one request before it counts as failed.
     max_retries: further tries after a broken connection, a time-out, a 429 or a 5xx, with waits that double
         from 0.5 to 8 seconds unless the server names one.
@@ -97,7 +99,7 @@ class OpenAIEngine:
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | Sequence[str],
         model: str,
         tokenizer: PreTrainedTokenizerBase,
         *,
@@ -113,17 +115,17 @@ class OpenAIEngine:
         except ImportError as error:
             raise UserError(f"this engine needs openai: pip install 'penname[openai]' ({error})") from error
         self._openai = openai
-        self._client = openai.OpenAI(
-            base_url=base_url,
+        self._addresses = [base_url] if isinstance(base_url, str) else [*base_url]
+        self._servers = ServerPool(
+            self._addresses,
+            max_retries,
             api_key=api_key or os.environ.get("OPENAI_API_KEY") or "none",
             timeout=openai.Timeout(timeout, connect=min(timeout, 10.0)),
-            max_retries=max_retries,
         )
-        self._base_url = base_url
         self._model = model
         self._tokenizer = tokenizer
         self._server = server
-        self._concurrency = concurrency
+        self._concurrency = concurrency * len(self._addresses)
         self._timeout = timeout
         self._on_written = on_written or (lambda tokens, completions: None)
 
@@ -207,15 +209,15 @@ class OpenAIEngine:
     def _complete(self, request: dict[str, Any]) -> Any:
         completion: Any
         try:
-            completion = self._client.completions.create(model=self._model, **request)
+            completion = self._servers.complete(model=self._model, **request)
         except self._openai.APIStatusError as error:
             advice = _ADVICE.get(error.status_code, "see the server's log")
             reason = shorten(error.response.text, 300)
-            raise self._failure(f"answered {error.status_code}: {reason}; {advice}") from error
+            raise self._failure(f"answered {error.status_code}: {reason}; {advice}", error) from error
         except self._openai.APITimeoutError as error:
-            raise self._failure(f"did not answer for {self._timeout:g} s; raise timeout") from error
+            raise self._failure(f"did not answer for {self._timeout:g} s; raise timeout", error) from error
         except self._openai.APIConnectionError as error:
-            raise self._failure("cannot be reached; check that it runs at this address") from error
+            raise self._failure("cannot be reached; check that it runs at this address", error) from error
         except json.JSONDecodeError:
             completion = None
         choices = getattr(completion, "choices", None)
@@ -259,5 +261,7 @@ class OpenAIEngine:
             raise self._failure("answered without the log probability of one of the candidate's tokens")
         return log_probs[start:end]
 
-    def _failure(self, what: str) -> UserError:
-        return UserError(f"server {self._base_url}, model {self._model!r}: {what}")
+    def _failure(self, what: str, error: Any = None) -> UserError:
+        """The error of a server, which is known where its client raised an error."""
+        addresses = [str(error.request.url).removesuffix("/completions")] if error else self._addresses
+        return UserError(f"server {' or '.join(addresses)}, model {self._model!r}: {what}")

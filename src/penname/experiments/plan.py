@@ -56,14 +56,15 @@ class Plan:
 
         rate: tokens that a worker writes in a second; None if it is not known.
         """
-        scale, processes = self.recipe.scale, self.recipe.training.processes
+        scale, training = self.recipe.scale, self.recipe.training
         workers = scale.workers if scale.kind == "ray" else 1
         lines = []
         if scale.kind == "ray":
             needed = f"{workers * scale.threads} threads, {workers * scale.gpus:g} GPUs"
             lines.append(f"workers: {workers}, together {needed}")
-        if processes > 1:
-            lines.append(f"training: {processes} processes, on as many GPUs where there are GPUs")
+        if training.processes * training.nodes > 1:
+            machines = f" on each of {training.nodes} machines" if training.nodes > 1 else ""
+            lines.append(f"training: {training.processes} processes{machines}, on as many GPUs where there are GPUs")
         if rate is not None:
             tokens = [stage.new_tokens for stage in self.stages]
             known = sum(count for count in tokens if count is not None)

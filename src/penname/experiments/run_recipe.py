@@ -16,7 +16,16 @@ from penname.runs.folder import Record, read_json, write_text
 
 ENVIRONMENT = "environment.json"
 EXTENSIONS = "extensions.json"
-CHANGEABLE: dict[str, Any] = {"methods": True, "tracking": True, "scale": True, "training": {"processes"}}
+CHANGEABLE: dict[str, Any] = {
+    "methods": True,
+    "tracking": True,
+    "scale": True,
+    "training": {"processes", "nodes", "rendezvous"},
+    "generator": {"base_url"},
+    "teacher": {"base_url"},
+    "reward": {"judge": {"base_url"}},
+    "pat": {"style_agent": {"base_url"}, "topic_agent": {"base_url"}},
+}
 """The settings of a recipe that may change when a run is resumed, as pydantic's `exclude`: results are the same."""
 
 

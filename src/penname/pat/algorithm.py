@@ -186,7 +186,7 @@ def _train_on_pairs(
     session.release()
     start = str(agents[agent]) if agents[agent] else locate_model(session.recipe.agent(agent).model)
     progress = TrainingProgress(session.run, stage_names.training(prefix), settings.steps(len(pairs)))
-    result = train_dpo(start, pairs, settings, folder, session.recipe.seed, progress.on_step)
+    result = train_dpo(start, pairs, settings, folder, session.recipe.seed, progress.on_step, session.processes)
     session.run.progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
     return asdict(result)
 

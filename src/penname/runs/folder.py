@@ -3,7 +3,7 @@
 A stage is a function from files to files. Its folder holds what it wrote; `stage.json` is written last and means that
 the stage is complete. Within a long stage the unit is a shard: a Parquet file, with a checksum in its metadata, that
 gets its final name only once it is complete. A run that was killed repeats at most the shard that it was writing; a
-training resumes from its newest checkpoint (`penname.training.fine_tuning`).
+training resumes from its newest checkpoint (`penname.training.checkpoints`).
 """
 
 from __future__ import annotations

@@ -3,3 +3,7 @@
 The driver, the process that was started with the recipe, alone reads the data and writes the run's folder; workers get
 items and give records back. Nothing needs to be shared between machines but the network.
 """
+
+import os
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported; it would report to its makers

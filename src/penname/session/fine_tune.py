@@ -81,7 +81,7 @@ def _train(
     scorer = _checkpoint_scorer(session, stage, with_reasoning) if recipe.training.validate_every else None
     steps = recipe.training.steps(len(samples))
     progress = TrainingProgress(session.run, stage, steps, _step_tokens(session, samples))
-    result = fine_tune(base, samples, recipe.training, folder, recipe.seed, progress.on_step, scorer)
+    result = fine_tune(base, samples, recipe.training, folder, recipe.seed, progress.on_step, scorer, session.processes)
     # Where checkpoints were validated, the stage that ends here is the validation of the last one.
     session.run.progress.finish("" if scorer else f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
     write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(session, with_reasoning), indent=2))

@@ -40,6 +40,7 @@ from penname.session.examples import (
 )
 from penname.session.executor import Executor, InProcess, SessionWork
 from penname.session.users import Users
+from penname.training.processes import Processes, announce_end
 
 Cached = TypeVar("Cached")
 
@@ -353,6 +354,16 @@ class Session:
         """Let everything go that the session holds."""
         self.engines.release()
         self._executor.close()
+        if self.recipe.training.nodes > 1:
+            announce_end(self.run.folder)
+
+    @property
+    def processes(self) -> Processes:
+        """The processes that train together."""
+        training = self.recipe.training
+        return Processes(
+            training.processes, training.nodes, training.rendezvous, self.run.folder if training.nodes > 1 else None
+        )
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         """The rewards with these names, by name."""

@@ -22,7 +22,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from penname.training.fine_tuning import save_checkpoint
+from penname.training.checkpoints import save_model
 
 END_TOKEN, UNKNOWN_TOKEN = "<|end|>", "<|unknown|>"
 _PIECE = r" ?\w+| ?[^\w\s]+|\s+"
@@ -128,7 +128,7 @@ def pretrain(
         schedule.step()
         optimizer.zero_grad()
         on_step(step, loss.item())
-    save_checkpoint(model.eval(), tokenizer, folder)
+    save_model(model.eval(), tokenizer, folder)
 
 
 @torch.no_grad()

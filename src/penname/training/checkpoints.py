@@ -1,0 +1,62 @@
+"""Checkpoints, from which a killed training resumes, and folders of models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+COMPLETE = "complete"
+"""File that marks a checkpoint as complete; it contains the sizes of the other files."""
+
+DIVIDED = ".metadata"
+"""File in checkpoints of several processes only (see `penname.training.sharded`)."""
+
+
+def newest_checkpoint(checkpoints: Path) -> str | None:
+    """The newest complete checkpoint in a folder, None where there is none; incomplete ones are removed."""
+    complete = complete_checkpoints(checkpoints)
+    for incomplete in set(checkpoints.glob("checkpoint-*")) - set(complete):
+        shutil.rmtree(incomplete)
+    return str(complete[-1]) if complete else None
+
+
+def complete_checkpoints(checkpoints: Path) -> list[Path]:
+    """The complete checkpoints, oldest first: marked as complete, with all files of the sizes recorded then."""
+    found = (mark.parent for mark in checkpoints.glob(f"checkpoint-*/{COMPLETE}"))
+    complete = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text())
+    return sorted(complete, key=lambda p: int(p.name.rsplit("-", 1)[1]))
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Mark a checkpoint as complete, when all its files are written."""
+    (checkpoint / COMPLETE).write_text(_sizes(checkpoint))
+
+
+def _sizes(checkpoint: Path) -> str:
+    """The sizes of the files that the Trainer wrote, as JSON."""
+    files = sorted(path for path in checkpoint.iterdir() if path.is_file())
+    recorded = (path for path in files if path.name != COMPLETE and not path.name.startswith("score"))
+    return json.dumps({path.name: path.stat().st_size for path in recorded})
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a model and its tokenizer as `from_pretrained` loads them, under a temporary name until all is written."""
+    scratch = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    model.save_pretrained(scratch)
+    tokenizer.save_pretrained(scratch)
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.rename(folder)
+
+
+def weights_hash(model: torch.nn.Module) -> str:
+    """A hash of a model's weights in float32, which does not depend on the device."""
+    digest = hashlib.sha256()
+    for _, tensor in sorted(model.state_dict().items()):
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,277 @@
+"""Starts the processes that train together, on this machine and on others, with torchrun.
+
+What each of them does is in `penname.training.torchrun_main`. When one dies, all are started again from the last whole
+checkpoint: by this module, not by torchrun, whose next attempt would find the addresses of processes that have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from penname.errors import UserError
+
+JOB, STEPS, PROBLEM, RESULT, TRAINED = "job.pickle", "steps.jsonl", "problem.txt", "result.json", "trained.safetensors"
+"""The files of a job: what is trained; the loss of each step; the error that ended it; how it ended; the weights."""
+
+ANNOUNCEMENT = "training.json"
+"""File in a run's folder that tells other machines what is being trained."""
+
+ATTEMPTS = 4
+"""Times that all processes are started before the training is given up."""
+
+POLL = 0.2
+"""Seconds between two looks at processes or files."""
+
+Announcement = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train together.
+
+    each: their number on each machine.
+    nodes: number of machines, each of which sees the run's folder under the same path.
+    rendezvous: HOST:PORT of this machine, where those of all machines find each other; None for one machine.
+    run: the run's folder, where they are announced to other machines; None for one machine.
+    """
+
+    each: int = 1
+    nodes: int = 1
+    rendezvous: str | None = None
+    run: Path | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return self.each * self.nodes > 1
+
+
+@dataclass(frozen=True)
+class Job(ABC):
+    """A training that several processes can do together.
+
+    folder: the folder of the stage.
+    """
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def files(self) -> Path:
+        """The folder of the files by which the processes and the one that starts them understand each other."""
+        return self.checkpoints / "processes"
+
+    @abstractmethod
+    def make_trainer(self, device: str, on_step: Callable[[int, float], None]) -> Any:
+        """A `penname.training.sharded.ShardedTrainer` whose model is divided among the processes.
+
+        device: "cpu" or "cuda".
+        on_step: called with the number of steps done and the loss.
+        """
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training of several processes has ended.
+
+    logs: what was logged of each step, see `step_logs`.
+    weights: a safetensors file of those that were trained, by their names in the model.
+    """
+
+    logs: list[dict[str, float]]
+    weights: Path
+
+
+def train_in_processes(job: Job, processes: Processes, on_step: Callable[[int, float], None]) -> Trained:
+    """Train in several processes.
+
+    job: what is trained.
+    processes: how many, and where.
+    on_step: called with the number of steps done and the loss.
+
+    Raises UserError where the training diverges, or the processes end again and again.
+    """
+    job.files.mkdir(parents=True, exist_ok=True)
+    for name in (STEPS, PROBLEM, RESULT):
+        (job.files / name).unlink(missing_ok=True)
+    (job.files / JOB).write_bytes(pickle.dumps(job))
+    follower = _Follower(job.files / STEPS, on_step)
+    for _ in range(ATTEMPTS):
+        _run_once(job, processes, follower)
+        if (job.files / PROBLEM).is_file():
+            raise UserError((job.files / PROBLEM).read_text())
+        if (job.files / RESULT).is_file():
+            return Trained(json.loads((job.files / RESULT).read_text())["logs"], job.files / TRAINED)
+    raise UserError(
+        f"training.processes: the processes ended {ATTEMPTS} times, see {_output(job.files)}; "
+        "start the same command again to go on from the last checkpoint"
+    )
+
+
+def _run_once(job: Job, processes: Processes, follower: _Follower) -> None:
+    """Start the processes, and report their steps until they have ended."""
+    announcement = {
+        "id": secrets.token_hex(8),
+        "files": str(job.files.absolute()),
+        "each": processes.each,
+        "nodes": processes.nodes,
+        "rendezvous": processes.rendezvous,
+    }
+    if processes.run is not None:
+        announce(processes.run, announcement)
+    process = _start(announcement, host=True)
+    try:
+        while process.poll() is None:
+            follower.follow()
+            time.sleep(POLL)
+        follower.follow()
+    finally:
+        process.terminate()  # torchrun then ends the others
+        process.wait()
+
+
+def _start(announcement: Announcement, host: bool) -> subprocess.Popen[bytes]:
+    """Start this machine's processes, whose output goes to a file.
+
+    host: whether this machine is the one at the address of the rendezvous.
+    """
+    environment = dict(os.environ)
+    command = [sys.executable, "-m", "torch.distributed.run", "--max-restarts=0"]
+    command.append(f"--nproc-per-node={announcement['each']}")
+    if announcement["nodes"] == 1:
+        command.append("--standalone")
+    else:
+        rendezvous = announcement["rendezvous"]
+        command += [f"--nnodes={announcement['nodes']}", "--rdzv-backend=c10d", f"--rdzv-endpoint={rendezvous}"]
+        command += [f"--rdzv-id={announcement['id']}", f"--rdzv-conf=is_host={int(host)}"]
+        address = _own_address(rendezvous)
+        command.append(f"--local-addr={address}")
+        if (interface := _interface(address)) is not None:
+            environment.setdefault("GLOO_SOCKET_IFNAME", interface)  # by itself it takes that of the host's name
+    command += ["-m", "penname.training.torchrun_main", announcement["files"]]
+    with _output(Path(announcement["files"])).open("a") as output:
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+def _output(files: Path) -> Path:
+    """The file that this machine's processes write to when something is wrong."""
+    return files / f"output-{socket.gethostname()}.txt"
+
+
+def _own_address(rendezvous: str) -> str:
+    """The address of this machine in the network of the rendezvous; a host's name may stand for another one."""
+    host, _, port = rendezvous.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+        with socket.socket(found[0], socket.SOCK_DGRAM) as probe:
+            probe.connect(found[4])  # sends nothing
+            address: str = probe.getsockname()[0]
+    except (OSError, ValueError) as error:
+        raise UserError(f"training.rendezvous: found {rendezvous}, expected HOST:PORT of a machine ({error})") from None
+    return address
+
+
+def _interface(address: str) -> str | None:
+    """The name of the network interface that has an address."""
+    return next((n for n, has in psutil.net_if_addrs().items() if any(a.address == address for a in has)), None)
+
+
+class _Follower:
+    """Reports the steps that the first process writes to a file.
+
+    path: the file.
+    on_step: called with the number of steps done and the loss; for each step once, though a restart repeats some.
+    """
+
+    def __init__(self, path: Path, on_step: Callable[[int, float], None]) -> None:
+        self._path, self._on_step = path, on_step
+        self._position = self._last = 0
+
+    def follow(self) -> None:
+        """Report the steps that are new."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            lines = file.read().splitlines(keepends=True)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            self._position += len(line)
+            step, loss = json.loads(line)
+            if step > self._last:
+                self._last = step
+                self._on_step(step, loss)
+
+
+def announce(run: Path, announcement: Announcement) -> None:
+    """Tell other machines what is being trained, or with `ended` that there is nothing more to train.
+
+    run: the run's folder.
+    """
+    scratch = run / f"{ANNOUNCEMENT}.partial"
+    scratch.write_text(json.dumps(announcement))
+    os.replace(scratch, run / ANNOUNCEMENT)
+
+
+def announce_end(run: Path) -> None:
+    """Tell other machines that there is nothing more to train."""
+    announce(run, {"id": secrets.token_hex(8), "ended": True})
+
+
+def _announced(run: Path) -> Announcement | None:
+    try:
+        announcement: Announcement = json.loads((run / ANNOUNCEMENT).read_text())
+    except FileNotFoundError:
+        return None
+    return announcement
+
+
+def join_trainings(run: Path, say: Callable[[str], None]) -> None:
+    """Take part in the trainings of a run that was started on another machine, until it ends.
+
+    run: the run's folder, which both see under the same path.
+    say: called with a line for people.
+    """
+    known = _announced(run)
+    if known is not None and not known.get("ended"):
+        known = None  # that of a run that is on
+    say(f"waiting for {run} to train")
+    while True:
+        announcement = _announced(run)
+        if announcement is not None and announcement != known:
+            known = announcement
+            if announcement.get("ended"):
+                return
+            say(f"taking part in {Path(announcement['files']).parents[1]}")
+            _take_part(run, announcement)
+        time.sleep(POLL)
+
+
+def _take_part(run: Path, announcement: Announcement) -> None:
+    """Run this machine's processes of a training, until they end or another one is announced."""
+    process = _start(announcement, host=False)
+    try:
+        while process.poll() is None and _announced(run) == announcement:
+            time.sleep(POLL)
+    finally:
+        process.terminate()
+        process.wait()
