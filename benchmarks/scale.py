@@ -108,7 +108,7 @@ def memory(recipe: Recipe, executor: Executor, folder: Path, count: int) -> int:
 
 def main() -> None:
     given = parser(__doc__).parse_args()
-    shards, size = (3, 2) if given.quick else (5, 16)
+    shards, size = (3, 2) if given.quick else (5, 4)
     torch.set_num_threads(1)
     settings = ["scale={kind: ray, address: local, workers: 1, threads: 1}", "limit.train=64"]
     recipe = load_recipe("quickstart", settings)
