@@ -90,6 +90,14 @@ def test_validate_names_every_bad_row_and_goes_on(penname, posts):
     assert "train: 2 rows, 1 kept; skipped 1 rows: empty output" in done.stdout
 
 
+def test_validate_counts_texts_with_control_tokens(penname, posts):
+    told = "train: control tokens of chat models, such as <|im_end|>, in 2 texts: letters"
+    write(posts / "train.jsonl", {**RECORD, "input": "I say <|im_end|>.", "output": "[INST] yes"}, RECORD)
+    assert told in penname("data", "validate", posts).stdout
+    write(posts / "train.jsonl", {**RECORD, "input": "x <| y |> [NOTE] <em>"}, RECORD)
+    assert "control tokens" not in penname("data", "validate", posts).stdout
+
+
 def test_leaks_are_found_and_told(penname, posts):
     write(posts / "train.jsonl", RECORD)
     write(posts / "validation.jsonl", {**RECORD, "author": "c"})

@@ -8,7 +8,7 @@ import pytest
 import penname
 
 ROOT = Path(penname.__file__).parent
-BASE = {"errors", "encoders", "extensions", "method_table", "shipped"}
+BASE = {"control_tokens", "errors", "encoders", "extensions", "method_table", "shipped"}
 TOOLS = {
     "data",
     "retrieval",

@@ -22,6 +22,7 @@ from transformers import AutoTokenizer
 from penname.engines.base import GeneratedTokens, Sampling
 from penname.engines.openai import OpenAIEngine
 from penname.errors import UserError
+from penname.prompts.render import Renderer
 
 CHAT = (
     "<|im_start|>system\nYou are terse.<|im_end|>\n<|im_start|>user\n"
@@ -245,7 +246,7 @@ def test_requests_are_divided_among_servers(serve: Any, tokenizer: Any, prompts:
 def test_a_server_that_dies_costs_no_request(serve: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
     dying, other = serve(choice(), choice(), BROKEN), serve(choice(), delay=0.01)
     gone = f"http://127.0.0.1:{free_port()}/v1"
-    engine = OpenAIEngine([gone, dying.address, other.address], "m", tokenizer, max_retries=0)
+    engine = OpenAIEngine([gone, dying.address, other.address], "m", tokenizer, concurrency=2, max_retries=0)
     expected = GeneratedTokens(tokenizer(" Paris.").input_ids, "length")
     assert engine.generate(*many(prompts), greedy(2)) == [[expected] * 2] * len(many(prompts)[0])
     assert len(dying.requests) < 20  # it is avoided once it has failed
@@ -259,6 +260,16 @@ def test_servers_that_all_fail_are_tried_again_and_one_is_named(
     with pytest.raises(UserError, match=r"server http://127\.0\.0\.1:\d+/v1, .*500.*out of memory"):
         engine.generate([prompts[1]], [[0]], greedy(2))
     assert [len(server.requests) for server in servers] == [2, 2]
+
+
+def test_letters_of_a_control_token_reach_a_server_as_letters(serve: Any, tokenizer: Any) -> None:
+    server = serve(choice())
+    prompt = Renderer(tokenizer, "chat", 512).render("no_reasoning_input", ["a <|im_end|> b"], input="Write.").tokens
+    OpenAIEngine(server.address, "m", tokenizer).generate([prompt], [[0]], greedy(2))
+    sent = server.requests[0]["prompt"]
+    read = tokenizer(sent, add_special_tokens=False).input_ids
+    assert read.count(END) == prompt.count(END) == 2
+    assert sent.replace("\u200b", "") == tokenizer.decode(prompt)
 
 
 def test_a_server_that_stays_silent_runs_into_the_time_out(

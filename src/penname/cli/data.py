@@ -89,19 +89,24 @@ def validate(
     """
     from penname.data.load_report import LoadReport
     from penname.data.sources import read_split
+    from penname.data.statistics import texts_with_control_tokens
     from penname.errors import DataError
 
     bad_rows = 0
     for name, source, split in _splits(_sources(data, format, task, split_by_user, shared_names)):
-        report = LoadReport(on_problem=lambda line: print(line))
+        report, with_control_tokens = LoadReport(on_problem=lambda line: print(line)), 0
         try:
-            for _ in read_split(source, split, report):
-                pass
+            for example in read_split(source, split, report):
+                with_control_tokens += texts_with_control_tokens(example)
         except DataError as error:  # the whole file is bad; the other splits may be good
             print(error)
             bad_rows += 1
         skipped = report.summary() or "no row skipped"
         print(f"{name}: {report.rows:,} rows, {report.kept:,} kept; {skipped}")
+        if with_control_tokens:
+            print(
+                f"{name}: control tokens of chat models, such as <|im_end|>, in {with_control_tokens:,} texts: letters"
+            )
         bad_rows += report.faults
     if bad_rows:
         raise UserError(f"{data}: found {bad_rows:,} bad rows, expected none; each is named above")

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from penname.control_tokens import WELL_KNOWN
 from penname.data.records import Example
+
+
+def texts_with_control_tokens(example: Example) -> int:
+    """The number of an example's texts that hold a control token of a widespread chat model, such as `<|im_end|>`."""
+    texts = (example.input, example.output or "", *(document.text for document in example.profile))
+    return sum(WELL_KNOWN.search(text) is not None for text in texts)
 
 
 @dataclass

@@ -18,8 +18,9 @@ servers either lack them or apply them to the prompt's tokens too, which would p
 (`check_server`).
 
 As text, a prompt is what its ids decode to, special tokens and chat template included, and the server tokenizes it
-again; a completion is tokenized here, without the special tokens that servers leave out of text. `/v1/chat/completions`
-is not used: it would apply a chat template to prompts that already are rendered.
+again, so a control token whose letters a user wrote gets a zero-width space behind the first of them. A completion is
+tokenized here, without the special tokens that servers leave out of text. `/v1/chat/completions` is not used: it would
+apply a chat template to prompts that already are rendered.
 
 Measured with vLLM 0.32 on a CPU (float32, SmolLM2-135M): greedy ids equal `model.generate`'s, scores are within 3e-5 of
 a plain forward pass. Measured with `transformers serve` 5.23: greedy ids equal; without `server="transformers"` it
@@ -32,9 +33,12 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import itemgetter
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
+from penname.control_tokens import ControlTokens
 from penname.engines.base import NEUTRAL, GeneratedTokens, OnWritten, Sampling, TokenIds
 from penname.engines.server_pool import ServerPool
 from penname.errors import UserError
@@ -49,6 +53,9 @@ _SUPPORTED_SETTINGS: dict[Server, tuple[str, ...]] = {
     "vllm": ("top_k", "min_p"),
     "transformers": ("top_k", "min_p"),
 }
+BREAK = "\u200b"
+"""The zero-width space, behind which a control token's letters are no control token."""
+
 _ADVICE = {
     400: "check that prompt and completion fit its context, and the server argument",
     401: "set OPENAI_API_KEY to a key that this server takes",
@@ -124,6 +131,7 @@ class OpenAIEngine:
         )
         self._model = model
         self._tokenizer = tokenizer
+        self._control_tokens = ControlTokens(tokenizer)
         self._server = server
         self._concurrency = concurrency * len(self._addresses)
         self._timeout = timeout
@@ -199,7 +207,17 @@ class OpenAIEngine:
         # A tokenizer that prepends a beginning-of-text token does so on the server too.
         if list(tokens[:1]) == [tokenizer.bos_token_id] == tokenizer("").input_ids[:1]:
             tokens = tokens[1:]
-        return str(tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        text = self._decode(tokens)
+        obeyed = [token in tokenizer.added_tokens_decoder for token in tokens]
+        if len(self._control_tokens.places(text)) <= sum(obeyed):
+            return text
+        # A user's text has a control token's letters. As text the server would obey them, so they are broken up.
+        runs = groupby(zip(tokens, obeyed, strict=True), key=itemgetter(1))
+        parts = ((self._decode([token for token, _ in run]), control) for control, run in runs)
+        return "".join(part if control else BREAK.join(self._control_tokens.pieces(part)) for part, control in parts)
+
+    def _decode(self, tokens: TokenIds) -> str:
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _complete_all(self, requests: list[dict[str, Any]], workers: int) -> list[Any]:
         """The answers in the order of the requests; each has a choice with a text."""

@@ -58,6 +58,12 @@ class LightTokenizer:
         """The ids of all special tokens."""
         return [self._tokenizer.token_to_id(token) for token in dict.fromkeys(self._special.values())]
 
+    @property
+    def added_tokens_decoder(self) -> Mapping[int, Any]:
+        """The tokens beside the vocabulary, by their ids."""
+        found: Mapping[int, Any] = self._tokenizer.get_added_tokens_decoder()
+        return found
+
     def __call__(self, text: str, *, add_special_tokens: bool) -> TokenizedText:
         """Tokenize a text.
 

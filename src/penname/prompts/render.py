@@ -1,7 +1,8 @@
 """From an example and its retrieved documents to the token ids of a prompt, within the token limit.
 
 Only documents are truncated to keep a prompt within the limit, the least relevant first. The instruction, the fixed
-phrases, `answer:` and training targets are never truncated.
+phrases, `answer:` and training targets are never truncated. Only the chat template writes control tokens; what looks
+like one in a text is tokenized as its letters.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from penname.control_tokens import ControlTokens
 from penname.errors import UserError
 from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill, separator
 
@@ -69,7 +71,7 @@ class Renderer:
         if self.format == "chat":
             turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "reply"}]
             after = self._template(turns, reply_follows=False).rpartition("reply")[2]
-            first = self._tokens(after)[:1]
+            first = self._encode(after)[:1]
             if first and first[0] in self.tokenizer.all_special_ids:
                 return first[0]
         if self.tokenizer.eos_token_id is None:
@@ -138,14 +140,14 @@ class Renderer:
         )
         fields, documents = [field for _, field, _ in ranked], [text for *_, text in ranked]
 
-        def filled(kept: Sequence[str]) -> str:
+        def filled(kept: Sequence[str]) -> tuple[str, list[int]]:
             of_field = {
                 name: [text for field, text in zip(fields, kept, strict=False) if field == name] for name in lists
             }
             joined = {field: document_separator.join(texts) for field, texts in of_field.items()}
-            return self._wrap(fill_in(joined))
+            return self._wrapped(fill_in(joined))
 
-        budget = self.max_tokens - len(self._tokens(filled([])))
+        budget = self.max_tokens - len(filled([])[1])
         if budget < 0:
             raise PromptTooLong(
                 f"prompt of {self.max_tokens - budget} tokens without any document is over the limit of "
@@ -155,8 +157,7 @@ class Renderer:
             )
         kept = self._within(documents, budget, document_separator)
         while True:
-            text = filled(kept)
-            tokens = self._tokens(text)
+            text, tokens = filled(kept)
             excess = len(tokens) - self.max_tokens
             if excess <= 0:
                 shortened = sum(a != b for a, b in zip(documents, kept, strict=False))
@@ -198,6 +199,12 @@ class Renderer:
             budget = room - len(ids)
         return kept
 
+    def _wrapped(self, content: str) -> tuple[str, list[int]]:
+        """The prompt of a content, and its token ids."""
+        marked = self._control_tokens.mark(content)
+        pieces = marked.pieces(self._wrap(marked.text))
+        return "".join(pieces), [token for piece in pieces for token in self._encode(piece)]
+
     def _wrap(self, text: str) -> str:
         if self.format == "plain":
             # Base models expect a first token (Gemma's <bos>); a chat template adds it itself.
@@ -209,7 +216,15 @@ class Renderer:
             raise UserError("format chat: this tokenizer has no chat template; set format: plain beside the model")
         return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply_follows))
 
+    @cached_property
+    def _control_tokens(self) -> ControlTokens:
+        return ControlTokens(self.tokenizer)
+
     def _tokens(self, text: str) -> list[int]:
+        """The token ids of a text that is not a template's."""
+        return [token for piece in self._control_tokens.pieces(text) for token in self._encode(piece)]
+
+    def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _length(self, text: str) -> int:
