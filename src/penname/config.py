@@ -238,12 +238,12 @@ class DecodingConfig(Section):
     top_k: Annotated[int, Field(ge=0)] = 0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def sampling(self, max_new_tokens: int, temperature: float, top_p: float, end_id: int) -> Sampling:
+    def sampling(self, max_new_tokens: int, temperature: float, top_p: float, stop_ids: tuple[int, ...]) -> Sampling:
         """The sampling parameters of an engine with these settings.
 
-        end_id: id of the token that ends a completion.
+        stop_ids: ids of the tokens that end a completion.
         """
-        return Sampling(max_new_tokens, temperature, top_p, (end_id,), **self.model_dump())
+        return Sampling(max_new_tokens, temperature, top_p, stop_ids, **self.model_dump())
 
 
 class ExpectationConfig(Section):

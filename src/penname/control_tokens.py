@@ -24,21 +24,18 @@ class ControlTokens:
 
     tokenizer: of transformers, or one with its `added_tokens_decoder` and `chat_template`.
 
-    They are its special tokens and those of its added tokens that its chat template writes, as `<think>`.
+    They are its special tokens and those of its added tokens that its chat template writes, as `<think>`; `strings` has
+    them by their ids.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         template = str(tokenizer.chat_template or "")
-        self.strings = sorted(
-            {
-                str(token.content)
-                for token in tokenizer.added_tokens_decoder.values()
-                if len(token.content) > 1
-                and not token.content.isspace()
-                and (token.special or token.content in template)
-            }
-        )
-        longest_first = sorted(map(re.escape, self.strings), key=len, reverse=True)
+        self.strings = {
+            token_id: str(token.content)
+            for token_id, token in tokenizer.added_tokens_decoder.items()
+            if len(token.content) > 1 and not token.content.isspace() and (token.special or token.content in template)
+        }
+        longest_first = sorted(map(re.escape, self.strings.values()), key=len, reverse=True)
         self._pattern = re.compile(f"(?={'|'.join(longest_first)})") if longest_first else None
 
     def places(self, text: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -160,6 +161,24 @@ def load_tokenizer(name: str) -> Any:
 
     with _one_line_errors(name):
         return AutoTokenizer.from_pretrained(locate_model(name))
+
+
+def generation_ends(name: str) -> tuple[int, ...]:
+    """The ids of all tokens that end a model's texts, by its generation_config.json; none without that file.
+
+    name: see `locate_model`.
+    """
+    folder = Path(locate_model(name))
+    if folder.is_dir():
+        path: str | None = str(folder / "generation_config.json")
+    else:
+        from transformers.utils import cached_file
+
+        path = cached_file(name, "generation_config.json", _raise_exceptions_for_missing_entries=False)
+    if path is None or not Path(path).is_file():
+        return ()
+    found = json.loads(Path(path).read_text(encoding="utf-8")).get("eos_token_id")
+    return () if found is None else tuple(found) if isinstance(found, list) else (found,)
 
 
 def load_config(name: str) -> Any:

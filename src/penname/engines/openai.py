@@ -208,7 +208,7 @@ class OpenAIEngine:
         if list(tokens[:1]) == [tokenizer.bos_token_id] == tokenizer("").input_ids[:1]:
             tokens = tokens[1:]
         text = self._decode(tokens)
-        obeyed = [token in tokenizer.added_tokens_decoder for token in tokens]
+        obeyed = [token in self._control_tokens.strings for token in tokens]
         if len(self._control_tokens.places(text)) <= sum(obeyed):
             return text
         # A user's text has a control token's letters. As text the server would obey them, so they are broken up.

@@ -171,7 +171,7 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
         if engine.kind in ("vllm", "openai") and find_spec(engine.kind) is None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         if engine.kind == "openai":
-            check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, 0))
+            check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, ()))
         load_tokenizer(engine.model)
         if engine.kind != "openai":
             limit = length_limit(load_config(engine.model))

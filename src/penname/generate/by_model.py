@@ -18,6 +18,7 @@ from penname.config import (
 )
 from penname.data.records import Example
 from penname.engines.base import GeneratedTokens
+from penname.engines.models import generation_ends
 from penname.engines.sampling import sample_seed
 from penname.engines.tokenizer import load_light_tokenizer
 from penname.errors import ArgumentError, UserError
@@ -179,7 +180,7 @@ class ModelWriter:
     def _renderer(self) -> Renderer:
         engine = self._setup.engine
         reader = load_light_tokenizer(engine.model)  # faster to load than transformers' tokenizer
-        return Renderer(reader, engine.format, self._setup.prompt.max_input_tokens)
+        return Renderer(reader, engine.format, self._setup.prompt.max_input_tokens, ends=generation_ends(engine.model))
 
     def _retriever(self, seed: int) -> Retriever:
         settings = self._setup.retrieval
@@ -191,7 +192,9 @@ class ModelWriter:
         forced_tokens = self._renderer.prefix(compose(reasoning, "")) if reasoning is not None else []
         setup = self._setup
         max_tokens = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-        sampling = setup.decoding.sampling(max_tokens, evaluation.temperature, evaluation.top_p, self._renderer.end_id)
+        sampling = setup.decoding.sampling(
+            max_tokens, evaluation.temperature, evaluation.top_p, self._renderer.stop_ids
+        )
         number = request.candidates or evaluation.candidates
         if number > 1 and evaluation.choose == AUTHORSHIP and not self._setup.authorship.is_file():
             problem = "the run has no authorship model, by which its recipe chooses among candidates"

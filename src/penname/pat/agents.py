@@ -91,7 +91,7 @@ def sample_summaries(
     settings, config = session.recipe.pat, session.recipe.agent(agent)
     renderer = session.agent_renderer(config)
     sampling = session.recipe.decoding.sampling(
-        settings.max_summary_tokens, temperature, settings.top_p, renderer.end_id
+        settings.max_summary_tokens, temperature, settings.top_p, renderer.stop_ids
     )
     seeds = [
         [sample_seed(session.recipe.seed, f"{agent} agent, {purpose}", example.example_id, i) for i in range(samples)]

@@ -54,29 +54,41 @@ class Renderer:
         leaves it unchanged.
     max_tokens: token limit of a prompt, including the chat template.
     setting: dotted name of the recipe's setting for this limit, for error messages.
+    ends: ids of other tokens that end a completion, see `penname.engines.models.generation_ends`.
     """
 
     tokenizer: Any
     format: PromptFormat
     max_tokens: int
     setting: str = "prompt.max_input_tokens"
+    ends: tuple[int, ...] = ()
 
     @cached_property
     def end_id(self) -> int:
         """The id of the token that ends a completion; it is trained on as part of every target.
 
-        In a chat it is the special token that the template puts after a reply (Gemma's <end_of_turn>), if there is one;
+        In a chat it is the control token that the template puts after a reply (Gemma's <end_of_turn>), if there is one;
         otherwise it is the tokenizer's end-of-text token.
         """
         if self.format == "chat":
             turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "reply"}]
             after = self._template(turns, reply_follows=False).rpartition("reply")[2]
             first = self._encode(after)[:1]
-            if first and first[0] in self.tokenizer.all_special_ids:
+            if first and first[0] in self._control_tokens.strings:
                 return first[0]
         if self.tokenizer.eos_token_id is None:
             raise UserError("this tokenizer has no end-of-text token, so it is not the tokenizer of a generative model")
         return int(self.tokenizer.eos_token_id)
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The ids of all tokens that end a completion."""
+        return tuple(dict.fromkeys((self.end_id, *self.ends)))
+
+    @property
+    def end(self) -> str:
+        """The token that ends a completion, as text."""
+        return str(self.tokenizer.decode([self.end_id], skip_special_tokens=False))
 
     def render(
         self, name: TemplateName, documents: Sequence[str] | Mapping[str, Sequence[str]], **values: str

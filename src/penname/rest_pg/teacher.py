@@ -75,7 +75,7 @@ def write_reasoning(
         except PromptTooLong:
             prompts.append([])
             seeds.append([])
-    sampling = decoding.sampling(settings.max_new_tokens, settings.temperature, TOP_P, renderer.end_id)
+    sampling = decoding.sampling(settings.max_new_tokens, settings.temperature, TOP_P, renderer.stop_ids)
     written = engine.generate(prompts, seeds, sampling)
     return [
         _first_accepted(i, attempts, renderer, settings.max_copied_tokens)

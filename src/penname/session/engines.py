@@ -7,7 +7,7 @@ from collections.abc import Callable
 from penname.config import EngineConfig
 from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
-from penname.engines.models import compute_dtype, load_tokenizer, locate_model
+from penname.engines.models import compute_dtype, generation_ends, load_tokenizer, locate_model
 from penname.errors import UserError
 from penname.extensions import Extension, load_callable
 from penname.prompts.render import Renderer
@@ -47,9 +47,9 @@ class Engines:
         """
         key = (config.model, config.format, limit)
         if key not in self._renderers:
-            self._renderers[key] = Renderer(
-                load_tokenizer(self._locate(config.model)), config.format, max_tokens, limit
-            )
+            model = self._locate(config.model)
+            ends = generation_ends(model)
+            self._renderers[key] = Renderer(load_tokenizer(model), config.format, max_tokens, limit, ends)
         return self._renderers[key]
 
     def release(self) -> None:

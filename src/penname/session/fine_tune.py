@@ -71,6 +71,7 @@ def _train(
     folder: Path,
 ) -> Record:
     """Fine-tune, and write beside the model how it must be prompted and the authorship model, if that is in use."""
+    from penname.training.checkpoints import record_ends
     from penname.training.fine_tuning import fine_tune  # imports transformers' Trainer, which takes seconds
 
     recipe, stage = session.recipe, stage_names.training(parent)
@@ -84,6 +85,7 @@ def _train(
     result = fine_tune(base, samples, recipe.training, folder, recipe.seed, progress.on_step, scorer, session.processes)
     # Where checkpoints were validated, the stage that ends here is the validation of the last one.
     session.run.progress.finish("" if scorer else f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
+    record_ends(folder / "model", session.renderer.stop_ids, session.renderer.end)
     write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(session, with_reasoning), indent=2))
     if AUTHORSHIP in recipe.rewards_in_use():
         session.users.model().save(folder / "model" / MODEL_FILE)

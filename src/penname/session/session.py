@@ -295,7 +295,7 @@ class Session:
         with_reasoning: whether completions begin with a reasoning.
         """
         max_tokens = self.recipe.prompt.completion_tokens(with_reasoning=with_reasoning)
-        sampling = self.recipe.decoding.sampling(max_tokens, temperature, top_p, self.renderer.end_id)
+        sampling = self.recipe.decoding.sampling(max_tokens, temperature, top_p, self.renderer.stop_ids)
         inputs = list(inputs)
         prefixes = [[] if i.reasoning is None else self.renderer.prefix(compose(i.reasoning, "")) for i in inputs]
         seeds = [

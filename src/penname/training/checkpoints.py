@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,24 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(scratch)
     shutil.rmtree(folder, ignore_errors=True)
     scratch.rename(folder)
+
+
+def record_ends(folder: Path, stop_ids: Sequence[int], end: str) -> None:
+    """Have a model end its texts in other programs as it was trained to; some read one file for that, some another.
+
+    folder: the folder of the model and its tokenizer.
+    stop_ids: ids of the tokens that end its texts; the first one is trained on.
+    end: the text of the first one.
+    """
+    ids = stop_ids[0] if len(stop_ids) == 1 else list(stop_ids)
+    for name in ("config.json", "generation_config.json"):
+        path = folder / name
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        path.write_text(json.dumps(settings | {"eos_token_id": ids}, indent=2) + "\n", encoding="utf-8")
+    template, path = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if not (template.is_file() and "eos_token" in template.read_text(encoding="utf-8")):  # else it would change that
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(settings | {"eos_token": end}, indent=2) + "\n", encoding="utf-8")
 
 
 def weights_hash(model: torch.nn.Module) -> str:
