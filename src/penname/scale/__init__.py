@@ -6,4 +6,6 @@ items and give records back. Nothing needs to be shared between machines but the
 
 import os
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported; it would report to its makers
+# Read when ray is imported, or by the cluster that it starts on this machine.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+os.environ.setdefault("RAY_process_group_cleanup_enabled", "1")  # engines' processes end with the worker that has them

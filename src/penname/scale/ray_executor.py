@@ -53,6 +53,8 @@ class RayExecutor:
 
     def close(self) -> None:
         """End the workers, and leave the cluster, which ends too if it was started for this run."""
+        if self._connected:
+            self._workers.release_models()  # an engine may have processes of its own
         for worker in self._workers.all:
             self._workers.drop(worker)
         if self._started_ray:
