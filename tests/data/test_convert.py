@@ -2,13 +2,15 @@
 
 import csv
 import json
+import math
+import zipfile
 from pathlib import Path
 
 import pytest
 from test_mail import mbox
 
 from penname.config import SourceConfig
-from penname.data.convert import ConversionSettings, convert
+from penname.data.convert import ConversionSettings, convert, read_documents
 from penname.data.load_report import LoadReport
 from penname.data.sources import load_split
 from penname.errors import DataError, UserError
@@ -174,6 +176,8 @@ def test_a_folder_a_user(tmp_path):
         (folder / f"{record['headline']}.txt").write_text(record["body"])
     splits = converted(tmp_path / "texts", tmp_path / "out")
     assert sum(len(examples) for examples in splits.values()) == 12
+    assert splits["train"][0].profile[0].title is None  # a file's name is a title only where that is asked for
+    splits = converted(tmp_path / "texts", tmp_path / "titled", titles_from_names=True)
     assert splits["train"][0].profile[0].title in {r["headline"] for r in rows()}
 
 
@@ -188,9 +192,42 @@ def test_files_of_another_kind_are_named(tmp_path):
     assert len(lines) == 1
     assert "read me.pdf: found a file that is not read, expected texts in one folder for each user" in lines[0]
     write(tmp_path / "texts" / "all.csv", rows())
+    (tmp_path / "texts" / "user 0" / "a letter.eml").write_bytes(b"From: a@x.org\n\nHello.\n")
+    with zipfile.ZipFile(tmp_path / "texts" / "backup.zip", "w") as archive:
+        archive.writestr("posts.csv", "text")
     report = LoadReport()
-    converted(tmp_path / "texts", tmp_path / "of tables", report)
-    assert report.noted == {"files of another kind": 61}
+    converted(tmp_path / "texts", tmp_path / "of texts", report)
+    assert (report.kept, report.noted) == (60, {"files of another kind": 4})
+
+
+@pytest.mark.parametrize("of_table", [True, False])
+def test_no_value_is_no_text_and_whole_numbers_are_whole(tmp_path, of_table):
+    """As pandas and others write a column of numbers that has gaps."""
+    texts = [
+        f"Text number {n} about {subject} in many words." for n, subject in enumerate(["rain", "bread", "chess"] * 4)
+    ]
+    users = [17, 17.0, "17", "17.0"] + ["René", "Rene\u0301"] * 4
+    if of_table:
+        lines = [f"{user},{text},NaN" for user, text in zip(users, texts, strict=True)]
+        path = tmp_path / "texts.csv"
+        path.write_text("user,text,rating\r\n" + "\r\n".join(lines))
+    else:
+        path = tmp_path / "texts.jsonl"
+        records = [{"user": user, "text": text, "title": math.nan} for user, text in zip(users, texts, strict=True)]
+        path.write_text("\n".join(json.dumps(r) for r in [*records, {"user": 17, "text": math.nan}]))
+    report = LoadReport()
+    documents = list(read_documents(path, ConversionSettings(), report))
+    assert {d.user_id for d in documents} == {"17", "René"}
+    assert len(documents) == 12
+    assert not any("nan" in f"{d.title} {d.text} {d.rating}".lower() for d in documents)
+    assert sum(report.skipped.values()) == (0 if of_table else 1)
+
+
+def test_line_ends_are_of_one_kind(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text(json.dumps({"user": "a", "text": "one\r\ntwo\rthree\n\r\nfour"}))
+    (document,) = read_documents(path, ConversionSettings(), LoadReport())
+    assert document.text == "one\ntwo\nthree\n\nfour"
 
 
 def test_what_a_killed_conversion_left_is_made_anew(tmp_path):

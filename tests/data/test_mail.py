@@ -6,7 +6,8 @@ import zipfile
 import pytest
 
 from penname.data.load_report import LoadReport
-from penname.data.mail import is_mail, read_mail, sender_text
+from penname.data.mail import mail_files, read_mail
+from penname.data.mail_text import sender_text, text_of_html, unwrapped
 
 MAILS = [
     b"From: Ann <Ann@X.org>\nSubject: Re: FW: The bridge\nDate: Mon, 3 Jun 2002 10:00:00 +0200\n\n"
@@ -43,9 +44,9 @@ def test_a_mailbox(tmp_path):
     assert first.date == "2002-06-03T08:00:00"
     assert (second.title, second.text, second.date) == ("Grüße", "café\nmore", None)
     assert third.text == "hello all"
-    assert last.text == "caf\ufffd in no encoding"
+    assert last.text == "café in no encoding"
     assert dict(report.skipped) == {"email without a sender": 1, "email without text by its sender": 1}
-    assert any("sent.mbox:6: found 1 byte sequences that are not UTF-8" in line for line in lines)
+    assert any("sent.mbox:6: found an unknown encoding, guessed to be" in line for line in lines)
 
 
 def test_text_before_the_first_mail_is_reported(tmp_path):
@@ -119,9 +120,124 @@ def test_a_header_in_no_known_encoding_costs_no_text(tmp_path):
     assert document.text == "My own text."
 
 
-def test_a_mail_in_html_only_is_told(tmp_path):
-    _, _, lines = read(mbox(tmp_path, [b"From: a@x.org\nContent-Type: text/html\n\n<b>Mine</b>\n"]))
-    assert "sent.mbox:1: found HTML only, expected plain text" in lines[0]
+def test_a_mail_in_html_only_is_read_without_its_quotes(tmp_path):
+    html = (
+        "<html><head><title>no</title><style>p {}</style></head><body><p>Mine, it&#39;s <b>bold</b>\nand long.</p>"
+        "Line<br>break<div>block</div><img src='x'><div class='gmail_quote'><div>On Monday Bob wrote:</div>"
+        "<blockquote><p>his</p><br></blockquote></div><p>Below.</p></body></html>"
+    )
+    (document,), _, _ = read(mbox(tmp_path, [f"From: a@x.org\nContent-Type: text/html\n\n{html}\n".encode()]))
+    assert document.text == "Mine, it's bold and long.\nLine\nbreak\nblock\n\nBelow."
+    assert text_of_html("<p>not closed <b>at all") == "not closed at all"
+
+
+def test_lines_that_begin_with_from_stay_in_their_mail(tmp_path):
+    mails = [
+        b"From: a@x.org\n\nHello.\n\n>From my side: yes.\n\n>>From two.\n",
+        b"From: a@x.org\n\nHello.\n\nFrom where I stand the roof holds.\n\nFrom 10:30 on we sail.\nBye.\n",
+        b"From: a@x.org\n\nHello.\n> his\n>From him\n> too\nMine.\n",
+    ]
+    documents, report, _ = read(mbox(tmp_path, mails))
+    assert report.rows == 3
+    assert [document.text for document in documents] == [
+        "Hello.\n\nFrom my side: yes.",
+        "Hello.\n\nFrom where I stand the roof holds.\n\nFrom 10:30 on we sail.\nBye.",
+        "Hello.\nMine.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("charset", "payload", "text"),
+    [
+        ("iso-8859-1", "it\u2019s 5 \u20ac".encode("cp1252"), "it\u2019s 5 \u20ac"),
+        ("us-ascii", "café".encode(), "café"),
+        ("gb2312", "我在镕基".encode("gb18030"), "我在镕基"),
+        ("gb2312", "你好，我很好。".encode("gb18030") + b"\xff!", "你好，我很好。\ufffd!"),
+        ("koi8-r", "Привет, как дела?".encode("koi8-r"), "Привет, как дела?"),
+        (
+            "x-unknown",
+            "Schöne Grüße aus Köln!".encode(),
+            "Schöne Grüße aus Köln!",
+        ),
+    ],
+)
+def test_one_bad_byte_costs_one_character(tmp_path, charset, payload, text):
+    header = f"From: a@x.org\nContent-Type: text/plain; charset={charset}\n\n".encode()
+    (document,), _, _ = read(mbox(tmp_path, [header + payload + b"\n"]))
+    assert document.text == text
+
+
+ABOVE_A_QUOTE = [
+    "Le lun. 3 juin 2024 à 10:00, Jean Dupont <jean@example.org> a écrit\xa0:",
+    "Am Mo., 3. Juni 2024 um 10:00 Uhr schrieb Hans <hans@example.org>:",
+    "El lun, 3 jun 2024 a las 10:00, Ana (<ana@example.org>) escribió:",
+    "Em seg., 3 de jun. de 2024 às 10:00, Rui <rui@example.org> escreveu:",
+    "Il giorno lun 3 giu 2024 alle ore 10:00 Ugo <ugo@example.org> ha scritto:",
+    "Op ma 3 jun 2024 om 10:00 schreef Piet <piet@example.org>:",
+    "Den mån 3 juni 2024 kl 10:00 skrev Åsa <asa@example.org>:",
+    "pon., 3 cze 2024 o 10:00 Jan <jan@example.org> napisał(a):",
+    "po 3. 6. 2024 v 10:00 odesílatel Eva <eva@example.org> napsal:",
+    "пн, 3 июн. 2024 г. в 10:00, Иван <ivan@example.org>:",
+    "3 июня 2024 г., в 10:00, Иван <ivan@example.org> написал(а):",
+    "3 Haz 2024 Pzt 10:00 tarihinde Can <can@example.org> şunu yazdı:",
+    "在 2024年6月3日 10:00，王 <w@example.org> 写道：",
+    "2024年6月3日(月) 10:00 山田 <yamada@example.org>:",
+    "2024년 6월 3일 (월) 오전 10:00, 김 <kim@example.org>님이 작성:",
+    "בתאריך יום ב׳, 3 ביוני 2024 ב-10:00 מאת דן <dan@example.org>:",
+    "On Jun 3, 2024, at 10:00, Bob <bob@example.org<mailto:bob@example.org>> wrote:",
+    "2024-06-03 10:00 GMT+02:00 Bob <bob@example.org>:",
+    "Bob Smith <bob@example.org> wrote:",
+    "De : Jean\nEnvoyé : lundi 3 juin 2024\nÀ : Moi\nObjet : Bateau\n",
+    "Von: Hans\nGesendet: Montag, 3. Juni 2024 10:00\nAn: ich\n",
+    "De: Ana\nEnviado el: lunes, 3 de junio de 2024\nPara: mí\n",
+    "Da: Ugo\nInviato: lunedì 3 giugno 2024\nA: me\n",
+    "Van: Piet\nVerzonden: maandag 3 juni 2024\nAan: mij\n",
+    "От: Иван\nОтправлено: понедельник\nКому: мне\n",
+    "发件人: 王\n发送时间: 2024年6月3日\n收件人: 我\n",
+    "差出人: 山田\n送信日時: 2024年6月3日\n宛先: 私\n",
+    "보낸 사람: 김\n보낸 날짜: 2024년 6월 3일\n받는 사람: 나\n",
+    "*From:* Bob <bob@example.org>\n*Sent:* Monday\n*To:* me\n",
+    "From:\xa0Bob\nSent:\xa0Monday\nTo:\xa0me\n",
+    "-----Ursprüngliche Nachricht-----",
+    "---------- Mensaje reenviado ---------",
+    "Début du message réexpédié :",
+]
+
+
+@pytest.mark.parametrize("above", ABOVE_A_QUOTE)
+def test_what_mail_programs_put_above_a_quote_in_many_languages(above):
+    mine = "Mine, first line.\n\nMine: second line.\n\nAnn"
+    assert sender_text(f"{mine}\n\n{above}\n\nnot mine, and no marks before it.\n") == mine
+
+
+TELEPHONES = (
+    *("Sent from my iPhone", "Get Outlook for iOS<https://aka.ms/o0ukef>", "Sent from Yahoo Mail on Android"),
+    *("Von meinem iPhone gesendet", "Envoyé de mon iPad", "Enviado desde mi iPhone", "Inviato da iPhone"),
+    *("Verzonden vanaf mijn PC", "Отправлено с iPhone", "发自我的iPhone", "iPhoneから送信", "나의 iPhone에서 보냄"),
+)
+
+
+@pytest.mark.parametrize("signed", TELEPHONES)
+def test_what_a_telephone_signs_is_not_the_senders(signed):
+    assert sender_text(f"Mine.\n\nSent from my heart.\nAnn\n\n{signed}\n") == "Mine.\n\nSent from my heart.\nAnn"
+    assert sender_text(f"Mine.\n\n{signed}\n\nBob Smith <bob@example.org> wrote:\n\nhis") == "Mine."
+
+
+def test_what_only_looks_like_a_quote_is_the_senders():
+    for own in (
+        "In 2019 he wrote:\n\nit is late.", "We met in 2019.\nThen he wrote:\n\nMine.", "To: you\nFrom: me",
+        "Note:\nwe meet at 10:30, see below:\n\n1. bread", "De: tout coeur\nmerci",
+    ):  # fmt: skip
+        assert sender_text(own) == own
+
+
+def test_flowed_lines_are_joined(tmp_path):
+    flowed = "A long \nparagraph.\n\n-- \nAnn\n> quoted \n> line\n From the start"
+    assert unwrapped(flowed, False) == "A long paragraph.\n\n-- \nAnn\n> quoted \n> line\nFrom the start"
+    assert unwrapped("长 \n句", True) == "长句"
+    header = b"From: a@x.org\nContent-Type: text/plain; charset=utf-8; format=flowed\n\n"
+    (document,), _, _ = read(mbox(tmp_path, [header + b"One \ntwo \nthree.\n\nFour.\n"]))
+    assert document.text == "One two three.\n\nFour."
 
 
 def test_an_export_of_avocado(tmp_path):
@@ -131,7 +247,7 @@ def test_an_export_of_avocado(tmp_path):
         archive.writestr("001/001-000001-EM.txt", headers + b"Hello all.\n")
         archive.writestr("001/001-000001-AT-000001.txt", b"an attachment")
         archive.writestr("001/001-000002-CT.txt", b"a contact")
-    assert is_mail(tmp_path)
+    assert mail_files(tmp_path) == [tmp_path / "001.zip"]
     (document,), _, _ = read(tmp_path / "001.zip")
     assert (document.user_id, document.title, document.date) == ("ann@avocado.com", "Gas", "2000-05-12T10:11:12")
     assert document.text == "Hello all."

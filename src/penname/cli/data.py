@@ -261,6 +261,9 @@ def convert(
     min_words: Annotated[int, typer.Option(min=1, help="Texts with fewer words are skipped.")] = 5,
     per_user: Annotated[int, typer.Option(min=1, help="Examples for each user, with leave-one-out.")] = 1,
     hash_users: Annotated[bool, typer.Option("--hash-users", help="Replace users' names by hashes.")] = False,
+    titles_from_names: Annotated[
+        bool, typer.Option("--titles-from-names", help="Take the names of text files as titles.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make examples from a collection of texts; near-duplicates among a user's texts are skipped."""
@@ -273,7 +276,16 @@ def convert(
         raise UserError("--task: found no text, expected a name")
     column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
-    settings = ConversionSettings(split, task, columns, min_documents, min_words, per_user, hash_users)  # type: ignore[arg-type]
+    settings = ConversionSettings(
+        split,  # type: ignore[arg-type]
+        task,
+        columns,
+        min_documents,
+        min_words,
+        per_user,
+        hash_users,
+        titles_from_names,
+    )
     findings: Counter[str] = Counter()
 
     def show_finding(line: str) -> None:

@@ -19,14 +19,17 @@ from typing import Any, Literal, TypeVar
 from penname.data.duplicates import without_copies
 from penname.data.jsonl import DOCUMENTS_FILE, TEXT_SUFFIXES, document_of_file
 from penname.data.load_report import LoadReport
-from penname.data.mail import is_mail, mail_files, read_mail
+from penname.data.mail import AVOCADO_MAIL, is_mail, mail_files, read_mail
 from penname.data.records import (
     Document,
     Location,
     optional_date,
+    optional_id,
     optional_number,
     optional_text,
+    required_id,
     required_text,
+    tidy,
     written_before,
 )
 from penname.data.rows import read_rows, table_suffix
@@ -62,6 +65,7 @@ class ConversionSettings:
     min_words: documents with fewer words are skipped.
     per_user: number of examples of each user in `leave-one-out`.
     hash_users: whether user ids are replaced by hashes.
+    titles_from_names: whether the names of text files, without their suffixes, are titles.
     """
 
     split_by: SplitBy = "leave-one-out"
@@ -71,6 +75,7 @@ class ConversionSettings:
     min_words: int = 5
     per_user: int = 1
     hash_users: bool = False
+    titles_from_names: bool = False
 
 
 def convert(path: Path, folder: Path, settings: ConversionSettings, report: LoadReport) -> dict[str, int]:
@@ -91,9 +96,9 @@ def convert(path: Path, folder: Path, settings: ConversionSettings, report: Load
         raise DataError(path, found=found, expected=f"{settings.min_documents} texts a user")
     if settings.split_by == "time":
         users = _dated(users, report)
-        examples = _by_time(users, settings, is_mail(path))
+        examples = _by_time(users, settings, _kind_of(path)[0] == "email")
     else:
-        examples = _leave_one_out(users, settings, is_mail(path))
+        examples = _leave_one_out(users, settings, _kind_of(path)[0] == "email")
     empty = [split for split, records in examples.items() if not records]
     if empty:
         found = f"{len(users)} users, too few for an example in {', '.join(empty)}"
@@ -121,38 +126,61 @@ def read_documents(path: Path, settings: ConversionSettings, report: LoadReport)
 
     Raises DataError where there are none at `path`.
     """
-    if not path.exists():
-        raise DataError(path, found="no such file or folder", expected="users' texts")
-    if table_suffix(path):
-        yield from _of_table(path, dict(settings.columns), report)
-    elif is_mail(path):
-        files = mail_files(path)
+    kind, files = _kind_of(path)
+    if kind == "email":
         _note_unread(path, files, "email", report)
         for file in files:
             yield from read_mail(file, report)
-    elif path.is_dir() and table_files(path):
-        files = table_files(path)
+    elif kind == "tables":
         _note_unread(path, files, "tables", report)
         for file in files:
             yield from _of_table(file, dict(settings.columns), report)
-    elif path.is_dir():
-        yield from _of_folders(path, report)
     else:
-        expected = "a CSV, TSV, JSON, JSONL or Parquet file, an mbox file, or a folder with one of texts for each user"
-        raise DataError(path, found=f"a file named {path.name}", expected=expected)
+        yield from _of_folders(path, files, settings, report)
 
 
-def _of_folders(path: Path, report: LoadReport) -> Iterator[Document]:
-    """Read a folder of users: each folder in `path` is a user, and each text file in it, at any depth, a document."""
+def _kind_of(path: Path) -> tuple[Literal["email", "tables", "texts"], list[Path]]:
+    """What there is at `path`, and the files of that kind: in a folder of several kinds, of the one with most files.
+
+    Raises DataError where there is nothing to read.
+    """
+    if not path.exists():
+        raise DataError(path, found="no such file or folder", expected="users' texts")
+    if path.is_dir():
+        kinds: dict[Literal["email", "tables", "texts"], list[Path]] = {
+            "email": mail_files(path),
+            "tables": table_files(path),
+            "texts": _texts_of_folders(path),
+        }
+        is_archive = any(AVOCADO_MAIL.search(file.name) for file in kinds["email"])  # its other files are texts too
+        kind = "email" if is_archive else max(kinds, key=lambda kind: len(kinds[kind]))
+        if not kinds[kind]:
+            raise DataError(path, found="no folder with texts in it", expected="USER/NAME.txt")
+        return kind, kinds[kind]
+    if table_suffix(path):
+        return "tables", [path]
+    if is_mail(path):
+        return "email", [path]
+    expected = "a CSV, TSV, JSON, JSONL or Parquet file, an mbox file, or a folder with one of texts for each user"
+    raise DataError(path, found=f"a file named {path.name}", expected=expected)
+
+
+def _texts_of_folders(path: Path) -> list[Path]:
+    """The texts in the folders that are in `path`, at any depth; each such folder is a user's."""
     files = [f for user in sorted(path.iterdir()) if user.is_dir() for f in sorted(user.rglob("*")) if f.is_file()]
-    texts = [file for file in files if file.suffix.lower() in TEXT_SUFFIXES]
-    if not texts:
-        raise DataError(path, found="no folder with texts in it", expected="USER/NAME.txt")
+    return [file for file in files if file.suffix.lower() in TEXT_SUFFIXES]
+
+
+def _of_folders(
+    path: Path, texts: Sequence[Path], settings: ConversionSettings, report: LoadReport
+) -> Iterator[Document]:
+    """Read the texts in a folder of users, each of which is a document."""
     _note_unread(path, texts, "texts in one folder for each user", report)
     for file in texts:
         report.rows += 1
         try:
-            document = document_of_file(file, _printable(file.relative_to(path).parts[0]), report)
+            title = _printable(file.stem) if settings.titles_from_names else None
+            document = document_of_file(file, _printable(file.relative_to(path).parts[0]), report, title)
         except OSError as error:
             report.reject(
                 DataError(file, found=str(error.strerror), expected="a readable file", reason="unreadable file")
@@ -170,7 +198,7 @@ def _of_folders(path: Path, report: LoadReport) -> Iterator[Document]:
 
 def _printable(name: str) -> str:
     """A file's name with undecodable bytes replaced."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    return tidy(name.encode(errors="surrogateescape").decode(errors="replace"))
 
 
 def _note_unread(folder: Path, read: Sequence[Path], kind: str, report: LoadReport) -> None:
@@ -249,11 +277,11 @@ def _of_row(record: dict[str, Any], columns: dict[str, str], location: Location,
             return None
 
     return Document(
-        user_id=required_text(record, columns["user"], location).strip(),
+        user_id=required_id(record, columns["user"], location),
         text=required_text(record, columns["text"], location).strip(),
         title=(optional("title") or "").strip() or None,
         date=if_valid("date", optional_date),
-        item_id=optional("item"),
+        item_id=optional_id(record, columns["item"], location) if "item" in columns else None,
         rating=if_valid("rating", optional_number),
     )
 

@@ -21,9 +21,12 @@ from penname.data.records import (
     Location,
     list_of_records,
     optional_date,
+    optional_id,
     optional_number,
     optional_text,
+    required_id,
     required_text,
+    tidy,
     written_before,
 )
 from penname.data.rows import decode, read_lines, read_rows, row_of_line
@@ -61,11 +64,11 @@ def read_examples(folder: Path, files: Sequence[Path], task: str | None, report:
                 continue
             seen[example.id] = line
             report.kept += 1
-            document_id = record.get("document_id")
+            document_id = optional_id(record, "document_id", location)
             if (
                 document_id is not None
                 and record.get("profile") is None
-                and not documents.has(example.user_id, str(document_id))
+                and not documents.has(example.user_id, document_id)
             ):
                 found = f"{document_id!r}, no document of user {example.user_id!r} in {DOCUMENTS_FILE}"
                 report.note(location.error("document_id", found, "the document of the output", "unknown document_id"))
@@ -94,31 +97,35 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
     return [document_of({"user_id": user_id, **record}, Location(path, line)) for line, record in rows]
 
 
-def document_of_file(file: Path, user_id: str, report: LoadReport) -> Document:
+def document_of_file(file: Path, user_id: str, report: LoadReport, title: str | None = None) -> Document:
     """A text file as a document of the user; invalid bytes are noted in the report.
+
+    title: the document's; a file's name is none, as most are numbers.
 
     Raises DataError for a text that is too long.
     """
-    text = "".join(line for _, line in read_lines(file, report)).strip()
+    text = tidy("".join(line for _, line in read_lines(file, report))).strip()
     if len(text) > MAX_CHARACTERS:
         found = f"a text of {len(text):,} characters"
         raise DataError(file, found=found, expected=f"at most {MAX_CHARACTERS:,}", reason="text too long")
-    return Document(user_id=user_id, text=text, id=file.name, title=file.stem)
+    return Document(user_id=user_id, text=text, id=file.name, title=title)
 
 
 def document_of(record: dict[str, Any], location: Location) -> Document:
     """A record as a document. Raises DataError for an unknown or invalid field."""
     _refuse_unknown(record, DOCUMENT_FIELDS, location)
-    optional = {name: optional_text(record, name, location) for name in ("id", "title", "item_id", "description")}
+    optional = {name: optional_text(record, name, location) for name in ("title", "description")}
+    ids = {name: optional_id(record, name, location) for name in ("id", "item_id")}
     rating = record.get("rating")
     if isinstance(rating, str):
         raise location.error("rating", repr(rating)[:80], "a number")
     return Document(
-        user_id=required_text(record, "user_id", location),
+        user_id=required_id(record, "user_id", location),
         text=required_text(record, "text", location),
         date=optional_date(record, "date", location),
         rating=optional_number(record, "rating", location),
         **optional,
+        **ids,
     )
 
 
@@ -197,10 +204,10 @@ def _documents_of_line(raw: bytes, path: Path, number: int, report: LoadReport) 
 
 def _example(record: dict[str, Any], location: Location, task: str | None, documents: DocumentsFile) -> Example:
     _refuse_unknown(record, EXAMPLE_FIELDS, location)
-    user_id = required_text(record, "user_id", location)
+    user_id = required_id(record, "user_id", location)
     date = optional_date(record, "date", location)
     if record.get("profile") is None:
-        target = optional_text(record, "document_id", location)
+        target = optional_id(record, "document_id", location)
         profile = [
             document
             for document in documents.of_user(user_id)
@@ -217,7 +224,7 @@ def _example(record: dict[str, Any], location: Location, task: str | None, docum
                 raise inside.error("user_id", repr(document.user_id)[:80], f"none, or the example's {user_id!r}"[:80])
             profile.append(document)
     return Example(
-        id=required_text(record, "id", location),
+        id=required_id(record, "id", location),
         user_id=user_id,
         task=task or required_text(record, "task", location),
         input=required_text(record, "input", location),
@@ -225,7 +232,7 @@ def _example(record: dict[str, Any], location: Location, task: str | None, docum
         profile=tuple(profile),
         query=optional_text(record, "query", location),
         date=date,
-        item_id=optional_text(record, "item_id", location),
+        item_id=optional_id(record, "item_id", location),
         reasoning=optional_text(record, "reasoning", location),
     )
 

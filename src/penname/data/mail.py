@@ -6,11 +6,9 @@ address, the title the subject.
 
 from __future__ import annotations
 
-import mailbox
 import re
 import zipfile
 import zlib
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC
@@ -19,43 +17,50 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parseaddr, parsedate_to_datetime
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+from charset_normalizer import from_bytes
+
 from penname.data.load_report import LoadReport
-from penname.data.records import MAX_CHARACTERS, Document, Location
+from penname.data.mail_text import sender_text, text_of_html, unwrapped
+from penname.data.records import MAX_CHARACTERS, Document, Location, tidy
 from penname.errors import DataError
 
 MAILBOX_SUFFIXES = (".mbox", ".mbx")
 MESSAGE_SUFFIXES = (".eml",)
 MAIL_BEGINS = b"From "
+_MESSAGE_BEGINS = re.compile(rb"From .*\d\d?:\d\d.*\b(19|20)\d\d\b|From \S+@\S+\s*$")
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
+_ESCAPED = re.compile(rb">+From ")
+_REPLACED = "\ufffd"
 AVOCADO_MAIL = re.compile(r"-EM\.txt$")
 """Names of messages in the Avocado archives; other files are attachments, contacts and appointments."""
 
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
-_END_OF_SENDER_TEXT = re.compile(
-    r"(-{2,} ?(original message|ursprüngliche nachricht|forwarded (by|message))"  # a message replied to or forwarded
-    r"|begin forwarded message|_{20,}$|={20,}$|-- ?$)",
-    re.IGNORECASE,
-)
-_WROTE_BEGINS, _WROTE = re.compile("on ", re.IGNORECASE), re.compile(r"on .{5,200} wrote:$", re.IGNORECASE)
-_FROM, _HEADER = re.compile(r"from: .+", re.IGNORECASE), re.compile(r"(to|cc|sent|date|subject): ", re.IGNORECASE)
 _REPLY = re.compile(r"^((re|aw|fw|fwd)(\[\d+\])?: *)+", re.IGNORECASE)
 
 
 def is_mail(path: Path) -> bool:
-    """Whether a file or folder holds email, judging by file names."""
-    if path.is_dir():
-        return any(is_mail(file) for file in mail_files(path))
+    """Whether a file holds email, judging by its name."""
     suffix = path.suffix.lower()
     return suffix in (*MAILBOX_SUFFIXES, *MESSAGE_SUFFIXES, ".zip") or bool(AVOCADO_MAIL.search(path.name))
 
 
-def mail_files(path: Path) -> list[Path]:
-    """The email files in a folder, at any depth; for a file, the file itself."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and is_mail(file))
+def mail_files(folder: Path) -> list[Path]:
+    """The email files in a folder, at any depth; of archives, those that hold email."""
+    found = sorted(file for file in folder.rglob("*") if file.is_file() and is_mail(file))
+    return [file for file in found if file.suffix.lower() != ".zip" or _archive_holds_mail(file)]
+
+
+def _archive_holds_mail(path: Path) -> bool:
+    """Whether there is email in an archive; one that cannot be opened counts as such, for its fault to be told."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(map(_holds_mail, archive.namelist()))
+    except _ARCHIVE_ERRORS:
+        return True
 
 
 def read_mail(path: Path, report: LoadReport) -> Iterator[Document]:
@@ -111,12 +116,37 @@ def _of_mailbox(path: Path, report: LoadReport) -> Iterator[tuple[int, bytes]]:
                 path, line=1, found=found, expected="a line that begins with From", reason="text before the first email"
             )
         )
-    box = mailbox.mbox(path, create=False)
-    try:
-        for number, key in enumerate(box.keys(), 1):
-            yield number, box.get_bytes(key)
-    finally:
-        box.close()
+    with path.open("rb") as file:
+        yield from enumerate(_messages(file), 1)
+
+
+def _messages(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The messages of a mailbox, each as it was before it was put there.
+
+    A message begins with a line of sender and time, behind an empty line or before a header; in its text a ">" is put
+    before "From ".
+    """
+    message: list[bytes] | None = None
+    empty_before = True
+    for line, following in pairwise(chain(lines, [b""])):
+        if _MESSAGE_BEGINS.match(line) and (empty_before or _HEADER.match(following)):
+            if message is not None:
+                yield _unescaped(message)
+            message = []
+        elif message is not None:
+            message.append(line)
+        empty_before = not line.strip()
+    if message is not None:
+        yield _unescaped(message)
+
+
+def _unescaped(lines: list[bytes]) -> bytes:
+    """The message of these lines, without the ">" before a "From " that does not stand among quoted lines."""
+    framed = [b"", *lines, b""]
+    return b"".join(
+        line[1:] if _ESCAPED.match(line) and not (before.startswith(b">") or after.startswith(b">")) else line
+        for before, line, after in zip(framed[:-2], lines, framed[2:], strict=True)
+    )
 
 
 def _of_archive(path: Path, report: LoadReport) -> Iterator[tuple[int, bytes]]:
@@ -149,10 +179,8 @@ def _document(message: Message, location: Location, report: LoadReport) -> Docum
     sender = parseaddr(_header(message, "From"))[1].lower()
     if not sender:
         raise location.error("From", "no address", "the sender's", "email without a sender")
-    text = sender_text(_body(message, location, report)).encode("utf-8", "replace").decode()
+    text = tidy(sender_text(_body(message, location, report)).encode("utf-8", "replace").decode())
     if not text:
-        if any(part.get_content_type() == "text/html" for part in message.walk()):
-            raise location.error(None, "HTML only", "plain text", "email without plain text")
         raise location.error(None, "no text by the sender", "a text", "email without text by its sender")
     if len(text) > MAX_CHARACTERS:
         found = f"a text of {len(text):,} characters"
@@ -161,56 +189,58 @@ def _document(message: Message, location: Location, report: LoadReport) -> Docum
     return Document(sender, text, title=subject or None, date=_date(_header(message, "Date")))
 
 
-def sender_text(body: str) -> str:
-    """What the sender wrote: the text before a quoted or forwarded message or the signature, without quoted lines.
-
-    Text below quoted lines is the sender's too.
-
-    body: the plain text of a message.
-    """
-    lines: list[str] = []
-    rest = deque(line.rstrip() for line in body.replace("\r\n", "\n").split("\n"))
-    while rest:
-        line = rest.popleft()
-        stripped = line.strip()
-        if _END_OF_SENDER_TEXT.match(stripped) or (_FROM.match(stripped) and _HEADER.match(_following(rest))):
-            break
-        if (
-            _WROTE_BEGINS.match(stripped)
-            and not _WROTE.match(stripped)
-            and _WROTE.match(f"{stripped} {_following(rest)}")
-        ):
-            while not stripped.endswith(":"):  # the line was wrapped
-                stripped = f"{stripped} {rest.popleft().strip()}".strip()
-        if _WROTE.match(stripped):
-            if not _following(rest).startswith(">"):
-                break
-        elif not stripped.startswith(">"):
-            lines.append(line)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-def _following(lines: Iterable[str]) -> str:
-    """The next line that is not empty."""
-    return next((line.strip() for line in lines if line.strip()), "")
-
-
 def _body(message: Message, location: Location, report: LoadReport) -> str:
-    """The text of the first plain-text part; bytes that are invalid in its encoding are replaced and noted."""
+    """The text of the first plain-text part, else of the first one in HTML; a guessed encoding is noted."""
+    html = None
     for part in message.walk():
-        if part.get_content_type() != "text/plain" or part.get_filename():
+        kind = part.get_content_type()
+        if kind not in ("text/plain", "text/html") or part.get_filename():
             continue
         payload: Any = part.get_payload(decode=True)
         if not isinstance(payload, bytes):
             continue
+        text = _decoded(payload, part.get_content_charset(), location, report)
+        if kind == "text/html":
+            html = text if html is None else html
+            continue
+        flowed = str(part.get_param("format") or "").lower() == "flowed"
+        return unwrapped(text, str(part.get_param("delsp") or "").lower() == "yes") if flowed else text
+    return "" if html is None else text_of_html(html)
+
+
+_LARGER = {
+    "us-ascii": "utf-8",
+    "iso-8859-1": "cp1252",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc-kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "big5": "big5hkscs",
+}
+"""What programs mean by the names of encodings that lack characters they use."""
+
+
+def _decoded(payload: bytes, charset: str | None, location: Location, report: LoadReport) -> str:
+    """The text of a part. Bytes that are invalid in its encoding are replaced, an unknown encoding is guessed; noted.
+
+    charset: the encoding that the part names.
+    """
+    for name in (_LARGER.get(charset or "us-ascii"), charset):
         try:
-            return payload.decode(part.get_content_charset() or "utf-8")
+            return payload.decode(name or "utf-8")
         except (UnicodeDecodeError, LookupError):
-            text = payload.decode("utf-8", errors="replace")
-            found = f"{text.count(chr(0xFFFD))} byte sequences that are not UTF-8"
-            report.note(location.error(None, found, "UTF-8", "invalid bytes, replaced"))
-            return text
-    return ""
+            continue
+    try:
+        text = payload.decode(charset or "unknown", errors="replace")
+        found, reason = f"{text.count(_REPLACED)} byte sequences that are not {charset}", "invalid bytes, replaced"
+    except LookupError:
+        guess = from_bytes(payload).best()
+        text = str(guess) if guess is not None else payload.decode("utf-8", errors="replace")
+        found = f"an unknown encoding, guessed to be {guess.encoding if guess is not None else 'utf-8'}"
+        reason = "encoding guessed"
+    report.note(location.error(None, found, charset or "UTF-8", reason))
+    return text
 
 
 def _header(message: Message, name: str) -> str:

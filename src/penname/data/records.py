@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ LayoutName = Literal[
     "plain", "email", "abstract", "review", "topic", "pgraphrag_long", "pgraphrag_short", "pgraphrag_rating"
 ]
 
+_WHOLE = re.compile(r"-?\d+\.0+")
 _AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 
 MAX_CHARACTERS = 1_000_000
@@ -96,19 +98,44 @@ class Location:
         return DataError(self.path, line=self.line, field=name, found=found, expected=expected, reason=reason)
 
 
+def tidy(text: str) -> str:
+    """A text with one kind of line end, and one code for each letter with marks (NFC), as programs differ in both."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
 def optional_text(record: Mapping[str, Any], name: str, location: Location) -> str | None:
-    """The text in the field `name`, if any; numbers are converted. Raises DataError for anything else."""
+    """The text in the field `name`, if any; numbers are converted, whole ones without decimals, and NaN is no text.
+
+    Raises DataError for anything else.
+    """
     value = record.get(name)
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise location.error(name, type(value).__name__, "text")
-    text = str(value)
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else tidy(str(value))
     if len(text) > MAX_CHARACTERS:
         raise location.error(
             name, f"a text of {len(text):,} characters", f"at most {MAX_CHARACTERS:,}", "text too long"
         )
     return text
+
+
+def optional_id(record: Mapping[str, Any], name: str, location: Location) -> str | None:
+    """The id in the field `name`, if any: "17.0", which programs make of a column with gaps, is 17.
+
+    Raises DataError as `optional_text` does.
+    """
+    text = (optional_text(record, name, location) or "").strip()
+    return (text[: text.index(".")] if _WHOLE.fullmatch(text) else text) or None
+
+
+def required_id(record: Mapping[str, Any], name: str, location: Location) -> str:
+    """As `optional_id`. Raises DataError where it is missing or only white space."""
+    found = optional_id(record, name, location)
+    return found if found is not None else required_text(record, name, location)
 
 
 def required_text(record: Mapping[str, Any], name: str, location: Location) -> str:
@@ -156,7 +183,7 @@ def written_before(document: Document, moment: str) -> bool:
 def optional_number(record: Mapping[str, Any], name: str, location: Location) -> float | None:
     """The number in the field `name`, if any; it may be written as text. Raises DataError for anything else."""
     value = record.get(name)
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
         number = float(value)
