@@ -13,15 +13,15 @@ from numba.core.caching import CacheImpl
 from rank_bm25 import BM25Okapi
 
 from penname.config import SourceConfig
-from penname.data.duplicates import words_of
 from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
 from penname.retrieval import bm25
 from penname.retrieval.bm25 import rank, rank_cached, score
 from penname.retrieval.compiled import SMALL_INPUT, compiled
 from penname.retrieval.tokens import SMALLEST_TABLE, tokenize
+from penname.words import plain_words
 
-SPLITTERS = {"words": words_of, "whitespace": str.split}
+SPLITTERS = {"words": plain_words, "whitespace": str.split}
 
 
 def reference(query, texts, tokens):

@@ -9,12 +9,13 @@ import pytest
 from rank_bm25 import BM25Okapi
 
 from penname.config import SourceConfig
-from penname.data.duplicates import MIN_SHARE, ngrams_of, words_of
+from penname.data.duplicates import MIN_SHARE, ngrams_of
 from penname.data.load_report import LoadReport
 from penname.data.records import Document, Example
 from penname.data.sources import read_split
 from penname.retrieval import retrieve as module
 from penname.retrieval.retrieve import make_retriever, rank_by_date, retrieve, retrieve_all
+from penname.words import plain_words
 
 TEXTS = ("The cat sleeps on the mat.", "Stock prices fell sharply today.", "A kitten and its mother nap.", "Rain.")
 DOCUMENTS = tuple(Document("u", text, date=f"200{i}-01-01") for i, text in enumerate(TEXTS))
@@ -151,19 +152,19 @@ def test_pgraphrags_candidates_and_their_order(name):
     examples = list(read_split(source, "val", LoadReport()))[::5]
     for asked, found in retrieve_all(examples, make_retriever("bm25", None, 0), 4, "neighbours"):
         target = targets[asked.user_id]
-        ngrams = ngrams_of(words_of(target["text"]))
+        ngrams = ngrams_of(plain_words(target["text"]))
         candidates = [
             (title, text)
             for user, title, text in of_item[target["pid"]]
             if user != asked.user_id
             and text.strip()
-            and len(ngrams & ngrams_of(words_of(text))) < MIN_SHARE * len(ngrams)
+            and len(ngrams & ngrams_of(plain_words(text))) < MIN_SHARE * len(ngrams)
         ]
         if not candidates:
             assert found == []
             continue
-        scores = BM25Okapi([words_of(f"{title} {text}") for title, text in candidates]).get_scores(
-            words_of(target["title"])
+        scores = BM25Okapi([plain_words(f"{title} {text}") for title, text in candidates]).get_scores(
+            plain_words(target["title"])
         )
         best = [candidates[i] for i in np.argsort(-scores, kind="stable")[:4]]
         assert [(d.title, d.text) for d in found] == best

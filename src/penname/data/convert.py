@@ -35,6 +35,7 @@ from penname.data.records import (
 from penname.data.rows import read_rows, table_suffix
 from penname.data.splits import SPLITS, table_files
 from penname.errors import ArgumentError, DataError, UserError
+from penname.words import split_words
 
 Value = TypeVar("Value")
 SplitBy = Literal["leave-one-out", "time"]
@@ -289,7 +290,7 @@ def _of_row(record: dict[str, Any], columns: dict[str, str], location: Location,
 def _usable(documents: Iterable[Document], settings: ConversionSettings, report: LoadReport) -> Iterator[Document]:
     """The documents that are long enough, each with a new unique id and, if the settings ask for it, a hashed user."""
     for number, document in enumerate(documents, 1):
-        if len(document.text.split()) < settings.min_words:
+        if len(split_words(document.text)) < settings.min_words:
             _skip(f"shorter than {settings.min_words} words", report)
             continue
         user = document.user_id
@@ -387,7 +388,7 @@ def _example(document: Document, task: str, mail: bool) -> dict[str, Any] | None
 
 def _split_opening(text: str) -> tuple[str, str]:
     """Split a text into its opening and the rest; inner white space is kept."""
-    words = text.split()
+    words = split_words(text)
     opening_words = max(1, round(OPENING * len(words)))
     end = 0
     for word in words[:opening_words]:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from penname.data.records import Document
+from penname.words import plain_words
 
 N = 5
 """Length of the n-grams, in words."""
@@ -21,18 +22,12 @@ MIN_SHARE = 0.8
 MIN_LITERAL_CHARACTERS = 15
 """Length from which on containing a text literally is no coincidence."""
 
-_WORD = re.compile(r"[^\W_]+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Invisible characters, such as soft hyphens: a text is a copy with or without them."""
 
 
 def _without_invisible(text: str) -> str:
     return text if text.isascii() else _INVISIBLE.sub("", text)
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-cased words: letters and digits of any alphabet."""
-    return _WORD.findall(text.lower())
 
 
 def ngrams_of(words: list[str]) -> set[str]:
@@ -63,7 +58,7 @@ class CopyDetector:
 
     def __init__(self, reference: str) -> None:
         self._reference = _without_invisible(reference).strip()
-        self._words = words_of(self._reference)
+        self._words = plain_words(self._reference)
         self._ngrams = ngrams_of(self._words)
         self._max_missing = len(self._ngrams) - math.ceil(MIN_SHARE * len(self._ngrams) - 1e-9)
         self._probes = self._words
@@ -83,10 +78,10 @@ class CopyDetector:
             return False
         text = _without_invisible(text)
         if len(self._words) < N:
-            return (bool(self._words) and words_of(text) == self._words) or contains_literally(text, self._reference)
+            return (bool(self._words) and plain_words(text) == self._words) or contains_literally(text, self._reference)
         if self._lacks_too_much(text.lower()):
             return False
-        return len(self._ngrams - ngrams_of(words_of(text))) <= self._max_missing
+        return len(self._ngrams - ngrams_of(plain_words(text))) <= self._max_missing
 
     def _lacks_too_much(self, lowered: str) -> bool:
         """A quick check that rejects no copy: whether more n-grams must be missing than a copy may lack."""
@@ -112,7 +107,7 @@ def without_copies(texts: Iterable[str]) -> list[int]:
     index = MinHashLSH(threshold=MIN_SHARE * 0.65, num_perm=128)
     kept: dict[int, set[str]] = {}
     for i, text in enumerate(texts):
-        words = words_of(_without_invisible(text))
+        words = plain_words(_without_invisible(text))
         ngrams = ngrams_of(words) if words else {text.strip()}
         signature = MinHash(num_perm=128)
         signature.update_batch([ngram.encode() for ngram in ngrams])

@@ -11,6 +11,7 @@ import numpy as np
 
 from penname.control_tokens import WELL_KNOWN
 from penname.data.records import Example
+from penname.words import split_words
 
 
 def texts_with_control_tokens(example: Example) -> int:
@@ -21,7 +22,7 @@ def texts_with_control_tokens(example: Example) -> int:
 
 @dataclass
 class SplitStatistics:
-    """Lengths of a split's examples, in words separated by white space, and sizes of their profiles, in documents.
+    """Lengths of a split's examples, in words (see `penname.words`), and sizes of their profiles, in documents.
 
     input_words, output_words, profile_size: a value for each example.
     largest_profile: the largest profile that any example of the user has.
@@ -39,8 +40,8 @@ class SplitStatistics:
 
     def add(self, example: Example) -> None:
         """Count an example."""
-        self.input_words.append(len(example.input.split()))
-        self.output_words.append(len((example.output or "").split()))
+        self.input_words.append(len(split_words(example.input)))
+        self.output_words.append(len(split_words(example.output or "")))
         self.profile_size.append(len(example.profile))
         self.largest_profile[example.user_id] = max(self.largest_profile.get(example.user_id, 0), len(example.profile))
 

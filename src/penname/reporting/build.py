@@ -23,6 +23,7 @@ from penname.reporting.figures import Iteration
 from penname.reporting.page import as_script, render
 from penname.runs.folder import Record
 from penname.session import stage_names
+from penname.words import split_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -283,7 +284,7 @@ def _reasoning(runs: Sequence[RunData], pictures: _Pictures) -> list[dict[str, s
     for run in runs:
         for method, records in run.records.items():
             reasoned = [
-                (len(r["reasoning"].split()), reward)
+                (len(split_words(r["reasoning"])), reward)
                 for r in records.values()
                 if r["reasoning"] and not r["malformed"] and (reward := known_value(r["metrics"], "reward")) is not None
             ]

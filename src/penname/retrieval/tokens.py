@@ -6,7 +6,6 @@ much text, loops are compiled by numba (see `penname.retrieval.compiled`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.retrieval.compiled import compiled
+from penname.words import spaced_words
 
 TokensName = Literal["words", "whitespace"]
-"""words: lower-cased runs of letters and digits, as `penname.data.duplicates.words_of`; whitespace: `str.split()`."""
+"""words: those of `penname.words.plain_words`; whitespace: `str.split()`."""
 
 SMALLEST_TABLE = 2**17
 """Slots of the hash table of distinct words, of which half may be filled; small enough for a CPU's cache."""
 
-_NO_WORD = re.compile(r"[\W_]+")
 _LETTERS = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else 32 for i in range(256))
 _IS_SPACE = np.array([chr(i).isspace() for i in range(0x3001)])
 
@@ -60,7 +59,7 @@ def _letters(text: str) -> bytes:
     """The text in lower case and UTF-8, with spaces for everything but letters and digits."""
     if text.isascii():
         return text.encode().translate(_LETTERS)
-    return _NO_WORD.sub(" ", text.lower()).encode(errors="surrogatepass")
+    return spaced_words(text).encode(errors="surrogatepass")
 
 
 @compiled

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.rewards.overlap import word_sequences
+from penname.words import split_words
 
 NGRAMS = (2, 4)
 """Minimum and maximum length of an n-gram in characters; n-grams do not cross word boundaries."""
@@ -68,14 +69,14 @@ class AuthorshipModel:
         rewards = [0.0 if documents else REWARD_WITHOUT_DOCUMENTS for documents, _ in pairs]
         indices_by_user: dict[tuple[str, ...], list[int]] = {}
         for index, (documents, response) in enumerate(pairs):
-            if documents and response.split():
+            if documents and split_words(response):
                 indices_by_user.setdefault(documents, []).append(index)
         for documents, indices in indices_by_user.items():
             responses = [pairs[index][1] for index in indices]
             for index, response, probability in zip(
                 indices, responses, self._probabilities(documents, responses), strict=True
             ):
-                length_factor = min(1.0, len(response.split()) / MIN_WORDS)
+                length_factor = min(1.0, len(split_words(response)) / MIN_WORDS)
                 rewards[index] = probability * length_factor * (1 - copied_share(documents, response))
         return rewards
 

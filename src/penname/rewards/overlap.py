@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from penname.rewards.meteor import meteor
+from penname.words import split_words
 
 _ROUGE_TOKEN = re.compile(r"[a-z0-9]+")
 
@@ -37,8 +38,8 @@ def rouge_l(reference: str, response: str) -> float:
 
 
 def word_sequences(text: str, length: int) -> list[tuple[str, ...]]:
-    """The sequences of `length` consecutive words of a text, in order; words are lower-cased, split at white space."""
-    words = text.lower().split()
+    """The sequences of `length` consecutive words of a text in lower case, in order."""
+    words = split_words(text.lower())
     return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 
+from penname.words import split_words
+
 UNUSUAL_FROM = 0.8
 """Distance of a habit from the mean, in standard deviations between users, from which on it is mentioned."""
 WORDS, SUBJECTS = 5, 5
@@ -139,7 +141,7 @@ def style_card(documents: Sequence[str], population: PopulationStatistics) -> st
 
 
 def _lengths(documents: Sequence[str], population: PopulationStatistics) -> str:
-    words = median(len(text.split()) for text in documents)
+    words = median(len(split_words(text)) for text in documents)
     sentence_words = _sentence_words(documents)
     size = (
         "long"
@@ -181,7 +183,7 @@ def _edges(documents: Sequence[str], population: PopulationStatistics) -> list[s
 
 
 def _edge_words(documents: Sequence[str], index: int) -> Counter[str]:
-    return Counter(words[index] for text in documents if (words := text.split()))
+    return Counter(words[index] for text in documents if (words := split_words(text)))
 
 
 def _favourites(documents: Sequence[str], population: PopulationStatistics) -> list[str]:
@@ -208,7 +210,8 @@ def _rates(documents: Sequence[str]) -> list[float]:
 
 
 def _sentence_words(documents: Sequence[str]) -> float:
-    counts = [len(sentence.split()) for text in documents for sentence in _SENTENCE.findall(text) if sentence.strip()]
+    sentences = (sentence for text in documents for sentence in _SENTENCE.findall(text) if sentence.strip())
+    counts = [len(split_words(sentence)) for sentence in sentences]
     return fmean(counts) if counts else 0.0
 
 
