@@ -223,6 +223,45 @@ def test_no_value_is_no_text_and_whole_numbers_are_whole(tmp_path, of_table):
     assert sum(report.skipped.values()) == (0 if of_table else 1)
 
 
+def test_deleted_texts_and_robots_have_no_author(tmp_path):
+    users = ["Ann", "[deleted]", "AutoModerator", "RemindMeBot", "news_bot", "Talbot", "Bo", "Ann"]
+    texts = [f"text {n} of some words" for n in range(7)] + ["[removed]"]
+    records = [{"author": user, "body": text, "score": 4312} for user, text in zip(users, texts, strict=True)]
+    report = LoadReport()
+    documents = list(read_documents(write(tmp_path / "a.jsonl", records), ConversionSettings(), report))
+    assert [d.user_id for d in documents] == ["Ann", "Talbot", "Bo"]
+    assert {d.rating for d in documents} == {None}  # upvotes rate the text, not what it is about
+    assert report.skipped == {"deleted, or of a robot": 5}
+
+
+def test_layouts_of_public_corpora(tmp_path):
+    blogs = tmp_path / "blogtext.csv"
+    blogs.write_text(
+        'id,gender,age,topic,sign,date,text\n20590,male,15,Student,Leo,"14,May,2004","  I saw our choir. "\n'
+    )
+    (blog,) = read_documents(blogs, ConversionSettings(), LoadReport())
+    assert (blog.user_id, blog.date, blog.text) == ("20590", "2004-05-14", "I saw our choir.")
+    review = {"reviewerID": "A1", "asin": "B0", "reviewText": "Good.", "overall": 5.0, "reviewTime": "04 20, 2013"}
+    (amazon,) = read_documents(write(tmp_path / "a.jsonl", [review]), ConversionSettings(), LoadReport())
+    assert (amazon.user_id, amazon.item_id, amazon.rating, amazon.date) == ("A1", "B0", 5.0, "2013-04-20")
+    comment = {"author": "Ann", "body": "Good.", "created_utc": 1714564800, "score": 3}
+    (reddit,) = read_documents(write(tmp_path / "b.jsonl", [comment]), ConversionSettings(), LoadReport())
+    assert reddit.date == "2024-05-01T12:00:00"
+
+
+@pytest.mark.parametrize(("first", "separator"), [("", ";"), ("sep=;\n", ";"), ("", "\t"), ("", "|"), ("", ",")])
+def test_delimiters_of_tables(tmp_path, first, separator):
+    lines = [["user", "text", "date"], ["a", '"one, two; three"', "01.05.2024"], ["b", "four", "2.5.2024"]]
+    path = tmp_path / "a.csv"
+    path.write_text("\ufeff" + first + "".join(separator.join(line) + "\n" for line in lines))
+    report = LoadReport()
+    documents = list(read_documents(path, ConversionSettings(), report))
+    assert [(d.user_id, d.text, d.date) for d in documents] == [
+        ("a", "one, two; three", "2024-05-01"), ("b", "four", "2024-05-02"),
+    ]  # fmt: skip
+    assert report.noted == ({} if separator == "," else {"delimiter": 1})
+
+
 def test_line_ends_are_of_one_kind(tmp_path):
     path = tmp_path / "texts.jsonl"
     path.write_text(json.dumps({"user": "a", "text": "one\r\ntwo\rthree\n\r\nfour"}))

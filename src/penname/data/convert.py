@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -44,11 +45,20 @@ COLUMNS = {
     "user": ("user_id", "user", "author", "name", "reviewerid", "username", "user_name", "from"),
     "text": ("text", "body", "content", "reviewtext", "review", "output", "abstract"),
     "title": ("title", "subject", "summary", "headline"),
-    "date": ("date", "timestamp", "time", "year", "created_at"),
+    "date": ("date", "timestamp", "time", "year", "created_at", "reviewtime", "unixreviewtime", "created_utc"),
     "item": ("item_id", "item", "product_id", "asin", "pid"),
-    "rating": ("rating", "overall", "stars", "score"),
+    "rating": ("rating", "overall", "stars"),
 }
 """Names, in lower case, by which a table's columns are recognized where the user does not name them."""
+
+BLOG_CORPUS = ("id", "gender", "age", "topic", "sign", "date", "text")
+"""The columns of the Blog Authorship Corpus (Schler et al., 2006), whose `id` is the author."""
+
+NOBODY = re.compile(r"\[(?:deleted|removed)\]|AutoModerator|.*[a-z0-9]Bot|.*[-_][Bb]ot")
+"""Names of accounts that are no author: deleted ones, and robots."""
+
+REMOVED = ("[deleted]", "[removed]")
+"""Texts that stand where one was deleted."""
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 OPENING = 1 / 3
@@ -232,6 +242,10 @@ def _of_table(path: Path, chosen: dict[str, str], report: LoadReport) -> Iterato
         except DataError as error:
             report.reject(error)
             continue
+        if NOBODY.fullmatch(document.user_id) or document.text in REMOVED:
+            found = repr(document.user_id)
+            report.skip(location.error(columns[names]["user"], found, "an author", "deleted, or of a robot"))
+            continue
         report.kept += 1
         yield document
     if pending and not columns:
@@ -248,7 +262,7 @@ def columns_of(names: Sequence[str], chosen: dict[str, str], location: Location)
 
     Raises DataError where there is no column for the user or the text, or a chosen one does not exist.
     """
-    columns = {}
+    columns = {"user": "id"} if tuple(names) == BLOG_CORPUS and "user" not in chosen else {}
     lowered = {str(name).lower(): name for name in reversed(names)}
     for kind, known in COLUMNS.items():
         name = chosen.get(kind) or next((lowered[k] for k in known if k in lowered), None)

@@ -20,6 +20,9 @@ LayoutName = Literal[
 _WHOLE = re.compile(r"-?\d+\.0+")
 _AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 
+_GERMAN_DATE = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})")
+_BLOG_DATE = re.compile(r"(\d\d?),([A-Z][a-z]{2})[a-z]*,(\d{4})")
+
 MAX_CHARACTERS = 1_000_000
 """Maximum length of a text. A longer one, longer than most novels, is a fault of the data and would stall reading."""
 
@@ -151,8 +154,8 @@ def required_text(record: Mapping[str, Any], name: str, location: Location) -> s
 def optional_date(record: Mapping[str, Any], name: str, location: Location) -> str | None:
     """The date in the field `name`, if any, in ISO 8601 and, where it has a time zone, in UTC; it sorts as text.
 
-    A year alone, seconds or milliseconds since 1970, and Amazon's "04 20, 2013" are accepted too. Raises DataError for
-    other values.
+    A year alone, seconds or milliseconds since 1970, Amazon's "04 20, 2013", the Blog corpus's "14,May,2004" and days
+    as in "31.05.2024" are accepted too. Raises DataError for other values.
     """
     text = (optional_text(record, name, location) or "").strip()
     if not text or (text.isascii() and text.isdigit() and len(text) == 4):
@@ -165,6 +168,11 @@ def optional_date(record: Mapping[str, Any], name: str, location: Location) -> s
         if american := _AMERICAN_DATE.fullmatch(text):
             month, day, year = map(int, american.groups())
             return date(year, month, day).isoformat()
+        if german := _GERMAN_DATE.fullmatch(text):
+            day, month, year = map(int, german.groups())
+            return date(year, month, day).isoformat()
+        if blog := _BLOG_DATE.fullmatch(text):
+            return datetime.strptime(" ".join(blog.groups()), "%d %b %Y").date().isoformat()
         if len(text) == 7:  # a month
             return datetime.fromisoformat(f"{text}-01").strftime("%Y-%m")
         if len(text) <= 10:

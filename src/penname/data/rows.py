@@ -34,6 +34,10 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 MAX_CELL_CHARACTERS = 2**26
 """Length of a table's cell from which on its quote counts as never closed."""
 
+SEPARATORS = (",", ";", "\t", "|")
+"""The delimiters of tables."""
+
+_NAMED_SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
 _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]")
@@ -295,9 +299,16 @@ def _read_table(path: Path, report: LoadReport) -> Iterator[Row]:
     csv.field_size_limit(MAX_CHARACTERS)
     lines = read_lines(path, report)
     consumed: list[tuple[int, str]] = []  # the numbered lines of the current row
-    separator = "\t" if table_suffix(path) == ".tsv" else ","
-
-    pushed_back: deque[tuple[int, str]] = deque()
+    first = next(((number, line) for number, line in lines if line.strip()), None)
+    if first is None:
+        return
+    separator, is_header = _separator(first[1], "\t" if table_suffix(path) == ".tsv" else ",")
+    if separator != "," and table_suffix(path) == ".csv":
+        expected = "a comma, as the name says; it is read with the other one"
+        report.note(
+            DataError(path, line=first[0], found=f"the delimiter {separator!r}", expected=expected, reason="delimiter")
+        )
+    pushed_back = deque([first] if is_header else [])
 
     def next_lines() -> Iterator[str]:
         while (numbered := pushed_back.popleft() if pushed_back else next(lines, None)) is not None:
@@ -344,6 +355,18 @@ def _read_table(path: Path, report: LoadReport) -> Iterator[Row]:
             )
             continue
         yield line, {name: cell or None for name, cell in zip(header, cells, strict=True)}
+
+
+def _separator(line: str, usual: str) -> tuple[str, bool]:
+    """The delimiter of a table by its first line, and whether that is the header already.
+
+    usual: the delimiter that the file's name stands for; another one is taken only where the header has none of it.
+    """
+    if named := _NAMED_SEPARATOR.fullmatch(line.strip()):  # Excel's way to say it
+        return named[1], False
+    unquoted = re.sub(r'"[^"]*"', "", line)
+    counts = {separator: unquoted.count(separator) for separator in SEPARATORS}
+    return usual if counts[usual] else max((usual, *SEPARATORS), key=counts.__getitem__), True
 
 
 def _longest_cell(lines: Iterator[str], separator: str, header: list[str] | None) -> int:
