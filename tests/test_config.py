@@ -60,6 +60,9 @@ def test_overrides_reach_nested_keys():
         ),
         (SMALL.replace("format: presidents", "format: pgraphrag, path: x, task: all"), "one of long, short, rating"),
         (SMALL.replace("[rag]", "[sft-reasoning]") + "prompt: {style: benchmark}\n", "benchmark has no reasoning"),
+        (SMALL + "training: {rendezvous: first}\n", "rendezvous: found 'first', expected HOST:PORT"),
+        (SMALL + "training: {nodes: 2}\n", "nodes 2 needs rendezvous, HOST:PORT"),
+        (SMALL + "scale: {kind: ray, address: first}\n", "address: found 'first', expected auto, local or HOST:PORT"),
         (SMALL.replace("[rag]", "[pat]") + SERVED, "pat trains its style agent here"),
         (
             SMALL.replace("[rag]", "[pat]") + "pat: {topic_agent: {kind: openai, base_url: x}}\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from typing import Annotated, Literal, Self, get_args
 
@@ -19,6 +20,7 @@ from penname.retrieval.tokens import TokensName
 from penname.runs.tracking import TrackerName
 
 REWARDS = ("judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits", "authorship")
+HOST_AND_PORT = re.compile(r".*[^:/\s]:\d{1,5}")
 ENGINES = ("local", "vllm", "openai")
 Split = Literal["train", "val", "test"]
 RewardName = Annotated[str, Named(REWARDS)]
@@ -209,6 +211,8 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _found(self) -> Self:
+        if self.rendezvous is not None and not HOST_AND_PORT.fullmatch(self.rendezvous):
+            raise ValueError(f"rendezvous: found {self.rendezvous!r}, expected HOST:PORT")
         if self.nodes > 1 and self.rendezvous is None:
             raise ValueError(
                 f"nodes {self.nodes} needs rendezvous, HOST:PORT of the machine that the run is started on"
@@ -444,6 +448,12 @@ class ScaleConfig(Section):
         description="accept workers that compute otherwise than the run so far, as on another processor, where texts "
         "differ by rounding; otherwise they are refused",
     )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.address not in ("auto", "local") and not HOST_AND_PORT.fullmatch(self.address):
+            raise ValueError(f"address: found {self.address!r}, expected auto, local or HOST:PORT")
+        return self
 
 
 class Recipe(Section):

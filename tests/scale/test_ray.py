@@ -246,7 +246,9 @@ def test_a_driver_killed_at_any_moment_goes_on(alone, driver, tmp_path, seed):
     killer = Killer(folder, seed, lambda event: process.kill() or "the driver")
     killer.start()
     process.wait()
-    assert killer.killed or process.returncode == 0
+    if process.returncode == 0:
+        pytest.skip("the driver was faster than its killer")
+    assert killer.killed
     before = {name: data for name, data in contents(folder).items() if "responses/" in name or "metrics/" in name}
     subprocess.run(driver, check=True, stdout=subprocess.DEVNULL)
     assert contents(folder) == alone

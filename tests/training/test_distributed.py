@@ -4,8 +4,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -141,16 +144,48 @@ def test_a_checkpoint_of_two_is_resumed_with_another_number(one, tiny_model, tmp
     assert same_weights(one, rest)
 
 
-def kill_one(training):
-    """Kill one of the processes, by its command line."""
-    running = [
+def running(folder):
+    """What trains in a folder, without torchrun itself."""
+    return [
         process
         for process in psutil.process_iter(["cmdline"])
         if "penname.training.torchrun_main" in (process.info["cmdline"] or ())
-        and str(training.folder) in " ".join(process.info["cmdline"])
+        and str(folder) in " ".join(process.info["cmdline"])
         and "torch.distributed.run" not in process.info["cmdline"]
     ]
-    os.kill(running[-1].pid, signal.SIGKILL)
+
+
+def kill_one(training):
+    os.kill(running(training.folder)[-1].pid, signal.SIGKILL)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.training.test_distributed import Training
+Training(sys.argv[1], Path(sys.argv[2]), epochs=2, processes=2, save_every=3).run()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_driver_that_is_killed_leaves_nothing_running_and_goes_on(one, tiny_model, tmp_path, number):
+    folder = tmp_path / "run"
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (root, *sys.path)))}
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tiny_model), str(folder)], cwd=root, env=environment)
+    while not list(folder.glob(f"checkpoints/checkpoint-*/{COMPLETE}")):
+        assert driver.poll() is None
+        time.sleep(0.02)
+    trained = running(folder)
+    driver.send_signal(number)
+    driver.wait()
+    rest = Training(tiny_model, folder, epochs=2, processes=2, save_every=3).run()
+    assert not any(process.is_running() for process in trained)
+    assert min(rest.losses) > 3
+    steps = [json.loads(line)[0] for line in (folder / "checkpoints/processes/steps.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))  # of one training only
+    assert same_weights(one, rest)
 
 
 @pytest.mark.slow
@@ -173,7 +208,6 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(one, tiny_model, tmp_path
         path = checkpoints / "checkpoint-6" / name
         data = path.read_bytes()
         path.write_bytes(data[: len(data) // 2])
-        assert [p.parent.name for p in checkpoints.glob(f"*/{COMPLETE}")]
         found = newest_checkpoint_of_copy(checkpoints, tmp_path / "copy")
         assert found.endswith("checkpoint-3"), name
         path.write_bytes(data)

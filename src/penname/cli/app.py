@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -106,6 +107,7 @@ def main() -> None:
     """Run the command line; an error that the user can mend is one line with exit code 2."""
     if "" not in sys.path:
         sys.path.insert(0, "")  # a recipe may name a module in the working folder
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app(prog_name="penname")
     except ArgumentError as error:
@@ -124,6 +126,11 @@ def main() -> None:
         if stop.code == 130:  # Ctrl-C
             print("penname: stopped; the same command resumes from here", file=sys.stderr)
         raise
+
+
+def _stop(number: int, frame: object) -> None:
+    """Stop as at Ctrl-C, so that nothing that was started goes on alone."""
+    raise KeyboardInterrupt
 
 
 def _print_version(wanted: bool) -> None:

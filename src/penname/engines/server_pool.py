@@ -55,24 +55,24 @@ class ServerPool:
             if number > 0:
                 time.sleep(min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)))
             errors.clear()
-            for server in self._in_order():
+            left = list(self._servers)
+            while left:
+                server = self._take(left)
                 try:
-                    return self._ask(server, request)
+                    return server.client.completions.create(**request)
                 except self._failures as error:
                     server.rests_until = time.monotonic() + REST
                     errors.append(error)
+                finally:
+                    with self._lock:
+                        server.in_flight -= 1
         raise errors[0]
 
-    def _in_order(self) -> list[_Server]:
-        """The servers in the order in which a request is to try them."""
-        now = time.monotonic()
-        return sorted(self._servers, key=lambda server: (server.rests_until > now, server.in_flight))
-
-    def _ask(self, server: _Server, request: dict[str, Any]) -> Any:
+    def _take(self, left: list[_Server]) -> _Server:
+        """Take the server that a request is to try next from those that are left, and count the request as its own."""
         with self._lock:
+            now = time.monotonic()
+            server = min(left, key=lambda server: (server.rests_until > now, server.in_flight))
             server.in_flight += 1
-        try:
-            return server.client.completions.create(**request)
-        finally:
-            with self._lock:
-                server.in_flight -= 1
+        left.remove(server)
+        return server

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from typing import Any
 
 import ray
@@ -26,11 +28,14 @@ def connect(settings: ScaleConfig) -> None:
     try:
         if ":" in settings.address:
             _check_answer(settings.address)
+        previous = signal.getsignal(signal.SIGTERM)
         ray.init(address=settings.address, **options)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, previous)  # Ray's own would print a trace of this process
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
-            f"scale.address {settings.address}: {last_line(error).rstrip('.')}; expected a cluster that answers "
-            "(docs/scale.md), or local"
+            f"scale.address {settings.address}: {last_line(error).rstrip('.')}; expected a cluster that answers, "
+            "with its RAY_AUTH_MODE and RAY_AUTH_TOKEN where it has a token (docs/scale.md), or local"
         ) from None
 
 

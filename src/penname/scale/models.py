@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import secrets
 import shutil
+import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +59,10 @@ def read_chunks(folder: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, chunk
 
 
+ABANDONED_AFTER = 86_400
+"""Seconds without a change after which nobody goes on receiving a model."""
+
+
 class ModelCache:
     """The models that a machine has received, in penname's cache folder.
 
@@ -64,7 +72,11 @@ class ModelCache:
     def __init__(self) -> None:
         cache = Path(os.environ.get("PENNAME_CACHE") or platformdirs.user_cache_dir("penname"))
         self._folder = cache / "received"
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # machines may share the disk
         self._hashes: dict[Path, str] = {}
+        for abandoned in self._folder.glob("*.partial"):  # by a worker that was killed
+            if time.time() - abandoned.stat().st_mtime > ABANDONED_AFTER:
+                shutil.rmtree(abandoned, ignore_errors=True)
 
     def find(self, model_hash: str, original: Path) -> Path | None:
         """The folder of a model on this machine; None where it is not there.
@@ -92,13 +104,14 @@ class ModelCache:
         """Keep a model that was received; returns its hash, which differs from `model_hash` where it was damaged."""
         unfinished = self._unfinished(model_hash)
         found = content_hash(unfinished)
-        if found == model_hash and not (self._folder / model_hash).exists():
-            unfinished.rename(self._folder / model_hash)
+        if found == model_hash:
+            with contextlib.suppress(OSError):  # another worker was faster
+                unfinished.rename(self._folder / model_hash)
         shutil.rmtree(unfinished, ignore_errors=True)
         return found
 
     def _unfinished(self, model_hash: str) -> Path:
-        return self._folder / f"{model_hash}.{os.getpid()}.partial"
+        return self._folder / f"{model_hash}.{self._name}.partial"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penname.engines.computing import describe_computing
+from penname.engines.computing import computing_difference, describe_computing
 from penname.runs.folder import read_json, write_text
 from penname.runs.shards import Record, Shard, ShardResult
 
@@ -57,6 +58,11 @@ def expected_computing(folder: Path, found: Mapping[str, str]) -> dict[str, str]
     return read_json(path)
 
 
+def _note(session: Session, difference: str) -> bool:
+    session.run.progress.say(f"note: this process computes with {difference}, as the run so far: rounding may differ")
+    return True
+
+
 class InProcess:
     """Computes shards in this process, one after another."""
 
@@ -65,7 +71,9 @@ class InProcess:
     ) -> Iterator[ShardResult]:
         """See `Executor.execute`."""
         computing = describe_computing()
-        expected_computing(session.run.folder, computing)
+        difference = computing_difference(computing, expected_computing(session.run.folder, computing))
+        if difference is not None:
+            session.cached(("computing",), partial(_note, session, difference))
         for shard in shards:
             yield ShardResult(shard, work(session, shard.items), computing)
 

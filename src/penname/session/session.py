@@ -361,9 +361,8 @@ class Session:
     def processes(self) -> Processes:
         """The processes that train together."""
         training = self.recipe.training
-        return Processes(
-            training.processes, training.nodes, training.rendezvous, self.run.folder if training.nodes > 1 else None
-        )
+        run = self.run.folder if training.nodes > 1 else None
+        return Processes(training.processes, training.nodes, training.rendezvous, run, self.run.progress.say)
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         """The rewards with these names, by name."""

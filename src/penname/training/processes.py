@@ -6,16 +6,19 @@ checkpoint: by this module, not by torchrun, whose next attempt would find the a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +30,23 @@ from penname.errors import UserError
 JOB, STEPS, PROBLEM, RESULT, TRAINED = "job.pickle", "steps.jsonl", "problem.txt", "result.json", "trained.safetensors"
 """The files of a job: what is trained; the loss of each step; the error that ended it; how it ended; the weights."""
 
+DRIVER = "PENNAME_DRIVER"
+"""Environment variable with the process that the others end with: its id, and when it was started."""
+
+LOCK, LOCKED_SECONDS = "lock", 60.0
+"""The file of a job that a machine's processes lock, and the time that those of a killed start have to end."""
+
 ANNOUNCEMENT = "training.json"
 """File in a run's folder that tells other machines what is being trained."""
 
 ATTEMPTS = 4
 """Times that all processes are started before the training is given up."""
+
+PATIENCE = 60.0
+"""Seconds for which a machine that joins waits for a run to start."""
+
+FULL = 2**20
+"""Free bytes below which a disk counts as full."""
 
 POLL = 0.2
 """Seconds between two looks at processes or files."""
@@ -47,12 +62,14 @@ class Processes:
     nodes: number of machines, each of which sees the run's folder under the same path.
     rendezvous: HOST:PORT of this machine, where those of all machines find each other; None for one machine.
     run: the run's folder, where they are announced to other machines; None for one machine.
+    say: called with a line for people.
     """
 
     each: int = 1
     nodes: int = 1
     rendezvous: str | None = None
     run: Path | None = None
+    say: Callable[[str], None] = print
 
     @property
     def several(self) -> bool:
@@ -107,26 +124,60 @@ def train_in_processes(job: Job, processes: Processes, on_step: Callable[[int, f
     processes: how many, and where.
     on_step: called with the number of steps done and the loss.
 
-    Raises UserError where the training diverges, or the processes end again and again.
+    Raises UserError where the training diverges, or the processes end again and again, and OSError for a full disk.
     """
     job.files.mkdir(parents=True, exist_ok=True)
-    for name in (STEPS, PROBLEM, RESULT):
-        (job.files / name).unlink(missing_ok=True)
-    (job.files / JOB).write_bytes(pickle.dumps(job))
-    follower = _Follower(job.files / STEPS, on_step)
-    for _ in range(ATTEMPTS):
-        _run_once(job, processes, follower)
-        if (job.files / PROBLEM).is_file():
-            raise UserError((job.files / PROBLEM).read_text())
-        if (job.files / RESULT).is_file():
-            return Trained(json.loads((job.files / RESULT).read_text())["logs"], job.files / TRAINED)
+    with _alone(job.files) as lock:
+        for name in (STEPS, PROBLEM, RESULT):
+            (job.files / name).unlink(missing_ok=True)
+        (job.files / JOB).write_bytes(pickle.dumps(job))
+        follower = _Follower(job.files / STEPS, on_step)
+        for attempt in range(1, ATTEMPTS + 1):
+            _run_once(job, processes, follower, lock)
+            if (job.files / PROBLEM).is_file():
+                raise UserError((job.files / PROBLEM).read_text())
+            if (job.files / RESULT).is_file():
+                return Trained(json.loads((job.files / RESULT).read_text())["logs"], job.files / TRAINED)
+            if shutil.disk_usage(job.folder).free < FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.checkpoints))
+            if attempt < ATTEMPTS:
+                processes.say(
+                    f"{_name(job)}: the processes have ended; they are started again, from the last checkpoint "
+                    f"({attempt} of {ATTEMPTS - 1} times)"
+                )
     raise UserError(
         f"training.processes: the processes ended {ATTEMPTS} times, see {_output(job.files)}; "
         "start the same command again to go on from the last checkpoint"
     )
 
 
-def _run_once(job: Job, processes: Processes, follower: _Follower) -> None:
+def _name(job: Job) -> str:
+    """The name of a training, which is the end of its folder's."""
+    return "/".join(job.folder.parts[-2:])
+
+
+@contextmanager
+def _alone(files: Path) -> Iterator[int]:
+    """Wait for what an earlier start has left running; yields a lock to be passed on to what is started now.
+
+    Raises UserError where it does not end.
+    """
+    import fcntl  # not on Windows, where several processes cannot train
+
+    with (files / LOCK).open("w") as lock:
+        until = time.monotonic() + LOCKED_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise UserError(f"{files}: processes of an earlier start still train here: end them") from None
+                time.sleep(POLL)
+        yield lock.fileno()
+
+
+def _run_once(job: Job, processes: Processes, follower: _Follower, lock: int) -> None:
     """Start the processes, and report their steps until they have ended."""
     announcement = {
         "id": secrets.token_hex(8),
@@ -137,7 +188,8 @@ def _run_once(job: Job, processes: Processes, follower: _Follower) -> None:
     }
     if processes.run is not None:
         announce(processes.run, announcement)
-    process = _start(announcement, host=True)
+        processes.say(f"{_name(job)}: on {processes.nodes} machines; on each other one: penname join {processes.run}")
+    process = _start(announcement, host=True, pass_fds=(lock,))
     try:
         while process.poll() is None:
             follower.follow()
@@ -148,12 +200,13 @@ def _run_once(job: Job, processes: Processes, follower: _Follower) -> None:
         process.wait()
 
 
-def _start(announcement: Announcement, host: bool) -> subprocess.Popen[bytes]:
-    """Start this machine's processes, whose output goes to a file.
+def _start(announcement: Announcement, host: bool, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start this machine's processes, whose output goes to a file; they end with this process.
 
     host: whether this machine is the one at the address of the rendezvous.
+    pass_fds: open files that they keep open.
     """
-    environment = dict(os.environ)
+    environment = os.environ | {DRIVER: f"{os.getpid()} {psutil.Process().create_time()}"}
     command = [sys.executable, "-m", "torch.distributed.run", "--max-restarts=0"]
     command.append(f"--nproc-per-node={announcement['each']}")
     if announcement["nodes"] == 1:
@@ -168,7 +221,7 @@ def _start(announcement: Announcement, host: bool) -> subprocess.Popen[bytes]:
             environment.setdefault("GLOO_SOCKET_IFNAME", interface)  # by itself it takes that of the host's name
     command += ["-m", "penname.training.torchrun_main", announcement["files"]]
     with _output(Path(announcement["files"])).open("a") as output:
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, pass_fds=pass_fds)
 
 
 def _output(files: Path) -> Path:
@@ -250,24 +303,31 @@ def join_trainings(run: Path, say: Callable[[str], None]) -> None:
 
     run: the run's folder, which both see under the same path.
     say: called with a line for people.
+
+    Raises UserError where there is no run that trains on several machines.
     """
-    known = _announced(run)
-    if known is not None and not known.get("ended"):
-        known = None  # that of a run that is on
+    known, until = None, time.monotonic() + PATIENCE
     say(f"waiting for {run} to train")
     while True:
         announcement = _announced(run)
-        if announcement is not None and announcement != known:
+        # That of an ended run may be older than the run that is about to start.
+        ended = announcement is None or bool(announcement.get("ended"))
+        if ended and (known is not None or time.monotonic() > until):
+            if announcement is None:
+                found = "a run that trains on one machine" if (run / "recipe.yaml").is_file() else "no run"
+                raise UserError(f"{run}: found {found}, expected one with training.nodes")
+            say(f"{run} has ended")
+            return
+        if announcement is not None and not ended and announcement != known:
             known = announcement
-            if announcement.get("ended"):
-                return
             say(f"taking part in {Path(announcement['files']).parents[1]}")
-            _take_part(run, announcement)
+            if not _take_part(run, announcement):
+                say(f"the processes have ended early, see {_output(Path(announcement['files']))}; waiting to go on")
         time.sleep(POLL)
 
 
-def _take_part(run: Path, announcement: Announcement) -> None:
-    """Run this machine's processes of a training, until they end or another one is announced."""
+def _take_part(run: Path, announcement: Announcement) -> bool:
+    """Run this machine's processes of a training, until they end or another one is announced; whether all went well."""
     process = _start(announcement, host=False)
     try:
         while process.poll() is None and _announced(run) == announcement:
@@ -275,3 +335,4 @@ def _take_part(run: Path, announcement: Announcement) -> None:
     finally:
         process.terminate()
         process.wait()
+    return process.returncode == 0 or _announced(run) != announcement

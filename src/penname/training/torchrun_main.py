@@ -6,9 +6,12 @@ import json
 import os
 import pickle
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
+import psutil
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
@@ -16,7 +19,7 @@ from torch.distributed.tensor import DTensor
 
 from penname.errors import UserError
 from penname.training.checkpoints import newest_checkpoint
-from penname.training.processes import JOB, PROBLEM, RESULT, STEPS, TRAINED, Job
+from penname.training.processes import DRIVER, JOB, PROBLEM, RESULT, STEPS, TRAINED, Job
 from penname.training.sharded import whole_weights
 from penname.training.trainer import step_logs
 
@@ -24,8 +27,13 @@ LOST_AFTER = timedelta(minutes=10)
 """Time that a process waits for the others in one exchange, after which it ends, as they may be cut off."""
 
 
+WATCH = 0.5
+"""Seconds between two looks at the process that started the training."""
+
+
 def main() -> None:
     """Train the job whose files are in the folder that is given as the first argument."""
+    Thread(target=_end_with_driver, daemon=True).start()
     files = Path(sys.argv[1])
     job: Job = pickle.loads((files / JOB).read_bytes())
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -41,6 +49,19 @@ def main() -> None:
         raise SystemExit(1) from None  # torchrun then ends the others
     dist.barrier()  # or one would leave while others still exchange something with it
     dist.destroy_process_group()
+
+
+def _end_with_driver() -> None:
+    """End this process once torchrun, or the process that started it, is no more: they may have been killed."""
+    torchrun, (driver, started) = os.getppid(), os.environ[DRIVER].split()
+    while os.getppid() == torchrun:
+        try:
+            if str(psutil.Process(int(driver)).create_time()) != started:
+                break
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(WATCH)
+    os._exit(1)
 
 
 def train(job: Job, device: str) -> None:

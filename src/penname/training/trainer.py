@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from penname.engines.memory import trim_if_large
@@ -87,7 +88,8 @@ class StepReporter(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Mark the checkpoint as complete: the Trainer has written all its files."""
-        mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        if not dist.is_initialized() or dist.get_rank() == 0:  # of several processes the first one writes last
+            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class SkipLastCheckpoint(TrainerCallback):
