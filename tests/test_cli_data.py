@@ -124,6 +124,7 @@ def test_leaks_are_found_and_told(penname, posts):
     assert "date unknown" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_bundled_corpus_leaks_nothing(penname):
     """Its authors write in every split, as is said: what counts is that no passage stands in its own context."""
     assert penname("data", "leaks", "presidents").returncode == 0

@@ -238,7 +238,7 @@ def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
 
     once(pat, "sample_summaries", 2)
     once(pat, "differential_rewards", 3)
-    once(dpo, "save_checkpoint", 2)
+    once(dpo, "save_model", 2)
     copy = tmp_path / "run"
     shutil.copytree(whole, copy)
     for folder in ("pat", "evaluation/test/pat"):
@@ -248,7 +248,7 @@ def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
         with contextlib.suppress(Killed):
             records = evaluate_in_run(Session(recipe, RunFolder(copy, Lines())), METHODS["pat"], "test")
             texts = [r["response"] for r in records]
-    assert sorted(kills) == ["differential_rewards", "sample_summaries", "save_checkpoint"]
+    assert sorted(kills) == ["differential_rewards", "sample_summaries", "save_model"]
     assert texts == [r["response"] for r in read_stage(whole / "evaluation/test/pat/metrics")]
 
 

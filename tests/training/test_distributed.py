@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 from penname.config import DPOSettings, TrainingConfig
 from penname.errors import UserError
+from penname.runs.worker_log import WorkerLog, describe_workers
 from penname.training.checkpoints import COMPLETE, newest_checkpoint
 from penname.training.dpo import PreferencePair, train_dpo
 from penname.training.fine_tuning import FineTuning, WeightedTrainer, fine_tune, load_weights, make_trainer
@@ -190,9 +192,55 @@ def test_a_driver_that_is_killed_leaves_nothing_running_and_goes_on(one, tiny_mo
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_started_again(one, tiny_model, tmp_path):
-    training = Training(tiny_model, tmp_path / "run", epochs=2, processes=2, save_every=3, after=5, act=kill_one).run()
+    training = Training(tiny_model, tmp_path / "run", epochs=2, processes=2, save_every=3, after=5, act=kill_one)
+    (tmp_path / "run").mkdir()
+    told = []
+    log = WorkerLog(tmp_path / "run")
+    training.processes = replace(training.processes, say=told.append, restarted=log.restarted)
+    training.run()
     assert same_losses(one.losses, training.losses)
     assert same_weights(one, training)
+    assert len(told) == 1
+    assert "started again, from the last checkpoint (1 of 3 times)" in told[0]
+    assert describe_workers(tmp_path / "run").endswith("/run started again 1 time")
+
+
+class KillerWhileSaving(threading.Thread):
+    """Kills one of the processes as soon as there is a checkpoint that is not complete, a number of times."""
+
+    def __init__(self, folder, kills):
+        super().__init__(daemon=True)
+        self.folder, self.kills, self.seen = folder, kills, set()
+
+    def run(self):
+        while self.kills:
+            for checkpoint in self.folder.glob("checkpoints/checkpoint-*"):
+                if checkpoint not in self.seen and any(checkpoint.iterdir()) and not (checkpoint / COMPLETE).exists():
+                    self.seen.add(checkpoint)
+                    if processes := running(self.folder):
+                        os.kill(processes[self.kills % len(processes)].pid, signal.SIGKILL)
+                        self.kills -= 1
+                        break
+            time.sleep(0.001)
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_a_checkpoint_is_written(one, tiny_model, tmp_path):
+    training = Training(tiny_model, tmp_path / "run", epochs=2, processes=2, save_every=2)
+    (tmp_path / "run").mkdir()
+    killer = KillerWhileSaving(tmp_path / "run", 3)
+    killer.start()
+    training.run()
+    assert killer.kills < 3
+    assert same_losses(one.losses, training.losses)
+    assert same_weights(one, training)
+
+
+@pytest.mark.slow
+def test_activations_that_are_not_kept_change_nothing(one, tiny_model, tmp_path):
+    two = Training(tiny_model, tmp_path / "two", epochs=2, processes=2, gradient_checkpointing=True).run()
+    assert same_losses(one.losses, two.losses)
+    assert same_weights(one, two)
 
 
 @pytest.mark.slow
@@ -207,10 +255,13 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(one, tiny_model, tmp_path
     for name in files:
         path = checkpoints / "checkpoint-6" / name
         data = path.read_bytes()
-        path.write_bytes(data[: len(data) // 2])
-        found = newest_checkpoint_of_copy(checkpoints, tmp_path / "copy")
-        assert found.endswith("checkpoint-3"), name
-        path.write_bytes(data)
+        for left in (data[: len(data) // 2], None):
+            path.unlink()
+            if left is not None:
+                path.write_bytes(left)
+            found = newest_checkpoint_of_copy(checkpoints, tmp_path / "copy")
+            assert found.endswith("checkpoint-3"), name
+            path.write_bytes(data)
     path.write_bytes(data[: len(data) // 2])
     rest = Training(tiny_model, folder, epochs=2, processes=2, save_every=3).run()
     assert min(rest.losses) == 4

@@ -97,6 +97,11 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
     return [document_of({"user_id": user_id, **record}, Location(path, line)) for line, record in rows]
 
 
+def unread_files(folder: Path) -> list[Path]:
+    """The files in the folder of a profile that are no texts, which `load_profile` passes over."""
+    return [file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix.lower() not in TEXT_SUFFIXES]
+
+
 def document_of_file(file: Path, user_id: str, report: LoadReport, title: str | None = None) -> Document:
     """A text file as a document of the user; invalid bytes are noted in the report.
 

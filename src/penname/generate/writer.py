@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from penname.config import Recipe
-from penname.data.jsonl import load_profile
+from penname.data.jsonl import TEXT_SUFFIXES, load_profile, unread_files
 from penname.data.records import Document
 from penname.errors import ArgumentError, DataError
 from penname.experiments.run_recipe import load_run_recipe
@@ -17,6 +18,9 @@ from penname.generate.by_pat import PaTWriter, can_write
 from penname.generate.request import Request, Written
 from penname.session import stage_names
 from penname.session.fine_tune import PROMPT_FILE
+
+MAX_NAMED = 5
+"""Files that are named where some of a profile are not read."""
 
 
 class Writer:
@@ -98,7 +102,9 @@ class Writer:
             if text != text.encode(errors="replace").decode():
                 raise ArgumentError(name, "found characters that are not UTF-8, expected a text in UTF-8")
         request = Request(prompt, _documents(documents), query, item, seed, candidates, reasoning)
-        return self._writer.write(request)
+        written = self._writer.write(request)
+        unread = unread_files(documents) if isinstance(documents, Path) and documents.is_dir() else []
+        return replace(written, notes=(*_notes_on_unread(unread), *written.notes))
 
     def check_reasoning(self) -> None:
         """Raise UserError if the method cannot be given a reasoning."""
@@ -127,6 +133,15 @@ def _documents(documents: Path | Iterable[str | Document]) -> list[Document]:
         if not isinstance(document, str | Document):
             raise ArgumentError("documents", f"found {type(document).__name__}, expected texts, Documents or a Path")
     return [Document("user", document) if isinstance(document, str) else document for document in given]
+
+
+def _notes_on_unread(files: Sequence[Path]) -> list[str]:
+    """What to say of the files of a profile that are not read."""
+    if not files:
+        return []
+    names = ", ".join(file.name for file in files[:MAX_NAMED]) + (", ..." if len(files) > MAX_NAMED else "")
+    suffixes = " or ".join(TEXT_SUFFIXES)
+    return [f"{len(files):,} files of the profile are not read: {names}; convert them to {suffixes}"]
 
 
 def _available_methods(run: Path, recipe: Recipe) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ class WorkerLog:
     """Appends to a run's `workers.jsonl`.
 
     A line has an `event`: `started`, `lost`, `model` (one was sent to the worker's machine), or `stage`, which says how
-    much a worker did in a stage.
+    much a worker did in a stage; or `restarted`, where a training's processes were started again.
 
     folder: the run's folder.
     """
@@ -34,6 +35,10 @@ class WorkerLog:
         facts: what else there is to know.
         """
         self._append({"event": event, "worker": worker, "node": node, **facts})
+
+    def restarted(self, training: str) -> None:
+        """Note that the processes of a training are started again."""
+        self._append({"event": "restarted", "training": training})
 
     def stage_started(self) -> None:
         """Begin to count."""
@@ -65,20 +70,22 @@ def read_worker_log(folder: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
             event = json.loads(line)
-            if isinstance(event, dict) and {"event", "worker"} <= event.keys():
+            if isinstance(event, dict) and "event" in event and ("worker" in event or "training" in event):
                 found.append(event)
     return found
 
 
 def describe_workers(folder: Path) -> str | None:
-    """What a run's workers did, in a line; None for a run without workers.
+    """What a run's workers did, and how often trainings were started again, in a line; None where there is nothing.
 
     folder: the run's folder.
     """
     log = read_worker_log(folder)
     started = [event for event in log if event["event"] == "started"]
+    trainings = Counter(event["training"] for event in log if event["event"] == "restarted")
+    restarts = [f"{name} started again {count} time{'s' if count > 1 else ''}" for name, count in trainings.items()]
     if not started:
-        return None
+        return "; ".join(restarts) or None
     stages = [event for event in log if event["event"] == "stage"]
     lost = [f"{event['worker']} {event.get('why')}" for event in log if event["event"] == "lost"]
     machines = len({event.get("node") for event in started})
@@ -87,4 +94,4 @@ def describe_workers(folder: Path) -> str | None:
         f"{sum(event.get('shards', 0) for event in stages):,} shards, "
         f"{sum(event.get('tokens', 0) for event in stages):,} tokens"
     )
-    return f"{text}; lost: {'; '.join(lost)}" if lost else text
+    return "; ".join([text, *([f"lost: {'; '.join(lost)}"] if lost else []), *restarts])

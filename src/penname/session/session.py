@@ -26,6 +26,7 @@ from penname.rewards.judge import Judge
 from penname.rewards.mixture import make_rewards, score_responses
 from penname.runs.folder import Record, Records, RunFolder, read_stage
 from penname.runs.shards import LazyItems, divide
+from penname.runs.worker_log import WorkerLog
 from penname.session import stage_names
 from penname.session.engines import Engines
 from penname.session.examples import (
@@ -361,8 +362,14 @@ class Session:
     def processes(self) -> Processes:
         """The processes that train together."""
         training = self.recipe.training
-        run = self.run.folder if training.nodes > 1 else None
-        return Processes(training.processes, training.nodes, training.rendezvous, run, self.run.progress.say)
+        return Processes(
+            training.processes,
+            training.nodes,
+            training.rendezvous,
+            self.run.folder if training.nodes > 1 else None,
+            self.run.progress.say,
+            WorkerLog(self.run.folder).restarted,
+        )
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         """The rewards with these names, by name."""

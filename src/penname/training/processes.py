@@ -63,6 +63,7 @@ class Processes:
     rendezvous: HOST:PORT of this machine, where those of all machines find each other; None for one machine.
     run: the run's folder, where they are announced to other machines; None for one machine.
     say: called with a line for people.
+    restarted: called with the name of a training whose processes have ended early and are started again.
     """
 
     each: int = 1
@@ -70,6 +71,7 @@ class Processes:
     rendezvous: str | None = None
     run: Path | None = None
     say: Callable[[str], None] = print
+    restarted: Callable[[str], None] | None = None
 
     @property
     def several(self) -> bool:
@@ -141,6 +143,8 @@ def train_in_processes(job: Job, processes: Processes, on_step: Callable[[int, f
             if shutil.disk_usage(job.folder).free < FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.checkpoints))
             if attempt < ATTEMPTS:
+                if processes.restarted is not None:
+                    processes.restarted(_name(job))
                 processes.say(
                     f"{_name(job)}: the processes have ended; they are started again, from the last checkpoint "
                     f"({attempt} of {ATTEMPTS - 1} times)"
