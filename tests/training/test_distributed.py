@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 from penname.config import DPOSettings, TrainingConfig
+from penname.engines.models import COMPUTE_DTYPE
 from penname.errors import UserError
 from penname.runs.worker_log import WorkerLog, describe_workers
 from penname.training.checkpoints import COMPLETE, newest_checkpoint
@@ -89,6 +90,14 @@ def same_weights(one, other, tolerance=2e-4):
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
     return max(float((first[name] - second[name]).abs().max()) for name in first) < tolerance
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_float32():
+    """Whatever this processor computes in: another rounding would hide what is compared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(COMPUTE_DTYPE, "float32")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +243,14 @@ def test_a_process_killed_while_a_checkpoint_is_written(one, tiny_model, tmp_pat
     assert killer.kills < 3
     assert same_losses(one.losses, training.losses)
     assert same_weights(one, training)
+
+
+@pytest.mark.slow
+def test_mixed_precision_is_that_of_one_process(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv(COMPUTE_DTYPE, "bfloat16")
+    one, two = (Training(tiny_model, tmp_path / str(n), epochs=2, processes=n).run() for n in (1, 2))
+    assert [*two.losses.values()] == pytest.approx([*one.losses.values()], rel=0.02)
+    assert two.losses[10] < two.losses[1]
 
 
 @pytest.mark.slow

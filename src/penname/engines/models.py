@@ -240,9 +240,13 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+COMPUTE_DTYPE = "PENNAME_COMPUTE_DTYPE"
+"""Environment variable with what "auto" means in processes that train together, wherever they run."""
+
+
 def compute_dtype(dtype: str = "auto") -> str:
     """The compute dtype: "auto" is bfloat16 where the hardware has it, else float32, many times faster there."""
-    return _fastest() if dtype == "auto" else dtype
+    return (os.environ.get(COMPUTE_DTYPE) or _fastest()) if dtype == "auto" else dtype
 
 
 @cache

@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 
+from penname.engines.models import COMPUTE_DTYPE, compute_dtype
 from penname.errors import UserError
 
 JOB, STEPS, PROBLEM, RESULT, TRAINED = "job.pickle", "steps.jsonl", "problem.txt", "result.json", "trained.safetensors"
@@ -189,6 +190,7 @@ def _run_once(job: Job, processes: Processes, follower: _Follower, lock: int) ->
         "each": processes.each,
         "nodes": processes.nodes,
         "rendezvous": processes.rendezvous,
+        "compute_dtype": compute_dtype(),
     }
     if processes.run is not None:
         announce(processes.run, announcement)
@@ -210,7 +212,10 @@ def _start(announcement: Announcement, host: bool, pass_fds: tuple[int, ...] = (
     host: whether this machine is the one at the address of the rendezvous.
     pass_fds: open files that they keep open.
     """
-    environment = os.environ | {DRIVER: f"{os.getpid()} {psutil.Process().create_time()}"}
+    environment = os.environ | {
+        DRIVER: f"{os.getpid()} {psutil.Process().create_time()}",
+        COMPUTE_DTYPE: announcement["compute_dtype"],
+    }
     command = [sys.executable, "-m", "torch.distributed.run", "--max-restarts=0"]
     command.append(f"--nproc-per-node={announcement['each']}")
     if announcement["nodes"] == 1:
