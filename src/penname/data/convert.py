@@ -40,6 +40,7 @@ from penname.words import split_words
 
 Value = TypeVar("Value")
 SplitBy = Literal["leave-one-out", "time"]
+Kind = Literal["email", "tables", "texts"]
 
 COLUMNS = {
     "user": ("user_id", "user", "author", "name", "reviewerid", "username", "user_name", "from"),
@@ -101,15 +102,17 @@ def convert(path: Path, folder: Path, settings: ConversionSettings, report: Load
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: found files, expected a new or empty folder")
-    users = by_user(_usable(read_documents(path, settings, report), settings, report), settings, report)
+    kind, files = _kind_of(path)
+    documents = _read(path, kind, files, settings, report)
+    users = by_user(_usable(documents, settings, report), settings, report)
     if not users:
         found = "no user with enough documents" if report.rows else "no text"
         raise DataError(path, found=found, expected=f"{settings.min_documents} texts a user")
     if settings.split_by == "time":
         users = _dated(users, report)
-        examples = _by_time(users, settings, _kind_of(path)[0] == "email")
+        examples = _by_time(users, settings, kind == "email")
     else:
-        examples = _leave_one_out(users, settings, _kind_of(path)[0] == "email")
+        examples = _leave_one_out(users, settings, kind == "email")
     empty = [split for split, records in examples.items() if not records]
     if empty:
         found = f"{len(users)} users, too few for an example in {', '.join(empty)}"
@@ -137,7 +140,13 @@ def read_documents(path: Path, settings: ConversionSettings, report: LoadReport)
 
     Raises DataError where there are none at `path`.
     """
-    kind, files = _kind_of(path)
+    yield from _read(path, *_kind_of(path), settings, report)
+
+
+def _read(
+    path: Path, kind: Kind, files: Sequence[Path], settings: ConversionSettings, report: LoadReport
+) -> Iterator[Document]:
+    """The documents of what `_kind_of` has found."""
     if kind == "email":
         _note_unread(path, files, "email", report)
         for file in files:
@@ -150,7 +159,7 @@ def read_documents(path: Path, settings: ConversionSettings, report: LoadReport)
         yield from _of_folders(path, files, settings, report)
 
 
-def _kind_of(path: Path) -> tuple[Literal["email", "tables", "texts"], list[Path]]:
+def _kind_of(path: Path) -> tuple[Kind, list[Path]]:
     """What there is at `path`, and the files of that kind: in a folder of several kinds, of the one with most files.
 
     Raises DataError where there is nothing to read.
@@ -158,7 +167,7 @@ def _kind_of(path: Path) -> tuple[Literal["email", "tables", "texts"], list[Path
     if not path.exists():
         raise DataError(path, found="no such file or folder", expected="users' texts")
     if path.is_dir():
-        kinds: dict[Literal["email", "tables", "texts"], list[Path]] = {
+        kinds: dict[Kind, list[Path]] = {
             "email": mail_files(path),
             "tables": table_files(path),
             "texts": _texts_of_folders(path),

@@ -84,8 +84,7 @@ def sender_text(body: str) -> str:
     while rest:
         line = rest.popleft()
         plain = _plain(line)
-        following = _following(rest)
-        if _end_of_text.match(plain) or (_from_header.match(plain) and _other_header.match(following)):
+        if _end_of_text.match(plain) or (_from_header.match(plain) and _other_header.match(_following(rest))):
             break
         if rest and _is_wrapped_attribution(plain, _plain(rest[0])):
             plain = f"{plain} {_plain(rest.popleft())}"
@@ -111,15 +110,18 @@ def _is_attribution(line: str) -> bool:
     """Whether a line stands above a quoted message: it names who wrote, and when."""
     if not line.endswith((":", "：")) or len(line) > ATTRIBUTION_CHARACTERS:
         return False
-    address, wrote = _address.search(line), _wrote.search(line)
-    date = _date.search(line) and len(_NUMBER.findall(line)) > 1  # more than a year
-    return bool(_english_wrote.match(line) or (wrote and (address or date)) or (address and date))
+    address, wrote, dated = _address.search(line), _wrote.search(line), _is_dated(line)
+    return bool(_english_wrote.match(line) or (wrote and (address or dated)) or (address and dated))
+
+
+def _is_dated(line: str) -> bool:
+    """Whether there is a date in a line that is more than a year."""
+    return bool(_date.search(line)) and len(_NUMBER.findall(line)) > 1
 
 
 def _is_wrapped_attribution(line: str, following: str) -> bool:
     """Whether a line and the next one are an attribution together."""
-    dated = _date.search(line) and len(_NUMBER.findall(line)) > 1
-    begins = dated or line[:3].lower() == "on " or (_address.search(line) and not _is_attribution(following))
+    begins = _is_dated(line) or line[:3].lower() == "on " or (_address.search(line) and not _is_attribution(following))
     return bool(begins) and not line.endswith((".", "!", "?", ":")) and _is_attribution(f"{line} {following}")
 
 

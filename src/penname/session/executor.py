@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,13 +57,11 @@ def expected_computing(folder: Path, found: Mapping[str, str]) -> dict[str, str]
     return read_json(path)
 
 
-def _note(session: Session, difference: str) -> bool:
-    session.run.progress.say(f"note: this process computes with {difference}, as the run so far: rounding may differ")
-    return True
-
-
 class InProcess:
     """Computes shards in this process, one after another."""
+
+    def __init__(self) -> None:
+        self._told = False
 
     def execute(
         self, session: Session, stage: str, work: SessionWork, shards: Sequence[Shard[Any]]
@@ -72,8 +69,11 @@ class InProcess:
         """See `Executor.execute`."""
         computing = describe_computing()
         difference = computing_difference(computing, expected_computing(session.run.folder, computing))
-        if difference is not None:
-            session.cached(("computing",), partial(_note, session, difference))
+        if difference is not None and not self._told:
+            self._told = True
+            session.run.progress.say(
+                f"note: this process computes with {difference}, as the run so far: rounding may differ"
+            )
         for shard in shards:
             yield ShardResult(shard, work(session, shard.items), computing)
 

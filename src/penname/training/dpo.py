@@ -21,13 +21,7 @@ from safetensors.torch import load_file
 from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
-from penname.engines.models import (
-    compute_dtype,
-    ignore_peft_deprecations,
-    load_model,
-    load_tokenizer,
-    pick_device,
-)
+from penname.engines.models import ignore_peft_deprecations, load_model, load_tokenizer
 from penname.training.checkpoints import newest_checkpoint, save_model
 from penname.training.fine_tuning import needs_processes
 from penname.training.processes import Job, Processes, train_in_processes
@@ -36,9 +30,9 @@ from penname.training.trainer import (
     MicroBatchTrainer,
     SkipLastCheckpoint,
     StepReporter,
-    activation_checkpointing,
     check_finite,
     lora_config,
+    shared_arguments,
     step_logs,
 )
 
@@ -196,24 +190,13 @@ def make_trainer(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl uses names that transformers has deprecated
         arguments = DPOConfig(
-            output_dir=str(job.checkpoints),
             beta=settings.beta,
             learning_rate=settings.learning_rate,
             num_train_epochs=settings.epochs,
             per_device_train_batch_size=settings.batch_size,
             max_length=None,
-            bf16=compute_dtype() == "bfloat16",
-            use_cpu=pick_device() == "cpu",
-            seed=job.seed,
-            data_seed=job.seed,
-            logging_steps=1,
-            save_strategy="steps",
-            save_steps=settings.save_every,
             save_total_limit=2,
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
-            **activation_checkpointing(False),
+            **shared_arguments(job.checkpoints, job.seed, settings.save_every, checkpointing=False),
         )
         arguments._n_gpu = 1  # or the Trainer would copy the model to every GPU
         made = trainer(

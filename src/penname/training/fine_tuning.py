@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from penname.engines.memory import free_memory
-from penname.engines.models import compute_dtype, ignore_peft_deprecations, load_model, load_tokenizer, pick_device
+from penname.engines.models import ignore_peft_deprecations, load_model, load_tokenizer
 from penname.engines.packed_attention import PACKED
 from penname.engines.supported import replace_attention
 from penname.errors import UserError
@@ -32,9 +32,9 @@ from penname.training.trainer import (
     MicroBatchTrainer,
     SkipLastCheckpoint,
     StepReporter,
-    activation_checkpointing,
     check_finite,
     lora_config,
+    shared_arguments,
     step_logs,
 )
 
@@ -306,7 +306,6 @@ def _merged(checkpoint: Path) -> Path:
 
 def _training_arguments(settings: FineTuningSettings, samples: int, folder: Path, seed: int) -> TrainingArguments:
     arguments = TrainingArguments(
-        output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,
         max_steps=settings.steps(samples),
         optim=settings.optimizer,
@@ -315,20 +314,15 @@ def _training_arguments(settings: FineTuningSettings, samples: int, folder: Path
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=compute_dtype() == "bfloat16",
-        use_cpu=pick_device() == "cpu",
-        seed=seed,
-        data_seed=seed,
-        logging_steps=1,
         logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=settings.validate_every or settings.save_every,
         save_total_limit=None if settings.validate_every else 2,
-        report_to=[],
-        disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        **activation_checkpointing(settings.gradient_checkpointing),
+        **shared_arguments(
+            folder,
+            seed,
+            settings.validate_every or settings.save_every,
+            checkpointing=settings.gradient_checkpointing,
+        ),
     )
     if arguments.world_size > 1:
         raise UserError(

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from penname.engines.memory import trim_if_large
+from penname.engines.models import compute_dtype, pick_device
 from penname.errors import UserError
 from penname.training.checkpoints import mark_complete
 
@@ -119,7 +120,31 @@ def step_logs(trainer: Trainer) -> list[dict[str, float]]:
     return [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
-def activation_checkpointing(wanted: bool) -> dict[str, Any]:
+def shared_arguments(folder: Path, seed: int, save_every: int, *, checkpointing: bool) -> dict[str, Any]:
+    """The arguments that fine-tuning and DPO give transformers' Trainer alike.
+
+    folder: that of the checkpoints.
+    seed: of everything that is random.
+    save_every: steps between two checkpoints.
+    checkpointing: whether activations are recomputed in the backward pass.
+    """
+    return {
+        "output_dir": str(folder),
+        "bf16": compute_dtype() == "bfloat16",
+        "use_cpu": pick_device() == "cpu",
+        "seed": seed,
+        "data_seed": seed,
+        "logging_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": save_every,
+        "report_to": [],
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        **_activation_checkpointing(checkpointing),
+    }
+
+
+def _activation_checkpointing(wanted: bool) -> dict[str, Any]:
     """The Trainer's argument for activation checkpointing, whose name depends on the version of transformers.
 
     wanted: whether activations are recomputed in the backward pass.
