@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 
@@ -34,7 +35,7 @@ class DataError(UserError):
 
     def __init__(
         self,
-        path: Path | str,
+        path: Path | zipfile.Path | str,
         *,
         line: int | None = None,
         field: str | None = None,

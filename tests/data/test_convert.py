@@ -7,11 +7,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_mail import mbox
+from readers.test_mail import mbox
 
 from penname.config import SourceConfig
-from penname.data.convert import ConversionSettings, convert, read_documents
+from penname.data.convert import ConversionSettings, convert
 from penname.data.load_report import LoadReport
+from penname.data.readers.base import ReadingSettings
+from penname.data.readers.choice import read_texts
 from penname.data.sources import load_split
 from penname.errors import DataError, UserError
 
@@ -40,6 +42,10 @@ def write(path, records):
     else:
         path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
+
+
+def documents_of(path, report=None):
+    return [found.document for found in read_texts(path, ReadingSettings(), report or LoadReport())]
 
 
 def converted(path, folder, report=None, **settings):
@@ -128,11 +134,11 @@ def test_bad_rows_are_named_and_the_rest_converted(tmp_path):
     [
         ("a.csv", "who,what\na,b\n", {}, "a.csv:1: found the columns who, what, expected one for the user: --user"),
         ("a.csv", "user,what\na,b\n", {}, "expected one for the text: --text NAME, or a column named text"),
-        ("a.csv", "user,text\na,b\n", {"columns": (("title", "name"),)}, "expected a column 'name'"),
+        ("a.csv", "user,text\na,b\n", {"reading": ReadingSettings((("title", "name"),))}, "expected a column 'name'"),
         ("a.csv", "user,text\na,one two three four five\n", {}, "no user with enough documents, expected 2 texts"),
         ("a.csv", "", {}, "found no row"),
-        ("a.pdf", "x", {}, "found a file named a.pdf, expected a CSV"),
-        ("b/a.pdf", "x", {}, "found no folder with texts in it, expected USER/NAME.txt"),
+        ("a.pdf", "x", {}, "found a file named a.pdf of no known format, expected a Telegram export (JSON with"),
+        ("b/a.pdf", "x", {}, "found 1 files of no known format, expected a Telegram export"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(tmp_path, name, content, settings, message):
@@ -147,7 +153,7 @@ def test_what_cannot_be_converted_is_one_line(tmp_path, name, content, settings,
 
 def test_too_few_users_and_a_full_folder(tmp_path):
     with pytest.raises(DataError, match="found 2 users, too few for an example in train"):
-        convert(write(tmp_path / "a.csv", rows(2)), tmp_path / "out", ConversionSettings(), LoadReport())
+        convert(write(tmp_path / "a.csv", rows(2)), tmp_path / "out", ConversionSettings("leave-one-out"), LoadReport())
     with pytest.raises(UserError, match="found files, expected a new or empty folder"):
         convert(tmp_path / "a.csv", tmp_path, ConversionSettings(), LoadReport())
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
@@ -177,7 +183,7 @@ def test_a_folder_a_user(tmp_path):
     splits = converted(tmp_path / "texts", tmp_path / "out")
     assert sum(len(examples) for examples in splits.values()) == 12
     assert splits["train"][0].profile[0].title is None  # a file's name is a title only where that is asked for
-    splits = converted(tmp_path / "texts", tmp_path / "titled", titles_from_names=True)
+    splits = converted(tmp_path / "texts", tmp_path / "titled", reading=ReadingSettings(titles_from_names=True))
     assert splits["train"][0].profile[0].title in {r["headline"] for r in rows()}
 
 
@@ -190,7 +196,7 @@ def test_files_of_another_kind_are_named(tmp_path):
     lines = []
     converted(tmp_path / "texts", tmp_path / "out", LoadReport(on_problem=lines.append))
     assert len(lines) == 1
-    assert "read me.pdf: found a file that is not read, expected texts in one folder for each user" in lines[0]
+    assert "read me.pdf: found a file that is not read, expected USER/NAME.txt" in lines[0]
     write(tmp_path / "texts" / "all.csv", rows())
     (tmp_path / "texts" / "user 0" / "a letter.eml").write_bytes(b"From: a@x.org\n\nHello.\n")
     with zipfile.ZipFile(tmp_path / "texts" / "backup.zip", "w") as archive:
@@ -216,7 +222,7 @@ def test_no_value_is_no_text_and_whole_numbers_are_whole(tmp_path, of_table):
         records = [{"user": user, "text": text, "title": math.nan} for user, text in zip(users, texts, strict=True)]
         path.write_text("\n".join(json.dumps(r) for r in [*records, {"user": 17, "text": math.nan}]))
     report = LoadReport()
-    documents = list(read_documents(path, ConversionSettings(), report))
+    documents = documents_of(path, report)
     assert {d.user_id for d in documents} == {"17", "René"}
     assert len(documents) == 12
     assert not any("nan" in f"{d.title} {d.text} {d.rating}".lower() for d in documents)
@@ -228,7 +234,7 @@ def test_deleted_texts_and_robots_have_no_author(tmp_path):
     texts = [f"text {n} of some words" for n in range(7)] + ["[removed]"]
     records = [{"author": user, "body": text, "score": 4312} for user, text in zip(users, texts, strict=True)]
     report = LoadReport()
-    documents = list(read_documents(write(tmp_path / "a.jsonl", records), ConversionSettings(), report))
+    documents = documents_of(write(tmp_path / "a.jsonl", records), report)
     assert [d.user_id for d in documents] == ["Ann", "Talbot", "Bo"]
     assert {d.rating for d in documents} == {None}  # upvotes rate the text, not what it is about
     assert report.skipped == {"deleted, or of a robot": 5}
@@ -239,13 +245,13 @@ def test_layouts_of_public_corpora(tmp_path):
     blogs.write_text(
         'id,gender,age,topic,sign,date,text\n20590,male,15,Student,Leo,"14,May,2004","  I saw our choir. "\n'
     )
-    (blog,) = read_documents(blogs, ConversionSettings(), LoadReport())
+    (blog,) = documents_of(blogs)
     assert (blog.user_id, blog.date, blog.text) == ("20590", "2004-05-14", "I saw our choir.")
     review = {"reviewerID": "A1", "asin": "B0", "reviewText": "Good.", "overall": 5.0, "reviewTime": "04 20, 2013"}
-    (amazon,) = read_documents(write(tmp_path / "a.jsonl", [review]), ConversionSettings(), LoadReport())
+    (amazon,) = documents_of(write(tmp_path / "a.jsonl", [review]))
     assert (amazon.user_id, amazon.item_id, amazon.rating, amazon.date) == ("A1", "B0", 5.0, "2013-04-20")
     comment = {"author": "Ann", "body": "Good.", "created_utc": 1714564800, "score": 3}
-    (reddit,) = read_documents(write(tmp_path / "b.jsonl", [comment]), ConversionSettings(), LoadReport())
+    (reddit,) = documents_of(write(tmp_path / "b.jsonl", [comment]))
     assert reddit.date == "2024-05-01T12:00:00"
 
 
@@ -255,7 +261,7 @@ def test_delimiters_of_tables(tmp_path, first, separator):
     path = tmp_path / "a.csv"
     path.write_text("\ufeff" + first + "".join(separator.join(line) + "\n" for line in lines))
     report = LoadReport()
-    documents = list(read_documents(path, ConversionSettings(), report))
+    documents = documents_of(path, report)
     assert [(d.user_id, d.text, d.date) for d in documents] == [
         ("a", "one, two; three", "2024-05-01"), ("b", "four", "2024-05-02"),
     ]  # fmt: skip
@@ -265,7 +271,7 @@ def test_delimiters_of_tables(tmp_path, first, separator):
 def test_line_ends_are_of_one_kind(tmp_path):
     path = tmp_path / "texts.jsonl"
     path.write_text(json.dumps({"user": "a", "text": "one\r\ntwo\rthree\n\r\nfour"}))
-    (document,) = read_documents(path, ConversionSettings(), LoadReport())
+    (document,) = documents_of(path)
     assert document.text == "one\ntwo\nthree\n\nfour"
 
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penname.config import SourceConfig
-from penname.data.convert import ConversionSettings, read_documents
 from penname.data.load_report import LoadReport
+from penname.data.readers.base import ReadingSettings
+from penname.data.readers.choice import read_texts
 from penname.data.rows import read_rows
 from penname.data.sources import read_split
 from penname.errors import DataError
@@ -82,7 +83,7 @@ def check(format, folder, path):
 
     def read(report):
         if format == "table":
-            return len(list(read_documents(path, ConversionSettings(), report)))
+            return len(list(read_texts(path, ReadingSettings(), report)))
         source = SourceConfig(format=format, path=str(folder if format != "pgraphrag" else path))
         return sum(1 for _ in read_split(source, "val", report))
 

@@ -236,14 +236,15 @@ def _note_skipped(report: Any) -> None:
 @app.command(
     epilog=examples(
         "penname data convert texts.csv --out mine --user author --text body",
-        "penname data convert mail.mbox --out mine --split time --hash-users",
+        "penname data convert Sent.mbox --out mine --me ann@example.org --me ann@work.example",
+        "penname data convert result.json --out mine --hash-users",
     )
 )
 def convert(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A table, an mbox file, a folder of these, or a folder with a folder of texts for each user."
+            help="An export of mail, chats or posts, a table, texts (USER/NAME.txt), or a folder or zip of these."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="New folder for the documents and examples.")],
@@ -253,13 +254,23 @@ def convert(
     date: Annotated[str | None, typer.Option(help="Column of the date.")] = None,
     item: Annotated[str | None, typer.Option(help="Column of the item.")] = None,
     rating: Annotated[str | None, typer.Option(help="Column of the rating.")] = None,
-    split: Annotated[str, typer.Option(help="leave-one-out (new users in test) or time (later texts in test).")] = (
-        "leave-one-out"
-    ),
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="leave-one-out (new users in test), time (each user's last text in test) or texts (all texts of each "
+            "user, the last tenth in test); texts with --me or fewer than three users, else leave-one-out."
+        ),
+    ] = None,
     task: Annotated[str, typer.Option(help="Name of the task.")] = "writing",
     min_documents: Annotated[int, typer.Option(min=2, help="Users with fewer documents are skipped.")] = 2,
     min_words: Annotated[int, typer.Option(min=1, help="Texts with fewer words are skipped.")] = 5,
-    per_user: Annotated[int, typer.Option(min=1, help="Examples for each user, with leave-one-out.")] = 1,
+    per_user: Annotated[
+        int | None, typer.Option(min=1, help="Examples for each user: 1 with leave-one-out, all with texts by default.")
+    ] = None,
+    me: Annotated[
+        list[str] | None,
+        typer.Option(help="Your name or address, for texts of yours alone; several are one author."),
+    ] = None,
     hash_users: Annotated[bool, typer.Option("--hash-users", help="Replace users' names by hashes.")] = False,
     titles_from_names: Annotated[
         bool, typer.Option("--titles-from-names", help="Take the names of text files as titles.")
@@ -269,22 +280,26 @@ def convert(
     """Make examples from a collection of texts; near-duplicates among a user's texts are skipped."""
     from penname.data.convert import ConversionSettings, convert
     from penname.data.load_report import LoadReport
+    from penname.data.readers.base import ReadingSettings
 
-    if split not in ("leave-one-out", "time"):
-        raise UserError(f"--split: found {split!r}, expected leave-one-out or time")
+    if split not in (None, "leave-one-out", "time", "texts"):
+        raise UserError(f"--split: found {split!r}, expected leave-one-out, time or texts")
+    if me is not None and not all(name.strip() for name in me):
+        raise UserError("--me: found no text, expected a name or an address")
     if not task.strip():
         raise UserError("--task: found no text, expected a name")
     column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
+    author = me[0] if me else None
     settings = ConversionSettings(
         split,  # type: ignore[arg-type]
         task,
-        columns,
+        tuple(me or ()),
         min_documents,
         min_words,
         per_user,
         hash_users,
-        titles_from_names,
+        ReadingSettings(columns, titles_from_names, author, lambda line: print(line, file=sys.stderr)),
     )
     findings: Counter[str] = Counter()
 

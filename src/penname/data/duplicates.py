@@ -94,10 +94,16 @@ class CopyDetector:
         return False
 
 
-def without_copies(texts: Iterable[str]) -> list[int]:
+COMPARED_TEXTS = 20_000
+"""How many of the texts before it a text is compared with, as each takes some kilobytes of memory."""
+
+
+def without_copies(texts: Iterable[str], compared: int = COMPARED_TEXTS) -> list[int]:
     """Indices of the texts that are no near-duplicates of an earlier one.
 
     A near-duplicate has a Jaccard similarity of n-grams of at least 0.8.
+
+    compared: how many of the last texts that are none a text is compared with.
 
     Candidates come from datasketch's locality-sensitive hashing, which can miss one; each is checked against the
     definition. Texts without words are compared literally.
@@ -105,6 +111,7 @@ def without_copies(texts: Iterable[str]) -> list[int]:
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=MIN_SHARE * 0.65, num_perm=128)
+    unique: list[int] = []
     kept: dict[int, set[str]] = {}
     for i, text in enumerate(texts):
         words = plain_words(_without_invisible(text))
@@ -116,4 +123,9 @@ def without_copies(texts: Iterable[str]) -> list[int]:
             continue
         index.insert(i, signature)
         kept[i] = ngrams
-    return list(kept)
+        unique.append(i)
+        if len(kept) > compared:
+            oldest = next(iter(kept))
+            index.remove(oldest)
+            del kept[oldest]
+    return unique

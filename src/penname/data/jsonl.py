@@ -19,6 +19,7 @@ from penname.data.records import (
     Document,
     Example,
     Location,
+    Place,
     list_of_records,
     optional_date,
     optional_id,
@@ -102,7 +103,7 @@ def unread_files(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix.lower() not in TEXT_SUFFIXES]
 
 
-def document_of_file(file: Path, user_id: str, report: LoadReport, title: str | None = None) -> Document:
+def document_of_file(file: Place, user_id: str, report: LoadReport, title: str | None = None) -> Document:
     """A text file as a document of the user; invalid bytes are noted in the report.
 
     title: the document's; a file's name is none, as most are numbers.

@@ -14,11 +14,19 @@ class LoadReport:
     strict: raise the first bad row's DataError instead of skipping the row. Uninformative rows that real data is known
         to contain, such as those with an empty output, are skipped and counted in any case.
     on_problem: called with a line of text for each problem as it occurs.
+    on_bytes: called with the number of bytes that were read of a file, as they are.
     """
 
-    def __init__(self, *, strict: bool = False, on_problem: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        on_problem: Callable[[str], None] | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> None:
         self._strict = strict
         self._on_problem = on_problem or (lambda line: None)
+        self._on_bytes = on_bytes or (lambda count: None)
         self.rows = 0
         self.kept = 0
         self.faults = 0
@@ -41,6 +49,10 @@ class LoadReport:
         """Note a problem within a row that is kept: a repaired text, a skipped document, a suspicious user id."""
         self.noted[error.reason] += 1
         self._on_problem(str(error))
+
+    def add_bytes(self, count: int) -> None:
+        """Count bytes that were read."""
+        self._on_bytes(count)
 
     def summary(self) -> str:
         """All counts in one line; empty where there was no problem."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from penname.errors import DataError
 
@@ -22,6 +23,9 @@ _AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 
 _GERMAN_DATE = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})")
 _BLOG_DATE = re.compile(r"(\d\d?),([A-Z][a-z]{2})[a-z]*,(\d{4})")
+
+Place: TypeAlias = Path | zipfile.Path
+"""Where a file is: on the disk, or in a zip archive."""
 
 MAX_CHARACTERS = 1_000_000
 """Maximum length of a text. A longer one, longer than most novels, is a fault of the data and would stall reading."""
@@ -87,7 +91,7 @@ class Location:
     prefix: path of the record within the line's object, such as `profile[3].`.
     """
 
-    path: Path
+    path: Place
     line: int
     prefix: str = ""
 

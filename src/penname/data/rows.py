@@ -17,11 +17,10 @@ from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from penname.data.load_report import LoadReport
-from penname.data.records import MAX_CHARACTERS
+from penname.data.records import MAX_CHARACTERS, Place
 from penname.errors import DataError
 
 Row: TypeAlias = tuple[int, dict[str, Any]]
@@ -30,6 +29,9 @@ Row: TypeAlias = tuple[int, dict[str, Any]]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 # pyarrow is imported where a Parquet file is read: it takes a while.
+
+COUNTED_BYTES = 2**18
+"""How much of a file is read at once."""
 
 MAX_CELL_CHARACTERS = 2**26
 """Length of a table's cell from which on its quote counts as never closed."""
@@ -45,7 +47,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
-def read_rows(path: Path, report: LoadReport, default_suffix: str | None = None) -> Iterator[Row]:
+def read_rows(path: Place, report: LoadReport, default_suffix: str | None = None) -> Iterator[Row]:
     """The rows of `path`, in order.
 
     report: counts the rows and collects what cannot be read.
@@ -68,19 +70,42 @@ def read_rows(path: Path, report: LoadReport, default_suffix: str | None = None)
         raise DataError(path, found="no row", expected="at least one", reason="no row")
 
 
-def table_suffix(path: Path) -> str | None:
+def table_suffix(path: Place) -> str | None:
     """Which of the `SUFFIXES` a file has, apart from `.gz`; None for any other."""
     name = path.name.lower().removesuffix(".gz")
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
-    """The file's bytes, decompressed if gzipped."""
-    with path.open("rb") as file:
-        gzipped = file.read(2) == _GZIP
-        file.seek(0)
+def open_bytes(path: Place, report: LoadReport | None = None) -> Iterator[io.BufferedReader[Any]]:
+    """The file's bytes, decompressed if gzipped.
+
+    path: a file, or a member of a zip archive.
+    report: counts the bytes that are read of the file.
+    """
+    with path.open("rb") as opened:
+        file = io.BufferedReader(_CountedReader(opened, report), COUNTED_BYTES)
+        gzipped = file.peek(2)[:2] == _GZIP
         yield io.BufferedReader(GzipReader(file)) if gzipped else file
+
+
+class _CountedReader(io.RawIOBase):
+    """The bytes of a file, whose number a report is told."""
+
+    def __init__(self, file: Any, report: LoadReport | None) -> None:
+        self._file = file
+        self._report = report
+
+    def readable(self) -> bool:
+        """Always True, as `io.RawIOBase` asks of a file that can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer; returns the number of bytes, 0 at the end."""
+        size = int(self._file.readinto(buffer))
+        if self._report is not None:
+            self._report.add_bytes(size)
+        return size
 
 
 class GzipReader(io.RawIOBase):
@@ -130,7 +155,7 @@ class GzipReader(io.RawIOBase):
         return b"".join(decompressed)
 
 
-def decode(raw: bytes, path: Path, line: int, report: LoadReport) -> str:
+def decode(raw: bytes, path: Place, line: int, report: LoadReport) -> str:
     """Decode a line of UTF-8; invalid bytes are replaced and noted in the report.
 
     line: the line's number.
@@ -143,14 +168,14 @@ def decode(raw: bytes, path: Path, line: int, report: LoadReport) -> str:
         return text
 
 
-def read_lines(path: Path, report: LoadReport) -> Iterator[tuple[int, str]]:
+def read_lines(path: Place, report: LoadReport) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file, blank ones included.
 
     Of a truncated or broken gzip file, the lines before the fault are read, and the fault counts as one more row, a bad
     one.
     """
     number = 0
-    with open_bytes(path) as file:
+    with open_bytes(path, report) as file:
         for number, line in enumerate(_decoded(file, path, report), 1):
             if line.endswith("\n") or _fault(file) is None:  # otherwise the line is truncated
                 yield number, line
@@ -165,7 +190,7 @@ def _fault(file: io.BufferedReader) -> str | None:
     return file.raw.fault if isinstance(file.raw, GzipReader) else None
 
 
-def _decoded(file: io.BufferedReader, path: Path, report: LoadReport) -> Iterator[str]:
+def _decoded(file: io.BufferedReader, path: Place, report: LoadReport) -> Iterator[str]:
     if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
         for number, text in enumerate(io.TextIOWrapper(file, "utf-16", errors="replace", newline="\n"), 1):
             _note_bytes(text.count(_REPLACEMENT), path, number, report)
@@ -175,13 +200,13 @@ def _decoded(file: io.BufferedReader, path: Path, report: LoadReport) -> Iterato
         yield decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number, report)
 
 
-def _note_bytes(count: int, path: Path, line: int, report: LoadReport) -> None:
+def _note_bytes(count: int, path: Place, line: int, report: LoadReport) -> None:
     if count:
         found = f"{count} byte sequences that are not UTF-8"
         report.note(DataError(path, line=line, found=found, expected="UTF-8", reason="invalid bytes, replaced"))
 
 
-def _read_json(path: Path, report: LoadReport) -> Iterator[Row]:
+def _read_json(path: Place, report: LoadReport) -> Iterator[Row]:
     lines = read_lines(path, report)
     nonblank = ((number, line) for number, line in lines if line.strip())
     first = next(nonblank, None)
@@ -195,7 +220,7 @@ def _read_json(path: Path, report: LoadReport) -> Iterator[Row]:
         yield from row_of_line(path, report, numbered)
 
 
-def row_of_line(path: Path, report: LoadReport, numbered: tuple[int, str]) -> Iterator[Row]:
+def row_of_line(path: Place, report: LoadReport, numbered: tuple[int, str]) -> Iterator[Row]:
     """The row in a line of JSON; none where the line is bad.
 
     numbered: the line's number and text.
@@ -213,7 +238,7 @@ def row_of_line(path: Path, report: LoadReport, numbered: tuple[int, str]) -> It
 
 
 def _read_list(
-    path: Path, report: LoadReport, first: tuple[int, str], lines: Iterator[tuple[int, str]]
+    path: Place, report: LoadReport, first: tuple[int, str], lines: Iterator[tuple[int, str]]
 ) -> Iterator[Row]:
     """Parse a list of objects one by one, so that the rows before a fault are kept."""
     text = first[1] + "".join(line for _, line in lines)
@@ -256,7 +281,7 @@ def _end_of_space(text: str, position: int) -> int:
     return match.end()
 
 
-def _broken(path: Path, line: int, error: Exception, consequence: str = "") -> DataError:
+def _broken(path: Place, line: int, error: Exception, consequence: str = "") -> DataError:
     reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
     expected = "JSON objects, one per line or in one list"
     return DataError(
@@ -264,7 +289,7 @@ def _broken(path: Path, line: int, error: Exception, consequence: str = "") -> D
     )
 
 
-def _record(value: Any, path: Path, line: int, report: LoadReport) -> Iterator[Row]:
+def _record(value: Any, path: Place, line: int, report: LoadReport) -> Iterator[Row]:
     if not isinstance(value, dict):
         found = type(value).__name__
         report.reject(DataError(path, line=line, found=found, expected="a JSON object", reason="not a JSON object"))
@@ -272,7 +297,7 @@ def _record(value: Any, path: Path, line: int, report: LoadReport) -> Iterator[R
     yield line, value
 
 
-def _without_surrogates(value: Any, path: Path, line: int, report: LoadReport) -> Any:
+def _without_surrogates(value: Any, path: Place, line: int, report: LoadReport) -> Any:
     """Replace unpaired surrogates, which JSON can hold and UTF-8 cannot."""
     count = 0
 
@@ -294,7 +319,7 @@ def _without_surrogates(value: Any, path: Path, line: int, report: LoadReport) -
     return value
 
 
-def _read_table(path: Path, report: LoadReport) -> Iterator[Row]:
+def _read_table(path: Place, report: LoadReport) -> Iterator[Row]:
     """Read CSV or TSV with a header. A row with more or fewer cells than the header is bad."""
     csv.field_size_limit(MAX_CHARACTERS)
     lines = read_lines(path, report)
@@ -381,13 +406,13 @@ def _longest_cell(lines: Iterator[str], separator: str, header: list[str] | None
     return max(map(len, cells)) if header and len(cells) == len(header) else 0
 
 
-def _read_parquet(path: Path, report: LoadReport) -> Iterator[Row]:
+def _read_parquet(path: Place, report: LoadReport) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         number = 0
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
             for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
                     number += 1

@@ -79,21 +79,47 @@ def sender_text(body: str) -> str:
 
     body: the plain text of a message.
     """
-    lines: list[str] = []
+    return divided_text(body)[0]
+
+
+def divided_text(body: str) -> tuple[str, str]:
+    """What the sender wrote, as `sender_text` says, and what the one wrote who is quoted first; empty where none is.
+
+    body: the plain text of a message.
+    """
+    own: list[str] = []
+    quoted: list[str] = []
     rest = deque(line.rstrip() for line in body.replace("\r\n", "\n").split("\n"))
     while rest:
         line = rest.popleft()
         plain = _plain(line)
         if _end_of_text.match(plain) or (_from_header.match(plain) and _other_header.match(_following(rest))):
+            quoted = quoted or _below_headers([line, *rest])
             break
         if rest and _is_wrapped_attribution(plain, _plain(rest[0])):
             plain = f"{plain} {_plain(rest.popleft())}"
         if _is_attribution(plain):
             if not _following(rest).startswith(">"):
+                quoted = quoted or list(rest)
                 break
-        elif not plain.startswith(">"):
-            lines.append(line)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(lines))).strip()
+        elif plain.startswith(">"):
+            quoted.append(plain[1:].removeprefix(" "))
+        else:
+            own.append(line)
+    answered = divided_text("\n".join(quoted))[0] if quoted else ""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip(), answered
+
+
+def _below_headers(lines: list[str]) -> list[str]:
+    """The lines below the block of headers with which these begin, behind a line of dashes; none without a block."""
+    first = 0 if _from_header.match(_plain(lines[0])) else 1
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    if first == len(lines) or not _from_header.match(_plain(lines[first])):
+        return []
+    while first < len(lines) and lines[first].strip():
+        first += 1
+    return lines[first:]
 
 
 def _plain(line: str) -> str:

@@ -6,8 +6,10 @@ import zipfile
 import pytest
 
 from penname.data.load_report import LoadReport
-from penname.data.mail import mail_files, read_mail
-from penname.data.mail_text import sender_text, text_of_html, unwrapped
+from penname.data.readers.base import ReadingSettings
+from penname.data.readers.choice import read_texts
+from penname.data.readers.mail_text import sender_text, text_of_html, unwrapped
+from penname.errors import DataError
 
 MAILS = [
     b"From: Ann <Ann@X.org>\nSubject: Re: FW: The bridge\nDate: Mon, 3 Jun 2002 10:00:00 +0200\n\n"
@@ -31,7 +33,7 @@ def mbox(folder, mails=MAILS):
 def read(path):
     lines = []
     report = LoadReport(on_problem=lines.append)
-    documents = list(read_mail(path, report))
+    documents = [found.document for found in read_texts(path, ReadingSettings(), report)]
     assert report.rows == report.kept + sum(report.skipped.values())
     assert report.kept == len(documents)
     return documents, report, lines
@@ -90,7 +92,7 @@ def test_the_other_mails_of_an_archive_with_a_broken_one_are_read(tmp_path):
     documents, report, lines = read(path)
     assert [d.user_id for d in documents] == ["u0@x.org", "u2@x.org"]
     assert report.skipped == {"broken archive": 1}
-    assert "mails.zip:2: found a broken archive (Bad CRC-32" in lines[0]
+    assert "mails.zip/1-EM.txt:1: found a broken archive (Bad CRC-32" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,6 @@ def test_an_export_of_avocado(tmp_path):
         archive.writestr("001/001-000001-EM.txt", headers + b"Hello all.\n")
         archive.writestr("001/001-000001-AT-000001.txt", b"an attachment")
         archive.writestr("001/001-000002-CT.txt", b"a contact")
-    assert mail_files(tmp_path) == [tmp_path / "001.zip"]
     (document,), _, _ = read(tmp_path / "001.zip")
     assert (document.user_id, document.title, document.date) == ("ann@avocado.com", "Gas", "2000-05-12T10:11:12")
     assert document.text == "Hello all."
@@ -255,7 +256,9 @@ def test_an_export_of_avocado(tmp_path):
 
 def test_a_broken_archive_is_one_line(tmp_path):
     (tmp_path / "a.zip").write_bytes(gzip.compress(b"no archive"))
-    documents, _, lines = read(tmp_path / "a.zip")
-    assert documents == []
-    assert len(lines) == 1
-    assert "found a broken archive" in lines[0]
+    with pytest.raises(DataError, match=r"a\.zip: found a broken archive \(File is not a zip file\)"):
+        read(tmp_path / "a.zip")
+    (tmp_path / "b.eml").write_bytes(MAILS[0])  # beside others it is one of the faults
+    documents, _, lines = read(tmp_path)
+    assert len(documents) == 1
+    assert "a.zip:1: found a broken archive" in lines[0]
