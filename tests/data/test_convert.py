@@ -327,3 +327,72 @@ def test_the_same_input_gives_the_same_files(tmp_path):
         converted(path, tmp_path / name)
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def mail(n, sender, text, answers=None, date=None):
+    reply = "" if answers is None else f"In-Reply-To: <{answers}@x>\n"
+    return (
+        f"From: {sender}\nMessage-ID: <{n}@x>\n{reply}Subject: Re: note {n}\n"
+        f"Date: {date or f'{1 + n % 28} Jun {2002 + n // 28} 10:00:00 +0200'}\n\n{text}\n"
+    ).encode()
+
+
+def test_one_authors_mail_from_several_addresses(tmp_path):
+    """Others' mail is not converted, but what the author's mail answers is its input."""
+    mails = []
+    for n in range(0, 40, 2):
+        mails.append(mail(n, "Bob <bob@x.org>", f"Bob asks about the {n}th thing that he can think of."))
+        mine = ("Ann Example <ann@x.org>", "ANN@work.example")[n // 2 % 2]
+        mails.append(mail(n + 1, mine, f"My own answer to question number {n} of {n + 7} is a long one.", answers=n))
+    quoted = "This answers one that was deleted.\n\nOn Mon, 3 Jun 2002 Bob <bob@x.org> wrote:\n> Where is it?\n> > Here."
+    mails.append(mail(60, "ann@x.org", quoted))
+    report = LoadReport()
+    splits = converted(mbox(tmp_path, mails), tmp_path / "out", report, me=("ann@x.org", "ann@work.example"))
+    assert report.skipped == {"by others": 20}
+    assert [len(examples) for examples in splits.values()] == [16, 2, 2]  # the first one has nothing earlier
+    everything = [example for examples in splits.values() for example in examples]
+    assert {example.user_id for example in everything} == {"ann@x.org"}
+    assert [example.date for example in everything] == sorted(example.date for example in everything)
+    for example in everything[:-1]:
+        n = int(example.output.split("number ")[1].split()[0])
+        asked = f"Bob asks about the {n}th thing that he can think of."
+        assert example.input == f"Write the answer to the following email. title: note {n + 1}. text: {asked}"
+        assert all(document.date < example.date for document in example.profile)
+    assert everything[-1].output == "This answers one that was deleted."
+    assert everything[-1].input.endswith("title: note 60. text: Where is it?")
+
+
+def test_a_name_that_nobody_has_is_one_line(tmp_path):
+    mails = [mail(n, "ann@x.org", f"One of the mails of Ann is number {n}.") for n in range(5)]
+    settings = ConversionSettings(me=("anna@x.org",))
+    message = r"found no text of 5 words by 'anna@x.org', expected an author: ann@x.org \(5\)"
+    with pytest.raises(UserError, match=message):
+        convert(mbox(tmp_path, mails), tmp_path / "out", settings, LoadReport())
+    assert not (tmp_path / "out").exists()
+
+
+def test_texts_of_one_author_without_dates_are_hidden_where_they_are_held_out(tmp_path):
+    (tmp_path / "notes").mkdir()
+    topics = ("rain", "bread", "trains", "chess", "birds", "rivers", "maps", "clocks", "ferries", "gardens")
+    for n, topic in enumerate(topics * 2):
+        (tmp_path / "notes" / f"{n}.txt").write_text(f"Note {n} says {'much ' * n}about {topic}, of which I know {n}.")
+    splits = converted(tmp_path / "notes", tmp_path / "out", me=("Ann",))
+    assert [len(examples) for examples in splits.values()] == [16, 2, 2]
+    held_out = {example.output for split in ("val", "test") for example in splits[split]}
+    for examples in splits.values():
+        for example in examples:
+            assert example.user_id == "Ann"
+            assert len(example.profile) == (15 if examples is splits["train"] else 16)
+            assert not any(output in document.text for output in held_out for document in example.profile)
+    per_split = converted(tmp_path / "notes", tmp_path / "few", me=("Ann",), per_user=1)
+    assert [len(examples) for examples in per_split.values()] == [1, 1, 1]
+
+
+def test_two_users_have_their_texts_divided_and_are_told_so(tmp_path):
+    said = []
+    path = write(tmp_path / "a.csv", rows(2))
+    splits = converted(path, tmp_path / "out", reading=ReadingSettings(say=said.append))
+    assert [len(examples) for examples in splits.values()] == [4, 2, 2]
+    assert said[0] == f"{path}: user from 'author', text from 'body', title from 'headline', date from 'date'"
+    assert said[1].startswith("  user 0, date 2010-01-01, title rain 0: 'User 0 tells of rain in text number 0, at some")
+    assert said[4:] == ["2 users: the texts of each are divided into train, val and test"]

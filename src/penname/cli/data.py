@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -278,6 +277,7 @@ def convert(
     as_json: JsonOption = False,
 ) -> None:
     """Make examples from a collection of texts; near-duplicates among a user's texts are skipped."""
+    from penname.cli.conversion_lines import ConversionLines
     from penname.data.convert import ConversionSettings, convert
     from penname.data.load_report import LoadReport
     from penname.data.readers.base import ReadingSettings
@@ -290,7 +290,7 @@ def convert(
         raise UserError("--task: found no text, expected a name")
     column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
-    author = me[0] if me else None
+    lines = ConversionLines(data)
     settings = ConversionSettings(
         split,  # type: ignore[arg-type]
         task,
@@ -299,24 +299,16 @@ def convert(
         min_words,
         per_user,
         hash_users,
-        ReadingSettings(columns, titles_from_names, author, lambda line: print(line, file=sys.stderr)),
+        ReadingSettings(columns, titles_from_names, say=lines.say),
     )
-    findings: Counter[str] = Counter()
-
-    def show_finding(line: str) -> None:
-        findings["lines"] += 1
-        if findings["lines"] <= MAX_FINDINGS:
-            print(line, file=sys.stderr)
-
-    report = LoadReport(on_problem=show_finding)
+    report = LoadReport(on_problem=lines.show_finding, on_bytes=lines.advance_bytes)
     try:
-        counts = convert(data, out, settings, report)
+        with lines:
+            counts = convert(data, out, settings, report, lines.advance)
     except UserError:
         if found := report.summary():
             print(found, file=sys.stderr)
         raise
-    if findings["lines"] > MAX_FINDINGS:
-        print(f"penname: note: {findings['lines'] - MAX_FINDINGS:,} more such lines", file=sys.stderr)
     if as_json:
         facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": _skipped(report)}
         print(json.dumps(facts))
@@ -329,8 +321,6 @@ def convert(
 
 
 app.command(epilog=examples(*CONTROL_EXAMPLES))(control)
-
-MAX_FINDINGS = 20
 
 
 def _sources(data: str, format: str | None, task: str | None, split_by_user: bool, shared_names: str) -> list[Any]:

@@ -107,7 +107,8 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
     own_names = {name.casefold() for name in settings.me}
     authors: Counter[str] = Counter()
     shown = 0
-    for found in read_texts(path, settings.reading, report):
+    reading = replace(settings.reading, author=settings.me[0] if settings.me else None)
+    for found in read_texts(path, reading, report):
         document = found.document
         if own_names and found.message_id is not None:
             store.add_named(found.message_id, document.text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable
 
 from penname.data.records import Document
@@ -101,31 +102,44 @@ COMPARED_TEXTS = 20_000
 def without_copies(texts: Iterable[str], compared: int = COMPARED_TEXTS) -> list[int]:
     """Indices of the texts that are no near-duplicates of an earlier one.
 
-    A near-duplicate has a Jaccard similarity of n-grams of at least 0.8.
+    A near-duplicate has a Jaccard similarity of n-grams of at least 0.8. Texts without words are compared literally. One
+    that is not the same word for word is missed if all n-grams that it shares with its original are in later texts too.
 
     compared: how many of the last texts that are none a text is compared with.
-
-    Candidates come from datasketch's locality-sensitive hashing, which can miss one; each is checked against the
-    definition. Texts without words are compared literally.
     """
-    from datasketch import MinHash, MinHashLSH
-
-    index = MinHashLSH(threshold=MIN_SHARE * 0.65, num_perm=128)
     unique: list[int] = []
-    kept: dict[int, set[str]] = {}
+    ngrams_of_text: dict[int, array[int]] = {}
+    last_with: dict[int, int] = {}
+    """The last text with each n-gram."""
+    whole_texts: dict[int, None] = {}
+    """Hashes of the last texts' words."""
     for i, text in enumerate(texts):
         words = plain_words(_without_invisible(text))
-        ngrams = ngrams_of(words) if words else {text.strip()}
-        signature = MinHash(num_perm=128)
-        signature.update_batch([ngram.encode() for ngram in ngrams])
-        earlier = (kept[j] for j in index.query(signature))
-        if any(len(ngrams & others) >= MIN_SHARE * len(ngrams | others) for others in earlier):
+        whole = hash(tuple(words) if words else text.strip())
+        if whole in whole_texts:
             continue
-        index.insert(i, signature)
-        kept[i] = ngrams
+        ngrams = set(map(hash, ngrams_of(words) if words else [text.strip()]))
+        known = [last_with[ngram] for ngram in ngrams if ngram in last_with]
+        if len(known) >= MIN_SHARE * len(ngrams) and any(  # otherwise too few are in earlier texts for any similarity
+            _are_similar(ngrams, ngrams_of_text[j]) for j in set(known)
+        ):
+            continue
         unique.append(i)
-        if len(kept) > compared:
-            oldest = next(iter(kept))
-            index.remove(oldest)
-            del kept[oldest]
+        whole_texts[whole] = None
+        ngrams_of_text[i] = array("q", ngrams)
+        last_with.update(dict.fromkeys(ngrams, i))
+        if len(ngrams_of_text) > compared:
+            _forget(next(iter(ngrams_of_text)), ngrams_of_text, last_with)
+            del whole_texts[next(iter(whole_texts))]
     return unique
+
+
+def _are_similar(ngrams: set[int], others: array[int]) -> bool:
+    shared = len(ngrams.intersection(others))
+    return shared >= MIN_SHARE * (len(ngrams) + len(others) - shared)
+
+
+def _forget(i: int, ngrams_of_text: dict[int, array[int]], last_with: dict[int, int]) -> None:
+    for ngram in ngrams_of_text.pop(i):
+        if last_with[ngram] == i:
+            del last_with[ngram]

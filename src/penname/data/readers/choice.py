@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from penname.data.load_report import LoadReport
 from penname.data.readers import mail, tables, telegram, texts, whatsapp
-from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, source_files
+from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText, source_files
 from penname.errors import DataError
 
 READERS: tuple[Reader, ...] = (
@@ -40,8 +42,16 @@ def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Ite
 
 
 def bytes_of(path: Path) -> int:
-    """The bytes that `read_texts` may read of a file or folder."""
-    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
+    """The bytes that there are to read at `path`: of an archive those of its files, and otherwise those on the disk."""
+    files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return sum(map(_bytes_of_file, files))
+
+
+def _bytes_of_file(file: Path) -> int:
+    if file.suffix.lower() == ".zip":
+        with suppress(OSError, *ARCHIVE_ERRORS), zipfile.ZipFile(file) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    return file.stat().st_size
 
 
 def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]:

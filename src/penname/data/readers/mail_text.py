@@ -50,6 +50,7 @@ _PHONE = (
 _ADDRESS = r"[<(\[][^<>()\[\]\s]*(?:mailto:)?[^<>()\[\]\s]+@[^<>()\[\]\s]+"
 _DATE = r"\b\d{4}\b|\b\d\d?[:.]\d\d\b|\d年|\b\d\d?/\d\d?/\d\d(?:\d\d)?\b"
 _NUMBER = re.compile(r"\d+")
+_COLONS = (":", "：")
 ATTRIBUTION_CHARACTERS = 300
 """Length up to which a line, or two that were wrapped, may be the one above a quoted message."""
 
@@ -93,11 +94,13 @@ def divided_text(body: str) -> tuple[str, str]:
     while rest:
         line = rest.popleft()
         plain = _plain(line)
-        if _end_of_text.match(plain) or (_from_header.match(plain) and _other_header.match(_following(rest))):
+        if _end_of_text.match(plain) or _begins_headers(plain, rest):
             quoted = quoted or _below_headers([line, *rest])
             break
-        if rest and _is_wrapped_attribution(plain, _plain(rest[0])):
-            plain = f"{plain} {_plain(rest.popleft())}"
+        following = _plain(rest[0]) if rest else ""
+        if following.endswith(_COLONS) and _is_wrapped_attribution(plain, following):
+            plain = f"{plain} {following}"
+            rest.popleft()
         if _is_attribution(plain):
             if not _following(rest).startswith(">"):
                 quoted = quoted or list(rest)
@@ -108,6 +111,12 @@ def divided_text(body: str) -> tuple[str, str]:
             own.append(line)
     answered = divided_text("\n".join(quoted))[0] if quoted else ""
     return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip(), answered
+
+
+def _begins_headers(line: str, rest: Iterable[str]) -> bool:
+    """Whether a line and the next one are headers of a message, the first one that of its sender."""
+    has_colon = ":" in line or "：" in line
+    return has_colon and bool(_from_header.match(line) and _other_header.match(_following(rest)))
 
 
 def _below_headers(lines: list[str]) -> list[str]:
@@ -134,7 +143,7 @@ def _following(lines: Iterable[str]) -> str:
 
 def _is_attribution(line: str) -> bool:
     """Whether a line stands above a quoted message: it names who wrote, and when."""
-    if not line.endswith((":", "：")) or len(line) > ATTRIBUTION_CHARACTERS:
+    if not line.endswith(_COLONS) or len(line) > ATTRIBUTION_CHARACTERS:
         return False
     address, wrote, dated = _address.search(line), _wrote.search(line), _is_dated(line)
     return bool(_english_wrote.match(line) or (wrote and (address or dated)) or (address and dated))
