@@ -15,7 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -250,7 +250,7 @@ def _id(number: int) -> str:
 
 
 def _record(document: Document) -> dict[str, Any]:
-    return {name: value for name, value in asdict(document).items() if value is not None}
+    return {name: value for name, value in vars(document).items() if value is not None}
 
 
 def _open(path: Path) -> TextIO:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -51,7 +50,7 @@ class TextStore:
     def add(self, found: SourceText) -> None:
         """Take a text; the order of equal dates is that in which they come."""
         document = found.document
-        fields = json.dumps({k: v for k, v in asdict(document).items() if v is not None}, ensure_ascii=False)
+        fields = json.dumps({name: value for name, value in vars(document).items() if value is not None}, ensure_ascii=False)
         row = (document.user_id, document.date or "", fields, found.answers, found.reply_to, found.is_email)
         self._database.execute("INSERT INTO texts VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
 
