@@ -14,7 +14,7 @@ from penname.errors import ArgumentError, UserError
 from penname.experiments import train as pipeline
 from penname.experiments.comparison import Comparison, compare_runs
 from penname.experiments.plan import check_inputs, check_room, make_plan
-from penname.experiments.run_recipe import chosen_methods, chosen_split, load_run_recipe
+from penname.experiments.run_recipe import chosen_methods, chosen_split, load_run_recipe, with_words_of_run
 from penname.extensions import Extension
 from penname.generate.writer import Writer
 from penname.recipe_files import check_recipe
@@ -81,6 +81,7 @@ def train(
     folder: str | Path,
     *,
     rewards: Mapping[str, RewardFunction] | None = None,
+    donor: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train and evaluate every method of a recipe; the same call resumes a run that was stopped.
@@ -89,6 +90,7 @@ def train(
     folder: the run's folder; created where it does not exist.
     rewards: functions by name, each called as `reward(item)` with a `RewardInput`, which return a number from 0 to 1,
         or None where they cannot judge. They replace the recipe's mixture, with equal weights.
+    donor: the folder of an earlier run, whose stages are reused where the settings are the same.
     progress: shows the run's progress; by default a bar in a terminal or a notebook, and lines elsewhere.
 
     Raises UserError for data or a model that does not exist, a folder with a run of another recipe or of other rewards,
@@ -101,12 +103,13 @@ def train(
     folder = Path(folder)
     check_inputs(recipe, folder)
     check_room(make_plan(recipe), folder)
+    donors = {} if donor is None else {Path(donor): load_run_recipe(Path(donor))}
     if progress is None:
         with _progress(folder) as console_progress:
-            pipeline.train_run(recipe, folder, console_progress)
+            pipeline.train_run(recipe, folder, console_progress, donors)
     else:
-        pipeline.train_run(recipe, folder, progress)
-    return Run(folder, recipe)
+        pipeline.train_run(recipe, folder, progress, donors)
+    return Run(folder, with_words_of_run(recipe, folder))
 
 
 def open_run(folder: str | Path, recipe: Recipe | None = None) -> Run:
@@ -118,7 +121,7 @@ def open_run(folder: str | Path, recipe: Recipe | None = None) -> Run:
     Raises UserError where the folder has no run.
     """
     stored_recipe = load_run_recipe(Path(folder))
-    return Run(Path(folder), recipe or stored_recipe)
+    return Run(Path(folder), with_words_of_run(recipe, Path(folder)) if recipe else stored_recipe)
 
 
 def compare(

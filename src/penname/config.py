@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +18,7 @@ from penname.prompts.render import PromptFormat
 from penname.retrieval.retrieve import RETRIEVERS, DocumentsName
 from penname.retrieval.tokens import TokensName
 from penname.runs.tracking import TrackerName
+from penname.words import WordsName, other_letters, words_for
 
 REWARDS = ("judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits", "authorship")
 HOST_AND_PORT = re.compile(r".*[^:/\s]:\d{1,5}")
@@ -275,6 +276,11 @@ class ExpectationConfig(Section):
         "reward", description="weight of a sample: its reward, or its reward less the mean of its input's samples"
     )
     start_from: Literal["base", "previous"] = "base"
+    max_zeros: Share = Field(
+        0.99,
+        description="largest share of the first iteration's samples, of the first hundred or so and of all, that may "
+        "have a reward of 0; with more the run stops",
+    )
 
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
@@ -294,8 +300,19 @@ class RewardConfig(Section):
         False, description="whether the judge's reward is the expected score instead of the most probable one"
     )
     judge_max_input_tokens: Count = 2048
-    encoder: str | None = None
+    encoder: str | None = Field(None, description="encoder of cosine and bertscore; null: the bundled one, for English")
     bertscore_layer: Count = 4
+    words: Literal["auto"] | WordsName = Field(
+        "auto",
+        description="words that ROUGE and METEOR compare: ascii, as in the packages that define them, for English; "
+        "unicode, those of any script; auto: unicode where the outputs need it, chosen when a run is started",
+    )
+
+    def with_words(self, texts: Iterable[str]) -> Self:
+        """These settings with the words that texts need, in place of `auto`."""
+        if self.words != "auto":
+            return self
+        return self.model_copy(update={"words": words_for(other_letters(texts))})
 
     @property
     def weights(self) -> dict[str, float]:
@@ -576,6 +593,11 @@ class Recipe(Section):
         named = [row_of(name) for name in self.methods]
         built_in = [row for row in METHODS.values() if row in named]
         return {row.name: row for row in [*built_in, *(row for row in named if row.prompt is not None)]}
+
+    @property
+    def learns(self) -> bool:
+        """Whether a method learns from the train split, or shows texts of its users."""
+        return self.tune_generator or any(row.trained or row.shows_others for row in self.method_rows.values())
 
     def writers(self, methods: Collection[str]) -> list[str]:
         """Those of `methods` that write one prompt for three authors, in the order in which a run evaluates them."""

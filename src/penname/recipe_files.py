@@ -18,6 +18,8 @@ from penname.shipped import shipped_recipes
 
 RENAMED = {"rows": "batch_size", "carve": "split_by_user"}
 """The new names of renamed settings, by the names that they had in earlier versions."""
+WORDS_BEFORE = "ascii"
+"""What `reward.words` was in earlier versions, which did not have it."""
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
@@ -51,14 +53,22 @@ def read_recipe_of_run(path: Path) -> Recipe:
 
     Raises UserError for a file that is not such a recipe.
     """
-    return check_recipe(with_new_names(_read_values(path)), str(path), with_extensions=False)
+    return check_recipe(of_earlier_version(_read_values(path)), str(path), with_extensions=False)
 
 
-def with_new_names(values: Any) -> Any:
+def of_earlier_version(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a run's recipe, or of some of its sections, as this version would have written them."""
+    renamed: dict[str, Any] = _with_new_names(values)
+    if isinstance(reward := renamed.get("reward"), dict):
+        renamed["reward"] = {"words": WORDS_BEFORE} | reward
+    return renamed
+
+
+def _with_new_names(values: Any) -> Any:
     """The values, with the settings of earlier versions under their new names, at any depth."""
     if isinstance(values, dict):
-        return {RENAMED.get(name, name): with_new_names(value) for name, value in values.items()}
-    return [with_new_names(value) for value in values] if isinstance(values, list) else values
+        return {RENAMED.get(name, name): _with_new_names(value) for name, value in values.items()}
+    return [_with_new_names(value) for value in values] if isinstance(values, list) else values
 
 
 def _read_values(path: Path) -> dict[str, Any]:

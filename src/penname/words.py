@@ -2,18 +2,43 @@
 
 White space separates words in most scripts. In Chinese, Japanese, Thai, Lao, Khmer and Burmese nothing does: there ICU
 (icu4py) finds them, by its dictionaries. Signs that are written on letters, such as the vowels of Hindi, are part of
-a word. The papers' metrics have tokenizers of their own (`penname.rewards`).
+a word. The papers' metrics were defined for English; `METRIC_WORDS` has their words and those of any script.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
 import regex
+
+WordsName = Literal["ascii", "unicode"]
+"""ascii: runs of a-z and 0-9, as in the package rouge_score; unicode: words of any script. See `METRIC_WORDS`."""
+
+OTHER_LETTERS = 0.005
+"""From this share of letters other than a to z on, texts need the words `unicode`.
+
+English has under 0.1 %, with names such as Dvořák; Italian has 1 %, German 2 %, French 3 %.
+"""
+
+VERSION = 2
+"""Of the words of `plain_words`: what is kept by them, such as rankings, is of one version."""
 
 _UNSPACED = regex.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
     "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # kana, Han
 )
-_BETWEEN = regex.compile(r"[^\p{L}\p{M}\p{N}]+")
+# A sign on something that is no letter, such as that which gives an emoji its colours, is no word.
+_BETWEEN = regex.compile(r"(?:^\p{M}+|[^\p{L}\p{M}\p{N}]\p{M}*)+")
+# The soft hyphen, and what joins or separates the shapes of letters within a word, as in Persian and Hindi.
+_INVISIBLE = regex.compile("[\u00ad\u200c\u200d\u2060]+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_BARE_ASCII = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
+_BARE = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’][\p{L}\p{M}\p{N}]+)*")
+_BARE_WITHOUT_DIGITS = regex.compile(r"[\p{L}\p{Nl}\p{No}][\p{L}\p{M}\p{Nl}\p{No}]*(?:['’][\p{L}\p{M}\p{Nl}\p{No}]+)*")
+_NO_LETTERS = bytes(i for i in range(128) if not chr(i).isalpha())
 
 
 def split_words(text: str) -> list[str]:
@@ -26,17 +51,60 @@ def split_words(text: str) -> list[str]:
     return [word for piece in text.split() for word in (_segments(piece) if _UNSPACED.search(piece) else [piece])]
 
 
+def bare_words(text: str, *, digits: bool = True) -> list[str]:
+    """The words of a text as they are written, without the punctuation at them; apostrophes within a word stay.
+
+    digits: whether digits belong to words; otherwise they separate them.
+    """
+    if text.isascii() and digits:
+        return _BARE_ASCII.findall(text)
+    text = composed(text)
+    if _UNSPACED.search(text):
+        text = " ".join(split_words(text))
+    found: list[str] = (_BARE if digits else _BARE_WITHOUT_DIGITS).findall(text)
+    return found
+
+
 def plain_words(text: str) -> list[str]:
     """The words of a text in lower case: runs of letters, the signs on them, and digits."""
-    return spaced_words(text).split()
+    return ascii_words(text) if text.isascii() else spaced_words(text).split()
 
 
 def spaced_words(text: str) -> str:
     """The words of `plain_words`, separated by spaces; there may be more of these."""
-    lowered = text.lower()
-    if not text.isascii() and _UNSPACED.search(text):
+    lowered = composed(text.lower())
+    if not lowered.isascii() and _UNSPACED.search(lowered):
         lowered = " ".join(split_words(lowered))
-    return _BETWEEN.sub(" ", lowered)
+    spaced: str = _BETWEEN.sub(" ", lowered)
+    return spaced
+
+
+def ascii_words(text: str) -> list[str]:
+    """The runs of a-z and 0-9 in a text in lower case; a text in another script has none."""
+    return _ASCII_WORD.findall(text.lower())
+
+
+METRIC_WORDS: Mapping[WordsName, Callable[[str], list[str]]] = {"ascii": ascii_words, "unicode": plain_words}
+"""The words that ROUGE compares, by the recipe's `reward.words`; those of a text in ASCII are alike in both."""
+
+
+def composed(text: str) -> str:
+    """The text with its accents in Unicode's composed form (NFC), without invisible characters within words."""
+    return text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+
+
+def other_letters(texts: Iterable[str]) -> float:
+    """The share, in 0..1, of the texts' letters that are none of a to z; 0 where there are no letters."""
+    ours = others = 0
+    for text in texts:
+        ours += len(text.encode("ascii", "ignore").translate(None, _NO_LETTERS))
+        others += 0 if text.isascii() else sum(not c.isascii() and c.isalpha() for c in text)
+    return others / max(1, ours + others)
+
+
+def words_for(share: float) -> WordsName:
+    """The words that metrics need for texts with a share of `other_letters`."""
+    return "unicode" if share >= OTHER_LETTERS else "ascii"
 
 
 def _segments(text: str) -> list[str]:

@@ -84,6 +84,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Another value for a setting of the recipe, as in expectation.samples=8; repeatable."),
 ]
+DonorOption = Annotated[
+    Path | None, typer.Option("--from", help="An earlier run whose stages are reused where the settings are the same.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MethodsOption = Annotated[
     list[str] | None,
@@ -173,6 +176,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be computed, with memory and disk, and stop.")
     ] = False,
+    donor: DonorOption = None,
     rate: Annotated[
         float | None,
         typer.Option(min=0.001, help="With --dry-run: tokens that a worker writes in a second, to count hours."),
@@ -191,7 +195,7 @@ def train(
         show_plan(make_plan(loaded), folder, rate)
         return
     with _progress(folder) as progress:
-        trained = api.train(loaded, folder, progress=progress)
+        trained = api.train(loaded, folder, donor=donor, progress=progress)
     show(trained.compare())
     if loaded.three_authors is None:
         show_example(folder)
@@ -219,10 +223,7 @@ def sweep(
         typer.Option("--run", help="Folder of the runs, runs/RECIPE-sweep by default; started again, it resumes."),
     ] = None,
     override: SetOption = None,
-    donor: Annotated[
-        Path | None,
-        typer.Option("--from", help="A finished run whose stages are reused where the settings are the same."),
-    ] = None,
+    donor: DonorOption = None,
     method: MethodsOption = None,
     metric: MetricOption = "reward",
     as_json: JsonOption = False,

@@ -150,8 +150,7 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
     """
     rows = recipe.method_rows.values()
     trained = [row for row in rows if row.trained]
-    learns = trained or recipe.tune_generator or any(row.shows_others for row in rows)
-    splits = [*(["train"] if learns else []), recipe.evaluation.split]
+    splits = [*(["train"] if recipe.learns else []), recipe.evaluation.split]
     if (trained or recipe.tune_generator) and recipe.training.validate_every:
         splits.append("val")
     for split in splits:

@@ -9,6 +9,7 @@ from penname.config import Recipe
 from penname.errors import UserError
 from penname.evaluation.seeds import between_seeds, over_seeds
 from penname.evaluation.table import Results, Scored
+from penname.experiments.language import notes_on_language
 from penname.experiments.run_recipe import (
     CHANGEABLE,
     chosen_split,
@@ -17,6 +18,7 @@ from penname.experiments.run_recipe import (
     load_run_recipe,
 )
 from penname.pat.generator import methods_not_tuned_on
+from penname.rewards.meteor import EXACT
 from penname.runs.folder import Record, intact_stage, read_json, read_stage
 from penname.session import stage_names
 
@@ -54,7 +56,7 @@ def results_of(
         used = chosen_split(split, recipe)
         rewards.setdefault(recipe.reward.model_dump_json(), folder)
         if environment := load_environment(folder):
-            meteor = str(environment.get("meteor", "meteor"))
+            meteor = EXACT if recipe.reward.words == "unicode" else str(environment.get("meteor", "meteor"))
             if names.setdefault("meteor", meteor) != meteor:
                 notes.append(
                     f"{folder}: METEOR is {meteor} here, {names['meteor']} in {folders[0]}: do not compare them"
@@ -78,7 +80,7 @@ def results_of(
                 )
             kept = [r for r in records if profile_sizes is None or r["history"] in profile_sizes]
             results |= scored({name: kept})
-        notes += untuned_notes(folder, recipe)
+        notes += [*untuned_notes(folder, recipe), *(f"{folder}: {note}" for note in notes_on_language(recipe))]
     if len(rewards) > 1:
         notes.append(f"{' and '.join(map(str, rewards.values()))} have different rewards: do not compare their rewards")
     if not results:

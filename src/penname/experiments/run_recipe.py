@@ -21,6 +21,7 @@ CHANGEABLE: dict[str, Any] = {
     "tracking": True,
     "scale": True,
     "training": {"processes", "nodes", "rendezvous"},
+    "expectation": {"max_zeros"},
     "generator": {"base_url"},
     "teacher": {"base_url"},
     "reward": {"judge": {"base_url"}},
@@ -49,11 +50,20 @@ def load_environment(folder: Path) -> Record:
     return environment if isinstance(environment.get("packages"), dict) else environment | {"packages": {}}
 
 
+def with_words_of_run(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the words that the run in a folder has chosen, if there is one, in place of `auto`."""
+    if recipe.reward.words != "auto" or not (folder / "recipe.yaml").is_file():
+        return recipe
+    words = load_run_recipe(folder).reward.words
+    return recipe.model_copy(update={"reward": recipe.reward.model_copy(update={"words": words})})
+
+
 def refuse_different_recipe(folder: Path, recipe: Recipe) -> None:
     """Raise UserError if the folder has a run whose recipe differs in more than the settings in `CHANGEABLE`."""
     if not (folder / "recipe.yaml").is_file():
         return
     before = load_run_recipe(folder).model_dump(mode="json", exclude=CHANGEABLE)
+    recipe = with_words_of_run(recipe, folder)
     if change := first_difference(before, recipe.model_dump(mode="json", exclude=CHANGEABLE)):
         raise UserError(f"run folder {folder} was started with another recipe: {change}; choose another folder")
 

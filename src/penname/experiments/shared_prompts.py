@@ -6,7 +6,6 @@ The choice depends on users' documents and prompts only, never on a model's text
 from __future__ import annotations
 
 import itertools
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from penname.data.records import Document, Example
 from penname.errors import UserError
 from penname.pat.graph.stylometry import stylometric
+from penname.words import plain_words
 
 AUTHORS = 3
 MAX_USERS = 30
@@ -153,18 +153,25 @@ def _nearest_texts(inputs: Sequence[str], texts: Sequence[Sequence[str]]) -> lis
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = [re.findall(r"\w+", text.lower()) for text in inputs]
+    words = [plain_words(text) for text in inputs]
     counts = Counter(word for of_input in words for word in set(of_input))
     subjects = [
         " ".join(word for word in of_input if counts[word] <= MAX_INPUT_SHARE * len(inputs)) for of_input in words
     ]
-    vectorizer = TfidfVectorizer(sublinear_tf=True).fit([text for of_user in texts for text in of_user])
+    vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=_terms).fit(
+        [text for of_user in texts for text in of_user]
+    )
     queries = vectorizer.transform(subjects)
     nearest = []
     for of_user in texts:
         cosines: Matrix = (queries @ vectorizer.transform(of_user).T).toarray()
         nearest.append([(float(row.max()), int(row.argmax())) for row in cosines])
     return nearest
+
+
+def _terms(text: str) -> list[str]:
+    """The words of a text without single letters, which are terms only in Chinese and Japanese."""
+    return [word for word in plain_words(text) if len(word) > 1 or not word.isascii()]
 
 
 def _case(number: int, prompt_example: Example, user: User, nearest: Document | None) -> Case:

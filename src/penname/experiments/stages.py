@@ -27,7 +27,7 @@ _DATA = (*_USERS, "retrieval", "prompt")
 _SHUFFLED = ("evaluation.split", "evaluation.shuffled")
 _FITTING = (*_DATA, "generator")
 _REASONING = (*_FITTING, "teacher", "reasoning", "decoding", "shard_size")
-_MODEL = (*_FITTING, "training", "reward")
+_MODEL = (*_FITTING, "training")
 _WRITING = (
     "decoding",
     *(f"evaluation.{name}" for name in ("temperature", "top_p", "texts", "candidates", "choose")),
@@ -177,7 +177,7 @@ class _Stages:
             yield from self._authorship()
         settings_used = _SHARED
         if row.trained:
-            settings_used = (*self._settings_of_model(row), "evaluation", "decoding")
+            settings_used = (*self._settings_of_model(row), "reward", "evaluation", "decoding")
             settings_used = (*settings_used, "expectation") if row.self_trained else settings_used
         name = stage_names.evaluation(self._split, row.name)
         yield self._writing(name, settings_used, self._test, settings.completions, self._completion_tokens(row))
@@ -215,23 +215,27 @@ class _Stages:
     def _settings_of_model(self, row: Method) -> tuple[str, ...]:
         """The settings that a trained method's model depends on."""
         settings = (*_MODEL, *_REASONING) if row.reasoning else _MODEL
-        # A checkpoint that is chosen by validation depends on how texts are written.
-        settings = (*settings, *_WRITING) if self._recipe.training.validate_every else settings
-        return (*settings, *_SAMPLING, *_SELECTION) if row.self_trained else settings
+        # A checkpoint that is chosen by validation depends on how texts are written and rewarded.
+        settings = (*settings, "reward", *_WRITING) if self._recipe.training.validate_every else settings
+        # Beside a model is the authorship model, if that is in use.
+        settings = (*settings, "reward") if AUTHORSHIP in self._recipe.rewards_in_use() else settings
+        return (*settings, "reward", *_SAMPLING, *_SELECTION) if row.self_trained else settings
 
     def _iteration(self, row: Method, number: int) -> Iterator[Stage]:
         """An expectation step and a maximization step."""
         expectation, prefix = self._recipe.expectation, stage_names.iteration(row.name, number)
         settings = self._settings_of_model(row)
         first = number == 1
-        # Samples of the supervised model do not depend on which of them are selected.
-        sampling = tuple(name for name in settings if name not in _SELECTION) if first else settings
+        # Samples of the supervised model depend neither on their rewards nor on which of them are selected.
+        start = METHODS[row.starts_from or row.name]
+        sampling = (*self._settings_of_model(start), *_SAMPLING) if first else settings
         completions_each, max_tokens = expectation.samples, self._completion_tokens(row)
         samples = self._writing(stage_names.samples(prefix), sampling, self._train, completions_each, max_tokens)
         yield replace(samples, sharded=True, first_samples=first)
         if self._needs_authorship([], 1):
             yield from self._authorship()
-        yield Stage(stage_names.rewards(prefix), sampling, self._train, sharded=True, first_samples=first)
+        rewards = (*sampling, "reward")
+        yield Stage(stage_names.rewards(prefix), rewards, self._train, sharded=True, first_samples=first)
         yield Stage(stage_names.selection(prefix), settings, self._train)
         # Neither a quantile nor a random share bounds this: samples with equal rewards are all selected or none is.
         kept = min(expectation.max_kept, expectation.samples) + bool(expectation.targets)

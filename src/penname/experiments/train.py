@@ -13,6 +13,7 @@ import yaml
 from penname.config import Recipe, Split
 from penname.errors import ArgumentError
 from penname.evaluation.table import Results
+from penname.experiments.language import notes_on_language, with_chosen_words
 from penname.experiments.machine import describe_environment
 from penname.experiments.model_card import write_card
 from penname.experiments.results import scored, untuned_notes
@@ -59,9 +60,9 @@ def train_run(
     Raises UserError if the folder has a run of another recipe or is in use, or if the disk is full.
     """
     with open_run(recipe, folder, progress) as session:
-        run = session.run
+        run, recipe = session.run, session.recipe
         _record_recipe(run, recipe)
-        for note in untuned_notes(folder, recipe):
+        for note in [*untuned_notes(folder, recipe), *notes_on_language(recipe)]:
             progress.say(f"note: {note}")
         for donor, donor_recipe in (donors or {}).items():
             reuse_stages(donor, donor_recipe, folder, recipe, methods)
@@ -85,6 +86,7 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
     """
     run = RunFolder(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
+        recipe = with_chosen_words(recipe, folder, progress)
         refuse_different_recipe(folder, recipe)
         record_extensions(folder, recipe)
         session = Session(recipe, run, executor=_executor(recipe, run))

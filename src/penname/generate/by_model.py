@@ -28,7 +28,7 @@ from penname.method_table import METHODS
 from penname.prompts.completion import Completion, compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
-from penname.recipe_files import with_new_names
+from penname.recipe_files import of_earlier_version
 from penname.retrieval.retrieve import Retriever, make_retriever, retrieve
 from penname.rewards.authorship import AuthorshipModel, sample_documents
 from penname.rewards.base import Reward, RewardInput
@@ -107,7 +107,7 @@ def setup_of_model(model: str) -> ModelSetup:
     facts: Record = {"with_reasoning": False, "format": default_format, "decoding": {"no_repeat_ngram": 6}}
     path = Path(model) / PROMPT_FILE
     if path.is_file():
-        facts = with_new_names(read_json(path))
+        facts = of_earlier_version(read_json(path))
         for name, expected in facts["templates"].items():
             if template_hash(name) != expected:
                 raise UserError(
@@ -216,8 +216,9 @@ class ModelWriter:
             None if parts.response is None else RewardInput(request.prompt, "", parts.response, user_documents)
             for parts in candidates
         ]
-        reward = self._setup.reward
-        rewards = self._rewards([*reward.mixture, AUTHORSHIP])
+        # A model that penname did not train has no run that chose the words.
+        reward = self._setup.reward.with_words([*user_documents, *(item.response for item in items if item)])
+        rewards = self._rewards([*reward.mixture, AUTHORSHIP], reward)
         mixture = {name: rewards[name] for name in reward.weights}
 
         def mean(items: Sequence[RewardInput]) -> list[float | None]:
@@ -225,9 +226,9 @@ class ModelWriter:
 
         return choose([items], self._setup.evaluation.choose, mean, rewards[AUTHORSHIP])[0]
 
-    def _rewards(self, names: Sequence[str]) -> dict[str, Reward]:
+    def _rewards(self, names: Sequence[str], settings: RewardConfig) -> dict[str, Reward]:
         path = self._setup.authorship
-        return make_rewards(names, self._setup.reward, self._judge, lambda: AuthorshipModel.load(path))
+        return make_rewards(names, settings, self._judge, lambda: AuthorshipModel.load(path))
 
     def _judge(self) -> Judge:
         reward = self._setup.reward

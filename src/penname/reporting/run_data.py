@@ -96,6 +96,7 @@ def _facts(recipe: Recipe, split: str, examples: int, environment: Record) -> di
         "data": ", ".join(source.hub or source.path or source.format for source in recipe.data),
         "evaluated on": f"{examples} examples of {split}",
         "reward": " + ".join(f"{weight:g} {name}" for name, weight in recipe.reward.weights.items()),
+        "words of ROUGE and METEOR": recipe.reward.words,
         "seed": str(recipe.seed),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -22,6 +23,7 @@ from penname.method_table import METHODS
 from penname.prompts.completion import compose, without_phrases
 from penname.rest_pg.selection import EXPECTED_OUTPUT, select, weigh
 from penname.rest_pg.teacher import TeacherInput, write_reasoning
+from penname.rest_pg.zeros import inputs_of_first_look, refuse_zeros
 from penname.runs.folder import read_stage, write_records
 from penname.runs.shards import LazyItems, Record
 from penname.session import stage_names
@@ -214,8 +216,13 @@ def _select_samples(
     folder: Path,
 ) -> Record:
     """Sample, reward and select; the kept samples are written to `folder`."""
-    samples = _sample(session, parent, model, train, iteration, with_reasoning)
-    rewarded = _reward(session, parent, train, samples)
+    rewarded: Sequence[Record] = []
+    first = [inputs_of_first_look(session.recipe, len(train))] if iteration == 1 else []
+    for count in dict.fromkeys([*first, len(train)]):
+        samples = _sample(session, parent, model, train[:count], iteration, with_reasoning)
+        rewarded = _reward(session, parent, train, samples)
+        if iteration == 1:
+            _check_rewards(session, parent, train, rewarded)
     settings = session.recipe.expectation
     selection = select(rewarded, settings)
     expected = expected_outputs(session, train, selection.kept, with_reasoning) if settings.targets else []
@@ -225,6 +232,18 @@ def _select_samples(
     facts |= {"expected_outputs": len(expected), "trained_on": len(weighed)}
     session.run.progress.say(f"{parent}: {format_facts(facts)}")
     return facts
+
+
+def _check_rewards(session: Session, parent: str, train: Sequence[PreparedExample], rewarded: Sequence[Record]) -> None:
+    """Stop the run where nearly all rewards are 0; see `refuse_zeros`."""
+    by_id = {e.example_id: e for e in train}
+    pairs = ((r, session.reward_input(by_id[r["example_id"]], r["response"] or "")) for r in rewarded)
+    try:
+        refuse_zeros(session.recipe, parent, session.run.folder, pairs)
+    except UserError:
+        # The samples stay; a run that goes on from here, or reuses them, computes its own rewards.
+        shutil.rmtree(session.run.path(stage_names.rewards(parent)))
+        raise
 
 
 def _sample(

@@ -20,6 +20,7 @@ from penname.errors import UserError
 from penname.retrieval.cache import Cache, key_of
 from penname.retrieval.compiled import compiled
 from penname.retrieval.tokens import TokensName, tokenize
+from penname.words import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def rank_cached(
     if sum(map(len, dict.fromkeys(chain.from_iterable(profiles)))) < MIN_CACHED_CHARACTERS:
         return rank(queries, profiles, tokens)
     key = _key(queries, profiles)
-    cache = Cache(f"bm25 {K1} {B} {EPSILON} {tokens}")
+    cache = Cache(f"bm25 {K1} {B} {EPSILON} {tokens} {VERSION}")
     orders = None
     try:
         cached = cache.read("rankings", [key]).get(key)

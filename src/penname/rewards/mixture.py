@@ -6,9 +6,9 @@ Only the response is rewarded: `RewardInput` has no field for the reasoning.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from numbers import Real
-from typing import Protocol
+from typing import Literal, Protocol
 
 from penname.encoders import SentenceEncoder
 from penname.errors import UserError
@@ -18,6 +18,7 @@ from penname.rewards.authorship import AuthorshipModel
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
 from penname.rewards.traits import traits
+from penname.words import WordsName
 
 AUTHORSHIP = "authorship"
 """The reward that is fitted on the users of the train split; see `penname.rewards.authorship`."""
@@ -28,6 +29,7 @@ class RewardSettings(Protocol):
 
     encoder: str | None
     bertscore_layer: int
+    words: Literal["auto"] | WordsName
 
 
 def make_rewards(
@@ -67,7 +69,8 @@ def make_rewards(
         return [*authorship().rewards([(item.documents, item.response) for item in items])]
 
     known: dict[str, Reward] = {"judge": judged, "cosine": cosine, "bertscore": bertscore, AUTHORSHIP: by_author}
-    pairwise = {**overlap.METRICS, "traits": traits}
+    words: WordsName = "ascii" if settings.words == "auto" else settings.words  # a run chooses before it is here
+    pairwise = {name: partial(metric, words=words) for name, metric in overlap.METRICS.items()} | {"traits": traits}
     known |= {name: _pairwise(metric) for name, metric in pairwise.items()}
     return {short_name(name): _extension(name) if isinstance(name, Extension) else known[name] for name in names}
 

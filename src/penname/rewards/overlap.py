@@ -2,38 +2,40 @@
 
 Each is a function of the expected output (the reference) and a response, and returns a number in 0..1. They are the
 metrics that LongLaMP (Kumar et al., 2024) and PGraphRAG report; ROUGE is computed without stemming, as in these.
+Which words they compare is the recipe's `reward.words`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Protocol
 
 from penname.rewards.meteor import meteor
-from penname.words import split_words
-
-_ROUGE_TOKEN = re.compile(r"[a-z0-9]+")
+from penname.words import METRIC_WORDS, WordsName, split_words
 
 
-def rouge1(reference: str, response: str) -> float:
+def rouge1(reference: str, response: str, words: WordsName = "ascii") -> float:
     """ROUGE-1 F-measure (Lin, 2004, section 2), 0..1; 0 where either text has no words.
 
-    It equals that of ``rouge_score`` with its default tokenizer and ``use_stemmer=False``: words are runs of a-z and
-    0-9 after lower-casing, so texts in other scripts have none.
+    With the words `ascii` it equals that of ``rouge_score`` with its default tokenizer and ``use_stemmer=False``: words
+    are runs of a-z and 0-9 after lower-casing, so texts in other scripts have none. Texts in ASCII score the same with
+    `unicode`.
+
+    words: see `penname.words.WordsName`.
     """
-    expected, found = _rouge_tokens(reference), _rouge_tokens(response)
+    expected, found = _rouge_words(reference, words), _rouge_words(response, words)
     shared = (Counter(expected) & Counter(found)).total()
     return _f_measure(shared, len(expected), len(found))
 
 
-def rouge_l(reference: str, response: str) -> float:
+def rouge_l(reference: str, response: str, words: WordsName = "ascii") -> float:
     """ROUGE-L F-measure (Lin, 2004, section 3.1) over the whole text as one sequence, 0..1.
 
     Called ``rougeL`` in recipes and tables. It equals that of ``rouge_score``, with the same words as :func:`rouge1`.
     """
-    expected, found = _rouge_tokens(reference), _rouge_tokens(response)
+    expected, found = _rouge_words(reference, words), _rouge_words(response, words)
     return _f_measure(_lcs_length(expected, found), len(expected), len(found))
 
 
@@ -43,14 +45,22 @@ def word_sequences(text: str, length: int) -> list[tuple[str, ...]]:
     return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
 
 
-METRICS: Mapping[str, Callable[[str, str], float]] = {"rouge1": rouge1, "rougeL": rouge_l, "meteor": meteor}
+class Metric(Protocol):
+    """A metric of this module."""
+
+    def __call__(self, reference: str, response: str, words: WordsName = "ascii") -> float:
+        """The response's score against the expected output, 0..1. words: see `penname.words.WordsName`."""
+        ...
+
+
+METRICS: Mapping[str, Metric] = {"rouge1": rouge1, "rougeL": rouge_l, "meteor": meteor}
 """The metrics of this module by the names that recipes and JSON use."""
 
 
 # ROUGE-1 and ROUGE-L tokenize the same texts, and m samples of one input are scored against one reference.
 @lru_cache(maxsize=1024)
-def _rouge_tokens(text: str) -> list[str]:
-    return _ROUGE_TOKEN.findall(text.lower())
+def _rouge_words(text: str, words: WordsName) -> list[str]:
+    return METRIC_WORDS[words](text)
 
 
 def _f_measure(shared: int, expected: int, found: int) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 
-from penname.words import split_words
+from penname.words import bare_words, split_words
 
 UNUSUAL_FROM = 0.8
 """Distance of a habit from the mean, in standard deviations between users, from which on it is mentioned."""
@@ -29,8 +29,7 @@ EDGE_SHARE, EDGE_TIMES = 0.3, 3.0
 SUBJECT_LETTERS = 6
 """Longer words count as subjects, shorter ones as style."""
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*")
+_SENTENCE = re.compile(r"[^.!?…。！？।؟۔\n]+[.!?…。！？।؟۔]*")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def _word_rate(words: str) -> Callable[[str], float]:
     counted = frozenset(words.split())
 
     def rate(text: str) -> float:
-        tokens = [word.lower() for word in _WORD.findall(text)]
+        tokens = _lower_words(text)
         return sum(word in counted for word in tokens) / max(1, len(tokens))
 
     return rate
@@ -216,7 +215,7 @@ def _sentence_words(documents: Sequence[str]) -> float:
 
 
 def _lower_words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in bare_words(text, digits=False)]
 
 
 def _enumerate(parts: Sequence[str]) -> str:

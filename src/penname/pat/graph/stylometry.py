@@ -2,7 +2,8 @@
 
 PaT's features are not known. These are our reconstruction: the usual features of authorship attribution (Stamatatos,
 2009), which are function words, punctuation, lengths, casing, readability and lexical richness.
-`penname.pat.graph.style` adds hashed character n-grams.
+`penname.pat.graph.style` adds hashed character n-grams. Words, sentences and marks are counted in any script; function
+words, contractions, syllables and readability are those of English, and constant elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from penname.words import bare_words
 
 FUNCTION_WORDS = (
     "a an the this that these those i me my we us our you your he him his she her it its they them their one who whom "
@@ -48,9 +51,11 @@ FIGURES = (
 )
 NAMES = (*(f"word {word}" for word in FUNCTION_WORDS), *(f"mark {mark!r}" for mark in MARKS), *FIGURES)
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 # A match starts at the first mark only: otherwise a long run of marks without a space after it takes quadratic time.
-_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+\s+|\n{2,}")
+# Between Chinese and Japanese sentences there is no space.
+_SENTENCE_END = re.compile(r"(?<![.!?…।؟۔])[.!?…।؟۔]+\s+|(?<![。！？])[。！？]+\s*|\n{2,}")
+# Commas, full stops, semicolons, colons, question and exclamation marks and brackets of other scripts.
+_AS_IN_LATIN = str.maketrans("，、،。।۔；؛：？؟！（）", ",,,...;;:??!()")
 _VOWELS = re.compile(r"[aeiouy]+")
 _REPEATED_MARKS = re.compile(r"([!?.])\1+")
 _INDEX = {word: index for index, word in enumerate(FUNCTION_WORDS)}
@@ -62,9 +67,10 @@ def stylometric(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _of_text(text: str) -> list[float]:
-    words = _WORD.findall(text)
+    words = bare_words(text)
     lowered = [word.lower() for word in words]
     sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
+    text = text if text.isascii() else text.translate(_AS_IN_LATIN)
     return [*_function_words(lowered), *_marks(text), *_figures(text, words, lowered, sentences)]
 
 
@@ -84,7 +90,7 @@ def _marks(text: str) -> list[float]:
 def _figures(text: str, words: Sequence[str], lowered: Sequence[str], sentences: Sequence[str]) -> list[float]:
     n = max(1, len(words))
     lengths = [len(word) for word in words] or [0]
-    in_sentence = [len(_WORD.findall(sentence)) for sentence in sentences] or [0]
+    in_sentence = [len(bare_words(sentence)) for sentence in sentences] or [0]
     counts = Counter(lowered)
     characters = max(1, len(text))
     letters = max(1, sum(map(str.isalpha, text)))

@@ -23,8 +23,13 @@ function fill(select, options) {
   }));
 }
 
-const words = (text) => text.split(/(\s+)/).filter((part) => part);
+// Nothing separates the words of these scripts; a browser without a segmenter marks their letters.
+const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const segmenter = globalThis.Intl && Intl.Segmenter ? new Intl.Segmenter("en", {granularity: "word"}) : null;
+const segments = (part) => segmenter ? Array.from(segmenter.segment(part), (found) => found.segment) : Array.from(part);
+const words = (text) => text.split(/(\s+)/).filter((part) => part).flatMap((part) => unspaced.test(part) ? segments(part) : [part]);
 const plain = (word) => word.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]/gu, "");
+const long = (word) => word.length > (unspaced.test(word) ? 1 : 3);
 
 // The words of `text` that are not in its longest common subsequence with `other`.
 function different(text, other) {
@@ -47,7 +52,7 @@ function different(text, other) {
 // The longer words of `text` that also occur in `other`.
 function common(text, other) {
   const theirs = new Set(words(other).map(plain));
-  return words(text).map((part) => [part, plain(part).length > 3 && theirs.has(plain(part))]);
+  return words(text).map((part) => [part, long(plain(part)) && theirs.has(plain(part))]);
 }
 
 function paragraph(parts, className) {
