@@ -35,7 +35,10 @@ _BETWEEN = regex.compile(r"(?:^\p{M}+|[^\p{L}\p{M}\p{N}]\p{M}*)+")
 # The soft hyphen, and what joins or separates the shapes of letters within a word, as in Persian and Hindi.
 _INVISIBLE = regex.compile("[\u00ad\u200c\u200d\u2060]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
-_BARE_ASCII = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
+_BARE_ASCII = {
+    True: re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*"),
+    False: re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*"),
+}
 _BARE = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’][\p{L}\p{M}\p{N}]+)*")
 _BARE_WITHOUT_DIGITS = regex.compile(r"[\p{L}\p{Nl}\p{No}][\p{L}\p{M}\p{Nl}\p{No}]*(?:['’][\p{L}\p{M}\p{Nl}\p{No}]+)*")
 _NO_LETTERS = bytes(i for i in range(128) if not chr(i).isalpha())
@@ -56,8 +59,8 @@ def bare_words(text: str, *, digits: bool = True) -> list[str]:
 
     digits: whether digits belong to words; otherwise they separate them.
     """
-    if text.isascii() and digits:
-        return _BARE_ASCII.findall(text)
+    if text.isascii():  # the same words, faster
+        return _BARE_ASCII[digits].findall(text)
     text = composed(text)
     if _UNSPACED.search(text):
         text = " ".join(split_words(text))

@@ -266,6 +266,30 @@ def test_words_that_a_found_document_shares_with_the_prompt_are_marked(browser, 
     assert one(browser, "#shown details[open] p").text == "1. The lisbon of old, of trams."
 
 
+@pytest.mark.parametrize(
+    ("prompt", "found", "response", "shared", "differing"),
+    [
+        ("写一写北京的烤鸭。", "我喜欢北京的烤鸭。", "我喜欢上海的烤鸭。", ["北京", "烤鸭"], ["上海"]),
+        ("東京を書く", "私は東京が好きです", "私は京都が好きです", ["東京"], ["京都"]),
+        ("เขียนเรื่องภาษาไทย", "ฉันรักภาษาไทย", "ฉันรักภาษาจีน", ["ภาษา", "ไทย"], ["จีน"]),
+        ("हिन्दी पर लिखो।", "मैं हिन्दी बोलता हूँ।", "मैं तमिल बोलता हूँ।", ["हिन्दी"], ["तमिल"]),
+        ("Напиши про осень.", "Люблю осень!", "Люблю зиму!", ["осень!"], ["зиму!"]),
+    ],
+)
+def test_words_of_other_scripts_are_marked(browser, tmp_path, prompt, found, response, shared, differing):
+    data = run_data(examples=1)
+    example = {**data.examples["0"], "input": prompt, "output": found, "context": [found]}
+    records = {"rag": {"0": wrote(response, None, 0.2)}}
+    told = replace(data, examples={"0": example}, records=records)
+    (tmp_path / "report.html").write_text(make_report([told], summary(told.results)).html, encoding="utf-8")
+    browser.get((tmp_path / "report.html").as_uri())
+    one(browser, "#shown .texts:first-of-type details summary").click()
+    marks = browser.find_elements("css selector", "#shown .texts:first-of-type mark")
+    assert [mark.text for mark in marks] == shared
+    marks = browser.find_elements("css selector", "#shown .texts:last-child mark")
+    assert [mark.text for mark in marks] == differing
+
+
 def test_tables_are_files_too(report):
     assert set(report.tables) == {"table.md", "table.tex", "means.csv", "tests.csv"}
     assert "rest-pg" in report.tables["table.tex"]

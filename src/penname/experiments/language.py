@@ -45,6 +45,6 @@ def notes_on_language(recipe: Recipe) -> list[str]:
         vectors.append("PaT's sentence vectors")
     if vectors:
         notes.append(
-            f"{', '.join(vectors)}: the bundled encoder was trained on English, and means little for other texts"
+            f"the bundled encoder knows English only, and {', '.join(vectors)} may mean little for these texts"
         )
     return notes
