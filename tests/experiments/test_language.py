@@ -16,7 +16,7 @@ import penname
 from penname.config import Recipe
 from penname.errors import UserError
 from penname.experiments.language import notes_on_language, with_chosen_words
-from penname.experiments.reuse import reused_stages
+from penname.experiments.reuse import reuse_stages, reused_stages
 from penname.experiments.run_recipe import load_run_recipe, refuse_different_recipe
 from penname.experiments.train import open_run, train_run
 from penname.generate.by_model import setup_of_model
@@ -121,7 +121,9 @@ def test_what_the_bundled_encoder_reads_is_told(tiny_model: Path, russian: Path)
     assert not any("encoder" in note for note in notes_on_language(other))
 
 
-def test_a_reward_of_zero_stops_the_run_which_can_go_on(tiny_model: Path, russian: Path, tmp_path: Path) -> None:
+def test_a_reward_of_zero_stops_the_run_and_its_samples_are_reused(
+    tiny_model: Path, russian: Path, tmp_path: Path
+) -> None:
     expectation = {"samples": 8, "temperature": 0.5, "quantile": 0.5}
     recipe = recipe_of(tiny_model, russian, methods=["rest-em"], expectation=expectation, limit={"train": 6, "test": 2})
     ascii_only = with_reward(recipe, words="ascii", mixture={"rougeL": 1.0})
@@ -135,11 +137,11 @@ def test_a_reward_of_zero_stops_the_run_which_can_go_on(tiny_model: Path, russia
     samples = list(read_stage(folder / "rest-em/iteration-1/samples"))
     assert len(samples) == 48
 
-    corrected, donors = with_reward(recipe, mixture={RARITY: 1.0}), {folder: load_run_recipe(folder)}
-    corrected = check_recipe(corrected.model_dump(mode="json"), "test")
-    train_run(corrected, tmp_path / "corrected", Lines(), donors)
-    assert {"sft/training", "rest-em/iteration-1/samples"} <= {r.stage for r in reused_stages(tmp_path / "corrected")}
-    assert list(read_stage(tmp_path / "corrected/rest-em/iteration-1/samples")) == samples
+    corrected = with_reward(recipe, words="unicode", mixture={RARITY: 1.0})
+    (tmp_path / "corrected").mkdir()
+    reuse_stages(folder, load_run_recipe(folder), tmp_path / "corrected", corrected)
+    reused = {record.stage for record in reused_stages(tmp_path / "corrected")}
+    assert reused == {"data/train", "sft/training", "rest-em/iteration-1/samples"}
 
 
 RECIPE = {

@@ -47,6 +47,7 @@ def results_of(
     results: dict[str, Mapping[str, Scored]] = {}
     names: Record = {}
     rewards: dict[str, Path] = {}
+    words: dict[str, Path] = {}
     folders = list(folders)
     notes: list[str] = []
     _refuse_repeated(folders)
@@ -55,6 +56,7 @@ def results_of(
         recipe = load_run_recipe(folder)
         used = chosen_split(split, recipe)
         rewards.setdefault(recipe.reward.model_dump_json(), folder)
+        words.setdefault(recipe.reward.words, folder)
         if environment := load_environment(folder):
             meteor = EXACT if recipe.reward.words == "unicode" else str(environment.get("meteor", "meteor"))
             if names.setdefault("meteor", meteor) != meteor:
@@ -83,6 +85,10 @@ def results_of(
         notes += [*untuned_notes(folder, recipe), *(f"{folder}: {note}" for note in notes_on_language(recipe))]
     if len(rewards) > 1:
         notes.append(f"{' and '.join(map(str, rewards.values()))} have different rewards: do not compare their rewards")
+    if len(words) > 1:
+        notes.append(
+            f"{' and '.join(map(str, words.values()))} have different reward.words: do not compare their ROUGE"
+        )
     if not results:
         where = f" on {split}" if split else ""
         raise UserError(
