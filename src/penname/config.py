@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable
+from datetime import date
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from penname.data.pgraphrag import SharedNames, TaskName
 from penname.data.sources import FORMATS
 from penname.engines.base import Sampling
 from penname.extensions import Extension, Named, short_name
 from penname.method_table import AGENTS, METHODS, AgentName, Method, row_of
+from penname.prompts.chat_template import DATE, RESERVED
 from penname.prompts.render import PromptFormat
 from penname.retrieval.retrieve import RETRIEVERS, DocumentsName
 from penname.retrieval.tokens import TokensName
@@ -49,6 +51,12 @@ class EngineConfig(Section):
         "chat",
         description="chat: the prompt is wrapped in the model's chat template; plain: it is not, as for base models",
     )
+    chat_template_kwargs: dict[str, JsonValue] = Field(
+        {}, description="arguments of the model's chat template, as enable_thinking; the model does not think without"
+    )
+    chat_template_date: date = Field(
+        DATE, description="what the chat template prints as today's date, so that no result depends on the day"
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="compute dtype; auto: bfloat16 where the device computes in it, otherwise float32"
     )
@@ -59,6 +67,13 @@ class EngineConfig(Section):
         "model, among which requests are divided",
     )
     server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which software that server runs")
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _own_arguments(cls, given: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if reserved := [name for name in RESERVED if name in given]:
+            raise ValueError(f"other arguments than {reserved[0]}, which penname gives the template itself")
+        return given
 
     @model_validator(mode="after")
     def _server(self) -> Self:

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from penname.engines.models import generation_ends, load_tokenizer
 from penname.engines.tokenizer import load_light_tokenizer
 from penname.prompts.render import Renderer
-from penname.training.checkpoints import record_ends
+from penname.training.checkpoints import write_end_and_template
 
 PHI = (
     "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}"
@@ -53,7 +53,8 @@ def test_what_was_trained_stops_by_itself_in_transformers(phi):
     prompt = Renderer(load_tokenizer(str(phi)), "chat", 512).render(
         "no_reasoning_input", ["I wrote of rain before, in note 1."], input="Write about rain, note 4."
     )
-    record_ends(phi, Renderer(load_tokenizer(str(phi)), "chat", 512, ends=(1100,)).stop_ids, "<|end|>")
+    renderer = Renderer(load_tokenizer(str(phi)), "chat", 512, ends=(1100,))
+    write_end_and_template(phi, renderer.stop_ids, renderer.end, renderer.exported_template)
     tokenizer, model = AutoTokenizer.from_pretrained(phi), AutoModelForCausalLM.from_pretrained(phi)
     written = model.generate(tokenizer(prompt.text, return_tensors="pt").input_ids, max_new_tokens=120, do_sample=False)
     reply = written[0, len(prompt.tokens) :].tolist()

@@ -80,17 +80,19 @@ class LightTokenizer:
         return text
 
     def apply_chat_template(
-        self, turns: Sequence[Mapping[str, str]], *, tokenize: bool, add_generation_prompt: bool
+        self, turns: Sequence[Mapping[str, str]], *, tokenize: bool, add_generation_prompt: bool, **arguments: Any
     ) -> str:
         """The conversation as text.
 
         turns: messages, each with `role` and `content`.
         tokenize: must be False.
         add_generation_prompt: whether the text ends where the assistant's turn begins.
+        arguments: whatever else the template is given.
         """
         assert not tokenize
+        given = {**self._special, **arguments}
         text: str = self._template.render(
-            messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **self._special
+            messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **given
         )
         return text
 

@@ -20,6 +20,7 @@ from penname.engines.models import (
 )
 from penname.engines.openai import check_server
 from penname.errors import UserError
+from penname.experiments.prompting import describe_prompting, engines_in_use
 from penname.experiments.stages import UNKNOWN, Stage, optimizer_steps, stages_of
 from penname.method_table import AGENTS
 from penname.rewards.traits import check_traits
@@ -158,20 +159,15 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             examples = load_split(recipe.data, split, None, recipe.seed)
             if "traits" in recipe.rewards_in_use() and len(examples):
                 check_traits(examples[0].output or "")
-    agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
-    engines = [recipe.generator, *agents]
-    if any(row.reasoning for row in trained) and recipe.reasoning.by_teacher:
-        engines.append(recipe.teacher)
-    if "judge" in [*recipe.reward.mixture, *recipe.evaluation.metrics]:
-        engines.append(recipe.reward.judge)
     if recipe.scale.kind == "ray" and find_spec("ray") is None:
         raise UserError("scale.kind ray: not installed; pip install 'penname[ray]'")
-    for engine in engines:
+    agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
+    for name, engine in engines_in_use(recipe).items():
         if engine.kind in ("vllm", "openai") and find_spec(engine.kind) is None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         if engine.kind == "openai":
             check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, ()))
-        load_tokenizer(engine.model)
+        describe_prompting(name, engine, load_tokenizer(engine.model))
         if engine.kind != "openai":
             limit = length_limit(load_config(engine.model))
             prompt, pat = recipe.prompt, recipe.pat

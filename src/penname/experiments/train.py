@@ -16,6 +16,7 @@ from penname.evaluation.table import Results
 from penname.experiments.language import notes_on_language, with_chosen_words
 from penname.experiments.machine import describe_environment
 from penname.experiments.model_card import write_card
+from penname.experiments.prompting import record_prompting
 from penname.experiments.results import scored, untuned_notes
 from penname.experiments.reuse import describe_savings, reuse_stages, reused_stages
 from penname.experiments.run_recipe import (
@@ -62,6 +63,7 @@ def train_run(
     with open_run(recipe, folder, progress) as session:
         run, recipe = session.run, session.recipe
         _record_recipe(run, recipe)
+        record_prompting(session)
         for note in [*untuned_notes(folder, recipe), *notes_on_language(recipe)]:
             progress.say(f"note: {note}")
         for donor, donor_recipe in (donors or {}).items():
@@ -195,23 +197,23 @@ def _record_recipe(run: RunFolder, recipe: Recipe) -> None:
 
 def _write_cards(run: RunFolder, recipe: Recipe) -> None:
     """Write a model card for each model that the run has trained. recipe: the recipe with all methods of the run."""
-    base = recipe.generator.model
+    start = recipe.generator
     for name, method in recipe.method_rows.items():
         folder = model_folder(run.folder, method, recipe.expectation.iterations)
         if folder.is_dir():
             description = f"Method: `{name}`. Prompt it as `{PROMPT_FILE}` says, or use `penname generate`."
             evaluation = stage_names.evaluation(recipe.evaluation.split, name)
             records = read_stage(run.path(stage_names.metrics(evaluation)))
-            write_card(folder, base, description, recipe, records)
+            write_card(folder, start, description, recipe, records)
     generator = run.path(stage_names.training(GENERATOR)) / "model"
     if generator.is_dir():
         unseen = methods_not_tuned_on(run.folder, recipe)
         seen = ", ".join(f"`{m}`" for m, row in recipe.method_rows.items() if not row.trained and m not in unseen)
         names = ", ".join(f"`{m}`" for m in unseen)
         others = f" It writes for {names} too, whose prompts it has not seen." if unseen else ""
-        write_card(generator, base, f"A generator fine-tuned on the prompts of {seen}.{others}", recipe)
+        write_card(generator, start, f"A generator fine-tuned on the prompts of {seen}.{others}", recipe)
     methods = dict.fromkeys(row.agents_of for row in recipe.method_rows.values() if row.agents_of and row.trains_agents)
     for method, number, agent in product(methods, range(1, recipe.pat.iterations + 1), AGENTS):
         folder = run.path(stage_names.training(stage_names.agent_iteration(method, number, agent))) / "model"
         if folder.is_dir():
-            write_card(folder, recipe.agent(agent).model, f"The {agent} agent of `{method}`, trained by DPO.", recipe)
+            write_card(folder, recipe.agent(agent), f"The {agent} agent of `{method}`, trained by DPO.", recipe)

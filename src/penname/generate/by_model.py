@@ -42,6 +42,9 @@ from penname.session.fine_tune import PROMPT_FILE
 from penname.session.stage_names import AUTHORSHIP_MODEL
 from penname.session.users import MODEL_FILE
 
+PROMPTING = ("format", "chat_template_kwargs", "chat_template_date")
+"""Settings of an engine that are kept with a model; models trained by earlier versions lack the last two."""
+
 DEFAULT_MIXTURE = {"rouge1": 1, "rougeL": 1, "meteor": 1}
 """The reward mixture that candidates are compared by if the model's own is not known."""
 
@@ -115,7 +118,7 @@ def setup_of_model(model: str) -> ModelSetup:
                     "train again or use the version it was trained with"
                 )
     return ModelSetup(
-        EngineConfig(model=model, format=facts["format"]),
+        EngineConfig.model_validate({"model": model, **{name: facts[name] for name in PROMPTING if name in facts}}),
         bool(facts["with_reasoning"]),
         PromptConfig.model_validate(facts.get("prompt", {})),
         RetrievalConfig.model_validate(facts.get("retrieval", {})),
@@ -160,7 +163,9 @@ class ModelWriter:
         completions = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
         number = self._choose(request, completions)
         parts = completions[number]
-        notes = _notes(rendered.shortened, written[number], parts, setup)
+        notes = _notes(rendered.shortened, written[number], texts[number], parts, setup)
+        if self._renderer.chat is not None:
+            notes = [*(f"the model {note}" for note in self._renderer.chat.notes), *notes]
         if not request.documents:
             notes.insert(0, "there are no documents: the response is not personalized")
         response = parts.response or texts[number].strip()
@@ -180,7 +185,14 @@ class ModelWriter:
     def _renderer(self) -> Renderer:
         engine = self._setup.engine
         reader = load_light_tokenizer(engine.model)  # faster to load than transformers' tokenizer
-        return Renderer(reader, engine.format, self._setup.prompt.max_input_tokens, ends=generation_ends(engine.model))
+        return Renderer(
+            reader,
+            engine.format,
+            self._setup.prompt.max_input_tokens,
+            ends=generation_ends(engine.model),
+            chat_template_kwargs=engine.chat_template_kwargs,
+            chat_template_date=engine.chat_template_date,
+        )
 
     def _retriever(self, seed: int) -> Retriever:
         settings = self._setup.retrieval
@@ -202,7 +214,8 @@ class ModelWriter:
         seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
         engine = self._engines.engine(self._setup.engine)
         written = engine.generate([prompt + forced_tokens], [seeds], sampling)[0]
-        texts = [self._renderer.decode(generated.tokens) for generated in written]
+        continued = reasoning is not None
+        texts = [self._renderer.completion(generated.tokens, continued=continued) for generated in written]
         return written, texts if reasoning is None else [compose(reasoning, text) for text in texts]
 
     def _choose(self, request: Request, candidates: Sequence[Completion]) -> int:
@@ -236,9 +249,11 @@ class ModelWriter:
         return Judge(self._judges.engine(reward.judge), renderer, reward.judge_expectation)
 
 
-def _notes(shortened: int, generated: GeneratedTokens, parts: Completion, setup: ModelSetup) -> list[str]:
+def _notes(shortened: int, generated: GeneratedTokens, text: str, parts: Completion, setup: ModelSetup) -> list[str]:
     limit = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
     notes = notes_on_limits(shortened, generated.finish_reason, setup.prompt.max_input_tokens, limit)
-    if parts.response is None:
+    if parts.response is None and generated.tokens and not text.strip():
+        notes.append("the model has only thought, which is not shown, and has written nothing")
+    elif parts.response is None:
         notes.append("the completion is malformed (no final answer after the reasoning); the whole completion is shown")
     return notes

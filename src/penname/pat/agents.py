@@ -104,7 +104,9 @@ def sample_summaries(
             {
                 "example_id": example.example_id,
                 "sample": number,
-                "summary": _usable(session, example, tidy(renderer.decode(generated.tokens), generated.finish_reason)),
+                "summary": _usable(
+                    session, example, tidy(renderer.completion(generated.tokens), generated.finish_reason)
+                ),
                 "finish_reason": generated.finish_reason,
                 "new_tokens": len(generated.tokens),
             }

@@ -179,7 +179,7 @@ def _choose_pairs(session: Session, prefix: str, rewards: Sequence[Record], diff
 def _train_on_pairs(
     session: Session, prefix: str, agent: AgentName, agents: Agents, chosen: Sequence[Record], folder: Path
 ) -> Record:
-    from penname.training.checkpoints import record_ends
+    from penname.training.checkpoints import write_end_and_template
     from penname.training.dpo import train_dpo  # imports trl, which takes seconds
 
     settings = session.recipe.pat.dpo
@@ -190,7 +190,7 @@ def _train_on_pairs(
     result = train_dpo(start, pairs, settings, folder, session.recipe.seed, progress.on_step, session.processes)
     session.run.progress.finish(f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
     renderer = session.agent_renderer(session.recipe.agent(agent))
-    record_ends(folder / "model", renderer.stop_ids, renderer.end)
+    write_end_and_template(folder / "model", renderer.stop_ids, renderer.end, renderer.exported_template)
     return asdict(result)
 
 

@@ -8,13 +8,16 @@ like one in a text is tokenized as its letters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
 from penname.control_tokens import ControlTokens
 from penname.errors import UserError
+from penname.prompts.chat_template import DATE, ChatTemplate
 from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill, separator
+from penname.prompts.thoughts import ThoughtCutter
 
 PromptFormat = Literal["chat", "plain"]
 
@@ -55,6 +58,7 @@ class Renderer:
     max_tokens: token limit of a prompt, including the chat template.
     setting: dotted name of the recipe's setting for this limit, for error messages.
     ends: ids of other tokens that end a completion, see `penname.engines.models.generation_ends`.
+    chat_template_kwargs, chat_template_date: see `penname.prompts.chat_template.ChatTemplate`.
     """
 
     tokenizer: Any
@@ -62,6 +66,15 @@ class Renderer:
     max_tokens: int
     setting: str = "prompt.max_input_tokens"
     ends: tuple[int, ...] = ()
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    chat_template_date: date = DATE
+
+    @cached_property
+    def chat(self) -> ChatTemplate | None:
+        """The chat template with its arguments; None where prompts have no template."""
+        if self.format == "plain":
+            return None
+        return ChatTemplate(self.tokenizer, self.chat_template_kwargs, self.chat_template_date)
 
     @cached_property
     def end_id(self) -> int:
@@ -70,10 +83,8 @@ class Renderer:
         In a chat it is the control token that the template puts after a reply (Gemma's <end_of_turn>), if there is one;
         otherwise it is the tokenizer's end-of-text token.
         """
-        if self.format == "chat":
-            turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "reply"}]
-            after = self._template(turns, reply_follows=False).rpartition("reply")[2]
-            first = self._encode(after)[:1]
+        if self.chat is not None:
+            first = self._encode(self.chat.after_reply)[:1]
             if first and first[0] in self._control_tokens.strings:
                 return first[0]
         if self.tokenizer.eos_token_id is None:
@@ -89,6 +100,11 @@ class Renderer:
     def end(self) -> str:
         """The token that ends a completion, as text."""
         return str(self.tokenizer.decode([self.end_id], skip_special_tokens=False))
+
+    @property
+    def exported_template(self) -> str | None:
+        """The chat template for other programs, see `ChatTemplate.exported`; None where prompts have no template."""
+        return None if self.chat is None else self.chat.exported(self.end)
 
     def render(
         self, name: TemplateName, documents: Sequence[str] | Mapping[str, Sequence[str]], **values: str
@@ -179,12 +195,23 @@ class Renderer:
 
     def target(self, completion: str) -> list[int]:
         """Token ids to train on: the completion and the token that ends it."""
-        text = completion if self.format == "chat" else " " + completion
-        return [*self._tokens(text), self.end_id]
+        if self.chat is None:
+            return [*self._tokens(" " + completion), self.end_id]
+        return [*self._encode(self.chat.before_completion), *self._tokens(completion), self.end_id]
 
     def prefix(self, completion: str) -> list[int]:
         """Token ids of a completion's prefix for the model to continue, without trailing white space."""
         return self.target(completion.rstrip())[:-1]
+
+    def completion(self, tokens: Sequence[int], *, continued: bool = False) -> str:
+        """The text of a completion without what the model thought before it, or instead of it.
+
+        tokens: the token ids that the model wrote.
+        continued: whether it continued a `prefix`.
+        """
+        if self.chat is not None and not continued:
+            tokens = [*self._encode(self.chat.opened_thought), *tokens]
+        return self._thoughts.cut_text(self.decode(self._thoughts.cut_tokens(tokens)))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
@@ -218,19 +245,20 @@ class Renderer:
         return "".join(pieces), [token for piece in pieces for token in self._encode(piece)]
 
     def _wrap(self, text: str) -> str:
-        if self.format == "plain":
+        if self.chat is None:
             # Base models expect a first token (Gemma's <bos>); a chat template adds it itself.
             return (self.tokenizer.bos_token or "") + text
-        return self._template([{"role": "user", "content": text}], reply_follows=True)
-
-    def _template(self, turns: list[dict[str, str]], *, reply_follows: bool) -> str:
-        if not self.tokenizer.chat_template:
-            raise UserError("format chat: this tokenizer has no chat template; set format: plain beside the model")
-        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply_follows))
+        return self.chat.ask(text)
 
     @cached_property
     def _control_tokens(self) -> ControlTokens:
         return ControlTokens(self.tokenizer)
+
+    @cached_property
+    def _thoughts(self) -> ThoughtCutter:
+        if self.chat is None:
+            return ThoughtCutter("", (), self._encode)
+        return ThoughtCutter(self.chat.source, self._control_tokens.strings.values(), self._encode)
 
     def _tokens(self, text: str) -> list[int]:
         """The token ids of a text that is not a template's."""

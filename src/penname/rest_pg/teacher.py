@@ -90,7 +90,7 @@ def _first_accepted(
     tokens = sum(len(attempt.tokens) for attempt in attempts)
     copied = 0
     for attempt in attempts:
-        text = tidy(renderer.decode(attempt.tokens), attempt.finish_reason)
+        text = tidy(renderer.completion(attempt.tokens), attempt.finish_reason)
         copied = max(longest_common_span(token_ids(renderer, text), source) for source in sources)
         if text and copied <= max_copied_tokens:
             return Reasoning(teacher_input.example_id, text, copied, tokens)

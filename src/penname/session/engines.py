@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 from penname.config import EngineConfig
 from penname.engines.base import Engine, OnWritten
@@ -24,7 +26,8 @@ class Engines:
         self._on_written = on_written
         self._locate = locate
         self._loaded: tuple[EngineConfig, Engine] | None = None
-        self._renderers: dict[tuple[str, str, str], Renderer] = {}
+        self._tokenizers: dict[str, Any] = {}
+        self._renderers: dict[tuple[str, ...], Renderer] = {}
 
     def engine(self, config: EngineConfig, model: str | None = None) -> Engine:
         """Load an engine, unless it is the one that is loaded; the previous engine is released.
@@ -45,12 +48,25 @@ class Engines:
         max_tokens: longest prompt, in tokens.
         limit: name of the setting whose value is `max_tokens`, for error messages.
         """
-        key = (config.model, config.format, limit)
+        template = (json.dumps(config.chat_template_kwargs, sort_keys=True), str(config.chat_template_date))
+        key = (config.model, config.format, *template, limit)
         if key not in self._renderers:
-            model = self._locate(config.model)
-            ends = generation_ends(model)
-            self._renderers[key] = Renderer(load_tokenizer(model), config.format, max_tokens, limit, ends)
+            self._renderers[key] = Renderer(
+                self.tokenizer(config.model),
+                config.format,
+                max_tokens,
+                limit,
+                generation_ends(self._locate(config.model)),
+                config.chat_template_kwargs,
+                config.chat_template_date,
+            )
         return self._renderers[key]
+
+    def tokenizer(self, model: str) -> Any:
+        """The tokenizer of a model, which is loaded once. model: its name in the recipe."""
+        if model not in self._tokenizers:
+            self._tokenizers[model] = load_tokenizer(self._locate(model))
+        return self._tokenizers[model]
 
     def release(self) -> None:
         """Release the loaded engine, before training or another engine needs the memory."""

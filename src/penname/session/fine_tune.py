@@ -71,7 +71,7 @@ def _train(
     folder: Path,
 ) -> Record:
     """Fine-tune, and write beside the model how it must be prompted and the authorship model, if that is in use."""
-    from penname.training.checkpoints import record_ends
+    from penname.training.checkpoints import write_end_and_template
     from penname.training.fine_tuning import fine_tune  # imports transformers' Trainer, which takes seconds
 
     recipe, stage = session.recipe, stage_names.training(parent)
@@ -85,7 +85,8 @@ def _train(
     result = fine_tune(base, samples, recipe.training, folder, recipe.seed, progress.on_step, scorer, session.processes)
     # Where checkpoints were validated, the stage that ends here is the validation of the last one.
     session.run.progress.finish("" if scorer else f"loss {result.first_loss:.3f} to {result.last_loss:.3f}")
-    record_ends(folder / "model", session.renderer.stop_ids, session.renderer.end)
+    renderer = session.renderer
+    write_end_and_template(folder / "model", renderer.stop_ids, renderer.end, renderer.exported_template)
     write_text(folder / "model" / PROMPT_FILE, json.dumps(_prompt_facts(session, with_reasoning), indent=2))
     if AUTHORSHIP in recipe.rewards_in_use():
         session.users.model().save(folder / "model" / MODEL_FILE)
@@ -163,12 +164,14 @@ def _prompt_facts(session: Session, with_reasoning: bool) -> Record:
     return {
         "with_reasoning": with_reasoning,
         "format": session.recipe.generator.format,
+        "chat_template_kwargs": session.renderer.chat.arguments if session.renderer.chat else {},
+        "chat_template_date": str(session.recipe.generator.chat_template_date),
         "templates": {name: template_hash(name) for name in names},
         "prompt": session.recipe.prompt.model_dump(),
         "retrieval": session.recipe.retrieval.model_dump(),
         "decoding": session.recipe.decoding.model_dump(),
         "evaluation": session.recipe.evaluation.model_dump(),
-        "reward": session.recipe.reward.model_dump(),
+        "reward": session.recipe.reward.model_dump(mode="json"),
     }
 
 

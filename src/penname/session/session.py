@@ -315,7 +315,7 @@ class Session:
         for given, completions in zip(inputs, written, strict=True):
             example = given.example
             for number, generated in enumerate(completions):
-                text = self.renderer.decode(generated.tokens).strip()
+                text = self.renderer.completion(generated.tokens, continued=given.reasoning is not None).strip()
                 if given.reasoning is not None:
                     text = compose(given.reasoning, text)
                 parts = parse(text, with_reasoning=with_reasoning, label=example.layout in ANSWER_FORMATS)

@@ -55,22 +55,27 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     scratch.rename(folder)
 
 
-def record_ends(folder: Path, stop_ids: Sequence[int], end: str) -> None:
-    """Have a model end its texts in other programs as it was trained to; some read one file for that, some another.
+def write_end_and_template(folder: Path, stop_ids: Sequence[int], end: str, template: str | None) -> None:
+    """Have other programs ask a model, and end its texts, as it was trained; each reads another one of its files.
 
     folder: the folder of the model and its tokenizer.
     stop_ids: ids of the tokens that end its texts; the first one is trained on.
     end: the text of the first one.
+    template: the chat template, see `ChatTemplate.exported`; None for a model that is asked without one.
     """
     ids = stop_ids[0] if len(stop_ids) == 1 else list(stop_ids)
-    for name in ("config.json", "generation_config.json"):
-        path = folder / name
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        path.write_text(json.dumps(settings | {"eos_token_id": ids}, indent=2) + "\n", encoding="utf-8")
-    template, path = folder / "chat_template.jinja", folder / "tokenizer_config.json"
-    if not (template.is_file() and "eos_token" in template.read_text(encoding="utf-8")):  # else it would change that
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(settings | {"eos_token": end}, indent=2) + "\n", encoding="utf-8")
+    # llama.cpp's converter takes one number from config.json, and no list.
+    _update(folder / "config.json", {"eos_token_id": stop_ids[0]})
+    _update(folder / "generation_config.json", {"eos_token_id": ids})
+    _update(folder / "tokenizer_config.json", {"eos_token": end})
+    if template is not None:
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def _update(path: Path, values: dict[str, Any]) -> None:
+    """Change values in a JSON file, which may not be there yet."""
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(settings | values, indent=2) + "\n", encoding="utf-8")
 
 
 def weights_hash(model: torch.nn.Module) -> str:
