@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -104,7 +103,7 @@ class ChatTemplate:
         notes = [f"does not think ({name}: false); chat_template_kwargs: {{{name}: true}} changes that" for name in off]
         if self._before_reply and not self._thinks:
             notes = [f"does not think: its prompts end with {self._before_reply.strip()!r}"]
-        elif not off and not self._thinks and marked(self.source) and not marked(self.ask(USER)):
+        elif not off and not self._thinks and marked(self.source) and not marked(self.ask(USER).rpartition(USER)[2]):
             notes = ["may think, as its chat template cannot prevent it: thoughts are cut off, but count as tokens"]
         if self.prints_date:
             notes.append(f"is told the date {self.day} on every day (chat_template_date)")
@@ -120,18 +119,14 @@ class ChatTemplate:
             for name, value in self.arguments.items()
         ]
         if self.prints_date:
-            formats = re.findall(r"strftime_now\(\s*(['\"])(.*?)\1", self.source)
-            dates = {text: self._print_date(text) for _, text in formats}
-            body = f"{{{{- {dates!r} .get(format, {str(self.day)!r}) -}}}}"
-            settings.append(f"{{%- macro strftime_now(format) -%}}{body}{{%- endmacro %}}")
+            settings.append(self._fixed_date)
         if "eos_token" in self.source and self.tokenizer.eos_token != end:
             settings.append(f"{{%- set eos_token = {self.tokenizer.eos_token or ''!r} %}}")
         suffix = "" if self._thinks else self._before_reply
         if not settings and not suffix:
             return self.source
-        # Expressions at the seams, as white space and line breaks next to other tags would be stripped.
         shown = f"{{{{ {suffix!r} if add_generation_prompt else '' }}}}" if suffix else ""
-        return f"{''.join(settings)}{{{{ '' }}}}{self.source.removesuffix(chr(10))}{shown}"
+        return _before(self.source, *settings).removesuffix("\n") + shown
 
     @property
     def _thinks(self) -> bool:
@@ -167,16 +162,11 @@ class ChatTemplate:
         turns = [{"role": "user", "content": text}]
         if reply is not None:
             turns.append({"role": "assistant", "content": reply})
+        given = dict(arguments, add_generation_prompt=reply is None)
         try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    turns,
-                    tokenize=False,
-                    add_generation_prompt=reply is None,
-                    strftime_now=self._print_date,
-                    **arguments,
-                )
-            )
+            if self.prints_date:
+                given["chat_template"] = _before(self.source, self._fixed_date)
+            return str(self.tokenizer.apply_chat_template(turns, tokenize=False, **given))
         except Exception as error:  # a template is a program, and can raise any error
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(
@@ -184,5 +174,18 @@ class ChatTemplate:
                 "or set format: plain"
             ) from None
 
-    def _print_date(self, form: str) -> str:
-        return datetime.combine(self.day, time()).strftime(form)
+    @cached_property
+    def _fixed_date(self) -> str:
+        """A macro that prints `day` in every format that the template has; it goes before other functions' names."""
+        from jinja2 import Environment
+
+        strings = {text[1:-1] for _, kind, text in Environment().lex(self.source) if kind == "string" and "%" in text}
+        midnight = datetime.combine(self.day, time())
+        dates = {form: midnight.strftime(form) for form in sorted(strings)}
+        printed = f"{{{{- {dates!r} .get(format, {str(self.day)!r}) -}}}}"
+        return f"{{%- macro strftime_now(format) -%}}{printed}{{%- endmacro %}}"
+
+
+def _before(source: str, *settings: str) -> str:
+    """A template behind others. The line break belongs to the tag before it, so that what follows stays as it is."""
+    return f"{''.join(settings)}\n{source}" if settings else source
