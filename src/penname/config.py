@@ -72,7 +72,7 @@ class EngineConfig(Section):
     @classmethod
     def _own_arguments(cls, given: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if reserved := [name for name in RESERVED if name in given]:
-            raise ValueError(f"other arguments than {reserved[0]}, which penname gives the template itself")
+            raise ValueError(f"found {reserved[0]}, which penname gives the template itself")
         return given
 
     @model_validator(mode="after")

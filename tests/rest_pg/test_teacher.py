@@ -43,6 +43,11 @@ def test_the_first_attempt_that_copies_nothing_is_kept(renderer):
     assert write(renderer, [COPY, ECHO, CLEAN, "Another one."]).text == CLEAN
 
 
+@pytest.mark.parametrize("thought", ["<think>It is short.</think>", " <think>\n\n</think>\n\n"])
+def test_what_the_teacher_thought_is_no_part_of_its_reasoning(renderer, thought):
+    assert write(renderer, ["<think>It is short. It is", thought + CLEAN]).text == CLEAN
+
+
 @pytest.mark.parametrize("text", [COPY, COPY.upper(), ECHO, ""])
 def test_without_such_an_attempt_there_is_no_reasoning(renderer, text):
     written = write(renderer, [text, text])
