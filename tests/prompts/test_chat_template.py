@@ -211,10 +211,11 @@ def test_a_template_that_fails_is_one_line(fault):
 
 
 def test_a_template_gets_the_arguments_that_it_needs():
-    template = "{{ '<s>' + persona['name'] + ', ' + messages[0].content + '</s>' }}"
+    template = "{{ '<s>' + persona['name'] + ', ' + messages[0].content + '</s>' }}{% if thinking %}<think>{% endif %}"
     tokenizer = Shape(template, ("</s>", "<s>"), "", "</s>").tokenizer()
     renderer = Renderer(tokenizer, "chat", 4000, chat_template_kwargs={"persona": {"name": "Ann"}})
     assert prompt_of(renderer).text.startswith("<s>Ann, The following context")
+    assert renderer.chat.arguments == {"persona": {"name": "Ann"}, "thinking": False}
 
 
 SETTINGS = [

@@ -90,10 +90,8 @@ class LightTokenizer:
         arguments: whatever else the template is given.
         """
         assert not tokenize
-        given = {**self._special, **arguments}
-        text: str = self._template.render(
-            messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **given
-        )
+        given = {"tools": None, "documents": None, **self._special, **arguments}
+        text: str = self._template.render(messages=turns, add_generation_prompt=add_generation_prompt, **given)
         return text
 
     @cached_property

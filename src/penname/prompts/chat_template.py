@@ -28,6 +28,7 @@ RESERVED = (
     "return_assistant_tokens_mask",
     "return_dict",
     "return_tensors",
+    "sanitize_control_tokens",
     "strftime_now",
     "tokenize",
     "tokenizer_kwargs",
@@ -67,8 +68,9 @@ class ChatTemplate:
         if any(name in self.given for name in SWITCHES):
             return dict(self.given)
         for name in SWITCHES:
-            if name in self.source and self._asked({name: False}) != self._asked({name: True}):
-                return {**self.given, name: False}
+            on, off = {**self.given, name: True}, {**self.given, name: False}
+            if name in self.source and self._asked(on) != self._asked(off):
+                return off
         return dict(self.given)
 
     @property
