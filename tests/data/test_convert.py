@@ -344,8 +344,8 @@ def test_one_authors_mail_from_several_addresses(tmp_path):
         mails.append(mail(n, "Bob <bob@x.org>", f"Bob asks about the {n}th thing that he can think of."))
         mine = ("Ann Example <ann@x.org>", "ANN@work.example")[n // 2 % 2]
         mails.append(mail(n + 1, mine, f"My own answer to question number {n} of {n + 7} is a long one.", answers=n))
-    quoted = "This answers one that was deleted.\n\nOn Mon, 3 Jun 2002 Bob <bob@x.org> wrote:\n> Where is it?\n> > Here."
-    mails.append(mail(60, "ann@x.org", quoted))
+    quoted = "On Mon, 3 Jun 2002 Bob <bob@x.org> wrote:\n> Where is it?\n> > Here."
+    mails.append(mail(60, "ann@x.org", f"This answers one that was deleted.\n\n{quoted}"))
     report = LoadReport()
     splits = converted(mbox(tmp_path, mails), tmp_path / "out", report, me=("ann@x.org", "ann@work.example"))
     assert report.skipped == {"by others": 20}
@@ -394,5 +394,5 @@ def test_two_users_have_their_texts_divided_and_are_told_so(tmp_path):
     splits = converted(path, tmp_path / "out", reading=ReadingSettings(say=said.append))
     assert [len(examples) for examples in splits.values()] == [4, 2, 2]
     assert said[0] == f"{path}: user from 'author', text from 'body', title from 'headline', date from 'date'"
-    assert said[1].startswith("  user 0, date 2010-01-01, title rain 0: 'User 0 tells of rain in text number 0, at some")
+    assert said[1].startswith("  user 0, date 2010-01-01, title rain 0: 'User 0 tells of rain in text number 0, at")
     assert said[4:] == ["2 users: the texts of each are divided into train, val and test"]

@@ -102,8 +102,8 @@ COMPARED_TEXTS = 20_000
 def without_copies(texts: Iterable[str], compared: int = COMPARED_TEXTS) -> list[int]:
     """Indices of the texts that are no near-duplicates of an earlier one.
 
-    A near-duplicate has a Jaccard similarity of n-grams of at least 0.8. Texts without words are compared literally. One
-    that is not the same word for word is missed if all n-grams that it shares with its original are in later texts too.
+    A near-duplicate has a Jaccard similarity of n-grams of at least 0.8. Texts without words are compared literally.
+    One that is not the same word for word is missed if all n-grams that it shares with its original are in later texts.
 
     compared: how many of the last texts that are none a text is compared with.
     """

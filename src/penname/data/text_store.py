@@ -50,7 +50,8 @@ class TextStore:
     def add(self, found: SourceText) -> None:
         """Take a text; the order of equal dates is that in which they come."""
         document = found.document
-        fields = json.dumps({name: value for name, value in vars(document).items() if value is not None}, ensure_ascii=False)
+        known = {name: value for name, value in vars(document).items() if value is not None}
+        fields = json.dumps(known, ensure_ascii=False)
         row = (document.user_id, document.date or "", fields, found.answers, found.reply_to, found.is_email)
         self._database.execute("INSERT INTO texts VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
 
