@@ -74,8 +74,8 @@ def refuse_zeros(recipe: Recipe, parent: str, folder: Path, samples: Iterable[tu
             example = f"{_shown(found.first.response)} for the expected output {_shown(found.first.expected_output)}"
             raise UserError(
                 f"{parent}: {called} is 0 for {found.count:,} of {rewarded:,} samples, such as {example}: "
-                f"{_cause(recipe, name, found, found.first)}. The samples are kept: correct the recipe and start another "
-                f"run from {folder}, which reuses them, or go on in this one with expectation.max_zeros=1"
+                f"{_cause(recipe, name, found, found.first)}. The samples are kept: correct the recipe and start "
+                f"another run from {folder}, which reuses them, or go on in this one with expectation.max_zeros=1"
             )
 
 
