@@ -15,6 +15,7 @@ from rich.console import Console
 
 from penname.cli.control import CONTROL_EXAMPLES, control
 from penname.cli.help import complete_recipe, examples
+from penname.cli.memorized import memorized_of_model, memorized_of_run, show_memorized
 from penname.errors import ArgumentError, UserError
 
 app = typer.Typer(no_args_is_help=True, help="Describe a data set, check it, and make one from texts of your own.")
@@ -111,9 +112,22 @@ def validate(
         raise UserError(f"{data}: found {bad_rows:,} bad rows, expected none; each is named above")
 
 
-@app.command(epilog=examples("penname data leaks presidents", "penname data leaks mine --setting user"))
+@app.command(
+    epilog=examples(
+        "penname data leaks presidents",
+        "penname data leaks mine --setting user",
+        "penname data leaks runs/mine",
+        "penname data leaks mine --model my_model",
+    )
+)
 def leaks(
-    data: DataArgument,
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A folder or file of data, a hub id OWNER/NAME, a recipe, 'presidents', or the folder of a run.",
+            autocompletion=complete_recipe,
+        ),
+    ],
     format: FormatOption = None,
     task: TaskOption = None,
     split_by_user: SplitByUserOption = False,
@@ -124,12 +138,32 @@ def leaks(
             help="user or temporal; by default known from the end of the name, or else from whether outputs have dates."
         ),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model that was trained on the data: find what it has learned by heart.")
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Only these methods of a run.")] = None,
+    targets: Annotated[int, typer.Option(min=1, help="Training targets that a model is asked to continue.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Find targets in their own contexts, users in two splits, and documents from the future; exit code 2 if any.
 
-    Contexts are those of the recipe, or else the five best documents by BM25.
+    Contexts are those of the recipe, or else the five best documents by BM25. Of a run, or of a model with its data,
+    find what it has learned by heart instead: other users' training texts that it writes, and targets that it
+    continues.
     """
+    if (Path(data) / "recipe.yaml").is_file():
+        if model is not None:
+            raise UserError(
+                f"--model: found {model!r}, but {data} is a run, whose own models are looked at; see --method"
+            )
+        show_memorized(data, memorized_of_run(Path(data), method, targets), as_json=as_json)
+        return
+    if method is not None:
+        raise UserError(f"--method: found {', '.join(method)}, but {data} is no run, and only a run has methods")
+    if model is not None:
+        sources = _sources(data, format, task, split_by_user, shared_names)
+        show_memorized(model, memorized_of_model(model, sources, targets), as_json=as_json)
+        return
     from penname.data.leaks import COPY, FUTURE, TWO_SPLITS, UNDATED, Leaks, setting_of
     from penname.data.load_report import LoadReport
 

@@ -94,9 +94,8 @@ def find(text: str) -> Iterator[Span]:
     for match in _IBAN.finditer(text):
         # The words that follow may look like further groups of it.
         ends = [boundary.start() for boundary in _GROUP_END.finditer(text, match.start(), match.end() + 1)]
-        end = next((end for end in reversed(ends) if is_iban(text[match.start() : end])), None)
-        if end is not None:
-            yield Span(match.start(), end, "iban")
+        if whole := [end for end in ends if is_iban(text[match.start() : end])]:
+            yield Span(match.start(), whole[-1], "iban")
 
 
 def _windows(text: str) -> Iterator[tuple[int, int]]:
