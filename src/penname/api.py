@@ -14,7 +14,7 @@ from penname.errors import ArgumentError, UserError
 from penname.experiments import train as pipeline
 from penname.experiments.comparison import Comparison, compare_runs
 from penname.experiments.plan import check_inputs, check_room, make_plan
-from penname.experiments.run_recipe import chosen_methods, chosen_split, load_run_recipe, with_words_of_run
+from penname.experiments.run_recipe import as_in_run, chosen_methods, chosen_split, load_run_recipe
 from penname.extensions import Extension
 from penname.generate.writer import Writer
 from penname.recipe_files import check_recipe
@@ -109,7 +109,7 @@ def train(
             pipeline.train_run(recipe, folder, console_progress, donors)
     else:
         pipeline.train_run(recipe, folder, progress, donors)
-    return Run(folder, with_words_of_run(recipe, folder))
+    return Run(folder, as_in_run(recipe, folder))
 
 
 def open_run(folder: str | Path, recipe: Recipe | None = None) -> Run:
@@ -121,7 +121,7 @@ def open_run(folder: str | Path, recipe: Recipe | None = None) -> Run:
     Raises UserError where the folder has no run.
     """
     stored_recipe = load_run_recipe(Path(folder))
-    return Run(Path(folder), with_words_of_run(recipe, Path(folder)) if recipe else stored_recipe)
+    return Run(Path(folder), stored_recipe if recipe is None else as_in_run(recipe, Path(folder)))
 
 
 def compare(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from penname.data.pgraphrag import SharedNames, TaskName
 from penname.data.sources import FORMATS
 from penname.engines.base import Sampling
+from penname.engines.connection import Endpoint
 from penname.extensions import Extension, Named, short_name
 from penname.method_table import AGENTS, METHODS, AgentName, Method, row_of
 from penname.prompts.chat_template import DATE, RESERVED
@@ -32,6 +33,7 @@ Format = Annotated[str, Named(FORMATS)]
 EngineKind = Annotated[str, Named(ENGINES)]
 MethodName = Annotated[str, Named(tuple(METHODS))]
 WriterName = Annotated[str, Named(tuple(name for name, row in METHODS.items() if row.shows == "own"))]
+EndpointSetting = Literal["auto", Endpoint]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -67,6 +69,16 @@ class EngineConfig(Section):
         "model, among which requests are divided",
     )
     server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which software that server runs")
+    endpoint: EndpointSetting = Field(
+        "auto",
+        description="completions: the server completes prompts that are rendered here; chat: it is sent messages, for "
+        "servers with nothing else; auto: the run asks the server when it starts, and prefers completions",
+    )
+    tokenizer: str | None = Field(
+        None,
+        description="hub id or folder of the tokenizer of that server's model; null: that of the hub id or folder "
+        "model, and with chat an estimate of the number of tokens",
+    )
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -79,7 +91,32 @@ class EngineConfig(Section):
     def _server(self) -> Self:
         if self.kind == "openai" and not self.base_url:
             raise ValueError("kind openai needs base_url, the server's address")
+        if self.kind != "openai" and (self.endpoint != "auto" or self.tokenizer is not None):
+            raise ValueError("endpoint and tokenizer are for kind openai")
         return self
+
+    @model_validator(mode="after")
+    def _chat(self) -> Self:
+        if self.endpoint == "chat" and self.server != "openai":
+            raise ValueError(
+                f"endpoint chat is for server openai; server {self.server} has completions, which are exact"
+            )
+        if self.endpoint == "chat" and self.format == "plain":
+            raise ValueError(
+                "format plain needs endpoint completions, as endpoint chat puts a chat template around prompts"
+            )
+        return self
+
+    @property
+    def asks_for_endpoint(self) -> bool:
+        """Whether its endpoint is to be found out by asking the server."""
+        undecided = self.kind == "openai" and self.endpoint == "auto"
+        return undecided and self.server == "openai" and self.format == "chat"
+
+    @property
+    def tokenizer_name(self) -> str | None:
+        """What its tokenizer is loaded from; None where the number of tokens is estimated."""
+        return self.tokenizer or (None if self.endpoint == "chat" else self.model)
 
 
 class SourceConfig(Section):
@@ -585,8 +622,7 @@ class Recipe(Section):
 
     def extensions(self) -> list[tuple[Extension, str, tuple[str, ...]]]:
         """The extensions that the recipe names: each with its kind and the arguments that it is called with."""
-        agents = [agent for agent in (self.pat.style_agent, self.pat.topic_agent) if agent is not None]
-        engines = [config.kind for config in (self.generator, self.teacher, self.reward.judge, *agents)]
+        engines = [config.kind for config in self.engines().values()]
         named = [
             *((name, "reward", ("item",)) for name in self.rewards_in_use()),
             (self.retrieval.retriever, "retriever", ("query", "documents")),
@@ -595,6 +631,32 @@ class Recipe(Section):
             *((name, "method", ("input", "documents")) for name in self.methods),
         ]
         return [(name, what, called) for name, what, called in named if isinstance(name, Extension)]
+
+    def engines(self) -> dict[str, EngineConfig]:
+        """All models and their engines, by dotted name."""
+        agents = {"pat.style_agent": self.pat.style_agent, "pat.topic_agent": self.pat.topic_agent}
+        named = {"generator": self.generator, "teacher": self.teacher, "reward.judge": self.reward.judge}
+        return named | {name: config for name, config in agents.items() if config is not None}
+
+    def engines_in_use(self) -> dict[str, EngineConfig]:
+        """Those of `engines` that a run of the recipe works with."""
+        rows = self.method_rows.values()
+        summarizes = any(row.summaries_of for row in rows)
+        asks_teacher = self.reasoning.by_teacher and any(row.reasoning and row.trained for row in rows)
+        judges = "judge" in self.rewards_in_use()
+        used = {"teacher": asks_teacher, "reward.judge": judges}
+        used |= dict.fromkeys(("pat.style_agent", "pat.topic_agent"), summarizes)
+        return {name: config for name, config in self.engines().items() if used.get(name, True)}
+
+    def with_endpoints(self, endpoints: Mapping[str, EndpointSetting]) -> Recipe:
+        """The recipe with other endpoints of its engines.
+
+        endpoints: by the engines' dotted names.
+        """
+        recipe = self
+        for name, endpoint in endpoints.items():
+            recipe = _with(recipe, [*name.split("."), "endpoint"], endpoint)
+        return recipe
 
     def rewards_in_use(self) -> list[str]:
         """The names of all rewards that a run needs: for the mixture, the evaluation and the choice of candidates."""
@@ -625,3 +687,12 @@ class Recipe(Section):
     def agent(self, name: AgentName) -> EngineConfig:
         """The model and engine of one of PaT's agents."""
         return (self.pat.style_agent if name == "style" else self.pat.topic_agent) or self.generator
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def _with(section: SectionType, names: Sequence[str], value: object) -> SectionType:
+    """A section with another value of the setting that `names` lead to."""
+    name, *rest = names
+    return section.model_copy(update={name: _with(getattr(section, name), rest, value) if rest else value})

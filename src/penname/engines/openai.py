@@ -19,8 +19,8 @@ servers either lack them or apply them to the prompt's tokens too, which would p
 
 As text, a prompt is what its ids decode to, special tokens and chat template included, and the server tokenizes it
 again, so a control token whose letters a user wrote gets a zero-width space behind the first of them. A completion is
-tokenized here, without the special tokens that servers leave out of text. `/v1/chat/completions` is not used: it would
-apply a chat template to prompts that already are rendered.
+tokenized here, without the special tokens that servers leave out of text. `/v1/chat/completions` would apply a chat
+template to prompts that already are rendered: `penname.engines.openai_chat` is for servers that have nothing else.
 
 Measured with vLLM 0.32 on a CPU (float32, SmolLM2-135M): greedy ids equal `model.generate`'s, scores are within 3e-5 of
 a plain forward pass. Measured with `transformers serve` 5.23: greedy ids equal; without `server="transformers"` it
@@ -30,17 +30,15 @@ accepts a temperature but decodes greedily.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import itemgetter
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from penname.control_tokens import ControlTokens
 from penname.engines.base import NEUTRAL, GeneratedTokens, OnWritten, Sampling, TokenIds
-from penname.engines.server_pool import ServerPool
+from penname.engines.connection import Connection
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,14 +54,6 @@ _SUPPORTED_SETTINGS: dict[Server, tuple[str, ...]] = {
 BREAK = "\u200b"
 """The zero-width space, behind which a control token's letters are no control token."""
 
-_ADVICE = {
-    400: "check that prompt and completion fit its context, and the server argument",
-    401: "set OPENAI_API_KEY to a key that this server takes",
-    403: "set OPENAI_API_KEY to a key that this server takes",
-    404: "check the model's name, and that the address ends in /v1",
-    422: "check the server argument",
-    429: "lower the concurrency or raise max_retries",
-}
 _NO_LOG_PROBS = (
     "answered without log probabilities, so it cannot score; "
     "use a vLLM server with server='vllm', or an engine on this machine"
@@ -117,24 +107,11 @@ class OpenAIEngine:
         max_retries: int = 5,
         on_written: OnWritten | None = None,
     ) -> None:
-        try:
-            import openai
-        except ImportError as error:
-            raise UserError(f"this engine needs openai: pip install 'penname[openai]' ({error})") from error
-        self._openai = openai
-        self._addresses = [base_url] if isinstance(base_url, str) else [*base_url]
-        self._servers = ServerPool(
-            self._addresses,
-            max_retries,
-            api_key=api_key or os.environ.get("OPENAI_API_KEY") or "none",
-            timeout=openai.Timeout(timeout, connect=min(timeout, 10.0)),
-        )
-        self._model = model
+        self._connection = Connection(base_url, model, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self._tokenizer = tokenizer
         self._control_tokens = ControlTokens(tokenizer)
         self._server = server
-        self._concurrency = concurrency * len(self._addresses)
-        self._timeout = timeout
+        self._concurrency = concurrency * len(self._connection.addresses)
         self._on_written = on_written or (lambda tokens, completions: None)
 
     def generate(
@@ -225,32 +202,18 @@ class OpenAIEngine:
             return list(pool.map(self._complete, requests))
 
     def _complete(self, request: dict[str, Any]) -> Any:
-        completion: Any
-        try:
-            completion = self._servers.complete(model=self._model, **request)
-        except self._openai.APIStatusError as error:
-            advice = _ADVICE.get(error.status_code, "see the server's log")
-            reason = shorten(error.response.text, 300)
-            raise self._failure(f"answered {error.status_code}: {reason}; {advice}", error) from error
-        except self._openai.APITimeoutError as error:
-            raise self._failure(f"did not answer for {self._timeout:g} s; raise timeout", error) from error
-        except self._openai.APIConnectionError as error:
-            raise self._failure("cannot be reached; check that it runs at this address", error) from error
-        except json.JSONDecodeError:
-            completion = None
-        choices = getattr(completion, "choices", None)
-        if not choices or not isinstance(getattr(choices[0], "text", None), str):
-            raise self._failure("answered without a completion; check that it serves /v1/completions")
-        return completion
+        return self._connection.request("completions", request)
 
     def _generated(self, answer: Any, sampling: Sampling) -> GeneratedTokens:
         choice, limit = answer.choices[0], sampling.max_new_tokens
         generated = answer.usage.completion_tokens if answer.usage else limit
         # vLLM's server, for one, ends a completion at the end of its context and calls that "length" too.
         if choice.finish_reason == "length" and generated < limit:
-            raise self._failure(f"truncated a completion at {generated} of {limit} tokens, where its context is full")
+            raise self._connection.failure(
+                f"truncated a completion at {generated} of {limit} tokens, where its context is full"
+            )
         if choice.finish_reason not in ("stop", "length"):
-            raise self._failure(f"ended a completion with {choice.finish_reason!r}, not 'stop' or 'length'")
+            raise self._connection.failure(f"ended a completion with {choice.finish_reason!r}, not 'stop' or 'length'")
         tokens = self._completion_tokens(choice)
         self._on_written(len(tokens), 1)
         end = next((i for i, token in enumerate(tokens) if token in sampling.stop_ids), None)
@@ -261,7 +224,7 @@ class OpenAIEngine:
             return list(self._tokenizer(choice.text, add_special_tokens=False).input_ids)
         tokens = getattr(choice, "token_ids", None)
         if tokens is None:
-            raise self._failure("answered without token ids; use vLLM 0.19 or newer, or server='openai'")
+            raise self._connection.failure("answered without token ids; use vLLM 0.19 or newer, or server='openai'")
         return list(tokens)
 
     def _candidate_log_probs(self, choice: Any, prompt: TokenIds, candidate: TokenIds) -> list[float]:
@@ -269,17 +232,12 @@ class OpenAIEngine:
         start, end = len(prompt), len(prompt) + len(candidate)
         log_probs: list[float] | None = choice.logprobs and choice.logprobs.token_logprobs
         if not log_probs:
-            raise self._failure(_NO_LOG_PROBS)
+            raise self._connection.failure(_NO_LOG_PROBS)
         if len(log_probs) not in (end, end + 1):
-            raise self._failure(f"echoed {len(log_probs)} log probabilities, expected {end} or {end + 1}")
+            raise self._connection.failure(f"echoed {len(log_probs)} log probabilities, expected {end} or {end + 1}")
         names = [f"token_id:{token}" for token in candidate]
         if self._server == "vllm" and choice.logprobs.tokens[start:end] != names:
-            raise self._failure("echoed other tokens than the candidate's")
+            raise self._connection.failure("echoed other tokens than the candidate's")
         if None in log_probs[start:end]:
-            raise self._failure("answered without the log probability of one of the candidate's tokens")
+            raise self._connection.failure("answered without the log probability of one of the candidate's tokens")
         return log_probs[start:end]
-
-    def _failure(self, what: str, error: Any = None) -> UserError:
-        """The error of a server, which is known where its client raised an error."""
-        addresses = [str(error.request.url).removesuffix("/completions")] if error else self._addresses
-        return UserError(f"server {' or '.join(addresses)}, model {self._model!r}: {what}")

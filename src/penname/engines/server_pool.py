@@ -43,10 +43,11 @@ class ServerPool:
         ]
         self._lock = Lock()
 
-    def complete(self, **request: Any) -> Any:
-        """The completion of a request by the first server that gives one.
+    def create(self, endpoint: str, **request: Any) -> Any:
+        """The answer to a request by the first server that gives one.
 
-        request: arguments of `completions.create`.
+        endpoint: `completions`, or `chat` for chat completions.
+        request: arguments of the endpoint's `create`.
 
         Raises what `openai` raises: of the server that was tried first, where all fail.
         """
@@ -59,7 +60,8 @@ class ServerPool:
             while left:
                 server = self._take(left)
                 try:
-                    return server.client.completions.create(**request)
+                    client = server.client.chat if endpoint == "chat" else server.client
+                    return client.completions.create(**request)
                 except self._failures as error:
                     server.rests_until = time.monotonic() + REST
                     errors.append(error)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from penname.config import Recipe, Split
 from penname.data.sources import load_split
-from penname.experiments.run_recipe import with_words_of_run
+from penname.experiments.run_recipe import as_in_run
 from penname.runs.folder import Progress
 from penname.words import other_letters, words_for
 
@@ -21,7 +21,7 @@ def with_chosen_words(recipe: Recipe, folder: Path, progress: Progress) -> Recip
     folder: the run's folder; a run that was started before keeps its words.
     progress: is told the choice.
     """
-    recipe = with_words_of_run(recipe, folder)
+    recipe = as_in_run(recipe, folder)
     if recipe.reward.words != "auto":
         return recipe
     split: Split = "train" if recipe.learns else recipe.evaluation.split

@@ -20,11 +20,12 @@ from penname.engines.models import (
 )
 from penname.engines.openai import check_server
 from penname.errors import UserError
-from penname.experiments.prompting import describe_prompting, engines_in_use
+from penname.experiments.prompting import describe_prompting
 from penname.experiments.stages import UNKNOWN, Stage, optimizer_steps, stages_of
 from penname.method_table import AGENTS
 from penname.rewards.traits import check_traits
 from penname.session import stage_names
+from penname.session.endpoints import check_tokenizer, describe_server
 
 
 def format_bytes(count: int) -> str:
@@ -66,6 +67,9 @@ class Plan:
         if training.processes * training.nodes > 1:
             machines = f" on each of {training.nodes} machines" if training.nodes > 1 else ""
             lines.append(f"training: {training.processes} processes{machines}, on as many GPUs where there are GPUs")
+        lines += [
+            describe_server(*engine) for engine in self.recipe.engines_in_use().items() if engine[1].kind == "openai"
+        ]
         if rate is not None:
             tokens = [stage.new_tokens for stage in self.stages]
             known = sum(count for count in tokens if count is not None)
@@ -159,15 +163,18 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             examples = load_split(recipe.data, split, None, recipe.seed)
             if "traits" in recipe.rewards_in_use() and len(examples):
                 check_traits(examples[0].output or "")
+    agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
     if recipe.scale.kind == "ray" and find_spec("ray") is None:
         raise UserError("scale.kind ray: not installed; pip install 'penname[ray]'")
-    agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
-    for name, engine in engines_in_use(recipe).items():
+    for name, engine in recipe.engines_in_use().items():
         if engine.kind in ("vllm", "openai") and find_spec(engine.kind) is None:
             raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         if engine.kind == "openai":
             check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, ()))
-        describe_prompting(name, engine, load_tokenizer(engine.model))
+        if not engine.asks_for_endpoint:
+            check_tokenizer(name, engine)
+            if engine.endpoint != "chat":
+                describe_prompting(name, engine, load_tokenizer(engine.tokenizer or engine.model))
         if engine.kind != "openai":
             limit = length_limit(load_config(engine.model))
             prompt, pat = recipe.prompt, recipe.pat

@@ -6,29 +6,15 @@ import hashlib
 import json
 from typing import Any
 
-from penname.config import EngineConfig, Recipe
+from penname.config import EngineConfig
 from penname.errors import UserError
 from penname.experiments.run_recipe import first_difference
-from penname.method_table import AGENTS
 from penname.prompts.render import Renderer
 from penname.runs.folder import Record, read_json, write_text
 from penname.session.session import Session
 
 PROMPTING = "prompting.json"
 """File of a run with the record of each model, by its setting in the recipe."""
-
-
-def engines_in_use(recipe: Recipe) -> dict[str, EngineConfig]:
-    """The models that a recipe's methods and rewards prompt, by the setting that names them."""
-    rows = recipe.method_rows.values()
-    found = {"generator": recipe.generator}
-    if any(row.summaries_of for row in rows):
-        found |= {f"pat.{agent}_agent": recipe.agent(agent) for agent in AGENTS}
-    if any(row.trained and row.reasoning for row in rows) and recipe.reasoning.by_teacher:
-        found["teacher"] = recipe.teacher
-    if "judge" in recipe.rewards_in_use():
-        found["reward.judge"] = recipe.reward.judge
-    return found
 
 
 def describe_prompting(name: str, engine: EngineConfig, tokenizer: Any) -> tuple[Record, list[str]]:
@@ -69,8 +55,10 @@ def record_prompting(session: Session) -> None:
     path = session.run.folder / PROMPTING
     before = read_json(path) if path.is_file() else {}
     now: Record = {}
-    for name, engine in engines_in_use(session.recipe).items():
-        now[name], notes = describe_prompting(name, engine, session.engines.tokenizer(engine.model))
+    for name, engine in session.recipe.engines_in_use().items():
+        if engine.endpoint == "chat":  # the server has the chat template
+            continue
+        now[name], notes = describe_prompting(name, engine, session.engines.tokenizer(engine))
         if change := first_difference(before.get(name, now[name]), now[name], name):
             raise UserError(f"run folder {session.run.folder} was started with other prompts: {change}")
         for note in notes:

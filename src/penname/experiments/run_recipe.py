@@ -1,4 +1,7 @@
-"""The recipe and environment that a run keeps in its folder; a resumed run must have the same recipe."""
+"""The recipe and environment that a run keeps in its folder; a resumed run must have the same recipe.
+
+An endpoint that the recipe leaves to a server is recorded as it was found, and is the same when the run is resumed.
+"""
 
 from __future__ import annotations
 
@@ -50,22 +53,34 @@ def load_environment(folder: Path) -> Record:
     return environment if isinstance(environment.get("packages"), dict) else environment | {"packages": {}}
 
 
-def with_words_of_run(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the words that the run in a folder has chosen, if there is one, in place of `auto`."""
-    if recipe.reward.words != "auto" or not (folder / "recipe.yaml").is_file():
-        return recipe
-    words = load_run_recipe(folder).reward.words
-    return recipe.model_copy(update={"reward": recipe.reward.model_copy(update={"words": words})})
-
-
 def refuse_different_recipe(folder: Path, recipe: Recipe) -> None:
     """Raise UserError if the folder has a run whose recipe differs in more than the settings in `CHANGEABLE`."""
     if not (folder / "recipe.yaml").is_file():
         return
-    before = load_run_recipe(folder).model_dump(mode="json", exclude=CHANGEABLE)
-    recipe = with_words_of_run(recipe, folder)
-    if change := first_difference(before, recipe.model_dump(mode="json", exclude=CHANGEABLE)):
+    before = _with_endpoints_of(load_run_recipe(folder), recipe).model_dump(mode="json", exclude=CHANGEABLE)
+    now = as_in_run(recipe, folder).model_dump(mode="json", exclude=CHANGEABLE)
+    if change := first_difference(before, now):
         raise UserError(f"run folder {folder} was started with another recipe: {change}; choose another folder")
+
+
+def as_in_run(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with what the run in a folder, if there is one, has chosen where the recipe leaves a choice.
+
+    These are the words that metrics compare, and the endpoints of servers.
+    """
+    if not (folder / "recipe.yaml").is_file():
+        return recipe
+    of_run = load_run_recipe(folder)
+    if recipe.reward.words == "auto":
+        words = of_run.reward.words
+        recipe = recipe.model_copy(update={"reward": recipe.reward.model_copy(update={"words": words})})
+    return _with_endpoints_of(recipe, of_run)
+
+
+def _with_endpoints_of(recipe: Recipe, other: Recipe) -> Recipe:
+    known = other.engines()
+    asked = [name for name, config in recipe.engines().items() if config.asks_for_endpoint and name in known]
+    return recipe.with_endpoints({name: known[name].endpoint for name in asked if known[name].kind == "openai"})
 
 
 def record_extensions(folder: Path, recipe: Recipe) -> None:

@@ -13,7 +13,7 @@ from penname.errors import ArgumentError
 from penname.evaluation.table import Results
 from penname.experiments.plan import check_inputs, check_room, make_plan
 from penname.experiments.results import results_of
-from penname.experiments.run_recipe import load_run_recipe, refuse_different_recipe, with_words_of_run
+from penname.experiments.run_recipe import as_in_run, load_run_recipe, refuse_different_recipe
 from penname.experiments.train import train_run
 from penname.recipe_files import load_recipe
 from penname.runs.folder import Progress
@@ -89,6 +89,6 @@ def run_sweep(
         with open_progress(point.folder) as progress:
             progress.say(f"point {point.name}, {number} of {len(points)}")
             train_run(point.recipe, point.folder, progress, done, methods)
-        done[point.folder] = with_words_of_run(point.recipe, point.folder)
+        done[point.folder] = as_in_run(point.recipe, point.folder)
     results = [results_of([point.folder])[0] for point in points]
     return [{name: scores for name, scores in result.items() if name in (methods or result)} for result in results]

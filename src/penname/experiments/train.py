@@ -34,6 +34,7 @@ from penname.rest_pg.algorithm import self_train
 from penname.runs.folder import Progress, Record, RunFolder, disk_errors, read_stage, write_text
 from penname.runs.tracking import open_tracker
 from penname.session import stage_names
+from penname.session.endpoints import ask_for_endpoints, check_chat_judge
 from penname.session.evaluate import evaluate_method
 from penname.session.executor import Executor, InProcess
 from penname.session.fine_tune import PROMPT_FILE
@@ -62,6 +63,8 @@ def train_run(
     """
     with open_run(recipe, folder, progress) as session:
         run, recipe = session.run, session.recipe
+        if not (folder / "recipe.yaml").is_file():
+            check_chat_judge(session)
         _record_recipe(run, recipe)
         record_prompting(session)
         for note in [*untuned_notes(folder, recipe), *notes_on_language(recipe)]:
@@ -84,12 +87,14 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
     folder: the folder of the run.
     progress: reports how far the run is.
 
-    Raises UserError if another process uses the folder, if the run has another recipe, or if the disk is full.
+    Raises UserError if another process uses the folder, if the run has another recipe, if a server whose endpoint is
+    not known yet does not answer, or if the disk is full.
     """
     run = RunFolder(folder, progress)
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         recipe = with_chosen_words(recipe, folder, progress)
         refuse_different_recipe(folder, recipe)
+        recipe = ask_for_endpoints(recipe, progress.say)
         record_extensions(folder, recipe)
         session = Session(recipe, run, executor=_executor(recipe, run))
         try:

@@ -140,8 +140,9 @@ class ModelWriter:
 
     def __init__(self, setup: ModelSetup) -> None:
         self._setup = setup
-        self._engines = Engines(lambda tokens, completions: None)
-        self._judges = Engines(lambda tokens, completions: None)
+        self._said: list[str] = []
+        self._engines = Engines(lambda tokens, completions: None, say=self._said.append)
+        self._judges = Engines(lambda tokens, completions: None, say=self._said.append)
         if setup.prompt.style == "benchmark":
             problem = "was trained with a benchmark's own prompts, which only the benchmark's records can fill in"
             raise ArgumentError("model", f"{setup.engine.model} {problem}")
@@ -163,8 +164,9 @@ class ModelWriter:
         completions = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
         number = self._choose(request, completions)
         parts = completions[number]
-        notes = _notes(rendered.shortened, written[number], texts[number], parts, setup)
-        if self._renderer.chat is not None:
+        notes = [*_notes(rendered.shortened, written[number], texts[number], parts, setup), *self._said]
+        self._said.clear()
+        if self._renderer.chat is not None and setup.engine.endpoint != "chat":
             notes = [*(f"the model {note}" for note in self._renderer.chat.notes), *notes]
         if not request.documents:
             notes.insert(0, "there are no documents: the response is not personalized")
@@ -183,12 +185,14 @@ class ModelWriter:
 
     @cached_property
     def _renderer(self) -> Renderer:
-        engine = self._setup.engine
+        engine, limit = self._setup.engine, self._setup.prompt.max_input_tokens
+        if engine.kind == "openai":
+            return self._engines.renderer(engine, limit, "prompt.max_input_tokens")
         reader = load_light_tokenizer(engine.model)  # faster to load than transformers' tokenizer
         return Renderer(
             reader,
             engine.format,
-            self._setup.prompt.max_input_tokens,
+            limit,
             ends=generation_ends(engine.model),
             chat_template_kwargs=engine.chat_template_kwargs,
             chat_template_date=engine.chat_template_date,

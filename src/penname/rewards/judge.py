@@ -45,7 +45,7 @@ class Judge:
     def __call__(
         self, inputs: Sequence[str], expected_outputs: Sequence[str], responses: Sequence[str]
     ) -> list[Judgement | None]:
-        """A judgement of each response; None where the prompt exceeds the judge's token limit.
+        """A judgement of each response; None where the prompt exceeds the judge's token limit, or no score is possible.
 
         inputs, expected_outputs, responses: x, y and the response, an entry for each response.
         """
@@ -63,8 +63,10 @@ class Judge:
         scored = iter(self.engine.score(prompts, [candidates] * len(prompts)))
         return [self._judgement([sum(log_probs) for log_probs in next(scored)]) if fit else None for fit in fits]
 
-    def _judgement(self, log_probs: Sequence[float]) -> Judgement:
+    def _judgement(self, log_probs: Sequence[float]) -> Judgement | None:
         top = max(log_probs)
+        if top == -math.inf:  # a server withheld the reply
+            return None
         weights = [math.exp(value - top) for value in log_probs]
         probabilities = tuple(weight / sum(weights) for weight in weights)
         if self.expectation:

@@ -186,7 +186,7 @@ class WorkerSession(Session):
         settings = self.recipe.reward
         if settings.encoder is not None:
             settings = settings.model_copy(update={"encoder": self._models.locate(settings.encoder)})
-        return make_rewards(names, settings, self._judge, self.users.model)
+        return make_rewards(names, settings, self.judge, self.users.model)
 
 
 class _Authorship(Users):

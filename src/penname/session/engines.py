@@ -9,6 +9,7 @@ from typing import Any
 from penname.config import EngineConfig
 from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
+from penname.engines.messages import MessageTokenizer
 from penname.engines.models import compute_dtype, generation_ends, load_tokenizer, locate_model
 from penname.errors import UserError
 from penname.extensions import Extension, load_callable
@@ -20,11 +21,16 @@ class Engines:
 
     on_written: progress callback, see `OnWritten`.
     locate: the name or folder to load a model from, by its name in the recipe; by default that name.
+    say: told what an engine does by itself, each line once; by default nobody is.
     """
 
-    def __init__(self, on_written: OnWritten, locate: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, on_written: OnWritten, locate: Callable[[str], str] = str, say: Callable[[str], object] | None = None
+    ) -> None:
         self._on_written = on_written
         self._locate = locate
+        self._tell = say or (lambda line: None)
+        self._told: set[str] = set()
         self._loaded: tuple[EngineConfig, Engine] | None = None
         self._tokenizers: dict[str, Any] = {}
         self._renderers: dict[tuple[str, ...], Renderer] = {}
@@ -38,8 +44,14 @@ class Engines:
         requested = config if model is None else config.model_copy(update={"model": model})
         if self._loaded is None or self._loaded[0] != requested:
             self.release()
-            self._loaded = (requested, make_engine(requested, self._on_written, self._locate(requested.model)))
+            self._loaded = (requested, make_engine(requested, self._on_written, self._place(requested), self.say))
         return self._loaded[1]
+
+    def say(self, line: str) -> None:
+        """Tell a line, unless it was told before: an engine that is loaded again finds the same."""
+        if line not in self._told:
+            self._told.add(line)
+            self._tell(line)
 
     def renderer(self, config: EngineConfig, max_tokens: int, limit: str) -> Renderer:
         """The renderer of prompts for a model.
@@ -49,24 +61,35 @@ class Engines:
         limit: name of the setting whose value is `max_tokens`, for error messages.
         """
         template = (json.dumps(config.chat_template_kwargs, sort_keys=True), str(config.chat_template_date))
-        key = (config.model, config.format, *template, limit)
+        key = (config.model, str(config.tokenizer_name), config.endpoint, config.format, *template, limit)
         if key not in self._renderers:
-            self._renderers[key] = Renderer(
-                self.tokenizer(config.model),
-                config.format,
-                max_tokens,
-                limit,
-                generation_ends(self._locate(config.model)),
-                config.chat_template_kwargs,
-                config.chat_template_date,
-            )
+            model = self._place(config)
+            if config.endpoint == "chat":
+                renderer = Renderer(message_tokenizer(model), "chat", max_tokens, limit)
+            else:
+                renderer = Renderer(
+                    self.tokenizer(config),
+                    config.format,
+                    max_tokens,
+                    limit,
+                    generation_ends(model),
+                    config.chat_template_kwargs,
+                    config.chat_template_date,
+                )
+            self._renderers[key] = renderer
         return self._renderers[key]
 
-    def tokenizer(self, model: str) -> Any:
-        """The tokenizer of a model, which is loaded once. model: its name in the recipe."""
-        if model not in self._tokenizers:
-            self._tokenizers[model] = load_tokenizer(self._locate(model))
-        return self._tokenizers[model]
+    def tokenizer(self, config: EngineConfig) -> Any:
+        """The tokenizer of an engine's model, which is loaded once. config: the engine's settings."""
+        place = self._place(config)
+        if place not in self._tokenizers:
+            self._tokenizers[place] = load_tokenizer(place)
+        return self._tokenizers[place]
+
+    def _place(self, config: EngineConfig) -> str:
+        """What a model, or a server's tokenizer, is loaded from; empty for a server that needs none."""
+        name = config.tokenizer_name
+        return "" if name is None else self._locate(name)
 
     def release(self) -> None:
         """Release the loaded engine, before training or another engine needs the memory."""
@@ -79,12 +102,21 @@ class Engines:
             free_memory()
 
 
-def make_engine(config: EngineConfig, on_written: OnWritten, model: str) -> Engine:
+def message_tokenizer(name: str) -> MessageTokenizer:
+    """The tokenizer of messages to a chat server.
+
+    name: what the tokenizer of its model is loaded from; empty where that is not known.
+    """
+    return MessageTokenizer(load_tokenizer(name) if name else None)
+
+
+def make_engine(config: EngineConfig, on_written: OnWritten, model: str, say: Callable[[str], object]) -> Engine:
     """Load an engine; an extension is called as `engine(config, on_written)`.
 
     config: the engine's settings.
     on_written: progress callback, see `OnWritten`.
     model: the name or folder that the model, or a server's tokenizer, is loaded from.
+    say: told what the engine does by itself.
 
     Raises UserError for a model that does not exist or cannot be loaded, and for an extension that cannot be called so.
     """
@@ -99,9 +131,21 @@ def make_engine(config: EngineConfig, on_written: OnWritten, model: str) -> Engi
 
         return VLLMEngine(locate_model(model), dtype=compute_dtype(config.dtype), on_written=on_written)
     if config.kind == "openai":
+        assert config.base_url is not None
+        if config.endpoint == "chat":
+            from penname.engines.openai_chat import ChatEngine
+
+            tokenizer = message_tokenizer(model)
+            return ChatEngine(
+                config.base_url,
+                config.model,
+                tokenizer,
+                on_written=on_written,
+                say=say,
+                chat_template_kwargs=config.chat_template_kwargs,
+            )
         from penname.engines.openai import OpenAIEngine
 
-        assert config.base_url is not None
         return OpenAIEngine(
             config.base_url, config.model, load_tokenizer(model), server=config.server, on_written=on_written
         )

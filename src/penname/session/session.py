@@ -77,7 +77,10 @@ class Session:
         self.run = run
         self._executor = executor or InProcess()
         self._cache: dict[tuple[object, ...], Any] = {}
-        self.engines = engines or Engines(lambda tokens, completions: run.progress.add_generated(tokens, completions))
+        self.engines = engines or Engines(
+            lambda tokens, completions: run.progress.add_generated(tokens, completions),
+            say=lambda line: run.progress.say(line),
+        )
         self.users = Users(recipe, run, self._load_all)
 
     def cached(self, key: tuple[object, ...], compute: Callable[[], Cached]) -> Cached:
@@ -373,7 +376,7 @@ class Session:
 
     def rewards(self, names: Sequence[str]) -> dict[str, Reward]:
         """The rewards with these names, by name."""
-        return make_rewards(names, self.recipe.reward, self._judge, self.users.model)
+        return make_rewards(names, self.recipe.reward, self.judge, self.users.model)
 
     def reward_input(self, example: PreparedExample, response: str) -> RewardInput:
         """What rewards see of a response to an example: never the reasoning (REST-PG section 3.2)."""
@@ -414,7 +417,8 @@ class Session:
         """
         return self.engines.renderer(agent, self.recipe.pat.max_input_tokens, "pat.max_input_tokens")
 
-    def _judge(self) -> Judge:
+    def judge(self) -> Judge:
+        """The recipe's judge."""
         reward = self.recipe.reward
         renderer = self.engines.renderer(reward.judge, reward.judge_max_input_tokens, "reward.judge_max_input_tokens")
         return Judge(self.engine(reward.judge), renderer, reward.judge_expectation)
