@@ -4,7 +4,7 @@ import math
 
 import pytest
 import yaml
-from tests.engines.servers import Kind, says, serving
+from tests.engines.servers import Kind, named, says, serving
 
 import penname
 from penname.errors import UserError
@@ -22,6 +22,10 @@ def reply(body):
     shown = {"content": [{"token": "7", "logprob": top[0]["logprob"], "top_logprobs": top}]}
     answer["choices"][0]["logprobs"] = shown if body.get("logprobs") else None
     return answer
+
+
+def refuses_seeds(body):
+    return named("seed", "seed is not supported") if "seed" in body else None
 
 
 class Lines:
@@ -64,7 +68,7 @@ def trained(recipe, folder):
 
 
 def test_a_run_on_a_chat_server(notes, tmp_path):
-    kind, folder = Kind(reply), tmp_path / "run"
+    kind, folder = Kind(reply, refuses=refuses_seeds), tmp_path / "run"
     with serving(kind) as address:
         recipe = load(tmp_path, settings(notes, address))
         run, said = trained(recipe, folder)
@@ -72,6 +76,7 @@ def test_a_run_on_a_chat_server(notes, tmp_path):
         assert [r["metrics"]["judge"] for r in run.results()["rag"].values()] == [0.7] * 6
         found = f"gpt-x at {address}, chat/completions, numbers of tokens are estimated: its /completions answered 404"
         assert [line for line in said if found in line] == [f"generator: {found}", f"reward.judge: {found}"]
+        assert len([line for line in said if "does not take seed" in line]) == 1
         recorded = yaml.safe_load((folder / "recipe.yaml").read_text())
         assert recorded["generator"]["endpoint"] == recorded["reward"]["judge"]["endpoint"] == "chat"
 

@@ -35,6 +35,7 @@ from penname.runs.folder import Progress, Record, RunFolder, disk_errors, read_s
 from penname.runs.tracking import open_tracker
 from penname.session import stage_names
 from penname.session.endpoints import ask_for_endpoints, check_chat_judge
+from penname.session.engines import Engines
 from penname.session.evaluate import evaluate_method
 from penname.session.executor import Executor, InProcess
 from penname.session.fine_tune import PROMPT_FILE
@@ -94,9 +95,10 @@ def open_run(recipe: Recipe, folder: Path, progress: Progress) -> Iterator[Sessi
     with disk_errors(folder), run.lock(), open_tracker(recipe.tracking, folder) as run.tracker:
         recipe = with_chosen_words(recipe, folder, progress)
         refuse_different_recipe(folder, recipe)
-        recipe = ask_for_endpoints(recipe, progress.say)
+        engines = Engines(progress.add_generated, say=progress.say)
+        recipe = ask_for_endpoints(recipe, engines.say)
         record_extensions(folder, recipe)
-        session = Session(recipe, run, executor=_executor(recipe, run))
+        session = Session(recipe, run, engines, executor=_executor(recipe, run))
         try:
             yield session
         finally:

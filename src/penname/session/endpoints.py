@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from penname.config import EngineConfig, Recipe
 from penname.engines.connection import PATHS
-from penname.engines.endpoints import find_endpoint
+from penname.engines.endpoints import FoundEndpoint, find_endpoint
 from penname.engines.models import load_tokenizer
 from penname.errors import UserError
 from penname.session.session import Session
@@ -23,9 +23,11 @@ def ask_for_endpoints(recipe: Recipe, say: Say) -> Recipe:
     Raises UserError where a server cannot be used.
     """
     asked = {name: config for name, config in recipe.engines_in_use().items() if config.asks_for_endpoint}
+    answers: dict[tuple[object, str], FoundEndpoint] = {}
     for name, config in asked.items():
         assert config.base_url is not None
-        found = find_endpoint(config.base_url, config.model, say)
+        server = config.base_url, config.model
+        found = answers[server] = answers.get(server) or find_endpoint(config.base_url, config.model, say)
         chosen = config.model_copy(update={"endpoint": found.endpoint})
         say(f"{describe_server(name, chosen)}: {found.why}")
         check_tokenizer(name, chosen)
