@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from penname.data.load_report import LoadReport
@@ -31,7 +33,7 @@ class _ValidUtf8:
 
 
 def json_items(
-    file: SourceFile, places: tuple[str, ...], report: LoadReport, *, within: str | None = None, prefix: bytes = b""
+    file: SourceFile, places: tuple[str, ...], report: LoadReport, *, prefix: bytes = b""
 ) -> Iterator[tuple[Location, Any, dict[str, Any]]]:
     """The values at places in a JSON document, each with its location and what is known of what it is in.
 
@@ -39,17 +41,17 @@ def json_items(
 
     file: the document.
     places: where the values are, as ijson's paths: `messages.item` for the list in the field `messages`.
-    within: the path of objects around the values, whose plain fields before them are given with each.
     prefix: a text before the document.
 
-    Values are counted as rows, and their locations have their numbers.
+    Values are counted as rows, and their locations have their numbers. What is known is a new dictionary for each
+    object that has a list of values: its plain fields, as far as they stand before the list.
     """
     import ijson
     from ijson.common import ObjectBuilder
 
     number = 0
     around: dict[str, Any] = {}
-    inside = "" if within is None else within
+    inside = {place.removesuffix(".item").rpartition(".")[0] for place in places}
     builder: Any = None
     at = ""
     try:
@@ -69,15 +71,32 @@ def json_items(
                     number += 1
                     report.rows += 1
                     yield Location(file.path, number), value, around
-                elif event == "start_map" and place == inside:
+                elif event == "start_map" and place in inside:
                     around = {}
-                elif event in ("string", "number", "boolean") and place.rpartition(".")[0] == inside:
+                elif event in ("string", "number", "boolean") and place.rpartition(".")[0] in inside:
                     around[place.rpartition(".")[2]] = value
-    except (ijson.JSONError, UnicodeDecodeError, OSError, OverflowError, *ARCHIVE_ERRORS) as error:
+    except (ijson.JSONError, ValueError, OSError, OverflowError, *ARCHIVE_ERRORS) as error:
         report.rows += 1
         cause = next(iter(str(error).splitlines()), type(error).__name__)[:80]
         found = f"broken JSON behind item {number} ({cause}); the rest is not read"
         report.reject(Location(file.path, number + 1).error(None, found, "a whole export", "broken JSON"))
+
+
+@lru_cache(maxsize=1)
+def json_paths(file: SourceFile) -> frozenset[str]:
+    """The paths, as ijson writes them, of what stands in the beginning of a JSON document or of lines of JSON.
+
+    None where the file is no JSON.
+    """
+    import ijson
+
+    head = file.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    paths: set[str] = set()
+    if head[:1] in (b"{", b"["):
+        valid = io.BytesIO(head.decode("utf-8", "replace").encode())
+        with suppress(ijson.JSONError, ValueError, OverflowError):  # the beginning of a document ends anywhere
+            paths.update(place for place, _, _ in ijson.parse(valid, multiple_values=True))
+    return frozenset(paths)
 
 
 def text_in(record: Any, *keys: str) -> str | None:

@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
-from penname.data.readers.json_items import json_items, text_in
+from penname.data.readers.json_items import json_items, json_paths, text_in
 from penname.data.records import optional_date
+
+_PLACES = ("messages.item", "chats.list.item.messages.item", "left_chats.list.item.messages.item")
+
+_OF_ACCOUNT = {"personal_information.user_id", "personal_information.phone_number"}
+"""What an account's export begins with, before contacts that may fill all of what is looked at."""
 
 
 def recognizes(file: SourceFile) -> bool:
-    """Whether it is an object with `messages` that have Telegram's `from_id`."""
-    head = file.head
-    return head.lstrip().startswith(b"{") and b'"messages"' in head and b'"from_id"' in head and b'"type"' in head
+    """Whether it is an object with messages that have Telegram's fields, or begins as an account's export."""
+    paths = json_paths(file)
+    return paths >= _OF_ACCOUNT or any(
+        f"{place}.type" in paths and (f"{place}.from_id" in paths or f"{place}.actor_id" in paths) for place in _PLACES
+    )
 
 
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages; what the program says, such as who has joined, is counted as skipped."""
-    all_chats = b'"chats"' in file.head.partition(b'"messages"')[0]
-    within, place = ("chats.list.item", "chats.list.item.messages.item") if all_chats else ("", "messages.item")
     chat, chat_around = Chat(), None
-    for location, record, around in json_items(file, (place,), report, within=within):
+    for location, record, around in json_items(file, _PLACES, report):
         if around is not chat_around:
             chat, chat_around = Chat(), around
-        if not isinstance(record, dict) or record.get("type") != "message":
-            report.skip(location.error("type", repr(text_in(record, "type")), "'message'", "no message of a user"))
+        reason = _not_by_its_sender(record, around)
+        if reason is not None:
+            report.skip(location.error(None, reason, "a message that its sender wrote", reason))
             continue
-        if record.get("forwarded_from"):
-            report.skip(location.error(None, "a forwarded message", "one of its sender", "forwarded"))
-            continue
-        author, account = text_in(record, "from"), text_in(record, "from_id")
+        account = text_in(record, "from_id")
+        signed = text_in(record, "author") if "channel" in str(around.get("type")) else None
         seconds = "date_unixtime" if record.get("date_unixtime") else "date"
         date = if_valid("date", optional_date, record, seconds, location, report)
-        document = message(location, report, author or account, _text(record.get("text")), date)
+        author = signed or text_in(record, "from") or account
+        document = message(location, report, author, _text(record.get("text")), date)
         if document is not None:
-            reply_to = text_in(record, "reply_to_message_id")
-            answers = chat.add(document.user_id, document.text, text_in(record, "id"), reply_to)
+            name = text_in(record, "id")
+            reply_to = None if "reply_to_peer_id" in record else text_in(record, "reply_to_message_id")
+            answers = chat.add(document.user_id, document.text, name, reply_to)
             yield SourceText(document, answers, (account,) if account else ())
+
+
+def _not_by_its_sender(record: Any, around: Mapping[str, Any]) -> str | None:
+    """Why it is no message that its sender wrote; None where it is one."""
+    if not isinstance(record, dict) or record.get("type") != "message":
+        return "no message of a user"
+    if any(field in record for field in ("forwarded_from", "forwarded_from_id", "saved_from")):
+        return "forwarded"  # the field is there, and null, where the first sender's account is deleted
+    of_bot = around.get("type") == "bot_chat" and text_in(record, "from_id") == f"user{around.get('id')}"
+    return "sent by a bot" if of_bot or record.get("via_bot") else None
 
 
 def _text(found: Any) -> str:
