@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import islice
-from os.path import commonprefix
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from penname.data.readers.day_periods import hour_of_day, is_day_period
@@ -27,32 +26,13 @@ _BEGINS = [
         rf"~(?P<open>\[?)~{_TIME}(?P<half>[^\d\[\]:\n]{{0,30}}?)(?P<before>[,،]?~_+~){_DATE}(?:\]|_[-–—])_(?P<rest>.*)",
     )
 ]
-_BESIDE_TIME = {
-    "",
-    "à",
-    "a las",
-    "às",
-    "alle",
-    "ore",
-    "at",
-    "um",
-    "uhr",
-    "klo",
-    "kl",
-    "kl.",
-    "o",
-    "u",
-    "om",
-    "в",
-    "lúc",
-    "h",
-}
+_BESIDE_TIME = {"", *"à|a las|às|alle|ore|at|um|uhr|klo|kl|kl.|o|u|om|в|lúc|h".split("|")}
 
 _FOUNDED = 2009
 """The year in which WhatsApp began."""
 
-ORDERS = ("dmy", "mdy", "ymd")
-"""Orders of day, month and year."""
+_ORDERS = {"/": ("dmy", "mdy", "ymd"), ".": ("dmy", "ymd"), "-": ("dmy", "ymd"), "年": ("ymd",), "년": ("ymd",)}
+"""Orders of day, month and year in any language, by what stands between them."""
 
 _MESSAGES_FOR_STYLE = 20_000
 _NAMES = 10_000
@@ -119,7 +99,7 @@ def _may_stand_by_time(words: str) -> bool:
 
 def style_of(lines: Iterable[Line]) -> Style:
     """How a chat is written, by its first messages."""
-    orders = {order: _Order() for order in ORDERS}
+    orders = {order: _Order() for order in _ORDERS["/"]}
     bracketed = marked = count = 0
     padded = capital = differ = False
     names: dict[str, list[str]] = {}
@@ -130,10 +110,10 @@ def style_of(lines: Iterable[Line]) -> Style:
         marked += line.by_program
         padded = padded or line.numbers[0].startswith("0")
         capital = capital or (line.half in ("AM", "PM") and line.mark == "/")
-        moments = {order: moment_of(line, order) for order in ORDERS}
+        moments = {order: moment_of(line, order) if order in _ORDERS[line.mark] else None for order in orders}
         for order, moment in moments.items():
             orders[order].add(moment)
-        differ = differ or moments["dmy"] != moments["mdy"]
+        differ = differ or len({moment for moment in moments.values() if moment is not None}) > 1
         _note_name(line.rest, names, seen)
     best = min((order.invalid, order.back) for order in orders.values())
     likely = [name for name, order in orders.items() if (order.invalid, order.back) == best]
@@ -169,7 +149,8 @@ def _note_name(rest: str, names: dict[str, list[str]], seen: Counter[str]) -> No
     name, *more = rest[:120].split("\n")[0].split(": ")
     if more and (name in names or len(names) < _NAMES):
         parts = [name, *more[:-1]]
-        names[name] = commonprefix([names.get(name, parts), parts])
+        both = zip(names.get(name, parts), parts, strict=False)
+        names[name] = [part for part, _ in takewhile(lambda pair: pair[0] == pair[1], both)]
         seen[name] += 1
 
 

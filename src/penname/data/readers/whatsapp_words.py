@@ -46,7 +46,8 @@ _CALLS = (
     r"(missed |declined |silenced )?(group )?(voice|video) call(, .*| at .*|[.] .*)?",
     r"(verpasster? )?(sprach|video)anruf(, .*| um .*)?|(video)?llamada( de voz| de grupo)?( perdida)?(, .*)?",
     r"(chamada de (voz|vídeo)|videochamada)( perdida| não atendida)?(, .*)?|appel (vocal|vidéo)( manqué)?(, .*)?",
-    r"(video)?chiamata( vocale)? persa(, .*)?|gemiste? (spraak|video)-?(oproep|gesprek)|пропущенный (аудио|видео)звонок",
+    r"(video)?chiamata( vocale)? persa(, .*)?|gemiste? (spraak|video)-?(oproep|gesprek)",
+    r"пропущенный (аудио|видео)звонок",
     r"(मिस्ड )?(वॉइस|वीडियो) कॉल( मिस हुई)?|مكالمة (صوتية|فيديو) فائتة|تماس (صوتی|تصویری) (پاسخ داده نشده|بی‌?پاسخ)",
     r"부재중 (전화|영상통화|음성통화)|(音声|ビデオ)通話不在着信|不在着信|未接(语音|語音|视频|視訊|視像)(通话|通話)",
 )
@@ -67,7 +68,7 @@ _NOTICES = (
     r"(poll|umfrage|encuesta|enquete|sondagem|sondage|sondaggio|peiling|опрос|анкета|투표|アンケート|投票) ?[:：]\n.*",
 )
 
-SAID = re.compile(r"(?:%s)[.。।!]?" % "|".join((*_OMITTED, *_DELETED, *_CALLS, *_NOTICES)), re.IGNORECASE | re.DOTALL)
+SAID = re.compile(rf"(?:{'|'.join((*_OMITTED, *_DELETED, *_CALLS, *_NOTICES))})[.。।!]?", re.IGNORECASE | re.DOTALL)
 """A whole message that the program wrote, as where a picture or a deleted message was."""
 
 EVENT = re.compile(
@@ -80,7 +81,7 @@ EVENT = re.compile(
 """Words of what the program says of a group."""
 
 ACTION = re.compile(
-    r"\b(added|removed|left|joined|created|changed|was added|now an admin|hinzugefügt|entfernt|verlassen|erstellt|geändert"
+    r"\b(added|removed|left|joined|created|changed|now an admin|hinzugefügt|entfernt|verlassen|erstellt|geändert"
     r"|beigetreten|añadió|agregó|eliminó|salió|creó|cambió|se unió|adicionou|removeu|saiu|criou|mudou|alterou|entrou"
     r"|ajouté|retiré|quitté|créé|modifié|changé|rejoint|parti|aggiunto|rimosso|abbandonato|lasciato|uscito|creato"
     r"|cambiato|toegevoegd|verwijderd|aangemaakt|gewijzigd|добавил|удалил|создал|изменил|вышел|покинул)"
@@ -97,8 +98,8 @@ EDITED = re.compile(
 
 ATTACHED = re.compile(
     r"\s*\u200e?<[^<>:：\n]{2,40}[:：] ?[^<>\n]+\.\w{2,5}>|\u200e<[^<>\n]*>"  # an iPhone's
-    r"|^\u200e?[^\n]{1,200}\.\w{2,5} \((?:[^()\n]*(?:file|fichier|datei|archivo|arquivo|ficheiro|bestand|plik|файл|dosya"
-    r"|फ़?ाइल|الملف|پیوست|파일|ファイル|附件|קובץ|fil|tệp|fájl|ไฟล์)[^()\n]*)\)"  # Android's
+    r"|^\u200e?[^\n]{1,200}\.\w{2,5} \((?:[^()\n]*(?:file|fichier|datei|archivo|arquivo|ficheiro|bestand|plik|файл"
+    r"|dosya|फ़ाइल|फाइल|الملف|پیوست|파일|ファイル|附件|קובץ|fil|tệp|fájl|ไฟล์)[^()\n]*)\)"  # Android's
     r"|^\u200e?<(?:[^<>\d/@=\n]+ [^<>\d/@=\n]+|[^\W\d][^\x00-\x7f][^<>\d/@=\n]+|Multimedia)>",
     re.IGNORECASE,
 )
