@@ -125,12 +125,14 @@ class Reader:
     looks_for: what tells the format, as messages say it.
     recognizes: whether a file is of this format.
     read: the texts of a file; a fault of the whole file is raised as DataError, that of a row goes into the report.
+    companions: names of other files of such an export, which have no texts.
     """
 
     name: str
     looks_for: str
     recognizes: Callable[[SourceFile], bool]
     read: Callable[[SourceFile, ReadingSettings, LoadReport], Iterator[SourceText]]
+    companions: tuple[str, ...] = ()
 
 
 @dataclass

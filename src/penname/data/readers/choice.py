@@ -9,13 +9,43 @@ from contextlib import suppress
 from pathlib import Path
 
 from penname.data.load_report import LoadReport
-from penname.data.readers import mail, tables, telegram, texts, whatsapp
+from penname.data.readers import (
+    chatgpt,
+    conversations,
+    discord,
+    discord_package,
+    facebook,
+    facebook_posts,
+    google_chat,
+    mail,
+    matrix,
+    signal,
+    signal_cli,
+    signal_markdown,
+    slack,
+    tables,
+    telegram,
+    texts,
+    whatsapp,
+)
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText, source_files
 from penname.errors import DataError
 
 READERS: tuple[Reader, ...] = (
     telegram.READER,
     whatsapp.READER,
+    signal.READER,
+    signal_cli.READER,
+    signal_markdown.READER,
+    slack.READER,
+    discord.READER,
+    discord_package.READER,
+    matrix.READER,
+    facebook.READER,
+    facebook_posts.READER,
+    google_chat.READER,
+    chatgpt.READER,
+    conversations.READER,
     mail.READER,
     tables.READER,
     texts.READER,
@@ -34,7 +64,7 @@ def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Ite
     reader, files, others = find_reader(path)
     if len(files) + len(others) > 1 or reader not in (tables.READER, texts.READER):
         settings.say(f"{path}: {reader.name}" + (f" in {len(files):,} files" if len(files) > 1 else ""))
-    for other in others:
+    for other in (other for other in others if other.name not in reader.companions):
         found = "a file that is not read"
         report.note(DataError(other.path, found=found, expected=reader.looks_for, reason="files of another kind"))
     for file in files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import Any
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, SourceFile
 from penname.data.records import Location
+from penname.data.rows import read_lines, row_of_line
 
 
 class _ValidUtf8:
@@ -35,11 +37,11 @@ class _ValidUtf8:
 def json_items(
     file: SourceFile, places: tuple[str, ...], report: LoadReport, *, prefix: bytes = b""
 ) -> Iterator[tuple[Location, Any, dict[str, Any]]]:
-    """The values at places in a JSON document, each with its location and what is known of what it is in.
+    """The values at places in JSON, each with its location and what is known of what it is in.
 
     Broken JSON counts as a row, a bad one, and ends the file.
 
-    file: the document.
+    file: a document, or several, as lines of JSON are.
     places: where the values are, as ijson's paths: `messages.item` for the list in the field `messages`.
     prefix: a text before the document.
 
@@ -56,7 +58,7 @@ def json_items(
     at = ""
     try:
         with file.open(report) as raw:
-            for place, event, value in ijson.parse(_ValidUtf8(raw, prefix), use_float=True):
+            for place, event, value in ijson.parse(_ValidUtf8(raw, prefix), use_float=True, multiple_values=True):
                 if builder is not None:
                     builder.event(event, value)
                     if place == at and event in ("end_map", "end_array"):
@@ -82,6 +84,18 @@ def json_items(
         report.reject(Location(file.path, number + 1).error(None, found, "a whole export", "broken JSON"))
 
 
+def json_values(file: SourceFile, report: LoadReport) -> Iterator[tuple[Location, Any]]:
+    """The values of a JSON list, or of lines of JSON, each counted as a row; a broken line is rejected."""
+    if file.head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        for location, value, _ in json_items(file, ("item",), report):
+            yield location, value
+        return
+    for numbered in read_lines(file.place, report):
+        if numbered[1].strip():
+            for number, value in row_of_line(file.place, report, numbered):
+                yield Location(file.path, number), value
+
+
 @lru_cache(maxsize=1)
 def json_paths(file: SourceFile) -> frozenset[str]:
     """The paths, as ijson writes them, of what stands in the beginning of a JSON document or of lines of JSON.
@@ -90,13 +104,30 @@ def json_paths(file: SourceFile) -> frozenset[str]:
     """
     import ijson
 
-    head = file.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = file.head.removeprefix(codecs.BOM_UTF8).lstrip()
     paths: set[str] = set()
     if head[:1] in (b"{", b"["):
         valid = io.BytesIO(head.decode("utf-8", "replace").encode())
         with suppress(ijson.JSONError, ValueError, OverflowError):  # the beginning of a document ends anywhere
             paths.update(place for place, _, _ in ijson.parse(valid, multiple_values=True))
     return frozenset(paths)
+
+
+def bytes_of(file: SourceFile | None) -> bytes:
+    """All that is in a small file, such as a list of users; nothing where there is none that can be read."""
+    try:
+        return file.place.read_bytes() if file else b""
+    except (OSError, *ARCHIVE_ERRORS):
+        return b""
+
+
+def json_records(content: bytes) -> list[dict[str, Any]]:
+    """The objects in a small JSON list, or the one that a document is; none of broken JSON."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return []
+    return [record for record in (found if isinstance(found, list) else [found]) if isinstance(record, dict)]
 
 
 def text_in(record: Any, *keys: str) -> str | None:

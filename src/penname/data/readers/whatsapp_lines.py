@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from itertools import islice, takewhile
 from typing import NamedTuple
 
-from penname.data.readers.day_periods import hour_of_day, is_day_period
+from penname.data.readers.calendar_words import hour_of_day, is_day_period
 
 MARK = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 """Invisible marks of the direction of writing, and one of the encoding."""

@@ -1,4 +1,4 @@
-"""The words by which twelve-hour clocks tell the halves of a day, in the languages that ICU knows."""
+"""The words by which programs write the halves of a day, and months, in the languages that ICU knows."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def hour_of_day(hour: int, words: str) -> int:
     return hours.get(hour % 12, hour % 12 + (12 if min(hours.values()) >= 12 else 0))
 
 
+def month_of(word: str) -> int | None:
+    """The number of the month with this name, whole or short; None for any other word."""
+    return _months().get(_plain(word))
+
+
 def _plain(words: str) -> str:
     return _BETWEEN.sub("", words).casefold()
 
@@ -48,4 +53,18 @@ def _day_periods() -> dict[str, dict[int, int]]:
             shown, *names = str(pattern.format({"0": datetime(2024, 1, 1, hour, 30, tzinfo=UTC)})).split("|")
             for name in map(_plain, names):
                 found.setdefault(name, {}).setdefault(int(shown) % 12, int(shown))
+    return found
+
+
+@lru_cache(maxsize=1)
+def _months() -> dict[str, int]:
+    """The months by their names, whole and short, in plain letters."""
+    from icu4py.messageformat import MessageFormat
+
+    found: dict[str, int] = {}
+    for language in _LANGUAGES:
+        pattern = MessageFormat("{0,date,MMMM'|'LLLL'|'MMM}", language)
+        for month in range(1, 13):
+            names = str(pattern.format({"0": datetime(2024, month, 15, 12, tzinfo=UTC)})).split("|")
+            found.update({_plain(name): month for name in names if _plain(name) not in found})
     return found
