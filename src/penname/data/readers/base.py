@@ -269,5 +269,5 @@ def _members(archive: Path, parts: tuple[str, ...]) -> list[SourceFile]:
 
 
 def _is_content(parts: tuple[str, ...]) -> bool:
-    """Whether a file is one of the user's, and none that an operating system has put there."""
-    return "__MACOSX" not in parts and parts[-1] not in (".DS_Store", "Thumbs.db", "desktop.ini")
+    """Whether a file is one of the user's, and none that an operating system or Facebook has put there."""
+    return "__MACOSX" not in parts and parts[-1] not in (".DS_Store", "Thumbs.db", "desktop.ini", "no-data.txt")

@@ -61,7 +61,8 @@ def _text(said: Mapping[str, Any]) -> str:
     content = said.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
     found = parts if isinstance(parts, list) else [text_in(content, "text")]
-    return "\n".join(part if isinstance(part, str) else text_in(part, "text") or "" for part in found)
+    texts = (part if isinstance(part, str) else text_in(part, "text") for part in found)
+    return "\n".join(text for text in texts if text)
 
 
 def _answered(node: Mapping[str, Any], nodes: Mapping[str, dict[str, Any]]) -> str | None:

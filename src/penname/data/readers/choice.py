@@ -91,7 +91,7 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
     """
     files = source_files(path)
     readers = [_reader_of(file) for file in files]
-    counts = Counter(reader for reader in readers if reader is not None)
+    counts = _counts(files, readers)
     if not counts:
         raise _unknown(path, files)
     archive = any(mail.AVOCADO_MAIL.search(file.name) for file in files)  # its attachments are texts too
@@ -101,6 +101,22 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
         of_reader = [file for file in of_reader if len(file.parts) > 1] or of_reader  # USER/NAME.txt, or one author's
     chosen = set(map(id, of_reader))
     return reader, of_reader, [file for file in files if id(file) not in chosen]
+
+
+def _counts(files: list[SourceFile], readers: list[Reader | None]) -> Counter[Reader]:
+    """How many files each reader has; any JSON may be a table, so beside exports as JSON it counts as none."""
+    exports = any(
+        reader not in (None, *_BACKUPS) and _is_json(file) for file, reader in zip(files, readers, strict=True)
+    )
+    return Counter(
+        reader
+        for file, reader in zip(files, readers, strict=True)
+        if reader is not None and not (exports and reader is tables.READER and _is_json(file))
+    )
+
+
+def _is_json(file: SourceFile) -> bool:
+    return file.suffix in (".json", ".jsonl")
 
 
 def _reader_of(file: SourceFile) -> Reader | None:

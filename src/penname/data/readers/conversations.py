@@ -85,7 +85,8 @@ def _text(turn: Mapping[str, Any]) -> str:
     """A turn's text, of which there may be several parts, some of them pictures."""
     found = next((turn[name] for name in _TEXTS if turn.get(name)), None)
     parts = found if isinstance(found, list) else [found]
-    return "\n".join(part if isinstance(part, str) else text_in(part, "text") or "" for part in parts)
+    texts = (part if isinstance(part, str) else text_in(part, "text") for part in parts)
+    return "\n".join(text for text in texts if text)
 
 
 READER = Reader("chats with a language model", "turns with from and value, or role and content", recognizes, read)

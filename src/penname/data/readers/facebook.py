@@ -14,16 +14,19 @@ from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile,
 from penname.data.readers.json_items import json_items, json_paths, text_in
 from penname.data.records import Location, optional_date
 
+_THING = r"[\w ]{0,20}(attachment|photo|video|link|post|story|reel|location|GIF|sticker|note)s?"
 _DOES = re.compile(
-    r"((also )?(sent|shared) (an?|\d+) [\w ]{0,20}(attachment|photo|video|link|post|story|reel|location|GIF|sticker|note)s?"
-    r"|sent (a message|a voice message|.{1,80} location)|unsent a message|reacted .{1,20} to (your|a|their|.{1,40}) message"
-    r"|liked a message|(changed|set|cleared) .{1,60}(theme|photo|nickname|quick reaction|emoji|word effect)s?\b.*"
-    r"|named the group.*|(added|removed) .{1,80} (to|from) the group|(left|joined|created) the (group|call|video chat|chat)"
+    rf"(also )?(sent|shared) (an?|\d+) {_THING}|sent (a message|a voice message|.{{1,80}} location)|unsent a message"
+    r"|reacted .{1,20} to (your|a|their|.{1,40}) message|liked a message|named the group.*|pinned a message"
+    r"|(changed|set|cleared) .{1,60}(theme|photo|nickname|quick reaction|emoji|word effect)s?\b.*"
+    r"|(added|removed) .{1,80} (to|from) the group|(left|joined|created) the (group|call|video chat|chat)"
     r"|(started|joined|missed) (an?|the|your) [\w ]{0,20}(call|chat)|(can|are) now .{0,30}(connected|call|message).*"
-    r"|pinned a message|(created a poll|voted for|turned (on|off) disappearing).*"
+    r"|(created a poll|voted for|turned (on|off) disappearing).*"
     r"|hat (mit .{1,20} )?auf .{1,30} reagiert|hast? (eine?n?|\d+) \w+ (gesendet|geteilt)"
-    r"|reaccionó .{1,30} mensaje|envi(ó|aste) (una?|\d+) .{1,20}|a(vez)? (réagi .{1,30} message|envoyé (une?|\d+) .{1,20})"
-    r"|reagiu .{1,30} mensagem|envi(ou|aste) (uma?|\d+) .{1,20}|ha[i]? (reagito .{1,30} messaggio|inviato (una?|\d+) .{1,20}))",
+    r"|reaccionó .{1,30} mensaje|envi(ó|aste) (una?|\d+) .{1,20}"
+    r"|(a|avez) (réagi .{1,30} message|envoyé (une?|\d+) .{1,20})"
+    r"|reagiu .{1,30} mensagem|(enviou|enviaste) (uma?|\d+) .{1,20}"
+    r"|hai? (reagito .{1,30} messaggio|inviato (una?|\d+) .{1,20})",
     re.IGNORECASE,
 )
 """What the program says that a user did, behind the user's name."""

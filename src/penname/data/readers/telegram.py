@@ -44,7 +44,9 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             name = text_in(record, "id")
             reply_to = None if "reply_to_peer_id" in record else text_in(record, "reply_to_message_id")
             answers = chat.add(document.user_id, document.text, name, reply_to)
-            yield SourceText(document, answers, (account,) if account else ())
+            of_chat = f"{around.get('id')}/"
+            named = (of_chat + name if name else None, of_chat + reply_to if reply_to else None)
+            yield SourceText(document, answers, (account,) if account else (), *named)
 
 
 def _not_by_its_sender(record: Any, around: Mapping[str, Any]) -> str | None:

@@ -113,7 +113,7 @@ def style_of(lines: Iterable[Line]) -> Style:
         moments = {order: moment_of(line, order) if order in _ORDERS[line.mark] else None for order in orders}
         for order, moment in moments.items():
             orders[order].add(moment)
-        differ = differ or len({moment for moment in moments.values() if moment is not None}) > 1
+        differ = differ or moments["dmy"] != moments["mdy"]
         _note_name(line.rest, names, seen)
     best = min((order.invalid, order.back) for order in orders.values())
     likely = [name for name, order in orders.items() if (order.invalid, order.back) == best]
@@ -121,7 +121,7 @@ def style_of(lines: Iterable[Line]) -> Style:
     whole = {name: ": ".join(parts) for name, parts in names.items() if seen[name] > 1 and len(parts) > 1}
     return Style(
         order="mdy" if american else likely[0],
-        is_sure=len(likely) == 1 or not differ,
+        is_sure=not (differ and {"dmy", "mdy"} <= set(likely)),
         bracketed=bracketed * 2 > count,
         marked=marked < 0.9 * count or count < 3,
         names=whole,
