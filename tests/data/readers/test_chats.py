@@ -7,11 +7,14 @@ import pytest
 from samples_chats import (
     CHATGPT,
     FACEBOOK_POSTS,
+    SIGNAL,
+    SIGNAL_MARKDOWN,
     SLACK,
     TELEGRAM,
     discord_message,
     event,
     files,
+    lines,
     mojibake,
     telegram_message,
 )
@@ -130,16 +133,24 @@ SKIPPED = {
 
 
 def found_in(path):
-    lines = []
-    report = LoadReport(on_problem=lines.append)
-    found = list(read_texts(path, ReadingSettings(say=lines.append), report))
+    said = []
+    report = LoadReport(on_problem=said.append)
+    found = list(read_texts(path, ReadingSettings(say=said.append), report))
     assert report.rows == report.kept + sum(report.skipped.values())
     assert report.kept == len(found)
-    return found, report, lines
+    return found, report, said
 
 
 def read(path):
     return [(text.document.user_id, text.document.date, text.document.text, text.answers) for text in found_in(path)[0]]
+
+
+def zipped(folder):
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*.*")):
+            archive.write(file, file.relative_to(folder))
+    return path
 
 
 def written(path, content):
@@ -282,6 +293,7 @@ def test_a_workspace_of_slack(tmp_path):
     assert found[1].reply_to == found[0].message_id == "general/1714564800.000100"
     assert not report.noted
     assert report.skipped == {"sent by a bot": 1}
+    assert found_in(zipped(tmp_path))[0] == found
 
 
 # Discord
@@ -298,9 +310,10 @@ def test_a_data_package_of_discord_names_its_user(tmp_path):
         [{"ID": 1, "Timestamp": "2024-05-01 10:00:00", "Contents": "Mine", "Attachments": ""}],
     )
     written(tmp_path / "messages" / "c11" / "messages.csv", "ID,Timestamp,Contents,Attachments\n")
-    ((found,), report, _) = found_in(tmp_path)
-    assert (found.document.user_id, found.other_names) == ("ann", ("Ann", "1"))
-    assert not report.noted
+    for path in (tmp_path, zipped(tmp_path)):
+        ((found,), report, _) = found_in(path)
+        assert (found.document.user_id, found.other_names) == ("ann", ("Ann", "1"))
+        assert not report.noted
 
 
 def test_quotes_on_discord_are_others_words(tmp_path):
@@ -322,6 +335,20 @@ def test_quotes_on_discord_are_others_words(tmp_path):
 
 
 # Others
+
+
+def test_chats_of_signal_export_are_read_once(tmp_path):
+    """As JSON, where the same chat is there as Markdown too."""
+    for name in ("Ann", "Ben"):
+        written(tmp_path / name / "chat.md", SIGNAL_MARKDOWN)
+        written(tmp_path / name / "data.json", lines(SIGNAL))
+        written(tmp_path / name / "index.html", "<html></html>")
+    found, report, _ = found_in(tmp_path)
+    assert len(found) == 4
+    assert not report.noted
+    for name in ("Ann", "Ben"):
+        (tmp_path / name / "data.json").unlink()
+    assert len(found_in(tmp_path)[0]) == 4
 
 
 def test_a_chat_of_messenger_with_encryption_is_no_mojibake(tmp_path):
@@ -392,6 +419,7 @@ def test_posts_are_by_the_user_whom_the_export_names(tmp_path, place, profile):
     found, report, _ = found_in(tmp_path)
     assert {text.document.user_id for text in found} == {"Zoë"}
     assert report.noted == {"files of another kind": 3}
+    assert found_in(zipped(tmp_path))[0] == found
 
 
 def test_rooms_of_matrix_without_fallback_and_with_captions(tmp_path):
@@ -444,5 +472,4 @@ def test_tables_in_json_stay_tables(tmp_path):
     ]
     assert [author for author, *_ in read(written(tmp_path / "rows.json", rows))] == ["a", "b"]
     (tmp_path / "rows.json").unlink()
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    assert [author for author, *_ in read(written(tmp_path / "rows.jsonl", lines))] == ["a", "b"]
+    assert [author for author, *_ in read(written(tmp_path / "rows.jsonl", lines(rows)))] == ["a", "b"]

@@ -68,7 +68,8 @@ def test_dates_in_the_languages_of_telephones(tmp_path, first):
 ANDROID = (
     "<Media omitted>|<Medien ausgeschlossen>|<Multimedia omitido>|<Mídia oculta>|<Médias omis>|<Media omessi>"
     "|<मीडिया के बिना>|<تم استبعاد الوسائط>|<미디어 파일을 생략한 대화내용>|<メディアは含まれていません>"
-    "|<省略多媒体文件>|<View once voice message omitted>|IMG-20240101-WA0001.jpg (file attached)|PTT-1.opus (Datei angehängt)|null"
+    "|<省略多媒体文件>|<View once voice message omitted>|IMG-20240101-WA0001.jpg (file attached)|null"
+    "|PTT-1.opus (Datei angehängt)"
     "|VID-1.mp4 (arquivo anexado)|This message was deleted|You deleted this message|Diese Nachricht wurde gelöscht"
     "|Se eliminó este mensaje.|Mensagem apagada|Você apagou esta mensagem|Ce message a été supprimé"
     "|Questo messaggio è stato eliminato|यह मैसेज डिलीट कर दिया गया है|تم حذف هذه الرسالة|این پیام حذف شد"
@@ -200,3 +201,8 @@ def test_a_pasted_line_of_another_telephone_stays_in_its_message(tmp_path):
 def test_text_before_the_first_message_is_reported(tmp_path):
     chat = "An exported chat\n\n31.12.24, 10:00 - Ann: one\n31.12.24, 10:00 - Ben: two\n"
     assert found_in(written(tmp_path / "chat.txt", chat))[1].skipped == {"text before the first message": 1}
+
+
+def test_a_message_of_white_space_is_read_at_once(tmp_path):
+    chat = f"31.12.24, 10:00 - Ann: a{chr(10) * 60_000}b\n31.12.24, 10:00 - Ben: {' ' * 60_000}two\n"
+    assert len(found_in(written(tmp_path / "chat.txt", chat))[0]) == 2

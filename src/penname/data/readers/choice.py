@@ -104,14 +104,15 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
 
 
 def _counts(files: list[SourceFile], readers: list[Reader | None]) -> Counter[Reader]:
-    """How many files each reader has; any JSON may be a table, so beside exports as JSON it counts as none."""
-    exports = any(
-        reader not in (None, *_BACKUPS) and _is_json(file) for file, reader in zip(files, readers, strict=True)
-    )
+    """How many files each reader has; an export's companions, and other JSON beside it, are no tables or texts."""
+    found = list(zip(files, readers, strict=True))
+    exports = {reader for reader in readers if reader is not None and reader not in _BACKUPS}
+    companions = {name for reader in exports for name in reader.companions}
+    as_json = any(reader in exports and _is_json(file) for file, reader in found)
     return Counter(
         reader
-        for file, reader in zip(files, readers, strict=True)
-        if reader is not None and not (exports and reader is tables.READER and _is_json(file))
+        for file, reader in found
+        if reader in exports or (reader and file.name not in companions and not (as_json and _is_json(file)))
     )
 
 

@@ -58,4 +58,10 @@ def _date(said: str) -> str | None:
         return None
 
 
-READER = Reader("a chat of Google Chat", "JSON with messages that have creator and created_date", recognizes, read)
+READER = Reader(
+    "a chat of Google Chat",
+    "JSON with messages that have creator and created_date",
+    recognizes,
+    read,
+    companions=("group_info.json", "user_info.json"),
+)

@@ -62,4 +62,10 @@ def _messages(file: SourceFile, report: LoadReport) -> Iterator[tuple[Location, 
         yield found[0], (found[1][1], found[1][2], found[1][3], "".join(parts))
 
 
-READER = Reader("a Signal chat in Markdown", "lines as in [2024-05-31 10:00:00] Ann: text", recognizes, read)
+READER = Reader(
+    "a Signal chat in Markdown",
+    "lines as in [2024-05-31 10:00:00] Ann: text",
+    recognizes,
+    read,
+    companions=("index.html", "style.css"),
+)

@@ -89,7 +89,7 @@ ACTION = re.compile(
 """What the program says that a member of a group did, behind the member's name."""
 
 EDITED = re.compile(
-    r"\s*\u200e?<[^<>\d/@=\n]*(?:edit|bearbeitet|modifi|bewerkt|измен|отредактир|تعديل|ویرایش|एडिट|संपादित|수정|편집"
+    r"\u200e?<[^<>\d/@=\n]*(?:edit|bearbeitet|modifi|bewerkt|измен|отредактир|تعديل|ویرایش|एडिट|संपादित|수정|편집"
     r"|編集|编辑|編輯|düzenlendi|disunting|edytowan|נערכה|redigera|muokat|uprav|szerkeszt|επεξεργ|chỉnh sửa|แก้ไข)"
     r"[^<>\d/@=\n]*>\s*$",
     re.IGNORECASE,
@@ -97,7 +97,7 @@ EDITED = re.compile(
 """The mark behind a message that was edited."""
 
 ATTACHED = re.compile(
-    r"\s*\u200e?<[^<>:：\n]{2,40}[:：] ?(?!//)[^<>\n]+\.\w{2,5}>|\u200e<[^<>\n]*>"  # an iPhone's
+    r"\u200e?<[^<>:：\n]{2,40}[:：] ?(?!//)[^<>\n]+\.\w{2,5}>|\u200e<[^<>\n]*>"  # an iPhone's
     r"|^\u200e?[^\n]{1,200}\.\w{2,5} \((?:[^()\n]*(?:file|fichier|datei|archivo|arquivo|ficheiro|bestand|plik|файл"
     r"|dosya|फ़ाइल|फाइल|الملف|پیوست|파일|ファイル|附件|קובץ|fil|tệp|fájl|ไฟล์)[^()\n]*)\)"  # Android's
     r"|^\u200e?<(?:[^<>\d/@=\n]+ [^<>\d/@=\n]+|[^\W\d][^\x00-\x7f][^<>\d/@=\n]+|Multimedia)>",
