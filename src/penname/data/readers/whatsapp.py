@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, message
 from penname.data.readers.whatsapp_lines import MARK, Line, Style, begin, moment_of, style_of
-from penname.data.readers.whatsapp_words import ACTION, ATTACHED, EDITED, EVENT, NAME_OF_FILE, SAID
+from penname.data.readers.whatsapp_words import is_event, is_notice, written
 from penname.data.records import Location
 from penname.data.rows import read_lines
 
 _MARKS = re.compile(MARK)
 _SENDER = re.compile(r"([^\n]{1,150}?) ?:(?: |(?=\n)|$)(.*)", re.DOTALL)
 _NO_CONTACT = re.compile(r"~[ \u00a0\u202f]")
-_YOU = re.compile(r"(You|Du hast|Añadiste|Eliminaste|Você|Vous avez|Tu as|Hai|Je hebt|Вы) ")
-_PHONE = re.compile(r"\+\d[\d\s()‑-]{6,}\W*$")
 _QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"))
 
 
@@ -42,7 +40,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         report.rows += 1
         author, content = _split(text, style)
         is_marked = line.by_program and style.marked
-        kept = None if author is None or _is_event(author, content, style) else _written(content, is_marked)
+        kept = None if author is None or is_event(author, content, style.senders) else written(content, is_marked)
         if author is None or kept is None:
             report.skip(location.error(None, "a line of the program", "a message", "no message of a user"))
             continue
@@ -78,43 +76,16 @@ def _messages(file: SourceFile, style: Style, report: LoadReport) -> Iterator[tu
 def _split(text: str, style: Style) -> tuple[str | None, str]:
     """A message's sender, None for what the program says, and its text."""
     match = _SENDER.match(text)
-    if match is None or SAID.fullmatch(_MARKS.sub("", text).strip()):
+    if match is None or is_notice(match[1], text):
         return None, text
     author, content = match[1], match[2]
     whole = style.names.get(author)
     if whole is not None and text.startswith(f"{whole}: "):
         author, content = whole, text[len(whole) + 2 :]
     in_quotes = any((author.count(first) - (first != last) * author.count(last)) % 2 for first, last in _QUOTES)
-    if in_quotes or (ACTION.search(author) and EVENT.search(author)):
+    if in_quotes:
         return None, text  # a colon in what a group is called: Ann created group "Trip: 2024"
     return _NO_CONTACT.sub("", _MARKS.sub("", author).strip()), content
-
-
-def _is_event(author: str, content: str, style: Style) -> bool:
-    """Whether a message tells what a member of a group did, as in `Ann: Ann left`."""
-    plain = _MARKS.sub("", content).strip()
-    if len(plain) > 200 or "\n" in plain or not ACTION.search(plain):
-        return False
-    if plain.startswith(f"{author} "):
-        return True
-    by_member = _YOU.match(plain) or any(plain.startswith(f"{name} ") for name in style.senders)
-    of_member = _PHONE.search(plain) or any(re.search(rf"\b{re.escape(name)}\b.?$", plain) for name in style.senders)
-    return bool(by_member and (of_member or EVENT.search(plain)))
-
-
-def _written(content: str, is_marked: bool) -> str | None:
-    """What the sender wrote, without marks of the program; None for a message that the program wrote.
-
-    is_marked: whether a mark at the beginning of the line shows that the program wrote something of it.
-    """
-    content = content.replace("\r", "")
-    without = ATTACHED.sub("", EDITED.sub("", content)).strip(" \n")
-    is_changed = without != content.strip(" \n")
-    plain = _MARKS.sub("", without).strip()
-    if is_changed and NAME_OF_FILE.fullmatch(plain):
-        return ""
-    by_program = not is_changed and (is_marked or without.startswith("\u200e"))
-    return None if by_program or SAID.fullmatch(plain) else plain
 
 
 READER = Reader("a WhatsApp chat", "lines as in [31.12.24, 10:00:00] Ann: text", recognizes, read)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import NamedTuple
 
@@ -80,21 +81,25 @@ def begin(raw: str) -> Line | None:
     """The line as the first one of a message; None where it goes on with one."""
     if not any(character.isdigit() for character in raw[:12]):
         return None
-    match = next(filter(None, (pattern.match(raw) for pattern in _BEGINS)), None)
+    match = _BEGINS[0].match(raw) or _BEGINS[1].match(raw)
     if match is None:
         return None
-    before, half = (re.sub(MARK, "", match[name]).strip(" ,،\u00a0\u202f") for name in ("before", "half"))
-    if not all(_may_stand_by_time(words) for words in (before, half)):
+    period = _period(match["before"], match["half"])
+    if period is None:
         return None
-    period = next((words for words in (half, before) if is_day_period(words)), "")
     hour, minute, second = hour_of_day(int(match["hour"]), period), int(match["minute"]), int(match["second"] or 0)
     numbers = (match["a"], match["b"], match["c"])
     by_program = raw.startswith("\u200e")
     return Line(bool(match["open"]), numbers, match["mark"], (hour, minute, second), period, match["rest"], by_program)
 
 
-def _may_stand_by_time(words: str) -> bool:
-    return words.casefold() in _BESIDE_TIME or is_day_period(words)
+@lru_cache(maxsize=100)
+def _period(before: str, behind: str) -> str | None:
+    """The part of the day in the words before and behind a time, empty for none; None where these are other words."""
+    words = [re.sub(MARK, "", found).strip(" ,،\u00a0\u202f") for found in (behind, before)]
+    periods = [word for word in words if is_day_period(word)]
+    others = [word for word in words if word not in periods and word.casefold() not in _BESIDE_TIME]
+    return None if others else next(iter(periods), "")
 
 
 def style_of(lines: Iterable[Line]) -> Style:
@@ -159,18 +164,20 @@ def moment_of(line: Line, order: str) -> str | None:
 
     order: that of day, month and year.
     """
-    year, month, day = (line.numbers[order.index(part)] for part in "ymd")
+    day = _date(line.numbers, order)
+    hour, minute, second = line.time
+    is_time = hour < 24 and minute < 60 and second < 60
+    return f"{day}T{hour:02}:{minute:02}:{second:02}" if day is not None and is_time else None
+
+
+@lru_cache(maxsize=1000)
+def _date(numbers: tuple[str, str, str], order: str) -> date | None:
+    year, month, day = (numbers[order.index(part)] for part in "ymd")
     if len(day) > 2 or len(month) > 2 or len(year) not in (2, 4):
         return None
     years = [int(year)] if len(year) == 4 else [era + int(year) for era in (2000, 1400, 1300, 2500)]
-    for candidate in years:
-        found = _day(candidate, int(month), int(day))
-        if found is not None and _FOUNDED <= found.year <= date.today().year + 1:
-            hour, minute, second = line.time
-            return (
-                f"{found}T{hour:02}:{minute:02}:{second:02}" if max(hour - 23, minute - 59, second - 59) <= 0 else None
-            )
-    return None
+    found = (_day(candidate, int(month), int(day)) for candidate in years)
+    return next((day for day in found if day and _FOUNDED <= day.year <= date.today().year + 1), None)
 
 
 def _day(year: int, month: int, day: int) -> date | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from penname.data.readers.whatsapp_lines import MARK
+
 _OMITTED = (
     r"(image|photo|video( note)?|audio|sticker|GIF|document|contact card|media|view once message) omitted",
     r"(Bild|Video(notiz)?|Audio|Sticker|GIF|Dokument|Medien) weggelassen|Kontaktkarte (ausgelassen|weggelassen)",
@@ -68,10 +70,10 @@ _NOTICES = (
     r"(poll|umfrage|encuesta|enquete|sondagem|sondage|sondaggio|peiling|опрос|анкета|투표|アンケート|投票) ?[:：]\n.*",
 )
 
-SAID = re.compile(rf"(?:{'|'.join((*_OMITTED, *_DELETED, *_CALLS, *_NOTICES))})[.。।!]?", re.IGNORECASE | re.DOTALL)
+_SAID = re.compile(rf"(?:{'|'.join((*_OMITTED, *_DELETED, *_CALLS, *_NOTICES))})[.。।!]?", re.IGNORECASE | re.DOTALL)
 """A whole message that the program wrote, as where a picture or a deleted message was."""
 
-EVENT = re.compile(
+_EVENT = re.compile(
     r"created (this )?group|this group|the group|group (name|description|settings)|the subject|invite link"
     r"|disappearing messages|to a new number|an admin|pinned a message|blocked this contact"
     r"|(die|diese|der|dieser|zur) Gruppe|den (Betreff|Gruppennamen)|Einladungslink|Gruppenbeschreibung|Gruppenbild"
@@ -80,7 +82,7 @@ EVENT = re.compile(
 )
 """Words of what the program says of a group."""
 
-ACTION = re.compile(
+_ACTION = re.compile(
     r"\b(added|removed|left|joined|created|changed|now an admin|hinzugefügt|entfernt|verlassen|erstellt|geändert"
     r"|beigetreten|añadió|agregó|eliminó|salió|creó|cambió|se unió|adicionou|removeu|saiu|criou|mudou|alterou|entrou"
     r"|ajouté|retiré|quitté|créé|modifié|changé|rejoint|parti|aggiunto|rimosso|abbandonato|lasciato|uscito|creato"
@@ -88,7 +90,7 @@ ACTION = re.compile(
 )
 """What the program says that a member of a group did, behind the member's name."""
 
-EDITED = re.compile(
+_EDITED = re.compile(
     r"\u200e?<[^<>\d/@=\n]*(?:edit|bearbeitet|modifi|bewerkt|измен|отредактир|تعديل|ویرایش|एडिट|संपादित|수정|편집"
     r"|編集|编辑|編輯|düzenlendi|disunting|edytowan|נערכה|redigera|muokat|uprav|szerkeszt|επεξεργ|chỉnh sửa|แก้ไข)"
     r"[^<>\d/@=\n]*>\s*$",
@@ -96,7 +98,7 @@ EDITED = re.compile(
 )
 """The mark behind a message that was edited."""
 
-ATTACHED = re.compile(
+_ATTACHED = re.compile(
     r"\u200e?<[^<>:：\n]{2,40}[:：] ?(?!//)[^<>\n]+\.\w{2,5}>|\u200e<[^<>\n]*>"  # an iPhone's
     r"|^\u200e?[^\n]{1,200}\.\w{2,5} \((?:[^()\n]*(?:file|fichier|datei|archivo|arquivo|ficheiro|bestand|plik|файл"
     r"|dosya|फ़ाइल|फाइल|الملف|پیوست|파일|ファイル|附件|קובץ|fil|tệp|fájl|ไฟล์)[^()\n]*)\)"  # Android's
@@ -105,5 +107,50 @@ ATTACHED = re.compile(
 )
 """What stands for a file, before its caption or behind it."""
 
-NAME_OF_FILE = re.compile(r"[^\n]{1,200}\.\w{2,5}( \u2022 [^\n]*)?")
+_NAME_OF_FILE = re.compile(r"[^\n]{1,200}\.\w{2,5}( \u2022 [^\n]*)?")
 """What is left beside a document that has no caption."""
+
+_YOU = re.compile(r"(You|Du hast|Añadiste|Eliminaste|Você|Vous avez|Tu as|Hai|Je hebt|Вы) ")
+_PHONE = re.compile(r"\+\d[\d\s()‑-]{6,}\W*$")
+_MARKS = re.compile(MARK)
+
+
+def is_notice(author: str, text: str) -> bool:
+    """Whether a whole message is the program's, and has a colon by chance.
+
+    author: what is before the first colon.
+    text: all of it.
+    """
+    if _ACTION.search(author) and _EVENT.search(author):
+        return True
+    return len(author) > 25 and _SAID.fullmatch(_MARKS.sub("", text).strip()) is not None  # names are shorter
+
+
+def is_event(author: str, content: str, senders: frozenset[str]) -> bool:
+    """Whether a message tells what a member of a group did, as in `Ann: Ann left`.
+
+    senders: names of members.
+    """
+    plain = _MARKS.sub("", content).strip()
+    if len(plain) > 200 or "\n" in plain or not _ACTION.search(plain):
+        return False
+    if plain.startswith(f"{author} "):
+        return True
+    by_member = _YOU.match(plain) or any(plain.startswith(f"{name} ") for name in senders)
+    of_member = _PHONE.search(plain) or any(re.search(rf"\b{re.escape(name)}\b.?$", plain) for name in senders)
+    return bool(by_member and (of_member or _EVENT.search(plain)))
+
+
+def written(content: str, is_marked: bool) -> str | None:
+    """What the sender wrote, without marks of the program; None for a message that the program wrote.
+
+    is_marked: whether a mark at the beginning of the line shows that the program wrote something of it.
+    """
+    content = content.replace("\r", "")
+    without = _ATTACHED.sub("", _EDITED.sub("", content)).strip(" \n")
+    is_changed = without != content.strip(" \n")
+    plain = _MARKS.sub("", without).strip()
+    if is_changed and _NAME_OF_FILE.fullmatch(plain):
+        return ""
+    by_program = not is_changed and (is_marked or without.startswith("\u200e"))
+    return None if by_program or _SAID.fullmatch(plain) else plain
