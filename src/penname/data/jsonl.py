@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from penname.data import front_matter
 from penname.data.load_report import LoadReport
 from penname.data.records import (
     MAX_CHARACTERS,
@@ -88,7 +89,8 @@ def load_profile(path: Path, user_id: str = "user") -> list[Document]:
     if path.is_dir() or path.suffix.lower() in TEXT_SUFFIXES:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         texts = [f for f in files if f.suffix.lower() in TEXT_SUFFIXES and f.is_file()]
-        return [document for f in texts if (document := document_of_file(f, user_id, report)).text]
+        documents = (front_matter.applied(document_of_file(f, user_id, report), f, report)[0] for f in texts)
+        return [document for document in documents if document.text]
     try:
         rows = list(read_rows(path, report, default_suffix=".jsonl"))
     except DataError as error:

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 # pyarrow is imported where a Parquet file is read: it takes a while.
 
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+"""What Python raises at an archive that is broken, encrypted, or compressed in a way that it does not know."""
+
 COUNTED_BYTES = 2**18
 """How much of a file is read at once."""
 
@@ -47,11 +51,14 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
-def read_rows(path: Place, report: LoadReport, default_suffix: str | None = None) -> Iterator[Row]:
+def read_rows(
+    path: Place, report: LoadReport, default_suffix: str | None = None, *, may_be_empty: bool = False
+) -> Iterator[Row]:
     """The rows of `path`, in order.
 
     report: counts the rows and collects what cannot be read.
     default_suffix: the suffix to assume for a file with none of the `SUFFIXES`.
+    may_be_empty: whether a file without rows is no fault.
 
     Raises DataError for a file that is missing, unreadable, of unknown format or without rows.
     """
@@ -64,9 +71,10 @@ def read_rows(path: Place, report: LoadReport, default_suffix: str | None = None
     read = _read_parquet if suffix == ".parquet" else _read_table if suffix in (".csv", ".tsv") else _read_json
     try:
         yield from read(path, report)
-    except OSError as error:
-        raise DataError(path, found=error.strerror or str(error), expected="a readable file") from None
-    if report.rows == rows_before:
+    except (OSError, *ARCHIVE_ERRORS) as error:
+        found = getattr(error, "strerror", None) or str(error)[:80] or type(error).__name__
+        raise DataError(path, found=found, expected="a readable file", reason="unreadable file") from None
+    if report.rows == rows_before and not may_be_empty:
         raise DataError(path, found="no row", expected="at least one", reason="no row")
 
 

@@ -8,7 +8,8 @@ import pytest
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings
 from penname.data.readers.choice import read_texts
-from penname.data.readers.mail_text import sender_text, text_of_html, unwrapped
+from penname.data.readers.html_text import text_of_html
+from penname.data.readers.mail_text import sender_text, unwrapped
 from penname.errors import DataError
 
 MAILS = [
@@ -262,3 +263,7 @@ def test_a_broken_archive_is_one_line(tmp_path):
     documents, _, lines = read(tmp_path)
     assert len(documents) == 1
     assert "a.zip:1: found a broken archive" in lines[0]
+
+
+def test_what_programs_write_into_html_is_no_fault(tmp_path):
+    assert text_of_html("<p>Mine.<![if !mso]>More.<![endif]></p><![odd>Last<![[") == "Mine.More.\nLast<!"

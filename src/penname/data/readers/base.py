@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 
 from penname.data.load_report import LoadReport
 from penname.data.records import MAX_CHARACTERS, Document, Location, Place, tidy
-from penname.data.rows import open_bytes
+from penname.data.rows import ARCHIVE_ERRORS, open_bytes
 from penname.errors import DataError
 
 Value = TypeVar("Value")
@@ -113,10 +112,6 @@ class SourceFile:
         return SourceFile(place, names[-1:]) if place.is_file() else None
 
 
-ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
-"""What Python raises at an archive that is broken, encrypted, or compressed in a way that it does not know."""
-
-
 @dataclass(frozen=True)
 class Reader:
     """A format in which programs write texts.
@@ -126,6 +121,7 @@ class Reader:
     recognizes: whether a file is of this format.
     read: the texts of a file; a fault of the whole file is raised as DataError, that of a row goes into the report.
     companions: names of other files of such an export, which have no texts.
+    decides: whether a file shows that the folder it is in is of this format, whatever else there is.
     """
 
     name: str
@@ -133,6 +129,7 @@ class Reader:
     recognizes: Callable[[SourceFile], bool]
     read: Callable[[SourceFile, ReadingSettings, LoadReport], Iterator[SourceText]]
     companions: tuple[str, ...] = ()
+    decides: Callable[[SourceFile], bool] = lambda file: False
 
 
 @dataclass
@@ -199,6 +196,15 @@ def message(
         report.kept += 1
         return Document(author, text, title=tidy(title or "").strip() or None, date=date)
     return None
+
+
+def owner(file: SourceFile, settings: ReadingSettings, *inner: str) -> str:
+    """Who wrote a file that names no author: whom the user names, or the name of the folder or archive it is in.
+
+    inner: names of folders within an export, which are no author's.
+    """
+    folders = (parent.name for parent in file.path.absolute().parents)
+    return settings.author or next(name for name in folders if name not in inner).removesuffix(".zip") or "owner"
 
 
 def if_valid(

@@ -16,9 +16,14 @@ from penname.data.readers import (
     discord_package,
     facebook,
     facebook_posts,
+    feeds,
     google_chat,
     mail,
+    mail_tables,
+    mastodon,
     matrix,
+    medium,
+    reddit,
     signal,
     signal_cli,
     signal_markdown,
@@ -26,7 +31,9 @@ from penname.data.readers import (
     tables,
     telegram,
     texts,
+    twitter,
     whatsapp,
+    wordpress,
 )
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText, source_files
 from penname.errors import DataError
@@ -46,14 +53,40 @@ READERS: tuple[Reader, ...] = (
     google_chat.READER,
     chatgpt.READER,
     conversations.READER,
+    twitter.READER,
+    mastodon.READER,
+    reddit.READER,
+    wordpress.READER,
+    feeds.READER,
+    medium.READER,
     mail.READER,
+    mail_tables.READER,
     tables.READER,
     texts.READER,
 )
 """The readers in the order in which they are asked: those that recognize a file by its name alone come last."""
 
+_OF_OTHER_TABLES = ("missing column", "no row")
+"""Why a table is no table of texts, which others beside it may be."""
+
 _BACKUPS = (tables.READER, texts.READER)
 """Formats that are not read of an archive that is one of a folder's files: there it may be a backup of these."""
+
+_OUTLOOK = "mailboxes, which readpst of the package pst-utils makes of it: readpst -r -o FOLDER FILE"
+_UNPACKED = "the files in it, unpacked"
+_TO_CONVERT = {
+    ".pst": _OUTLOOK,
+    ".ost": _OUTLOOK,
+    ".msg": "an .eml file, which msgconvert of the package libemail-outlook-message-perl makes of it: msgconvert FILE",
+    ".olm": "mailboxes; Outlook for Mac saves a folder that is dragged to the desktop as .mbox",
+    ".dbx": "mailboxes, which undbx or Thunderbird's import makes of it",
+    ".tgz": _UNPACKED,
+    ".tar": _UNPACKED,
+    ".7z": _UNPACKED,
+    ".rar": _UNPACKED,
+    ".zst": "the file in it, decompressed: unzstd --long=31 FILE",
+}
+"""What to make of files that are not read as they are, by the ends of their names."""
 
 
 def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
@@ -65,10 +98,23 @@ def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Ite
     if len(files) + len(others) > 1 or reader not in (tables.READER, texts.READER):
         settings.say(f"{path}: {reader.name}" + (f" in {len(files):,} files" if len(files) > 1 else ""))
     for other in (other for other in others if other.name not in reader.companions):
+        expected = _TO_CONVERT.get(other.suffix, reader.looks_for)
         found = "a file that is not read"
-        report.note(DataError(other.path, found=found, expected=reader.looks_for, reason="files of another kind"))
+        report.note(DataError(other.path, found=found, expected=expected, reason="files of another kind"))
+    unfit: list[DataError] = []
     for file in files:
-        yield from reader.read(file, settings, report)
+        rows, skipped = report.rows, report.skipped.total()
+        try:
+            yield from reader.read(file, settings, report)
+        except DataError as error:
+            if error.reason not in _OF_OTHER_TABLES:
+                raise
+            report.rows = rows + report.skipped.total() - skipped  # none of its other rows is a text
+            unfit.append(error)
+    if len(unfit) == len(files):
+        raise unfit[0]
+    for fault in unfit:
+        report.note(fault)
 
 
 def bytes_of(path: Path) -> int:
@@ -85,7 +131,7 @@ def _bytes_of_file(file: Path) -> int:
 
 
 def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]:
-    """The reader of most files at `path`, these files, and the others.
+    """The reader of most files at `path`, or the one that a file there decides for; its files, and the others.
 
     Raises DataError where no reader recognizes any of them.
     """
@@ -94,11 +140,11 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
     counts = _counts(files, readers)
     if not counts:
         raise _unknown(path, files)
-    archive = any(mail.AVOCADO_MAIL.search(file.name) for file in files)  # its attachments are texts too
-    reader = mail.READER if archive else counts.most_common(1)[0][0]
+    deciding = (known for known in READERS if counts[known] and any(map(known.decides, files)))
+    reader = next(deciding, None) or max(READERS, key=lambda known: counts[known])  # the first of equal ones
     of_reader = [file for file, found in zip(files, readers, strict=True) if found is reader]
     if reader is texts.READER:
-        of_reader = [file for file in of_reader if len(file.parts) > 1] or of_reader  # USER/NAME.txt, or one author's
+        of_reader = [file for file in of_reader if len(file.parts) > 1 or _is_post(file)] or of_reader  # USER/NAME.txt
     chosen = set(map(id, of_reader))
     return reader, of_reader, [file for file in files if id(file) not in chosen]
 
@@ -125,7 +171,16 @@ def _reader_of(file: SourceFile) -> Reader | None:
     return None if file.in_archive and found in _BACKUPS else found
 
 
+def _is_post(file: SourceFile) -> bool:
+    """Whether a text names its own author or date before it, as posts do, so that it needs no folder of its author."""
+    return file.head.startswith((b"---", b"+++"))
+
+
 def _unknown(path: Path, files: list[SourceFile]) -> DataError:
+    for file in files:
+        if file.suffix in _TO_CONVERT:
+            expected = _TO_CONVERT[file.suffix]
+            return DataError(file.path, found=f"a {file.suffix} file", expected=expected, reason="unknown format")
     found = f"{len(files):,} files" if path.is_dir() or len(files) != 1 else f"a file named {files[0].name}"
     expected = "; or ".join(f"{reader.name} ({reader.looks_for})" for reader in READERS)
     return DataError(path, found=f"{found} of no known format", expected=expected, reason="unknown format")

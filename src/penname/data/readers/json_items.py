@@ -130,8 +130,20 @@ def json_records(content: bytes) -> list[dict[str, Any]]:
     return [record for record in (found if isinstance(found, list) else [found]) if isinstance(record, dict)]
 
 
-def text_in(record: Any, *keys: str) -> str | None:
-    """The text or number at a path of fields, as text; None where there is none."""
+def part_of(record: Any, *keys: str) -> Any:
+    """What is at a path of fields; None where there is nothing."""
     for key in keys:
         record = record.get(key) if isinstance(record, dict) else None
-    return None if isinstance(record, bool | dict | list) or record is None else str(record)
+    return record
+
+
+def list_in(record: Any, *keys: str) -> list[Any]:
+    """The list at a path of fields; an empty one where there is none."""
+    found = part_of(record, *keys)
+    return found if isinstance(found, list) else []
+
+
+def text_in(record: Any, *keys: str) -> str | None:
+    """The text or number at a path of fields, as text; None where there is none."""
+    found = part_of(record, *keys)
+    return None if isinstance(found, bool | dict | list) or found is None else str(found)

@@ -6,15 +6,16 @@ subject.
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from email.errors import MessageError
 from itertools import chain, pairwise
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText
-from penname.data.readers.mail_message import read_message
+from penname.data.readers.mail_folders import NOT_SENT, kind_of_folder
+from penname.data.readers.mail_message import message_or_none
 from penname.data.records import Location
 from penname.data.rows import table_suffix
 from penname.errors import DataError
@@ -26,11 +27,15 @@ AVOCADO_MAIL = re.compile(r"-EM\.txt$")
 
 _MAIL_BEGINS = b"From "
 _MESSAGE_BEGINS = re.compile(rb"From .*\d\d?:\d\d.*\b(19|20)\d\d\b|From \S+@\S+\s*$")
+_BARE_BEGINNING = re.compile(rb"From -? ?\r?\n")
+"""What some versions of Thunderbird put before a message: neither a sender nor a time."""
+
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
 _HEADERS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*:.*\r?\n(?:[ \t].*\r?\n)*){2,}\r?\n")
 _SENT = re.compile(rb"^(?:Date|Message-ID|Received|MIME-Version):", re.IGNORECASE | re.MULTILINE)
 _SENDER = re.compile(rb"^From:", re.IGNORECASE | re.MULTILINE)
 _EMLX = re.compile(rb"(\d+) *\r?\n")
+_BEFORE_HEADERS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:>From .*\s*)?")
 _ESCAPED = re.compile(rb">+From ")
 
 
@@ -41,31 +46,38 @@ def recognizes(file: SourceFile) -> bool:
     if table_suffix(file.path):
         return False
     head = file.head.lstrip()
-    if _MESSAGE_BEGINS.match(head.partition(b"\n")[0] + b"\n"):
+    first, _, following = head.partition(b"\n")
+    if _begins_message(first + b"\n", following, True):
         return True
     headers = _HEADERS.match(head)
     return headers is not None and bool(_SENDER.search(headers[0]) and _SENT.search(headers[0]))
 
 
+def of_mail_program(file: SourceFile) -> bool:
+    """Whether a file shows that its folder is a mail program's, or an archive of mail, whatever else is there."""
+    return (
+        AVOCADO_MAIL.search(file.name) is not None  # its attachments are texts too
+        or file.suffix == ".msf"  # Thunderbird's indexes
+        or (file.suffix in MAILBOX_SUFFIXES and "Takeout" in file.parts)
+        or (file.suffix == ".emlx" and "Messages" in file.parts)
+        or (len(file.parts) > 1 and file.parts[-2] in ("cur", "new") and recognizes(file))
+    )
+
+
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages; those without text by their sender are counted as skipped."""
     is_mailbox = file.suffix in MAILBOX_SUFFIXES or file.head.lstrip().startswith(_MAIL_BEGINS)
+    not_sent = kind_of_folder(file, is_mailbox)
     number = 0
     try:
         for number, raw in enumerate(_of_mailbox(file, report) if is_mailbox else _of_file(file, report), 1):
             report.rows += 1
             location = Location(file.path, number)
-            try:
-                found = read_message(raw, location, report)
-            except (MessageError, ValueError, LookupError, AttributeError, RecursionError) as error:
-                found_instead = f"a malformed email ({str(error)[:80]})"
-                report.reject(location.error(None, found_instead, "an email", "malformed email"))
+            if not_sent:
+                report.skip(location.error(None, not_sent, "a message that was sent", NOT_SENT))
                 continue
-            except DataError as error:
-                report.skip(error)
-                continue
-            report.kept += 1
-            yield found
+            if (found := message_or_none(raw, location, report)) is not None:
+                yield found
     except (OSError, *ARCHIVE_ERRORS) as error:
         report.rows += 1
         cause = getattr(error, "strerror", None) or f"a broken archive ({str(error)[:80]})"
@@ -79,8 +91,11 @@ def _of_file(file: SourceFile, report: LoadReport) -> Iterator[bytes]:
         raise zipfile.BadZipFile("it cannot be opened")
     with file.open(report) as opened:
         raw = opened.read()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raw = raw.decode("utf-16", "replace").encode()
     counted = _EMLX.match(raw) if file.suffix == ".emlx" else None  # Apple's files begin with the message's length
-    yield raw[counted.end() :][: int(counted[1])] if counted else raw
+    message = raw[counted.end() :][: int(counted[1])] if counted else raw
+    yield _BEFORE_HEADERS.sub(b"", message, count=1)
 
 
 def _of_mailbox(file: SourceFile, report: LoadReport) -> Iterator[bytes]:
@@ -105,7 +120,7 @@ def _messages(lines: Iterable[bytes]) -> Iterator[bytes]:
     message: list[bytes] | None = None
     empty_before = True
     for line, following in pairwise(chain(lines, [b""])):
-        if _MESSAGE_BEGINS.match(line) and (empty_before or _HEADER.match(following)):
+        if _begins_message(line, following, empty_before):
             if message is not None:
                 yield _unescaped(message)
             message = []
@@ -114,6 +129,14 @@ def _messages(lines: Iterable[bytes]) -> Iterator[bytes]:
         empty_before = not line.strip()
     if message is not None:
         yield _unescaped(message)
+
+
+def _begins_message(line: bytes, following: bytes, empty_before: bool) -> bool:
+    """Whether a line is the one before a message, and not one of a text."""
+    is_header = bool(_HEADER.match(following))
+    if _MESSAGE_BEGINS.match(line):
+        return empty_before or is_header
+    return bool(_BARE_BEGINNING.match(line)) and empty_before and is_header
 
 
 def _unescaped(lines: list[bytes]) -> bytes:
@@ -125,4 +148,4 @@ def _unescaped(lines: list[bytes]) -> bytes:
     )
 
 
-READER = Reader("email", "a mailbox (mbox) or messages (.eml)", recognizes, read)
+READER = Reader("email", "a mailbox (mbox) or messages (.eml)", recognizes, read, decides=of_mail_program)

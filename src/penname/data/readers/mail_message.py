@@ -16,8 +16,11 @@ from charset_normalizer import from_bytes
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceText
-from penname.data.readers.mail_text import divided_text, text_of_html, unwrapped
+from penname.data.readers.html_text import MAIL_QUOTES, text_of_html
+from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
+from penname.data.readers.mail_text import divided_text, unwrapped
 from penname.data.records import MAX_CHARACTERS, Document, Location, tidy
+from penname.errors import DataError
 
 _REPLACED = "\ufffd"
 _REPLY = re.compile(r"^((re|aw|fw|fwd)(\[\d+\])?: *)+", re.IGNORECASE)
@@ -27,10 +30,12 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceText:
     """A message with its author's address, subject and date, and the message that it answers.
 
-    Raises DataError where it has no sender or no text by its sender, and what the email package raises at headers that
-    are malformed.
+    Raises DataError where it has no sender or no text by its sender, or was not sent, and what the email package raises
+    at headers that are malformed.
     """
     message = message_from_bytes(raw, policy=policy.compat32)
+    if kind := kind_of_message(_header(message, "X-Gmail-Labels"), _header(message, "X-Mozilla-Status")):
+        raise location.error(None, kind, "a message that was sent", NOT_SENT)
     name, address = parseaddr(_header(message, "From"))
     if not address:
         raise location.error("From", "no address", "the sender's", "email without a sender")
@@ -40,7 +45,7 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
     if len(text) > MAX_CHARACTERS:
         found = f"a text of {len(text):,} characters"
         raise location.error(None, found, f"at most {MAX_CHARACTERS:,}", "text too long")
-    subject = _REPLY.sub("", _header(message, "Subject")).strip()
+    subject = without_reply_marks(_header(message, "Subject"))
     document = Document(address.lower(), text, title=subject or None, date=_date(_header(message, "Date")))
     answered = _MESSAGE_ID.findall(_header(message, "In-Reply-To") or _header(message, "References"))
     return SourceText(
@@ -51,6 +56,26 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
         answered[-1] if answered else None,
         is_email=True,
     )
+
+
+def message_or_none(raw: bytes, location: Location, report: LoadReport) -> SourceText | None:
+    """As `read_message`, counted as kept; None for a message that is skipped or malformed, counted as such."""
+    try:
+        found = read_message(raw, location, report)
+    except (MessageError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        found_instead = f"a malformed email ({str(error)[:80]})"
+        report.reject(location.error(None, found_instead, "an email", "malformed email"))
+        return None
+    except DataError as error:
+        report.skip(error)
+        return None
+    report.kept += 1
+    return found
+
+
+def without_reply_marks(subject: str) -> str:
+    """A subject without what programs put before that of a message which answers or passes on another."""
+    return _REPLY.sub("", subject).strip()
 
 
 def _valid(text: str) -> str:
@@ -73,7 +98,7 @@ def _body(message: Message, location: Location, report: LoadReport) -> str:
             continue
         flowed = str(part.get_param("format") or "").lower() == "flowed"
         return unwrapped(text, str(part.get_param("delsp") or "").lower() == "yes") if flowed else text
-    return "" if html is None else text_of_html(html)
+    return "" if html is None else text_of_html(html, MAIL_QUOTES)
 
 
 _LARGER = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable
-from html.parser import HTMLParser
 
 _WROTE_WORDS = """
 wrote|writes|schrieb|schreef|a écrit|écrit|escribió|escreveu|ha scritto|scrive|skrev|kirjoitti|napsal|napsal(a)|napísal
@@ -189,51 +188,3 @@ def unwrapped(text: str, delete_space: bool) -> str:
         if flows and delete_space:
             paragraphs[-1] = paragraphs[-1][:-1]
     return "\n".join(paragraphs)
-
-
-_BLOCKS = frozenset("p div br li tr h1 h2 h3 h4 h5 h6 ul ol table pre section article header footer hr".split())
-_SKIPPED = frozenset("script style head title".split())
-_EMPTY = frozenset("br hr img input meta link col area base embed source track wbr".split())
-_QUOTES = ("gmail_quote", "gmail_attr", "moz-cite-prefix", "yahoo_quoted", "protonmail_quote", "OutlookMessageHeader")
-
-
-class _TextOfHtml(HTMLParser):
-    """Collects the text of a message in HTML, without what its mail program has marked as quoted."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._skipping: list[str] = []
-        """The elements that are open in the outermost one that is skipped, that one first."""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a line at a block; begin to skip at what is quoted or no text."""
-        named = " ".join(value or "" for name, value in attrs if name in ("class", "id"))
-        if self._skipping or tag in _SKIPPED or tag == "blockquote" or any(quote in named for quote in _QUOTES):
-            if tag not in _EMPTY:
-                self._skipping.append(tag)
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        """End what is skipped, or the line of a block."""
-        if self._skipping:
-            if tag in self._skipping:
-                last = len(self._skipping) - 1 - self._skipping[::-1].index(tag)
-                del self._skipping[last:]
-        elif tag in _BLOCKS and tag not in _EMPTY:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        """Take the text, in which line ends are spaces."""
-        if not self._skipping:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
-def text_of_html(html: str) -> str:
-    """The text of a message that is only there in HTML, a line for each block."""
-    parser = _TextOfHtml()
-    parser.feed(html)
-    parser.close()
-    lines = (line.strip() for line in "".join(parser.parts).split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from penname.data.load_report import LoadReport
-from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid
+from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, owner
+from penname.data.readers.table_layouts import Layout, layout_of
 from penname.data.records import (
     Document,
     Location,
@@ -22,23 +23,29 @@ from penname.data.rows import read_rows, table_suffix
 from penname.errors import DataError
 
 COLUMNS = {
-    "user": ("user_id", "user", "author", "name", "reviewerid", "username", "user_name", "from"),
-    "text": ("text", "body", "content", "reviewtext", "review_text", "review", "output", "abstract"),
-    "title": ("title", "subject", "summary", "headline"),
+    "user": (
+        *("user_id", "user", "author", "name", "reviewerid", "username", "user_name", "from"),
+        *("customer_id", "reviewer_id", "reviewer"),
+    ),
+    "text": ("text", "body", "content", "reviewtext", "review_text", "review", "output", "abstract", "review_body"),
+    "title": ("title", "subject", "summary", "headline", "review_title", "review_headline", "review_summary"),
     "date": (
         *("date", "timestamp", "time", "year", "created_at", "reviewtime", "unixreviewtime", "created_utc"),
-        *("date_added", "created"),
+        *("date_added", "created", "review_date"),
     ),
-    "item": ("item_id", "item", "product_id", "parent_asin", "asin", "pid", "business_id", "book_id"),
-    "rating": ("rating", "overall", "stars"),
+    "item": (
+        *("item_id", "item", "product_id", "parent_asin", "asin", "pid", "business_id", "book_id"),
+        *("movie_id", "app_id"),
+    ),
+    "rating": ("rating", "overall", "stars", "star_rating", "review_rating"),
 }
 """Names, in lower case, by which a table's columns are recognized where the user does not name them."""
 
-BLOG_CORPUS = ("id", "gender", "age", "topic", "sign", "date", "text")
-"""The columns of the Blog Authorship Corpus (Schler et al., 2006), whose `id` is the author."""
-
 NOBODY = re.compile(r"\[(?:deleted|removed)\]|AutoModerator|.*[a-z0-9]Bot|.*[-_][Bb]ot")
 """Names of accounts that are no author: deleted ones, and robots."""
+
+MAX_UNKNOWN_ROWS = 1000
+"""How many rows of JSON may come before the first one that has the required fields."""
 
 REMOVED = ("[deleted]", "[removed]")
 """Texts that stand where one was deleted."""
@@ -56,6 +63,8 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
     """
     has_header = table_suffix(file.path) not in (".jsonl", ".json")  # in JSON each row names its own fields
     columns: dict[tuple[str, ...], dict[str, str]] = {}
+    layouts: dict[tuple[str, ...], Layout | None] = {}
+    author = owner(file, settings)
     pending: list[DataError] = []  # faults before the first row that has the required columns
     for line, record in read_rows(file.place, report):
         location = Location(file.path, line)
@@ -65,31 +74,41 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
                 where = Location(file.path, 1) if has_header else location
                 columns[names] = columns_of(names, dict(settings.columns), where)
             except DataError as error:
-                if has_header:
+                if has_header or len(pending) == MAX_UNKNOWN_ROWS:
                     raise
                 pending.append(error)
                 continue
+            layouts[names] = layout_of(names)
             if len(columns) == 1:
-                taken = ", ".join(f"{kind} from {name!r}" for kind, name in columns[names].items())
-                settings.say(f"{file.path}: {taken}")
+                settings.say(f"{file.path}: {_taken(columns[names], layouts[names])}")
         for fault in pending:
             report.reject(fault)
         pending.clear()
+        layout = layouts[names]
         try:
-            document = _of_row(record, columns[names], location, report)
+            document = _of_row(record, columns[names], location, report, layout, author)
         except DataError as error:
             report.reject(error)
             continue
         if NOBODY.fullmatch(document.user_id) or document.text in REMOVED:
             found = repr(document.user_id)
-            report.skip(location.error(columns[names]["user"], found, "an author", "deleted, or of a robot"))
+            report.skip(location.error(columns[names].get("user"), found, "an author", "deleted, or of a robot"))
+            continue
+        if not document.text:  # a rating alone, a link, or a quote
+            report.skip(location.error(columns[names]["text"], "no text by its author", "a text", "row without text"))
             continue
         report.kept += 1
-        yield SourceText(document)
+        yield SourceText(document, None, (), *(layout.ids(record) if layout else ()))
     if pending and not columns:
         raise pending[0]
     for fault in pending:
         report.reject(fault)
+
+
+def _taken(columns: dict[str, str], layout: Layout | None) -> str:
+    """Which columns are read, and as what."""
+    taken = ", ".join(f"{kind} from {name!r}" for kind, name in columns.items())
+    return f"{layout.name}: {taken}" if layout else taken
 
 
 def columns_of(names: Sequence[str], chosen: dict[str, str], location: Location) -> dict[str, str]:
@@ -100,34 +119,48 @@ def columns_of(names: Sequence[str], chosen: dict[str, str], location: Location)
 
     Raises DataError where there is no column for the user or the text, or a chosen one does not exist.
     """
-    columns = {"user": "id"} if tuple(names) == BLOG_CORPUS and "user" not in chosen else {}
+    columns = {}
     lowered = {str(name).lower(): name for name in reversed(names)}
-    for kind, known in COLUMNS.items():
+    layout = layout_of(names)
+    for kind, known in (COLUMNS if layout is None else layout.columns_or(COLUMNS)).items():
         name = chosen.get(kind) or next((lowered[k] for k in known if k in lowered), None)
         if name is not None and name not in names:
             raise location.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
         if name is not None:
             columns[kind] = name
     for kind in ("user", "text"):
-        if kind not in columns:
+        if kind not in columns and (layout is None or kind in layout.columns):
             expected = f"one for the {kind}: --{kind} NAME, or a column named {', '.join(COLUMNS[kind])}"
             raise location.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")
     return columns
 
 
-def _of_row(record: dict[str, Any], columns: dict[str, str], location: Location, report: LoadReport) -> Document:
-    """A row as a document; an invalid date or rating is noted and ignored. Raises DataError for a bad user or text."""
+def _of_row(
+    record: dict[str, Any],
+    columns: dict[str, str],
+    location: Location,
+    report: LoadReport,
+    layout: Layout | None,
+    author: str,
+) -> Document:
+    """A row as a document; an invalid date or rating is noted and ignored. Raises DataError for a bad user or text.
+
+    author: who wrote the texts of a table without a column for them.
+    """
 
     def optional(kind: str) -> str | None:
         return optional_text(record, columns[kind], location) if kind in columns else None
 
+    rating = if_valid("rating", optional_number, record, columns.get("rating"), location, report)
     return Document(
-        user_id=required_id(record, columns["user"], location),
-        text=required_text(record, columns["text"], location).strip(),
+        user_id=required_id(record, columns["user"], location) if "user" in columns else author,
+        text=layout.own_words(optional("text") or "")
+        if layout
+        else required_text(record, columns["text"], location).strip(),
         title=(optional("title") or "").strip() or None,
         date=if_valid("date", optional_date, record, columns.get("date"), location, report),
         item_id=optional_id(record, columns["item"], location) if "item" in columns else None,
-        rating=if_valid("rating", optional_number, record, columns.get("rating"), location, report),
+        rating=None if layout is not None and layout.zero_is_none and not rating else rating,
     )
 
 
