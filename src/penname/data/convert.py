@@ -190,7 +190,7 @@ def _write(
         raise DataError(path, found=nothing, expected=f"{settings.min_documents} texts a user")
     split_by = settings.split_by or ("texts" if settings.me or len(users) < len(SPLITS) else "leave-one-out")
     if split_by != settings.split_by and split_by == "texts":
-        settings.reading.say(f"{len(users)} users: the texts of each are divided into train, val and test")
+        settings.reading.say(f"{_users(len(users))}: the texts of each are divided into train, val and test")
     if split_by != "leave-one-out":
         _skip("without a date", report, drop_undated(store, where_most_are_dated=split_by == "texts"))
     if split_by == "leave-one-out":
@@ -210,7 +210,7 @@ def _write(
                 hidden.add(target.number)
     empty = [split for split in SPLITS if not counts[split]]
     if empty:
-        too_few = f"{len(users)} users, too few for an example in {', '.join(empty)}"
+        too_few = f"{_users(len(users))}, too few for an example in {', '.join(empty)}"
         if (least := settings.min_documents) > ConversionSettings.min_documents:
             expected = "expected a lower number"
             raise ArgumentError("min_documents", f"found {least}, which leaves of {path} {too_few}; {expected}")
@@ -243,6 +243,10 @@ def _example(target: Target, settings: ConversionSettings) -> dict[str, Any] | N
         **({} if target.is_hidden else {"document_id": _id(target.number)}),
         **({"date": document.date} if target.by_date else {}),
     }
+
+
+def _users(count: int) -> str:
+    return f"{count:,} user{'s' if count != 1 else ''}"
 
 
 def _id(number: int) -> str:

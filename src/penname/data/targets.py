@@ -62,7 +62,8 @@ def by_time(store: TextStore) -> Iterator[Target]:
 def within_users(store: TextStore, per_user: int | None) -> Iterator[Target]:
     """All of each user's documents, divided: the last tenth for test, the tenth before for val, the rest for train.
 
-    Documents whose dates are not known are divided by their hashes, and those for val and test hidden from profiles.
+    Documents whose dates are not known, or all the same, are divided by their hashes, and those for val and test hidden
+    from profiles.
 
     per_user: the most targets of each user in a split, the last ones; None for all.
     """
@@ -70,9 +71,11 @@ def within_users(store: TextStore, per_user: int | None) -> Iterator[Target]:
         held_out = max(1, round(SHARES["test"] * count))
         parts = {"train": (0, count - 2 * held_out), "val": (count - 2 * held_out, count - held_out)}
         parts["test"] = (count - held_out, count)
-        dated = store.dated_of(user) == count
-        numbers = [number for number, _ in store.texts_of(user)] if dated else _by_hash(store.texts_of(user))
-        first = store.text(numbers[0]).document
+        numbers = [number for number, _ in store.texts_of(user)]
+        first, last = store.text(numbers[0]).document, store.text(numbers[-1]).document
+        dated = first.date is not None and written_before(first, str(last.date))
+        if not dated:
+            numbers = _by_hash(store.texts_of(user))
         for split, (start, end) in parts.items():
             part = numbers[max(0, start) : end]
             for number in part[-per_user:] if per_user else part:

@@ -1,21 +1,16 @@
 """A thousand mutated files for each reader: never a traceback, and rows in = kept + reported."""
 
-import importlib
 import random
 from pathlib import Path
 
 import pytest
+from tests.data.readers.samples import SAMPLES
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings
 from penname.data.readers.choice import read_texts
 from penname.errors import DataError
 
-SAMPLES = {
-    name: content
-    for path in sorted(Path(__file__).parent.glob("samples_*.py"))
-    for name, content in importlib.import_module(path.stem).SAMPLES.items()
-}
 ODD = (
     b"\x00",
     b"\xff",
