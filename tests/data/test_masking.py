@@ -9,7 +9,7 @@ import pytest
 
 from penname.control_tokens import WELL_KNOWN
 from penname.data.masking import PLACEHOLDERS, Masker, MaskReport
-from penname.errors import ArgumentError, DataError, UserError
+from penname.errors import DataError, UserError
 
 NAMES = (
     "Anna Müller <anna.m@example.org>",
@@ -234,7 +234,7 @@ def test_without_the_extra_it_is_named(monkeypatch):
 
 
 def test_a_country_that_does_not_exist():
-    with pytest.raises(ArgumentError, match="regions: found 'Germany', expected countries such as DE or US"):
+    with pytest.raises(UserError, match="phone numbers: found 'Germany', expected countries such as DE or US"):
         Masker(regions=["Germany"])
 
 

@@ -115,7 +115,7 @@ def test_a_trained_model_with_its_data_and_lines_for_people(data, run, penname, 
     model = run / "sft/training/model"
     code, told, _ = found(penname, capsys, data, "--model", model, "--targets", "4")
     assert code == 2
-    assert told["models"][str(model)]["continued"]["train"]["targets"] == 4
+    assert told["models"]["model"]["continued"]["train"]["targets"] == 4
     (tmp_path / "train.jsonl").write_text((data / "train.jsonl").read_text())
     code = penname("data", "leaks", tmp_path, "--model", model, "--targets", "2")
     assert code == 2
@@ -131,10 +131,11 @@ def test_a_trained_model_with_its_data_and_lines_for_people(data, run, penname, 
         (("DATA", "--method", "rag"), "--method: found rag, but"),
         (("DATA", "--model", "no/where"), "could not be loaded"),
         (("presidents", "--targets", "0"), "--targets"),
+        (("MODEL",), "found a model, expected its data: penname data leaks DATA --model"),
     ],
 )
 def test_what_cannot_be_looked_at(arguments, message, data, run, penname, capsys):
-    named = {"RUN": run, "DATA": data}
+    named = {"RUN": run, "DATA": data, "MODEL": run / "sft/training/model"}
     assert penname("data", "leaks", *(named.get(a, a) for a in arguments)) == 2
     assert message in capsys.readouterr().err.replace("'--method'", "method")
 

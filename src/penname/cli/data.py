@@ -114,10 +114,8 @@ def validate(
 
 @app.command(
     epilog=examples(
-        "penname data leaks presidents",
         "penname data leaks mine --setting user",
         "penname data leaks runs/mine",
-        "penname data leaks mine --model my_model",
     )
 )
 def leaks(
@@ -158,6 +156,8 @@ def leaks(
             )
         show_memorized(data, memorized_of_run(Path(data), method, targets), as_json=as_json)
         return
+    if any(Path(data).glob("*.safetensors")):
+        raise UserError(f"{data}: found a model, expected its data: penname data leaks DATA --model {data}")
     if method is not None:
         raise UserError(f"--method: found {', '.join(method)}, but {data} is no run, and only a run has methods")
     if model is not None:

@@ -55,7 +55,7 @@ def memorized_of_model(model: str, sources: Sequence[Any], targets: int) -> list
     with tempfile.TemporaryDirectory() as scratch, ConsoleProgress(Console(stderr=True)) as progress:
         session = Session(recipe, RunFolder(Path(scratch), progress))
         try:
-            return [memorized_by_model(session, model, targets)]
+            return [memorized_by_model(session, Path(model).name, targets)]
         finally:
             session.close()
 

@@ -47,8 +47,7 @@ class Masker:
         those that `sample` speaks of.
     sample: texts of the data. They tell names that are words too (Will, Rose) from those that are not (Anna).
 
-    Raises UserError where the library that knows phone numbers is not installed, and ArgumentError for a country that
-    does not exist.
+    Raises UserError where the library that knows phone numbers is not installed, and for a country that does not exist.
     """
 
     def __init__(self, names: Iterable[str] = (), regions: Sequence[str] = (), sample: Iterable[str] = ()) -> None:

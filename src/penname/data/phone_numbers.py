@@ -9,7 +9,7 @@ from typing import Any
 import regex
 
 from penname.data.contact_details import Span, span_of
-from penname.errors import ArgumentError, UserError
+from penname.errors import UserError
 
 MAX_REGIONS = 3
 """Countries that are guessed at most: each further one makes numbers that are something else look like phones."""
@@ -73,7 +73,7 @@ class PhoneNumbers:
         speaks of: by numbers with a code, by mail addresses, and by scripts that one large country writes in.
     sample: texts, see `penname.data.contact_details.one_form`.
 
-    Raises UserError where phonenumbers is not installed, and ArgumentError for a country that does not exist.
+    Raises UserError where phonenumbers is not installed, and for a country that does not exist.
     """
 
     def __init__(self, regions: Sequence[str], sample: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ class PhoneNumbers:
         known = phonenumbers.SUPPORTED_REGIONS
         for region in regions:
             if region.upper() not in known:
-                raise ArgumentError("regions", f"found {region!r}, expected countries such as DE or US")
+                raise UserError(f"phone numbers: found {region!r}, expected countries such as DE or US")
         self.regions = tuple(region.upper() for region in regions) or self._guess(sample)
 
     def find(self, text: str) -> Iterator[Span]:
