@@ -210,13 +210,12 @@ def _write(
                 hidden.add(target.number)
     empty = [split for split in SPLITS if not counts[split]]
     if empty:
-        too_few = f"{_users(len(users))}, too few for an example in {', '.join(empty)}"
+        lacking = "" if split_by == "leave-one-out" else " with texts"
+        too_few = f"{_users(len(users))}{lacking}, too few for an example in {', '.join(empty)}"
         if (least := settings.min_documents) > ConversionSettings.min_documents:
             expected = "expected a lower number"
             raise ArgumentError("min_documents", f"found {least}, which leaves of {path} {too_few}; {expected}")
-        raise DataError(
-            path, found=too_few, expected="more users, or --split texts" if len(users) < 3 else "more texts"
-        )
+        raise DataError(path, found=too_few, expected="more texts" if lacking else "more users, or --split texts")
     total = sum(store.users().values())
     with _open(folder / DOCUMENTS_FILE) as file:
         for user in store.users():

@@ -1,6 +1,7 @@
 """A small file of each chat program, as it writes them."""
 
 import json
+import re
 
 LRM = "\u200e"
 
@@ -309,30 +310,51 @@ def lines(records):
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
+WRITTEN = ("text", "content", "Contents", "body", "value", "parts", "post", "title", "msg", "message")
+"""Fields of what users wrote."""
+
+
+def varied(found, number, key=None):
+    """The same with other words at the end of what users wrote, as often as the number says."""
+    if isinstance(found, dict):
+        return {name: varied(value, number, name) for name, value in found.items()}
+    if isinstance(found, list):
+        return [varied(value, number, key) for value in found]
+    return f"{found} {f'more{number} ' * 3}".rstrip() if key in WRITTEN and " " in str(found) and number else found
+
+
 def files(times):
-    """Each format's file by its name, with its messages several times."""
+    """Each format's file by its name, with its messages several times, each time with other words at their ends."""
+
+    def several(found):
+        return [varied(value, number) for number in range(times) for value in found]
 
     def document(found):
-        repeated = found * times if isinstance(found, list) else {**found, "messages": found["messages"] * times}
-        return json.dumps(repeated, indent=1)
+        return json.dumps(
+            several(found) if isinstance(found, list) else {**found, "messages": several(found["messages"])}, indent=1
+        )
+
+    def text(found):
+        end = r"(?<=[\w:][\w)])(?=\"?,?\r?\n)"
+        return "".join(re.sub(end, f" more{n}" * 3 * bool(n), found) for n in range(times))
 
     texts = {
         "telegram.json": document(TELEGRAM),
-        "whatsapp.txt": WHATSAPP * times,
+        "whatsapp.txt": text(WHATSAPP),
         "slack.json": document(SLACK),
         "discord.json": document(DISCORD),
         "discord_package.json": document(DISCORD_PACKAGE),
-        "discord_package.csv": DISCORD_TABLE * times,
-        "signal.json": lines(SIGNAL * times),
-        "signal.md": SIGNAL_MARKDOWN * times,
+        "discord_package.csv": text(DISCORD_TABLE),
+        "signal.json": lines(several(SIGNAL)),
+        "signal.md": text(SIGNAL_MARKDOWN),
         "Ann (+441632960123).json": document(SIGTOP),
-        "signal_cli.json": lines(SIGNAL_CLI * times),
+        "signal_cli.json": lines(several(SIGNAL_CLI)),
         "matrix.json": document(MATRIX),
         "facebook.json": document(FACEBOOK),
         "facebook_posts.json": document(FACEBOOK_POSTS),
         "instagram_posts.json": document(INSTAGRAM_POSTS),
         "sharegpt.json": document(SHAREGPT),
-        "openai.jsonl": lines(OPENAI * times),
+        "openai.jsonl": lines(several(OPENAI)),
         "chatgpt.json": document(CHATGPT),
         "google_chat.json": document(GOOGLE_CHAT),
     }

@@ -2,7 +2,10 @@
 
 import json
 
-WORDS = ("The harbour was quiet at dawn", "Bread & butter, again", "We missed the train", "Rain on the roof", "Chess")
+WORDS = (
+    *("The harbour was quiet at dawn", "Bread & butter, again", "We missed the train", "Rain on the roof"),
+    "Chess by the fire",
+)
 
 
 def assignment(name, values):

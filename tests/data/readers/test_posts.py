@@ -331,8 +331,8 @@ def test_a_medium_export(tmp_path):
 
 
 LARGE = {
-    "blog.xml": wordpress(*(item(n, WORDS[n % 4]) for n in range(400)), item(400, "Chess")),
-    "tweets.js": assignment("tweets", [tweet(n, WORDS[n % 4]) for n in range(900)] + [tweet(900, "Chess")]),
+    "blog.xml": wordpress(*(item(n, WORDS[n % 4]) for n in range(400)), item(400, WORDS[4])),
+    "tweets.js": assignment("tweets", [tweet(n, WORDS[n % 4]) for n in range(900)] + [tweet(900, WORDS[4])]),
 }
 
 
