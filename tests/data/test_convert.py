@@ -396,3 +396,24 @@ def test_two_users_have_their_texts_divided_and_are_told_so(tmp_path):
     assert said[0] == f"{path}: user from 'author', text from 'body', title from 'headline', date from 'date'"
     assert said[1].startswith("  user 0, date 2010-01-01, title rain 0: 'User 0 tells of rain in text number 0, at")
     assert said[4:] == ["2 users: the texts of each are divided into train, val and test"]
+
+
+def test_personal_details_of_others_are_masked(tmp_path):
+    said = []
+    mails = []
+    for n in range(12):
+        text = (
+            f"Dear Bob,\n\nplease call me on +49 171 123456{n % 10} about {n} of the boats, or ask Eva.\n\nAnn Example"
+        )
+        recipients = b"To: Bob Hill <bob@x.org>, Eva <e@x.org>\nSubject"
+        mails.append(mail(n, "Ann Example <ann@x.org>", text).replace(b"Subject", recipients))
+    settings = {"mask": True, "reading": ReadingSettings(say=said.append)}
+    splits = converted(mbox(tmp_path, mails), tmp_path / "out", **settings)
+    everything = (tmp_path / "out" / "documents.jsonl").read_text() + json.dumps([e.output for e in splits["train"]])
+    assert not any(name in everything for name in ("Bob", "Eva", "171"))
+    assert splits["train"][0].profile[0].text == (
+        "Dear [NAME],\n\nplease call me on [PHONE] about 0 of the boats, or ask [NAME].\n\nAnn Example"
+    )
+    masked = [json.loads(line) for line in (tmp_path / "out" / "masked.jsonl").read_text().splitlines()]
+    assert masked[0] == {"id": "d000001", "masked": {"name": 2, "phone": 1}}
+    assert any(line.startswith("masked in 12 of 12 texts: 24 name, 12 phone (phone numbers of ") for line in said)

@@ -1,6 +1,7 @@
 """Personal details are masked in any script; years, prices and orders are not; reports show nothing of them."""
 
 import builtins
+import io
 import json
 import time
 from collections import Counter
@@ -8,8 +9,8 @@ from collections import Counter
 import pytest
 
 from penname.control_tokens import WELL_KNOWN
-from penname.data.masking import PLACEHOLDERS, Masker, MaskReport
-from penname.errors import DataError, UserError
+from penname.data.masking.masker import PLACEHOLDERS, Masker, MaskReport
+from penname.errors import UserError
 
 NAMES = (
     "Anna Müller <anna.m@example.org>",
@@ -207,19 +208,16 @@ def test_masking_again_changes_nothing_and_placeholders_are_no_control_tokens(ma
     assert Masker(["Name Email"]).mask("[NAME] and [EMAIL]")[0] == "[NAME] and [EMAIL]"
 
 
-def test_a_report_says_where_and_how_much_but_never_what(masker, tmp_path):
-    report = MaskReport()
+def test_a_report_says_where_and_how_much_but_never_what(masker):
+    file = io.StringIO()
+    report = MaskReport(file)
     for number, text in enumerate(("Anna, anna@example.org", "Nothing.", "+49 171 1234567 and 030 12345678")):
-        report.add({"id": f"d{number}"}, masker.mask(text)[1])
-    report.write(tmp_path / "masked.jsonl")
-    lines = (tmp_path / "masked.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"id": "d0", "masked": {"email": 1, "name": 1}},
-        {"id": "d2", "masked": {"phone": 2}},
+        report.add(number, masker.mask(text)[1])
+    assert [json.loads(line) for line in file.getvalue().splitlines()] == [
+        {"id": "d000000", "masked": {"email": 1, "name": 1}},
+        {"id": "d000002", "masked": {"phone": 2}},
     ]
     assert report.summary() == "masked in 2 of 3 texts: 2 phone, 1 name, 1 email"
-    with pytest.raises(DataError, match="expected a file that can be written"):
-        report.write(tmp_path)
 
 
 def test_without_the_extra_it_is_named(monkeypatch):

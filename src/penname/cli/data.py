@@ -305,6 +305,13 @@ def convert(
         typer.Option(help="Your name or address, for texts of yours alone; several are one author."),
     ] = None,
     hash_users: Annotated[bool, typer.Option("--hash-users", help="Replace users' names by hashes.")] = False,
+    mask: Annotated[
+        bool, typer.Option("--mask", help="Mask names of others, addresses, phone and card numbers in texts.")
+    ] = False,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Country of phone numbers to mask, such as DE; by default those that the texts speak of."),
+    ] = None,
     titles_from_names: Annotated[
         bool, typer.Option("--titles-from-names", help="Take the names of text files as titles.")
     ] = False,
@@ -333,6 +340,8 @@ def convert(
         min_words,
         per_user,
         hash_users,
+        mask,
+        tuple(region or ()),
         ReadingSettings(columns, titles_from_names, say=lines.say),
     )
     report = LoadReport(on_problem=lines.show_finding, on_bytes=lines.advance_bytes)

@@ -23,15 +23,17 @@ from penname.data.duplicates import without_copies
 from penname.data.inputs import input_and_output
 from penname.data.jsonl import DOCUMENTS_FILE
 from penname.data.load_report import LoadReport
+from penname.data.masking.stored_texts import mask_texts
 from penname.data.readers.base import ReadingSettings, SourceText
 from penname.data.readers.choice import read_texts
 from penname.data.records import Document
 from penname.data.splits import SPLITS
 from penname.data.targets import Target, by_time, drop_undated, leave_one_out, within_users
-from penname.data.text_store import TextStore
+from penname.data.text_store import TextStore, document_id
 from penname.errors import ArgumentError, DataError, UserError
 from penname.words import split_words
 
+MASKED_FILE = "masked.jsonl"
 SHOWN_TEXTS = 3
 """How many texts are shown before anything is written."""
 
@@ -55,6 +57,8 @@ class ConversionSettings:
     min_words: documents with fewer words are skipped.
     per_user: number of examples of each user, in each split with `texts`; None for one, and for all with `texts`.
     hash_users: whether user ids are replaced by hashes.
+    mask: whether personal details are masked, see `penname.data.masking.masker`.
+    regions: countries (ISO 3166) of phone numbers without their country's code; none for those that texts speak of.
     reading: what the readers are told.
     """
 
@@ -65,6 +69,8 @@ class ConversionSettings:
     min_words: int = 5
     per_user: int | None = None
     hash_users: bool = False
+    mask: bool = False
+    regions: tuple[str, ...] = ()
     reading: ReadingSettings = field(default_factory=ReadingSettings)
 
 
@@ -93,7 +99,9 @@ def convert(
     unfinished.mkdir()
     try:
         with TextStore(unfinished / "texts.sqlite") as store:
-            _collect(path, settings, store, report)
+            people = _collect(path, settings, store, report)
+            if settings.mask:
+                _mask(store, people, settings, unfinished, advance)
             _leave_out_copies(store, settings, report, advance)
             counts = _write(path, unfinished, store, settings, report, advance)
         unfinished.replace(folder)
@@ -102,25 +110,43 @@ def convert(
     return counts
 
 
-def _collect(path: Path, settings: ConversionSettings, store: TextStore, report: LoadReport) -> None:
+@dataclass
+class _People:
+    """Who is named with texts.
+
+    all: everyone who wrote or received one.
+    own: the names of each user.
+    """
+
+    all: set[str] = field(default_factory=set)
+    own: dict[str, set[str]] = field(default_factory=dict)
+
+
+def _collect(path: Path, settings: ConversionSettings, store: TextStore, report: LoadReport) -> _People:
     """Store the texts that are long enough and by the right author, and with one author what others wrote to them."""
+    people = _People()
     own_names = {name.casefold() for name in settings.me}
     authors: Counter[str] = Counter()
     shown = 0
     reading = replace(settings.reading, author=settings.me[0] if settings.me else None)
     for found in read_texts(path, reading, report):
         document = found.document
+        names = (document.user_id, *found.other_names)
+        if settings.mask:
+            people.all.update(names, found.people)
         if own_names and found.message_id is not None:
             store.add_named(found.message_id, document.text)
         if own_names:
             authors[document.user_id] += 1
-            if own_names.isdisjoint(name.casefold() for name in (document.user_id, *found.other_names)):
+            if own_names.isdisjoint(name.casefold() for name in names):
                 _skip("by others", report)
                 continue
             document = replace(document, user_id=settings.me[0])
         if len(split_words(document.text)) < settings.min_words:
             _skip(f"shorter than {settings.min_words} words", report)
             continue
+        if settings.mask and not settings.hash_users:
+            people.own.setdefault(document.user_id, set()).update(names)
         if settings.hash_users:
             document = replace(document, user_id="u" + hashlib.sha256(document.user_id.encode()).hexdigest()[:16])
         if shown < SHOWN_TEXTS:
@@ -129,8 +155,23 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
         store.add(replace(found, document=document))
     if own_names and not shown and authors:
         most = ", ".join(f"{author} ({count:,})" for author, count in authors.most_common(5))
-        names = " or ".join(map(repr, settings.me))
-        raise ArgumentError("me", f"found no text of {settings.min_words} words by {names}, expected an author: {most}")
+        missing = " or ".join(map(repr, settings.me))
+        raise ArgumentError(
+            "me", f"found no text of {settings.min_words} words by {missing}, expected an author: {most}"
+        )
+    return people
+
+
+def _mask(store: TextStore, people: _People, settings: ConversionSettings, folder: Path, advance: Advance) -> None:
+    """Mask personal details, and say how many of each kind."""
+    total = sum(store.users().values())
+    own = {user: tuple(names) for user, names in people.own.items()}
+    summary, regions = mask_texts(
+        store, people.all, own, settings.regions, folder / MASKED_FILE, lambda count: advance("masking", count, total)
+    )
+    of = f"of {', '.join(regions)} and " if regions else ""
+    numbers = f"phone numbers {of}with a country's code"
+    settings.reading.say(f"{summary} ({numbers})")
 
 
 def _shown(found: SourceText) -> str:
@@ -222,7 +263,7 @@ def _write(
             for number, found in store.texts_of(user):
                 advance("writing", 1, total)
                 if number not in hidden:
-                    _append(file, _record(replace(found.document, id=_id(number))))
+                    _append(file, _record(replace(found.document, id=document_id(number))))
     return {split: counts[split] for split in SPLITS}
 
 
@@ -233,23 +274,19 @@ def _example(target: Target, settings: ConversionSettings) -> dict[str, Any] | N
         return None
     document = target.found.document
     return {
-        "id": f"{settings.task}-{_id(target.number)}",
+        "id": f"{settings.task}-{document_id(target.number)}",
         "user_id": document.user_id,
         "task": settings.task,
         "input": made[0],
         "output": made[1],
         **({} if document.item_id is None else {"item_id": document.item_id}),
-        **({} if target.is_hidden else {"document_id": _id(target.number)}),
+        **({} if target.is_hidden else {"document_id": document_id(target.number)}),
         **({"date": document.date} if target.by_date else {}),
     }
 
 
 def _users(count: int) -> str:
     return f"{count:,} user{'s' if count != 1 else ''}"
-
-
-def _id(number: int) -> str:
-    return f"d{number:06d}"
 
 
 def _record(document: Document) -> dict[str, Any]:

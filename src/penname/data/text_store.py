@@ -50,9 +50,7 @@ class TextStore:
     def add(self, found: SourceText) -> None:
         """Take a text; the order of equal dates is that in which they come."""
         document = found.document
-        known = {name: value for name, value in vars(document).items() if value is not None}
-        fields = json.dumps(known, ensure_ascii=False)
-        row = (document.user_id, document.date or "", fields, found.answers, found.reply_to, found.is_email)
+        row = (document.user_id, document.date or "", _fields(document), found.answers, found.reply_to, found.is_email)
         self._database.execute("INSERT INTO texts VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
 
     def add_named(self, message_id: str, text: str) -> None:
@@ -74,6 +72,11 @@ class TextStore:
         """The text with this number."""
         return _found(self._database.execute(f"{_TEXTS} WHERE number = ?", (number,)).fetchone())
 
+    def replace(self, number: int, found: SourceText) -> None:
+        """Put another text in the place of the one with this number, of the same user and date."""
+        values = (_fields(found.document), found.answers, number)
+        self._database.execute("UPDATE texts SET document = ?, answers = ?, reply_to = NULL WHERE number = ?", values)
+
     def drop(self, numbers: Iterable[int]) -> None:
         """Leave out the texts with these numbers."""
         self._database.executemany("DELETE FROM texts WHERE number = ?", ((number,) for number in numbers))
@@ -90,6 +93,16 @@ class TextStore:
     def drop_undated(self, user: str) -> int:
         """Leave out a user's texts without a date; how many these were."""
         return self._database.execute("DELETE FROM texts WHERE user = ? AND date = ''", (user,)).rowcount
+
+
+def document_id(number: int) -> str:
+    """The id of the document with this number."""
+    return f"d{number:06d}"
+
+
+def _fields(document: Document) -> str:
+    known = {name: value for name, value in vars(document).items() if value is not None}
+    return json.dumps(known, ensure_ascii=False)
 
 
 def _found(row: tuple[int, str, str | None, int]) -> SourceText:

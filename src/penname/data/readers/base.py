@@ -37,6 +37,7 @@ class SourceText:
     message_id: what other texts name it by, where they say by name what they answer.
     reply_to: the `message_id` of the text that it answers.
     is_email: whether it is an email.
+    people: others who are named with it, such as those to whom it was sent.
     """
 
     document: Document
@@ -45,6 +46,7 @@ class SourceText:
     message_id: str | None = None
     reply_to: str | None = None
     is_email: bool = False
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
-from email.utils import parseaddr, parsedate_to_datetime
+from email.utils import getaddresses, parseaddr, parsedate_to_datetime
 from typing import Any
 
 from charset_normalizer import from_bytes
@@ -55,6 +55,7 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
         next(iter(_MESSAGE_ID.findall(_header(message, "Message-ID"))), None),
         answered[-1] if answered else None,
         is_email=True,
+        people=tuple(f"{person} <{address}>" for person, address in _recipients(message)),
     )
 
 
@@ -144,6 +145,11 @@ def _header(message: Message, name: str) -> str:
     with suppress(LookupError, ValueError, MessageError):  # unknown encoding: keep the header as it is
         text = str(make_header(decode_header(text))) if "=?" in text else text
     return " ".join(text.encode("utf-8", "replace").decode().split())
+
+
+def _recipients(message: Message) -> list[tuple[str, str]]:
+    """The names and addresses of those to whom a message was sent."""
+    return getaddresses([_header(message, "To"), _header(message, "Cc")])
 
 
 def _date(text: str) -> str | None:

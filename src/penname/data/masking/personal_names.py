@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import regex
 
-from penname.data.contact_details import Span
+from penname.data.masking.contact_details import Span
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _TOKEN = regex.compile(rf"[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+", regex.V1)
@@ -53,7 +53,7 @@ def _folded(text: str) -> str:
 class KnownNames:
     """The names that the data has, as they are used in texts.
 
-    names, sample: see `penname.data.masking.Masker`.
+    names, sample: see `penname.data.masking.masker.Masker`.
 
     Each part of a name counts alone if it begins with a capital letter, in other cases than the first too where a
     language puts endings or prefixes at it (Cyrillic, Korean, Arabic, Hebrew; `s` in Latin).

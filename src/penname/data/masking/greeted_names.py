@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import regex
 
-from penname.data.contact_details import Span
+from penname.data.masking.contact_details import Span
 
 _CAPITALIZED = r"\p{Lu}[\p{L}\p{M}'’-]+"
 _GREETED = regex.compile(

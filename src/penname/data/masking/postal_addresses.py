@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import regex
 
-from penname.data.contact_details import Span, span_of
+from penname.data.masking.contact_details import Span, span_of
 
 _WORD = r"\p{Lu}[\p{L}\p{M}'’.-]*"
 _NUMBER = r"\d{1,5}(?: ?[A-Za-z](?![\p{L}\d]))?(?: ?[-/] ?\d{1,5}[A-Za-z]?(?!\p{L}))?"
@@ -88,7 +88,7 @@ _OF_A_YEAR = regex.compile(r"(?:19|20)\d\d(?: \p{Lu}\p{L}+){2,}|.*[^\d](?:19|20)
 
 
 def find(text: str) -> Iterator[Span]:
-    """The postal addresses in a text, see `penname.data.contact_details.one_form`."""
+    """The postal addresses in a text, see `penname.data.masking.contact_details.one_form`."""
     for pattern in _COMPILED:
         for match in pattern.finditer(text):
             if not _OF_A_YEAR.fullmatch(match[0]):

@@ -8,7 +8,7 @@ from typing import Any
 
 import regex
 
-from penname.data.contact_details import Span, span_of
+from penname.data.masking.contact_details import Span, span_of
 from penname.errors import UserError
 
 MAX_REGIONS = 3
@@ -71,7 +71,7 @@ class PhoneNumbers:
 
     regions: countries (ISO 3166) whose numbers are known without their country's code; by default those that `sample`
         speaks of: by numbers with a code, by mail addresses, and by scripts that one large country writes in.
-    sample: texts, see `penname.data.contact_details.one_form`.
+    sample: texts, see `penname.data.masking.contact_details.one_form`.
 
     Raises UserError where phonenumbers is not installed, and for a country that does not exist.
     """
@@ -89,7 +89,7 @@ class PhoneNumbers:
         self.regions = tuple(region.upper() for region in regions) or self._guess(sample)
 
     def find(self, text: str) -> Iterator[Span]:
-        """The phone numbers in a text, see `penname.data.contact_details.one_form`."""
+        """The phone numbers in a text, see `penname.data.masking.contact_details.one_form`."""
         if not _DIGITS.search(text):
             return
         with_plus = _DOUBLE_ZERO.sub(" +", text)  # of the same length

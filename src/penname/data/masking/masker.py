@@ -15,17 +15,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 import regex
 
-from penname.data import contact_details, postal_addresses
-from penname.data.contact_details import Span, one_form
-from penname.data.greeted_names import greeted_names
-from penname.data.personal_names import KnownNames
-from penname.data.phone_numbers import PhoneNumbers
-from penname.errors import DataError
+from penname.data.masking import contact_details, postal_addresses
+from penname.data.masking.contact_details import Span, one_form
+from penname.data.masking.greeted_names import greeted_names
+from penname.data.masking.personal_names import KnownNames
+from penname.data.masking.phone_numbers import PhoneNumbers
+from penname.data.text_store import document_id
 
 PLACEHOLDERS = {
     kind: f"[{kind.upper()}]" for kind in ("link", "email", "iban", "card", "phone", "address", "handle", "name")
@@ -120,35 +119,31 @@ def _joined(text: str, spans: Sequence[Span]) -> list[Span]:
 class MaskReport:
     """What was masked: how much of each kind, and where, but never what stood there.
 
+    file: gets a line of JSON for each text with a detail: its number, and how many of each kind.
+
     counts: details of each kind.
     texts, masked: number of texts, and of those with a detail.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: TextIO) -> None:
         self.counts: Counter[str] = Counter()
         self.texts = self.masked = 0
-        self._lines: list[str] = []
+        self._file = file
 
-    def add(self, place: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+    def add(self, number: int, counts: Mapping[str, int]) -> None:
         """Count a text.
 
-        place: says where it is, such as its document's id; nothing that was masked may be in it.
+        number: of its document.
         counts: as `Masker.mask` returns them.
         """
         self.texts += 1
         if counts:
             self.masked += 1
             self.counts.update(counts)
-            self._lines.append(json.dumps({**place, "masked": dict(sorted(counts.items()))}, ensure_ascii=False))
+            line = {"id": document_id(number), "masked": dict(sorted(counts.items()))}
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def summary(self) -> str:
         """All counts in one line."""
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common()) or "nothing"
         return f"masked in {self.masked:,} of {self.texts:,} texts: {kinds}"
-
-    def write(self, path: Path) -> None:
-        """Write a line of JSON for each text with a detail: its place, and how many of each kind. path: the file."""
-        try:
-            path.write_text("".join(line + "\n" for line in self._lines), encoding="utf-8")
-        except OSError as error:
-            raise DataError(path, found=str(error.strerror), expected="a file that can be written") from None

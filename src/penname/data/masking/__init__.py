@@ -1,0 +1,1 @@
+"""Masks personal details in texts before a model learns them: `penname.data.masking.masker`."""
