@@ -137,8 +137,8 @@ def test_bad_rows_are_named_and_the_rest_converted(tmp_path):
         ("a.csv", "user,text\na,b\n", {"reading": ReadingSettings((("title", "name"),))}, "expected a column 'name'"),
         ("a.csv", "user,text\na,one two three four five\n", {}, "no user with enough documents, expected 2 texts"),
         ("a.csv", "", {}, "found no row"),
-        ("a.pdf", "x", {}, "found a file named a.pdf of no known format, expected a Telegram export (JSON with"),
-        ("b/a.pdf", "x", {}, "found 1 files of no known format, expected a Telegram export"),
+        ("a.png", "x", {}, "found a file named a.png of no known format, expected a Telegram export (JSON with"),
+        ("b/a.png", "x", {}, "found 1 files of no known format, expected a Telegram export"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(tmp_path, name, content, settings, message):
@@ -192,11 +192,11 @@ def test_files_of_another_kind_are_named(tmp_path):
         folder = tmp_path / "texts" / record["author"]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{record['headline']}.txt").write_text(record["body"])
-    (tmp_path / "texts" / "read me.pdf").write_text("%PDF")
+    (tmp_path / "texts" / "read me.png").write_text("PNG")
     lines = []
     converted(tmp_path / "texts", tmp_path / "out", LoadReport(on_problem=lines.append))
     assert len(lines) == 1
-    assert "read me.pdf: found a file that is not read, expected USER/NAME.txt" in lines[0]
+    assert "read me.png: found a file that is not read, expected USER/NAME.txt" in lines[0]
     write(tmp_path / "texts" / "all.csv", rows())
     (tmp_path / "texts" / "user 0" / "a letter.eml").write_bytes(b"From: a@x.org\n\nHello.\n")
     with zipfile.ZipFile(tmp_path / "texts" / "backup.zip", "w") as archive:

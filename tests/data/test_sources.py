@@ -6,8 +6,8 @@ import pytest
 
 from penname.config import SourceConfig
 from penname.data import presidents
-from penname.data.jsonl import load_profile
 from penname.data.load_report import LoadReport
+from penname.data.profiles import load_profile
 from penname.data.sources import load_split
 from penname.errors import DataError, UserError
 

@@ -315,11 +315,28 @@ def convert(
     titles_from_names: Annotated[
         bool, typer.Option("--titles-from-names", help="Take the names of text files as titles.")
     ] = False,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="What divides a table's cells: a character, or tab, comma, semicolon, pipe or space."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of tables and texts, such as cp1252 or gb18030; told by itself.")
+    ] = None,
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            "--date-format",
+            help="How a table's dates are written: dmy, mdy, ymd, or a pattern as in %d.%m.%Y; told by itself.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make examples from a collection of texts; near-duplicates among a user's texts are skipped."""
     from penname.cli.conversion_lines import ConversionLines
     from penname.data.convert import ConversionSettings, convert
+    from penname.data.dates import date_column
+    from penname.data.delimited import delimiter_named
+    from penname.data.encodings import check_encoding
     from penname.data.load_report import LoadReport
     from penname.data.readers.base import ReadingSettings
 
@@ -329,6 +346,7 @@ def convert(
         raise UserError("--me: found no text, expected a name or an address")
     if not task.strip():
         raise UserError("--task: found no text, expected a name")
+    check_encoding(encoding)
     column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
     lines = ConversionLines(data)
@@ -342,7 +360,14 @@ def convert(
         hash_users,
         mask,
         tuple(region or ()),
-        ReadingSettings(columns, titles_from_names, say=lines.say),
+        ReadingSettings(
+            columns,
+            titles_from_names,
+            say=lines.say,
+            encoding=encoding,
+            delimiter=delimiter_named(delimiter),
+            dates=None if date_format is None else date_column(date_format),
+        ),
     )
     report = LoadReport(on_problem=lines.show_finding, on_bytes=lines.advance_bytes)
     try:

@@ -13,14 +13,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from penname.data import front_matter
 from penname.data.load_report import LoadReport
 from penname.data.records import (
-    MAX_CHARACTERS,
     Document,
     Example,
     Location,
-    Place,
     list_of_records,
     optional_date,
     optional_id,
@@ -28,13 +25,11 @@ from penname.data.records import (
     optional_text,
     required_id,
     required_text,
-    tidy,
     written_before,
 )
-from penname.data.rows import decode, read_lines, read_rows, row_of_line
+from penname.data.rows import decode, read_rows, row_of_line
 from penname.errors import DataError
 
-TEXT_SUFFIXES = (".txt", ".md")
 DOCUMENTS_FILE = "documents.jsonl"
 EXAMPLE_FIELDS = (
     *("id", "user_id", "task", "input", "output"),
@@ -75,48 +70,6 @@ def read_examples(folder: Path, files: Sequence[Path], task: str | None, report:
                 found = f"{document_id!r}, no document of user {example.user_id!r} in {DOCUMENTS_FILE}"
                 report.note(location.error("document_id", found, "the document of the output", "unknown document_id"))
             yield example
-
-
-def load_profile(path: Path, user_id: str = "user") -> list[Document]:
-    """Read one user's documents; empty text files are skipped.
-
-    path: a JSONL file with a `text` in each row, a .txt or .md file, or a folder of text files.
-    user_id: the user of documents whose row names none.
-
-    Raises DataError for the first fault.
-    """
-    report = LoadReport(strict=True)
-    if path.is_dir() or path.suffix.lower() in TEXT_SUFFIXES:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        texts = [f for f in files if f.suffix.lower() in TEXT_SUFFIXES and f.is_file()]
-        documents = (front_matter.applied(document_of_file(f, user_id, report), f, report)[0] for f in texts)
-        return [document for document in documents if document.text]
-    try:
-        rows = list(read_rows(path, report, default_suffix=".jsonl"))
-    except DataError as error:
-        if error.reason == "no row":  # a user who has written nothing yet
-            return []
-        raise
-    return [document_of({"user_id": user_id, **record}, Location(path, line)) for line, record in rows]
-
-
-def unread_files(folder: Path) -> list[Path]:
-    """The files in the folder of a profile that are no texts, which `load_profile` passes over."""
-    return [file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix.lower() not in TEXT_SUFFIXES]
-
-
-def document_of_file(file: Place, user_id: str, report: LoadReport, title: str | None = None) -> Document:
-    """A text file as a document of the user; invalid bytes are noted in the report.
-
-    title: the document's; a file's name is none, as most are numbers.
-
-    Raises DataError for a text that is too long.
-    """
-    text = tidy("".join(line for _, line in read_lines(file, report))).strip()
-    if len(text) > MAX_CHARACTERS:
-        found = f"a text of {len(text):,} characters"
-        raise DataError(file, found=found, expected=f"at most {MAX_CHARACTERS:,}", reason="text too long")
-    return Document(user_id=user_id, text=text, id=file.name, title=title)
 
 
 def document_of(record: dict[str, Any], location: Location) -> Document:

@@ -1,27 +1,26 @@
 """Reads the rows of a file in any format: JSON lines, a JSON list, CSV, TSV or Parquet, each possibly gzipped.
 
-Text is UTF-8, or UTF-16 with a byte order mark. Invalid bytes become U+FFFD and are noted. A row that cannot be read is
-reported, and reading continues.
+Text is UTF-8, or UTF-16 with a byte order mark, unless the caller knows another encoding. Invalid bytes become U+FFFD
+and are noted. A row that cannot be read is reported, and reading continues.
 """
 
 from __future__ import annotations
 
-import csv
+import codecs
 import io
 import json
 import re
 import zipfile
 import zlib
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
-from itertools import chain
 from typing import Any, BinaryIO, TypeAlias
 
+from penname.data.delimited import read_table
 from penname.data.load_report import LoadReport
-from penname.data.records import MAX_CHARACTERS, Place
+from penname.data.records import Place
 from penname.errors import DataError
 
 Row: TypeAlias = tuple[int, dict[str, Any]]
@@ -37,13 +36,6 @@ ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImp
 COUNTED_BYTES = 2**18
 """How much of a file is read at once."""
 
-MAX_CELL_CHARACTERS = 2**26
-"""Length of a table's cell from which on its quote counts as never closed."""
-
-SEPARATORS = (",", ";", "\t", "|")
-"""The delimiters of tables."""
-
-_NAMED_SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
 _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]")
@@ -52,12 +44,20 @@ _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
 def read_rows(
-    path: Place, report: LoadReport, default_suffix: str | None = None, *, may_be_empty: bool = False
+    path: Place,
+    report: LoadReport,
+    default_suffix: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> Iterator[Row]:
     """The rows of `path`, in order.
 
     report: counts the rows and collects what cannot be read.
     default_suffix: the suffix to assume for a file with none of the `SUFFIXES`.
+    encoding: that of the file; None for UTF-8.
+    delimiter: what stands between the cells of a table; None for what its first rows show.
     may_be_empty: whether a file without rows is no fault.
 
     Raises DataError for a file that is missing, unreadable, of unknown format or without rows.
@@ -68,9 +68,13 @@ def read_rows(
     if not path.is_file():
         raise DataError(path, found="no such file", expected=f"a {suffix[1:]} file")
     rows_before = report.rows
-    read = _read_parquet if suffix == ".parquet" else _read_table if suffix in (".csv", ".tsv") else _read_json
     try:
-        yield from read(path, report)
+        if suffix == ".parquet":
+            yield from _read_parquet(path, report)
+        elif suffix in (".csv", ".tsv"):
+            yield from read_table(read_lines(path, report, encoding), path, report, suffix == ".tsv", delimiter)
+        else:
+            yield from _read_json(path, report, encoding)
     except (OSError, *ARCHIVE_ERRORS) as error:
         found = getattr(error, "strerror", None) or str(error)[:80] or type(error).__name__
         raise DataError(path, found=found, expected="a readable file", reason="unreadable file") from None
@@ -172,19 +176,21 @@ def decode(raw: bytes, path: Place, line: int, report: LoadReport) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("utf-8", errors="replace")
-        _note_bytes(text.count(_REPLACEMENT), path, line, report)
+        _note_bytes(text.count(_REPLACEMENT), path, line, report, "UTF-8")
         return text
 
 
-def read_lines(path: Place, report: LoadReport) -> Iterator[tuple[int, str]]:
+def read_lines(path: Place, report: LoadReport, encoding: str | None = None) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file, blank ones included.
+
+    encoding: that of the file; None for UTF-8.
 
     Of a truncated or broken gzip file, the lines before the fault are read, and the fault counts as one more row, a bad
     one.
     """
     number = 0
     with open_bytes(path, report) as file:
-        for number, line in enumerate(_decoded(file, path, report), 1):
+        for number, line in enumerate(_decoded(file, path, report, encoding), 1):
             if line.endswith("\n") or _fault(file) is None:  # otherwise the line is truncated
                 yield number, line
         fault = _fault(file)
@@ -198,24 +204,26 @@ def _fault(file: io.BufferedReader) -> str | None:
     return file.raw.fault if isinstance(file.raw, GzipReader) else None
 
 
-def _decoded(file: io.BufferedReader, path: Place, report: LoadReport) -> Iterator[str]:
-    if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        for number, text in enumerate(io.TextIOWrapper(file, "utf-16", errors="replace", newline="\n"), 1):
-            _note_bytes(text.count(_REPLACEMENT), path, number, report)
-            yield text
+def _decoded(file: io.BufferedReader, path: Place, report: LoadReport, encoding: str | None) -> Iterator[str]:
+    if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding != "utf-32":
+        encoding = "utf-16"
+    if encoding is not None and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
+        for number, text in enumerate(io.TextIOWrapper(file, encoding, errors="replace", newline="\n"), 1):
+            _note_bytes(text.count(_REPLACEMENT), path, number, report, encoding.upper())
+            yield text.removeprefix("\ufeff") if number == 1 else text
         return
     for number, raw in enumerate(file, 1):
         yield decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number, report)
 
 
-def _note_bytes(count: int, path: Place, line: int, report: LoadReport) -> None:
+def _note_bytes(count: int, path: Place, line: int, report: LoadReport, encoding: str) -> None:
     if count:
-        found = f"{count} byte sequences that are not UTF-8"
-        report.note(DataError(path, line=line, found=found, expected="UTF-8", reason="invalid bytes, replaced"))
+        found = f"{count} byte sequences that are not {encoding}"
+        report.note(DataError(path, line=line, found=found, expected=encoding, reason="invalid bytes, replaced"))
 
 
-def _read_json(path: Place, report: LoadReport) -> Iterator[Row]:
-    lines = read_lines(path, report)
+def _read_json(path: Place, report: LoadReport, encoding: str | None) -> Iterator[Row]:
+    lines = read_lines(path, report, encoding)
     nonblank = ((number, line) for number, line in lines if line.strip())
     first = next(nonblank, None)
     if first is None:
@@ -325,93 +333,6 @@ def _without_surrogates(value: Any, path: Place, line: int, report: LoadReport) 
         found = f"{count} unpaired surrogates"
         report.note(DataError(path, line=line, found=found, expected="text", reason="unpaired surrogates, replaced"))
     return value
-
-
-def _read_table(path: Place, report: LoadReport) -> Iterator[Row]:
-    """Read CSV or TSV with a header. A row with more or fewer cells than the header is bad."""
-    csv.field_size_limit(MAX_CHARACTERS)
-    lines = read_lines(path, report)
-    consumed: list[tuple[int, str]] = []  # the numbered lines of the current row
-    first = next(((number, line) for number, line in lines if line.strip()), None)
-    if first is None:
-        return
-    separator, is_header = _separator(first[1], "\t" if table_suffix(path) == ".tsv" else ",")
-    if separator != "," and table_suffix(path) == ".csv":
-        expected = "a comma, as the name says; it is read with the other one"
-        report.note(
-            DataError(path, line=first[0], found=f"the delimiter {separator!r}", expected=expected, reason="delimiter")
-        )
-    pushed_back = deque([first] if is_header else [])
-
-    def next_lines() -> Iterator[str]:
-        while (numbered := pushed_back.popleft() if pushed_back else next(lines, None)) is not None:
-            consumed.append(numbered)
-            yield numbered[1]
-
-    reader = csv.reader(next_lines(), delimiter=separator, strict=True)
-    header: list[str] | None = None
-    while True:
-        consumed.clear()
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            report.rows += 1
-            line = consumed[0][0]
-            row = chain([text for _, text in consumed], next_lines())
-            length = "larger than field limit" in str(error) and _longest_cell(row, separator, header)
-            if length:
-                found, expected = f"a text of {length:,} characters", f"at most {MAX_CHARACTERS:,}"
-                report.reject(DataError(path, line=line, found=found, expected=expected, reason="text too long"))
-            else:
-                found = f"a broken row ({error})"
-                report.reject(DataError(path, line=line, found=found, expected="cells", reason="broken row"))
-                # Lines after an unclosed quote are read again, each as a row of its own.
-                pushed_back.extendleft(reversed(consumed[1:]))
-            reader = csv.reader(next_lines(), delimiter=separator, strict=True)
-            continue
-        if cells is None:
-            return
-        line = consumed[0][0]
-        if not cells:
-            continue
-        if header is None:
-            header = [cell.strip() for cell in cells]
-            if len(set(header)) < len(header):
-                found = f"the columns {', '.join(header)}"[:300]
-                raise DataError(path, line=line, found=found, expected="each name only once")
-            continue
-        report.rows += 1
-        if len(cells) != len(header):
-            expected = f"{len(header)}, as in the header"
-            report.reject(
-                DataError(path, line=line, found=f"{len(cells)} cells", expected=expected, reason="more or fewer cells")
-            )
-            continue
-        yield line, {name: cell or None for name, cell in zip(header, cells, strict=True)}
-
-
-def _separator(line: str, usual: str) -> tuple[str, bool]:
-    """The delimiter of a table by its first line, and whether that is the header already.
-
-    usual: the delimiter that the file's name stands for; another one is taken only where the header has none of it.
-    """
-    if named := _NAMED_SEPARATOR.fullmatch(line.strip()):  # Excel's way to say it
-        return named[1], False
-    unquoted = re.sub(r'"[^"]*"', "", line)
-    counts = {separator: unquoted.count(separator) for separator in SEPARATORS}
-    return usual if counts[usual] else max((usual, *SEPARATORS), key=counts.__getitem__), True
-
-
-def _longest_cell(lines: Iterator[str], separator: str, header: list[str] | None) -> int:
-    """The length of the longest cell of a row whose only fault is too long a text; 0 for any other row."""
-    csv.field_size_limit(MAX_CELL_CHARACTERS)
-    try:
-        cells = next(csv.reader(lines, delimiter=separator, strict=True), [])
-    except csv.Error:
-        return 0
-    finally:
-        csv.field_size_limit(MAX_CHARACTERS)
-    return max(map(len, cells)) if header and len(cells) == len(header) else 0
 
 
 def _read_parquet(path: Place, report: LoadReport) -> Iterator[Row]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from penname.config import Recipe
-from penname.data.jsonl import TEXT_SUFFIXES, load_profile, unread_files
+from penname.data.profiles import load_profile
 from penname.data.records import Document
 from penname.errors import ArgumentError, DataError
 from penname.experiments.run_recipe import load_run_recipe
@@ -18,9 +18,6 @@ from penname.generate.by_pat import PaTWriter, can_write
 from penname.generate.request import Request, Written
 from penname.session import stage_names
 from penname.session.fine_tune import PROMPT_FILE
-
-MAX_NAMED = 5
-"""Files that are named where some of a profile are not read."""
 
 
 class Writer:
@@ -79,8 +76,9 @@ class Writer:
         """Write one text, sampled as in the evaluation of the model's run.
 
         prompt: what to write.
-        documents: what the user wrote before, as texts or `Document`s, or as a path: a JSONL file, a .txt or .md file,
-            or a folder of these. Without documents the text is written as for a new user.
+        documents: what the user wrote before, as texts or `Document`s, or as a path: a JSONL file, a document (.txt,
+            .md, .docx, .pdf, .html, .rtf or .epub), or a folder of documents. Without documents the text is
+            written as for a new user.
         seed: seed of the sampling; the same seed gives the same text.
         candidates: the number of texts to sample, one of which is chosen by the recipe's `evaluation.choose`; by
             default the recipe's number.
@@ -101,10 +99,10 @@ class Writer:
             # A terminal with another encoding gives unpaired surrogates.
             if text != text.encode(errors="replace").decode():
                 raise ArgumentError(name, "found characters that are not UTF-8, expected a text in UTF-8")
-        request = Request(prompt, _documents(documents), query, item, seed, candidates, reasoning)
+        notes: list[str] = []
+        request = Request(prompt, _documents(documents, notes), query, item, seed, candidates, reasoning)
         written = self._writer.write(request)
-        unread = unread_files(documents) if isinstance(documents, Path) and documents.is_dir() else []
-        return replace(written, notes=(*_notes_on_unread(unread), *written.notes))
+        return replace(written, notes=(*notes, *written.notes))
 
     def check_reasoning(self) -> None:
         """Raise UserError if the method cannot be given a reasoning."""
@@ -121,27 +119,19 @@ class Writer:
         self.close()
 
 
-def _documents(documents: Path | Iterable[str | Document]) -> list[Document]:
+def _documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:
+    """The documents; what is said of their files is appended to `notes`."""
     if isinstance(documents, str):
         raise ArgumentError("documents", "found one text, expected a list of texts, or a Path of a file or folder")
     if isinstance(documents, Path):
         if not documents.exists():
             raise DataError(documents, found="no such file or folder", expected="the user's documents")
-        return load_profile(documents)
+        return load_profile(documents, say=notes.append)
     given = list(documents) if isinstance(documents, Iterable) else [documents]
     for document in given:
         if not isinstance(document, str | Document):
             raise ArgumentError("documents", f"found {type(document).__name__}, expected texts, Documents or a Path")
     return [Document("user", document) if isinstance(document, str) else document for document in given]
-
-
-def _notes_on_unread(files: Sequence[Path]) -> list[str]:
-    """What to say of the files of a profile that are not read."""
-    if not files:
-        return []
-    names = ", ".join(file.name for file in files[:MAX_NAMED]) + (", ..." if len(files) > MAX_NAMED else "")
-    suffixes = " or ".join(TEXT_SUFFIXES)
-    return [f"{len(files):,} files of the profile are not read: {names}; convert them to {suffixes}"]
 
 
 def _available_methods(run: Path, recipe: Recipe) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings
 from penname.data.readers.choice import read_texts
-from penname.data.readers.html_text import text_of_html
+from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.mail_text import sender_text, unwrapped
 from penname.errors import DataError
 
@@ -130,8 +130,8 @@ def test_a_mail_in_html_only_is_read_without_its_quotes(tmp_path):
         "<blockquote><p>his</p><br></blockquote></div><p>Below.</p></body></html>"
     )
     (document,), _, _ = read(mbox(tmp_path, [f"From: a@x.org\nContent-Type: text/html\n\n{html}\n".encode()]))
-    assert document.text == "Mine, it's bold and long.\nLine\nbreak\nblock\n\nBelow."
-    assert text_of_html("<p>not closed <b>at all") == "not closed at all"
+    assert document.text == "Mine, it's bold and long.\n\nLine\nbreak\nblock\n\nBelow."
+    assert own_text_of_html("<p>not closed <b>at all") == "not closed at all"
 
 
 def test_lines_that_begin_with_from_stay_in_their_mail(tmp_path):
@@ -266,4 +266,4 @@ def test_a_broken_archive_is_one_line(tmp_path):
 
 
 def test_what_programs_write_into_html_is_no_fault(tmp_path):
-    assert text_of_html("<p>Mine.<![if !mso]>More.<![endif]></p><![odd>Last<![[") == "Mine.More.\nLast<!"
+    assert own_text_of_html("<p>Mine.<![if !mso]>More.<![endif]></p><![odd>Last<![[") == "Mine.More.\nLast<!"

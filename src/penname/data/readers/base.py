@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from penname.data.dates import DateColumn
 from penname.data.load_report import LoadReport
 from penname.data.records import MAX_CHARACTERS, Document, Location, Place, tidy
 from penname.data.rows import ARCHIVE_ERRORS, open_bytes
@@ -57,12 +58,24 @@ class ReadingSettings:
     titles_from_names: whether the names of text files, without their suffixes, are titles.
     author: who wrote the files that name no author; None for the name of the folder they are in.
     say: called with a line about how a file is read.
+    encoding: that of tables and texts; None for UTF-8, or what a file that is not seems to be in.
+    encodings: the encodings of files that are not UTF-8, by their paths.
+    delimiter: what divides the cells of tables; None for what their first rows show.
+    dates: how the dates of tables are read; None for what a column shows.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
     titles_from_names: bool = False
     author: str | None = None
     say: Callable[[str], None] = lambda line: None
+    encoding: str | None = None
+    encodings: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str | None = None
+    dates: DateColumn | None = None
+
+    def encoding_of(self, place: Place) -> str | None:
+        """The encoding of a file; None for UTF-8."""
+        return self.encoding or self.encodings.get(str(place))
 
 
 class SourceFile:

@@ -6,8 +6,11 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from penname.data.encodings import encodings_of
+from penname.data.files.kinds import SUFFIXES
 from penname.data.load_report import LoadReport
 from penname.data.readers import (
     chatgpt,
@@ -68,6 +71,8 @@ READERS: tuple[Reader, ...] = (
 
 _OF_OTHER_TABLES = ("missing column", "no row")
 """Why a table is no table of texts, which others beside it may be."""
+_OF_ANY_ENCODING = (tables.READER, texts.READER)
+"""Formats that people write with programs of any age; what programs export is UTF-8, or names its encoding."""
 
 _BACKUPS = (tables.READER, texts.READER)
 """Formats that are not read of an archive that is one of a folder's files: there it may be a backup of these."""
@@ -97,10 +102,15 @@ def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Ite
     reader, files, others = find_reader(path)
     if len(files) + len(others) > 1 or reader not in (tables.READER, texts.READER):
         settings.say(f"{path}: {reader.name}" + (f" in {len(files):,} files" if len(files) > 1 else ""))
+    if reader is texts.READER:
+        texts.check_libraries(path, files)
     for other in (other for other in others if other.name not in reader.companions):
         expected = _TO_CONVERT.get(other.suffix, reader.looks_for)
         found = "a file that is not read"
         report.note(DataError(other.path, found=found, expected=expected, reason="files of another kind"))
+    if reader in _OF_ANY_ENCODING and settings.encoding is None:
+        plain = [file.place for file in files if file.suffix not in (".parquet", *SUFFIXES)]
+        settings = replace(settings, encodings=encodings_of(plain, settings.say))
     unfit: list[DataError] = []
     for file in files:
         rows, skipped = report.rows, report.skipped.total()

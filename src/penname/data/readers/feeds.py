@@ -8,7 +8,7 @@ from html import unescape
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
-from penname.data.readers.html_text import text_of_html
+from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.xml_items import Field, Fields, xml_items
 from penname.data.records import Location, optional_date
 
@@ -78,7 +78,7 @@ def _text(entry: Fields) -> str:
     field = next((field for field in fields if field.text), Field("", {}))
     if field.attributes.get("type") in ("text", "text/plain"):
         return field.text
-    return text_of_html(field.text if _LINES.search(field.text) else field.text.replace("\n", "<br>"))
+    return own_text_of_html(field.text if _LINES.search(field.text) else field.text.replace("\n", "<br>"))
 
 
 def _author(entry: Fields, around: Fields, owner: str | None) -> tuple[str | None, tuple[str, ...]]:

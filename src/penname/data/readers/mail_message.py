@@ -12,11 +12,10 @@ from email.message import Message
 from email.utils import getaddresses, parseaddr, parsedate_to_datetime
 from typing import Any
 
-from charset_normalizer import from_bytes
-
+from penname.data.encodings import guess_encoding, is_utf8
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceText
-from penname.data.readers.html_text import MAIL_QUOTES, text_of_html
+from penname.data.readers.html_text import MAIL_QUOTES, own_text_of_html
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
 from penname.data.readers.mail_text import divided_text, unwrapped
 from penname.data.records import MAX_CHARACTERS, Document, Location, tidy
@@ -99,7 +98,7 @@ def _body(message: Message, location: Location, report: LoadReport) -> str:
             continue
         flowed = str(part.get_param("format") or "").lower() == "flowed"
         return unwrapped(text, str(part.get_param("delsp") or "").lower() == "yes") if flowed else text
-    return "" if html is None else text_of_html(html, MAIL_QUOTES)
+    return "" if html is None else own_text_of_html(html, MAIL_QUOTES)
 
 
 _LARGER = {
@@ -129,9 +128,9 @@ def _decoded(payload: bytes, charset: str | None, location: Location, report: Lo
         text = payload.decode(charset or "unknown", errors="replace")
         found, reason = f"{text.count(_REPLACED)} byte sequences that are not {charset}", "invalid bytes, replaced"
     except LookupError:
-        guess = from_bytes(payload).best()
-        text = str(guess) if guess is not None else payload.decode("utf-8", errors="replace")
-        found = f"an unknown encoding, guessed to be {guess.encoding if guess is not None else 'utf-8'}"
+        guess = "utf-8" if is_utf8(payload) else guess_encoding(payload)
+        text = payload.decode(guess, errors="replace")
+        found = f"an unknown encoding, guessed to be {guess}"
         reason = "encoding guessed"
     report.note(location.error(None, found, charset or "UTF-8", reason))
     return text

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
-from penname.data.readers.html_text import text_of_html
+from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.json_items import json_items, text_in
 from penname.data.records import optional_date
 
@@ -38,7 +38,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             continue
         post = activity["object"]
         names = others or _names(text_in(post, "attributedTo") or text_in(activity, "actor") or "")
-        text = text_of_html(text_in(post, "content") or "")
+        text = own_text_of_html(text_in(post, "content") or "")
         if text_in(post, "inReplyTo"):
             text = _ANSWERED.sub("", text)
         title = text_in(post, "name") or text_in(post, "summary")

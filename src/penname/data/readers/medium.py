@@ -17,7 +17,7 @@ from penname.data.readers.base import (
     message,
     owner,
 )
-from penname.data.readers.html_text import text_of_html
+from penname.data.readers.html_text import own_text_of_html
 from penname.data.records import Location, optional_date
 from penname.data.rows import read_lines
 
@@ -48,7 +48,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         report.skip(location.error(None, "a draft", "a published post", "draft"))
         return
     date = if_valid("date", optional_date, {"published": published[1]}, "published", location, report)
-    text = text_of_html(body[1], (_REPEATED_TITLE,)) if body else None
+    text = own_text_of_html(body[1], (_REPEATED_TITLE,)) if body else None
     named = unescape(author[2]) if author else owner(file, settings, "posts")
     document = message(location, report, named, text, date, title=unescape(title[1]) if title else None)
     if document is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penname.data.readers.html_text import text_of_html
+from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.json_items import text_in
 from penname.data.readers.reddit import own_words
 
@@ -64,13 +64,13 @@ LAYOUTS = (
         {"text": "my review", "title": "title", "item": "book id", "rating": "my rating", "date": "date added"},
         ("book id", "my rating"),
         zero_is_none=True,
-        own_words=text_of_html,
+        own_words=own_text_of_html,
     ),
     Layout(
         "reviews of Letterboxd",
         {"text": "review", "title": "name", "item": "name", "rating": "rating", "date": "date"},
         ("letterboxd uri",),
-        own_words=text_of_html,
+        own_words=own_text_of_html,
     ),
     Layout("comments of Reddit", {"user": "author", "text": "body"}, ("subreddit",), own_words=own_words, thing="t1"),
     Layout(

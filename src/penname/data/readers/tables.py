@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from penname.data.dates import DateColumn, told_column
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, owner
 from penname.data.readers.table_layouts import Layout, layout_of
 from penname.data.records import (
     Document,
     Location,
-    optional_date,
     optional_id,
     optional_number,
     optional_text,
@@ -65,8 +65,10 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
     columns: dict[tuple[str, ...], dict[str, str]] = {}
     layouts: dict[tuple[str, ...], Layout | None] = {}
     author = owner(file, settings)
+    how: dict[str, Any] = {"encoding": settings.encoding_of(file.place), "delimiter": settings.delimiter}
+    dates: dict[str, DateColumn] = {}
     pending: list[DataError] = []  # faults before the first row that has the required columns
-    for line, record in read_rows(file.place, report):
+    for line, record in read_rows(file.place, report, **how):
         location = Location(file.path, line)
         names = tuple(map(str, record))
         if names not in columns:
@@ -84,9 +86,11 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         for fault in pending:
             report.reject(fault)
         pending.clear()
-        layout = layouts[names]
+        layout, column = layouts[names], columns[names].get("date")
+        if column is not None and column not in dates:
+            dates[column] = settings.dates or _dates_of(column, file, how, settings)
         try:
-            document = _of_row(record, columns[names], location, report, layout, author)
+            document = _of_row(record, columns[names], dates.get(column or ""), location, report, layout, author)
         except DataError as error:
             report.reject(error)
             continue
@@ -135,9 +139,19 @@ def columns_of(names: Sequence[str], chosen: dict[str, str], location: Location)
     return columns
 
 
+def _dates_of(column: str, file: SourceFile, how: dict[str, Any], settings: ReadingSettings) -> DateColumn:
+    """How the dates of a column are read, told by its rows before any of them is taken."""
+    rows = read_rows(file.place, LoadReport(), **how)
+    dates, said = told_column(str(value) for _, record in rows if (value := record.get(column)) is not None)
+    if said is not None:
+        settings.say(f"{file.path}: {column}: {said}")
+    return dates
+
+
 def _of_row(
     record: dict[str, Any],
     columns: dict[str, str],
+    dates: DateColumn | None,
     location: Location,
     report: LoadReport,
     layout: Layout | None,
@@ -158,7 +172,7 @@ def _of_row(
         if layout
         else required_text(record, columns["text"], location).strip(),
         title=(optional("title") or "").strip() or None,
-        date=if_valid("date", optional_date, record, columns.get("date"), location, report),
+        date=if_valid("date", (dates or DateColumn()).read, record, columns.get("date"), location, report),
         item_id=optional_id(record, columns["item"], location) if "item" in columns else None,
         rating=None if layout is not None and layout.zero_is_none and not rating else rating,
     )

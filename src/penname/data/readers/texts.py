@@ -1,15 +1,18 @@
-"""Reads folders of text files, each of which is a document: `USER/NAME.txt`, or the texts of one author.
+"""Reads folders of files each of which is a document: `USER/NAME.txt`, or the texts of one author.
 
-Front matter, as posts of blogs in Markdown have it, tells a text's author, title and date.
+Beside plain text these are Word, PDF, HTML, RTF and EPUB files. Front matter, as posts of blogs in Markdown have it,
+tells a text's author, title and date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from penname.data import front_matter
-from penname.data.jsonl import TEXT_SUFFIXES, document_of_file
+from penname.data.files.document import TEXT_SUFFIXES, document_of_file, is_document
+from penname.data.files.kinds import EXTRA, kind_of
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText
 from penname.data.records import tidy
@@ -17,8 +20,19 @@ from penname.errors import DataError
 
 
 def recognizes(file: SourceFile) -> bool:
-    """Whether its name is a text's."""
-    return file.suffix in TEXT_SUFFIXES
+    """Whether its name is a text's, or its content that of a document."""
+    return is_document(file.suffix, file.head)
+
+
+def check_libraries(path: Path, files: Sequence[SourceFile]) -> None:
+    """Raise DataError where all files are of kinds whose libraries are missing."""
+    kinds = set()
+    for file in files:
+        kind = kind_of(file.head, file.suffix, is_text=file.suffix in TEXT_SUFFIXES)
+        if kind is None or kind.is_readable:
+            return
+        kinds.add(kind.name)
+    raise DataError(path, found=f"{len(files):,} files, each {' or '.join(sorted(kinds))}", expected=EXTRA)
 
 
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
@@ -27,7 +41,8 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
     author = file.parts[0] if len(file.parts) > 1 else settings.author or file.path.absolute().parent.name
     try:
         title = _printable(file.path.stem) if settings.titles_from_names else None
-        document = document_of_file(file.place, _printable(author), report, title)
+        encoding = settings.encoding_of(file.place)
+        document = document_of_file(file.place, _printable(author), report, title, encoding)
         document, fields = front_matter.applied(document, file.place, report)
     except (OSError, *ARCHIVE_ERRORS) as error:
         found = getattr(error, "strerror", None) or str(error)[:80]
@@ -52,4 +67,4 @@ def _printable(name: str) -> str:
     return tidy(name.encode(errors="surrogateescape").decode(errors="replace"))
 
 
-READER = Reader("texts", "USER/NAME.txt", recognizes, read)
+READER = Reader("texts", "USER/NAME.txt, or .md, .docx, .pdf, .html, .rtf, .epub", recognizes, read)

@@ -9,7 +9,7 @@ from html import unescape
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, message, owner
 from penname.data.readers.feeds import date_of, first
-from penname.data.readers.html_text import text_of_html
+from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.xml_items import Fields, xml_items
 
 _KINDS = ("post", "page")
@@ -64,7 +64,7 @@ def _text(html: str) -> str:
     html = _SHORT_CODE.sub("", html)
     if "<!-- wp:" not in html:
         html = _BEHIND_BLOCK.sub(r"\1", _BEFORE_BLOCK.sub("", html)).replace("\n", "<br>")
-    return text_of_html(html)
+    return own_text_of_html(html)
 
 
 READER = Reader("a WordPress export", "RSS with the elements of wordpress.org/export", recognizes, read)
