@@ -266,4 +266,4 @@ def test_a_broken_archive_is_one_line(tmp_path):
 
 
 def test_what_programs_write_into_html_is_no_fault(tmp_path):
-    assert own_text_of_html("<p>Mine.<![if !mso]>More.<![endif]></p><![odd>Last<![[") == "Mine.More.\nLast<!"
+    assert own_text_of_html("<p>Mine.<![if !mso]>More.<![endif]></p><![odd>Last<![[") == "Mine.More.\n\nLast<![["

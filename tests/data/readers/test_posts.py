@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from samples_posts import SAMPLES, WORDS, activity, assignment, collection, item, tweet, wordpress
 
-from penname.data.jsonl import load_profile
+from penname.data.profiles import load_profile
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings
 from penname.data.readers.choice import read_texts
@@ -194,7 +194,7 @@ def test_a_wordpress_export(tmp_path):
     )
     found, report, said = read(path)
     assert [f.document.text for f in found] == [
-        "We sailed at dawn.\n\nham\neggs", "First line\nsecond.\n\nA boat\nThird one", "About me here",
+        "We sailed at dawn.\n\n• ham\n• eggs", "First line\nsecond.\n\nA boat\nThird one", "About me here",
     ]  # fmt: skip
     assert [f.document.user_id for f in found] == ["Ann Example", "cy", "Ann Example"]
     assert found[0].other_names == ("ann", "ann@sea.example")
