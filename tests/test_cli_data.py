@@ -263,3 +263,13 @@ def test_a_data_set_of_the_hub_by_its_id(hub, posts):
 @pytest.mark.slow
 def test_a_hub_that_breaks_off_is_one_line(hub):
     refused(from_hub(hub("--cut"), "topic_writing_user"), "found no connection to the hub and no local copy")
+
+
+def test_one_authors_divided_texts_are_no_leak(penname, tmp_path):
+    (tmp_path / "notes").mkdir()
+    for n in range(20):
+        topic = ("rain", "bread", "trains", "chess", "birds")[n % 5]
+        (tmp_path / "notes" / f"{n}.txt").write_text(f"Note {n} says {'much ' * n}about {topic}, of which I know {n}.")
+    penname("data", "convert", tmp_path / "notes", "--out", tmp_path / "mine", "--me", "Ann")
+    told = penname("data", "leaks", tmp_path / "mine").stdout
+    assert "no leak found (contexts checked; every user of the test split writes in the train split too" in told
