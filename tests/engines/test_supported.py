@@ -37,6 +37,24 @@ LATENT = {
 }
 
 
+ARCHITECTURES = [
+    transformers.MambaConfig(vocab_size=120, hidden_size=16, state_size=4, num_hidden_layers=1),
+    transformers.GPTJConfig(vocab_size=120, n_embd=32, n_layer=1, n_head=2, rotary_dim=4, initializer_range=0.2),
+    transformers.StableLmConfig(**SIZES),
+    transformers.GptOssConfig(**SIZES, head_dim=8, num_local_experts=2, num_experts_per_tok=1),
+    transformers.DiffLlamaConfig(**SIZES),
+    transformers.PhimoeConfig(**SIZES, sliding_window=8),
+    transformers.DeepseekV2Config(**SIZES | LATENT),
+    transformers.DeepseekV2Config(**SIZES | LATENT | {"kv_lora_rank": 24}),
+    transformers.BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.2),
+    transformers.GPT2Config(vocab_size=120, n_embd=32, n_layer=2, n_head=4, initializer_range=0.2),
+    transformers.GPTNeoXConfig(**SIZES),
+    transformers.OlmoConfig(**SIZES),
+    transformers.Phi3Config(**SIZES),
+]
+"""Each is refused, or computed as transformers computes it."""
+
+
 class SilentLayers(LlamaAttention):
     def forward(self, hidden_states, position_embeddings, attention_mask=None, **kwargs):
         return super().forward(hidden_states, position_embeddings, attention_mask)
@@ -129,25 +147,7 @@ def test_a_model_that_keeps_its_own_attention_is_refused(replaceable, reason, mo
         LocalEngine(OwnForCausalLM(OwnConfig()).eval())
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        transformers.MambaConfig(vocab_size=120, hidden_size=16, state_size=4, num_hidden_layers=1),
-        transformers.GPTJConfig(vocab_size=120, n_embd=32, n_layer=1, n_head=2, rotary_dim=4, initializer_range=0.2),
-        transformers.StableLmConfig(**SIZES),
-        transformers.GptOssConfig(**SIZES, head_dim=8, num_local_experts=2, num_experts_per_tok=1),
-        transformers.DiffLlamaConfig(**SIZES),
-        transformers.PhimoeConfig(**SIZES, sliding_window=8),
-        transformers.DeepseekV2Config(**SIZES | LATENT),
-        transformers.DeepseekV2Config(**SIZES | LATENT | {"kv_lora_rank": 24}),
-        transformers.BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.2),
-        transformers.GPT2Config(vocab_size=120, n_embd=32, n_layer=2, n_head=4, initializer_range=0.2),
-        transformers.GPTNeoXConfig(**SIZES),
-        transformers.OlmoConfig(**SIZES),
-        transformers.Phi3Config(**SIZES),
-    ],
-    ids=lambda config: config.model_type,
-)
+@pytest.mark.parametrize("config", ARCHITECTURES, ids=lambda config: config.model_type)
 def test_a_real_architecture_is_refused_or_computed_right(config):
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
