@@ -41,7 +41,7 @@ def formats():
     found.setdefault(TABLES, []).extend(f"table{suffix}" for suffix in SUFFIXES)
     found[TEXTS_AND_DOCUMENTS] = [f"document{suffix}" for suffix in DOCUMENT_SUFFIXES]
     yield "## Formats\n"
-    yield "One file of each goes the whole way (convert, stats, training, generate); a thousand mutations of each are read."
+    yield "One file of each goes the whole way (convert, stats, training, generate), and a thousand mutations are read."
     yield "\n| format | known by | files |\n|---|---|---|"
     for reader in sorted(found, key=lambda reader: reader.name.split(" ", 1)[-1].lower()):
         yield f"| {reader.name} | {reader.looks_for} | {', '.join(f'`{name}`' for name in found[reader])} |"

@@ -20,7 +20,7 @@ from penname.words import OTHER_LETTERS, bare_words, other_letters, plain_words,
 
 TEXTS = {
     # A text, one that begins and ends as it does and differs in between, and one of other words.
-    "Latin with accents": ("Schöne Grüße aus Köln, sagt Jörg.", "Schöne Küsse für Köln, sagt Jörg.", "Müde Bären träumen öfter."),
+    "Latin with accents": ("Schöne Grüße aus Köln, Jörg.", "Schöne Küsse für Köln, Jörg.", "Müde Bären träumen öfter."),
     "Cyrillic": ("Мой друг живёт в большом городе.", "Мой брат живёт в большом городе.", "Сегодня шёл сильный дождь."),
     "Greek": ("Ο φίλος μου μένει στην Αθήνα.", "Ο αδελφός μου μένει στην Αθήνα.", "Σήμερα έβρεξε πολύ."),
     "Arabic": ("صديقي يسكن في مدينة كبيرة.", "أخي يسكن في مدينة كبيرة.", "أمطرت اليوم كثيرا؟"),

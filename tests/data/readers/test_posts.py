@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from samples_posts import SAMPLES, WORDS, activity, assignment, collection, item, tweet, wordpress
 
-from penname.data.profiles import load_profile
 from penname.data.load_report import LoadReport
+from penname.data.profiles import load_profile
 from penname.data.readers.base import ReadingSettings
 from penname.data.readers.choice import read_texts
 from penname.errors import DataError
