@@ -310,6 +310,18 @@ def test_a_folder_of_documents_is_converted(tmp_path):
         assert (report.rows, report.kept, sum(counts.values())) == (30, 30, 6)
 
 
+def test_pages_that_a_program_puts_beside_its_export_are_no_documents(tmp_path):
+    written(tmp_path, "Sent.mbox", b"From a@x.org Mon Jan  1 10:00:00 2024\nFrom: a@x.org\n\nThis is what I wrote.\n")
+    for name in ("archive_browser.html", "index.html", "help.html"):
+        written(tmp_path, name, SAMPLES["page.html"])
+    documents, lines, _ = read(tmp_path)
+    assert [d.text for d in documents] == ["This is what I wrote."]
+    assert sum("html: found a file that is not read" in line for line in lines) == 3
+    for number in range(12):
+        written(tmp_path, f"{number}.html", SAMPLES["page.html"])
+    assert len(read(tmp_path)[0]) == 15
+
+
 def mutated(content, random):
     """The bytes with some of them replaced, dropped, repeated or moved, or their end cut off."""
     content = bytearray(content)

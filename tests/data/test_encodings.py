@@ -133,7 +133,7 @@ def test_a_folder_is_read_in_the_encoding_that_fits_most_of_it(tmp_path):
     said = [line for line in lines if "read as" in line]
     assert len(said) == 1
     assert "0.txt" in said[0]
-    assert said[0].endswith(", ...: not UTF-8, read as iso8859-2; --encoding NAME for another")
+    assert said[0].endswith(", ...: not UTF-8, read as iso8859-2 unless another encoding is named")
     told = []
     assert short in [d.text for d in load_profile(tmp_path, say=told.append)]
     assert len(told) == 1

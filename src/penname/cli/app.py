@@ -434,7 +434,8 @@ def generate(
     profile: Annotated[
         Path | None,
         typer.Option(
-            help="The user's texts: a JSONL file, a .txt or .md file, or a folder of these; a new user has none."
+            help="The user's texts: a JSONL file, a document (.txt, .md, .docx, .pdf, .html, .rtf, .epub), or a folder "
+            "of documents; a new user has none."
         ),
     ] = None,
     method: Annotated[

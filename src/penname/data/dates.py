@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from penname.data.months import month_named
@@ -161,7 +162,7 @@ def told_column(texts: Iterable[str]) -> tuple[DateColumn, str | None]:
     assert numbers is not None
     others_named = " or ".join(other for other in ORDERS if other != order and fits[other])
     said = f"{example!r} is read as {_date_of(numbers, order)}, as no date shows the order"
-    return DateColumn(order), f"{said}; --date-format {others_named} for another"
+    return DateColumn(order), f"{said}; the date format {others_named} reads it otherwise"
 
 
 def _is_enough(fits: Counter[str]) -> bool:
@@ -174,6 +175,7 @@ def _in_words(order: str) -> str:
     return ", ".join({"d": "day", "m": "month", "y": "year"}[part] for part in order)
 
 
+@lru_cache(maxsize=4096)
 def parse_date(text: str, order: str) -> str | None:
     """A date in ISO 8601, in UTC where it has a time zone; None for a text that is none, or lacks its year.
 
@@ -239,6 +241,7 @@ def _zone(name: str) -> timezone | None:
     return timezone(timedelta(hours=_ZONES[name])) if name in _ZONES else None
 
 
+@lru_cache(maxsize=4096)
 def _numbers_of(text: str) -> Numbers | None:
     """The three numbers of a date whose order is to be told; None for any other text."""
     if len(text) > _LONGEST:

@@ -82,7 +82,7 @@ def encodings_of(files: Sequence[Place], say: Callable[[str], None]) -> dict[str
     for encoding in sorted(set(guessed.values()) - {"utf-8"}):
         names = [file for file, of_file in guessed.items() if of_file == encoding]
         named = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-        say(f"{named}: not UTF-8, read as {encoding}; --encoding NAME for another")
+        say(f"{named}: not UTF-8, read as {encoding} unless another encoding is named")
     return {file: encoding for file, encoding in {**marked, **guessed}.items() if encoding != "utf-8"}
 
 
@@ -101,16 +101,15 @@ def decoded(raw: bytes, named: str | None) -> str:
 
 
 def marked_encoding(head: bytes) -> str | None:
-    """The encoding that a byte order mark names, or that zeros in every other byte are of; None for any other."""
+    """The encoding that a byte order mark names, or UTF-16 that zeros tell; None for any other."""
     marked = _byte_order_mark(head)
     if marked is not None or b"\0" not in head:
         return marked
     whole = head[: len(head) // 2 * 2]
-    zeros = {"utf-16-le": whole[1::2].count(0), "utf-16-be": whole[::2].count(0)}
-    encoding, other = sorted(zeros, key=zeros.__getitem__, reverse=True)
-    text = whole.decode(encoding, "replace")
-    controls = sum(unicodedata.category(letter) in ("Cc", "Cn", "Co") and letter not in "\r\n\t\f" for letter in text)
-    return encoding if zeros[encoding] > 3 * zeros[other] and controls <= len(text) / 50 else None
+    encoding = "utf-16-le" if len(set(whole[1::2])) < len(set(whole[::2])) else "utf-16-be"  # higher bytes vary less
+    text = whole.decode(encoding, "replace").rstrip("\ufffd")
+    letters = sum(unicodedata.category(letter) not in ("Cc", "Cn", "Co") or letter in "\r\n\t\f" for letter in text)
+    return encoding if letters - 2 * text.count("\ufffd") > 0.98 * len(text) else None
 
 
 def _byte_order_mark(head: bytes) -> str | None:
@@ -197,4 +196,4 @@ def _chunks(file: Place) -> Iterator[bytes]:
     """A file's bytes in pieces of whole lines."""
     with open_bytes(file) as opened:
         while chunk := opened.read(COUNTED_BYTES):
-            yield chunk + opened.readline()
+            yield chunk + opened.readline(SAMPLE_BYTES)

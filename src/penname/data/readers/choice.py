@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from penname.data.encodings import encodings_of
-from penname.data.files.kinds import SUFFIXES
+from penname.data.files.kinds import HTML, SUFFIXES
 from penname.data.load_report import LoadReport
 from penname.data.readers import (
     chatgpt,
@@ -73,6 +73,9 @@ _OF_OTHER_TABLES = ("missing column", "no row")
 """Why a table is no table of texts, which others beside it may be."""
 _OF_ANY_ENCODING = (tables.READER, texts.READER)
 """Formats that people write with programs of any age; what programs export is UTF-8, or names its encoding."""
+
+_PAGES_OF_AN_EXPORT = 10
+"""How many HTML pages count as much as one file of another kind: programs put some beside what they export."""
 
 _BACKUPS = (tables.READER, texts.READER)
 """Formats that are not read of an archive that is one of a folder's files: there it may be a backup of these."""
@@ -160,16 +163,20 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
 
 
 def _counts(files: list[SourceFile], readers: list[Reader | None]) -> Counter[Reader]:
-    """How many files each reader has; an export's companions, and other JSON beside it, are no tables or texts."""
+    """How many files each reader has, in tenths, where an HTML page counts as a tenth of a file.
+
+    An export's companions, and other JSON beside it, are no tables or texts.
+    """
     found = list(zip(files, readers, strict=True))
     exports = {reader for reader in readers if reader is not None and reader not in _BACKUPS}
     companions = {name for reader in exports for name in reader.companions}
     as_json = any(reader in exports and _is_json(file) for file, reader in found)
-    return Counter(
-        reader
-        for file, reader in found
-        if reader in exports or (reader and file.name not in companions and not (as_json and _is_json(file)))
-    )
+    counts: Counter[Reader] = Counter()
+    for file, reader in found:
+        is_other = file.name in companions or (as_json and _is_json(file))
+        if reader in exports or (reader is not None and not is_other):
+            counts[reader] += 1 if file.suffix in HTML.suffixes else _PAGES_OF_AN_EXPORT
+    return counts
 
 
 def _is_json(file: SourceFile) -> bool:
