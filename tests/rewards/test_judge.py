@@ -62,6 +62,7 @@ def test_no_reward_sees_the_reasoning(judge):
     class Settings:
         encoder = None
         bertscore_layer = 4
+        words = "ascii"
 
     names = ["judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore"]
     expected = "The rain came in the night and stayed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -18,13 +19,15 @@ BAR_FROM_BYTES = 20 * 2**20
 
 
 class ConversionLines:
-    """Shows lines on standard error, with a progress bar where there is much to read.
+    """Shows how texts are read, and on standard error problems and, where there is much to read, a progress bar.
 
     path: what is converted.
+    as_json: whether the result is printed as JSON, so that nothing else is on standard output.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, as_json: bool) -> None:
         self._progress = ConsoleProgress(Console(stderr=True))
+        self._as_json = as_json
         self._findings = 0
         self._bytes = bytes_of(path) if path.exists() else 0
         self._is_long = self._bytes >= BAR_FROM_BYTES
@@ -38,17 +41,17 @@ class ConversionLines:
         """Remove the bar, and say how many problems were not shown."""
         self._progress.__exit__(*error)
         if self._findings > MAX_FINDINGS:
-            self.say(f"penname: note: {self._findings - MAX_FINDINGS:,} more such lines")
+            self._progress.say(f"penname: note: {self._findings - MAX_FINDINGS:,} more such lines")
 
     def say(self, line: str) -> None:
-        """Show a line."""
-        self._progress.say(line)
+        """Show a line on how the texts are read."""
+        print(line, file=sys.stderr if self._as_json else sys.stdout)
 
     def show_finding(self, line: str) -> None:
         """Show a problem, if there were not too many before."""
         self._findings += 1
         if self._findings <= MAX_FINDINGS:
-            self.say(line)
+            self._progress.say(line)
 
     def advance_bytes(self, count: int) -> None:
         """Show that so many more bytes were read."""

@@ -269,8 +269,7 @@ def _note_skipped(report: Any) -> None:
 @app.command(
     epilog=examples(
         "penname data convert texts.csv --out mine --user author --text body",
-        "penname data convert Sent.mbox --out mine --me ann@example.org --me ann@work.example",
-        "penname data convert result.json --out mine --hash-users",
+        "penname data convert Sent.mbox --out mine --me ann@example.org",
     )
 )
 def convert(
@@ -349,7 +348,7 @@ def convert(
     check_encoding(encoding)
     column_options = {"user": user, "text": text, "title": title, "date": date, "item": item, "rating": rating}
     columns = tuple((kind, name) for kind, name in column_options.items() if name is not None)
-    lines = ConversionLines(data)
+    lines = ConversionLines(data, as_json)
     settings = ConversionSettings(
         split,  # type: ignore[arg-type]
         task,

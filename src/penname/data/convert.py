@@ -256,7 +256,7 @@ def _write(
         if (least := settings.min_documents) > ConversionSettings.min_documents:
             expected = "expected a lower number"
             raise ArgumentError("min_documents", f"found {least}, which leaves of {path} {too_few}; {expected}")
-        raise DataError(path, found=too_few, expected="more texts" if lacking else "more users, or --split texts")
+        raise DataError(path, found=too_few, expected="more texts" if lacking else "more users, or the split texts")
     total = sum(store.users().values())
     with _open(folder / DOCUMENTS_FILE) as file:
         for user in store.users():

@@ -92,7 +92,7 @@ _TO_CONVERT = {
     ".tar": _UNPACKED,
     ".7z": _UNPACKED,
     ".rar": _UNPACKED,
-    ".zst": "the file in it, decompressed: unzstd --long=31 FILE",
+    ".zst": "the file in it, decompressed by zstd with a long window",
 }
 """What to make of files that are not read as they are, by the ends of their names."""
 
