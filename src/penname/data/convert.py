@@ -150,7 +150,7 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
         if settings.hash_users:
             document = replace(document, user_id="u" + hashlib.sha256(document.user_id.encode()).hexdigest()[:16])
         if shown < SHOWN_TEXTS:
-            settings.reading.say(_shown(found))
+            settings.reading.say(_shown(found, with_answer=bool(settings.me) or not found.is_email))
             shown += 1
         store.add(replace(found, document=document))
     if own_names and not shown and authors:
@@ -174,12 +174,16 @@ def _mask(store: TextStore, people: _People, settings: ConversionSettings, folde
     settings.reading.say(f"{summary} ({numbers})")
 
 
-def _shown(found: SourceText) -> str:
-    """A text in one line, for the user to see whether it was read rightly."""
+def _shown(found: SourceText, with_answer: bool) -> str:
+    """A text in one line, for the user to see whether it was read rightly.
+
+    with_answer: whether what it answers becomes its input.
+    """
     document = found.document
-    fields = {"date": document.date, "title": document.title, "rating": document.rating, "item": document.item_id}
+    rating = None if document.rating is None else f"{document.rating:g}"
+    fields = {"date": document.date, "title": document.title, "rating": rating, "item": document.item_id}
     known = [f"{name} {value}" for name, value in fields.items() if value is not None]
-    answers = [f"answers {_short(found.answers)}"] if found.answers else []
+    answers = [f"answers {_short(found.answers)}"] if found.answers and with_answer else []
     return f"  {', '.join([document.user_id, *known])}: {_short(document.text)}" + "".join(f", {a}" for a in answers)
 
 
