@@ -134,7 +134,7 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
         names = (document.user_id, *found.other_names)
         if settings.mask:
             people.all.update(names, found.people)
-        if own_names and found.message_id is not None:
+        if found.message_id is not None and (own_names or not found.is_email):
             store.add_named(found.message_id, document.text)
         if own_names:
             authors[document.user_id] += 1
