@@ -417,3 +417,17 @@ def test_personal_details_of_others_are_masked(tmp_path):
     masked = [json.loads(line) for line in (tmp_path / "out" / "masked.jsonl").read_text().splitlines()]
     assert masked[0] == {"id": "d000001", "masked": {"name": 2, "phone": 1}}
     assert any(line.startswith("masked in 12 of 12 texts: 24 name, 12 phone (phone numbers of ") for line in said)
+
+
+def test_an_opening_ends_with_the_marks_behind_its_last_word(tmp_path):
+    topics = ("苹果", "火车", "下雨", "象棋", "小鸟", "石头")
+    records = [
+        {"user": user, "text": f"[NAME]。我和朋友今天在北京的大学里谈了{topic}的事情，我们都很高兴{user}。"}
+        for user in "甲乙丙丁"
+        for topic in topics
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    for example in converted(path, tmp_path / "out", per_user=3)["train"]:
+        assert example.input.startswith('Complete the text that begins: "[NAME]。')
+        assert not example.output.startswith(("]", "。", "，"))

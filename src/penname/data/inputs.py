@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from penname.data.readers.base import SourceText
 from penname.words import split_words
 
@@ -37,10 +39,12 @@ def input_and_output(found: SourceText, emails_as_answers: bool) -> tuple[str, s
 
 
 def _split_opening(text: str) -> tuple[str, str]:
-    """Split a text into its opening and the rest; inner white space is kept."""
+    """Split a text into its opening and the rest; inner white space is kept, and no mark that ends a word is parted."""
     words = split_words(text)
     opening_words = max(1, round(OPENING * len(words)))
     end = 0
     for word in words[:opening_words]:
         end = text.index(word, end) + len(word)
+    while end < len(text) and unicodedata.category(text[end]) in ("Pe", "Pf", "Po"):  # in scripts without spaces
+        end += 1
     return text[:end], text[end:].strip()
