@@ -95,17 +95,17 @@ class CopyDetector:
         return False
 
 
-COMPARED_TEXTS = 20_000
-"""How many of the texts before it a text is compared with, as each takes some kilobytes of memory."""
+COMPARED_NGRAMS = 500_000
+"""N-grams of the texts before it that a text is compared with; each takes some 100 bytes of memory."""
 
 
-def without_copies(texts: Iterable[str], compared: int = COMPARED_TEXTS) -> list[int]:
+def without_copies(texts: Iterable[str], compared: int = COMPARED_NGRAMS) -> list[int]:
     """Indices of the texts that are no near-duplicates of an earlier one.
 
     A near-duplicate has a Jaccard similarity of n-grams of at least 0.8. Texts without words are compared literally.
     One that is not the same word for word is missed if all n-grams that it shares with its original are in later texts.
 
-    compared: how many of the last texts that are none a text is compared with.
+    compared: number of n-grams of the last texts that are none which a text is compared with.
     """
     unique: list[int] = []
     ngrams_of_text: dict[int, array[int]] = {}
@@ -113,6 +113,7 @@ def without_copies(texts: Iterable[str], compared: int = COMPARED_TEXTS) -> list
     """The last text with each n-gram."""
     whole_texts: dict[int, None] = {}
     """Hashes of the last texts' words."""
+    remembered = 0
     for i, text in enumerate(texts):
         words = plain_words(_without_invisible(text))
         whole = hash(tuple(words) if words else text.strip())
@@ -128,8 +129,9 @@ def without_copies(texts: Iterable[str], compared: int = COMPARED_TEXTS) -> list
         whole_texts[whole] = None
         ngrams_of_text[i] = array("q", ngrams)
         last_with.update(dict.fromkeys(ngrams, i))
-        if len(ngrams_of_text) > compared:
-            _forget(next(iter(ngrams_of_text)), ngrams_of_text, last_with)
+        remembered += len(ngrams)
+        while remembered > compared and len(ngrams_of_text) > 1:
+            remembered -= _forget(next(iter(ngrams_of_text)), ngrams_of_text, last_with)
             del whole_texts[next(iter(whole_texts))]
     return unique
 
@@ -139,7 +141,10 @@ def _are_similar(ngrams: set[int], others: array[int]) -> bool:
     return shared >= MIN_SHARE * (len(ngrams) + len(others) - shared)
 
 
-def _forget(i: int, ngrams_of_text: dict[int, array[int]], last_with: dict[int, int]) -> None:
-    for ngram in ngrams_of_text.pop(i):
+def _forget(i: int, ngrams_of_text: dict[int, array[int]], last_with: dict[int, int]) -> int:
+    """Forget a text; the number of its n-grams."""
+    ngrams = ngrams_of_text.pop(i)
+    for ngram in ngrams:
         if last_with[ngram] == i:
             del last_with[ngram]
+    return len(ngrams)
