@@ -9,8 +9,11 @@ from unittest.mock import patch
 import pytest
 
 from penname.cli.app import main
+from penname.evaluation.word_runs import WordRuns
+from penname.generate.memorized import _training_texts
 from penname.prompts.templates import template
 from penname.session.continuation import divided_target
+from penname.session.examples import PreparedExample
 
 WORDS = sorted(set(re.findall(r"\b[a-z]{4,9}\b", template("figure7_reasoning"))))
 """Words that are tokens of the tiny model."""
@@ -158,3 +161,15 @@ def test_words_of_scripts_without_spaces_are_divided_too():
     assert given + follows in "今天天气很好我们一起去公园散步然后回家吃饭看书睡觉明天再去学校上课写作业"
     assert given
     assert len(follows) >= 8
+
+
+def test_words_that_many_users_have_are_nobodys():
+    """Equal texts are each of their users', and with three of these a common phrase."""
+    text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    examples = [PreparedExample(str(n), f"u{n}", "t", "Write.", text, ()) for n in range(4)]
+    for count, own, others in ((1, 0, 1), (2, 1, 0), (4, 0, 0)):
+        runs = WordRuns([text], ["Write."], ["Write."])
+        for origin, found in _training_texts(examples[:count]):
+            runs.look_through(found, origin)
+        assert len(runs.from_others(["u1 (t)"], own=True)) == own
+        assert len(runs.from_others(["u1 (t)"])) == others

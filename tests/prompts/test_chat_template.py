@@ -92,6 +92,7 @@ def test_thinking_is_off_and_that_is_told(name):
         ("Qwen3-Thinking", {"enable_thinking": True}, "<|im_start|>assistant\n<think>\n", "\n</think>\n\n"),
         ("DeepSeek-R1", {"enable_thinking": True}, "<｜Assistant｜><think>\n", "\n</think>\n\n"),
         ("DeepSeek-V3.1", {"thinking": True}, "<｜Assistant｜><think>", "\n</think>\n\n"),
+        ("DeepSeek-V3.1", {"enable_thinking": True}, "<｜Assistant｜><think>", "\n</think>\n\n"),
         ("gpt-oss", {"reasoning": True}, "<|start|>assistant", "<|channel|>final<|message|>"),
     ],
 )
@@ -295,3 +296,9 @@ def test_a_plain_model_has_no_template():
     assert renderer.completion(renderer.tokenizer(" I like rain.").input_ids) == " I like rain."
     assert renderer.tokenizer.decode(renderer.target("Yes.")) == " Yes.<|im_end|>"
     assert "<think>" not in renderer.render("no_reasoning_input", [], input="x").text
+
+
+def test_an_argument_that_is_nowhere_in_a_template_is_told():
+    chat = renderer_of("Qwen3", enabel_thinking=True).chat
+    assert chat.unknown_arguments == ["enabel_thinking"]
+    assert renderer_of("Mistral", enable_thinking=True).chat.unknown_arguments == []

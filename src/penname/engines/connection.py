@@ -90,7 +90,10 @@ class Connection:
         choices = getattr(answer, "choices", None)
         content = getattr(choices[0], "text" if endpoint == "completions" else "message", None) if choices else None
         if not (isinstance(content, str) if endpoint == "completions" else content):
-            what = f"without a completion; check that it serves /v1{PATHS[endpoint]}"
+            told = getattr(answer, "error", None)
+            said = str(told.get("message") or told) if isinstance(told, Mapping) else str(told or "")
+            reason = f" ({shorten(_KEY.sub('[key]', said), 300)})" if said else ""
+            what = f"without a completion{reason}; check that it serves /v1{PATHS[endpoint]}"
             raise RefusedRequest(str(self.failure(f"answered {what}")), 200)
         return answer
 

@@ -37,6 +37,8 @@ def describe_prompting(name: str, engine: EngineConfig, tokenizer: Any) -> tuple
         found: Record = {"model": engine.model, "format": engine.format, "end": renderer.end}
         if renderer.chat is None:
             return found, []
+        if unknown := renderer.chat.unknown_arguments:
+            raise UserError(f"chat_template_kwargs has {unknown[0]!r}, which is nowhere in the chat template")
         template = hashlib.sha256(renderer.chat.source.encode()).hexdigest()[:16]
         date = str(engine.chat_template_date) if renderer.chat.prints_date else None
         used = {"chat_template": template, "chat_template_kwargs": renderer.chat.arguments, "chat_template_date": date}

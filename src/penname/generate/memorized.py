@@ -253,14 +253,17 @@ def _compare(
 
 
 def _training_texts(examples: Sequence[PreparedExample]) -> Iterator[tuple[Origin, str]]:
-    """The targets of training, and the documents that its prompts show, each once."""
-    seen: set[int] = set()
+    """The targets of training, and the documents that its prompts show, each once for every user who has it."""
+    numbers: dict[int, int] = {}
+    seen: set[tuple[str, int]] = set()
     for example in examples:
+        user = _user(example)
         texts = [(example.output, "training target"), *((text, "training document") for text in example.documents)]
         for text, kind in texts:
-            if hash(text) not in seen:
-                seen.add(hash(text))
-                yield Origin(_user(example), str(len(seen)), kind), text
+            number = numbers.setdefault(hash(text), len(numbers) + 1)
+            if (user, number) not in seen:
+                seen.add((user, number))
+                yield Origin(user, str(number), kind), text
 
 
 def _user(example: PreparedExample) -> str:

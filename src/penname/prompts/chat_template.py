@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -64,14 +65,24 @@ class ChatTemplate:
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
-        """All arguments: those given, and the switch that turns thinking off."""
-        if any(name in self.given for name in SWITCHES):
-            return dict(self.given)
+        """All arguments: those given, and the template's switch for thinking: off unless one of SWITCHES is given."""
+        switch = self._switch
+        return dict(self.given) if switch is None else {switch: self._thinks, **self.given}
+
+    @cached_property
+    def unknown_arguments(self) -> list[str]:
+        """The arguments that are given and occur nowhere in the template, and are none of SWITCHES."""
+        named = set(re.findall(r"\w+", self.source))
+        return [name for name in self.given if name not in named and name not in SWITCHES]
+
+    @cached_property
+    def _switch(self) -> str | None:
+        """The one of SWITCHES that changes what the template writes; None where it has none."""
         for name in SWITCHES:
-            on, off = {**self.given, name: True}, {**self.given, name: False}
+            on, off = ({**self.given, name: value} for value in (True, False))
             if name in self.source and self._asked(on) != self._asked(off):
-                return off
-        return dict(self.given)
+                return name
+        return None
 
     @property
     def prints_date(self) -> bool:
@@ -101,13 +112,14 @@ class ChatTemplate:
     @property
     def notes(self) -> list[str]:
         """What users should know of how the template is used."""
-        off = [name for name in SWITCHES if self.arguments.get(name) is False and name not in self.given]
+        is_off = not any(name in self.given for name in SWITCHES)
+        off = [name for name in SWITCHES if self.arguments.get(name) is False and is_off]
         notes = [f"does not think ({name}: false); chat_template_kwargs: {{{name}: true}} changes that" for name in off]
         if self._before_reply and not self._thinks:
             notes = [f"does not think: its prompts end with {self._before_reply.strip()!r}"]
         elif not off and not self._thinks and marked(self.source) and not marked(self.ask(USER).rpartition(USER)[2]):
             notes = ["may think, as its chat template cannot prevent it: thoughts are cut off, but count as tokens"]
-        if self.prints_date:
+        if self.prints_date and "date_string" not in self.given:
             notes.append(f"is told the date {self.day} on every day (chat_template_date)")
         return notes
 
