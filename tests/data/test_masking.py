@@ -60,6 +60,8 @@ def masker():
         ("田中さんと太郎", "[NAME]さんと[NAME]"),
         ("tom_b99 and @some.one, u/some_one, <@U01AB>", "[NAME] and @[NAME], u/[NAME], [NAME]"),
         ("Dear Ms. Smith,\nHello Bob,\nyes", "Dear Ms. [NAME],\nHello [NAME],\nyes"),
+        ("Thanks. Hi Bob, see you at one.", "Thanks. Hi [NAME], see you at one."),
+        ("Привет, Борис! Звони мне", "Привет, [NAME]! Звони мне"),
         ("Hello World!\nLiebe Grüße,\nHi all,\nMr. President", None),
         ("17 people of no reply, [NAME] and [EMAIL]", None),
     ],
