@@ -10,7 +10,8 @@ from penname.data.masking.contact_details import Span
 
 _CAPITALIZED = r"\p{Lu}[\p{L}\p{M}'’-]+"
 _GREETED = regex.compile(
-    r"(?m)(?:^|(?<=[.!?…] ))[ \t]*(?i:Hi|Hello|Hey|Dear|Hallo|Liebe[rs]?|Sehr geehrte[rs]?|Ch[eè]re?|Bonjour|Salut|Hola|Querid[oa]"
+    r"(?m)(?:^|(?<=[.!?…] ))[ \t]*"
+    r"(?i:Hi|Hello|Hey|Dear|Hallo|Liebe[rs]?|Sehr geehrte[rs]?|Ch[eè]re?|Bonjour|Salut|Hola|Querid[oa]"
     r"|Estimad[oa]|Ciao|Car[oa]|Gentile|Olá|Prezad[oa]|Beste|Hej|Hei|Kära|Kjære|Kære|Cześć|Drog[ai]|Ahoj|Привет"
     r"|Здравствуйте|Уважаем(?:ый|ая)|Дорог(?:ой|ая)|Merhaba|Sayın)[, ]+"
     rf"(?P<name>{_CAPITALIZED}(?: {_CAPITALIZED}){{0,2}})[ \t]*(?:[,!:](?=\s|$)|\.(?=[ \t]*(?:\n|$)))"
@@ -27,7 +28,7 @@ _NO_NAME = regex.compile(
 
 
 def greeted_names(text: str) -> Iterator[Span]:
-    """The names that follow a greeting at the beginning of a line or sentence, or a title such as `Mr.`, known or not."""
+    """The names that follow a greeting at the beginning of a sentence, or a title such as `Mr.`, known or not."""
     for match in _GREETED.finditer(text):
         group = "name" if match["name"] else "titled"
         start, end = match.span(group)
