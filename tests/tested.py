@@ -3,18 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from tests.data.readers.samples import SAMPLES
 from tests.data.test_encodings import ENCODINGS, MARKED, UNMARKED
 from tests.engines.test_supported import ARCHITECTURES
 from tests.prompts.shapes import SHAPES
 from tests.rewards.test_languages import TEXTS
+from tests.test_formats import FOLDERS
 from tests.test_words import SENTENCES
 
-from penname.data.files.document import DOCUMENT_SUFFIXES
 from penname.data.readers.choice import find_reader
-from penname.data.readers.tables import READER as TABLES
-from penname.data.readers.texts import READER as TEXTS_AND_DOCUMENTS
-from penname.data.rows import SUFFIXES
 
 PAGE = Path(__file__).parents[1] / "docs" / "tested.md"
 
@@ -30,19 +26,18 @@ def page():
 
 
 def formats():
-    """A line for each reader, with the files that it is tested on."""
+    """A line for each reader, with what it is tested on."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in SAMPLES.items():
-            path = Path(folder) / name
-            path.write_bytes(content)
-            reader = find_reader(path)[0]
-            found.setdefault(reader, []).append(name)
-    found.setdefault(TABLES, []).extend(f"table{suffix}" for suffix in SUFFIXES)
-    found[TEXTS_AND_DOCUMENTS] = [f"document{suffix}" for suffix in DOCUMENT_SUFFIXES]
+        for name, files in FOLDERS.items():
+            for file, content in files.items():
+                path = Path(folder) / name / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            found.setdefault(find_reader(Path(folder) / name)[0], []).append(name)
     yield "## Formats\n"
-    yield "One file of each goes the whole way (convert, stats, training, generate), and a thousand mutations are read."
-    yield "\n| format | known by | files |\n|---|---|---|"
+    yield "Each goes the whole way in a test: convert, stats, training, generate."
+    yield "\n| format | known by | tested on |\n|---|---|---|"
     for reader in sorted(found, key=lambda reader: reader.name.split(" ", 1)[-1].lower()):
         yield f"| {reader.name} | {reader.looks_for} | {', '.join(f'`{name}`' for name in found[reader])} |"
 
