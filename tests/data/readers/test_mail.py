@@ -17,7 +17,7 @@ MAILS = [
     b"We should close it.\n\nAnn\n-- \nAnn Example, Bridges Ltd\n",
     b"From: bob@x.org\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: some day\n"
     b"Content-Type: text/plain; charset=iso-8859-1\n\ncaf\xe9\n> quoted\nmore\n",
-    b"From: bob@x.org\nContent-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/html\n\n<b>no</b>\n"
+    b"From: bob@x.org\nContent-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/html\n\n<b>First</b>\n"
     b"--B\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\naGVsbG8gYWxs\n--B--\n",
     b"Subject: nobody\n\ntext\n",
     b"From: ann@x.org\n\n-----Original Message-----\nall of it another's\n",
@@ -46,7 +46,7 @@ def test_a_mailbox(tmp_path):
     assert (first.user_id, first.title, first.text) == ("ann@x.org", "The bridge", "We should close it.\n\nAnn")
     assert first.date == "2002-06-03T08:00:00"
     assert (second.title, second.text, second.date) == ("Grüße", "café\nmore", None)
-    assert third.text == "hello all"
+    assert third.text == "First\n\nhello all"
     assert last.text == "café in no encoding"
     assert dict(report.skipped) == {"email without a sender": 1, "email without text by its sender": 1}
     assert any("sent.mbox:6: found an unknown encoding, guessed to be" in line for line in lines)
@@ -101,9 +101,9 @@ def test_the_other_mails_of_an_archive_with_a_broken_one_are_read(tmp_path):
     [
         "On Mon, 3 Jun 2002, Bob wrote:",
         "---------------------- Forwarded by Bob",
-        "From: Bob\nTo: Ann",
+        "From: Bob\nTo: Ann\nSubject: Boats",
         "-- ",
-        "_" * 30,
+        "_" * 30 + "\nFrom: Bob\nSent: Monday",
     ],
 )
 def test_what_is_not_the_senders_own(cut):
@@ -139,13 +139,15 @@ def test_lines_that_begin_with_from_stay_in_their_mail(tmp_path):
         b"From: a@x.org\n\nHello.\n\n>From my side: yes.\n\n>>From two.\n",
         b"From: a@x.org\n\nHello.\n\nFrom where I stand the roof holds.\n\nFrom 10:30 on we sail.\nBye.\n",
         b"From: a@x.org\n\nHello.\n> his\n>From him\n> too\nMine.\n",
+        b"From: a@x.org\n\n>From one side: yes.\n>From another: no.\nHe:\n> his\n>From him\n>From her\n",
     ]
     documents, report, _ = read(mbox(tmp_path, mails))
-    assert report.rows == 3
+    assert report.rows == 4
     assert [document.text for document in documents] == [
         "Hello.\n\nFrom my side: yes.",
         "Hello.\n\nFrom where I stand the roof holds.\n\nFrom 10:30 on we sail.\nBye.",
         "Hello.\nMine.",
+        "From one side: yes.\nFrom another: no.\nHe:",
     ]
 
 

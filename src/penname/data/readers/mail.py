@@ -10,7 +10,7 @@ import codecs
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText
@@ -140,12 +140,14 @@ def _begins_message(line: bytes, following: bytes, empty_before: bool) -> bool:
 
 
 def _unescaped(lines: list[bytes]) -> bytes:
-    """The message of these lines, without the ">" before a "From " that does not stand among quoted lines."""
-    framed = [b"", *lines, b""]
-    return b"".join(
-        line[1:] if _ESCAPED.match(line) and not (before.startswith(b">") or after.startswith(b">")) else line
-        for before, line, after in zip(framed[:-2], lines, framed[2:], strict=True)
-    )
+    """The message of these lines, without the ">" before each "From " that does not stand among quoted lines."""
+    runs = [(escaped, list(run)) for escaped, run in groupby(lines, lambda line: bool(_ESCAPED.match(line)))]
+    framed = [b"", *(line for _, run in runs for line in (run[0], run[-1])), b""]
+    kept: list[bytes] = []
+    for (escaped, run), before, after in zip(runs, framed[:-2:2], framed[3::2], strict=True):
+        own = escaped and not (before.startswith(b">") or after.startswith(b">"))
+        kept += [line[1:] for line in run] if own else run
+    return b"".join(kept)
 
 
 READER = Reader("email", "a mailbox (mbox) or messages (.eml)", recognizes, read, decides=of_mail_program)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from datetime import UTC
 from email import message_from_bytes, policy
 from email.errors import MessageError
-from email.header import decode_header, make_header
 from email.message import Message
-from email.utils import getaddresses, parseaddr, parsedate_to_datetime
-from typing import Any
+from email.utils import getaddresses, parsedate_to_datetime
+from functools import partial
 
-from penname.data.encodings import guess_encoding, is_utf8
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceText
-from penname.data.readers.html_text import MAIL_QUOTES, own_text_of_html
+from penname.data.readers.html_text import own_text_of_mail
+from penname.data.readers.mail_encodings import decoded_words, header_of, raw_header_of, text_of_part
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
 from penname.data.readers.mail_text import divided_text, unwrapped
+from penname.data.readers.mail_words import REPLY_MARKS
 from penname.data.records import MAX_CHARACTERS, Document, Location, tidy
 from penname.errors import DataError
 
-_REPLACED = "\ufffd"
-_REPLY = re.compile(r"^((re|aw|fw|fwd)(\[\d+\])?: *)+", re.IGNORECASE)
+_REPLY = re.compile(rf"^((?:{REPLY_MARKS})(\[\d+\]|\(\d+\))? ?[:：] *)+", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 
 
@@ -33,9 +31,11 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
     at headers that are malformed.
     """
     message = message_from_bytes(raw, policy=policy.compat32)
-    if kind := kind_of_message(_header(message, "X-Gmail-Labels"), _header(message, "X-Mozilla-Status")):
+    header = partial(header_of, message, location=location, report=report)
+    if kind := kind_of_message(header("X-Gmail-Labels"), header("X-Mozilla-Status")):
         raise location.error(None, kind, "a message that was sent", NOT_SENT)
-    name, address = parseaddr(_header(message, "From"))
+    senders = _people(message, "From", location, report)
+    name, address = max(senders, key=lambda sender: "@" in sender[1], default=("", ""))  # a comma may be in a name
     if not address:
         raise location.error("From", "no address", "the sender's", "email without a sender")
     text, answers = map(_valid, divided_text(_body(message, location, report)))
@@ -44,17 +44,21 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
     if len(text) > MAX_CHARACTERS:
         found = f"a text of {len(text):,} characters"
         raise location.error(None, found, f"at most {MAX_CHARACTERS:,}", "text too long")
-    subject = without_reply_marks(_header(message, "Subject"))
-    document = Document(address.lower(), text, title=subject or None, date=_date(_header(message, "Date")))
-    answered = _MESSAGE_ID.findall(_header(message, "In-Reply-To") or _header(message, "References"))
+    subject = without_reply_marks(header("Subject"))
+    document = Document(address.lower(), text, title=subject or None, date=_date(header("Date")))
+    answered = _MESSAGE_ID.findall(header("In-Reply-To") or header("References"))
     return SourceText(
         document,
         answers or None,
         (name,) if name else (),
-        next(iter(_MESSAGE_ID.findall(_header(message, "Message-ID"))), None),
+        next(iter(_MESSAGE_ID.findall(header("Message-ID"))), None),
         answered[-1] if answered else None,
         is_email=True,
-        people=tuple(f"{person} <{address}>" for person, address in _recipients(message)),
+        people=tuple(
+            f"{person} <{address}>"
+            for field in ("To", "Cc")
+            for person, address in _people(message, field, location, report)
+        ),
     )
 
 
@@ -82,73 +86,44 @@ def _valid(text: str) -> str:
     return tidy(text.encode("utf-8", "replace").decode())
 
 
-def _body(message: Message, location: Location, report: LoadReport) -> str:
-    """The text of the first plain-text part, else of the first one in HTML; a guessed encoding is noted."""
-    html = None
-    for part in message.walk():
-        kind = part.get_content_type()
-        if kind not in ("text/plain", "text/html") or part.get_filename():
-            continue
-        payload: Any = part.get_payload(decode=True)
-        if not isinstance(payload, bytes):
-            continue
-        text = _decoded(payload, part.get_content_charset(), location, report)
-        if kind == "text/html":
-            html = text if html is None else html
-            continue
-        flowed = str(part.get_param("format") or "").lower() == "flowed"
-        return unwrapped(text, str(part.get_param("delsp") or "").lower() == "yes") if flowed else text
-    return "" if html is None else own_text_of_html(html, MAIL_QUOTES)
+def _body(part: Message, location: Location, report: LoadReport) -> str:
+    """What is to be read of a message or a part of it: its texts, one below the other, and of alternatives one.
 
-
-_LARGER = {
-    "us-ascii": "utf-8",
-    "iso-8859-1": "cp1252",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "shift_jis": "cp932",
-    "euc-kr": "cp949",
-    "ks_c_5601-1987": "cp949",
-    "big5": "big5hkscs",
-}
-"""What programs mean by the names of encodings that lack characters they use."""
-
-
-def _decoded(payload: bytes, charset: str | None, location: Location, report: LoadReport) -> str:
-    """The text of a part. Bytes that are invalid in its encoding are replaced, an unknown encoding is guessed; noted.
-
-    charset: the encoding that the part names.
+    Neither attached files nor attached messages, which are others'.
     """
-    for name in (_LARGER.get(charset or "us-ascii"), charset):
-        try:
-            return payload.decode(name or "utf-8")
-        except (UnicodeDecodeError, LookupError):
-            continue
-    try:
-        text = payload.decode(charset or "unknown", errors="replace")
-        found, reason = f"{text.count(_REPLACED)} byte sequences that are not {charset}", "invalid bytes, replaced"
-    except LookupError:
-        guess = "utf-8" if is_utf8(payload) else guess_encoding(payload)
-        text = payload.decode(guess, errors="replace")
-        found = f"an unknown encoding, guessed to be {guess}"
-        reason = "encoding guessed"
-    report.note(location.error(None, found, charset or "UTF-8", reason))
-    return text
-
-
-def _header(message: Message, name: str) -> str:
-    value = message.get(name)
-    if value is None:
+    kind = part.get_content_type()
+    if kind in ("text/plain", "text/html"):
+        return _text(part, location, report)
+    payload = part.get_payload()
+    if part.get_content_maintype() != "multipart" or not isinstance(payload, list):
         return ""
-    text = str(value)
-    with suppress(LookupError, ValueError, MessageError):  # unknown encoding: keep the header as it is
-        text = str(make_header(decode_header(text))) if "=?" in text else text
-    return " ".join(text.encode("utf-8", "replace").decode().split())
+    parts = [inner for inner in payload if isinstance(inner, Message) and not _is_attached(inner)]
+    if kind == "multipart/alternative":
+        parts.sort(key=lambda inner: inner.get_content_type() != "text/plain")
+        return next((text for inner in parts if (text := _body(inner, location, report)).strip()), "")
+    texts = {" ".join(text.split()): text for inner in parts if (text := _body(inner, location, report)).strip()}
+    return next(iter(texts.values())) if len(texts) == 1 else "\n\n".join(text.strip("\r\n") for text in texts.values())
 
 
-def _recipients(message: Message) -> list[tuple[str, str]]:
-    """The names and addresses of those to whom a message was sent."""
-    return getaddresses([_header(message, "To"), _header(message, "Cc")])
+def _is_attached(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment" or bool(part.get_filename())
+
+
+def _text(part: Message, location: Location, report: LoadReport) -> str:
+    """The text of a part in plain text or HTML."""
+    text = text_of_part(part, location, report)
+    if part.get_content_type() == "text/html":
+        return own_text_of_mail(text)
+    flowed = str(part.get_param("format") or "").lower() == "flowed"
+    return unwrapped(text, str(part.get_param("delsp") or "").lower() == "yes") if flowed else text
+
+
+def _people(message: Message, header: str, location: Location, report: LoadReport) -> list[tuple[str, str]]:
+    """The names and addresses in a header."""
+    raw = raw_header_of(message, header, location, report)
+    if "@" not in raw:  # as where the addresses are encoded with the names
+        raw = decoded_words(raw, location, report)
+    return [(decoded_words(name, location, report), address) for name, address in getaddresses([raw])]
 
 
 def _date(text: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from penname.data.delimited import DELIMITERS
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, message
-from penname.data.readers.html_text import MAIL_QUOTES, own_text_of_html
+from penname.data.readers.html_text import own_text_of_mail
 from penname.data.readers.json_items import text_in
 from penname.data.readers.mail_message import message_or_none, without_reply_marks
 from penname.data.readers.mail_text import divided_text
@@ -66,7 +66,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
 def _of_outlook(row: dict[str, Any], location: Location, report: LoadReport) -> SourceText | None:
     subject, body, name, address = (value or "" for value in list(row.values())[:4])
     html = body.lstrip()[:6].lower() == "<html>"
-    text, answers = divided_text(own_text_of_html(body, MAIL_QUOTES) if html else body)
+    text, answers = divided_text(own_text_of_mail(body) if html else body)
     named = address.lower() if "@" in address else name  # within a company the address is that of a directory
     document = message(location, report, named, text, title=without_reply_marks(subject))
     if document is None:

@@ -1,7 +1,7 @@
 """What the sender of an email wrote: its text without quoted and forwarded messages, and without signatures.
 
 Mail programs put a line above what they quote (`On Monday Ann wrote:`) or a block of headers, in the language of their
-user. The words below are those of widespread programs (Gmail, Outlook, Apple Mail, Thunderbird).
+user.
 """
 
 from __future__ import annotations
@@ -9,43 +9,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice, takewhile
 
-_WROTE_WORDS = """
-wrote|writes|schrieb|schreef|a écrit|écrit|escribió|escreveu|ha scritto|scrive|skrev|kirjoitti|napsal|napsal(a)|napísal
-napisał|napisał(a)|pisze|írta|a scris|написал|написала|пишет|пише|написав|έγραψε|yazdı|şunları yazdı|đã viết|menulis
-写道|寫道|のメール|は書きました|님이 작성|작성|كتب|כתב|כתבה|ने लिखा|เขียน
-"""
-_FROM_WORDS = """
-From|Von|De|Da|Van|Från|Fra|Lähettäjä|Od|Feladó|De la|От|Від|Από|Kimden|Gönderen|Từ|Dari
-发件人|寄件者|寄件人|差出人|送信者
-보낸 사람|보낸사람|من|מאת|จาก
-"""
-_HEADER_WORDS = """
-Sent|To|Cc|Date|Subject|Gesendet|An|Datum|Betreff|Envoyé|À|Objet|Enviado|Enviado el|Enviada em|Para|Fecha|Asunto|Data
-Assunto|Inviato|A|Oggetto|Verzonden|Aan|Onderwerp|Skickat|Till|Ämne|Sendt|Til|Emne|Dato|Lähetetty|Vastaanottaja|Aihe
-Odesláno|Komu|Předmět|Wysłano|Do|Temat|Elküldve|Címzett|Tárgy|Trimis|Către|Отправлено|Кому|Тема|Дата|Надіслано
-Ημερομηνία|Προς|Θέμα|Gönderilme|Kime|Konu|Tarih|发送时间|发送日期|日期|收件人|主题|寄件日期|收件者|主旨|送信日時|日付|宛先
-件名|보낸 날짜|보낸날짜|받는 사람|받는사람|날짜|제목|تاريخ|إلى|الموضوع|נשלח|אל|נושא
-"""
-_FORWARDED = (
-    r"-{2,} ?(original message|forwarded (by|message)|original[- ]?nachricht|ursprüngliche nachricht"
-    r"|weitergeleitete nachricht|message d'origine|message transféré|message original|mensaje original"
-    r"|mensaje reenviado|mensagem original|mensagem encaminhada|messaggio originale|messaggio inoltrato"
-    r"|oorspronkelijk bericht|doorgestuurd bericht|ursprungligt meddelande|originalmeddelelse|wiadomość oryginalna"
-    r"|původní zpráva|исходное сообщение|пересылаемое сообщение|原始邮件|原始郵件|转发邮件|元のメッセージ|원본 메시지)"
-    r"|begin forwarded message|anfang der weitergeleiteten|début du message réexpédié|inicio del mensaje reenviado"
-    r"|inizio messaggio inoltrato|начало переадресованного сообщения|_{20,}$|={20,}$|-- ?$"
-)
-_PHONE = (
-    r"sent (from|via|with|using) (my|the|an?|outlook|yahoo|proton|samsung|windows|mail|gmail|aol|spark|e?m?ail)\b.*"
-    r"|get outlook for\b.*|sent from [a-z0-9 ]{2,40}|(von|vom) (meinem|mein)\b.*gesendet.*|gesendet (von|mit|aus)\b.*"
-    r"|diese nachricht wurde von mein.*gesendet.*|envoyé (de|depuis|à partir)\b.*|télécharger outlook pour.*"
-    r"|enviado (desde|do|a partir|de)\b.*|obtener outlook para.*|obter o outlook para.*|inviato d(a|al|alla)\b.*"
-    r"|scarica outlook per.*|ottieni outlook per.*|verzonden (vanaf|met|vanuit)\b.*|outlook voor.*downloaden"
-    r"|skickat från\b.*|hämta outlook för.*|sendt fra\b.*|lähetetty\b.*(puhelimesta|iphonesta).*"
-    r"|odesláno z\b.*|wysłan[eoy] z\b.*|отправлено (с|из)\b.*|надіслано (з|із)\b.*|iphone'umdan gönderildi"
-    r"|发自我的.*|發自我的.*|从我的.*发送|(iphone|ipad|android)から送信|(나의|내) .*에서 보냄|أُرسلت من.*|נשלח מה.*"
-)
+from penname.data.readers.mail_words import DATE_WORDS, FORWARDED, FROM_WORDS, HEADER_WORDS, PHONE, WROTE_WORDS
+
 _ADDRESS = r"[<(\[][^<>()\[\]\s]*(?:mailto:)?[^<>()\[\]\s]+@[^<>()\[\]\s]+"
 _DATE = r"\b\d{4}\b|\b\d\d?[:.]\d\d\b|\d年|\b\d\d?/\d\d?/\d\d(?:\d\d)?\b"
 _NUMBER = re.compile(r"\d+")
@@ -62,14 +29,26 @@ def _words(table: str) -> list[str]:
     return re.split(r"[|\n]", table.strip())
 
 
-_end_of_text = re.compile(_FORWARDED, re.IGNORECASE)
-_spaced = rf"(?:^|[\s>,）)])(?:{_any_of(_words(_WROTE_WORDS))})\b"
-_wrote = re.compile(rf"{_spaced}|(?:{_any_of(word for word in _words(_WROTE_WORDS) if not word.isascii())})")
+_end_of_text = re.compile(FORWARDED, re.IGNORECASE)
+_spaced = rf"(?:^|[\s>,）)])(?:{_any_of(_words(WROTE_WORDS))})\b"
+_wrote = re.compile(rf"{_spaced}|(?:{_any_of(word for word in _words(WROTE_WORDS) if not word.isascii())})")
 _english_wrote = re.compile(r"on .{5,200} wrote:$", re.IGNORECASE)
 _address, _date = re.compile(_ADDRESS), re.compile(_DATE)
-_from_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(_FROM_WORDS))})[*_ ]*[:：][*_ ]*\S", re.IGNORECASE)
-_other_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(_HEADER_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
-_phone = re.compile(rf"(?:{_PHONE})(?:<[^<>]*>)?\.?", re.IGNORECASE)
+_from_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(FROM_WORDS))})[*_ ]*[:：][*_ ]*\S", re.IGNORECASE)
+_date_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(DATE_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
+_other_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(DATE_WORDS) + _words(HEADER_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
+_rule = re.compile(r"_{20,}$|={20,}$|-{4,} ?[^\s-][^\n]{1,60}?[^\s-] ?-{4,}$")
+_list_footer = re.compile(r".*\bmailing list$|to unsubscribe\b", re.IGNORECASE)
+_signed = re.compile(r"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z]+: .*\n)*\n?", re.MULTILINE)
+_armour = re.compile(
+    r"^-----BEGIN PGP (SIGNATURE|MESSAGE|PUBLIC KEY BLOCK)-----$.*?(?:^-----END PGP \1-----$|\Z)", re.M | re.S
+)
+_day_or_time = re.compile(
+    r"\d[:.]\d\d(?!\d)|\d/\d\d?/\d|\b(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b"
+    r"|\b(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\b",
+    re.IGNORECASE,
+)
+_phone = re.compile(rf"(?:{PHONE})(?:<[^<>]*>)?\.?", re.IGNORECASE)
 
 
 def sender_text(body: str) -> str:
@@ -89,18 +68,18 @@ def divided_text(body: str) -> tuple[str, str]:
     """
     own: list[str] = []
     quoted: list[str] = []
-    rest = deque(line.rstrip() for line in body.replace("\r\n", "\n").split("\n"))
+    rest = deque(line.rstrip() for line in _without_armour(body.replace("\r\n", "\n")).split("\n"))
     while rest:
         line = rest.popleft()
         plain = _plain(line)
-        if _end_of_text.match(plain) or _begins_headers(plain, rest):
+        if _end_of_text.match(plain) or _is_rule_above(plain, rest) or _begins_headers(plain, rest):
             quoted = quoted or _below_headers([line, *rest])
             break
         following = _plain(rest[0]) if rest else ""
         if following.endswith(_COLONS) and _is_wrapped_attribution(plain, following):
             plain = f"{plain} {following}"
             rest.popleft()
-        if _is_attribution(plain):
+        if _is_attribution(plain, _following(rest).startswith(">")):
             if not _following(rest).startswith(">"):
                 quoted = quoted or list(rest)
                 break
@@ -112,10 +91,33 @@ def divided_text(body: str) -> tuple[str, str]:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip(), answered
 
 
+def _without_armour(text: str) -> str:
+    """A text without what PGP puts around one that is signed, and without signatures, keys and what is encrypted."""
+    if "-----BEGIN PGP " not in text:
+        return text
+    opened = _signed.sub("", text)
+    return _armour.sub("", re.sub(r"^- (?=-)", "", opened, flags=re.MULTILINE) if opened != text else text)
+
+
+def _is_rule_above(line: str, rest: Iterable[str]) -> bool:
+    """Whether a line is a rule, with words in it or not, above a message's headers or a mailing list's footer."""
+    if not _rule.match(line):
+        return False
+    following = _following(rest)
+    is_header = _from_header.match(following) or _other_header.match(following)
+    return bool(is_header or _list_footer.match(following))
+
+
 def _begins_headers(line: str, rest: Iterable[str]) -> bool:
-    """Whether a line and the next one are headers of a message, the first one that of its sender."""
-    has_colon = ":" in line or "：" in line
-    return has_colon and bool(_from_header.match(line) and _other_header.match(_following(rest)))
+    """Whether a line and the next ones are headers of a message, the first one that of its sender.
+
+    One more header is too little unless there is an address or a date: `From: Berlin` above `To: Hamburg` is none.
+    """
+    if not (":" in line or "：" in line) or not _from_header.match(line):
+        return False
+    filled = (plain for text in rest if (plain := _plain(text)))
+    others = list(takewhile(_other_header.match, islice(filled, 4)))
+    return len(others) > 1 or any("@" in line + other or _date_header.match(other) for other in others)
 
 
 def _below_headers(lines: list[str]) -> list[str]:
@@ -123,7 +125,7 @@ def _below_headers(lines: list[str]) -> list[str]:
     first = 0 if _from_header.match(_plain(lines[0])) else 1
     while first < len(lines) and not lines[first].strip():
         first += 1
-    if first == len(lines) or not _from_header.match(_plain(lines[first])):
+    if first == len(lines) or not (_from_header.match(header := _plain(lines[first])) or _other_header.match(header)):
         return []
     while first < len(lines) and lines[first].strip():
         first += 1
@@ -140,12 +142,19 @@ def _following(lines: Iterable[str]) -> str:
     return next((plain for line in lines if (plain := _plain(line))), "")
 
 
-def _is_attribution(line: str) -> bool:
-    """Whether a line stands above a quoted message: it names who wrote, and when."""
+def _is_attribution(line: str, is_above_marks: bool = False) -> bool:
+    """Whether a line stands above a quoted message: it names who wrote, and when.
+
+    is_above_marks: whether quoted lines follow; without these a day of the year is too little, as in an own sentence.
+    """
     if not line.endswith(_COLONS) or len(line) > ATTRIBUTION_CHARACTERS:
         return False
     address, wrote, dated = _address.search(line), _wrote.search(line), _is_dated(line)
-    return bool(_english_wrote.match(line) or (wrote and (address or dated)) or (address and dated))
+    if address and (wrote or dated):
+        return True
+    if is_above_marks:
+        return bool((wrote and dated) or _english_wrote.match(line))
+    return bool(wrote and dated and _day_or_time.search(line))
 
 
 def _is_dated(line: str) -> bool:
