@@ -176,6 +176,48 @@ def test_convert_makes_what_the_other_commands_read(penname, tmp_path):
     refused(penname("data", "leaks", tmp_path / "timed", "--setting", "user"), "2 times user in two splits")
 
 
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ("result.json", ["--user", "from"], "--user: is for tables; {}: found a Telegram export"),
+        ("result.json", ["--rating", "x"], "--rating: is for tables"),
+        ("result.json", ["--delimiter", ";"], "--delimiter: is for tables whose cells a character divides"),
+        ("result.json", ["--date-format", "dmy"], "--date-format: is for tables"),
+        ("result.json", ["--encoding", "cp1252"], "--encoding: is for tables and texts"),
+        ("result.json", ["--titles-from-names"], "--titles-from-names: is for texts in files of their own"),
+        ("result.json", ["--region", "DE"], "--region: found DE without --mask, expected both"),
+        ("ann", ["--text", "body"], "--text: is for tables"),
+        ("rows.jsonl", ["--delimiter", "tab"], "--delimiter: is for tables whose cells"),
+        ("rows.jsonl", ["--titles-from-names"], "--titles-from-names: is for texts"),
+    ],
+)
+def test_convert_refuses_options_without_effect(penname, tmp_path, data, options, message):
+    chat = {"id": 1, "type": "message", "date": "2024-05-01T12:00:00", "from": "Ann", "from_id": "user1", "text": "Hi"}
+    (tmp_path / "result.json").write_text(json.dumps({"name": "A", "type": "x", "id": 1, "messages": [chat]}))
+    write(tmp_path / "rows.jsonl", {"user": "ann", "text": "We sailed at dawn."})
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "dawn.txt").write_text("We sailed at dawn.")
+    done = penname("data", "convert", tmp_path / data, "--out", tmp_path / "out", *options)
+    refused(done, message.format(tmp_path / data))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("me", [" ann@sea.example ", "Ann  Sails <ann@sea.example>", '"Sails, Ann" <Ann@sea.example>'])
+def test_a_name_of_ones_own_may_have_blanks_and_an_address(penname, tmp_path, me):
+    """What one has written oneself is not what one answers."""
+    mails = [
+        f"From - Sat Jun 01 10:00:00 2024\nFrom: {name} <{name}@sea.example>\nMessage-ID: <{n}@x>\nSubject: Boat {n}\n"
+        f"Date: Sat, {n + 1} Jun 2024 10:00:00 +0000\nIn-Reply-To: <{n - 1}@x>\n\n{name} writes of the boat no {n}.\n\n"
+        for n, name in enumerate(["ben", "ann", "ann"] * 8)
+    ]
+    (tmp_path / "all.mbox").write_text("".join(mails))
+    done = penname("data", "convert", tmp_path / "all.mbox", "--out", tmp_path / "out", "--me", me)
+    assert done.returncode == 0, done.stderr
+    inputs = [json.loads(line)["input"] for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert any("ben writes of the boat" in text for text in inputs)
+    assert not any("ann writes of the boat" in text for text in inputs)
+
+
 def test_several_data_sets_stand_side_by_side(penname, posts, tmp_path):
     (tmp_path / "other").mkdir()
     write(tmp_path / "other" / "test.jsonl", RECORD)

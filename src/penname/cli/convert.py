@@ -94,6 +94,8 @@ def convert(
         raise UserError(f"--split: found {split!r}, expected leave-one-out, time or texts")
     if me is not None and not all(name.strip() for name in me):
         raise UserError("--me: found no text, expected a name or an address")
+    if region and not mask:
+        raise UserError(f"--region: found {' '.join(region)} without --mask, expected both")
     if not task.strip():
         raise UserError("--task: found no text, expected a name")
     check_encoding(encoding)

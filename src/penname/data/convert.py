@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from penname.data.text_store import TextStore, document_id
 from penname.errors import ArgumentError, DataError, UserError
 from penname.words import split_words
 
+_ADDRESS_WITH_NAME = re.compile(r"([^<>]*)<([^<>\s]+@[^<>\s]+)>")
 MASKED_FILE = "masked.jsonl"
 SHOWN_TEXTS = 3
 """How many texts are shown before anything is written."""
@@ -51,8 +53,8 @@ class ConversionSettings:
     split_by: LongLaMP's setting, `leave-one-out` (user) or `time` (temporal), or `texts`, which divides each user's
         documents; None for `texts` where there are fewer than three users, and `leave-one-out` otherwise.
     task: the examples' task.
-    me: names and addresses of the one author whose texts are converted, as the user that the first one names; none for
-        all authors.
+    me: names and addresses, or both as in `Ann <ann@example.org>`, of the one author whose texts are converted, as the
+        user that the first one names; none for all authors.
     min_documents: users with fewer documents are skipped.
     min_words: documents with fewer words are skipped.
     per_user: number of examples of each user, in each split with `texts`; None for one, and for all with `texts`.
@@ -90,6 +92,7 @@ def convert(
 
     Raises UserError where there is nothing to convert.
     """
+    settings = replace(settings, me=tuple(_names_in(settings.me)))
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: found files, expected a new or empty folder")
@@ -108,6 +111,14 @@ def convert(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return counts
+
+
+def _names_in(me: Iterable[str]) -> Iterator[str]:
+    """Names and addresses by themselves, without blanks around them; an address comes before the name beside it."""
+    for given in me:
+        both = _ADDRESS_WITH_NAME.fullmatch(given.strip())
+        parts = (both[2], both[1].strip(" \"'")) if both else (given,)
+        yield from (name for part in parts if (name := " ".join(part.split())))
 
 
 @dataclass
@@ -132,13 +143,15 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
     for found in read_texts(path, reading, report):
         document = found.document
         names = (document.user_id, *found.other_names)
+        is_own = not own_names.isdisjoint(name.casefold() for name in names)
         if settings.mask:
             people.all.update(names, found.people)
         if found.message_id is not None and (own_names or not found.is_email):
-            store.add_named(found.message_id, document.text)
+            author = settings.me[0] if is_own else document.user_id
+            store.add_named(found.message_id, _user_id(author, settings), document.text)
         if own_names:
             authors[document.user_id] += 1
-            if own_names.isdisjoint(name.casefold() for name in names):
+            if not is_own:
                 _skip("by others", report)
                 continue
             document = replace(document, user_id=settings.me[0])
@@ -147,8 +160,7 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
             continue
         if settings.mask and not settings.hash_users:
             people.own.setdefault(document.user_id, set()).update(names)
-        if settings.hash_users:
-            document = replace(document, user_id="u" + hashlib.sha256(document.user_id.encode()).hexdigest()[:16])
+        document = replace(document, user_id=_user_id(document.user_id, settings))
         if shown < SHOWN_TEXTS:
             settings.reading.say(_shown(found, with_answer=bool(settings.me) or not found.is_email))
             shown += 1
@@ -160,6 +172,11 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
             "me", f"found no text of {settings.min_words} words by {missing}, expected an author: {most}"
         )
     return people
+
+
+def _user_id(name: str, settings: ConversionSettings) -> str:
+    """What an author is called in the data set."""
+    return "u" + hashlib.sha256(name.encode()).hexdigest()[:16] if settings.hash_users else name
 
 
 def _mask(store: TextStore, people: _People, settings: ConversionSettings, folder: Path, advance: Advance) -> None:

@@ -19,12 +19,13 @@ PRAGMA cache_size = -65536;
 CREATE TABLE texts (
     number INTEGER PRIMARY KEY, user TEXT, date TEXT, document TEXT, answers TEXT, reply_to TEXT, is_email INTEGER
 );
-CREATE TABLE named (message_id TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
+CREATE TABLE named (message_id TEXT PRIMARY KEY, author TEXT, text TEXT) WITHOUT ROWID;
 BEGIN;
 """
 _BY_USER = "CREATE INDEX IF NOT EXISTS by_user ON texts (user, date, number)"
 _TEXTS = """
-SELECT number, document, COALESCE(named.text, answers), is_email FROM texts LEFT JOIN named ON message_id = reply_to
+SELECT number, document, COALESCE(named.text, answers), is_email
+FROM texts LEFT JOIN named ON message_id = reply_to AND named.author != texts.user
 """
 
 
@@ -53,9 +54,9 @@ class TextStore:
         row = (document.user_id, document.date or "", _fields(document), found.answers, found.reply_to, found.is_email)
         self._database.execute("INSERT INTO texts VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
 
-    def add_named(self, message_id: str, text: str) -> None:
-        """Take a text that others may answer; of several with one name the first is kept."""
-        self._database.execute("INSERT OR IGNORE INTO named VALUES (?, ?)", (message_id, text))
+    def add_named(self, message_id: str, author: str, text: str) -> None:
+        """Take a text that other authors may answer; of several with one name the first is kept."""
+        self._database.execute("INSERT OR IGNORE INTO named VALUES (?, ?, ?)", (message_id, author, text))
 
     def users(self) -> dict[str, int]:
         """The number of texts of each user, in the order of their names."""

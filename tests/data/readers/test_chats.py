@@ -251,6 +251,41 @@ def test_old_exports_of_telegram_have_numbers_of_accounts(tmp_path):
     assert (found.document.user_id, found.document.date, found.other_names) == ("Ann", "2019-05-01T12:00:00", ("4312",))
 
 
+def test_accounts_of_one_name_are_told_apart(tmp_path):
+    """In all files of a folder, with the name that they show and the account's id as further names."""
+    for folder, account in (("a", "user1"), ("b", "user77")):
+        chat = [telegram_message(1, "Ann", f"From {folder}", from_id=account), telegram_message(2, "Ben", "Yes")]
+        written(tmp_path / folder / "result.json", {**TELEGRAM, "messages": chat})
+    found, _, _ = found_in(tmp_path)
+    assert [(text.document.user_id, text.other_names) for text in found if text.document.text != "Yes"] == [
+        ("Ann", ("user1",)),
+        ("Ann (user77)", ("user77", "Ann")),
+    ]
+    assert {text.document.user_id for text in found_in(tmp_path)[0]} == {"Ann", "Ann (user77)", "Ben"}
+
+
+def test_a_message_answers_only_what_it_names(tmp_path):
+    """Of others, where that is known: not their last text, where it is a picture, far back, or in another chat."""
+    chat = [
+        telegram_message(1, "Ben", "A question"),
+        telegram_message(2, "Ben", "", photo="x.jpg"),
+        telegram_message(3, "Ann", "Of the picture", reply_to_message_id=2),
+        telegram_message(4, "Ann", "More of it", reply_to_message_id=3),
+        telegram_message(5, "Ben", "Another question"),
+        telegram_message(6, "Ann", "To myself", reply_to_message_id=4),
+        telegram_message(7, "Ann", "To the first", reply_to_message_id=1),
+        telegram_message(8, "Ann", "Elsewhere", reply_to_message_id=1, reply_to_peer_id="channel5"),
+    ]
+    found = read(written(tmp_path / "result.json", {**TELEGRAM, "messages": chat}))
+    assert {text: answers for author, _, text, answers in found if author == "Ann"} == {
+        "Of the picture": None,
+        "More of it": None,
+        "To myself": "Another question",
+        "To the first": "A question",
+        "Elsewhere": None,
+    }
+
+
 # Slack
 
 
@@ -334,7 +369,30 @@ def test_quotes_on_discord_are_others_words(tmp_path):
     assert report.skipped == {"forwarded": 1}
 
 
+def test_deleted_users_of_discord_are_nobody(tmp_path):
+    chat = [
+        discord_message(1, "Deleted User", "I was here"),
+        discord_message(2, "deleted_user_4f2a", "So was I"),
+        discord_message(3, "ann", "I am"),
+        {**discord_message(4, "ann", "I am another"), "author": {"id": "9", "name": "ann", "isBot": False}},
+    ]
+    path = written(tmp_path / "x.json", {"guild": {"id": "1"}, "channel": {"id": "2"}, "messages": chat})
+    found, report, _ = found_in(path)
+    assert [text.document.user_id for text in found] == ["ann", "ann (9)"]
+    assert report.skipped == {"by a deleted account": 2}
+
+
 # Others
+
+
+@pytest.mark.parametrize(
+    "name", ["Facebook user", "Facebook-Nutzer", "Utilisateur de Facebook", "Usuario de Facebook", "Instagram User"]
+)
+def test_deleted_users_of_facebook_are_nobody(tmp_path, name):
+    record = {"sender_name": mojibake(name), "timestamp_ms": 1714564800000, "content": "I was here"}
+    found, report, _ = found_in(written(tmp_path / "message_1.json", {"messages": [record]}))
+    assert not found
+    assert report.skipped == {"by a deleted account": 1}
 
 
 def test_chats_of_signal_export_are_read_once(tmp_path):
@@ -390,12 +448,70 @@ def test_a_chat_of_messenger_with_encryption_is_no_mojibake(tmp_path):
         ("Ann changed the theme to Love.", False),
         ("Liked a message", False),
         (mojibake("Ann hat mit ❤ auf deine Nachricht reagiert"), False),
+        *(
+            (mojibake(text), False)
+            for text in (
+                *(
+                    "Ann wysłał(a) zdjęcie.",
+                    "Ann wysłała załącznik.",
+                    "Polubiono wiadomość",
+                    "Użytkownik Ann wysłał film.",
+                ),
+                *(
+                    "Ann hat ein Foto gesendet.",
+                    "Ann a envoyé une photo.",
+                    "Ann envió una foto.",
+                    "Ann enviou um vídeo.",
+                ),
+                *(
+                    "Ann ha inviato un allegato.",
+                    "Ann heeft een foto gestuurd.",
+                    "Ann skickade ett foto.",
+                    "Ann sendte en video.",
+                ),
+                *(
+                    "Ann lähetti kuvan valokuvista.",
+                    "Ann poslala fotku.",
+                    "Ann küldött egy képet.",
+                    "Ann a trimis o fotografie.",
+                ),
+                *("Ann bir fotoğraf gönderdi.", "Ann отправила фото.", "Ann надіслала фото.", "Ann изпрати снимка."),
+                *(
+                    "Η Ann έστειλε μια φωτογραφία."[2:],
+                    "Ann mengirim foto.",
+                    "Ann đã gửi một ảnh.",
+                    "Annさんが写真を送信しました。",
+                ),
+                *("Ann님이 사진을 보냈습니다.", "Ann傳送了 1 張相片。", "Ann zareagowała ❤ na Twoją wiadomość"),
+                *(
+                    "Reagerade med ❤ på ditt meddelande",
+                    "Gillade ett meddelande",
+                    "Bir mesajı beğendi",
+                    "Нравится сообщение",
+                ),
+                *("Отреагировала ❤ на ваше сообщение", "Ann nieodebrane połączenie", "Vindt een bericht leuk"),
+            )
+        ),
+        (mojibake("Wysłałem ci zdjęcie wczoraj"), True),
+        ("Ich habe dir ein Foto gesendet", True),
+        ("Gillade du mitt meddelande?", True),
         ("I changed the locks", True),
         ("Ann sent me a photo of it yesterday, look", True),
     ],
 )
 def test_what_messenger_says_in_a_users_name(tmp_path, text, is_kept):
     record = {"sender_name": "Ann Example", "timestamp_ms": 1714564800000, "content": text}
+    assert len(read(written(tmp_path / "message_1.json", {"messages": [record]}))) == is_kept
+
+
+@pytest.mark.parametrize(("text", "is_kept"), [("Ann xyz abc.", False), ("Look at this, Ann", True)])
+def test_a_line_in_a_users_name_beside_a_picture_is_the_programs(tmp_path, text, is_kept):
+    record = {
+        "sender_name": "Ann Example",
+        "timestamp_ms": 1714564800000,
+        "content": text,
+        "photos": [{"uri": "x.jpg"}],
+    }
     assert len(read(written(tmp_path / "message_1.json", {"messages": [record]}))) == is_kept
 
 
@@ -449,6 +565,24 @@ OF_SHAREGPT = [{"from": turn["role"], "value": turn["content"]} for turn in HELL
 def test_shapes_of_chats_with_a_model(tmp_path, content):
     path = written(tmp_path / "chat.json", content)
     assert read(path) == [("user", None, "Hello you", None), ("assistant", None, "Hello too", "Hello you")]
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("<think>hm</think>hello", "hello"),
+        ("<think>\nhm\n</think>\n\n<think>so</think> hello", "hello"),
+        ("<thinking>hm</thinking>\nhello", "hello"),
+        ("[THINK]hm[/THINK]hello", "hello"),
+        ("hm, so\n</think>\nhello", "hello"),
+        ("<think>hm, and no end", None),
+        ("hello, I <think> so", "hello, I <think> so"),
+    ],
+)
+def test_thoughts_of_a_model_are_no_text(tmp_path, said, text):
+    turns = [{"from": "human", "value": "<think>mine</think>"}, {"from": "gpt", "value": said}]
+    found = [text for _, _, text, _ in read(written(tmp_path / "x.json", [{"conversations": turns}]))]
+    assert found == ["<think>mine</think>", *([text] if text else [])]
 
 
 def test_branches_of_chatgpt_answer_what_is_before_them(tmp_path):

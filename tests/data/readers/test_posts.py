@@ -83,6 +83,28 @@ def test_an_archive_of_x(tmp_path):
     assert report.skipped == {"repost": 1, "beginning of a long post": 1, "message without text": 1}
 
 
+def test_an_author_of_wordpress_without_an_address_has_a_name(tmp_path):
+    export = SAMPLES["blog.xml"].replace(b"<wp:author_email><![CDATA[ann@sea.example]]></wp:author_email>", b"")
+    found, _, _ = read(write(tmp_path, {"blog.xml": export}) / "blog.xml")
+    assert {(text.document.user_id, text.other_names) for text in found} == {("Ann Example", ("ann",))}
+
+
+@pytest.mark.parametrize("key", ["tweet", "communityTweet"])
+def test_posts_in_communities_of_x_are_read_and_messages_are_named(tmp_path, key):
+    posts = [{key: tweet(n, text)["tweet"]} for n, text in enumerate(WORDS, 1)]
+    messages = [{"dmConversation": {"conversationId": "1-2", "messages": [{"messageCreate": {"text": "Hi"}}]}}]
+    files = {
+        "data/community-tweet.js": assignment("community_tweet", posts),
+        "data/direct-messages.js": assignment("direct_messages", messages),
+        "data/account.js": assignment("account", [ACCOUNT]),
+    }
+    found, report, _ = read(write(tmp_path, files))
+    assert [text.document.text for text in found] == list(WORDS)
+    assert report.noted == {"files of another kind": 1}
+    found, _, _ = read(tmp_path / "data" / "direct-messages.js")
+    assert not found
+
+
 def test_older_archives_of_twitter(tmp_path):
     """In `tweet.js` the posts stood in the list themselves; until 2018 each month had a file that named the author."""
     old = assignment("tweet", [tweet(1, "Rain on the roof")["tweet"]])

@@ -50,6 +50,22 @@ class SourceText:
     people: tuple[str, ...] = ()
 
 
+@dataclass
+class Accounts:
+    """The accounts that have written, to tell those apart that show the same name."""
+
+    _of_names: dict[str, str] = field(default_factory=dict)
+
+    def names(self, shown: str, account: str | None) -> tuple[str, ...]:
+        """An author's names: first what is shown, with the account's id where another account has shown it before.
+
+        account: its id; None where the export does not say.
+        """
+        if account is None or self._of_names.setdefault(shown, account) == account:
+            return (shown,) if account is None else (shown, account)
+        return f"{shown} ({account})", account, shown
+
+
 @dataclass(frozen=True)
 class ReadingSettings:
     """What a reader may be told about files.
@@ -62,6 +78,7 @@ class ReadingSettings:
     encodings: the encodings of files that are not UTF-8, by their paths.
     delimiter: what divides the cells of tables; None for what their first rows show.
     dates: how the dates of tables are read; None for what a column shows.
+    accounts: those whose texts were read before.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
@@ -72,6 +89,7 @@ class ReadingSettings:
     encodings: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
     dates: DateColumn | None = None
+    accounts: Accounts = field(default_factory=Accounts)
 
     def encoding_of(self, place: Place) -> str | None:
         """The encoding of a file; None for UTF-8."""
@@ -151,7 +169,8 @@ class Reader:
 class Chat:
     """The messages of one chat as they are read, to know what each of them answers.
 
-    A message answers the one it names, or else those that one other author has written right before it.
+    A message answers the one that it names, of which nothing may be known. One that names none, or one by its own
+    author, answers those that one other author has written right before it.
     """
 
     _recent: deque[tuple[str, str, str | None]] = field(default_factory=lambda: deque(maxlen=200))
@@ -163,13 +182,13 @@ class Chat:
         message_id: what others may name it by.
         reply_to: the `message_id` of the message it names.
         """
-        answered = self._named(reply_to) if reply_to is not None else None
-        answered = answered or self._before(author)
+        named = [(other, said) for other, said, known in self._recent if known is not None and known == reply_to]
+        if reply_to is None or (named and named[-1][0] == author):
+            answered = self._before(author)
+        else:
+            answered = named[-1][1] if named else None
         self._recent.append((author, text, message_id))
         return answered
-
-    def _named(self, message_id: str) -> str | None:
-        return next((text for _, text, known in reversed(self._recent) if known == message_id), None)
 
     def _before(self, author: str) -> str | None:
         texts: list[str] = []

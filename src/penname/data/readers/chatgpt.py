@@ -7,6 +7,7 @@ from typing import Any
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
+from penname.data.readers.conversations import without_thoughts
 from penname.data.readers.json_items import json_items, json_paths, text_in
 from penname.data.records import optional_date, tidy
 
@@ -62,7 +63,8 @@ def _text(said: Mapping[str, Any]) -> str:
     parts = content.get("parts") if isinstance(content, dict) else None
     found = parts if isinstance(parts, list) else [text_in(content, "text")]
     texts = (part if isinstance(part, str) else text_in(part, "text") for part in found)
-    return "\n".join(text for text in texts if text)
+    text = "\n".join(text for text in texts if text)
+    return without_thoughts(text) if text_in(said, "author", "role") == "assistant" else text
 
 
 def _answered(node: Mapping[str, Any], nodes: Mapping[str, dict[str, Any]]) -> str | None:

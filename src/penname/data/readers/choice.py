@@ -38,8 +38,18 @@ from penname.data.readers import (
     whatsapp,
     wordpress,
 )
-from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText, source_files
-from penname.errors import DataError
+from penname.data.readers.base import (
+    ARCHIVE_ERRORS,
+    Accounts,
+    Reader,
+    ReadingSettings,
+    SourceFile,
+    SourceText,
+    source_files,
+)
+from penname.data.readers.unread_chats import unread_chat
+from penname.data.rows import table_suffix
+from penname.errors import ArgumentError, DataError
 
 READERS: tuple[Reader, ...] = (
     telegram.READER,
@@ -74,6 +84,9 @@ _OF_OTHER_TABLES = ("missing column", "no row")
 _OF_ANY_ENCODING = (tables.READER, texts.READER)
 """Formats that people write with programs of any age; what programs export is UTF-8, or names its encoding."""
 
+_OF_GIVEN_ENCODING = (*_OF_ANY_ENCODING, mail_tables.READER)
+"""Formats whose encoding the user may name."""
+
 _PAGES_OF_AN_EXPORT = 10
 """How many HTML pages count as much as one file of another kind: programs put some beside what they export."""
 
@@ -82,6 +95,7 @@ _BACKUPS = (tables.READER, texts.READER)
 
 _OUTLOOK = "mailboxes, which readpst of the package pst-utils makes of it: readpst -r -o FOLDER FILE"
 _UNPACKED = "the files in it, unpacked"
+_AS_CSV = "a table: save it as CSV"
 _TO_CONVERT = {
     ".pst": _OUTLOOK,
     ".ost": _OUTLOOK,
@@ -93,6 +107,7 @@ _TO_CONVERT = {
     ".7z": _UNPACKED,
     ".rar": _UNPACKED,
     ".zst": "the file in it, decompressed by zstd with a long window",
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), _AS_CSV),
 }
 """What to make of files that are not read as they are, by the ends of their names."""
 
@@ -100,16 +115,18 @@ _TO_CONVERT = {
 def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The texts of a file, a folder or an archive, in the format that most of its files have; other files are noted.
 
-    Raises DataError where there is none of a known format, or a fault of a whole file.
+    Raises DataError where there is none of a known format, or a fault of a whole file, and ArgumentError for a setting
+    that has no effect on files of the format.
     """
     reader, files, others = find_reader(path)
+    _check_options(path, reader, files, settings)
+    settings = replace(settings, accounts=Accounts())
     if len(files) + len(others) > 1 or reader not in (tables.READER, texts.READER):
         settings.say(f"{path}: {reader.name}" + (f" in {len(files):,} files" if len(files) > 1 else ""))
     if reader is texts.READER:
         texts.check_libraries(path, files)
     for other in (other for other in others if other.name not in reader.companions):
-        expected = _TO_CONVERT.get(other.suffix, reader.looks_for)
-        found = "a file that is not read"
+        found, expected = _not_read(other) or ("a file that is not read", reader.looks_for)
         report.note(DataError(other.path, found=found, expected=expected, reason="files of another kind"))
     if reader in _OF_ANY_ENCODING and settings.encoding is None:
         plain = [file.place for file in files if file.suffix not in (".parquet", *SUFFIXES)]
@@ -128,6 +145,27 @@ def read_texts(path: Path, settings: ReadingSettings, report: LoadReport) -> Ite
         raise unfit[0]
     for fault in unfit:
         report.note(fault)
+
+
+def _check_options(path: Path, reader: Reader, files: list[SourceFile], settings: ReadingSettings) -> None:
+    """Raise ArgumentError for a setting that has no effect on files of the reader's format."""
+    is_divided = any(table_suffix(file.path) not in (None, ".json", ".jsonl", ".parquet") for file in files)
+    of_tables = reader is tables.READER
+    limited: list[tuple[str, object, bool, str]] = [
+        *((kind, name, of_tables, "tables") for kind, name in settings.columns),
+        ("delimiter", settings.delimiter, of_tables and is_divided, "tables whose cells a character divides"),
+        ("date_format", settings.dates, of_tables, "tables"),
+        ("encoding", settings.encoding, reader in _OF_GIVEN_ENCODING, "tables and texts"),
+        (
+            "titles_from_names",
+            settings.titles_from_names or None,
+            reader is texts.READER,
+            "texts in files of their own",
+        ),
+    ]
+    for argument, value, has_effect, what in limited:
+        if value is not None and not has_effect:
+            raise ArgumentError(argument, f"is for {what}; {path}: found {reader.name}")
 
 
 def bytes_of(path: Path) -> int:
@@ -149,7 +187,7 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
     Raises DataError where no reader recognizes any of them.
     """
     files = source_files(path)
-    readers = [_reader_of(file) for file in files]
+    readers = _without_sent_files(files, [_reader_of(file) for file in files])
     counts = _counts(files, readers)
     if not counts:
         raise _unknown(path, files)
@@ -185,7 +223,19 @@ def _is_json(file: SourceFile) -> bool:
 
 def _reader_of(file: SourceFile) -> Reader | None:
     found = next((reader for reader in READERS if reader.recognizes(file)), None)
-    return None if file.in_archive and found in _BACKUPS else found
+    is_backup = file.in_archive and found in _BACKUPS
+    return None if is_backup or (found is texts.READER and unread_chat(file)) else found
+
+
+def _without_sent_files(files: list[SourceFile], readers: list[Reader | None]) -> list[Reader | None]:
+    """The files' readers, with none for texts in the folder beside a chat's pages that has what was sent in it."""
+    pages = (file for file, found in zip(files, readers, strict=True) if not found and file.suffix in HTML.suffixes)
+    folders = {file.parts[:-1] for file in pages if unread_chat(file)}
+    sent = {(*folder, "files") for folder in folders}
+    are_sent = [any(file.parts[: len(folder)] == folder for folder in sent) for file in files]
+    return [
+        None if is_sent and found is texts.READER else found for is_sent, found in zip(are_sent, readers, strict=True)
+    ]
 
 
 def _is_post(file: SourceFile) -> bool:
@@ -193,11 +243,17 @@ def _is_post(file: SourceFile) -> bool:
     return file.head.startswith((b"---", b"+++"))
 
 
+def _not_read(file: SourceFile) -> tuple[str, str] | None:
+    """What a file is that is not read as it is, and what to bring in its place; None for one of no known kind."""
+    if file.suffix in _TO_CONVERT:
+        return f"a {file.suffix} file", _TO_CONVERT[file.suffix]
+    return unread_chat(file) if texts.recognizes(file) else None
+
+
 def _unknown(path: Path, files: list[SourceFile]) -> DataError:
     for file in files:
-        if file.suffix in _TO_CONVERT:
-            expected = _TO_CONVERT[file.suffix]
-            return DataError(file.path, found=f"a {file.suffix} file", expected=expected, reason="unknown format")
+        if told := _not_read(file):
+            return DataError(file.path, found=told[0], expected=told[1], reason="unknown format")
     found = f"{len(files):,} files" if path.is_dir() or len(files) != 1 else f"a file named {files[0].name}"
     expected = "; or ".join(f"{reader.name} ({reader.looks_for})" for reader in READERS)
     return DataError(path, found=f"{found} of no known format", expected=expected, reason="unknown format")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,13 @@ _NOBODY = (
     *("system", "developer", "tool", "tool_call", "tool_calls", "tool_response", "function", "function_call"),
     *("function_response", "observation", "ipython", "environment"),
 )
+
+_OF_PEOPLE = ("user", "human", "prompter")
+_THOUGHTS = re.compile(
+    r"\s*(?:<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z))\s*",
+    re.DOTALL | re.IGNORECASE,
+)
+_CLOSING = re.compile(r"</think(?:ing)?>|\[/THINK\]", re.IGNORECASE)
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -56,7 +64,8 @@ def _texts(turn: Any, location: Location, chat: Chat, report: LoadReport) -> Ite
     else:
         name = text_in(turn, "name")
         date = if_valid("date", optional_date, turn, "created_at" if turn.get("created_at") else None, location, report)
-        document = message(location, report, name or role, _text(turn), date)
+        text = _text(turn) if role.lower() in _OF_PEOPLE else without_thoughts(_text(turn))
+        document = message(location, report, name or role, text, date)
         if document is not None:
             yield SourceText(document, chat.add(document.user_id, document.text), (role,) if name else ())
 
@@ -87,6 +96,14 @@ def _text(turn: Mapping[str, Any]) -> str:
     parts = found if isinstance(found, list) else [found]
     texts = (part if isinstance(part, str) else text_in(part, "text") for part in parts)
     return "\n".join(text for text in texts if text)
+
+
+def without_thoughts(text: str) -> str:
+    """A model's turn without the thoughts at its beginning, whose opening tag may stand in the prompt."""
+    while match := _THOUGHTS.match(text):
+        text = text[match.end() :]
+    closing = _CLOSING.search(text)
+    return text[closing.end() :] if closing else text
 
 
 READER = Reader("chats with a language model", "turns with from and value, or role and content", recognizes, read)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from penname.data.load_report import LoadReport
-from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
+from penname.data.readers.base import Accounts, Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_items, json_paths, text_in
 from penname.data.records import optional_date
 
 _BY_USERS = ("Default", "Reply", "0", "19", "ThreadStarterMessage")
 _MENTION = re.compile(r"<@!?(\d+)>")
 _EMOJI = re.compile(r"<a?(:\w+:)\d+>")
+_NOBODY = re.compile(r"Deleted User|deleted_user_\w+", re.IGNORECASE)
 _QUOTED = re.compile(r"^>(?:>> (?s:.*)| .*\n?)", re.MULTILINE)
 
 
@@ -32,7 +33,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             report.skip(location.error(None, reason, "a message of a user", reason))
             continue
         date = if_valid("date", optional_date, record, "timestamp", location, report)
-        names = _names(record.get("author"))
+        names = _names(record.get("author"), settings.accounts)
         text = plain(text_in(record, "content") or "", _mentioned(record))
         document = message(location, report, names[0] if names else None, text, date)
         if document is not None:
@@ -57,14 +58,17 @@ def _not_by_a_user(record: Any) -> str | None:
     author = record.get("author")
     if isinstance(author, dict) and author.get("isBot"):
         return "sent by a bot"
+    if _NOBODY.fullmatch(text_in(author, "name") or ""):
+        return "by a deleted account"
     return "forwarded" if record.get("forwardedMessage") else None
 
 
-def _names(author: Any) -> list[str]:
+def _names(author: Any, accounts: Accounts) -> list[str]:
     """An author's names: the unique one first, which once had a number, and then what is shown and the account's id."""
     name, number = text_in(author, "name"), text_in(author, "discriminator")
     full = f"{name}#{number}" if name and number and number.strip("0") else name
-    names = (full, name, text_in(author, "nickname"), text_in(author, "id"))
+    unique = accounts.names(full, text_in(author, "id")) if full else ()
+    names = (*unique[:1], name, text_in(author, "nickname"), text_in(author, "id"))
     return [found for found in dict.fromkeys(names) if found]
 
 

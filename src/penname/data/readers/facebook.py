@@ -11,8 +11,21 @@ from typing import Any
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
+from penname.data.readers.facebook_words import is_said, is_said_of_user
 from penname.data.readers.json_items import json_items, json_paths, text_in
 from penname.data.records import Location, optional_date
+
+_NOBODY = re.compile(
+    r"(facebook|instagram)[ -]?(user|nutzer(in)?|bruge?r|bruker|användare|gebruiker|käyttäjä|felhasználó|notandi)"
+    r"|(utilisateur|utilisatrice) (de )?(facebook|instagram)|(usuario|usuária?o?|utilizador|utente|utilizator) "
+    r"(de |do |di )?(facebook|instagram)|użytkownik (facebooka|instagrama)|uživatel (facebooku|instagramu)"
+    r"|používateľ (facebooku|instagramu)|пользователь facebook|користувач facebook|потребител на facebook"
+    r"|(facebook|instagram) kullanıcısı|χρήστης facebook|người dùng facebook|pengguna facebook"
+    r"|facebook\s?(用户|用戶|使用者)"
+    r"|facebookユーザー|facebook ?사용자|ผู้ใช้ facebook|مستخدم فيسبوك|משתמש(ת)? פייסבוק",
+    re.IGNORECASE,
+)
+"""Whom the program names for those whose accounts are deleted: these may be several."""
 
 _THING = r"[\w ]{0,20}(attachment|photo|video|link|post|story|reel|location|GIF|sticker|note)s?"
 _DOES = re.compile(
@@ -42,6 +55,14 @@ _SAID = re.compile(
 """What the program says without a name."""
 
 
+_YOU = ("You", "Du", "Vous", "Você", "Tú", "Je", "Ty", "Вы", "Ви", "Sen", "Bạn", "Anda", "Εσείς")
+_A_USER = re.compile(r"(?:Użytkownik|Uživatel|Používateľ|Пользователь|Користувач|Потребителят|Ο χρήστης) ")
+_PARTICLE = re.compile("さん|님|[已对對傳传发發送分]")
+_MEDIA = ("photos", "videos", "share", "sticker", "gifs", "audio_files", "files")
+_LONGEST_ABOUT_MEDIA = 80
+"""Characters of what the program says, behind its sender's name, about what a message has beside text."""
+
+
 def recognizes(file: SourceFile) -> bool:
     """Whether it is an object with messages that name their sender as Facebook does."""
     paths = json_paths(file)
@@ -59,6 +80,9 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             continue
         if record.get("is_unsent") or record.get("isUnsent"):
             report.skip(location.error(None, "a message that was taken back", "a message", "deleted"))
+            continue
+        if _NOBODY.fullmatch(sender):
+            report.skip(location.error(None, repr(sender), "a user", "by a deleted account"))
             continue
         date = if_valid("date", optional_date, record, _time_field(record), location, report)
         document = message(location, report, sender, text, date)
@@ -78,10 +102,25 @@ def _is_by_program(record: dict[str, Any], sender: str, text: str) -> bool:
     """Whether the program wrote a message in a user's name, as in `Ann sent a photo.`"""
     if text_in(record, "type") in ("Call", "Subscribe", "Unsubscribe", "Payment", "call") or "call_duration" in record:
         return True
-    text = text.rstrip(". ")
-    names = [name for name in (sender, sender.partition(" ")[0], "You", "Du", "Vous", "Você") if name]
-    name = next((name for name in names if text.startswith(f"{name} ")), "")
-    return (_DOES if name else _SAID).fullmatch(text.removeprefix(name).strip()) is not None
+    text = text.rstrip(". 。")
+    rest = next((rest for name in _names(sender) if (rest := _behind(name, text))), None)
+    if rest is None:
+        return _SAID.fullmatch(text) is not None or is_said(text)
+    has_media = len(rest) <= _LONGEST_ABOUT_MEDIA and any(record.get(field) for field in _MEDIA)
+    return has_media or _DOES.fullmatch(rest) is not None or is_said_of_user(rest)
+
+
+def _names(sender: str) -> tuple[str, ...]:
+    """What the program calls a sender; the reader of the chat is `You`."""
+    return (*filter(None, (sender, sender.partition(" ")[0])), *_YOU)
+
+
+def _behind(name: str, text: str) -> str | None:
+    """What stands behind a user's name at the beginning of a text; None where it begins otherwise."""
+    text = _A_USER.sub("", text)
+    behind = text.removeprefix(name)
+    is_named = behind != text and (behind[:1] == " " or _PARTICLE.match(behind) is not None)
+    return behind.strip() or None if is_named else None
 
 
 def _time_field(record: dict[str, Any]) -> str:

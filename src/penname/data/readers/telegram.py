@@ -38,15 +38,18 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         signed = text_in(record, "author") if "channel" in str(around.get("type")) else None
         seconds = "date_unixtime" if record.get("date_unixtime") else "date"
         date = if_valid("date", optional_date, record, seconds, location, report)
-        author = signed or text_in(record, "from") or account
-        document = message(location, report, author, _text(record.get("text")), date)
+        shown = signed or text_in(record, "from")
+        names = settings.accounts.names(shown, None if signed else account) if shown else (account,)
+        document = message(location, report, names[0], _text(record.get("text")), date)
         if document is not None:
             name = text_in(record, "id")
-            reply_to = None if "reply_to_peer_id" in record else text_in(record, "reply_to_message_id")
+            reply_to, other_chat = (text_in(record, f"reply_to_{of}_id") for of in ("message", "peer"))
+            reply_to = f"{other_chat}/{reply_to}" if reply_to and other_chat else reply_to
             answers = chat.add(document.user_id, document.text, name, reply_to)
             of_chat = f"{around.get('id')}/"
             named = (of_chat + name if name else None, of_chat + reply_to if reply_to else None)
-            yield SourceText(document, answers, (account,) if account else (), *named)
+            others = tuple(other for other in (account, shown) if other and other != document.user_id)
+            yield SourceText(document, answers, others, *named)
 
 
 def _not_by_its_sender(record: Any, around: Mapping[str, Any]) -> str | None:

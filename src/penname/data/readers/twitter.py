@@ -1,7 +1,8 @@
 """Reads archives of X, formerly Twitter: `data/tweets.js` and its parts, `note-tweet.js` with the long posts, and the
 `tweet.js` and `data/js/tweets/2013_01.js` of older archives.
 
-Reposts are others' words. Links that were shortened are written out, and those to pictures are left out.
+Posts in communities (`community-tweet.js`) are read, too, and direct messages are not. Reposts are others' words. Links
+that were shortened are written out, and those to pictures are left out.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
 from penname.data.readers.json_items import json_items, list_in, part_of, text_in
 from penname.data.records import optional_date
+from penname.errors import DataError
 
 _ASSIGNMENT = re.compile(rb"\s*(?:window\.YTD\.(\w+)\.part\d+|Grailbird\.data\.tweets_\w+)\s*=\s*")
+_POSTS = ("noteTweet", "tweet", "communityTweet")
 _REPOST = re.compile(r"RT @\w+: ")
 _ANSWERED = re.compile(r"^(?:@\w+\s+)+")
 _ENDING = re.compile(r"(?:…|\.\.\.|\s|https://t\.co/\w+)+$")
@@ -33,13 +36,16 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
     """The posts; nothing of the archive's other files, such as likes and messages."""
     begins = _ASSIGNMENT.match(file.head)
     kind = (begins[1] or b"tweets").decode() if begins else ""
-    if kind not in ("tweet", "tweets", "note_tweet"):
+    if kind in ("direct_message", "direct_messages", "direct_messages_group"):
+        expected = "posts (tweets.js), as only these are read"
+        report.note(DataError(file.path, found="direct messages", expected=expected, reason="files of another kind"))
+    if kind not in ("tweet", "tweets", "note_tweet", "community_tweet"):
         return
     account, names = _account(file)
     author = account or (owner(file, settings, "data") if begins and begins[1] else None)
     long_posts = {_text(note)[:_BEGINNING] for note in _notes(file)} if kind != "note_tweet" else set()
     for location, record, _ in _items(file, "item", report):
-        post = part_of(record, "noteTweet") or part_of(record, "tweet") or record
+        post = next((post for name in _POSTS if (post := part_of(record, name))), record)
         text = _text(post)
         if part_of(post, "retweeted_status") or _REPOST.match(text):
             report.skip(location.error(None, "a repost", "a post by the archive's owner", "repost"))

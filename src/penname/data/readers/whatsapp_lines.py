@@ -27,7 +27,13 @@ _BEGINS = [
         rf"~(?P<open>\[?)~{_TIME}(?P<half>[^\d\[\]:\n]{{0,30}}?)(?P<before>[,،]?~_+~){_DATE}(?:\]|_[-–—])_(?P<rest>.*)",
     )
 ]
-_BESIDE_TIME = {"", *"à|a las|às|alle|ore|at|um|uhr|klo|kl|kl.|o|u|om|в|lúc|h".split("|")}
+_BESIDE_TIME = {
+    "",
+    *"à|a las|às|alle|ore|at|um|uhr|klo|kl|kl.|o|u|om|в|lúc|h|ч|ч.|г|г.|u.|godz.|o godz.|об|о|ob|v|la|ora|pukul".split(
+        "|"
+    ),
+    *"saat|ώρα|στις".split("|"),
+}
 
 _FOUNDED = 2009
 """The year in which WhatsApp began."""

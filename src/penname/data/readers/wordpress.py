@@ -53,9 +53,8 @@ def _names(around: Fields) -> dict[str, tuple[str, tuple[str, ...]]]:
         [field.text for field in around.get(f"wp:author/wp:author_{name}", ())]
         for name in ("login", "display_name", "email")
     )
-    if not len(logins) == len(shown) == len(addresses):
-        return {}
-    rows = zip(logins, shown, addresses, strict=True)
+    shown, addresses = (found if len(found) == len(logins) else [""] * len(logins) for found in (shown, addresses))
+    rows = zip(logins, shown, addresses, strict=True)  # of what only some authors have it is not known whose it is
     return {login: (name or login, tuple(filter(None, (login, address)))) for login, name, address in rows}
 
 
