@@ -329,6 +329,36 @@ def test_the_same_input_gives_the_same_files(tmp_path):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "None", "<NA>", "NULL", "null", "N/A", "NaT", " nan "])
+def test_cells_that_stand_for_no_value_are_none(tmp_path, suffix, nothing):
+    """As pandas, databases and spreadsheets write them; a name or a text that only contains one is a value."""
+    names = ("user", "text", "title", "date", "item", "rating")
+    table = [
+        ("ann", "A text.", nothing, nothing, nothing, nothing),
+        ("ann", nothing, "A title", "2024-05-01", "B1", "4"),
+        (nothing, "A text.", "A title", "2024-05-01", "B1", "4"),
+        ("Nan", f"I said {nothing}!", "None of it", "2024-05-01", "B1", "4"),
+    ]
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "jsonl":
+        path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in table))
+    else:
+        path.write_text("".join(("," if suffix == "csv" else "\t").join(row) + "\n" for row in (names, *table)))
+    report = LoadReport()
+    first, last = documents_of(path, report)
+    assert (first.user_id, first.text) == ("ann", "A text.")
+    assert {first.title, first.date, first.item_id, first.rating} == {None}
+    assert (last.user_id, last.text, last.title, last.rating) == ("Nan", f"I said {nothing}!", "None of it", 4.0)
+    assert (report.rows, report.kept, report.skipped.total(), report.noted) == (4, 2, 2, {})
+
+
+def test_dates_behind_many_cells_without_a_value_show_their_order(tmp_path):
+    cells = ["nan"] * 100 + ["01/02/2024", "01/31/2024"]
+    (tmp_path / "a.csv").write_text("user,text,date\n" + "".join(f"ann,A text.,{cell}\n" for cell in cells))
+    assert [d.date for d in documents_of(tmp_path / "a.csv")][-2:] == ["2024-01-02", "2024-01-31"]
+
+
 def mail(n, sender, text, answers=None, date=None):
     reply = "" if answers is None else f"In-Reply-To: <{answers}@x>\n"
     return (

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from penname.data.dates import DateColumn, date_column, parse_date, told_column
+from penname.data.dates import DateColumn, date_column, optional_date, parse_date, told_column
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings
 from penname.data.readers.choice import read_texts
@@ -59,6 +59,23 @@ from penname.errors import ArgumentError, DataError
         ("Tue, 05 Mar 2024 10:00:00 +0100 (CET)", "2024-03-05T09:00:00"),
         ("Tue, 5 Mar 2024 10:00:00 GMT", "2024-03-05T10:00:00"),
         ("2020-01-05 10:00:00 UTC", "2020-01-05T10:00:00"),
+        ("1 พฤษภาคม 2567", "2024-05-01"),
+        ("29 กุมภาพันธ์ 2567", "2024-02-29"),
+        ("วันพุธที่ 1 พฤษภาคม พ.ศ. 2567 เวลา 10:30 น.", "2024-05-01T10:30:00"),
+        ("12 ก.พ. 67", "2024-02-12"),
+        ("3 มี.ค. 2567", "2024-03-03"),
+        ("1/5/2567", "2024-05-01"),
+        ("๑ พฤษภาคม ๒๕๖๗", "2024-05-01"),
+        ("พฤษภาคม 2567", "2024-05"),
+        ("1403/02/12", "2024-05-01"),
+        ("۱۴۰۳/۰۲/۱۲", "2024-05-01"),
+        ("5 May 1400", "1400-05-05"),
+        ("५ जून 2024", "2024-06-05"),
+        ("1. toukokuuta 2024", "2024-05-01"),
+        ("1. toukokuuta 2024 klo 14.20", "2024-05-01T14:20:00"),
+        ("Mi, 01 Mai 2024", "2024-05-01"),
+        ("Mi, 01 Mai 2024 10:00:00 +0200", "2024-05-01T08:00:00"),
+        ("04 20, 2013", "2013-04-20"),
         ("1700000000123456", "2023-11-14T22:13:20"),
         *(
             (text, None)
@@ -105,6 +122,69 @@ def test_no_more_of_a_column_is_looked_at_than_it_needs():
     assert told_column(iter(["01/02/2024"] * 5000 + ["01/31/2024"] * 30 + [None]))[0] == DateColumn("mdy")
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("2004", "2004"),
+        ("2004.0", "2004"),
+        (2004.0, "2004"),
+        ("1.7145576E+09", "2024-05-01T10:00:00"),
+        ("1,7145576E+09", "2024-05-01T10:00:00"),
+        ("1.7145576E+12", "2024-05-01T10:00:00"),
+        ("1714557600", "2024-05-01T10:00:00"),
+        ("1714557600.25", "2024-05-01T10:00:00"),
+        ("1714557600000", "2024-05-01T10:00:00"),
+        ("٢٠٢٤-٠٥-٠١", "2024-05-01"),
+        ("２０２４-０５-０１ １０:００", "2024-05-01T10:00:00"),
+        ("२०२४", "2024"),
+        ("2567-05-01", "2024-05-01"),
+        ("2567-02-29T10:00:00+07:00", "2024-02-29T03:00:00"),
+        ("2567", "2024"),
+        ("2024-05", "2024-05"),
+        ("20240501", "2024-05-01"),
+        ("2024/05/01 10:00", "2024-05-01T10:00:00"),
+        ("2024-05-01 10:00:00 UTC", "2024-05-01T10:00:00"),
+        ("31.05.2024", "2024-05-31"),
+        ("14,May,2004", "2004-05-14"),
+        ("04 20, 2013", "2013-04-20"),
+        ("1. toukokuuta 2024", "2024-05-01"),
+        ("Fri May 31 12:00:00 +0200 2024", "2024-05-31T10:00:00"),
+        *(
+            (text, DataError)
+            for text in ("05/06/2024", "31/05/2024", "24/05/13", "2024-13-01", "soon", "12.5", "1.5E+03", "²024")
+        ),
+    ],
+)
+def test_a_date_without_a_column(value, found):
+    if found is DataError:
+        with pytest.raises(DataError, match=r"x:1: field 'd': found '.*', expected a date as in 2024-05-31"):
+            optional_date({"d": value}, "d", Location("x", 1))
+    else:
+        assert optional_date({"d": value}, "d", Location("x", 1)) == found
+
+
+RSS = """<rss version="2.0"><channel><title>A blog</title><managingEditor>ann@x.org (Ann)</managingEditor>
+<item><title>One</title><description>A post.</description><pubDate>DATE</pubDate></item></channel></rss>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "user,text,date\nann,A text.,DATE\n"),
+        ("a.xml", RSS),
+        ("ann/a.md", "---\ntitle: One\ndate: DATE\n---\nA text.\n"),
+    ],
+)
+@pytest.mark.parametrize(
+    "date", ["1 พฤษภาคม 2567", "1. toukokuuta 2024", "٢٠٢٤-٠٥-٠١", "Mi. 01 Mai 2024", "1 May 2024"]
+)
+def test_each_reader_knows_the_same_dates(tmp_path, name, content, date):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content.replace("DATE", date))
+    assert [f.document.date for f in read_texts(path, ReadingSettings(), LoadReport())] == ["2024-05-01"]
+
+
 def test_numbers_of_excel():
     column, told = told_column(["45000", "45000.5"])
     assert "days since 1899" in told
@@ -125,6 +205,7 @@ def test_numbers_of_excel():
         ("%y%m%d", "240503", "2024-05-03"),
         ("%d %b %Y %z", "03 May 2024 +0200", "2024-05-02"),
         ("%d.%m.%Y", "2024-05-03", None),
+        ("%Y年%m月%d日", "2024年05月03日", "2024-05-03"),
     ],
 )
 def test_a_format_that_is_named_is_taken(given, text, found):

@@ -182,7 +182,9 @@ def test_rich_text():
         ("<pre>def f():\n    return 1\n</pre>x  y", "def f():\n    return 1\n\nx y"),
         ("<nav>menu</nav><script>var a = '<p>';</script><p hidden>no</p><style>p{}</style>yes<!-- no -->", "yes"),
         ("<head><title>no</title><p>a<![endif]><![if x]>b<![foo [c]]>", "ab"),
-        ("&lt;p&gt; caf&eacute;&nbsp;x", "<p> café\xa0x"),
+        ("&lt;p&gt; caf&eacute;&nbsp;x", "<p> café x"),
+        ("<p>Привет,\xa0мир<p>a&nbsp; &nbsp;b <i>&nbsp;c</i>", "Привет, мир\n\na b c"),
+        ("<p>a</p><p>&nbsp;</p><p>b</p><pre>c\n&nbsp;&nbsp;d</pre>", "a\n\nb\n\nc\n  d"),
     ],
 )
 def test_the_text_of_a_page(html, text):

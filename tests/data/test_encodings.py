@@ -121,6 +121,42 @@ def test_short_texts_are_taken_for_what_is_widespread(raw, encoding):
     assert raw.decode(guess_encoding(raw)) == raw.decode(encoding)
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (
+            "La città è più bella. Perché però non c'è libertà? Così è già. Lunedì andrò al caffè. La verità è là.",
+            "cp1252",
+        ),
+        ("La città e più bella", "cp1252"),
+        ("Zoé;déjà vu", "cp1252"),
+        ("È così. È già là", "cp1252"),
+        ("Olá, não é bom, a ação", "cp1252"),
+        ("Það er gott að þú ert hér", "cp1252"),
+        ("Þetta er gott", "cp1252"),
+        ("Jiří", "cp1250"),
+        ("Jiří;Žižka šel domů", "cp1250"),
+        ("Łódź źle", "iso8859-2"),
+        ("Szép idő, őszi fű, tűz", "cp1250"),
+        ("Čuješ li? Šetnja, žena, đak, ćup", "cp1250"),
+        ("Îmi place această carte foarte mult, şi ţie", "cp1250"),
+        ("Ayşe;çok güzel değil", "cp1254"),
+        ("değil", "cp1254"),
+        ("iyi akşamlar", "cp1254"),
+        ("Ölçüm için şarkı söylüyor, ışık", "cp1254"),
+        ("Man patinka šis žodis, ačiū", "cp1257"),
+        ("Es mīlu šo grāmatu, ļoti laba", "cp1257"),
+        ("Väike šokolaad, žanr on põnev", "cp1257"),
+        ("Купил USB-кабель и iPhone, всё отлично", "cp1251"),
+        ("Καλημέρα κόσμε", "cp1253"),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 200])
+def test_no_guess_mixes_scripts_or_languages(text, encoding, times):
+    raw = f"{text}\n".encode(encoding) * times
+    assert raw.decode(guess_encoding(raw), "replace") == f"{text}\n" * times
+
+
 def test_a_folder_is_read_in_the_encoding_that_fits_most_of_it(tmp_path):
     """A word alone may be of several encodings; beside Polish texts in ISO 8859-2 it is too."""
     for number in range(4):

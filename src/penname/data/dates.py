@@ -7,7 +7,6 @@ lacks a year is no date.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
+from penname.data.calendars import common_year, day_of, in_numbers
 from penname.data.months import month_named
-from penname.data.records import Location, optional_date, optional_text
-from penname.errors import ArgumentError, DataError
+from penname.data.records import Location, optional_text
+from penname.errors import ArgumentError
 
 ORDERS = ("dmy", "mdy", "ymd")
 """Orders of day, month and year, the first of those that fit equally well being taken."""
@@ -33,10 +33,6 @@ _FIRST_YEAR_OF_CENTURY = 70
 
 _NUMBERS = re.compile(r"(?:[^\W\d]+[.,]* +(?=\d+ ?[-/.]))?(\d{1,2}) ?([-/. ]) ?(\d{1,2}) ?\2 ?(\d{4}|\d{2})\.?[ ,T]*")
 _YEAR_FIRST = re.compile(r"(?:[^\W\d]+[.,]* +)?(\d{4}) ?([-/. ]) ?(\d{1,2}) ?\2 ?(\d{1,2})\.?[ ,T]*")
-_EAST_ASIAN = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
-_EAST_ASIAN_TIME = re.compile(r"(\d{1,2}) ?[時时点點시] ?(\d{1,2}) ?[分분]?(?: ?(\d{1,2}) ?[秒초])?")
-_EAST_ASIAN_WEEKDAY = re.compile(r"(?:星期|週|周)[一二三四五六日天]|[日月火水木金土]曜日?|[월화수목금토일]요일")
-_VIETNAMESE = re.compile(r"(?:ngày )?(\d{1,2}) tháng (\d{1,2}),? (?:năm )?(\d{4})", re.IGNORECASE)
 _NORTHERN_TIME = re.compile(r"\b(?:klo?|kell|um)\.? (\d{1,2})[.](\d\d)\b", re.IGNORECASE)
 _TIME = re.compile(
     r"(?:(?P<before>上午|下午|午前|午後|오전|오후|晚上|凌晨|早上) ?)?(?<!\d)"
@@ -53,11 +49,20 @@ _ZONES = {
 }
 """Hours from UTC. A time in a zone with another name is taken as it is."""
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
-_TOKEN = re.compile(r"\d+|[^\W\d_]+")
+_TOKEN = re.compile(
+    r"\d+|[^\W\d_](?:[^\W\d_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e4e])*"
+)
+"""Numbers, and words with the marks of their letters."""
 _FILLERS = frozenset(
     "of the de del d di da do den der le la el l en em um à às at kl klo on st nd rd th er ª º г р року года год в о um"
-    " m a i ve na uhr h del año ano an år ב ที่".split()
+    " m a i ve na uhr h del año ano an år ב ที่ เวลา น".split()
 )
+_WHOLE_YEAR = re.compile(r"^(\d{4})\.0+$")
+_SCIENTIFIC = re.compile(r"\d[.,]\d+[eE]\+?(?:09|9|12)")
+_SINCE_1970 = re.compile(r"(\d{9,13})(?:\.\d*)?")
+_ZONED = re.compile(r"(?<=\d) ?(UTC|GMT|[+-]\d\d:?\d\d)$")
+_AMAZON = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
+"""Month, day and year in the reviews of Amazon that are published."""
 _EPOCH = re.compile(r"\d{15,16}|\d{18,19}")
 _EXCEL = re.compile(r"[2-7]\d{4}(?:\.\d+)?")
 _EXCEL_BEGINS = datetime(1899, 12, 30)
@@ -87,23 +92,32 @@ class DateColumn:
         if not text:
             return None
         try:
-            if self.pattern is None and len(text) == 10 and text[4] == text[7] == "-":
-                return date.fromisoformat(text).isoformat()
-            if self.pattern is not None:
-                return _by_pattern(text, self.pattern)
-            if self.is_excel and _EXCEL.fullmatch(text):
-                return _of_excel(text)
-            if text[4:5] != "-" and (found := parse_date(text, self.order)) is not None:
-                return found
+            found = self._of_text(text)
         except (ValueError, OverflowError):
+            found = None
+        if found is None:
             expected = EXPECTED if self.pattern is None else f"a date as in {self.pattern}"
-            raise location.error(name, repr(text)[:40], expected) from None
-        try:
-            return optional_date(record, name, location)
-        except DataError:
-            if (found := parse_date(text, self.order)) is not None:
-                return found
-            raise
+            raise location.error(name, repr(text)[:40], expected)
+        return found
+
+    def _of_text(self, text: str) -> str | None:
+        if self.pattern is not None:
+            return _by_pattern(text, self.pattern)
+        text = text if text.isascii() else in_numbers(text)
+        if self.is_excel and _EXCEL.fullmatch(text):
+            return _of_excel(text)
+        return _by_standard(text) or parse_date(text, self.order)
+
+
+def optional_date(record: Mapping[str, Any], name: str, location: Location) -> str | None:
+    """The date in the field `name`, if any, in ISO 8601 and in UTC where it has a time zone, so that it sorts as text.
+
+    Raises DataError for what is no date, and for one as 05/06/2024, whose order only a column shows.
+    """
+    text = record.get(name)
+    if isinstance(text, str) and "/" in text and _numbers_of(text.strip()) is not None:
+        raise location.error(name, repr(text)[:40], EXPECTED)
+    return DateColumn().read(record, name, location)
 
 
 def date_column(given: str | None) -> DateColumn:
@@ -183,7 +197,7 @@ def parse_date(text: str, order: str) -> str | None:
     """
     if len(text) > _LONGEST:
         return None
-    text = _plain(text)
+    text = in_numbers(text)
     if _EPOCH.fullmatch(text):
         moment = datetime.fromtimestamp(int(text[:-6] if len(text) < 17 else text[:-9]), UTC)
         return moment.replace(tzinfo=None).isoformat()
@@ -204,18 +218,35 @@ def parse_date(text: str, order: str) -> str | None:
         return None
 
 
-def _plain(text: str) -> str:
-    """A text with the digits of ASCII, spaces for other white space, and without marks of its direction."""
-    if not text.isascii():
-        text = "".join(
-            str(unicodedata.decimal(letter)) if letter.isdecimal() else letter
-            for letter in text
-            if unicodedata.category(letter) != "Cf"
-        )
-        text = _EAST_ASIAN_WEEKDAY.sub("", _EAST_ASIAN.sub(r"\1-\2-\3", text))
-        text = _EAST_ASIAN_TIME.sub(lambda found: ":".join(part.zfill(2) for part in found.groups() if part), text)
-        text = _VIETNAMESE.sub(r"\3-\2-\1", text)
-    return " ".join(text.split())
+def _by_standard(text: str) -> str | None:
+    """A year, seconds or milliseconds since 1970, or a date in ISO 8601, in its form; None for any other text."""
+    if not text[:1].isdigit():
+        return None
+    text = _WHOLE_YEAR.sub(r"\1", text)
+    try:
+        if _SCIENTIFIC.fullmatch(text):  # as spreadsheets show large numbers
+            text = f"{float(text.replace(',', '.')):.3f}"
+        if (since := _SINCE_1970.fullmatch(text)) is not None:
+            seconds = float(text) / (1000 if len(since[1]) > 11 else 1)
+            return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        if not text[:4].isdigit() or text[4:5] not in ("", "-", "0", "1", "W"):
+            return None
+        text = f"{common_year(int(text[:4])):04}{text[4:]}"
+        if len(text) == 4:
+            return text
+        if len(text) == 7:  # a month
+            return datetime.fromisoformat(f"{text}-01").strftime("%Y-%m")
+        if len(text) <= 10:
+            return date.fromisoformat(text).isoformat()
+        moment = datetime.fromisoformat(_ZONED.sub(_zone_in_iso, text))
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _zone_in_iso(match: re.Match[str]) -> str:
+    """A time zone as ISO 8601 writes it."""
+    return match[1] if match[1][0] in "+-" else "+00:00"
 
 
 def _without_time(text: str) -> tuple[str, tuple[tuple[int, int, int], timezone | None] | None]:
@@ -246,7 +277,7 @@ def _numbers_of(text: str) -> Numbers | None:
     """The three numbers of a date whose order is to be told; None for any other text."""
     if len(text) > _LONGEST:
         return None
-    rest = _without_time(_plain(text))[0]
+    rest = _without_time(in_numbers(text))[0]
     found = _NUMBERS.fullmatch(_IN_BRACKETS.sub("", rest).strip(" ,T"))
     return (int(found[1]), int(found[3]), int(found[4])) if found else None
 
@@ -258,7 +289,7 @@ def _date_of(numbers: Numbers, order: str) -> date | None:
     if year >= 100 and order == "ymd":
         return None
     try:
-        return date(_full_year(year), values["m"], values["d"])
+        return day_of(_full_year(year), values["m"], values["d"])
     except ValueError:
         return None
 
@@ -272,7 +303,9 @@ def _date_in(text: str, order: str) -> date | str | None:
     if found := _NUMBERS.fullmatch(text):
         return _date_of((int(found[1]), int(found[3]), int(found[4])), order)
     if found := _YEAR_FIRST.fullmatch(text):
-        return date(int(found[1]), int(found[3]), int(found[4]))
+        return day_of(int(found[1]), int(found[3]), int(found[4]))
+    if found := _AMAZON.fullmatch(text):
+        return date(int(found[3]), int(found[1]), int(found[2]))
     return _date_in_words(_TOKEN.findall(text))
 
 
@@ -290,16 +323,18 @@ def _date_in_words(tokens: list[str]) -> date | str | None:
     if unknown not in ([], [0]) or month is None:
         return None
     if len(numbers) == 1:
-        year = numbers[0][1]
-        return f"{year}-{month:02}" if len(year) == 4 and not unknown else None
+        alone = numbers[0][1]
+        return f"{common_year(int(alone)):04}-{month:02}" if len(alone) == 4 and not unknown else None
     if len(numbers) != 2:
         return None
     (first, before), (_, after) = numbers
     if len(before) == 4:
-        return date(int(before), month, int(after)) if first < at and len(after) < 3 else None
+        return date(common_year(int(before)), month, int(after)) if first < at and len(after) < 3 else None
     if len(after) not in (2, 4) or len(before) > 2 or numbers[1][0] < at:
         return None
-    return date(_full_year(int(after)), month, int(before))
+    is_thai = "\u0e00" < tokens[at][0] < "\u0e7f"
+    year = int(after) + 2500 if is_thai and len(after) == 2 else _full_year(int(after))
+    return date(common_year(year), month, int(before))
 
 
 def _by_pattern(text: str, pattern: str) -> str:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -42,8 +43,36 @@ _VALID_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\x
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _QUOTES = re.compile(rb"[\x80\x85\x91-\x97\xa0]")
 """Typographic quotes, dashes and the like, in the encodings of Windows alone."""
-_IN_NO_TEXT = frozenset("ÿ÷×¬¦¶¤¸¨¯Ž")
+_IN_NO_TEXT = frozenset("ÿ÷×¬¦¶¤¸¨¯Žฃฅ")
 """Characters that are hardly in texts, and are what bytes of other encodings look like."""
+_LETTERS = {
+    "cp1252": (
+        *("àâäáãåæçèéêëìíîïñòóôõöøùúûüßœªº", "äåæöøõšž"),  # Western, Northern
+        *("áéíóúýæöðþ", "áíóúýæøð"),  # Icelandic, Faroese
+    ),
+    "cp1254": ("çğıiöşüâîû",),  # Turkish
+    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),  # Lithuanian, Latvian, Estonian
+    "cp1250": (
+        *("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű"),  # Polish, Czech, Slovak, Hungarian
+        *("čćđšž", "ăâîşţ"),  # those of former Yugoslavia, Romanian
+    ),
+}
+"""The letters that are not ASCII, of the languages written in each encoding of Latin letters."""
+_LETTERS["iso8859-2"] = _LETTERS["cp1250"]
+_TURKISH, _TURKISH_COUNT = "ğışi", 1.1
+"""Letters that count more, as far fewer people write Icelandic, which has the same bytes."""
+_NO_TURKISH = re.compile(r"\b[ğĞ]")
+"""What no Turkish word begins with, but many of the Baltic languages do with the same byte."""
+_FIT_DIFFERS, _FITTING = 0.05, 0.65
+"""How much larger a share of the letters has to be of one language, for an encoding to be taken for that, and how
+likely it has to be, compared with the best."""
+_WORD = re.compile(r"[^\W\d_]*[A-Za-zÀ-ɏ][^\W\d_]*")
+_NOT_LATIN = re.compile("[Ͱ-ԯ\u0590-\u06ff]")
+"""Letters of scripts that stand in no word with Latin ones: Greek, Cyrillic, Hebrew, Arabic."""
+_FAULTY = 0.1
+"""Share of letters that are not ASCII, from which on those that are in no text tell that an encoding is another one."""
+_PIECE_BYTES = 2**15
+"""How much of a sample is looked at letter by letter."""
 _NAMED = 3
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 """What Python raises at a member of an archive that is broken or encrypted."""
@@ -149,6 +178,9 @@ def guess_encoding(sample: bytes, likely: str | None = None) -> str:
     scores = {encoding: score for encoding, score in scores.items() if _is_valid(sample, encoding)}
     if not scores:
         return "utf-8"
+    piece = sample[:_PIECE_BYTES]
+    scores = {encoding: score for encoding, score in scores.items() if not _is_faulty(piece, encoding)} or scores
+    scores = _of_one_language(piece, scores)
     best = max(scores.values())
     if likely in scores and scores[likely] >= UNSURE / 2 * best:
         return likely
@@ -161,6 +193,39 @@ def guess_encoding(sample: bytes, likely: str | None = None) -> str:
 def _is_valid(sample: bytes, encoding: str) -> bool:
     """Whether hardly any of the bytes is invalid."""
     return sample.decode(encoding, "replace").count("\ufffd") <= len(sample) / 1000
+
+
+def _is_faulty(sample: bytes, encoding: str) -> bool:
+    """Whether many characters are in no text: control characters, rare Korean syllables, two scripts in a word."""
+    text = sample.decode(encoding, "replace")
+    faults = sum("\x80" <= letter < "\xa0" for letter in text)
+    if encoding == "cp949":
+        faults += sum(len(letter.encode("euc_kr", "replace")) > 2 for letter in text if not letter.isascii())
+    faults += sum(len(_NOT_LATIN.findall(word)) for word in _WORD.findall(text) if not word.isascii())
+    return faults > _FAULTY * sum(not letter.isascii() for letter in text)
+
+
+def _of_one_language(sample: bytes, scores: dict[str, float]) -> dict[str, float]:
+    """The encodings without those of Latin letters in which fewer letters are of one language than in another."""
+    latin = {encoding: scores[encoding] for encoding in _LETTERS if encoding in scores}
+    least = _FITTING * max(latin.values(), default=0)
+    fits = {encoding: _fit(sample, encoding) for encoding, score in latin.items() if score >= least}
+    best = max(fits.values(), default=0)
+    return {encoding: score for encoding, score in scores.items() if fits.get(encoding, best) > best - _FIT_DIFFERS}
+
+
+def _fit(sample: bytes, encoding: str) -> float:
+    """The share of letters that are of one language, the one with most."""
+    text = sample.decode(encoding, "replace")
+    if encoding == "cp1254":
+        text = _NO_TURKISH.sub("ð", text)
+    counts = Counter(letter.lower()[0] for letter in text if letter > "\x7f" and letter.isalpha())
+    more = _TURKISH if encoding == "cp1254" else ""
+    most = max(
+        sum(counts[letter] * (_TURKISH_COUNT if letter in more else 1) for letter in letters)
+        for letters in _LETTERS[encoding]
+    )
+    return most / counts.total() if counts else 1.0
 
 
 def _is_plausible(sample: bytes, encoding: str) -> bool:

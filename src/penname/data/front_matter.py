@@ -12,9 +12,10 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import if_valid
-from penname.data.records import Document, Location, Place, optional_date, tidy
+from penname.data.records import Document, Location, Place, tidy
 
 _BLOCK = re.compile(
     r"\ufeff?(?P<mark>---|\+\+\+)[ \t]*\n(?P<fields>.*?)^(?:(?P=mark)|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE

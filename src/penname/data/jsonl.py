@@ -13,13 +13,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.records import (
     Document,
     Example,
     Location,
     list_of_records,
-    optional_date,
     optional_id,
     optional_number,
     optional_text,

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.records import (
     Document,
@@ -27,7 +28,6 @@ from penname.data.records import (
     LayoutName,
     Location,
     list_of_records,
-    optional_date,
     optional_number,
     optional_text,
     required_text,

@@ -10,23 +10,24 @@ january february march april may june july august september october november dec
 juin juillet août septembre octobre novembre décembre januar/jänner februar/feber märz/mrz april mai juni juli august
 september oktober november dezember enero febrero marzo abril mayo junio julio agosto septiembre/setiembre octubre
 noviembre diciembre janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro gennaio
-febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre gener febrer març abril maig
-juny juliol agost setembre octubre novembre desembre januari februari maart/mrt april mei juni juli augustus september
+febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre gener febrer març abril maig juny
+juliol agost setembre octubre novembre desembre januari februari maart/mrt april mei juni juli augustus september
 oktober november december januari februari mars april maj juni juli augusti september oktober november december januar
-februar marts/mars april maj/mai juni juli august september oktober november december/desember janúar febrúar mars
-apríl maí júní júlí ágúst september október nóvember desember tammikuu helmikuu maaliskuu huhtikuu toukokuu kesäkuu
-heinäkuu elokuu syyskuu lokakuu marraskuu joulukuu jaanuar veebruar märts aprill mai juuni juuli august september
-oktoober november detsember janvāris februāris marts aprīlis maijs jūnijs jūlijs augusts septembris oktobris novembris
-decembris sausio/sausis vasario/vasaris kovo/kovas balandžio gegužės birželio liepos/liepa rugpjūčio rugsėjo spalio
-lapkričio gruodžio styczeń/stycznia luty/lutego marzec/marca kwiecień/kwietnia maj/maja czerwiec/czerwca lipiec/lipca
-sierpień/sierpnia wrzesień/września październik/października listopad/listopada grudzień/grudnia leden/ledna
-únor/února březen/března duben/dubna květen/května červen/června červenec/července srpen/srpna září říjen/října
-listopad/listopadu prosinec/prosince január/januára február/februára marec/marca apríl/apríla máj/mája jún/júna
-júl/júla august/augusta september/septembra október/októbra november/novembra december/decembra január február március
-április május június július augusztus szeptember október november december ianuarie februarie martie aprilie mai iunie
-iulie august septembrie octombrie noiembrie decembrie januar/januara februar/februara mart/marta april/aprila maj/maja
-jun/juna jul/jula avgust/avgusta septembar/septembra oktobar/oktobra novembar/novembra decembar/decembra ocak şubat
-mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık januari februari maret april mei juni juli agustus
+februar marts/mars april maj/mai juni juli august september oktober november december/desember janúar febrúar mars apríl
+maí júní júlí ágúst september október nóvember desember tammikuu/tammikuuta helmikuu/helmikuuta maaliskuu/maaliskuuta
+huhtikuu/huhtikuuta toukokuu/toukokuuta kesäkuu/kesäkuuta heinäkuu/heinäkuuta elokuu/elokuuta syyskuu/syyskuuta
+lokakuu/lokakuuta marraskuu/marraskuuta joulukuu/joulukuuta jaanuar veebruar märts aprill mai juuni juuli august
+september oktoober november detsember janvāris februāris marts aprīlis maijs jūnijs jūlijs augusts septembris oktobris
+novembris decembris sausio/sausis vasario/vasaris kovo/kovas balandžio gegužės birželio liepos/liepa rugpjūčio rugsėjo
+spalio lapkričio gruodžio styczeń/stycznia luty/lutego marzec/marca kwiecień/kwietnia maj/maja czerwiec/czerwca
+lipiec/lipca sierpień/sierpnia wrzesień/września październik/października listopad/listopada grudzień/grudnia
+leden/ledna únor/února březen/března duben/dubna květen/května červen/června červenec/července srpen/srpna září
+říjen/října listopad/listopadu prosinec/prosince január/januára február/februára marec/marca apríl/apríla máj/mája
+jún/júna júl/júla august/augusta september/septembra október/októbra november/novembra december/decembra január február
+március április május június július augusztus szeptember október november december ianuarie februarie martie aprilie mai
+iunie iulie august septembrie octombrie noiembrie decembrie januar/januara februar/februara mart/marta april/aprila
+maj/maja jun/juna jul/jula avgust/avgusta septembar/septembra oktobar/oktobra novembar/novembra decembar/decembra ocak
+şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık januari februari maret april mei juni juli agustus
 september oktober november desember январь/января февраль/февраля март/марта апрель/апреля май/мая июнь/июня июль/июля
 август/августа сентябрь/сентября октябрь/октября ноябрь/ноября декабрь/декабря січень/січня лютий/лютого
 березень/березня квітень/квітня травень/травня червень/червня липень/липня серпень/серпня вересень/вересня

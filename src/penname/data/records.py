@@ -7,10 +7,7 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,16 +18,6 @@ LayoutName = Literal[
 ]
 
 _WHOLE = re.compile(r"-?\d+\.0+")
-_AMERICAN_DATE = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
-
-_SLASHED_DATE = re.compile(r"\d{4}/\d\d/\d\d\b")
-_GERMAN_DATE = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})")
-_WORDED_DATE = re.compile(r"[A-Z][a-z]{2}")
-_WORDED_DATES = ("%a %b %d %H:%M:%S %z %Y", "%d %B %Y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y")
-"""Moments of Goodreads and Twitter, days of IMDb and of app stores."""
-
-_ZONED = re.compile(r"(?<=\d) ?(UTC|GMT|[+-]\d\d:?\d\d)$")
-_BLOG_DATE = re.compile(r"(\d\d?),([A-Z][a-z]{2})[a-z]*,(\d{4})")
 
 Place: TypeAlias = Path | zipfile.Path
 """Where a file is: on the disk, or in a zip archive."""
@@ -161,62 +148,6 @@ def required_text(record: Mapping[str, Any], name: str, location: Location) -> s
     if not text.strip():
         raise location.error(name, "empty text", "text")
     return text
-
-
-def optional_date(record: Mapping[str, Any], name: str, location: Location) -> str | None:
-    """The date in the field `name`, if any, in ISO 8601 and, where it has a time zone, in UTC; it sorts as text.
-
-    A year alone, seconds or milliseconds since 1970, Amazon's "04 20, 2013", the Blog corpus's "14,May,2004", days as
-    in "31.05.2024" or "31 May 2024", "Fri May 31 12:00:00 +0200 2024" and the dates of mails are accepted too. Raises
-    DataError for other values.
-    """
-    text = (optional_text(record, name, location) or "").strip()
-    if not text or (text.isascii() and text.isdigit() and len(text) == 4):
-        return text or None
-    try:
-        integer = text.split(".")[0]
-        if text.replace(".", "", 1).isdigit() and 8 < len(integer) < 14:
-            seconds = float(text) / (1000 if len(integer) > 11 else 1)
-            return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        if american := _AMERICAN_DATE.fullmatch(text):
-            month, day, year = map(int, american.groups())
-            return date(year, month, day).isoformat()
-        if german := _GERMAN_DATE.fullmatch(text):
-            day, month, year = map(int, german.groups())
-            return date(year, month, day).isoformat()
-        if blog := _BLOG_DATE.fullmatch(text):
-            return datetime.strptime(" ".join(blog.groups()), "%d %b %Y").date().isoformat()
-        if _WORDED_DATE.search(text) and (worded := _worded_date(text)):
-            return worded
-        if _SLASHED_DATE.match(text):
-            text = text.replace("/", "-")
-        if len(text) == 7:  # a month
-            return datetime.fromisoformat(f"{text}-01").strftime("%Y-%m")
-        if len(text) <= 10:
-            return date.fromisoformat(text).isoformat()
-        return _in_utc(datetime.fromisoformat(_ZONED.sub(_zone, text)))
-    except (ValueError, OverflowError, OSError):
-        raise location.error(name, repr(text)[:40], "a date as in 2024-05-31 or 2024-05-31T12:00:00") from None
-
-
-def _worded_date(text: str) -> str | None:
-    """A date with a month's English name; None for one of another form."""
-    for form in _WORDED_DATES:
-        with suppress(ValueError):
-            moment = datetime.strptime(text, form)
-            return _in_utc(moment) if moment.tzinfo else moment.date().isoformat()
-    with suppress(ValueError, TypeError, IndexError):
-        return _in_utc(parsedate_to_datetime(text)) if "," in text else None
-    return None
-
-
-def _zone(match: re.Match[str]) -> str:
-    """A time zone as ISO 8601 writes it."""
-    return match[1] if match[1][0] in "+-" else "+00:00"
-
-
-def _in_utc(moment: datetime) -> str:
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
 
 
 def written_before(document: Document, moment: str) -> bool:

@@ -144,6 +144,26 @@ def test_outlooks_tables(tmp_path, columns, separator):
     assert "Bo" in found[1].other_names
 
 
+@pytest.mark.parametrize(
+    ("columns", "text", "encoding"),
+    [
+        (OUTLOOK[0], "The café is “lovely”", "cp1252"),
+        (OUTLOOK[1], "Grüße aus Köln, schöne Tage", "cp1252"),
+        (OUTLOOK[3], "Привет, встретимся завтра у моря", "cp1251"),
+        ([name.replace(": ", "：") for name in OUTLOOK[4]], "こんにちは、明日は海で会いましょう", "cp932"),
+        (OUTLOOK[4], "こんにちは、明日は海で会いましょう", "cp932"),
+    ],
+)
+@pytest.mark.parametrize("is_named", [False, True])
+def test_outlooks_tables_in_the_encoding_of_a_computer(tmp_path, columns, text, encoding, is_named):
+    table = "".join(",".join(row) + "\r\n" for row in (columns, ("Re", f'"{text}"', "Ann", "ann@x.org", "SMTP")))
+    (tmp_path / "sent.csv").write_bytes(table.encode(encoding))
+    told = []
+    settings = ReadingSettings(encoding=encoding if is_named else None, say=told.append)
+    assert texts(read_texts(tmp_path / "sent.csv", settings, LoadReport())) == [text]
+    assert any("not UTF-8, read as" in line for line in told) is not is_named
+
+
 def test_a_table_of_whole_messages(tmp_path):
     found, _, _ = read(write(tmp_path, {"emails.csv": SAMPLES["emails.csv"]}) / "emails.csv")
     assert texts(found) == sorted(WORDS)

@@ -107,9 +107,9 @@ class _Text(HTMLParser):
         if self._preformatted or data.strip():
             self._line_ends = 0
         if self._preformatted:
-            self.parts.append(data.replace("\r", "").replace("\n", f"{_KEPT}\n"))
+            self.parts.append(data.replace("\r", "").replace("\n", f"{_KEPT}\n").replace("\u00a0", " "))
             return
-        data = re.sub(r"[ \t\r\n\f]+", " ", data)
+        data = re.sub(r"[ \t\r\n\f\u00a0]+", " ", data)  # programs put no-break spaces where people type spaces
         self.parts.append(data.lstrip(" ") if self.parts[-1].endswith((" ", "\n")) else data)
 
     def parse_marked_section(self, i: int, report: int = 1) -> int:

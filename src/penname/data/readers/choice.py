@@ -81,7 +81,7 @@ READERS: tuple[Reader, ...] = (
 
 _OF_OTHER_TABLES = ("missing column", "no row")
 """Why a table is no table of texts, which others beside it may be."""
-_OF_ANY_ENCODING = (tables.READER, texts.READER)
+_OF_ANY_ENCODING = (tables.READER, mail_tables.READER, texts.READER)
 """Formats that people write with programs of any age; what programs export is UTF-8, or names its encoding."""
 
 _OF_GIVEN_ENCODING = (*_OF_ANY_ENCODING, mail_tables.READER)

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_items, json_paths, json_values, text_in
-from penname.data.records import Location, optional_date
+from penname.data.records import Location
 
 _LISTS = ("conversations", "conversation", "messages", "chat_messages")
 _ROLES = ("from", "role", "sender")

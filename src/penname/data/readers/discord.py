@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Accounts, Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_items, json_paths, text_in
-from penname.data.records import optional_date
 
 _BY_USERS = ("Default", "Reply", "0", "19", "ThreadStarterMessage")
 _MENTION = re.compile(r"<@!?(\d+)>")

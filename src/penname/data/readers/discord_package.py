@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.discord import plain
 from penname.data.readers.json_items import bytes_of, json_items, json_paths, json_records, text_in
-from penname.data.records import Location, optional_date
+from penname.data.records import Location
 from penname.data.rows import read_rows
 from penname.errors import DataError
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.facebook_words import is_said, is_said_of_user
 from penname.data.readers.json_items import json_items, json_paths, text_in
-from penname.data.records import Location, optional_date
+from penname.data.records import Location
 
 _NOBODY = re.compile(
     r"(facebook|instagram)[ -]?(user|nutzer(in)?|bruge?r|bruker|användare|gebruiker|käyttäjä|felhasználó|notandi)"

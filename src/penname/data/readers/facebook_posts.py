@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.facebook import repaired
 from penname.data.readers.json_items import bytes_of, json_items, json_paths, json_records, text_in
-from penname.data.records import optional_date
 
 _PROFILES = (
     ("profile_information", "profile_information.json"),

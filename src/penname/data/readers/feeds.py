@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
 from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.xml_items import Field, Fields, xml_items
-from penname.data.records import Location, optional_date
+from penname.data.records import Location
 
 _ROOT = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>)*+<(?:rss|feed|rdf:RDF)\b",

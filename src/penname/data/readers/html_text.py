@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from penname.data.files.html import Attributes, text_of_html
 
-_NO_BREAK_SPACE = re.compile(" *\u00a0[ \u00a0]*")
 MAIL_QUOTES = (
     "gmail_quote",
     "gmail_attr",
@@ -36,4 +33,4 @@ def own_text_of_html(html: str, quote_marks: tuple[str, ...] = ()) -> str:
         named = f"{attributes.get('class', '')} {attributes.get('id', '')}"
         return tag == "blockquote" or any(mark in named for mark in quote_marks)
 
-    return _NO_BREAK_SPACE.sub(" ", text_of_html(html, is_quoted))
+    return text_of_html(html, is_quoted)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from penname.data.delimited import DELIMITERS
+from penname.data.encodings import decoded
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, message
 from penname.data.readers.html_text import own_text_of_mail
@@ -33,8 +34,7 @@ def recognizes(file: SourceFile) -> bool:
 
 
 def _header(file: SourceFile) -> list[str]:
-    utf_16 = file.head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    line = file.head.decode("utf-16" if utf_16 else "utf-8-sig", "replace").partition("\n")[0].strip()
+    line = decoded(file.head, None).partition("\n")[0].strip()
     try:
         rows = csv.reader([line], delimiter=max(DELIMITERS, key=line.count))
         return [name.strip() for name in next(rows, [])]
@@ -53,7 +53,8 @@ def _is_outlooks(columns: list[str]) -> bool:
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages; those without text by their sender are counted as skipped."""
     is_outlooks = _is_outlooks(_header(file))
-    for line, row in read_rows(file.place, report, may_be_empty=True, encoding=settings.encoding):
+    encoding = settings.encoding_of(file.place)
+    for line, row in read_rows(file.place, report, encoding=encoding, delimiter=settings.delimiter, may_be_empty=True):
         location = Location(file.path, line)
         if is_outlooks:
             found = _of_outlook(row, location, report)

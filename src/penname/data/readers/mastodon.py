@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
 from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.json_items import json_items, text_in
-from penname.data.records import optional_date
 
 _WRITTEN = ("Note", "Article", "Question", "Page")
 _NAME_IN_ADDRESS = re.compile(r"https?://([^/]+)/(?:.*/)?@?([^/]+)/?$")

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_items, json_paths, text_in
-from penname.data.records import optional_date
 
 _TEXTS = ("m.text", "m.emote")
 _FILES = ("m.image", "m.file", "m.audio", "m.video")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import (
     ARCHIVE_ERRORS,
@@ -18,7 +19,7 @@ from penname.data.readers.base import (
     owner,
 )
 from penname.data.readers.html_text import own_text_of_html
-from penname.data.records import Location, optional_date
+from penname.data.records import Location
 from penname.data.rows import read_lines
 
 _TITLE = re.compile(r'<h1 class="p-name">(.*?)</h1>', re.DOTALL)

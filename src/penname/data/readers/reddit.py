@@ -9,10 +9,11 @@ import html
 import re
 from collections.abc import Iterator
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
 from penname.data.readers.json_items import text_in
-from penname.data.records import Location, optional_date
+from penname.data.records import Location
 from penname.data.rows import read_rows
 
 _COLUMNS = (b"id", b"permalink", b"date", b"subreddit", b"body")

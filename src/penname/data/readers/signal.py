@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_paths, json_values, text_in
-from penname.data.records import optional_date
 
 ME = "Me"
 """The name of the one who has exported a chat, whom signal-export and sigtop do not name."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_paths, json_values, text_in
-from penname.data.records import optional_date
 
 
 def recognizes(file: SourceFile) -> bool:

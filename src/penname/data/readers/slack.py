@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import bytes_of, json_items, json_paths, json_records, text_in
-from penname.data.records import optional_date
 
 _BY_USERS = (None, "thread_broadcast", "me_message", "file_share", "file_comment")
 """Subtypes of messages that users write; others tell who has joined, what a program says, and the like."""

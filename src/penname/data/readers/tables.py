@@ -47,6 +47,9 @@ NOBODY = re.compile(r"\[(?:deleted|removed)\]|AutoModerator|.*[a-z0-9]Bot|.*[-_]
 MAX_UNKNOWN_ROWS = 1000
 """How many rows of JSON may come before the first one that has the required fields."""
 
+NO_VALUE = frozenset(("nan", "NaN", "NaT", "<NA>", "None", "null", "NULL", "N/A", "#N/A"))
+"""What pandas, databases and spreadsheets write for a cell without a value; `Nan` is a name."""
+
 REMOVED = ("[deleted]", "[removed]")
 """Texts that stand where one was deleted."""
 
@@ -86,6 +89,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         for fault in pending:
             report.reject(fault)
         pending.clear()
+        record = {name: _value(value) for name, value in record.items()}
         layout, column = layouts[names], columns[names].get("date")
         if column is not None and column not in dates:
             dates[column] = settings.dates or _dates_of(column, file, how, settings)
@@ -139,10 +143,15 @@ def columns_of(names: Sequence[str], chosen: dict[str, str], location: Location)
     return columns
 
 
+def _value(cell: Any) -> Any:
+    """What a cell holds; None for one of `NO_VALUE`."""
+    return None if isinstance(cell, str) and len(cell) < 10 and cell.strip() in NO_VALUE else cell
+
+
 def _dates_of(column: str, file: SourceFile, how: dict[str, Any], settings: ReadingSettings) -> DateColumn:
     """How the dates of a column are read, told by its rows before any of them is taken."""
     rows = read_rows(file.place, LoadReport(), **how)
-    dates, said = told_column(str(value) for _, record in rows if (value := record.get(column)) is not None)
+    dates, said = told_column(str(value) for _, record in rows if (value := _value(record.get(column))) is not None)
     if said is not None:
         settings.say(f"{file.path}: {column}: {said}")
     return dates

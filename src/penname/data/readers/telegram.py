@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_items, json_paths, text_in
-from penname.data.records import optional_date
 
 _PLACES = ("messages.item", "chats.list.item.messages.item", "left_chats.list.item.messages.item")
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
+from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
 from penname.data.readers.json_items import json_items, list_in, part_of, text_in
-from penname.data.records import optional_date
 from penname.errors import DataError
 
 _ASSIGNMENT = re.compile(rb"\s*(?:window\.YTD\.(\w+)\.part\d+|Grailbird\.data\.tweets_\w+)\s*=\s*")

@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from itertools import islice, takewhile
 from typing import NamedTuple
 
+from penname.data.calendars import day_of
 from penname.data.readers.calendar_words import hour_of_day, is_day_period
 
 MARK = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
@@ -187,18 +188,7 @@ def _date(numbers: tuple[str, str, str], order: str) -> date | None:
 
 
 def _day(year: int, month: int, day: int) -> date | None:
-    """A day of the Gregorian calendar, of Iran's (years 1300 to 1499) or of the Buddhist one (2400 to 2699)."""
-    if 1300 <= year < 1500:
-        days = (month - 1) * 31 - max(0, month - 7) + day - 1  # of six months with 31 days, then of 30
-        return _iranian_new_year(year) + timedelta(days) if 1 <= month <= 12 and 1 <= day <= 31 else None
     try:
-        return date(year - 543 if 2400 <= year < 2700 else year, month, day)
+        return day_of(year, month, day)
     except ValueError:
         return None
-
-
-def _iranian_new_year(year: int) -> date:
-    """The first day of a year of Iran's calendar: eight of each 33 years are leap years."""
-    past = year - 1300
-    leap_days = sum((1300 + n) % 33 in (1, 5, 9, 13, 17, 22, 26, 30) for n in range(past))
-    return date(1921, 3, 21) + timedelta(365 * past + leap_days)
