@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from penname.data.files.html import Attributes, text_of_html
 
 MAIL_QUOTES = (
