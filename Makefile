@@ -17,7 +17,7 @@ quickstart: install
 test: install-test browser
 	$(call check,$(VENV))
 
-# What needs no model and no encoder, so that it ends within a minute.
+# What needs no model and no encoder, so that it ends within a few minutes.
 FAST = tests/data tests/evaluation tests/runs tests/prompts/test_completion.py tests/rest_pg/test_selection.py \
 	tests/rewards/test_meteor.py tests/rewards/test_overlap.py tests/rewards/test_traits.py \
 	tests/test_config.py tests/test_docs.py tests/test_layers.py

@@ -351,10 +351,11 @@ def mutated_sample(name, random):
     return epub(mutated(b"<p>".join(text.encode() for text in PARAGRAPHS), random).decode("utf-8", "replace"))
 
 
+@pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 1000), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_thousand_mutated_files_are_kept_or_reported(tmp_path, name):
+def test_mutated_files_are_kept_or_reported(tmp_path, name, seeds):
     kept = 0
-    for seed in range(1000):
+    for seed in seeds:
         path = tmp_path / name
         path.write_bytes(mutated_sample(name, random.Random(seed)))
         report = LoadReport()
@@ -365,4 +366,4 @@ def test_a_thousand_mutated_files_are_kept_or_reported(tmp_path, name):
         assert report.rows == report.kept + sum(report.skipped.values()) == 1
         assert report.kept == found
         kept += found
-    assert kept > 50
+    assert kept > len(seeds) / 20

@@ -163,7 +163,8 @@ def random_model(family):
 
 
 @pytest.mark.parametrize(
-    ("family", "draws"), [("llama", 20_000), ("gemma3", 20_000), ("qwen3", 20_000), ("bundled", 2000)]
+    ("family", "draws"),
+    [("llama", 20_000), ("gemma3", 20_000), ("qwen3", 20_000), pytest.param("bundled", 2000, marks=pytest.mark.slow)],
 )
 def test_two_tokens_of_a_model_are_sampled_from_its_exact_distributions(family, draws, request):
     """The second one's distribution is that after each first one, weighted by how probable that one is."""

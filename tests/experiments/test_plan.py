@@ -175,7 +175,9 @@ def small_recipe(name, model, *more):
     return load_recipe(name, [change.replace("$MODEL", str(model)) for change in (*SMALL, *CHANGES[name], *more)])
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "pat-laptop")) for name in CHANGES]
+)
 def test_a_run_makes_the_stages_of_its_plan_and_does_as_much_as_it_says(name, model, tmp_path):
     recipe = small_recipe(name, model)
     planned = {stage.name: stage for stage in make_plan(recipe).stages}

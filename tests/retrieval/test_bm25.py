@@ -69,6 +69,7 @@ def test_texts_are_cut_as_words_of_and_split_cut_them(tokens, texts):
     assert len(set(zip(words, found.words, strict=True))) == len(set(words)) == len(set(found.words))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", ["words", "whitespace"])
 def test_every_character_separates_words_or_does_not(tokens):
     letters = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]
