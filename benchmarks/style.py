@@ -45,7 +45,7 @@ def documents_of(task: str, split: str) -> list[Document]:
 def each_once(held_out: Sequence[Document], trained_on: Sequence[Document]) -> tuple[list[Document], list[Document]]:
     """Both without near-duplicates, of one author or of several: held-out ones stay, those to train on go."""
     documents = [*held_out, *trained_on]
-    kept = without_copies(d.text for d in documents)
+    kept = list(without_copies(d.text for d in documents))
     return [documents[i] for i in kept if i < len(held_out)], [documents[i] for i in kept if i >= len(held_out)]
 
 

@@ -46,7 +46,7 @@ def test_titles_and_descriptions_count():
 
 
 def test_texts_without_words_are_told_apart():
-    assert without_copies(["\U0001f44d", "\U0001f389", "\U0001f44d"]) == [0, 1]
+    assert [*without_copies(["\U0001f44d", "\U0001f389", "\U0001f44d"])] == [0, 1]
 
 
 @settings(max_examples=300, deadline=None)
@@ -73,11 +73,11 @@ def test_near_duplicates_are_left_out_once():
         "Short.",
         "short",
     ]
-    assert without_copies(texts) == [0, 1, 4]
+    assert [*without_copies(texts)] == [0, 1, 4]
 
 
 def test_copies_of_texts_long_ago_are_not_looked_for():
     others = [f"{n} of the {n + 1} boats came home in the {n + 2} days of rain." for n in range(100, 200)]
-    assert without_copies([TEXT, *others, TEXT]) == list(range(101))
-    assert without_copies([TEXT, *others, TEXT], compared=300) == list(range(102))
-    assert without_copies([TEXT, TEXT, *others, TEXT.upper()], compared=1) == [0, *range(2, 103)]
+    assert [*without_copies([TEXT, *others, TEXT])] == list(range(101))
+    assert [*without_copies([TEXT, *others, TEXT], compared=300)] == list(range(102))
+    assert [*without_copies([TEXT, TEXT, *others, TEXT.upper()], compared=1)] == [0, *range(2, 103)]

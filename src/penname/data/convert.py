@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -214,17 +215,20 @@ def _leave_out_copies(store: TextStore, settings: ConversionSettings, report: Lo
     users = store.users()
     total = sum(users.values())
     for user, count in users.items():
-        numbers: list[int] = []
-        unique = set(without_copies(_texts_of(user, store, numbers, lambda: advance("comparing", 1, total))))
-        _skip("near-duplicate of another document of its user", report, count - len(unique))
-        if len(unique) < settings.min_documents:
-            _skip(f"of a user with fewer than {settings.min_documents} documents", report, len(unique))
+        numbers = array("q")  # lists of a large collection's numbers would take more memory than anything else
+        is_unique = bytearray(count)
+        for place in without_copies(_texts_of(user, store, numbers, lambda: advance("comparing", 1, total))):
+            is_unique[place] = True
+        unique = sum(is_unique)
+        _skip("near-duplicate of another document of its user", report, count - unique)
+        if unique < settings.min_documents:
+            _skip(f"of a user with fewer than {settings.min_documents} documents", report, unique)
             store.drop_user(user)
         else:
-            store.drop(number for place, number in enumerate(numbers) if place not in unique)
+            store.drop(number for number, kept in zip(numbers, is_unique, strict=True) if not kept)
 
 
-def _texts_of(user: str, store: TextStore, numbers: list[int], advance: Callable[[], None]) -> Iterator[str]:
+def _texts_of(user: str, store: TextStore, numbers: array[int], advance: Callable[[], None]) -> Iterator[str]:
     """A user's texts; their numbers are appended to `numbers`."""
     for number, found in store.texts_of(user):
         numbers.append(number)

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from penname.data.records import Document
 from penname.words import plain_words
@@ -99,7 +99,7 @@ COMPARED_NGRAMS = 500_000
 """N-grams of the texts before it that a text is compared with; each takes some 100 bytes of memory."""
 
 
-def without_copies(texts: Iterable[str], compared: int = COMPARED_NGRAMS) -> list[int]:
+def without_copies(texts: Iterable[str], compared: int = COMPARED_NGRAMS) -> Iterator[int]:
     """Indices of the texts that are no near-duplicates of an earlier one.
 
     A near-duplicate has a Jaccard similarity of n-grams of at least 0.8. Texts without words are compared literally.
@@ -107,7 +107,6 @@ def without_copies(texts: Iterable[str], compared: int = COMPARED_NGRAMS) -> lis
 
     compared: number of n-grams of the last texts that are none which a text is compared with.
     """
-    unique: list[int] = []
     ngrams_of_text: dict[int, array[int]] = {}
     last_with: dict[int, int] = {}
     """The last text with each n-gram."""
@@ -125,7 +124,7 @@ def without_copies(texts: Iterable[str], compared: int = COMPARED_NGRAMS) -> lis
             _are_similar(ngrams, ngrams_of_text[j]) for j in set(known)
         ):
             continue
-        unique.append(i)
+        yield i
         whole_texts[whole] = None
         ngrams_of_text[i] = array("q", ngrams)
         last_with.update(dict.fromkeys(ngrams, i))
@@ -133,7 +132,6 @@ def without_copies(texts: Iterable[str], compared: int = COMPARED_NGRAMS) -> lis
         while remembered > compared and len(ngrams_of_text) > 1:
             remembered -= _forget(next(iter(ngrams_of_text)), ngrams_of_text, last_with)
             del whole_texts[next(iter(whole_texts))]
-    return unique
 
 
 def _are_similar(ngrams: set[int], others: array[int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def within_users(store: TextStore, per_user: int | None) -> Iterator[Target]:
         held_out = max(1, round(SHARES["test"] * count))
         parts = {"train": (0, count - 2 * held_out), "val": (count - 2 * held_out, count - held_out)}
         parts["test"] = (count - held_out, count)
-        numbers = [number for number, _ in store.texts_of(user)]
+        numbers = array("q", (number for number, _ in store.texts_of(user)))
         first, last = store.text(numbers[0]).document, store.text(numbers[-1]).document
         dated = first.date is not None and written_before(first, str(last.date))
         if not dated:
@@ -101,9 +102,9 @@ def _sample(texts: Iterator[tuple[int, SourceText]], count: int) -> list[tuple[i
     return heapq.nsmallest(count, texts, key=lambda text: _hash(text[1].document.text))
 
 
-def _by_hash(texts: Iterator[tuple[int, SourceText]]) -> list[int]:
+def _by_hash(texts: Iterator[tuple[int, SourceText]]) -> array[int]:
     """The texts' numbers in the order of their hashes."""
-    return [number for _, number in sorted((_hash(found.document.text), number) for number, found in texts)]
+    return array("q", (n for _, n in sorted((_hash(found.document.text), number) for number, found in texts)))
 
 
 def _hash(text: str) -> str:
