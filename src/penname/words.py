@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 import regex
@@ -52,6 +52,14 @@ def split_words(text: str) -> list[str]:
     if text.isascii() or not _UNSPACED.search(text):
         return text.split()
     return [word for piece in text.split() for word in (_segments(piece) if _UNSPACED.search(piece) else [piece])]
+
+
+def word_ends(text: str, words: Iterable[str]) -> Iterator[int]:
+    """Where each of the first words of a text ends in it. words: those of `split_words`, as many as are wanted."""
+    end = 0
+    for word in words:
+        end = text.index(word, end) + len(word)
+        yield end
 
 
 def bare_words(text: str, *, digits: bool = True) -> list[str]:

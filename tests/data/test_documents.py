@@ -14,6 +14,7 @@ from docx.oxml.ns import nsdecls
 from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import BaseDocTemplate, Frame, ListFlowable, PageTemplate, Paragraph, SimpleDocTemplate
+from tests.data.mutations import mutated
 
 from penname.data.convert import ConversionSettings, convert
 from penname.data.files import kinds
@@ -324,31 +325,14 @@ def test_pages_that_a_program_puts_beside_its_export_are_no_documents(tmp_path):
     assert len(read(tmp_path)[0]) == 15
 
 
-def mutated(content, random):
-    """The bytes with some of them replaced, dropped, repeated or moved, or their end cut off."""
-    content = bytearray(content)
-    for _ in range(random.randint(1, 6)):
-        at, length = random.randrange(len(content) + 1), random.choice([0, 1, 1, 2, 8, 60])
-        what = random.random()
-        if what < 0.5:
-            content[at : at + length] = random.choice(ODD)
-        elif what < 0.7:
-            content[at:at] = content[at : at + length]
-        elif what < 0.9:
-            content[at : at + length] = b""
-        else:
-            del content[at:]
-    return bytes(content)
-
-
 def mutated_sample(name, random):
     """A mutated file; of an archive either the whole or, as that hardly ever opens, what is in it."""
     if random.random() < 0.5 or name not in ("word.docx", "book.epub"):
-        return mutated(SAMPLES[name], random)
+        return mutated(SAMPLES[name], random, ODD)
     body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in PARAGRAPHS).encode()
     if name == "word.docx":
-        return docx(mutated(body, random).decode("utf-8", "replace"))
-    return epub(mutated(b"<p>".join(text.encode() for text in PARAGRAPHS), random).decode("utf-8", "replace"))
+        return docx(mutated(body, random, ODD).decode("utf-8", "replace"))
+    return epub(mutated(b"<p>".join(text.encode() for text in PARAGRAPHS), random, ODD).decode("utf-8", "replace"))
 
 
 @pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 1000), marks=pytest.mark.slow)])

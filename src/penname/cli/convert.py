@@ -130,8 +130,7 @@ def convert(
             print(found, file=sys.stderr)
         raise
     if as_json:
-        skipped = [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
-        facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": skipped}
+        facts = {"rows": report.rows, "documents": report.kept, "examples": counts, "skipped": report.skipped_records()}
         print(json.dumps(facts))
         return
     examples = ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -149,13 +148,13 @@ class ConversionLines:
     """
 
     def __init__(self, path: Path, as_json: bool) -> None:
-        from penname.data.readers.choice import bytes_of
+        from penname.data.readers.choice import size_of
         from penname.runs.progress import ConsoleProgress
 
         self._progress = ConsoleProgress(Console(stderr=True))
         self._as_json = as_json
         self._findings = 0
-        self._bytes = bytes_of(path) if path.exists() else 0
+        self._bytes = size_of(path) if path.exists() else 0
         self._is_long = self._bytes >= BAR_FROM_BYTES
         self._stage = ""
         self._megabytes_shown = self._bytes_read = 0

@@ -68,8 +68,8 @@ def stats(
     if png is not None:
         _save_all_histograms(splits, png)
     if as_json:
-        skipped = [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
-        print(json.dumps({"splits": {name: found.summary() for name, found in splits.items()}, "skipped": skipped}))
+        summaries = {name: found.summary() for name, found in splits.items()}
+        print(json.dumps({"splits": summaries, "skipped": report.skipped_records()}))
         return
     _show_statistics(splits)
     if found := report.summary():
@@ -179,7 +179,7 @@ def leaks(
     serious = {kind: count for kind, count in found.counts.items() if kind in (COPY, TWO_SPLITS, FUTURE)}
     if as_json:
         notes = {kind: count for kind, count in found.counts.items() if kind not in serious}
-        print(json.dumps({"leaks": serious, "notes": notes, "skipped": _skipped(report)}))
+        print(json.dumps({"leaks": serious, "notes": notes, "skipped": report.skipped_records()}))
     else:
         for line in found.lines:
             print(line)
@@ -340,10 +340,6 @@ def _is_recipe(data: str) -> bool:
     from penname.shipped import shipped_recipes
 
     return data in shipped_recipes() or Path(data).suffix in (".yaml", ".yml")
-
-
-def _skipped(report: Any) -> list[dict[str, Any]]:
-    return [{"reason": reason, "count": count} for reason, count in report.skipped.most_common()]
 
 
 def _find_leaks(source: Any, setting: str | None, settings: Any, found: Any, report: Any) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from penname.data.records import Place
-from penname.data.rows import COUNTED_BYTES, open_bytes
+from penname.data.rows import ARCHIVE_ERRORS, COUNTED_BYTES, open_bytes
 from penname.errors import ArgumentError
 
 ENCODINGS = (
@@ -74,9 +72,6 @@ _FAULTY = 0.1
 _PIECE_BYTES = 2**15
 """How much of a sample is looked at letter by letter."""
 _NAMED = 3
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
-"""What Python raises at a member of an archive that is broken or encrypted."""
-
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -243,7 +238,7 @@ def _is_plausible(sample: bytes, encoding: str) -> bool:
 def _look_at(file: Place) -> tuple[bytes, bytes]:
     """A file's first bytes, and its first lines that are not ASCII; what can be read of them."""
     head, sample = b"", b""
-    with suppress(OSError, *BROKEN):  # its reader names what is wrong with it
+    with suppress(OSError, *ARCHIVE_ERRORS):  # its reader names what is wrong with it
         for chunk in _chunks(file):
             if not head:
                 head = chunk[:SAMPLE_BYTES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from penname.data.readers.base import SourceText
-from penname.words import split_words
+from penname.words import split_words, word_ends
 
 OPENING = 1 / 3
 """The share of an untitled text that becomes the input; the rest is the output. The value is ours."""
@@ -42,9 +42,7 @@ def _split_opening(text: str) -> tuple[str, str]:
     """Split a text into its opening and the rest; inner white space is kept, and no mark that ends a word is parted."""
     words = split_words(text)
     opening_words = max(1, round(OPENING * len(words)))
-    end = 0
-    for word in words[:opening_words]:
-        end = text.index(word, end) + len(word)
+    end = max(word_ends(text, words[:opening_words]), default=0)
     while end < len(text) and unicodedata.category(text[end]) in ("Pe", "Pf", "Po"):  # in scripts without spaces
         end += 1
     return text[:end], text[end:].strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from penname.errors import DataError
 
@@ -53,6 +54,10 @@ class LoadReport:
     def add_bytes(self, count: int) -> None:
         """Count bytes that were read."""
         self._on_bytes(count)
+
+    def skipped_records(self) -> list[dict[str, Any]]:
+        """Why rows were skipped and how many, the most frequent reason first, for JSON."""
+        return [{"reason": reason, "count": count} for reason, count in self.skipped.most_common()]
 
     def summary(self) -> str:
         """All counts in one line; empty where there was no problem."""

@@ -118,11 +118,16 @@ def optional_text(record: Mapping[str, Any], name: str, location: Location) -> s
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise location.error(name, type(value).__name__, "text")
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else tidy(str(value))
-    if len(text) > MAX_CHARACTERS:
-        raise location.error(
-            name, f"a text of {len(text):,} characters", f"at most {MAX_CHARACTERS:,}", "text too long"
-        )
+    if fault := too_long(text, location, name):
+        raise fault
     return text
+
+
+def too_long(text: str, location: Location, name: str | None = None) -> DataError | None:
+    """The error for a text of over `MAX_CHARACTERS`; None for a shorter one. name: the field that it is in."""
+    if len(text) <= MAX_CHARACTERS:
+        return None
+    return location.error(name, f"a text of {len(text):,} characters", f"at most {MAX_CHARACTERS:,}", "text too long")
 
 
 def optional_id(record: Mapping[str, Any], name: str, location: Location) -> str | None:

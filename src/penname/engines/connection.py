@@ -92,7 +92,7 @@ class Connection:
         if not (isinstance(content, str) if endpoint == "completions" else content):
             told = getattr(answer, "error", None)
             said = str(told.get("message") or told) if isinstance(told, Mapping) else str(told or "")
-            reason = f" ({shorten(_KEY.sub('[key]', said), 300)})" if said else ""
+            reason = f" ({shorten(self._without_key(said), 300)})" if said else ""
             what = f"without a completion{reason}; check that it serves /v1{PATHS[endpoint]}"
             raise RefusedRequest(str(self.failure(f"answered {what}")), 200)
         return answer
@@ -108,16 +108,18 @@ class Connection:
 
     def _refused(self, error: Any) -> RefusedRequest:
         status = error.status_code
-        # Servers repeat the key that they refuse, some of them whole.
-        reason = _KEY.sub("[key]", error.response.text)
-        if self._key != "none":
-            reason = reason.replace(self._key, "[key]")
+        reason = self._without_key(error.response.text)
         advice = _ADVICE.get(status, "see the server's log")
         message = self.failure(f"answered {status}: {shorten(reason, 300)}; {advice}", error)
         body = error.body if isinstance(error.body, Mapping) else {}
         return RefusedRequest(
             str(message), status, _said(body) or reason, str(body.get("code") or ""), str(body.get("param") or "")
         )
+
+    def _without_key(self, said: str) -> str:
+        """What a server said without the key: servers repeat one that they refuse, some of them whole."""
+        said = _KEY.sub("[key]", said)
+        return said if self._key == "none" else said.replace(self._key, "[key]")
 
 
 def _said(body: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from penname.engines.base import Sampling
 from penname.prompts.completion import compose, parse
 from penname.session.examples import PreparedExample
 from penname.session.session import Session
-from penname.words import plain_words, split_words
+from penname.words import plain_words, split_words, word_ends
 
 GIVEN_WORDS, CONTINUED_WORDS, FEWEST_WORDS = 10, 20, 8
 """Words of a target that are given, and that must follow; of a short target a third is given, and this many follow."""
@@ -87,8 +87,5 @@ def divided_target(target: str) -> tuple[str, str] | None:
     given = min(GIVEN_WORDS, len(words) // 3)
     if len(words) - given < FEWEST_WORDS:
         return None
-    ends, end = [], 0
-    for word in words[: given + CONTINUED_WORDS]:
-        end = target.index(word, end) + len(word)
-        ends.append(end)
+    ends = list(word_ends(target, words[: given + CONTINUED_WORDS]))
     return target[: ends[given - 1]], target[ends[given - 1] : ends[-1]]

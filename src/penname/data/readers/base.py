@@ -6,6 +6,7 @@ time, row by row, and counts every row in a `LoadReport`: as kept, or as skipped
 
 from __future__ import annotations
 
+import codecs
 import io
 import zipfile
 from collections import deque
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 from penname.data.dates import DateColumn
 from penname.data.load_report import LoadReport
-from penname.data.records import MAX_CHARACTERS, Document, Location, Place, tidy
+from penname.data.records import Document, Location, Place, tidy, too_long
 from penname.data.rows import ARCHIVE_ERRORS, open_bytes
 from penname.errors import DataError
 
@@ -133,6 +134,12 @@ class SourceFile:
         except (OSError, *ARCHIVE_ERRORS):
             return b""
 
+    @cached_property
+    def head_text(self) -> str:
+        """Its first letters: of UTF-16 where a byte order mark tells it, else of UTF-8."""
+        marked = self.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return self.head.decode("utf-16" if marked else "utf-8", "replace")
+
     def open(self, report: LoadReport) -> AbstractContextManager[io.BufferedReader]:
         """The file's bytes, decompressed; the report counts what is read of them."""
         return open_bytes(self.place, report)
@@ -223,9 +230,8 @@ def message(
         report.skip(location.error(None, "no text", "a text", "message without text"))
     elif not author:
         report.skip(location.error(None, "no author", "the author", "message without an author"))
-    elif len(text) > MAX_CHARACTERS:
-        found = f"a text of {len(text):,} characters"
-        report.reject(location.error(None, found, f"at most {MAX_CHARACTERS:,}", "text too long"))
+    elif fault := too_long(text, location):
+        report.reject(fault)
     else:
         report.kept += 1
         return Document(author, text, title=tidy(title or "").strip() or None, date=date)

@@ -84,9 +84,6 @@ _OF_OTHER_TABLES = ("missing column", "no row")
 _OF_ANY_ENCODING = (tables.READER, mail_tables.READER, texts.READER)
 """Formats that people write with programs of any age; what programs export is UTF-8, or names its encoding."""
 
-_OF_GIVEN_ENCODING = (*_OF_ANY_ENCODING, mail_tables.READER)
-"""Formats whose encoding the user may name."""
-
 _PAGES_OF_AN_EXPORT = 10
 """How many HTML pages count as much as one file of another kind: programs put some beside what they export."""
 
@@ -155,7 +152,7 @@ def _check_options(path: Path, reader: Reader, files: list[SourceFile], settings
         *((kind, name, of_tables, "tables") for kind, name in settings.columns),
         ("delimiter", settings.delimiter, of_tables and is_divided, "tables whose cells a character divides"),
         ("date_format", settings.dates, of_tables, "tables"),
-        ("encoding", settings.encoding, reader in _OF_GIVEN_ENCODING, "tables and texts"),
+        ("encoding", settings.encoding, reader in _OF_ANY_ENCODING, "tables and texts"),
         (
             "titles_from_names",
             settings.titles_from_names or None,
@@ -168,13 +165,13 @@ def _check_options(path: Path, reader: Reader, files: list[SourceFile], settings
             raise ArgumentError(argument, f"is for {what}; {path}: found {reader.name}")
 
 
-def bytes_of(path: Path) -> int:
+def size_of(path: Path) -> int:
     """The bytes that there are to read at `path`: of an archive those of its files, and otherwise those on the disk."""
     files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
-    return sum(map(_bytes_of_file, files))
+    return sum(map(_size_of_file, files))
 
 
-def _bytes_of_file(file: Path) -> int:
+def _size_of_file(file: Path) -> int:
     if file.suffix.lower() == ".zip":
         with suppress(OSError, *ARCHIVE_ERRORS), zipfile.ZipFile(file) as archive:
             return sum(member.file_size for member in archive.infolist())

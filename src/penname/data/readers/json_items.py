@@ -100,7 +100,7 @@ def json_values(file: SourceFile, report: LoadReport) -> Iterator[tuple[Location
 def json_paths(file: SourceFile) -> frozenset[str]:
     """The paths, as ijson writes them, of what stands in the beginning of a JSON document or of lines of JSON.
 
-    None where the file is no JSON.
+    There are none where the file is no JSON.
     """
     import ijson
 

@@ -17,7 +17,7 @@ from penname.data.readers.mail_encodings import decoded_words, header_of, raw_he
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
 from penname.data.readers.mail_text import divided_text, unwrapped
 from penname.data.readers.mail_words import REPLY_MARKS
-from penname.data.records import MAX_CHARACTERS, Document, Location, tidy
+from penname.data.records import Document, Location, tidy, too_long
 from penname.errors import DataError
 
 _REPLY = re.compile(rf"^((?:{REPLY_MARKS})(\[\d+\]|\(\d+\))? ?[:：] *)+", re.IGNORECASE)
@@ -41,9 +41,8 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
     text, answers = map(_valid, divided_text(_body(message, location, report)))
     if not text:
         raise location.error(None, "no text by the sender", "a text", "email without text by its sender")
-    if len(text) > MAX_CHARACTERS:
-        found = f"a text of {len(text):,} characters"
-        raise location.error(None, found, f"at most {MAX_CHARACTERS:,}", "text too long")
+    if fault := too_long(text, location):
+        raise fault
     subject = without_reply_marks(header("Subject"))
     document = Document(address.lower(), text, title=subject or None, date=_date(header("Date")))
     answered = _MESSAGE_ID.findall(header("In-Reply-To") or header("References"))

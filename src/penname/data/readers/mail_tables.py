@@ -53,8 +53,7 @@ def _is_outlooks(columns: list[str]) -> bool:
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages; those without text by their sender are counted as skipped."""
     is_outlooks = _is_outlooks(_header(file))
-    encoding = settings.encoding_of(file.place)
-    for line, row in read_rows(file.place, report, encoding=encoding, delimiter=settings.delimiter, may_be_empty=True):
+    for line, row in read_rows(file.place, report, encoding=settings.encoding_of(file.place), may_be_empty=True):
         location = Location(file.path, line)
         if is_outlooks:
             found = _of_outlook(row, location, report)

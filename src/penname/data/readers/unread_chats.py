@@ -59,7 +59,7 @@ def unread_chat(file: SourceFile) -> tuple[str, str] | None:
         said = next((said for told_by, said in _BY_PROGRAM if told_by.search(file.head)), None)
         is_chat = len(_IN_HTML.findall(file.head)) >= _FEWEST_LINES
         return said or ((f"{_LOOKS_LIKE_CHAT} in HTML", _AS_JSON) if is_chat else None)
-    text = file.head.decode("utf-16" if file.head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
+    text = file.head_text
     if _CHANNEL_OF_DISCORD.match(text):
         return "what looks like a chat of Discord", "JSON, which DiscordChatExporter writes with -f Json"
     if _OF_LINE.match(text):

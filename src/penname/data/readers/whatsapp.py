@@ -22,8 +22,7 @@ def recognizes(file: SourceFile) -> bool:
     """Whether it is a text whose lines begin with dates and times as in a chat, and several name a sender."""
     if file.suffix not in (".txt", ""):
         return False
-    text = file.head.decode("utf-16" if file.head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
-    lines = [line for line in text.split("\n")[:500] if line.strip()]
+    lines = [line for line in file.head_text.split("\n")[:500] if line.strip()]
     found = [line is not None and _SENDER.match(line.rest) is not None for line in map(begin, lines)]
     return sum(found) >= min(2, len(lines)) > 0
 
