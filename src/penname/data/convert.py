@@ -13,7 +13,6 @@ import hashlib
 import json
 import re
 import shutil
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -215,9 +214,8 @@ def _leave_out_copies(store: TextStore, settings: ConversionSettings, report: Lo
     users = store.users()
     total = sum(users.values())
     for user, count in users.items():
-        numbers = array("q")  # lists of a large collection's numbers would take more memory than anything else
         is_unique = bytearray(count)
-        for place in without_copies(_texts_of(user, store, numbers, lambda: advance("comparing", 1, total))):
+        for place in without_copies(_texts_of(user, store, lambda: advance("comparing", 1, total))):
             is_unique[place] = True
         unique = sum(is_unique)
         _skip("near-duplicate of another document of its user", report, count - unique)
@@ -225,13 +223,11 @@ def _leave_out_copies(store: TextStore, settings: ConversionSettings, report: Lo
             _skip(f"of a user with fewer than {settings.min_documents} documents", report, unique)
             store.drop_user(user)
         else:
-            store.drop(number for number, kept in zip(numbers, is_unique, strict=True) if not kept)
+            store.drop(number for number, kept in zip(store.numbers_of(user), is_unique, strict=True) if not kept)
 
 
-def _texts_of(user: str, store: TextStore, numbers: array[int], advance: Callable[[], None]) -> Iterator[str]:
-    """A user's texts; their numbers are appended to `numbers`."""
-    for number, found in store.texts_of(user):
-        numbers.append(number)
+def _texts_of(user: str, store: TextStore, advance: Callable[[], None]) -> Iterator[str]:
+    for _, found in store.texts_of(user):
         advance()
         yield found.document.text
 
@@ -263,6 +259,23 @@ def _write(
         targets = leave_one_out(store, settings.per_user)
     else:
         targets = by_time(store) if split_by == "time" else within_users(store, settings.per_user)
+    counts, hidden = _write_examples(folder, targets, settings)
+    empty = [split for split in SPLITS if not counts[split]]
+    if empty:
+        lacking = "" if split_by == "leave-one-out" else " with texts"
+        too_few = f"{_users(len(users))}{lacking}, too few for an example in {', '.join(empty)}"
+        if (least := settings.min_documents) > ConversionSettings.min_documents:
+            expected = "expected a lower number"
+            raise ArgumentError("min_documents", f"found {least}, which leaves of {path} {too_few}; {expected}")
+        raise DataError(path, found=too_few, expected="more texts" if lacking else "more users, or the split texts")
+    _write_documents(folder / DOCUMENTS_FILE, store, hidden, advance)
+    return {split: counts[split] for split in SPLITS}
+
+
+def _write_examples(
+    folder: Path, targets: Iterable[Target], settings: ConversionSettings
+) -> tuple[Counter[str], set[int]]:
+    """Write the examples; the number in each split, and the numbers of the texts that are hidden from profiles."""
     counts: Counter[str] = Counter()
     hidden: set[int] = set()
     with ExitStack() as stack:
@@ -274,22 +287,19 @@ def _write(
                 counts[target.split] += 1
             if target.is_hidden:
                 hidden.add(target.number)
-    empty = [split for split in SPLITS if not counts[split]]
-    if empty:
-        lacking = "" if split_by == "leave-one-out" else " with texts"
-        too_few = f"{_users(len(users))}{lacking}, too few for an example in {', '.join(empty)}"
-        if (least := settings.min_documents) > ConversionSettings.min_documents:
-            expected = "expected a lower number"
-            raise ArgumentError("min_documents", f"found {least}, which leaves of {path} {too_few}; {expected}")
-        raise DataError(path, found=too_few, expected="more texts" if lacking else "more users, or the split texts")
-    total = sum(store.users().values())
-    with _open(folder / DOCUMENTS_FILE) as file:
-        for user in store.users():
+    return counts, hidden
+
+
+def _write_documents(path: Path, store: TextStore, hidden: set[int], advance: Advance) -> None:
+    """Write the documents, but for the hidden ones."""
+    users = store.users()
+    total = sum(users.values())
+    with _open(path) as file:
+        for user in users:
             for number, found in store.texts_of(user):
                 advance("writing", 1, total)
                 if number not in hidden:
                     _append(file, _record(replace(found.document, id=document_id(number))))
-    return {split: counts[split] for split in SPLITS}
 
 
 def _example(target: Target, settings: ConversionSettings) -> dict[str, Any] | None:

@@ -32,13 +32,12 @@ def load_profile(path: Path, user_id: str = "user", say: Callable[[str], None] =
     if path.is_dir():
         return _of_folder(path, user_id, say)
     report = LoadReport(strict=True, on_problem=say)
+    encodings = encodings_of([path], say)
     if is_document(path.suffix.lower(), _head(path)):
-        encodings = encodings_of([path], say)
         document = _document(path, user_id, report, encodings)
         return [document] if document.text else []
-    encoding = encodings_of([path], say).get(str(path))
     try:
-        rows = list(read_rows(path, report, default_suffix=".jsonl", encoding=encoding))
+        rows = list(read_rows(path, report, default_suffix=".jsonl", encoding=encodings.get(str(path))))
     except DataError as error:
         if error.reason == "no row":  # a user who has written nothing yet
             return []
@@ -50,11 +49,12 @@ def _of_folder(folder: Path, user_id: str, say: Callable[[str], None]) -> list[D
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     documents = [file for file in files if is_document(file.suffix.lower(), _head(file))]
     encodings = encodings_of([file for file in documents if file.suffix.lower() not in SUFFIXES], say)
+    readable = set(documents)
     found: list[Document] = []
     unread: dict[str, list[str]] = {}
     for file in files:
         try:
-            if file not in documents:
+            if file not in readable:
                 raise DataError(file, found="another kind of file", expected=f"one of {', '.join(DOCUMENT_SUFFIXES)}")
             report = LoadReport(strict=True, on_problem=say)
             found.append(_document(file, user_id, report, encodings))

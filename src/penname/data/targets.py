@@ -72,7 +72,7 @@ def within_users(store: TextStore, per_user: int | None) -> Iterator[Target]:
         held_out = max(1, round(SHARES["test"] * count))
         parts = {"train": (0, count - 2 * held_out), "val": (count - 2 * held_out, count - held_out)}
         parts["test"] = (count - held_out, count)
-        numbers = array("q", (number for number, _ in store.texts_of(user)))
+        numbers = store.numbers_of(user)
         first, last = store.text(numbers[0]).document, store.text(numbers[-1]).document
         dated = first.date is not None and written_before(first, str(last.date))
         if not dated:

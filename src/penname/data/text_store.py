@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,12 @@ class TextStore:
         """The number of texts of each user, in the order of their names."""
         self._database.execute(_BY_USER)
         return dict(self._database.execute("SELECT user, COUNT(*) FROM texts GROUP BY user ORDER BY user"))
+
+    def numbers_of(self, user: str) -> array[int]:
+        """The numbers of a user's texts, in the order of `texts_of`, as an array, which is smaller than a list."""
+        self._database.execute(_BY_USER)
+        query = "SELECT number FROM texts WHERE user = ? ORDER BY date, number"
+        return array("q", (number for (number,) in self._database.execute(query, (user,))))
 
     def texts_of(self, user: str) -> Iterator[tuple[int, SourceText]]:
         """A user's texts in order of date, undated ones first, each with its number and with what it answers."""

@@ -15,7 +15,6 @@ from penname.engines.models import (
     count_parameters,
     length_limit,
     load_config,
-    load_tokenizer,
     pick_device,
 )
 from penname.engines.openai import check_server
@@ -25,7 +24,7 @@ from penname.experiments.stages import UNKNOWN, Stage, optimizer_steps, stages_o
 from penname.method_table import AGENTS
 from penname.rewards.traits import check_traits
 from penname.session import stage_names
-from penname.session.endpoints import check_tokenizer, describe_server
+from penname.session.endpoints import describe_server, tokenizer_of
 
 
 def format_bytes(count: int) -> str:
@@ -172,9 +171,9 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
         if engine.kind == "openai":
             check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, ()))
         if not engine.asks_for_endpoint:
-            check_tokenizer(name, engine)
+            tokenizer = tokenizer_of(name, engine)
             if engine.endpoint != "chat":
-                describe_prompting(name, engine, load_tokenizer(engine.tokenizer or engine.model))
+                describe_prompting(name, engine, tokenizer)
         if engine.kind != "openai":
             limit = length_limit(load_config(engine.model))
             prompt, pat = recipe.prompt, recipe.pat

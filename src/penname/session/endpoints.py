@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from penname.config import EngineConfig, Recipe
 from penname.engines.connection import PATHS
@@ -30,7 +31,7 @@ def ask_for_endpoints(recipe: Recipe, say: Say) -> Recipe:
         found = answers[server] = answers.get(server) or find_endpoint(config.base_url, config.model, say)
         chosen = config.model_copy(update={"endpoint": found.endpoint})
         say(f"{describe_server(name, chosen)}: {found.why}")
-        check_tokenizer(name, chosen)
+        tokenizer_of(name, chosen)
         recipe = recipe.with_endpoints({name: found.endpoint})
     return recipe
 
@@ -65,16 +66,18 @@ def check_chat_judge(session: Session) -> None:
         session.release()
 
 
-def check_tokenizer(name: str, config: EngineConfig) -> None:
-    """Raise UserError where an engine's tokenizer cannot be loaded.
+def tokenizer_of(name: str, config: EngineConfig) -> Any:
+    """An engine's tokenizer; None for a server whose is not known.
 
     name: its dotted name in the recipe.
     config: the engine.
+
+    Raises UserError where it cannot be loaded.
     """
     if config.tokenizer_name is None:
-        return
+        return None
     try:
-        load_tokenizer(config.tokenizer_name)
+        return load_tokenizer(config.tokenizer_name)
     except UserError as error:
         if config.kind != "openai":
             raise

@@ -39,7 +39,7 @@ def mask_texts(
         report = MaskReport(file)
         for user in users:
             own = own_names.get(user, ())
-            for number in [number for number, _ in store.texts_of(user)]:
+            for number in store.numbers_of(user):
                 found = store.text(number)
                 document = found.document
                 text, counts = masker.mask(document.text, own)
