@@ -9,12 +9,12 @@ from __future__ import annotations
 import codecs
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
-from itertools import chain, groupby, pairwise
+from collections.abc import Iterator
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_folder
+from penname.data.readers.mail_mbox import MAILBOX_BEGINS, begins_message, messages_of_mailbox
 from penname.data.readers.mail_message import message_or_none
 from penname.data.records import Location
 from penname.data.rows import table_suffix
@@ -25,18 +25,11 @@ MESSAGE_SUFFIXES = (".eml", ".emlx")
 AVOCADO_MAIL = re.compile(r"-EM\.txt$")
 """Names of messages in the Avocado archives; other files are attachments, contacts and appointments."""
 
-_MAIL_BEGINS = b"From "
-_MESSAGE_BEGINS = re.compile(rb"From .*\d\d?:\d\d.*\b(19|20)\d\d\b|From \S+@\S+\s*$")
-_BARE_BEGINNING = re.compile(rb"From -? ?\r?\n")
-"""What some versions of Thunderbird put before a message: neither a sender nor a time."""
-
-_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
 _HEADERS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*:.*\r?\n(?:[ \t].*\r?\n)*){2,}\r?\n")
 _SENT = re.compile(rb"^(?:Date|Message-ID|Received|MIME-Version):", re.IGNORECASE | re.MULTILINE)
 _SENDER = re.compile(rb"^From:", re.IGNORECASE | re.MULTILINE)
 _EMLX = re.compile(rb"(\d+) *\r?\n")
 _BEFORE_HEADERS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:>From .*\s*)?")
-_ESCAPED = re.compile(rb">+From ")
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -47,7 +40,7 @@ def recognizes(file: SourceFile) -> bool:
         return False
     head = file.head.lstrip()
     first, _, following = head.partition(b"\n")
-    if _begins_message(first + b"\n", following, True):
+    if begins_message(first + b"\n", following, True):
         return True
     headers = _HEADERS.match(head)
     return headers is not None and bool(_SENDER.search(headers[0]) and _SENT.search(headers[0]))
@@ -66,11 +59,11 @@ def of_mail_program(file: SourceFile) -> bool:
 
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages; those without text by their sender are counted as skipped."""
-    is_mailbox = file.suffix in MAILBOX_SUFFIXES or file.head.lstrip().startswith(_MAIL_BEGINS)
+    is_mailbox = file.suffix in MAILBOX_SUFFIXES or file.head.lstrip().startswith(MAILBOX_BEGINS)
     not_sent = kind_of_folder(file, is_mailbox)
     number = 0
     try:
-        for number, raw in enumerate(_of_mailbox(file, report) if is_mailbox else _of_file(file, report), 1):
+        for number, raw in enumerate(messages_of_mailbox(file, report) if is_mailbox else _of_file(file, report), 1):
             report.rows += 1
             location = Location(file.path, number)
             if not_sent:
@@ -96,58 +89,6 @@ def _of_file(file: SourceFile, report: LoadReport) -> Iterator[bytes]:
     counted = _EMLX.match(raw) if file.suffix == ".emlx" else None  # Apple's files begin with the message's length
     message = raw[counted.end() :][: int(counted[1])] if counted else raw
     yield _BEFORE_HEADERS.sub(b"", message, count=1)
-
-
-def _of_mailbox(file: SourceFile, report: LoadReport) -> Iterator[bytes]:
-    first = next((line for line in file.head.splitlines() if line.strip()), _MAIL_BEGINS)
-    if not first.startswith(_MAIL_BEGINS):
-        report.rows += 1
-        found = f"text before the first email ({first[:40].decode(errors='replace').strip()!r})"
-        expected = "a line that begins with From"
-        report.reject(
-            DataError(file.path, line=1, found=found, expected=expected, reason="text before the first email")
-        )
-    with file.open(report) as lines:
-        yield from _messages(lines)
-
-
-def _messages(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The messages of a mailbox, each as it was before it was put there.
-
-    A message begins with a line of sender and time, behind an empty line or before a header; in its text a ">" is put
-    before "From ".
-    """
-    message: list[bytes] | None = None
-    empty_before = True
-    for line, following in pairwise(chain(lines, [b""])):
-        if _begins_message(line, following, empty_before):
-            if message is not None:
-                yield _unescaped(message)
-            message = []
-        elif message is not None:
-            message.append(line)
-        empty_before = not line.strip()
-    if message is not None:
-        yield _unescaped(message)
-
-
-def _begins_message(line: bytes, following: bytes, empty_before: bool) -> bool:
-    """Whether a line is the one before a message, and not one of a text."""
-    is_header = bool(_HEADER.match(following))
-    if _MESSAGE_BEGINS.match(line):
-        return empty_before or is_header
-    return bool(_BARE_BEGINNING.match(line)) and empty_before and is_header
-
-
-def _unescaped(lines: list[bytes]) -> bytes:
-    """The message of these lines, without the ">" before each "From " that does not stand among quoted lines."""
-    runs = [(escaped, list(run)) for escaped, run in groupby(lines, lambda line: bool(_ESCAPED.match(line)))]
-    framed = [b"", *(line for _, run in runs for line in (run[0], run[-1])), b""]
-    kept: list[bytes] = []
-    for (escaped, run), before, after in zip(runs, framed[:-2:2], framed[3::2], strict=True):
-        own = escaped and not (before.startswith(b">") or after.startswith(b">"))
-        kept += [line[1:] for line in run] if own else run
-    return b"".join(kept)
 
 
 READER = Reader("email", "a mailbox (mbox) or messages (.eml)", recognizes, read, decides=of_mail_program)

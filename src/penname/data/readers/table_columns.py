@@ -1,0 +1,74 @@
+"""Which columns of a table are read, and as what: those that the user names, or that are known by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from penname.data.readers.table_layouts import Layout, layout_of
+from penname.data.records import Location
+
+COLUMNS = {
+    "user": (
+        *("user_id", "user", "author", "name", "reviewerid", "username", "user_name", "from"),
+        *("customer_id", "reviewer_id", "reviewer"),
+    ),
+    "text": ("text", "body", "content", "reviewtext", "review_text", "review", "output", "abstract", "review_body"),
+    "title": ("title", "subject", "summary", "headline", "review_title", "review_headline", "review_summary"),
+    "date": (
+        *("date", "timestamp", "time", "year", "created_at", "reviewtime", "unixreviewtime", "created_utc"),
+        *("date_added", "created", "review_date"),
+    ),
+    "item": (
+        *("item_id", "item", "product_id", "parent_asin", "asin", "pid", "business_id", "book_id"),
+        *("movie_id", "app_id"),
+    ),
+    "rating": ("rating", "overall", "stars", "star_rating", "review_rating"),
+}
+"""Names, in lower case, by which a table's columns are recognized where the user does not name them."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are read of a table, or of those rows of JSON that have the same fields.
+
+    of_kinds: the column of each key of `COLUMNS` that there is one for.
+    layout: the well-known table that it is, if any.
+    """
+
+    of_kinds: Mapping[str, str]
+    layout: Layout | None
+
+    def get(self, kind: str) -> str | None:
+        """The column of a key of `COLUMNS`; None where there is none."""
+        return self.of_kinds.get(kind)
+
+    @property
+    def said(self) -> str:
+        """Which columns are read, and as what, in words."""
+        taken = ", ".join(f"{kind} from {name!r}" for kind, name in self.of_kinds.items())
+        return f"{self.layout.name}: {taken}" if self.layout else taken
+
+
+def columns_of(names: Sequence[str], chosen: Mapping[str, str], location: Location) -> Columns:
+    """The columns that are read of those of a table.
+
+    names: the table's columns.
+    chosen: column names that the user gave, by key of `COLUMNS`.
+
+    Raises DataError where there is no column for the user or the text, or a chosen one does not exist.
+    """
+    of_kinds = {}
+    lowered = {str(name).lower(): name for name in reversed(names)}
+    layout = layout_of(names)
+    for kind, known in (COLUMNS if layout is None else layout.columns_or(COLUMNS)).items():
+        name = chosen.get(kind) or next((lowered[k] for k in known if k in lowered), None)
+        if name is not None and name not in names:
+            raise location.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
+        if name is not None:
+            of_kinds[kind] = name
+    for kind in ("user", "text"):
+        if kind not in of_kinds and (layout is None or kind in layout.columns):
+            expected = f"one for the {kind}: --{kind} NAME, or a column named {', '.join(COLUMNS[kind])}"
+            raise location.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")
+    return Columns(of_kinds, layout)
