@@ -8,7 +8,7 @@ import pytest
 import penname
 
 ROOT = Path(penname.__file__).parent
-BASE = {"control_tokens", "errors", "encoders", "extensions", "method_table", "shipped", "words"}
+BASE = {"control_tokens", "errors", "encoders", "extensions", "method_table", "shipped", "thoughts", "words"}
 TOOLS = {
     "data",
     "retrieval",

@@ -156,6 +156,7 @@ THOUGHT = "Short sentences, it seems. </think>"
         (says("Rain.", reasoning="The user"), ("Rain.", "stop")),
         (says(f"<think>\n{THOUGHT}\n\nRain."), ("Rain.", "stop")),
         (says(f"{THOUGHT}\n\nRain."), ("Rain.", "stop")),
+        (says("[THINK]Hm.[/THINK]Rain."), ("Rain.", "stop")),
         (says([{"type": "thinking", "thinking": []}, {"type": "text", "text": "Rain."}]), ("Rain.", "stop")),
         (says("Rain.", "length"), ("Rain.", "length")),
         (says("Rain.", "eos"), ("Rain.", "stop")),

@@ -13,6 +13,7 @@ from typing import Any
 
 from penname.engines.base import FinishReason
 from penname.engines.connection import Connection, RefusedRequest
+from penname.thoughts import without_thoughts
 
 Say = Callable[[str], object]
 """Called with a line on something that happens by itself."""
@@ -41,7 +42,6 @@ _FINISHED: Mapping[str, FinishReason] = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
     **dict.fromkeys(("length", "max_tokens"), "length"),
 }
-_THINKING_ENDS = "</think>"
 
 _OUTPUT_LIMIT = "output limit was reached"
 """OpenAI's words where a model has reasoned up to the limit."""
@@ -139,8 +139,9 @@ class ChatServer:
         finish_reason = _FINISHED.get(choice.finish_reason)
         if finish_reason is None:
             raise self._connection.failure(f"ended a reply with {choice.finish_reason!r}, not 'stop' or 'length'")
-        text, thought = _without_thinking(content)
-        thought = thought or bool(getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None))
+        text = without_thoughts(content)
+        beside = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+        thought = bool(beside) or text != content
         generated = usage.completion_tokens if usage else None
         if finish_reason == "length" and not text:
             # Hidden reasoning counts as part of the completion.
@@ -161,15 +162,6 @@ def _content(content: Any) -> str:
         parts = [part for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
         return "".join(str(part.get("text", "")) for part in parts)
     return content if isinstance(content, str) else ""
-
-
-def _without_thinking(content: str) -> tuple[str, bool]:
-    """A reply without a reasoning that the server left in it, and whether it had one."""
-    _, ended, answer = content.rpartition(_THINKING_ENDS)
-    if ended:
-        return answer.lstrip(), True
-    begun = content.lstrip().startswith("<think>")
-    return "" if begun else content, begun
 
 
 def _spent(sent: Mapping[str, Any], how: str) -> str:

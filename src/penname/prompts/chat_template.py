@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from penname.errors import UserError
-from penname.prompts.thoughts import marked, opened
+from penname.thoughts import marked, opened
 
 DATE = date(2024, 7, 26)
 """What templates print as today's date, so that no result depends on the day; Llama 3.1's prints this by itself."""

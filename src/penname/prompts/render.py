@@ -17,7 +17,7 @@ from penname.control_tokens import ControlTokens
 from penname.errors import UserError
 from penname.prompts.chat_template import DATE, ChatTemplate
 from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill, separator
-from penname.prompts.thoughts import ThoughtCutter
+from penname.thoughts import ThoughtCutter
 
 PromptFormat = Literal["chat", "plain"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
-from penname.data.readers.conversations import without_thoughts
 from penname.data.readers.json_items import json_items, json_paths, text_in
 from penname.data.records import tidy
+from penname.thoughts import without_thoughts
 
 _SIDES = ("user", "assistant")
 _NO_SIDE = "of the system or a tool"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.json_items import json_items, json_paths, json_values, text_in
 from penname.data.records import Location
+from penname.thoughts import without_thoughts
 
 _LISTS = ("conversations", "conversation", "messages", "chat_messages")
 _ROLES = ("from", "role", "sender")
@@ -23,11 +23,6 @@ _NOBODY = (
 )
 
 _OF_PEOPLE = ("user", "human", "prompter")
-_THOUGHTS = re.compile(
-    r"\s*(?:<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z))\s*",
-    re.DOTALL | re.IGNORECASE,
-)
-_CLOSING = re.compile(r"</think(?:ing)?>|\[/THINK\]", re.IGNORECASE)
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -97,14 +92,6 @@ def _text(turn: Mapping[str, Any]) -> str:
     parts = found if isinstance(found, list) else [found]
     texts = (part if isinstance(part, str) else text_in(part, "text") for part in parts)
     return "\n".join(text for text in texts if text)
-
-
-def without_thoughts(text: str) -> str:
-    """A model's turn without the thoughts at its beginning, whose opening tag may stand in the prompt."""
-    while match := _THOUGHTS.match(text):
-        text = text[match.end() :]
-    closing = _CLOSING.search(text)
-    return text[closing.end() :] if closing else text
 
 
 READER = Reader("chats with a language model", "turns with from and value, or role and content", recognizes, read)

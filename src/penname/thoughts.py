@@ -5,6 +5,7 @@ They have marks around them. Where the marks are control tokens, their letters i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ MARKS = (
     Marks("<think>", "</think>"),  # Qwen, DeepSeek, GLM, SmolLM, Phi, Kimi, MiniMax and most others
     Marks("<thinking>", "</thinking>"),  # fine-tuned models
     Marks("<thought>", "</thought>"),  # EXAONE Deep
+    Marks("<reasoning>", "</reasoning>"),  # fine-tuned models
     Marks("[THINK]", "[/THINK]"),  # Magistral
     Marks("<seed:think>", "</seed:think>"),  # Seed-OSS
     Marks("◁think▷", "◁/think▷"),  # Kimi-VL
@@ -28,6 +30,9 @@ MARKS = (
     Marks("<|channel>", "<channel|>"),  # Gemma 4
     Marks("<|channel|>", "<|channel|>final<|message|>"),  # gpt-oss: whatever is not in the channel `final`
 )
+
+_BEGINS = re.compile(rf"\s*(?:{'|'.join(re.escape(marks.opening) for marks in MARKS)})", re.IGNORECASE)
+_ENDS = re.compile("|".join(re.escape(marks.closing) for marks in MARKS), re.IGNORECASE)
 
 
 def opened(text: str) -> Marks | None:
@@ -39,6 +44,17 @@ def opened(text: str) -> Marks | None:
 def marked(text: str) -> bool:
     """Whether there are marks of thoughts in a text."""
     return any(mark in text for marks in MARKS for mark in marks)
+
+
+def without_thoughts(text: str) -> str:
+    """A model's reply behind its last thought that ends; nothing where another one begins there and does not end.
+
+    text: the reply as a server or an export has it, where marks are letters. The one that opens a thought may be
+        missing, as it may stand in the prompt.
+    """
+    ends = [match.end() for match in _ENDS.finditer(text)]
+    reply = text[ends[-1] :].lstrip() if ends else text
+    return "" if _BEGINS.match(reply) else reply
 
 
 class ThoughtCutter:
