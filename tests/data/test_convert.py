@@ -309,6 +309,14 @@ def test_the_folder_one_stands_in(tmp_path, monkeypatch):
     assert (tmp_path / "here" / "documents.jsonl").is_file()
 
 
+@pytest.mark.parametrize(("name", "content"), [("a.txt", "Rain."), ("a.csv", "My Review,Book Id,My Rating\nRain.,1,2")])
+@pytest.mark.parametrize("archive", ["notes.zip", "Notes.ZIP"])
+def test_an_archive_of_one_author_is_named_for_them(tmp_path, archive, name, content):
+    with zipfile.ZipFile(tmp_path / archive, "w") as opened:
+        opened.writestr(name, content)
+    assert [(d.user_id, d.text) for d in documents_of(tmp_path / archive)] == [(Path(archive).stem, "Rain.")]
+
+
 def test_a_mailbox_becomes_email_completion(tmp_path):
     mails = [
         f"From: {r['author'].replace(' ', '')}@x.org\nSubject: {r['headline']}\n\n{r['body']}\n".encode()

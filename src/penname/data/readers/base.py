@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -244,7 +245,8 @@ def owner(file: SourceFile, settings: ReadingSettings, *inner: str) -> str:
     inner: names of folders within an export, which are no author's.
     """
     folders = (parent.name for parent in file.path.absolute().parents)
-    return settings.author or next(name for name in folders if name not in inner).removesuffix(".zip") or "owner"
+    named = next(name for name in folders if name not in inner)
+    return settings.author or re.sub(r"\.zip$", "", named, flags=re.IGNORECASE) or "owner"
 
 
 def if_valid(

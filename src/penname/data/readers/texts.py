@@ -14,7 +14,7 @@ from penname.data import front_matter
 from penname.data.files.document import TEXT_SUFFIXES, document_of_file, is_document
 from penname.data.files.kinds import EXTRA, kind_of
 from penname.data.load_report import LoadReport
-from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText
+from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText, owner
 from penname.data.records import tidy
 from penname.errors import DataError
 
@@ -38,7 +38,7 @@ def check_libraries(path: Path, files: Sequence[SourceFile]) -> None:
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The document; its author is in its front matter, or the first folder below the one that is read, or that one."""
     report.rows += 1
-    author = file.parts[0] if len(file.parts) > 1 else settings.author or file.path.absolute().parent.name
+    author = file.parts[0] if len(file.parts) > 1 else owner(file, settings)
     try:
         title = _printable(file.path.stem) if settings.titles_from_names else None
         encoding = settings.encoding_of(file.place)
