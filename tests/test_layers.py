@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import penname
+from penname.data.readers.choice import READERS
 
 ROOT = Path(penname.__file__).parent
 BASE = {"control_tokens", "errors", "encoders", "extensions", "method_table", "shipped", "thoughts", "words"}
@@ -69,3 +70,11 @@ def test_a_room_imports_only_from_below(path):
 
 def test_every_room_has_its_layer():
     assert {room_of(path) for path in MODULES} == set(ALLOWED)
+
+
+def test_a_reader_is_a_short_module():
+    """The words that it knows, and the rules that it shares, have modules of their own."""
+    lines = {path.stem: path.read_text().splitlines() for path in (ROOT / "data" / "readers").glob("*.py")}
+    readers = {name: len(found) for name, found in lines.items() if any(line.startswith("READER = ") for line in found)}
+    assert len(readers) == len(READERS)
+    assert {name: length for name, length in readers.items() if length >= 100} == {}

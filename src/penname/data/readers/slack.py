@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import html
-import re
-from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any
 
 from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
-from penname.data.readers.json_items import bytes_of, json_items, json_paths, json_records, text_in
+from penname.data.readers.json_items import bytes_of, json_items, json_paths, text_in
+from penname.data.readers.slack_text import plain_text
+from penname.data.readers.slack_users import by_id, names_of
 
 _BY_USERS = (None, "thread_broadcast", "me_message", "file_share", "file_comment")
 """Subtypes of messages that users write; others tell who has joined, what a program says, and the like."""
-
-_MARKUP = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
-_QUOTED = re.compile(r"^&gt;.*\n?", re.MULTILINE)
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -31,7 +25,7 @@ def recognizes(file: SourceFile) -> bool:
 
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages of a day in a channel; an answer in a thread names the message that the thread is about."""
-    users, channels = (_by_id(bytes_of(file.beside("..", name))) for name in ("users.json", "channels.json"))
+    users, channels = (by_id(bytes_of(file.beside("..", name))) for name in ("users.json", "channels.json"))
     folder = "/".join(file.parts[:-1])
     chats: dict[str | None, Chat] = {}
     for location, record, _ in json_items(file, ("item",), report):
@@ -47,8 +41,8 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             report.skip(location.error(None, "a message of a bot", "one of a user", "sent by a bot"))
             continue
         date = if_valid("date", optional_date, record, "ts", location, report)
-        names = _names_of({**user, "profile": user.get("profile") or record.get("user_profile")}, account)
-        text = _plain(text_in(record, "text") or "", users, channels)
+        names = names_of({**user, "profile": user.get("profile") or record.get("user_profile")}, account)
+        text = plain_text(text_in(record, "text") or "", users, channels)
         document = message(location, report, names[0] if names else None, text, date)
         if document is not None:
             thread = text_in(record, "thread_ts")
@@ -59,48 +53,6 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
                 chats.setdefault(thread, Chat()).add(document.user_id, document.text)
             reply_to = f"{folder}/{thread}" if in_thread and answers is None else None
             yield SourceText(document, answers, tuple(names[1:]), f"{folder}/{time}", reply_to)
-
-
-@lru_cache(maxsize=2)
-def _by_id(content: bytes) -> dict[str, dict[str, Any]]:
-    """The users or channels in a list of them, by their ids, with the names that are shown.
-
-    A name that several users have is made theirs by what they log in with.
-    """
-    records = {str(record.get("id")): record for record in json_records(content)}
-    counts = Counter(_shown(record) for record in records.values())
-    for record in records.values():
-        shown = _shown(record)
-        record["shown"] = f"{shown} ({record.get('name')})" if shown and counts[shown] > 1 else shown
-    return records
-
-
-def _shown(user: dict[str, Any]) -> str | None:
-    """The name that others see."""
-    keys = (("profile", "display_name"), ("profile", "real_name"), ("real_name",), ("name",))
-    return next((name for name in (text_in(user, *key) for key in keys) if name), None)
-
-
-def _names_of(user: dict[str, Any], account: str | None) -> list[str]:
-    """A user's names, the one that others see first."""
-    keys = (("name",), ("real_name",), ("profile", "real_name"), ("profile", "email"))
-    names = [text_in(user, "shown") or _shown(user), account, *(text_in(user, *key) for key in keys)]
-    return [name for name in dict.fromkeys(names) if name]
-
-
-def _plain(text: str, users: dict[str, dict[str, Any]], channels: dict[str, dict[str, Any]]) -> str:
-    """A message without quoted lines, and with mentions and links as they are shown."""
-
-    def shown(match: re.Match[str]) -> str:
-        target, label = match[1], match[2]
-        if target[0] in "@#":
-            known = (users if target[0] == "@" else channels).get(target[1:])
-            return target[0] + (text_in(known, "shown") or label or target[1:])
-        if target[0] == "!":
-            return label or "@" + target[1:].partition("^")[0]
-        return label or target.removeprefix("mailto:")
-
-    return html.unescape(_MARKUP.sub(shown, _QUOTED.sub("", text)))
 
 
 READER = Reader(

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
 from typing import Any
 
 from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
-from penname.data.readers.json_items import json_items, list_in, part_of, text_in
+from penname.data.readers.json_items import json_items, part_of, text_in
+from penname.data.readers.twitter_text import text_of_post
 from penname.errors import DataError
 
 _ASSIGNMENT = re.compile(rb"\s*(?:window\.YTD\.(\w+)\.part\d+|Grailbird\.data\.tweets_\w+)\s*=\s*")
 _POSTS = ("noteTweet", "tweet", "communityTweet")
 _REPOST = re.compile(r"RT @\w+: ")
-_ANSWERED = re.compile(r"^(?:@\w+\s+)+")
-_ENDING = re.compile(r"(?:…|\.\.\.|\s|https://t\.co/\w+)+$")
 _BEGINNING = 100
 """Characters by which the beginning of a long post is known: the archive has it among the other posts, too."""
 
@@ -43,10 +41,10 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         return
     account, names = _account(file)
     author = account or (owner(file, settings, "data") if begins and begins[1] else None)
-    long_posts = {_text(note)[:_BEGINNING] for note in _notes(file)} if kind != "note_tweet" else set()
+    long_posts = {text_of_post(note)[:_BEGINNING] for note in _notes(file)} if kind != "note_tweet" else set()
     for location, record, _ in _items(file, "item", report):
         post = next((post for name in _POSTS if (post := part_of(record, name))), record)
-        text = _text(post)
+        text = text_of_post(post)
         if part_of(post, "retweeted_status") or _REPOST.match(text):
             report.skip(location.error(None, "a repost", "a post by the archive's owner", "repost"))
             continue
@@ -68,24 +66,6 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
 def _items(file: SourceFile, place: str, report: LoadReport) -> Iterator[Any]:
     begins = _ASSIGNMENT.match(file.head)
     return json_items(file, (place,), report, prefix=begins[0] if begins else b"")
-
-
-def _text(post: Any) -> str:
-    """A post's text as it is shown: without the names in front of an answer, and with whole links."""
-    text = text_in(post, "full_text") or text_in(post, "text") or text_in(post, "core", "text") or ""
-    first = str(next(iter(list_in(post, "display_text_range")), ""))
-    shown_from = int(first) if re.fullmatch("[0-9]{1,4}", first) else 0
-    text = text[shown_from:]
-    if not shown_from and part_of(post, "in_reply_to_user_id_str"):
-        text = _ANSWERED.sub("", text)
-    for link in [*list_in(post, "entities", "urls"), *list_in(post, "core", "urls")]:
-        short, whole = (
-            text_in(link, a) or text_in(link, b) for a, b in (("url", "shortUrl"), ("expanded_url", "expandedUrl"))
-        )
-        text = text.replace(short, whole) if short and whole else text
-    for link in [*list_in(post, "entities", "media"), *list_in(post, "extended_entities", "media")]:
-        text = text.replace(text_in(link, "url") or "\0", "")
-    return unescape(text).strip()
 
 
 def _notes(file: SourceFile) -> Iterator[Any]:

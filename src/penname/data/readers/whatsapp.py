@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile, SourceText, message
-from penname.data.readers.whatsapp_lines import MARK, Line, Style, begin, moment_of, style_of
+from penname.data.readers.whatsapp_dates import moment_of
+from penname.data.readers.whatsapp_lines import MARK, Line, begin
+from penname.data.readers.whatsapp_style import Style, style_of
 from penname.data.readers.whatsapp_words import is_event, is_notice, written
 from penname.data.records import Location
 from penname.data.rows import read_lines
