@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common import examples, finish, median, parser, run, with_prompts
 
-from penname.engines import continuous_batching
+from penname.engines import batch
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.models import load_model, load_tokenizer
@@ -90,12 +90,12 @@ def main() -> None:
         LocalEngine(model, batch_size=1, on_written=lambda *_: moments.append(time.perf_counter()))
         for model in ("bundled", load_model("bundled", "auto"))
     )
-    sides = {"own": (own, continuous_batching.DRAFT_BATCH), "unguessed": (own, 0), "transformers": (other, 0)}
+    sides = {"own": (own, batch.DRAFT_BATCH), "unguessed": (own, 0), "transformers": (other, 0)}
     speeds: dict[str, list[float]] = {side: [] for side in sides}
     same = 0
     for number, (_, prompt) in enumerate(islice(with_prompts(TASK, renderer, 4), prompts + 1)):
         texts = {}
-        for side, (engine, continuous_batching.DRAFT_BATCH) in sides.items():
+        for side, (engine, batch.DRAFT_BATCH) in sides.items():
             speed, texts[side] = tokens_a_second(engine, moments, prompt, sampling)
             if number:
                 speeds[side].append(speed)

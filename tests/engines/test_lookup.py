@@ -5,7 +5,7 @@ import torch
 import transformers
 from tests.engines.test_llama import SIZES, saved
 
-from penname.engines import continuous_batching
+from penname.engines import batch
 from penname.engines.base import Sampling
 from penname.engines.local import LocalEngine
 from penname.engines.lookup import FIRST_LENGTH, PromptLookup
@@ -58,7 +58,7 @@ def test_completions_are_the_same_with_and_without_drafts(family, temperature, t
     drafted = engine.generate(prompts, [[1], [2]], sampling)
     with_drafts = len(steps)
     assert max(steps) > 1
-    monkeypatch.setattr(continuous_batching, "DRAFT_BATCH", 0)
+    monkeypatch.setattr(batch, "DRAFT_BATCH", 0)
     assert engine.generate(prompts, [[1], [2]], sampling) == drafted
     if temperature == 0:
         assert with_drafts < len(steps) - with_drafts
