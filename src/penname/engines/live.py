@@ -76,9 +76,9 @@ class LiveEngine:
     rows: the largest number of completions at once.
     max_new_tokens: the longest completion that may be asked for, in tokens.
 
-    A completion depends on its prompt, its seed and its sampling alone, up to rounding, as with `LocalEngine`. No prompt
-    is kept once its completions have ended, and none is shared between requests. Raises UserError where the model cannot
-    be loaded.
+    A completion depends on its prompt, its seed and its sampling alone, up to rounding, as with `LocalEngine`. No
+    prompt is kept once its completions have ended, and none is shared between requests. Raises UserError where the
+    model cannot be loaded.
     """
 
     def __init__(

@@ -16,8 +16,8 @@ from penname.config import (
     RetrievalConfig,
     RewardConfig,
 )
-from penname.data.records import Example
-from penname.engines.base import GeneratedTokens
+from penname.data.records import Document, Example
+from penname.engines.base import GeneratedTokens, Sampling
 from penname.engines.models import generation_ends
 from penname.engines.sampling import sample_seed
 from penname.engines.tokenizer import load_light_tokenizer
@@ -130,6 +130,24 @@ def setup_of_model(model: str) -> ModelSetup:
     )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What an engine needs to write for a request.
+
+    tokens: the prompt's token ids, and those of a reasoning that the request gives.
+    seeds: the random seed of each candidate.
+    sampling: how the model's run samples.
+    shown: the documents in the prompt, most relevant first; the last ones may be truncated or omitted.
+    shortened: the number of those that are.
+    """
+
+    tokens: list[int]
+    seeds: list[int]
+    sampling: Sampling
+    shown: list[Document]
+    shortened: int
+
+
 class ModelWriter:
     """Writes with one model, whose prompt shows the user's own documents.
 
@@ -149,29 +167,60 @@ class ModelWriter:
 
     def write(self, request: Request) -> Written:
         """Write one text. Raises UserError for an item, or a reasoning that the model cannot be given."""
-        setup, seed = self._setup, request.seed
+        prepared = self.prepare(request)
+        engine = self._engines.engine(self._setup.engine)
+        written = engine.generate([prepared.tokens], [prepared.seeds], prepared.sampling)[0]
+        return self.finish(request, prepared, written)
+
+    def prepare(self, request: Request) -> Prepared:
+        """Retrieve the documents and render the prompt; no model is loaded. Raises UserError as `write` does."""
+        setup = self._setup
         if request.item is not None:
             raise ArgumentError("item", "is for the method pat of a run")
         if request.reasoning is not None:
             self.check_reasoning()
+        number = request.candidates or setup.evaluation.candidates
+        if number > 1 and setup.evaluation.choose == AUTHORSHIP and not setup.authorship.is_file():
+            problem = "the run has no authorship model, by which its recipe chooses among candidates"
+            raise ArgumentError("candidates", f"found {number}; {problem}; expected 1")
         example = Example(
             "prompt", "user", "generate", request.prompt, profile=tuple(request.documents), query=request.query
         )
-        shown = [document.text for document in retrieve(example, self._retriever(seed), setup.retrieval.k)]
+        shown = retrieve(example, self._retriever(request.seed), setup.retrieval.k)
         template = generator_template(with_reasoning=setup.with_reasoning)
-        rendered = self._renderer.render(template, shown, input=request.prompt)
-        written, texts = self._complete(rendered.tokens, request)
+        rendered = self.renderer.render(template, [document.text for document in shown], input=request.prompt)
+        reasoning = request.reasoning
+        forced = self.renderer.prefix(compose(reasoning, "")) if reasoning is not None else []
+        seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
+        return Prepared(rendered.tokens + forced, seeds, self._sampling, shown, rendered.shortened)
+
+    def finish(self, request: Request, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
+        """The text of a request, chosen from its candidates.
+
+        written: what an engine has written for `prepared`.
+        """
+        setup = self._setup
+        texts = [self.completion(generated.tokens, request.reasoning) for generated in written]
         completions = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
         number = self._choose(request, completions)
         parts = completions[number]
-        notes = [*_notes(rendered.shortened, written[number], texts[number], parts, setup), *self._said]
+        notes = [*_notes(prepared.shortened, written[number], texts[number], parts, setup), *self._said]
         self._said.clear()
-        if self._renderer.chat is not None and setup.engine.endpoint != "chat":
-            notes = [*(f"the model {note}" for note in self._renderer.chat.notes), *notes]
+        if self.renderer.chat is not None and setup.engine.endpoint != "chat":
+            notes = [*(f"the model {note}" for note in self.renderer.chat.notes), *notes]
         if not request.documents:
             notes.insert(0, "there are no documents: the response is not personalized")
         response = parts.response or texts[number].strip()
         return Written(response, parts.reasoning, tuple(notes), parts.response is not None)
+
+    def completion(self, tokens: Sequence[int], reasoning: str | None) -> str:
+        """The text of a completion.
+
+        tokens: the token ids that the model wrote.
+        reasoning: the reasoning that it was given, with which the text then begins; None for its own.
+        """
+        text = self.renderer.completion(tokens, continued=reasoning is not None)
+        return text if reasoning is None else compose(reasoning, text)
 
     def check_reasoning(self) -> None:
         """Raise UserError if the model cannot be given a reasoning."""
@@ -183,8 +232,14 @@ class ModelWriter:
         self._engines.release()
         self._judges.release()
 
+    @property
+    def setup(self) -> ModelSetup:
+        """The model, how it is prompted and how it samples."""
+        return self._setup
+
     @cached_property
-    def _renderer(self) -> Renderer:
+    def renderer(self) -> Renderer:
+        """Renders the model's prompts."""
         engine, limit = self._setup.engine, self._setup.prompt.max_input_tokens
         if engine.kind == "openai":
             return self._engines.renderer(engine, limit, "prompt.max_input_tokens")
@@ -202,25 +257,12 @@ class ModelWriter:
         settings = self._setup.retrieval
         return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens)
 
-    def _complete(self, prompt: list[int], request: Request) -> tuple[list[GeneratedTokens], list[str]]:
-        """The candidates as tokens and as completions; the latter include a reasoning that the request gives."""
-        evaluation, reasoning = self._setup.evaluation, request.reasoning
-        forced_tokens = self._renderer.prefix(compose(reasoning, "")) if reasoning is not None else []
-        setup = self._setup
+    @cached_property
+    def _sampling(self) -> Sampling:
+        """How the model's run samples in its evaluation."""
+        setup, evaluation = self._setup, self._setup.evaluation
         max_tokens = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-        sampling = setup.decoding.sampling(
-            max_tokens, evaluation.temperature, evaluation.top_p, self._renderer.stop_ids
-        )
-        number = request.candidates or evaluation.candidates
-        if number > 1 and evaluation.choose == AUTHORSHIP and not self._setup.authorship.is_file():
-            problem = "the run has no authorship model, by which its recipe chooses among candidates"
-            raise ArgumentError("candidates", f"found {number}; {problem}; expected 1")
-        seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
-        engine = self._engines.engine(self._setup.engine)
-        written = engine.generate([prompt + forced_tokens], [seeds], sampling)[0]
-        continued = reasoning is not None
-        texts = [self._renderer.completion(generated.tokens, continued=continued) for generated in written]
-        return written, texts if reasoning is None else [compose(reasoning, text) for text in texts]
+        return setup.decoding.sampling(max_tokens, evaluation.temperature, evaluation.top_p, self.renderer.stop_ids)
 
     def _choose(self, request: Request, candidates: Sequence[Completion]) -> int:
         """The index of the chosen candidate, by the recipe's `evaluation.choose`."""
