@@ -1,0 +1,112 @@
+"""Takes a completion apart while it is written: its reasoning, then its response.
+
+What has been given out is never taken back, so letters that could be the beginning of a mark wait for the next ones.
+All the pieces together are what `penname.prompts.completion.parse` makes of the whole completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import regex
+
+from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE
+from penname.thoughts import MARKS
+
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+"""What a tokenizer writes for the first bytes of a character."""
+
+
+class Pieces(NamedTuple):
+    """What has been added to the reasoning and to the response."""
+
+    reasoning: str
+    response: str
+
+
+def _phrase(phrase: str) -> regex.Pattern[str]:
+    return regex.compile(r"\s+".join(map(regex.escape, phrase.split())), regex.IGNORECASE)
+
+
+_OPENING, _ANSWER = _phrase(OPENING_PHRASE), _phrase(ANSWER_PHRASE)
+_MARK = regex.compile("|".join(regex.escape(mark) for marks in MARKS for mark in marks))
+
+
+class StreamedCompletion:
+    """A completion that grows token by token.
+
+    read: the text of token ids, as `Renderer.completion` gives it.
+    with_reasoning: whether the model writes a reasoning before the response.
+    stop: strings before which the response ends.
+    """
+
+    def __init__(
+        self, read: Callable[[Sequence[int]], str], *, with_reasoning: bool, stop: Sequence[str] = ()
+    ) -> None:
+        self._read = read
+        self._with_reasoning = with_reasoning
+        self._stop = regex.compile("|".join(map(regex.escape, stop))) if stop else None
+        self._tokens: list[int] = []
+        self._given = Pieces("", "")
+        self.stopped = False
+
+    @property
+    def tokens(self) -> int:
+        """The number of its tokens so far."""
+        return len(self._tokens)
+
+    def add(self, tokens: Sequence[int]) -> Pieces:
+        """The pieces that further tokens add; once `stopped`, none."""
+        self._tokens += tokens
+        return self._give(self._parts(self._read(self._tokens), ended=False))
+
+    def end(self) -> Pieces:
+        """The pieces that were waiting for further tokens, of which there are none."""
+        return self._give(self._parts(self._read(self._tokens), ended=True))
+
+    def _give(self, parts: Pieces) -> Pieces:
+        """What of these parts has not been given out yet."""
+        new = Pieces(*(part[len(given) :] for part, given in zip(parts, self._given, strict=True)))
+        self._given = Pieces(*(given + piece for given, piece in zip(self._given, new, strict=True)))
+        return new
+
+    def _parts(self, text: str, *, ended: bool) -> Pieces:
+        """The reasoning and the response as far as they are certain."""
+        if self.stopped:
+            return self._given
+        if not ended:
+            text = _before_beginning_of(_MARK, text.rstrip(UNFINISHED))
+        if not self._with_reasoning:
+            return Pieces("", self._response(text, ended=ended))
+        answer = _ANSWER.search(text)
+        if answer is not None:
+            return Pieces(_reasoning(text[: answer.start()]), self._response(text[answer.end() :], ended=ended))
+        if not ended:
+            text = _before_beginning_of(_OPENING, _before_beginning_of(_ANSWER, text))
+        # A completion without the answer phrase is all reasoning, as nothing says what else it could be.
+        return Pieces(_reasoning(text), "")
+
+    def _response(self, text: str, *, ended: bool) -> str:
+        """The response in the text behind the reasoning, up to a stop string."""
+        if self._stop is not None:
+            found = self._stop.search(text)
+            if found is not None:
+                self.stopped = True
+                return text[: found.start()].strip()
+            if not ended:
+                text = _before_beginning_of(self._stop, text)
+        return text.strip()
+
+
+def _reasoning(text: str) -> str:
+    """A reasoning without the phrase that opens it."""
+    return _OPENING.sub("", text, count=1).strip()
+
+
+def _before_beginning_of(pattern: regex.Pattern[str], text: str) -> str:
+    """The text up to where it ends in the beginning of what a pattern matches."""
+    for found in pattern.finditer(text, partial=True):
+        if found.partial:
+            return text[: found.start()]
+    return text
