@@ -43,8 +43,12 @@ ALLOWED: dict[str, set[str]] = {
     "experiments": {*TOOLS, *PAPERS, "session", "scale"},
     "reporting": {*TOOLS, *PAPERS, "session", "experiments"},
     "generate": {*TOOLS, *PAPERS, "session", "experiments"},
+    "serve": {
+        *("data", "retrieval", "prompts", "engines", "rewards"),
+        *("config", "session", "experiments", "generate"),
+    },
     "api": {*TOOLS, "experiments", "reporting", "generate"},
-    "cli": {*TOOLS, "session", "experiments", "reporting", "generate", "api"},
+    "cli": {*TOOLS, "session", "experiments", "reporting", "generate", "api", "serve"},
 }
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem != "__init__")
 

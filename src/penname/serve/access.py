@@ -1,0 +1,60 @@
+"""Who asks: the tenant of a request, by its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anyio.to_thread import run_sync
+from starlette.requests import HTTPConnection
+
+from penname.serve.errors import ApiError
+from penname.serve.store.records import Key
+from penname.serve.store.store import Store
+
+LOCAL_TENANT = "local"
+"""Whose users those are that are asked for without a key."""
+
+KEY_PREFIX = "pn-"
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. key: None for someone on this machine who needs none."""
+
+    tenant: str
+    key: Key | None
+
+
+class Access:
+    """Finds out who asks.
+
+    store: has the keys.
+    required: whether nobody may ask without a key; otherwise only this machine can reach the server.
+    """
+
+    def __init__(self, store: Store, *, required: bool) -> None:
+        self._store = store
+        self._required = required
+
+    async def caller(self, request: HTTPConnection) -> Caller:
+        """Who sends a request. Raises ApiError (401) for a missing or invalid key."""
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        secret = secret.strip()
+        if kind.lower() == "bearer" and (self._required or secret.startswith(KEY_PREFIX)):
+            key = await run_sync(self._store.key_of, secret)
+            if key is None:
+                raise ApiError(401, "found a key that is not valid", "invalid_api_key")
+            return Caller(key.tenant, key)
+        if self._required:
+            raise ApiError(401, "found no key, expected the header Authorization: Bearer pn-...", "missing_api_key")
+        # Clients that cannot do without a key send any text.
+        self._check_host(request)
+        return Caller(LOCAL_TENANT, None)
+
+    def _check_host(self, request: HTTPConnection) -> None:
+        """Refuse pages of others that have their own name lead to this machine (DNS rebinding)."""
+        host = request.headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name.lower() not in LOOPBACK:
+            raise ApiError(403, f"without a key, expected one of the hosts {', '.join(LOOPBACK)}", "host_not_allowed")

@@ -1,0 +1,31 @@
+"""What a conversation asks to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from penname.serve.errors import ApiError
+from penname.serve.requests import Message
+
+_NAMES = {"user": "User", "assistant": "Assistant"}
+
+
+class Asked(NamedTuple):
+    """What is to be written, and what documents are searched for with."""
+
+    prompt: str
+    query: str
+
+
+def asked(messages: Sequence[Message]) -> Asked:
+    """The last turn, behind the instructions and the turns before it, where there are any.
+
+    Raises ApiError for a conversation whose last turn is not the user's.
+    """
+    *before, last = messages
+    if last.role != "user" or not last.text.strip():
+        raise ApiError(400, f"found {last.role!r}, expected a last turn of 'user' with text", "invalid_value", "messages")
+    instructions = [turn.text for turn in before if turn.role in ("system", "developer") and turn.text.strip()]
+    turns = [f"{_NAMES[turn.role]}: {turn.text}" for turn in before if turn.role in _NAMES and turn.text.strip()]
+    return Asked("\n\n".join((*instructions, *turns, last.text)), last.text)

@@ -1,0 +1,135 @@
+"""What clients ask for: OpenAI's requests with penname's own fields; unknown fields are passed over."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+MOST_CHOICES = 16
+MOST_LIKELY = 20
+
+Text = Annotated[str, Field(max_length=1_000_000)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class Part(BaseModel):
+    """A part of a message's content; only text is understood."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["text", "input_text"] = "text"
+    text: Text
+
+
+class Message(BaseModel):
+    """A turn of a conversation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Text | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        """Its content as text."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class StreamOptions(BaseModel):
+    """How a response is streamed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    include_usage: bool = False
+
+
+class WritingRequest(BaseModel):
+    """What both kinds of requests have."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    model: Annotated[str, Field(max_length=2000)] = Field("penname", description="penname/USER or penname/USER@METHOD")
+    user: Annotated[str, Field(max_length=2000)] | None = Field(
+        None, description="who is written as, where the model does not say it"
+    )
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] | None = Field(None, description="number of texts")
+    seed: Seed | None = Field(None, description="the same seed gives the same text; by default another each time")
+    stop: str | list[str] | None = Field(None, description="strings before which the response ends")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    min_p: Annotated[float, Field(ge=0, lt=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=1000)] | None = None
+    candidates: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="texts that are written for each one that is returned, which is the one most like the others"
+    )
+    reasoning: Text | None = Field(None, description="a reasoning in the place of the user's own")
+    query: Text | None = Field(None, description="what documents are searched for; by default the prompt")
+    item: Annotated[str, Field(max_length=2000)] | None = Field(None, description="the item that the text is about")
+
+    @field_validator("stop")
+    @classmethod
+    def _stop_strings(cls, stop: str | list[str] | None) -> str | list[str] | None:
+        strings = [stop] if isinstance(stop, str) else stop or []
+        if len(strings) > 16 or any(not 0 < len(string) <= 500 for string in strings):
+            raise ValueError("expected at most 16 strings of 1 to 500 letters")
+        return stop
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """The strings before which the response ends."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+    def sampling(self) -> dict[str, Any]:
+        """The settings of the sampling that the request has, by their names in `penname.engines.base.Sampling`."""
+        names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "no_repeat_ngram")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+class ChatRequest(WritingRequest):
+    """A request for a turn of a conversation."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELY)] | None = None
+
+    @property
+    def most_tokens(self) -> int | None:
+        """The longest completion, in tokens."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def most_likely(self) -> int | None:
+        """For how many most likely tokens log probabilities are asked for; None for none."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+
+class CompletionRequest(WritingRequest):
+    """A request for the completion of a prompt."""
+
+    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELY)] | None = None
+
+    @property
+    def most_tokens(self) -> int | None:
+        """The longest completion, in tokens."""
+        return self.max_tokens
+
+    @property
+    def most_likely(self) -> int | None:
+        """For how many most likely tokens log probabilities are asked for; None for none."""
+        return self.logprobs
+
+    @property
+    def text(self) -> str:
+        """The prompt."""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]

@@ -1,0 +1,74 @@
+"""What the parts of the store stand on, and the checks of what they are given."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert
+
+from penname.errors import ArgumentError
+from penname.serve.store.database import Database
+from penname.serve.store.erasing import Eraser
+from penname.serve.store.tables import audit
+
+# The three together fit into PostgreSQL's index entries, which have at most 2,704 bytes.
+MOST_BYTES = {"tenant": 200, "user": 500, "id": 1000}
+"""Longest names in UTF-8: of tenants, of users, and of what is a user's."""
+
+
+class Part:
+    """A part of the store.
+
+    database: where everything is.
+    eraser: overwrites what was deleted.
+    """
+
+    def __init__(self, database: Database, eraser: Eraser) -> None:
+        self._database = database
+        self._eraser = eraser
+
+    def _erase_soon(self) -> None:
+        """Have rows that were deleted or changed overwritten, where the database can do that."""
+        if self._database.overwrites:
+            self._eraser.ask()
+
+
+def now() -> str:
+    """This moment in UTC, in ISO 8601 to the microsecond, so that times sort as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def note(connection: Connection, tenant: str, action: str, count: int = 1) -> None:
+    """Enter into the audit what is done in this transaction. count: how many it is done to."""
+    connection.execute(insert(audit).values(tenant=tenant, time=now(), action=action, count=count))
+
+
+def checked_id(kind: str, value: str, argument: str | None = None) -> str:
+    """A name as it is kept: composed (NFC), as programs send the same letters in two forms.
+
+    kind: one of `MOST_BYTES`.
+    argument: how error messages call it; by default `kind`.
+
+    Raises ArgumentError for one that is empty, too long, or has control characters or halves of characters.
+    """
+    name = unicodedata.normalize("NFC", checked_text(argument or kind, value))
+    length = len(name.encode())
+    if not name.strip():
+        raise ArgumentError(argument or kind, "found no letter, expected a name")
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise ArgumentError(argument or kind, "found a control character, expected a name without")
+    if length > MOST_BYTES[kind]:
+        raise ArgumentError(argument or kind, f"found {length} bytes, expected at most {MOST_BYTES[kind]}")
+    return name
+
+
+def checked_text(argument: str, value: str) -> str:
+    """A text that both databases can keep. Raises ArgumentError for one with NUL or with half of a character."""
+    if "\0" in value:
+        raise ArgumentError(argument, "found a NUL character, expected text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(argument, f"found half of a character at {error.start}, expected text in UTF-8") from None
+    return value

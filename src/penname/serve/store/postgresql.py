@@ -1,0 +1,106 @@
+"""PostgreSQL: a wall of row-level security between tenants, behind that of the statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection, Table, create_engine, func, select, text
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from penname.errors import UserError
+from penname.serve.store.database import WAIT_SECONDS, Database
+from penname.serve.store.tables import METADATA
+
+CONNECTIONS = 40
+"""As many as there are threads that answer requests; a server admits 100 unless it is told otherwise."""
+
+BOUND_ROLE = "penname_bound"
+"""The role of a transaction of someone whom policies do not bind."""
+
+_LOCK = 0x70656E6E616D65  # "penname"
+_SECONDS_TO_CONNECT = "10"
+
+
+class Postgresql(Database):
+    """A database of a PostgreSQL server.
+
+    Superusers, and roles that bypass row-level security, take the role `BOUND_ROLE` in each transaction.
+
+    Raises UserError where psycopg is missing.
+    """
+
+    overwrites = False
+    default_tombstones = None
+
+    def __init__(self, url: URL) -> None:
+        try:
+            import psycopg  # noqa: F401
+        except ImportError as error:
+            raise UserError(f"PostgreSQL needs psycopg: pip install 'penname[postgres]' ({error})") from error
+        self.name = f"database {url.render_as_string()}"
+        self._role: str | None = None
+        self.engine = create_engine(
+            url.set(drivername="postgresql+psycopg").update_query_dict(
+                {"connect_timeout": _SECONDS_TO_CONNECT, **url.query}
+            ),
+            hide_parameters=True,
+            pool_size=CONNECTIONS // 2,
+            max_overflow=CONNECTIONS // 2,
+            pool_timeout=WAIT_SECONDS,
+            pool_pre_ping=True,
+        )
+        self._as_of_one_moment = self.engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def insert(self, table: Table) -> Insert:
+        """See `Database.insert`."""
+        return insert(table)
+
+    @contextmanager
+    def begin(self, write: bool) -> Iterator[Connection]:
+        """See `Database.begin`."""
+        engine = self.engine if write else self._as_of_one_moment
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    def stand_before(self, connection: Connection, wall: dict[str, str]) -> None:
+        """See `Database.stand_before`."""
+        settings = {f"penname.{name}": value for name, value in wall.items()} | (
+            {"role": self._role} if self._role else {}
+        )
+        connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """See `Database.migrating`; then take the role that policies bind, if this one's is another."""
+        with self.begin(write=True) as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+            self._role = self._bind(connection)
+
+    def _bind(self, connection: Connection) -> str | None:
+        """The role that transactions are to take, which is made where it is missing; None for the one that connects."""
+        unbound = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+        if not connection.scalar(unbound):
+            return None
+        if not connection.scalar(text(f"SELECT 1 FROM pg_roles WHERE rolname = '{BOUND_ROLE}'")):
+            connection.execute(text(f"CREATE ROLE {BOUND_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS"))
+        connection.execute(text(f"GRANT {BOUND_ROLE} TO CURRENT_USER"))
+        names = ", ".join(METADATA.tables)
+        connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {BOUND_ROLE}"))
+        return BOUND_ROLE
+
+    def erase(self) -> bool:
+        """Let the server use the room of deleted rows again.
+
+        That does not overwrite them at once: see `penname.serve.store.forgetting`.
+        """
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in METADATA.tables.values():
+                    if "user_id" in table.columns or table.name == "users":
+                        connection.execute(text(f"VACUUM {table.name}"))
+        except SQLAlchemyError:
+            return False
+        return True

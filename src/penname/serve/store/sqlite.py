@@ -1,0 +1,107 @@
+"""SQLite: one file, whose deleted rows are overwritten."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import URL, Connection, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from penname.errors import UserError
+from penname.serve.store.database import WAIT_SECONDS, Database
+
+CONNECTIONS = 8
+"""Each keeps a cache of pages; as a query takes a millisecond, more of them would answer no sooner."""
+
+_OLDEST = (3, 35)  # the first with RETURNING
+_SETTINGS = (
+    f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # what is acknowledged survives the loss of power, not only of the process
+    "PRAGMA secure_delete = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",  # no user's text in temporary files
+)
+
+
+class Sqlite(Database):
+    """A file in SQLite's WAL mode, which several threads and processes of one machine may use at once.
+
+    Raises UserError where the file cannot be opened or made, and where it is no database.
+    """
+
+    overwrites = True
+
+    def __init__(self, url: URL) -> None:
+        if not url.database or url.database == ":memory:":
+            raise UserError(f"database: found {url}, expected a file: sqlite:///FILE")
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise UserError(f"database: found SQLite {sqlite3.sqlite_version}, expected 3.35 or later")
+        self.path = Path(url.database)
+        self.default_tombstones = self.path.with_name(self.path.name + ".tombstones")
+        self.name = f"database {self.path}"
+        self._writer = Lock()
+        self._make_file()
+        self.engine = create_engine(
+            url, hide_parameters=True, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_SECONDS
+        )
+        event.listen(self.engine, "connect", _prepare)
+        event.listen(self.engine, "begin", _begin)
+
+    def _make_file(self) -> None:
+        """Make the file, if it is not there, readable by its owner alone, as those are that SQLite puts beside it."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            found = "no such folder" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+            raise UserError(f"{self.name}: found {found}, expected a file that can be written") from None
+
+    def insert(self, table: Table) -> Insert:
+        """See `Database.insert`."""
+        return insert(table)
+
+    @contextmanager
+    def begin(self, write: bool) -> Iterator[Connection]:
+        """See `Database.begin`."""
+        # SQLite has one writer at a time, and lets the others try now and then: here they wait in turn.
+        turn = self._writer if write else nullcontext()
+        with turn, self.engine.connect().execution_options(penname_write=write) as connection, connection.begin():
+            yield connection
+
+    def stand_before(self, connection: Connection, wall: dict[str, str]) -> None:
+        """SQLite has no wall: each statement names its tenant."""
+
+    def migrating(self) -> AbstractContextManager[Connection]:
+        """See `Database.migrating`."""
+        return self.begin(write=True)
+
+    def erase(self) -> bool:
+        """Bring all changes into the file and empty its WAL, which has the rows as they were until then.
+
+        It is done unless someone still reads an older state of the file. Whoever comes meanwhile is not held up.
+        """
+        with closing(sqlite3.connect(self.path, timeout=0.05, isolation_level=None)) as connection:
+            try:
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error:
+                return False
+        return not busy
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    # Python's module would begin transactions on its own, and none for a query.
+    connection.isolation_level = None
+    for setting in _SETTINGS:
+        connection.execute(setting)
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes then fails where another one has written in between.
+    write = connection.get_execution_options()["penname_write"]
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

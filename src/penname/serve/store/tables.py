@@ -1,0 +1,152 @@
+"""The tables. What is about a user is keyed (tenant, user) and goes with the user's row."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+
+# By code points, whatever the server's language is: pages of ids are in one order, and no update of it breaks an index.
+_ID = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _of_tenant() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["tenant"], ["tenants.name"], ondelete="CASCADE")
+
+
+def _of_user() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["tenant", "user_id"], ["users.tenant", "users.id"], ondelete="CASCADE")
+
+
+tenants = Table(
+    "tenants",
+    METADATA,
+    Column("name", _ID, primary_key=True),
+    Column("created", Text, nullable=False),
+    Column("tombstone_key", Text, nullable=False),  # in hex
+)
+
+keys = Table(
+    "keys",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("id", _ID, nullable=False),
+    Column("sha256", _ID, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("tokens_a_day", BigInteger),
+    Column("proxy", Boolean, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("revoked", Text),
+    PrimaryKeyConstraint("tenant", "id"),
+    UniqueConstraint("sha256"),
+    _of_tenant(),
+)
+
+usage = Table(
+    "usage",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("key_id", _ID, nullable=False),
+    Column("day", _ID, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "key_id", "day"),
+    ForeignKeyConstraint(["tenant", "key_id"], ["keys.tenant", "keys.id"], ondelete="CASCADE"),
+)
+
+users = Table(
+    "users",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("id", _ID, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("profile_version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "id"),
+    _of_tenant(),
+)
+
+documents = Table(
+    "documents",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("user_id", _ID, nullable=False),
+    Column("id", _ID, nullable=False),
+    # The order in which documents came: the version of the profile that each came with, and its place in the request.
+    Column("added", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("title", Text),
+    Column("date", Text),
+    Column("item_id", Text),
+    Column("rating", Double),
+    Column("description", Text),
+    PrimaryKeyConstraint("tenant", "user_id", "id"),
+    _of_user(),
+)
+
+reasonings = Table(
+    "reasonings",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("user_id", _ID, nullable=False),
+    Column("model", _ID, nullable=False),
+    Column("profile_version", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("locked", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_id", "model"),
+    _of_user(),
+)
+
+feedback = Table(
+    "feedback",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("user_id", _ID, nullable=False),
+    Column("id", _ID, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("response", Text, nullable=False),
+    Column("chosen", Text),
+    Column("edited", Text),
+    Column("thumbs", Text),
+    Column("method", Text),
+    Column("seed", BigInteger),
+    Column("created", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_id", "id"),
+    _of_user(),
+)
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True),
+    Column("tenant", _ID, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    _of_tenant(),
+    Index("audit_of_tenant", "tenant", "number"),
+)
+
+tombstones = Table(
+    "tombstones",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("mark", _ID, nullable=False),
+    Column("time", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "mark"),
+    _of_tenant(),
+)
