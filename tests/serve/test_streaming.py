@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose, parse
 from penname.serve.streaming import StreamedCompletion
 
-WORDS = ("rain", " ", "\n\n", "Given", OPENING_PHRASE, ANSWER_PHRASE, ANSWER_PHRASE[:9], ANSWER_PHRASE.upper(), "é", "漢")
+WORDS = (
+    "rain",
+    " ",
+    "\n\n",
+    "Given",
+    OPENING_PHRASE,
+    ANSWER_PHRASE,
+    ANSWER_PHRASE[:9],
+    ANSWER_PHRASE.upper(),
+    "é",
+    "漢",
+)
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)
 BYTES = {"read": lambda tokens: bytes(tokens).decode(errors="replace")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,8 @@ import torch
 from penname.engines.base import FinishReason, Sampling, TokenIds
 from penname.engines.batch import Batch, Completion, TokenLogProbs, completions_of
 from penname.engines.decoders import make_decoder
+from penname.engines.pace import JOINING_TOKENS, Pace
 from penname.errors import UserError
-
-JOINING_TOKENS = 512
-"""Prompts join in one step up to this many tokens, or one prompt that is longer: meanwhile nobody else gets a token."""
 
 
 @dataclass(eq=False)
@@ -94,6 +93,7 @@ class LiveEngine:
         self.rows, self.max_new_tokens = rows, max_new_tokens
         self._queue: deque[Ticket] = deque()
         self._tickets: list[Ticket] = []
+        self._pace = Pace(rows)
         self._closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="penname-engine", daemon=True)
@@ -126,6 +126,25 @@ class LiveEngine:
             self._changed.notify()
         return ticket
 
+    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+        """Seconds that a request would wait for its first token if it came now, as far as can be foretold.
+
+        prompt_tokens: length of its prompt.
+        completions: number of its completions.
+        """
+        with self._changed:
+            queued = [c for ticket in self._queue for c in ticket.completions[:1] if ticket.in_progress]
+            waiting = sum(len(ticket.completions) for ticket in self._queue if ticket.in_progress)
+            in_progress = sum(c.in_progress for ticket in self._tickets for c in ticket.completions)
+            tokens = prompt_tokens + sum(len(completion.prompt) for completion in queued)
+            return self._pace.wait(tokens, waiting + completions, in_progress)
+
+    @property
+    def in_progress(self) -> int:
+        """The number of completions that are being written or wait."""
+        with self._changed:
+            return sum(c.in_progress for ticket in (*self._tickets, *self._queue) for c in ticket.completions)
+
     def cancel(self, ticket: Ticket) -> None:
         """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told."""
         for completion in ticket.completions:
@@ -142,12 +161,16 @@ class LiveEngine:
         with torch.inference_mode():
             batch = self._empty_batch()
             while self._wait_for_work():
+                joining = self._joining(self.rows - batch.in_progress)
+                started = time.perf_counter()
                 try:
-                    batch.step(self._joining(self.rows - batch.in_progress))
+                    batch.step(joining)
                 except Exception as error:  # out of memory, for example: those who wait are told, the others go on
                     self._fail(error)
                     batch = self._empty_batch()
                 else:
+                    tokens = sum(len(completions[0].prompt) for completions in joining)
+                    self._pace.note_step(time.perf_counter() - started, tokens)
                     self._tell()
 
     def _empty_batch(self) -> Batch:
@@ -183,6 +206,9 @@ class LiveEngine:
     def _tell(self) -> None:
         """Tell what the step has added."""
         updates = [update for ticket in self._tickets for update in ticket.news()]
+        for update in updates:
+            if update.finish_reason is not None:
+                self._pace.note_completion(update.ticket.told[update.index])
         if updates:
             self._on_step(updates)
 

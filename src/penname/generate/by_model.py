@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from penname.config import (
 )
 from penname.data.records import Document, Example
 from penname.engines.base import GeneratedTokens, Sampling
-from penname.engines.models import generation_ends
+from penname.engines.models import generation_ends, locate_model
 from penname.engines.sampling import sample_seed
 from penname.engines.tokenizer import load_light_tokenizer
 from penname.errors import ArgumentError, UserError
@@ -148,6 +149,11 @@ class Prepared:
     shortened: int
 
 
+def candidate_seeds(seed: int, count: int) -> list[int]:
+    """The random seeds of a text's candidates. seed: of the request."""
+    return [sample_seed(seed, EVALUATION, "prompt", index) for index in range(count)]
+
+
 class ModelWriter:
     """Writes with one model, whose prompt shows the user's own documents.
 
@@ -191,8 +197,9 @@ class ModelWriter:
         rendered = self.renderer.render(template, [document.text for document in shown], input=request.prompt)
         reasoning = request.reasoning
         forced = self.renderer.prefix(compose(reasoning, "")) if reasoning is not None else []
-        seeds = [sample_seed(request.seed, EVALUATION, "prompt", i) for i in range(number)]
-        return Prepared(rendered.tokens + forced, seeds, self._sampling, shown, rendered.shortened)
+        return Prepared(
+            rendered.tokens + forced, candidate_seeds(request.seed, number), self._sampling, shown, rendered.shortened
+        )
 
     def finish(self, request: Request, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
         """The text of a request, chosen from its candidates.
@@ -200,7 +207,7 @@ class ModelWriter:
         written: what an engine has written for `prepared`.
         """
         setup = self._setup
-        texts = [self.completion(generated.tokens, request.reasoning) for generated in written]
+        texts = [self._completion(generated, request.reasoning) for generated in written]
         completions = [parse(text, with_reasoning=setup.with_reasoning) for text in texts]
         number = self._choose(request, completions)
         parts = completions[number]
@@ -213,13 +220,14 @@ class ModelWriter:
         response = parts.response or texts[number].strip()
         return Written(response, parts.reasoning, tuple(notes), parts.response is not None)
 
-    def completion(self, tokens: Sequence[int], reasoning: str | None) -> str:
-        """The text of a completion.
+    def choose(self, request: Request, written: Sequence[GeneratedTokens]) -> int:
+        """The index of the candidate that `finish` would take."""
+        texts = [self._completion(generated, request.reasoning) for generated in written]
+        return self._choose(request, [parse(text, with_reasoning=self._setup.with_reasoning) for text in texts])
 
-        tokens: the token ids that the model wrote.
-        reasoning: the reasoning that it was given, with which the text then begins; None for its own.
-        """
-        text = self.renderer.completion(tokens, continued=reasoning is not None)
+    def _completion(self, generated: GeneratedTokens, reasoning: str | None) -> str:
+        """The text of a completion; it begins with the reasoning that the model was given, if it was."""
+        text = self.renderer.completion(generated.tokens, continued=reasoning is not None)
         return text if reasoning is None else compose(reasoning, text)
 
     def check_reasoning(self) -> None:
@@ -236,6 +244,15 @@ class ModelWriter:
     def setup(self) -> ModelSetup:
         """The model, how it is prompted and how it samples."""
         return self._setup
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the model: another training of it, or another prompt, gives another name."""
+        setup = self._setup
+        folder = Path(locate_model(setup.engine.model))
+        weights = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.safetensors"))]
+        prompting = (setup.with_reasoning, setup.prompt, setup.retrieval, setup.engine.format)
+        return hashlib.sha256(repr((setup.engine.model, weights, prompting)).encode()).hexdigest()[:16]
 
     @cached_property
     def renderer(self) -> Renderer:

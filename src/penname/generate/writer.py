@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -117,6 +117,28 @@ class Writer:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, ModelWriter]:
+    """Writers with one model each, by the names of their methods, whose models are loaded for their first text.
+
+    model: see `Writer`.
+    methods: methods of the run; empty for the last one in its order that can write.
+
+    Raises UserError as `Writer` does, and for methods without a model of their own kind, as pat.
+    """
+    folder = Path(model)
+    if not (folder / "recipe.yaml").is_file():
+        if methods:
+            raise ArgumentError("method", f"found {methods[0]!r}, but {model} is no run, and only a run has methods")
+        return {"rag": ModelWriter(setup_of_model(str(model)))}
+    recipe = load_run_recipe(folder)
+    available = [name for name in _available_methods(folder, recipe) if not recipe.method_rows[name].writes_summaries]
+    if not available:
+        raise ArgumentError("model", f"{model}: no method of this run can write for a new user yet")
+    if unknown := [name for name in methods if name not in available]:
+        raise ArgumentError("method", f"found {unknown[0]!r}, expected one of {', '.join(available)}")
+    return {name: ModelWriter(setup_of_run(folder, recipe, name)) for name in methods or available[-1:]}
 
 
 def _documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from penname.engines.base import Sampling, TokenIds
 from penname.engines.live import LiveEngine, Ticket, Update
@@ -27,7 +27,7 @@ class LocalBackend:
 
     async def write(
         self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
-    ) -> AsyncIterator[Update]:
+    ) -> AsyncGenerator[Update]:
         """Ask for completions, see `LiveEngine.submit`, and tell what is added to them until all have ended.
 
         Whoever stops iterating sets the engine free. Raises EngineFailed.

@@ -39,22 +39,24 @@ class StreamedCompletion:
     read: the text of token ids, as `Renderer.completion` gives it.
     with_reasoning: whether the model writes a reasoning before the response.
     stop: strings before which the response ends.
+
+    stopped: whether a stop string has come.
+    in_response: whether the reasoning has ended.
     """
 
-    def __init__(
-        self, read: Callable[[Sequence[int]], str], *, with_reasoning: bool, stop: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, read: Callable[[Sequence[int]], str], *, with_reasoning: bool, stop: Sequence[str] = ()) -> None:
         self._read = read
         self._with_reasoning = with_reasoning
         self._stop = regex.compile("|".join(map(regex.escape, stop))) if stop else None
         self._tokens: list[int] = []
         self._given = Pieces("", "")
         self.stopped = False
+        self.in_response = not with_reasoning
 
     @property
-    def tokens(self) -> int:
-        """The number of its tokens so far."""
-        return len(self._tokens)
+    def reasoning(self) -> str:
+        """The reasoning as far as it was given out."""
+        return self._given.reasoning
 
     def add(self, tokens: Sequence[int]) -> Pieces:
         """The pieces that further tokens add; once `stopped`, none."""
@@ -81,6 +83,7 @@ class StreamedCompletion:
             return Pieces("", self._response(text, ended=ended))
         answer = _ANSWER.search(text)
         if answer is not None:
+            self.in_response = True
             return Pieces(_reasoning(text[: answer.start()]), self._response(text[answer.end() :], ended=ended))
         if not ended:
             text = _before_beginning_of(_OPENING, _before_beginning_of(_ANSWER, text))

@@ -1,0 +1,112 @@
+"""The commands of the server: it is started, and keys are given out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penname.cli.help import WRITE, examples
+from penname.errors import ArgumentError
+
+DATABASE = "sqlite:///penname.db"
+
+DatabaseOption = Annotated[
+    str, typer.Option("--db", help="The database: sqlite:///FILE or postgresql://USER@HOST/DATABASE.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+keys = typer.Typer(no_args_is_help=True, help="Keys of those who may ask a server.")
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help="Folder of a run, or a model: bundled, a folder or a hub id.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="A method of the run; several can be served. By default the last one.")
+    ] = None,
+    db: DatabaseOption = DATABASE,
+    tombstones: Annotated[
+        Path | None,
+        typer.Option(help="File of who was forgotten, kept apart from the database's backups; beside SQLite's file."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen. Anywhere but on this machine's loopback, all requests need a key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
+    rows: Annotated[int, typer.Option(min=1, help="Texts that are written at once.")] = 32,
+    longest_wait: Annotated[
+        float, typer.Option(min=0.1, help="Seconds until the first word above which a request is refused (429).")
+    ] = 10.0,
+) -> None:
+    """Serve a trained run over an OpenAI-compatible HTTP interface, writing as each of its users."""
+    from penname.serve.server import ServerSettings, serve
+
+    serve(ServerSettings(model, tuple(method or ()), db, tombstones, host, port, rows, longest_wait))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command(
+        rich_help_panel=WRITE,
+        epilog=examples(
+            "penname serve runs/quickstart",
+            "curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' \\\n"
+            '  -d \'{"model": "penname/ada", "messages": [{"role": "user", "content": "Write about rain."}]}\'',
+            "penname keys add --tenant acme --tokens-a-day 100000\n"
+            "penname serve runs/quickstart --host 0.0.0.0 --db postgresql://penname@localhost/penname",
+        ),
+    )(serve)
+    app.add_typer(keys, name="keys", rich_help_panel=WRITE)
+
+
+@keys.command()
+def add(
+    tenant: Annotated[str, typer.Option(help="Whose key it is: users belong to a tenant.")],
+    label: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    tokens_a_day: Annotated[int | None, typer.Option(min=0, help="Most tokens that it may take in a day.")] = None,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", help="For a program that names the user of each request in a header.")
+    ] = False,
+    db: DatabaseOption = DATABASE,
+) -> None:
+    """Make a key and print it; it is not kept, and cannot be shown again."""
+    from penname.serve.store.opening import open_store
+
+    with open_store(db) as store:
+        print(store.add_key(tenant, label, tokens_a_day, proxy=proxy))
+
+
+@keys.command(name="list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Whose keys; by default everybody's.")] = None,
+    db: DatabaseOption = DATABASE,
+    as_json: JsonOption = False,
+) -> None:
+    """List keys, without their secrets."""
+    from penname.serve.store.opening import open_store
+
+    with open_store(db) as store:
+        found = [key for name in ([tenant] if tenant else store.tenants()) for key in store.list_keys(name)]
+    if as_json:
+        print(json.dumps([vars(key) for key in found], ensure_ascii=False))
+        return
+    for key in found:
+        limit = "no limit" if key.tokens_a_day is None else f"{key.tokens_a_day} tokens a day"
+        state = f"revoked {key.revoked}" if key.revoked else limit
+        print(f"{key.id}  {key.tenant}  {state}{'  proxy' if key.proxy else ''}  {key.label}".rstrip())
+
+
+@keys.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="The key's id, as keys list shows it.")],
+    tenant: Annotated[str, typer.Option(help="Whose key it is.")],
+    db: DatabaseOption = DATABASE,
+) -> None:
+    """End a key's validity at once."""
+    from penname.serve.store.opening import open_store
+
+    with open_store(db) as store:
+        if not store.revoke_key(tenant, key):
+            raise ArgumentError("key", f"found no valid key {key!r} of this tenant")

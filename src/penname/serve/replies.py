@@ -1,0 +1,176 @@
+"""Responses in OpenAI's shapes: whole, or as server-sent events while they are written."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, Literal, NamedTuple
+
+import anyio
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from penname.engines.batch import TokenLogProbs
+from penname.serve.backend import EngineFailed
+from penname.serve.errors import ApiError
+from penname.serve.writing import Piece, Writing
+
+Kind = Literal["chat", "completion"]
+
+_OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "completion": ("text_completion", "cmpl-")}
+_FAILED = ApiError(500, "the engine could not go on with this request", "engine_failed")
+
+
+class Asked(NamedTuple):
+    """How a response is asked for.
+
+    model: the request's model, which the response repeats.
+    with_usage: whether a stream ends with its usage.
+    """
+
+    kind: Kind
+    model: str
+    stream: bool
+    with_usage: bool
+
+
+class WritingResponse(Response):
+    """Answers with what is written, and stops the writing when the client hangs up.
+
+    writing: one that was started.
+    """
+
+    def __init__(self, writing: Writing, asked: Asked) -> None:
+        super().__init__()
+        self._writing = writing
+        self._asked = asked
+        self._decode = writing.order.method.writer.renderer.decode
+        name, prefix = _OBJECTS[asked.kind]
+        self._head = {"id": prefix + secrets.token_hex(12), "object": name, "created": int(time.time())}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, until it is done or the client has gone."""
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+                if self._asked.stream:
+                    await self._stream(send)
+                else:
+                    await (await self._whole())(scope, receive, send)
+                group.cancel_scope.cancel()
+        finally:
+            await self._writing.close()
+
+    async def _whole(self) -> Response:
+        texts: dict[int, list[Piece]] = {}
+        try:
+            async with aclosing(self._writing.pieces()) as pieces:
+                async for piece in pieces:
+                    texts.setdefault(piece.choice, []).append(piece)
+        except EngineFailed:
+            return JSONResponse(_FAILED.body(), _FAILED.status)
+        choices = [self._choice(index, texts[index]) for index in sorted(texts)]
+        return JSONResponse({**self._head, **self._about(), "choices": choices, "usage": self._usage()})
+
+    def _choice(self, index: int, pieces: list[Piece]) -> dict[str, Any]:
+        """A text as a whole response has it."""
+        text, reasoning = ("".join(getattr(p, name) for p in pieces) for name in ("text", "reasoning"))
+        ended = {"index": index, "finish_reason": pieces[-1].finish_reason, "logprobs": self._log_probs(*pieces)}
+        beside = {"reasoning_content": reasoning} if reasoning else {}
+        if self._asked.kind == "completion":
+            return {"text": text, **beside, **ended}
+        return {"message": {"role": "assistant", "content": text, **beside}, **ended}
+
+    async def _stream(self, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with aclosing(self._events()) as events:
+            async for event in events:
+                await send({"type": "http.response.body", "body": b"data: " + event + b"\n\n", "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _events(self) -> AsyncGenerator[bytes]:
+        """The data of the stream's events."""
+        head = self._head | ({"object": "chat.completion.chunk"} if self._asked.kind == "chat" else {})
+        head["model"] = self._asked.model
+        begun: set[int] = set()
+        try:
+            async with aclosing(self._writing.pieces()) as pieces:
+                async for piece in pieces:
+                    first = piece.choice not in begun
+                    begun.add(piece.choice)
+                    if first or piece.text or piece.reasoning or piece.log_probs or piece.finish_reason:
+                        yield _json({**head, "choices": [self._delta(piece, first=first)]})
+        except EngineFailed:
+            yield _json(_FAILED.body())
+            return
+        usage = {"usage": self._usage()} if self._asked.with_usage else {}
+        yield _json({**head, **self._about(), "choices": [], **usage})
+        yield b"[DONE]"
+
+    def _delta(self, piece: Piece, *, first: bool) -> dict[str, Any]:
+        """A piece as a stream has it. first: whether it is the first one of its text."""
+        ended = {"index": piece.choice, "finish_reason": piece.finish_reason, "logprobs": self._log_probs(piece)}
+        beside = {"reasoning_content": piece.reasoning} if piece.reasoning else {}
+        if self._asked.kind == "completion":
+            return {"text": piece.text, **beside, **ended}
+        text = {"content": piece.text} if piece.text or first else {}
+        return {"delta": {**({"role": "assistant"} if first else {}), **text, **beside}, **ended}
+
+    def _about(self) -> dict[str, Any]:
+        """What is said of all texts together."""
+        writing = self._writing
+        about = {"method": writing.order.method.name, "seed": writing.seed, "notes": writing.notes}
+        return {"model": self._asked.model, "penname": about}
+
+    def _usage(self) -> dict[str, Any]:
+        writing = self._writing
+        return {
+            "prompt_tokens": writing.prompt_tokens,
+            "completion_tokens": writing.completion_tokens,
+            "total_tokens": writing.prompt_tokens + writing.completion_tokens,
+            "completion_tokens_details": {"reasoning_tokens": writing.reasoning_tokens},
+        }
+
+    def _log_probs(self, *pieces: Piece) -> dict[str, Any] | None:
+        """The log probabilities of the tokens in these pieces; None where they were not asked for."""
+        if self._writing.order.most_likely is None:
+            return None
+        tokens = [token for piece in pieces for token in piece.tokens]
+        told = [log_probs for piece in pieces for log_probs in piece.log_probs]
+        of_kind = _of_chat if self._asked.kind == "chat" else _of_completion
+        return of_kind(tokens, told, self._decode)
+
+
+async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    """Cancel when the client hangs up; its request has been read by then."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _of_chat(tokens: list[int], told: list[TokenLogProbs], decode: Callable[[list[int]], str]) -> dict[str, Any]:
+    def entry(token: int, log_prob: float) -> dict[str, Any]:
+        text = decode([token])
+        return {"token": text, "logprob": log_prob, "bytes": list(text.encode())}
+
+    content = [
+        {**entry(token, here.log_prob), "top_logprobs": [entry(*likely) for likely in here.most_likely]}
+        for token, here in zip(tokens, told, strict=False)
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _of_completion(tokens: list[int], told: list[TokenLogProbs], decode: Callable[[list[int]], str]) -> dict[str, Any]:
+    return {
+        "tokens": [decode([token]) for token in tokens],
+        "token_logprobs": [here.log_prob for here in told],
+        "top_logprobs": [{decode([token]): value for token, value in here.most_likely} for here in told],
+    }
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

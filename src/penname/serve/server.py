@@ -1,0 +1,105 @@
+"""Runs the server until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from penname.errors import UserError
+from penname.serve.store.opening import open_store
+
+SECONDS_TO_STOP = 25.0
+"""How long texts that are being written may take after the server was told to stop."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How a server runs.
+
+    model: a run's folder, or another model.
+    methods: the methods of a run to be served; empty for the last one that can write.
+    database: address of the database, see `open_store`.
+    tombstones: see `open_store`.
+    host, port: where it listens; anywhere but on this machine's loopback, all requests need a key.
+    rows: the largest number of texts that are written at once.
+    longest_wait: seconds until the first token above which a request is refused.
+    """
+
+    model: str
+    methods: tuple[str, ...]
+    database: str
+    tombstones: Path | None
+    host: str
+    port: int
+    rows: int
+    longest_wait: float
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT: then no new text is begun, and those that are being written are finished.
+
+    Raises UserError where packages are missing, the model cannot be loaded or the database cannot be opened.
+    """
+    try:
+        import uvicorn
+
+        from penname.serve.app import make_app
+    except ImportError as error:
+        raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
+    from penname.serve.access import LOCAL_TENANT
+    from penname.serve.methods import Methods
+
+    key_required = not is_loopback(settings.host)
+    with open_store(settings.database, settings.tombstones) as store:
+        if not key_required:
+            store.put_tenant(LOCAL_TENANT)
+        app = make_app(
+            store,
+            lambda: Methods(settings.model, settings.methods, settings.rows),
+            key_required=key_required,
+            longest_wait=settings.longest_wait,
+        )
+
+        class Server(uvicorn.Server):
+            """Finishes what is being written before it stops; told so twice, it stops at once."""
+
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                state = getattr(app.state, "penname", None)
+                if state is None or state.admission.stopping or sig == signal.SIGINT:
+                    super().handle_exit(sig, frame)
+                    return
+                state.admission.stopping = True
+                asyncio.get_running_loop().create_task(self._exit_when_done())
+
+            async def _exit_when_done(self) -> None:
+                waited = 0.0
+                methods = app.state.penname.methods
+                while waited < SECONDS_TO_STOP and methods.in_progress:
+                    await asyncio.sleep(0.05)
+                    waited += 0.05
+                self.should_exit = True
+
+        config = uvicorn.Config(
+            app,
+            settings.host,
+            settings.port,
+            access_log=False,  # paths have the ids of users
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+        Server(config).run()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
