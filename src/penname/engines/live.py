@@ -16,6 +16,10 @@ from penname.engines.decoders import make_decoder
 from penname.engines.pace import JOINING_TOKENS, Pace
 from penname.errors import UserError
 
+STEPS_BETWEEN_JOINS = 4
+"""Prompts join a batch that is more than half full only every so many steps, as each time all of its keys and values
+are laid out anew."""
+
 
 @dataclass(eq=False)
 class Ticket:
@@ -111,20 +115,28 @@ class LiveEngine:
 
         most_likely: for how many most likely tokens log probabilities are told with each token; None tells none.
 
-        Raises UserError for a request that the model or this engine has no room for.
+        Raises UserError as `check` does.
         """
-        longest, limit = len(prompt) + sampling.max_new_tokens, self._decoder.max_length
-        if limit is not None and longest > limit:
-            raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
-        if sampling.max_new_tokens > self.max_new_tokens:
-            raise UserError(f"found {sampling.max_new_tokens} new tokens, expected at most {self.max_new_tokens}")
-        if len(seeds) > self.rows:
-            raise UserError(f"found {len(seeds)} completions of a prompt, expected at most {self.rows}")
+        self.check(len(prompt), len(seeds), sampling)
         ticket = Ticket(completions_of(prompt, seeds, sampling, most_likely))
         with self._changed:
             self._queue.append(ticket)
             self._changed.notify()
         return ticket
+
+    def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
+        """Raise UserError for a request that the model or this engine has no room for.
+
+        prompt_tokens: length of the prompt.
+        completions: their number.
+        """
+        longest, limit = prompt_tokens + sampling.max_new_tokens, self._decoder.max_length
+        if limit is not None and longest > limit:
+            raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
+        if sampling.max_new_tokens > self.max_new_tokens:
+            raise UserError(f"found {sampling.max_new_tokens} new tokens, expected at most {self.max_new_tokens}")
+        if completions > self.rows:
+            raise UserError(f"found {completions} completions of a prompt, expected at most {self.rows}")
 
     def expected_wait(self, prompt_tokens: int, completions: int) -> float:
         """Seconds that a request would wait for its first token if it came now, as far as can be foretold.
@@ -159,9 +171,12 @@ class LiveEngine:
 
     def _run(self) -> None:
         with torch.inference_mode():
-            batch = self._empty_batch()
+            batch, since_join = self._empty_batch(), 0
             while self._wait_for_work():
-                joining = self._joining(self.rows - batch.in_progress)
+                busy = batch.in_progress
+                late = since_join >= STEPS_BETWEEN_JOINS
+                joining = self._joining(self.rows - busy) if late or 2 * busy <= self.rows else []
+                since_join = 0 if joining else since_join + 1
                 started = time.perf_counter()
                 try:
                     batch.step(joining)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penname.errors import ArgumentError, UserError
+from penname.data.records import Document
+from penname.errors import ArgumentError
 from penname.generate.by_model import ModelWriter
+from penname.generate.request import Request
 from penname.generate.writer import model_writers
 from penname.serve.backend import LocalBackend
 from penname.serve.errors import ApiError
@@ -68,8 +70,7 @@ def _served(name: str, writer: ModelWriter, rows: int) -> ServedMethod:
     setup = writer.setup
     if setup.engine.kind != "local":
         raise ArgumentError("method", f"{name}: written with an engine of kind {setup.engine.kind}, expected local")
-    if not rows:
-        raise UserError("rows: found 0, expected 1 or more")
+    writer.prepare(Request("One.", [Document("user", "One two."), Document("user", "Two three.")]))  # compiles BM25
     longest = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
     backend = LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest)
     return ServedMethod(name, f"{name} {writer.fingerprint}", writer, backend)

@@ -54,6 +54,11 @@ class StreamedCompletion:
         self.in_response = not with_reasoning
 
     @property
+    def tokens(self) -> int:
+        """The number of its tokens so far."""
+        return len(self._tokens)
+
+    @property
     def reasoning(self) -> str:
         """The reasoning as far as it was given out."""
         return self._given.reasoning

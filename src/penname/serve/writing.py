@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
-from penname.engines.base import GeneratedTokens, Sampling
+from penname.engines.base import FinishReason, GeneratedTokens, Sampling
 from penname.engines.batch import TokenLogProbs
 from penname.engines.live import Update
 from penname.errors import UserError
 from penname.generate.by_model import Prepared, candidate_seeds
 from penname.generate.request import Request
+from penname.prompts.completion import compose, without_phrases
 from penname.serve.access import Caller
 from penname.serve.admission import Admission
 from penname.serve.errors import ApiError
@@ -70,7 +72,7 @@ class Piece(NamedTuple):
     text: str
     tokens: list[int]
     log_probs: list[TokenLogProbs]
-    finish_reason: str | None
+    finish_reason: FinishReason | None
 
 
 class Writing:
@@ -97,12 +99,17 @@ class Writing:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
         await run_sync(self._prepare)
         order, prepared = self.order, self._prepared
+        order.method.backend.engine.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._admission.check(order.method, len(prepared.tokens), len(prepared.seeds))
-        await self._reserve(len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens)
+        most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
+        await self._reserve(most + order.choices * self._most_behind(prepared.sampling.max_new_tokens))
         self.prompt_tokens = len(prepared.tokens)
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """The texts as they are written. Raises EngineFailed."""
+        if self._reasoning is not None:
+            for choice in range(self.order.choices):
+                yield Piece(choice, self._reasoning.strip(), "", [], [], None)
         async with aclosing(self._chosen() if self._candidates > 1 else self._written()) as pieces:
             async for piece in pieces:
                 yield piece
@@ -120,7 +127,7 @@ class Writing:
     def _prepare(self) -> None:
         """Read the profile and the reasoning, retrieve, and render the prompt."""
         order, writer = self.order, self.order.method.writer
-        reasoning, self._own_reasoning = order.reasoning, writer.setup.with_reasoning
+        reasoning = order.reasoning
         if order.user is not None:
             try:
                 self._profile = self._store.profile(order.caller.tenant, order.user)
@@ -131,6 +138,8 @@ class Writing:
                 self._profile = NOBODY
                 self.notes.append("nobody knows this user: written as for a new user")
         self._reasoning = reasoning
+        self._reasons = writer.setup.with_reasoning and reasoning is None
+        self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
         self._candidates = order.candidates or writer.setup.evaluation.candidates
         self._request = Request(
             order.prompt,
@@ -151,6 +160,11 @@ class Writing:
             asked = {**asked, "max_new_tokens": min(self.order.most_tokens, of_run.max_new_tokens)}
         return replace(of_run, **asked)
 
+    def _most_behind(self, written: int) -> int:
+        """The most tokens of a text behind a reasoning that came to no end. written: the reasoning's."""
+        asked = self.order.most_tokens
+        return self._answer_tokens if asked is None else max(0, min(self._answer_tokens, asked - written))
+
     async def _reserve(self, tokens: int) -> None:
         """Reserve the most tokens that the request can take. Raises ApiError (429) where the key has no more."""
         key = self.order.caller.key
@@ -168,43 +182,37 @@ class Writing:
         """Pieces of the texts as the model writes them."""
         prepared, order = self._prepared, self.order
         texts = [self._streamed() for _ in prepared.seeds]
-        if self._reasoning is not None:
-            for choice in range(order.choices):
-                yield Piece(choice, self._reasoning.strip(), "", [], [], None)
+        unfinished, unanswered = set(range(len(texts))), []
         asked = (prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
-        unfinished = set(range(len(texts)))
         async with aclosing(order.method.backend.write(*asked)) as updates:
             async for update in updates:
+                text = texts[update.index]
                 self.completion_tokens += len(update.tokens)
                 if update.index not in unfinished:  # it has come to a stop string, which the engine does not know
                     continue
-                piece = self._piece(texts[update.index], update)
+                piece = self._piece(text, update, update.index)
                 if piece.finish_reason is not None:
                     unfinished.remove(update.index)
-                    await self._keep_reasoning(texts[update.index], update.index)
+                    await self._keep_reasoning(text, update.index)
+                    if not text.in_response:
+                        unanswered.append(update.index)
+                        piece = piece._replace(finish_reason=None)
                 yield piece
                 if not unfinished:
                     break
-
-    def _piece(self, text: StreamedCompletion, update: Update) -> Piece:
-        """What an update adds to a text."""
-        added, reason = text.add(update.tokens), update.finish_reason
-        self.reasoning_tokens += 0 if text.in_response else len(update.tokens)
-        if text.stopped:
-            reason = "stop"
-        elif reason is not None:
-            added = Pieces(*map("".join, zip(added, text.end(), strict=True)))
-        return Piece(update.index, added.reasoning, added.response, update.tokens, update.log_probs, reason)
+        for choice in unanswered:
+            async with aclosing(self._answered(texts[choice], choice)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def _chosen(self) -> AsyncGenerator[Piece]:
         """Each text in one piece, chosen from its candidates once all of them are written."""
         prepared, order = self._prepared, self.order
         tokens: list[list[int]] = [[] for _ in prepared.seeds]
-        reasons: dict[int, Any] = {}
-        async with aclosing(
-            order.method.backend.write(prepared.tokens, prepared.seeds, prepared.sampling, None)
-        ) as all_:
-            async for update in all_:
+        reasons: dict[int, FinishReason] = {}
+        asked = (prepared.tokens, prepared.seeds, prepared.sampling, None)
+        async with aclosing(order.method.backend.write(*asked)) as updates:
+            async for update in updates:
                 tokens[update.index] += update.tokens
                 self.completion_tokens += len(update.tokens)
                 if update.finish_reason is not None:
@@ -212,30 +220,73 @@ class Writing:
         written = [GeneratedTokens(of_text, reasons[i]) for i, of_text in enumerate(tokens)]
         for choice in range(order.choices):
             candidates = written[choice * self._candidates : (choice + 1) * self._candidates]
-            best = await run_sync(order.method.writer.choose, self._request, candidates)
+            best = candidates[await run_sync(order.method.writer.choose, self._request, candidates)]
             text = self._streamed()
-            parts = Pieces(*map("".join, zip(text.add(candidates[best].tokens), text.end(), strict=True)))
-            reasoning = parts.reasoning if self._reasoning is None else self._reasoning.strip()
-            reason = "stop" if text.stopped else candidates[best].finish_reason
+            parts = _sum(text.add(best.tokens), text.end())
             await self._keep_reasoning(text, choice)
-            yield Piece(choice, reasoning, parts.response, candidates[best].tokens, [], reason)
+            if text.in_response:
+                reason = "stop" if text.stopped else best.finish_reason
+                yield Piece(choice, *parts, best.tokens, [], reason)
+                continue
+            yield Piece(choice, *parts, best.tokens, [], None)
+            async with aclosing(self._answered(text, choice)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _answered(self, reasoned: StreamedCompletion, choice: int) -> AsyncGenerator[Piece]:
+        """The text behind a reasoning that ended without the phrase for it, which is put in its place."""
+        order, prepared, renderer = self.order, self._prepared, self.order.method.writer.renderer
+        room = self._most_behind(reasoned.tokens)
+        prompt = prepared.tokens + renderer.prefix(compose(without_phrases(reasoned.reasoning), ""))
+        sampling = replace(prepared.sampling, max_new_tokens=room)
+        try:
+            if room < 1:
+                raise UserError("the request's tokens are spent")
+            order.method.backend.engine.check(len(prompt), 1, sampling)
+        except UserError:
+            self.notes.append("the reasoning took all tokens: there is no text")
+            yield Piece(choice, "", "", [], [], "length")
+            return
+        self.notes.append("the reasoning came to no end by itself")
+        text = StreamedCompletion(self._read(given=True), with_reasoning=False, stop=order.stop)
+        seed = prepared.seeds[choice * self._candidates]
+        async with aclosing(order.method.backend.write(prompt, [seed], sampling, order.most_likely)) as updates:
+            async for update in updates:
+                self.completion_tokens += len(update.tokens)
+                piece = self._piece(text, update, choice)
+                yield piece
+                if piece.finish_reason is not None:
+                    break
+
+    def _piece(self, text: StreamedCompletion, update: Update, choice: int) -> Piece:
+        """What an update adds to a text."""
+        added, reason = text.add(update.tokens), update.finish_reason
+        self.reasoning_tokens += 0 if text.in_response else len(update.tokens)
+        if text.stopped:
+            reason = "stop"
+        elif reason is not None:
+            added = _sum(added, text.end())
+        return Piece(choice, *added, update.tokens, update.log_probs, reason)
 
     def _streamed(self) -> StreamedCompletion:
         """A completion before its first token."""
-        renderer, given = self.order.method.writer.renderer, self._reasoning is not None
-        return StreamedCompletion(
-            lambda tokens: renderer.completion(tokens, continued=given),
-            with_reasoning=self._own_reasoning and not given,
-            stop=self.order.stop,
-        )
+        read = self._read(given=self._reasoning is not None)
+        return StreamedCompletion(read, with_reasoning=self._reasons, stop=self.order.stop)
+
+    def _read(self, *, given: bool) -> Callable[[Sequence[int]], str]:
+        """How token ids become text. given: whether the model continues a reasoning that it was given."""
+        return partial(self.order.method.writer.renderer.completion, continued=given)
 
     async def _keep_reasoning(self, text: StreamedCompletion, choice: int) -> None:
         """Keep what the model wrote about a user it had no reasoning of, for later texts."""
         order = self.order
-        if choice or not text.in_response or not self._own_reasoning or self._reasoning is not None:
-            return
-        if order.user is None or not self._profile.documents:
+        if choice or not text.in_response or not self._reasons or order.user is None or not self._profile.documents:
             return
         keep = (order.caller.tenant, order.user, order.method.model, text.reasoning, self._profile.version)
         with suppress(UserError):  # the user was forgotten meanwhile
             await run_sync(self._store.keep_reasoning, *keep)
+
+
+def _sum(first: Pieces, second: Pieces) -> Pieces:
+    """Two pieces as one."""
+    return Pieces(first.reasoning + second.reasoning, first.response + second.response)

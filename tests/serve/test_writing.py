@@ -1,0 +1,277 @@
+"""Texts over HTTP: whole and streamed, with a reasoning that is written once, within a key's tokens."""
+
+import http.client
+import json
+import threading
+import time
+
+import pytest
+from tests.serve.running import as_command, in_this_process, wait_until, with_facts
+
+from penname.data.records import Document
+from penname.serve.store.opening import open_store
+
+ADA = [Document("ada", f"I wrote of it before, in note {n}.") for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def reasoning_model(tiny_model, tmp_path_factory):
+    return with_facts(tiny_model, tmp_path_factory.mktemp("served") / "model", with_reasoning=True)
+
+
+@pytest.fixture(scope="module")
+def plain_model(tiny_model, tmp_path_factory):
+    return with_facts(tiny_model, tmp_path_factory.mktemp("served") / "model", with_reasoning=False)
+
+
+@pytest.fixture(scope="module")
+def server(reasoning_model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "penname.db"
+    with open_store(f"sqlite:///{path}") as store, in_this_process(store, reasoning_model) as running:
+        yield running
+
+
+@pytest.fixture
+def user(server):
+    """A user with documents, and none of what earlier tests left of it."""
+    store = server.state.store
+    store.forget("local", "ada")
+    store.put_user("local", "ada")
+    store.add_documents("local", "ada", ADA)
+    return "ada"
+
+
+def text_of(answer):
+    return answer.json["choices"][0]["message"]
+
+
+def joined(events, name, choice=0):
+    deltas = [c["delta"] for event in events for c in event["choices"] if c["index"] == choice]
+    return "".join(delta.get(name, "") for delta in deltas)
+
+
+def test_a_stream_has_the_text_and_the_reasoning_of_the_whole_response(server, user):
+    for seed in range(4):
+        server.state.store.delete_reasoning("local", user)
+        whole = text_of(server.write(user, seed=seed))
+        server.state.store.delete_reasoning("local", user)
+        events = server.write(user, seed=seed, stream=True)
+        assert joined(events, "content") == whole["content"]
+        assert joined(events, "reasoning_content") == whole.get("reasoning_content", "")
+        assert whole["content"], whole
+        assert "reasoning_content" in whole
+        assert len(events) > 5
+
+
+def test_a_reasoning_is_written_once_until_the_documents_change(server, user):
+    store, model = server.state.store, server.state.methods.get(None).model
+    first = text_of(server.write(user, seed=1))
+    assert store.reasoning("local", user, model).text == first["reasoning_content"]
+    second = server.write(user, "Write about bread.", seed=2)
+    assert text_of(second)["reasoning_content"] == first["reasoning_content"]
+    assert second.json["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
+    store.add_documents("local", user, [Document(user, "A new note about chess.")])
+    assert store.reasoning("local", user, model) is None
+    third = server.write(user, seed=3)
+    assert third.json["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
+
+
+def test_a_reasoning_that_comes_to_no_end_is_followed_by_a_text_still(server, user):
+    """A model that is asked for much else than it was trained on may never write the phrase that ends its reasoning."""
+    answers = [server.write(user, "bread " * 40, seed=seed, temperature=1.5).json for seed in range(8)]
+    cut = [answer for answer in answers if "the reasoning came to no end by itself" in answer["penname"]["notes"]]
+    assert cut
+    for answer in cut:
+        assert answer["choices"][0]["message"]["content"]
+        assert answer["choices"][0]["finish_reason"] in ("stop", "length")
+    spent = server.write(user, "bread " * 40, max_tokens=5).json
+    assert spent["choices"][0]["finish_reason"] == "length"
+    assert spent["choices"][0]["message"]["content"] == ""
+    assert spent["usage"]["completion_tokens"] == 5
+
+
+def test_a_reasoning_that_was_put_by_hand_or_with_the_request_is_used(server, user):
+    server.state.store.put_reasoning("local", user, server.state.methods.get(None).model, "Short plain words.")
+    assert text_of(server.write(user))["reasoning_content"] == "Short plain words."
+    assert text_of(server.write(user, reasoning="Long words."))["reasoning_content"] == "Long words."
+
+
+def test_an_unknown_user_is_written_as_a_new_one_and_that_is_said(server):
+    answer = server.write("nobody", seed=1)
+    assert "nobody knows this user" in answer.json["penname"]["notes"][0]
+    without = server.write(None, seed=1)
+    assert text_of(answer)["content"] == text_of(without)["content"]
+
+
+def test_a_seed_gives_the_same_texts_and_choices_differ(server, user):
+    first, again = (server.write(user, seed=5, n=3) for _ in range(2))
+    texts = [choice["message"]["content"] for choice in first.json["choices"]]
+    assert [choice["index"] for choice in first.json["choices"]] == [0, 1, 2]
+    assert len(set(texts)) > 1
+    # The first one wrote a reasoning, which the second was given.
+    third = server.write(user, seed=5, n=3)
+    assert [c["message"] for c in third.json["choices"]] == [c["message"] for c in again.json["choices"]]
+    events = server.write(user, seed=5, n=3, stream=True)
+    for index, choice in enumerate(again.json["choices"]):
+        assert joined(events, "content", index) == choice["message"]["content"]
+
+
+def test_a_response_ends_before_a_stop_string(server, user):
+    whole = text_of(server.write(user, seed=1, reasoning="Plain."))["content"]
+    stop = whole.split()[3]
+    stopped = server.write(user, seed=1, reasoning="Plain.", stop=stop)
+    assert text_of(stopped)["content"] == whole[: whole.index(stop)].strip()
+    assert stopped.json["choices"][0]["finish_reason"] == "stop"
+    events = server.write(user, seed=1, reasoning="Plain.", stop=[stop], stream=True)
+    assert joined(events, "content") == text_of(stopped)["content"]
+
+
+def test_the_candidate_most_like_the_others_is_chosen(server, user):
+    one = [server.write(user, seed=seed, reasoning="Plain.").json for seed in (1,)]
+    best = server.write(user, seed=1, reasoning="Plain.", candidates=4).json
+    assert best["usage"]["completion_tokens"] > one[0]["usage"]["completion_tokens"]
+    events = server.write(user, seed=1, reasoning="Plain.", candidates=4, stream=True)
+    assert joined(events, "content") == best["choices"][0]["message"]["content"]
+
+
+def test_log_probabilities_and_usage_are_told(server, user):
+    answer = server.write(user, seed=1, logprobs=True, top_logprobs=3, max_tokens=9, reasoning="Plain.").json
+    content = answer["choices"][0]["logprobs"]["content"]
+    assert len(content) == answer["usage"]["completion_tokens"] == 9
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert all(entry["logprob"] <= 0 and len(entry["top_logprobs"]) == 3 for entry in content)
+    events = server.write(user, seed=1, stream=True, stream_options={"include_usage": True}, max_tokens=9)
+    assert events[-1]["usage"]["completion_tokens"] == 9
+
+
+def test_a_completion_is_written_as_a_turn_of_a_conversation_is(server, user):
+    body = {"model": f"penname/{user}", "prompt": "Write about rain.", "seed": 1, "reasoning": "Plain."}
+    completion = server.ask("POST", "/v1/completions", body).json
+    assert completion["choices"][0]["text"] == text_of(server.write(user, seed=1, reasoning="Plain."))["content"]
+    assert completion["object"] == "text_completion"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "found"),
+    [
+        ({"messages": []}, 400, "messages", "at least 1"),
+        ({"temperature": 7}, 400, "temperature", "less than or equal to 2"),
+        ({"model": "gpt-4"}, 404, "model", "penname/USER"),
+        ({"model": "penname/ada@sft"}, 200, None, ""),  # the user's id may have an @
+        ({"messages": [{"role": "assistant", "content": "Hi"}]}, 400, "messages", "last turn"),
+        ({"messages": [{"role": "user", "content": "rain " * 500}]}, 400, "messages", "too long"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, 400, None, ""),
+        ({"n": 99}, 400, "n", "16"),
+        ({"item": "a shop"}, 400, "item", "pat"),
+        ({"n": 16, "candidates": 8}, 400, None, "at most 4"),
+        ({"unknown": {"field": 1}}, 200, None, ""),
+    ],
+)
+def test_a_bad_field_is_one_line_in_openais_shape(server, body, status, param, found):
+    sent = {"model": "penname/ada", "messages": [{"role": "user", "content": "Write about rain."}], **body}
+    answer = server.ask("POST", "/v1/chat/completions", sent)
+    assert answer.status == status
+    if status != 200:
+        error = answer.json["error"]
+        assert found in error["message"]
+        assert "\n" not in error["message"]
+        assert param is None or error["param"] == param
+        assert set(error) == {"message", "type", "param", "code"}
+
+
+def hang_up(server, body, after):
+    """Ask for a stream, and hang up after so many bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    headers = {"Content-Type": "application/json", **body.pop("headers", {})}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+    if after:
+        connection.getresponse().read(after)
+    connection.sock.close()
+    connection.close()
+
+
+ENDLESS = {"max_tokens": 60, "temperature": 2, "messages": [{"role": "user", "content": "Write about rain."}]}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_who_hangs_up_frees_the_engine(server, user, stream):
+    steps = []
+    for _ in range(6):
+        hang_up(server, {"model": f"penname/{user}", "stream": stream, **ENDLESS}, 200 if stream else 0)
+        time.sleep(0.05)
+        steps.append(server.engine.in_progress)
+    wait_until(lambda: server.engine.in_progress == 0, 5)
+    assert server.write(user).status == 200
+
+
+def test_a_keys_tokens_are_never_overspent(reasoning_model, url):
+    """200 requests race for a day's tokens, some hang up: what is spent is what was written, and never too much."""
+    with open_store(url) as store, in_this_process(store, reasoning_model, key_required=True) as server:
+        one = most_tokens(server, store)
+        limit = 12 * one
+        secret = store.add_key("acme", tokens_a_day=limit)
+        store.put_user("acme", "ada")
+        statuses, lock = [], threading.Lock()
+
+        def ask(number):
+            body = {"model": "penname/ada", "stream": number % 2 == 0, **ENDLESS}
+            if number % 5 == 0:
+                hang_up(server, {**body, "stream": True, "headers": {"Authorization": f"Bearer {secret}"}}, 300)
+                return
+            answer = server.ask("POST", "/v1/chat/completions", body, secret)
+            with lock:
+                statuses.append(answer.status)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(200)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        key = store.key_of(secret)
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        wait_until(lambda: store.usage(key, day).reserved == 0, 10)
+        assert set(statuses) == {200, 429}
+        assert 0 < store.usage(key, day).used <= limit
+        while server.ask("POST", "/v1/chat/completions", {"model": "penname/ada", **ENDLESS}, secret).status == 200:
+            pass
+        assert limit - one < store.usage(key, day).used <= limit
+
+
+def most_tokens(server, store):
+    """The most tokens that a request of the test above can take: its prompt's and those of the longest completion."""
+    secret = store.add_key("measure")
+    store.put_user("measure", "ada")
+    usage = server.ask("POST", "/v1/chat/completions", {"model": "penname/ada", **ENDLESS}, secret).json["usage"]
+    return usage["prompt_tokens"] + ENDLESS["max_tokens"]
+
+
+def test_without_a_valid_key_nothing_is_written(reasoning_model, url):
+    with open_store(url) as store, in_this_process(store, reasoning_model, key_required=True) as server:
+        assert server.write("ada").status == 401
+        assert server.write("ada", key="pn-wrong").status == 401
+        secret = store.add_key("acme")
+        assert server.write("ada", key=secret).status == 200
+        assert store.revoke_key("acme", store.key_of(secret).id)
+        assert server.write("ada", key=secret).json["error"]["code"] == "invalid_api_key"
+
+
+def test_on_this_machine_other_hosts_names_are_refused_without_a_key(server):
+    assert server.ask("POST", "/v1/completions", {"prompt": "Hi there."}, Host="evil.example").status == 403
+    assert server.ask("POST", "/v1/completions", {"prompt": "Hi there."}, key="sk-anything").status == 200
+
+
+def test_sigterm_lets_texts_end_and_refuses_new_ones(reasoning_model, tmp_path):
+    with as_command(reasoning_model, f"sqlite:///{tmp_path}/penname.db", "--rows", "2") as server:
+        body = json.dumps({"model": "penname", "stream": True, "n": 2, **ENDLESS})
+        streams = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(4)]
+        for stream in streams:
+            stream.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+        answers = [stream.getresponse() for stream in streams]
+        begun = answers[0].read(100)  # the others wait for the first one to end
+        server.process.terminate()
+        wait_until(lambda: server.write(None).status == 503)
+        ends = [answer.read() for answer in answers]
+        assert begun + ends[0] != begun
+        assert all(end.endswith(b"data: [DONE]\n\n") for end in ends)
+        assert server.process.wait(30) == 0
+        assert server.process.stdout.read() == ""
