@@ -123,7 +123,12 @@ class WritingResponse(Response):
     def _about(self) -> dict[str, Any]:
         """What is said of all texts together."""
         writing = self._writing
-        about = {"method": writing.order.method.name, "seed": writing.seed, "notes": writing.notes}
+        about = {
+            "method": writing.order.method.name,
+            "seed": writing.seed,
+            "documents": writing.documents,
+            "notes": writing.notes,
+        }
         return {"model": self._asked.model, "penname": about}
 
     def _usage(self) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class Writing:
 
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
+    documents: ids of the user's documents that were found for the prompt, most relevant first.
     notes: what a reader of the texts should know.
     """
 
@@ -91,6 +92,7 @@ class Writing:
         self.order = order
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
+        self.documents: list[str | None] = []
         self.notes: list[str] = []
         self._profile = NOBODY
         self._reserved: tuple[str, int] | None = None
@@ -151,6 +153,7 @@ class Writing:
             reasoning,
         )
         prepared = writer.prepare(self._request)
+        self.documents = [document.id for document in prepared.shown]
         seeds = candidate_seeds(self.seed, order.choices * self._candidates)
         self._prepared: Prepared = replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
 
