@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from tests.serve.postgres import Cluster, running_cluster
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store
+
+Look = Callable[[str], list[tuple[Any, ...]]]
+"""Runs a query as one to whom no wall applies."""
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +43,16 @@ def tombstones(tmp_path: Path) -> Path:
 def store(url: str, tombstones: Path) -> Iterator[Store]:
     with open_store(url, tombstones) as store:
         yield store
+
+
+@pytest.fixture
+def look(url: str) -> Look:
+    def in_file(query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            return connection.execute(query).fetchall()
+
+    def on_server(query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(url.replace("penname@", "postgres@")) as connection:
+            return connection.execute(query).fetchall()
+
+    return in_file if url.startswith("sqlite") else on_server

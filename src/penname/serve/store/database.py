@@ -88,6 +88,18 @@ class Database(ABC):
         """A transaction in which no other process migrates."""
 
     @abstractmethod
+    def process(self) -> str:
+        """What this process is called while the store is open: it holds a lock of that name, which ends with it."""
+
+    @abstractmethod
+    def is_running(self, process: str) -> bool:
+        """Whether the process that is called so, this one or another, still has its store open."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back the connections and the lock of this process."""
+
+    @abstractmethod
     def erase(self) -> bool:
         """Overwrite what was deleted, as far as the database can; whether it is done, or else to be tried again."""
 

@@ -39,7 +39,9 @@ def open_store(url: str, tombstones: Path | None = None) -> Store:
     path = tombstones or database.default_tombstones
     store = Store(database, TombstoneFile(path) if path else None)
     try:
-        store.forget_again(store.tenants())
+        tenants = store.tenants()
+        store.forget_again(tenants)
+        store.free_reservations(tenants)
         store.erase()
     except BaseException:
         store.close()

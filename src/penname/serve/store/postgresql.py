@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
-from sqlalchemy import URL, Connection, Table, create_engine, func, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, func, select, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,7 +16,7 @@ from penname.serve.store.database import WAIT_SECONDS, Database
 from penname.serve.store.tables import METADATA
 
 CONNECTIONS = 40
-"""As many as there are threads that answer requests; a server admits 100 unless it is told otherwise."""
+"""As many as there are threads that answer requests; PostgreSQL admits 100 unless it is told otherwise."""
 
 BOUND_ROLE = "penname_bound"
 """The role of a transaction of someone whom policies do not bind."""
@@ -41,13 +43,15 @@ class Postgresql(Database):
             raise UserError(f"PostgreSQL needs psycopg: pip install 'penname[postgres]' ({error})") from error
         self.name = f"database {url.render_as_string()}"
         self._role: str | None = None
+        self._naming = Lock()
+        self._process: tuple[int, Connection] | None = None
         self.engine = create_engine(
             url.set(drivername="postgresql+psycopg").update_query_dict(
                 {"connect_timeout": _SECONDS_TO_CONNECT, **url.query}
             ),
             hide_parameters=True,
             pool_size=CONNECTIONS // 2,
-            max_overflow=CONNECTIONS // 2,
+            max_overflow=CONNECTIONS // 2 + 1,
             pool_timeout=WAIT_SECONDS,
             pool_pre_ping=True,
         )
@@ -91,13 +95,38 @@ class Postgresql(Database):
         connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {BOUND_ROLE}"))
         return BOUND_ROLE
 
+    def process(self) -> str:
+        """See `Database.process`: the lock is one of a connection's, and the server takes it back when that ends."""
+        with self._naming:
+            if self._process is None:
+                number = secrets.randbits(62)
+                connection = self._without_transactions().connect()
+                connection.execute(select(func.pg_advisory_lock(number)))
+                self._process = number, connection
+            return str(self._process[0])
+
+    def is_running(self, process: str) -> bool:
+        """See `Database.is_running`."""
+        with self.begin(write=True) as connection:
+            return not connection.scalar(select(func.pg_try_advisory_xact_lock(int(process))))
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        if self._process:
+            self._process[1].invalidate()  # else it would go back to the others with its lock
+            self._process[1].close()
+        self.engine.dispose()
+
+    def _without_transactions(self) -> Engine:
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
     def erase(self) -> bool:
         """Let the server use the room of deleted rows again.
 
         That does not overwrite them at once: see `penname.serve.store.forgetting`.
         """
         try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._without_transactions().connect() as connection:
                 for table in METADATA.tables.values():
                     if "user_id" in table.columns or table.name == "users":
                         connection.execute(text(f"VACUUM {table.name}"))

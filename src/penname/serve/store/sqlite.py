@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -47,6 +49,8 @@ class Sqlite(Database):
         self.default_tombstones = self.path.with_name(self.path.name + ".tombstones")
         self.name = f"database {self.path}"
         self._writer = Lock()
+        self._naming = Lock()
+        self._process: tuple[str, int] | None = None
         self._make_file()
         self.engine = create_engine(
             url, hide_parameters=True, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_SECONDS
@@ -80,6 +84,43 @@ class Sqlite(Database):
     def migrating(self) -> AbstractContextManager[Connection]:
         """See `Database.migrating`."""
         return self.begin(write=True)
+
+    def process(self) -> str:
+        """See `Database.process`: the lock is one on a file beside the database's, which the system takes back."""
+        with self._naming:
+            if self._process is None:
+                name = secrets.token_hex(8)
+                handle = os.open(self._lock_file(name), os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                self._process = name, handle
+            return self._process[0]
+
+    def is_running(self, process: str) -> bool:
+        """See `Database.is_running`."""
+        try:
+            handle = os.open(self._lock_file(process), os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            self._lock_file(process).unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(handle)
+
+    def _lock_file(self, process: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.process-{process}")
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self.engine.dispose()
+        if self._process:
+            name, handle = self._process
+            self._lock_file(name).unlink(missing_ok=True)
+            os.close(handle)
 
     def erase(self) -> bool:
         """Bring all changes into the file and empty its WAL, which has the rows as they were until then.

@@ -46,7 +46,7 @@ class Store(Keys, Usages, Users, Documents, Reasonings, Feedbacks, Forgetting):
     def close(self) -> None:
         """Give back the connections."""
         self._eraser.close()
-        self._database.engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self

@@ -68,6 +68,19 @@ usage = Table(
     ForeignKeyConstraint(["tenant", "key_id"], ["keys.tenant", "keys.id"], ondelete="CASCADE"),
 )
 
+# What each process reserved of `usage.reserved`.
+leases = Table(
+    "leases",
+    METADATA,
+    Column("tenant", _ID, nullable=False),
+    Column("key_id", _ID, nullable=False),
+    Column("day", _ID, nullable=False),
+    Column("process", _ID, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "key_id", "day", "process"),
+    ForeignKeyConstraint(["tenant", "key_id"], ["keys.tenant", "keys.id"], ondelete="CASCADE"),
+)
+
 users = Table(
     "users",
     METADATA,

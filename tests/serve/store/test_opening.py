@@ -1,0 +1,226 @@
+"""Opening: new and older databases, and what cannot be opened."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+from penname.data.records import Document
+from penname.errors import DataError, UserError
+from penname.serve.store.migrating import VERSION_TABLE
+from penname.serve.store.opening import open_store
+from penname.serve.store.records import StoreError, Usage
+from penname.serve.store.tables import METADATA
+
+OLD_ROWS = (
+    "INSERT INTO tenants VALUES ('t', '2025-01-01T00:00:00.000000Z', '00')",
+    "INSERT INTO keys VALUES ('t', 'k', '{sha256}', 'old', 100, false, '2025-01-01T00:00:00.000000Z', NULL)",
+    "INSERT INTO usage VALUES ('t', 'k', '2025-01-01', 60, 30)",
+    "INSERT INTO users VALUES ('t', 'ada', '2025-01-01T00:00:00.000000Z', 5)",
+    "INSERT INTO documents VALUES ('t', 'ada', '1', 5, 0, 'a text', NULL, NULL, NULL, 4.5, NULL)",
+)
+
+
+def engine_of(url):
+    return sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+
+
+def to_revision(url, revision, *statements):
+    """Bring a new database to an older revision, and run statements in it."""
+    config = Config()
+    config.set_main_option("script_location", "penname.serve.store:migrations")
+    with engine_of(url).begin() as connection:
+        config.attributes["connection"] = connection
+        upgrade(config, revision)
+        if connection.dialect.name == "postgresql":
+            connection.execute(sqlalchemy.text("SELECT set_config('penname.tenant', 't', true)"))
+        for statement in statements:
+            connection.execute(sqlalchemy.text(statement))
+
+
+def test_the_revisions_make_the_tables_that_the_code_has(store, url):
+    with engine_of(url).connect() as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
+
+
+def test_an_older_database_is_migrated_with_its_rows(url, tombstones):
+    sha256 = hashlib.sha256(b"pn-old").hexdigest()
+    to_revision(url, "0001", *(row.format(sha256=sha256) for row in OLD_ROWS))
+    with open_store(url, tombstones) as store:
+        key = store.key_of("pn-old")
+        assert store.usage(key, "2025-01-01") == Usage(reserved=0, used=30)
+        assert store.reserve(key, "2025-01-01", 70)
+        assert store.profile("t", "ada") == (5, [Document("ada", "a text", id="1", rating=4.5)])
+
+
+def test_several_open_a_new_database_at_once(url, tombstones):
+    with ThreadPoolExecutor(6) as threads:
+        stores = list(threads.map(lambda _: open_store(url, tombstones), range(6)))
+    for number, store in enumerate(stores):
+        store.put_tenant(f"t{number}")
+    assert stores[0].tenants() == [f"t{number}" for number in range(6)]
+    for store in stores:
+        store.close()
+
+
+def test_a_database_of_a_newer_penname_is_refused(url, tombstones):
+    open_store(url, tombstones).close()
+    with engine_of(url).begin() as connection:
+        connection.execute(sqlalchemy.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(UserError, match=r"found revision 9999, expected at most \d+: it is of a newer penname"):
+        open_store(url, tombstones)
+
+
+def test_another_program_s_tables_are_left_alone(url, tombstones):
+    with engine_of(url).begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE users (name TEXT)"))
+    with pytest.raises(UserError, match="found another program's table 'users', expected a new or penname's database"):
+        open_store(url, tombstones)
+
+
+def test_files_that_are_no_database(tmp_path):
+    (tmp_path / "notes.txt").write_text("some notes " * 100)
+    for path, found in (
+        ("notes.txt", "file is not a database"),
+        ("none/penname.db", "found no such folder, expected a file that can be written"),
+        (".", "found is a directory"),
+    ):
+        with pytest.raises(UserError, match=found) as error:
+            open_store(f"sqlite:///{tmp_path}/{path}")
+        assert "\n" not in str(error.value)
+    assert (tmp_path / "notes.txt").read_text() == "some notes " * 100
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("", "found no address"),
+        ("penname.db", "found no address"),
+        ("sqlite://", "expected a file: sqlite:///FILE"),
+        ("sqlite:///:memory:", "expected a file: sqlite:///FILE"),
+        ("mysql://localhost/penname", "found one of kind 'mysql', expected sqlite:///FILE or postgresql://"),
+        ("postgresql://me:secret@localhost:port/x", "found no address"),
+        ("postgresql://me:secret@127.0.0.1:1/x", r"database postgresql://me:\*\*\*@127.0.0.1:1/x: .*refused"),
+        ("postgres://me:secret@/x?host=/nowhere", r"No such file or directory"),
+    ],
+)
+def test_addresses_that_cannot_be_opened(url, found):
+    with pytest.raises(UserError, match=found) as error:
+        open_store(url)
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_database_that_the_server_lacks(cluster):
+    with pytest.raises(UserError, match='database "lacking" does not exist'):
+        open_store(cluster.url("lacking"))
+
+
+def test_a_role_that_may_not_make_tables(cluster):
+    with pytest.raises(UserError, match="permission denied for schema public"):
+        open_store(cluster.url(cluster.new_database("postgres"), "penname"))
+
+
+@pytest.mark.parametrize(
+    ("package", "url", "line"),
+    [
+        ("sqlalchemy", "sqlite:///x.db", r"pip install 'penname\[serve\]'"),
+        ("alembic", "sqlite:///x.db", r"pip install 'penname\[serve\]'"),
+        ("psycopg", "postgresql://localhost/x", r"PostgreSQL needs psycopg: pip install 'penname\[postgres\]'"),
+    ],
+)
+def test_a_missing_package_is_named(monkeypatch, package, url, line):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=line):
+        open_store(url)
+
+
+def test_opening_is_imported_without_the_extra():
+    check = "import sys, penname.serve.store.opening, penname.serve.store.records; print('sqlalchemy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", check], text=True) == "False\n"
+
+
+def test_files_are_their_owner_s_alone(tmp_path):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
+        store.put_tenant("t")
+        modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    assert set(modes) >= {"penname.db", "penname.db-wal", "penname.db.tombstones"}
+    assert set(modes.values()) == {0}
+
+
+def test_a_damaged_file_of_tombstones_is_told_and_an_unfinished_line_is_cut(tmp_path):
+    url, path = f"sqlite:///{tmp_path}/penname.db", tmp_path / "penname.db.tombstones"
+    with open_store(url) as store:
+        store.put_tenant("t")
+        store.put_user("t", "ada")
+        store.forget("t", "ada")
+    whole = path.read_text()
+    path.write_text(whole + "2026-01-01T00:00:00.0")
+    open_store(url).close()
+    assert path.read_text() == whole
+    path.write_text(whole + "rubbish\n")
+    with pytest.raises(DataError, match=r"tombstones:3: found no tombstone, expected a time and 64 hex digits"):
+        open_store(url)
+
+
+def test_errors_of_the_database_have_no_text_of_a_user(store, url):
+    store.put_tenant("t")
+    store.put_user("t", "ada")
+    with engine_of(url).begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE documents"))
+    with pytest.raises(StoreError, match=r"it refused a statement \(\w+\)") as error:
+        store.add_documents("t", "ada", [Document("", "planted words")])
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__
+    assert "planted" not in str(error.value)
+
+
+def test_200_requests_at_once_of_40_threads(store):
+    store.put_tenant("t")
+    for number in range(5):
+        store.put_user("t", f"u{number}")
+
+    def request(number):
+        user = f"u{number % 5}"
+        store.add_documents("t", user, [Document("", f"text {number}")])
+        version, documents = store.profile("t", user)
+        store.keep_reasoning("t", user, "m", f"of {len(documents)}", version)
+        return store.reasoning("t", user, "m")
+
+    with ThreadPoolExecutor(40) as threads:
+        reasonings = list(threads.map(request, range(200)))
+    assert sum(len(store.profile("t", f"u{number}").documents) for number in range(5)) == 200
+    for number in range(5):
+        version, documents = store.profile("t", f"u{number}")
+        kept = store.reasoning("t", f"u{number}", "m")
+        assert kept is None or (kept.profile_version, kept.text) == (version, f"of {len(documents)}")
+    assert any(reasonings)
+
+
+def test_settings_of_sqlite(tmp_path):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, store._database.reading("t") as connection:
+        pragmas = ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "temp_store")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+    assert found == ["wal", 2, 1, 1, 2]
+
+
+def test_a_file_that_another_program_keeps_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr("penname.serve.store.sqlite._SETTINGS", ("PRAGMA busy_timeout = 20",))
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
+        with closing(sqlite3.connect(tmp_path / "penname.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match="database is locked"):
+                store.put_tenant("t")
+        store.put_tenant("t")
