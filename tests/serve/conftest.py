@@ -25,9 +25,26 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def migrated(cluster: Cluster) -> str:
+    """The name of a database of the newest revision, which others are copied from."""
+    name = cluster.new_database()
+    open_store(cluster.url(name, "penname")).close()
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a new database of each kind."""
+    """The address of a database of each kind without rows."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/penname.db"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return cluster.url(cluster.new_database(template=request.getfixturevalue("migrated")), "penname")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database of each kind without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/penname.db"
     cluster: Cluster = request.getfixturevalue("cluster")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -39,10 +40,10 @@ class Cluster:
             for statement in statements:
                 connection.execute(statement)
 
-    def new_database(self, owner: str = "penname") -> str:
-        """The name of a database that was made for a test."""
+    def new_database(self, owner: str = "penname", template: str = "template1") -> str:
+        """The name of a database that was made for a test, as a copy of another."""
         name = f"test_{next(NUMBERS)}"
-        self.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        self.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}")
         return name
 
 
@@ -86,7 +87,7 @@ def running_cluster() -> Iterator[Cluster]:
         cluster.execute("CREATE ROLE penname LOGIN")
         yield cluster
     finally:
-        server.send_signal(2)  # a fast shutdown: connections are closed
+        server.send_signal(signal.SIGQUIT)  # at once, as its data goes too
         server.wait(60)
         shutil.rmtree(base)
 

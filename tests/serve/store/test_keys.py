@@ -38,10 +38,10 @@ def test_a_key_is_known_by_its_secret_until_it_is_revoked(store, look):
     assert [k.revoked is None for k in store.list_keys("t")] == [False]
 
 
-@pytest.mark.parametrize("secret", ["", "pn-", "pn-wrong", "sk-1", "pn-\ud800", "pn-\0", "' OR 1=1 --"])
-def test_another_secret_is_no_key(store, secret):
+def test_another_secret_is_no_key(store):
     store.add_key("t")
-    assert store.key_of(secret) is None
+    for secret in ("", "pn-", "pn-wrong", "sk-1", "pn-\ud800", "pn-\0", "pn-' OR 1=1 --"):
+        assert store.key_of(secret) is None
 
 
 def test_secrets_differ_and_are_long(store):
@@ -79,12 +79,10 @@ def test_what_is_reserved_and_settled_at_once_adds_up(store):
     assert spent <= 300
 
 
-@pytest.mark.parametrize(
-    ("most", "tokens", "expected"), [(None, 10**15, True), (0, 1, False), (0, 0, True), (5, 6, False)]
-)
-def test_limits(store, most, tokens, expected):
-    key = store.key_of(store.add_key("t", tokens_a_day=most))
-    assert store.reserve(key, DAY, tokens) is expected
+def test_limits(store):
+    for most, tokens, expected in ((None, 10**15, True), (0, 1, False), (0, 0, True), (5, 6, False)):
+        key = store.key_of(store.add_key("t", tokens_a_day=most))
+        assert store.reserve(key, DAY, tokens) is expected
 
 
 def test_no_negative_tokens(store):
@@ -114,11 +112,13 @@ def test_reservations_of_a_killed_process_are_freed_and_those_of_a_running_one_a
         assert next_one.usage(key, DAY) == Usage(reserved=90, used=4)
 
 
-def test_a_reservation_that_was_taken_for_a_dead_process_s_is_still_paid(store, url, tombstones):
-    key = store.key_of(store.add_key("t", tokens_a_day=100))
-    assert store.reserve(key, DAY, 40)
-    store._database.close()  # its lock goes, as when a server's connection breaks
-    with open_store(url, tombstones) as other:
-        assert other.usage(key, DAY) == Usage()
-        store.settle(key, DAY, 40, 30)
-        assert other.usage(key, DAY) == Usage(used=30)
+def test_a_process_whose_connections_broke_goes_on_and_its_tokens_are_still_counted(cluster, tombstones):
+    url = cluster.url(cluster.new_database(), "penname")
+    with open_store(url, tombstones) as store:
+        key = store.key_of(store.add_key("t", tokens_a_day=100))
+        assert store.reserve(key, DAY, 40)
+        cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'penname'")
+        with open_store(url, tombstones) as other:  # takes the first for dead
+            assert other.usage(key, DAY) == Usage()
+            store.settle(key, DAY, 40, 30)
+            assert other.usage(key, DAY) == Usage(used=30)

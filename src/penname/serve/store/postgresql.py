@@ -112,9 +112,10 @@ class Postgresql(Database):
 
     def close(self) -> None:
         """See `Database.close`."""
-        if self._process:
-            self._process[1].invalidate()  # else it would go back to the others with its lock
-            self._process[1].close()
+        process, self._process = self._process, None
+        if process:
+            process[1].invalidate()  # else it would go back to the others with its lock
+            process[1].close()
         self.engine.dispose()
 
     def _without_transactions(self) -> Engine:

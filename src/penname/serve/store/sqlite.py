@@ -117,8 +117,9 @@ class Sqlite(Database):
     def close(self) -> None:
         """See `Database.close`."""
         self.engine.dispose()
-        if self._process:
-            name, handle = self._process
+        process, self._process = self._process, None
+        if process:
+            name, handle = process
             self._lock_file(name).unlink(missing_ok=True)
             os.close(handle)
 
