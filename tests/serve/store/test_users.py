@@ -129,6 +129,17 @@ def test_pages_and_search_of_documents(store, ada):
     assert texts(store, search="rain-") == []
 
 
+def test_pages_that_cannot_be(store, ada):
+    for call in (lambda **page: store.users("t", **page), lambda **page: store.documents("t", "ada", **page)):
+        for limit in (-1, 0, 10_001, 2**70):
+            with pytest.raises(ArgumentError, match=f"limit: found {limit}, expected 1 to 10,000"):
+                call(limit=limit)
+        for after in ("\0", "\ud800"):
+            with pytest.raises(ArgumentError, match="after: found"):
+                call(after=after)
+    assert texts(store, search="\ud800\0") == []
+
+
 def test_a_change_of_documents_drops_reasonings_that_were_not_put_by_hand(store, ada, look):
     store.add_documents("t", "ada", [Document("", "one", id="1")])
     version = store.profile("t", "ada").version

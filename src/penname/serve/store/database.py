@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from penname.errors import UserError
 from penname.serve.store.records import StoreError
@@ -65,8 +65,8 @@ class Database(ABC):
 
     def reason(self, error: SQLAlchemyError) -> str:
         """Why the database failed; its own words only where they cannot hold a user's."""
-        if isinstance(error, DBAPIError) and not error.params:
-            return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "it cannot be reached"
+        if isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and not error.params):
+            return str(error.orig).strip().split("\n")[0] or "it cannot be reached"
         if isinstance(error, DBAPIError):
             return f"it refused a statement ({type(error.orig).__name__})"
         return f"it did not answer within {WAIT_SECONDS} s ({type(error).__name__})"

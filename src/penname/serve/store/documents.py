@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 
 from penname.data.records import Document
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_text, note
+from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
 from penname.serve.store.users import raise_version, version_of
@@ -82,6 +82,7 @@ class Documents(Part):
         Raises UnknownUser.
         """
         tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        after, limit = checked_text("after", after), checked_limit(limit)
         found: list[Document] = []
         with self._database.reading(tenant) as connection:
             version_of(connection, tenant, user)

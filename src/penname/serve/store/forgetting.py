@@ -31,9 +31,9 @@ class Forgetting(Part):
         SQLite: the words are in none of its files when this returns, unless another program still reads an older state
         of the file; then it waits up to a second, and goes on trying after it has returned.
 
-        PostgreSQL: no query finds the words any more. Its files have them until it uses their room again: in the
-        table's pages, which VACUUM makes free but does not overwrite (VACUUM FULL writes them anew), and in the WAL's
-        segments until they are recycled, as in whatever archive or replica they were sent to.
+        PostgreSQL: no query finds the words any more. Its files have some of them until it uses their room again: the
+        pages of tables and indexes, which VACUUM frees and mostly overwrites (VACUUM FULL writes them anew), and all of
+        them the segments of its WAL until they are recycled, and whatever archive or replica those were sent to.
         """
         tenant, user = checked_id("tenant", tenant), checked_id("user", user)
         with self._database.writing(tenant) as connection:

@@ -12,6 +12,9 @@ from penname.serve.store.database import Database
 from penname.serve.store.erasing import Eraser
 from penname.serve.store.tables import audit
 
+MOST_ROWS = 10_000
+"""Longest page of users, documents or entries of the audit."""
+
 # The three together fit into PostgreSQL's index entries, which have at most 2,704 bytes.
 MOST_BYTES = {"tenant": 200, "user": 500, "id": 1000}
 """Longest names in UTF-8: of tenants, of users, and of what is a user's."""
@@ -61,6 +64,13 @@ def checked_id(kind: str, value: str, argument: str | None = None) -> str:
     if length > MOST_BYTES[kind]:
         raise ArgumentError(argument or kind, f"found {length} bytes, expected at most {MOST_BYTES[kind]}")
     return name
+
+
+def checked_limit(limit: int) -> int:
+    """The length of a page. Raises ArgumentError for one that is not from 1 to `MOST_ROWS`."""
+    if not 1 <= limit <= MOST_ROWS:
+        raise ArgumentError("limit", f"found {limit}, expected 1 to {MOST_ROWS:,}")
+    return limit
 
 
 def checked_text(argument: str, value: str) -> str:

@@ -21,6 +21,15 @@ CONNECTIONS = 40
 BOUND_ROLE = "penname_bound"
 """The role of a transaction of someone whom policies do not bind."""
 
+# A role is all databases' of a server: another's store may make it at this moment.
+_MAKE_ROLE = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{BOUND_ROLE}') THEN
+        CREATE ROLE {BOUND_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
 _LOCK = 0x70656E6E616D65  # "penname"
 _SECONDS_TO_CONNECT = "10"
 
@@ -88,8 +97,7 @@ class Postgresql(Database):
         unbound = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
         if not connection.scalar(unbound):
             return None
-        if not connection.scalar(text(f"SELECT 1 FROM pg_roles WHERE rolname = '{BOUND_ROLE}'")):
-            connection.execute(text(f"CREATE ROLE {BOUND_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS"))
+        connection.execute(text(_MAKE_ROLE))
         connection.execute(text(f"GRANT {BOUND_ROLE} TO CURRENT_USER"))
         names = ", ".join(METADATA.tables)
         connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {BOUND_ROLE}"))

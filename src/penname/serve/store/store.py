@@ -12,7 +12,7 @@ from penname.serve.store.erasing import Eraser
 from penname.serve.store.feedback import Feedbacks
 from penname.serve.store.forgetting import Forgetting
 from penname.serve.store.keys import Keys
-from penname.serve.store.part import checked_id
+from penname.serve.store.part import checked_id, checked_limit
 from penname.serve.store.reasonings import Reasonings
 from penname.serve.store.records import AuditEntry
 from penname.serve.store.tables import audit
@@ -40,7 +40,7 @@ class Store(Keys, Usages, Users, Documents, Reasonings, Feedbacks, Forgetting):
         columns = (audit.c.number, audit.c.time, audit.c.action, audit.c.count)
         own = (audit.c.tenant == tenant, audit.c.number > after)
         with self._database.reading(tenant) as connection:
-            rows = connection.execute(select(*columns).where(*own).order_by(audit.c.number).limit(limit))
+            rows = connection.execute(select(*columns).where(*own).order_by(audit.c.number).limit(checked_limit(limit)))
             return [AuditEntry(**selected(row)) for row in rows]
 
     def close(self) -> None:
