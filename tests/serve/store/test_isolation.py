@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from itertools import count
 
 from hypothesis import HealthCheck, given, settings
@@ -102,3 +103,66 @@ def assert_holds(store, tenant, users):
         assert {d["id"]: d["text"] for d in exported["documents"]} == texts
         assert {r["model"]: (r["text"], r["locked"]) for r in exported["reasonings"]} == reasonings
         assert {f["id"]: f["prompt"] for f in exported["feedback"]} == feedback
+
+
+def fill(store, tenant, words):
+    """Give a tenant a key and the users, each with one of everything, by the same ids in every tenant."""
+    key = store.key_of(store.add_key(tenant, tokens_a_day=10))
+    for user in USERS:
+        store.put_user(tenant, user)
+        store.add_documents(tenant, user, [Document(user, words, id=id) for id in IDS])
+        assert store.keep_reasoning(tenant, user, "m", words, store.profile(tenant, user).version)
+        store.put_reasoning(tenant, user, "n", words)
+        store.add_feedback(tenant, user, Feedback(words, words, edited=words))
+    return key
+
+
+def seen(store, tenant):
+    """All that a tenant is shown."""
+    keys = store.list_keys(tenant)
+    return {
+        "users": store.users(tenant),
+        "user": [store.user(tenant, user) for user in USERS],
+        "export": [store.export(tenant, user) for user in USERS],
+        "profile": [store.profile(tenant, user) for user in USERS],
+        "documents": [store.documents(tenant, user, search="words") for user in USERS],
+        "reasonings": [store.reasoning(tenant, user, model) for user in USERS for model in MODELS],
+        "feedback": [store.feedback(tenant, user) for user in USERS],
+        "keys": keys,
+        "usage": [store.usage(key, "2026-01-01") for key in keys],
+        "audit": store.audit(tenant),
+    }
+
+
+def test_no_call_for_one_tenant_changes_or_shows_anything_of_the_other(store, look):
+    keys = {tenant: fill(store, tenant, f"words of {tenant}") for tenant in TENANTS}
+    before = seen(store, "two")
+    assert "words of one" not in str(before)
+    assert "words of two" not in str(seen(store, "one"))
+    theirs = store.feedback("two", "ada")[0].id
+    assert not store.delete_feedback("one", "ada", theirs)
+    assert not store.revoke_key("one", keys["two"].id)
+    look_alike = replace(keys["one"], id=keys["two"].id)  # as if the two had keys of one id
+    for call in (
+        lambda: store.put_tenant("one"),
+        lambda: store.put_user("one", "ada"),
+        lambda: store.add_documents("one", "ada", [Document("", "new", id="1")]),
+        lambda: store.remove_document("one", "ada", "1"),
+        lambda: store.keep_reasoning("one", "ada", "m", "new", store.profile("one", "ada").version),
+        lambda: store.put_reasoning("one", "ada", "n", "new"),
+        lambda: store.delete_reasoning("one", "ada", "m"),
+        lambda: store.delete_reasoning("one", "ada"),
+        lambda: store.add_feedback("one", "ada", Feedback("new", "new", thumbs="up")),
+        lambda: store.delete_feedback("one", "ada", store.feedback("one", "ada")[0].id),
+        lambda: store.reserve(keys["one"], "2026-01-01", 9),
+        lambda: store.settle(keys["one"], "2026-01-01", 9, 5),
+        lambda: store.settle(look_alike, "2026-01-01", 9, 5),
+        lambda: store.revoke_key("one", keys["one"].id),
+        lambda: store.forget("one", "ada"),
+        lambda: store.forget_again(["one"]),
+        lambda: store.free_reservations(["one"]),
+    ):
+        call()
+        assert seen(store, "two") == before
+    assert store.reserve(keys["two"], "2026-01-01", 10)
+    assert look("SELECT tenant, count(*) FROM documents GROUP BY tenant ORDER BY tenant") == [("one", 2), ("two", 4)]

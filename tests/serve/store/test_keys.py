@@ -120,5 +120,8 @@ def test_a_process_whose_connections_broke_goes_on_and_its_tokens_are_still_coun
         cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'penname'")
         with open_store(url, tombstones) as other:  # takes the first for dead
             assert other.usage(key, DAY) == Usage()
+            assert store.reserve(key, DAY, 10)
             store.settle(key, DAY, 40, 30)
-            assert other.usage(key, DAY) == Usage(used=30)
+            assert other.usage(key, DAY) == Usage(reserved=10, used=30)
+            store.settle(key, DAY, 10, 5)
+            assert other.usage(key, DAY) == Usage(used=35)

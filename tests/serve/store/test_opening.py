@@ -211,6 +211,14 @@ def test_200_requests_at_once_of_40_threads(store):
     assert any(reasonings)
 
 
+def test_several_processes_write_into_one_database(store, url, tombstones):
+    store.put_tenant("t")
+    with open_store(url, tombstones) as other, ThreadPoolExecutor(8) as threads:
+        put = [threads.submit((store, other)[n % 2].put_user, "t", f"u{n // 4:02}") for n in range(80)]
+        assert {call.result().id for call in put} == {f"u{n:02}" for n in range(20)}
+    assert len(store.users("t")) == 20
+
+
 def test_settings_of_sqlite(tmp_path):
     with open_store(f"sqlite:///{tmp_path}/penname.db") as store, store._database.reading("t") as connection:
         pragmas = ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "temp_store")
