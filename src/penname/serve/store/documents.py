@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 
 from penname.data.records import Document
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, note
+from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
 from penname.serve.store.users import raise_version, version_of
@@ -31,7 +31,7 @@ class Documents(Part):
 
         Raises UnknownUser, and ArgumentError for a text or an id that cannot be kept.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         ready = [_ready(document, number) for number, document in enumerate(added)]
         if not ready:
             with self._database.reading(tenant) as connection:
@@ -56,11 +56,8 @@ class Documents(Part):
 
     def remove_document(self, tenant: str, user: str, document_id: str) -> bool:
         """Delete a document; whether the user had it. Raises UnknownUser."""
-        tenant, user, document_id = (
-            checked_id("tenant", tenant),
-            checked_id("user", user),
-            checked_id("id", document_id),
-        )
+        tenant, user = checked_user(tenant, user)
+        document_id = checked_id("id", document_id)
         own = (documents.c.tenant == tenant, documents.c.user_id == user, documents.c.id == document_id)
         with self._database.writing(tenant) as connection:
             version_of(connection, tenant, user, hold=True)
@@ -81,7 +78,7 @@ class Documents(Part):
 
         Raises UnknownUser.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         after, limit = checked_text("after", after), checked_limit(limit)
         found: list[Document] = []
         with self._database.reading(tenant) as connection:
@@ -98,7 +95,7 @@ class Documents(Part):
 
         Raises UnknownUser.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         own = (documents.c.tenant == tenant, documents.c.user_id == user)
         query = select(*_COLUMNS).where(*own).order_by(documents.c.added, documents.c.place)
         with self._database.reading(tenant) as connection:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select
 from penname.data.records import Document
 from penname.errors import ArgumentError
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_text, note, now
+from penname.serve.store.part import Part, checked_id, checked_text, checked_user, note, now
 from penname.serve.store.records import Feedback
 from penname.serve.store.tables import feedback
 from penname.serve.store.users import version_of
@@ -31,7 +31,7 @@ class Feedbacks(Part):
 
         Raises UnknownUser, and ArgumentError where there is neither a text nor thumbs, or a text cannot be kept.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         kept = replace(_checked(given), id=secrets.token_hex(8), created=now())
         with self._database.writing(tenant) as connection:
             version_of(connection, tenant, user, hold=True)
@@ -41,7 +41,7 @@ class Feedbacks(Part):
 
     def feedback(self, tenant: str, user: str) -> list[Feedback]:
         """A user's feedback in the order in which it was given. Raises UnknownUser."""
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         own = (feedback.c.tenant == tenant, feedback.c.user_id == user)
         query = select(*_COLUMNS).where(*own).order_by(feedback.c.created, feedback.c.id)
         with self._database.reading(tenant) as connection:
@@ -50,11 +50,8 @@ class Feedbacks(Part):
 
     def delete_feedback(self, tenant: str, user: str, feedback_id: str) -> bool:
         """Delete feedback; whether the user had given it. Raises UnknownUser."""
-        tenant, user, feedback_id = (
-            checked_id("tenant", tenant),
-            checked_id("user", user),
-            checked_id("id", feedback_id),
-        )
+        tenant, user = checked_user(tenant, user)
+        feedback_id = checked_id("id", feedback_id)
         own = (feedback.c.tenant == tenant, feedback.c.user_id == user, feedback.c.id == feedback_id)
         with self._database.writing(tenant) as connection:
             version_of(connection, tenant, user, hold=True)

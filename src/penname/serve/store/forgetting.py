@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select
 
 from penname.serve.store.database import Database
 from penname.serve.store.erasing import Eraser
-from penname.serve.store.part import Part, checked_id, note, now
+from penname.serve.store.part import Part, checked_user, note, now
 from penname.serve.store.tables import tenants, tombstones, users
 from penname.serve.store.tombstones import TombstoneFile, mark
 
@@ -35,7 +35,7 @@ class Forgetting(Part):
         pages of tables and indexes, which VACUUM frees and mostly overwrites (VACUUM FULL writes them anew), and all of
         them the segments of its WAL until they are recycled, and whatever archive or replica those were sent to.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         with self._database.writing(tenant) as connection:
             forgotten = self._delete(connection, tenant, user, now())
         if forgotten:

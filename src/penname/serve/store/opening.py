@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,18 +35,18 @@ def open_store(url: str, tombstones: Path | None = None) -> Store:
     from penname.serve.store.tombstones import TombstoneFile
 
     database = _database(url)
-    with database.failing_as(UserError), database.migrating() as connection:
-        migrate(connection, database.name)
-    path = tombstones or database.default_tombstones
-    store = Store(database, TombstoneFile(path) if path else None)
-    try:
+    with ExitStack() as at_failure:
+        at_failure.callback(database.close)
+        with database.failing_as(UserError), database.migrating() as connection:
+            migrate(connection, database.name)
+        path = tombstones or database.default_tombstones
+        store = Store(database, TombstoneFile(path) if path else None)
+        at_failure.callback(store.close)
         tenants = store.tenants()
         store.forget_again(tenants)
         store.free_reservations(tenants)
         store.erase()
-    except BaseException:
-        store.close()
-        raise
+        at_failure.pop_all()
     return store
 
 

@@ -66,6 +66,11 @@ def checked_id(kind: str, value: str, argument: str | None = None) -> str:
     return name
 
 
+def checked_user(tenant: str, user: str) -> tuple[str, str]:
+    """The names of a tenant and of a user as they are kept, see `checked_id`."""
+    return checked_id("tenant", tenant), checked_id("user", user)
+
+
 def checked_limit(limit: int) -> int:
     """The length of a page. Raises ArgumentError for one that is not from 1 to `MOST_ROWS`."""
     if not 1 <= limit <= MOST_ROWS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, or_, select
 
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_text, note
+from penname.serve.store.part import Part, checked_id, checked_text, checked_user, note
 from penname.serve.store.records import Reasoning
 from penname.serve.store.tables import reasonings
 from penname.serve.store.users import version_of
@@ -21,7 +21,8 @@ class Reasonings(Part):
 
         Raises UnknownUser.
         """
-        tenant, user, model = checked_id("tenant", tenant), checked_id("user", user), checked_id("id", model, "model")
+        tenant, user = checked_user(tenant, user)
+        model = checked_id("id", model, "model")
         table = reasonings.c
         query = select(table.model, table.text, table.profile_version, table.locked)
         with self._database.reading(tenant) as connection:
@@ -39,7 +40,8 @@ class Reasonings(Part):
 
         The result is whether it is kept. Raises UnknownUser, as for a user who was forgotten meanwhile.
         """
-        tenant, user, model = checked_id("tenant", tenant), checked_id("user", user), checked_id("id", model, "model")
+        tenant, user = checked_user(tenant, user)
+        model = checked_id("id", model, "model")
         row = {"tenant": tenant, "user_id": user, "model": model, "text": checked_text("reasoning", text)}
         new = self._database.insert(reasonings).values(**row, profile_version=version, locked=False)
         put = new.on_conflict_do_update(
@@ -57,7 +59,8 @@ class Reasonings(Part):
 
         Raises UnknownUser.
         """
-        tenant, user, model = checked_id("tenant", tenant), checked_id("user", user), checked_id("id", model, "model")
+        tenant, user = checked_user(tenant, user)
+        model = checked_id("id", model, "model")
         row = {"tenant": tenant, "user_id": user, "model": model, "text": checked_text("reasoning", text)}
         with self._database.writing(tenant) as connection:
             version = version_of(connection, tenant, user, hold=True)
@@ -75,7 +78,7 @@ class Reasonings(Part):
 
         model: None for those of all models.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         own = [reasonings.c.tenant == tenant, reasonings.c.user_id == user]
         if model is not None:
             own.append(reasonings.c.model == checked_id("id", model, "model"))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from penname.serve.store import tombstones
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, now
+from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, now
 from penname.serve.store.records import UnknownTenant, UnknownUser, User
 from penname.serve.store.tables import documents, feedback, reasonings, tenants, users
 
@@ -31,7 +31,7 @@ class Users(Part):
 
         Raises UnknownTenant.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         with self._database.writing(tenant) as connection:
             key = connection.scalar(select(tenants.c.tombstone_key).where(tenants.c.name == tenant))
             if key is None:
@@ -43,7 +43,7 @@ class Users(Part):
 
     def user(self, tenant: str, user: str) -> User:
         """A user. Raises UnknownUser."""
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         with self._database.reading(tenant) as connection:
             return _user(connection, tenant, user)
 
@@ -60,7 +60,7 @@ class Users(Part):
 
         Raises UnknownUser.
         """
-        tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        tenant, user = checked_user(tenant, user)
         with self._database.reading(tenant) as connection:
             exported: dict[str, Any] = {"user": vars(_user(connection, tenant, user))}
             for kind, (table, order, inner) in _EXPORTED.items():
