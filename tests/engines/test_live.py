@@ -2,7 +2,6 @@
 
 import queue
 import random
-import threading
 import time
 
 import pytest
@@ -142,4 +141,4 @@ def test_closing_ends_the_thread(model):
     engine = LiveEngine(model, Listener(), "float32", rows=2, max_new_tokens=LIMIT)
     engine.submit([1, 2], [0], Sampling(LIMIT, 1.0, 1.0, ()))
     engine.close()
-    assert not [t for t in threading.enumerate() if t.name == "penname-engine" and t is engine._thread]
+    assert not engine.alive

@@ -21,6 +21,13 @@ STEPS_BETWEEN_JOINS = 4
 are laid out anew."""
 
 
+BATCH_PER_WORKER = 16
+"""Batch size for each thread below which more threads gain nothing."""
+
+FEW_COMPLETIONS = 4
+"""A thread with fewer completions gets the next request too: the weights are read once for all of them."""
+
+
 @dataclass(eq=False)
 class Ticket:
     """A request of a live engine: the completions of one prompt."""
@@ -71,17 +78,18 @@ class Update:
 
 
 class LiveEngine:
-    """Samples completions for requests that join and leave at any step; a thread of its own computes.
+    """Samples completions for requests that join and leave at any step; threads of its own compute.
 
     model: a model's name, see `penname.engines.models.locate_model`.
-    on_step: called in the engine's thread after each step with all that it has added.
+    on_step: called in one of the engine's threads after each of its steps with all that it has added.
     dtype: compute dtype; "auto" is the fastest that the device supports.
     rows: the largest number of completions at once.
     max_new_tokens: the longest completion that may be asked for, in tokens.
 
-    A completion depends on its prompt, its seed and its sampling alone, up to rounding, as with `LocalEngine`. No
-    prompt is kept once its completions have ended, and none is shared between requests. Raises UserError where the
-    model cannot be loaded.
+    As in `LocalEngine`, a large batch is divided among threads with a core each, since one cannot keep several cores
+    busy; while few completions are in progress, one thread has all cores. A completion depends on its prompt, its seed
+    and its sampling alone, up to rounding. No prompt is kept once its completions have ended, and none is shared
+    between requests. Raises UserError where the model cannot be loaded.
     """
 
     def __init__(
@@ -93,20 +101,27 @@ class LiveEngine:
         max_new_tokens: int = 1024,
     ) -> None:
         self._decoder = make_decoder(model, dtype, rows)
+        self._cores = torch.get_num_threads() if self._decoder.device.type == "cpu" else 1
+        threads = max(1, min(self._cores, rows // BATCH_PER_WORKER))
         self._on_step = on_step
         self.rows, self.max_new_tokens = rows, max_new_tokens
         self._queue: deque[Ticket] = deque()
-        self._tickets: list[Ticket] = []
         self._pace = Pace(rows)
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="penname-engine", daemon=True)
-        self._thread.start()
+        shares = [rows // threads + (number < rows % threads) for number in range(threads)]
+        self._workers = [_Worker(share) for share in shares]
+        self._threads = [
+            threading.Thread(target=self._run, args=(worker,), name="penname-engine", daemon=True)
+            for worker in self._workers
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
-    def max_length(self) -> int | None:
-        """The longest prompt and completion together, in tokens; None where the model states no limit."""
-        return self._decoder.max_length
+    def most_completions(self) -> int:
+        """The largest number of completions of one prompt."""
+        return min(worker.rows for worker in self._workers)
 
     def submit(
         self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None = None
@@ -121,7 +136,7 @@ class LiveEngine:
         ticket = Ticket(completions_of(prompt, seeds, sampling, most_likely))
         with self._changed:
             self._queue.append(ticket)
-            self._changed.notify()
+            self._changed.notify_all()
         return ticket
 
     def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
@@ -135,8 +150,8 @@ class LiveEngine:
             raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
         if sampling.max_new_tokens > self.max_new_tokens:
             raise UserError(f"found {sampling.max_new_tokens} new tokens, expected at most {self.max_new_tokens}")
-        if completions > self.rows:
-            raise UserError(f"found {completions} completions of a prompt, expected at most {self.rows}")
+        if completions > self.most_completions:
+            raise UserError(f"found {completions} completions of a prompt, expected at most {self.most_completions}")
 
     def expected_wait(self, prompt_tokens: int, completions: int) -> float:
         """Seconds that a request would wait for its first token if it came now, as far as can be foretold.
@@ -145,17 +160,22 @@ class LiveEngine:
         completions: number of its completions.
         """
         with self._changed:
-            queued = [c for ticket in self._queue for c in ticket.completions[:1] if ticket.in_progress]
-            waiting = sum(len(ticket.completions) for ticket in self._queue if ticket.in_progress)
-            in_progress = sum(c.in_progress for ticket in self._tickets for c in ticket.completions)
-            tokens = prompt_tokens + sum(len(completion.prompt) for completion in queued)
-            return self._pace.wait(tokens, waiting + completions, in_progress)
+            queued = [ticket.completions for ticket in self._queue if ticket.in_progress]
+            tokens = prompt_tokens + sum(len(of_prompt[0].prompt) for of_prompt in queued)
+            waiting = completions + sum(map(len, queued))
+            return self._pace.wait(tokens, waiting, sum(worker.in_progress for worker in self._workers))
 
     @property
     def in_progress(self) -> int:
         """The number of completions that are being written or wait."""
         with self._changed:
-            return sum(c.in_progress for ticket in (*self._tickets, *self._queue) for c in ticket.completions)
+            waiting = sum(len(ticket.completions) for ticket in self._queue if ticket.in_progress)
+            return waiting + sum(worker.in_progress for worker in self._workers)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its threads are running."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def cancel(self, ticket: Ticket) -> None:
         """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told."""
@@ -166,70 +186,111 @@ class LiveEngine:
         """Stop after the current step; what is in progress is not finished."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    def _run(self, worker: _Worker) -> None:
+        """What a thread does until the engine is closed."""
         with torch.inference_mode():
-            batch, since_join = self._empty_batch(), 0
-            while self._wait_for_work():
-                busy = batch.in_progress
-                late = since_join >= STEPS_BETWEEN_JOINS
-                joining = self._joining(self.rows - busy) if late or 2 * busy <= self.rows else []
-                since_join = 0 if joining else since_join + 1
+            batch = self._empty_batch(worker)
+            while (joining := self._wait_for_work(worker, batch.in_progress)) is not None:
+                torch.set_num_threads(self._cores_of_one())
                 started = time.perf_counter()
                 try:
                     batch.step(joining)
                 except Exception as error:  # out of memory, for example: those who wait are told, the others go on
-                    self._fail(error)
-                    batch = self._empty_batch()
+                    self._fail(worker, error)
+                    batch = self._empty_batch(worker)
                 else:
                     tokens = sum(len(completions[0].prompt) for completions in joining)
-                    self._pace.note_step(time.perf_counter() - started, tokens)
-                    self._tell()
+                    self._tell(worker, time.perf_counter() - started, tokens)
 
-    def _empty_batch(self) -> Batch:
-        return Batch(self._decoder, self.rows, self.max_new_tokens)
+    def _empty_batch(self, worker: _Worker) -> Batch:
+        return Batch(self._decoder, worker.rows, self.max_new_tokens)
 
-    def _wait_for_work(self) -> bool:
-        """Wait until there is a request in progress; False once the engine is closed."""
+    def _cores_of_one(self) -> int:
+        """How many cores each thread has that has work."""
+        return max(1, self._cores // max(1, sum(bool(worker.tickets) for worker in self._workers)))
+
+    def _wait_for_work(self, worker: _Worker, in_batch: int) -> list[list[Completion]] | None:
+        """Wait until a thread has work; the completions that join its batch, or None once the engine is closed.
+
+        in_batch: number of completions in progress in its batch.
+        """
         with self._changed:
-            self._tickets = [ticket for ticket in self._tickets if ticket.in_progress]
-            self._changed.wait_for(lambda: self._closing or self._tickets or self._queue)
-            return not self._closing
+            worker.tickets = [ticket for ticket in worker.tickets if ticket.in_progress]
+            self._changed.wait_for(lambda: self._closing or worker.tickets or self._is_turn_of(worker))
+            if self._closing:
+                return None
+            worker.since_join += 1
+            if 2 * in_batch > worker.rows and worker.since_join < STEPS_BETWEEN_JOINS:
+                return []
+            joining = self._joining(worker, worker.rows - in_batch)
+            if joining:
+                worker.since_join = 0
+                self._changed.notify_all()  # the next in the queue may be another thread's
+            return joining
 
-    def _joining(self, free: int) -> list[list[Completion]]:
-        """The completions of the requests that join now, in the order in which they came.
+    def _is_turn_of(self, worker: _Worker) -> bool:
+        """Whether the next request is for this thread: the first one that has few, or else the one that has fewest."""
+        if not self._queue:
+            return False
+        few = next((other for other in self._workers if other.in_progress < FEW_COMPLETIONS), None)
+        return worker is (few or min(self._workers, key=lambda other: other.in_progress / other.rows))
+
+    def _joining(self, worker: _Worker, free: int) -> list[list[Completion]]:
+        """The completions of the requests that join a thread's batch now, in the order in which they came.
 
         free: how many completions more the batch has room for.
         """
         joining: list[list[Completion]] = []
         tokens = 0
-        with self._changed:
-            while self._queue:
-                completions = [c for c in self._queue[0].completions if c.in_progress]
-                length = len(completions[0].prompt) if completions else 0
-                if len(completions) > free or (joining and tokens + length > JOINING_TOKENS):
-                    break
-                ticket = self._queue.popleft()
-                if completions:
-                    joining.append(completions)
-                    self._tickets.append(ticket)
-                    free, tokens = free - len(completions), tokens + length
+        while self._is_turn_of(worker):
+            completions = [c for c in self._queue[0].completions if c.in_progress]
+            length = len(completions[0].prompt) if completions else 0
+            if len(completions) > free or (joining and tokens + length > JOINING_TOKENS):
+                break
+            ticket = self._queue.popleft()
+            if completions:
+                joining.append(completions)
+                worker.tickets.append(ticket)
+                free, tokens = free - len(completions), tokens + length
         return joining
 
-    def _tell(self) -> None:
-        """Tell what the step has added."""
-        updates = [update for ticket in self._tickets for update in ticket.news()]
-        for update in updates:
-            if update.finish_reason is not None:
-                self._pace.note_completion(update.ticket.told[update.index])
+    def _tell(self, worker: _Worker, seconds: float, prompt_tokens: int) -> None:
+        """Tell what a step has added, and take in what it took."""
+        updates = [update for ticket in worker.tickets for update in ticket.news()]
+        ended = [update.ticket.told[update.index] for update in updates if update.finish_reason is not None]
+        with self._changed:
+            self._pace.note_step(seconds, prompt_tokens)
+            for tokens in ended:
+                self._pace.note_completion(tokens)
         if updates:
             self._on_step(updates)
 
-    def _fail(self, error: BaseException) -> None:
-        """Tell all requests in progress that the engine could not go on."""
-        failed = [ticket for ticket in self._tickets if ticket.in_progress]
+    def _fail(self, worker: _Worker, error: BaseException) -> None:
+        """Tell all requests of a thread that it could not go on."""
+        failed = [ticket for ticket in worker.tickets if ticket.in_progress]
         for ticket in failed:
             self.cancel(ticket)
         self._on_step([Update(ticket, 0, [], [], None, error) for ticket in failed])
+
+
+@dataclass(eq=False)
+class _Worker:
+    """What a thread works on.
+
+    rows: the largest size of its batch.
+    tickets: the requests in its batch.
+    since_join: steps since prompts last joined.
+    """
+
+    rows: int
+    tickets: list[Ticket] = field(default_factory=list)
+    since_join: int = 0
+
+    @property
+    def in_progress(self) -> int:
+        """The number of completions in progress."""
+        return sum(completion.in_progress for ticket in self.tickets for completion in ticket.completions)
