@@ -27,19 +27,22 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def migrated(cluster: Cluster) -> str:
-    """The name of a database of the newest revision, which others are copied from."""
+    """The name of a database of the newest revision, for tests that leave its tables as they are."""
     name = cluster.new_database()
     open_store(cluster.url(name, "penname")).close()
     return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database of each kind without rows."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/penname.db"
+        yield f"sqlite:///{tmp_path}/penname.db"
+        return
     cluster: Cluster = request.getfixturevalue("cluster")
-    return cluster.url(cluster.new_database(template=request.getfixturevalue("migrated")), "penname")
+    name = request.getfixturevalue("migrated")
+    yield cluster.url(name, "penname")
+    cluster.execute("TRUNCATE tenants CASCADE", database=name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

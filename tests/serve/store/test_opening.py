@@ -76,12 +76,12 @@ def test_several_open_a_new_database_at_once(empty, tombstones):
         store.close()
 
 
-def test_a_database_of_a_newer_penname_is_refused(url, tombstones):
-    open_store(url, tombstones).close()
-    with engine_of(url).begin() as connection:
+def test_a_database_of_a_newer_penname_is_refused(empty, tombstones):
+    open_store(empty, tombstones).close()
+    with engine_of(empty).begin() as connection:
         connection.execute(sqlalchemy.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(UserError, match=r"found revision 9999, expected at most \d+: it is of a newer penname"):
-        open_store(url, tombstones)
+        open_store(empty, tombstones)
 
 
 def test_another_program_s_tables_are_left_alone(empty, tombstones):
@@ -176,13 +176,14 @@ def test_a_damaged_file_of_tombstones_is_told_and_an_unfinished_line_is_cut(tmp_
         open_store(url)
 
 
-def test_errors_of_the_database_have_no_text_of_a_user(store, url):
-    store.put_tenant("t")
-    store.put_user("t", "ada")
-    with engine_of(url).begin() as connection:
-        connection.execute(sqlalchemy.text("DROP TABLE documents"))
-    with pytest.raises(StoreError, match=r"it refused a statement|no such table") as error:
-        store.add_documents("t", "ada", [Document("", "planted words")])
+def test_errors_of_the_database_have_no_text_of_a_user(empty, tombstones):
+    with open_store(empty, tombstones) as store:
+        store.put_tenant("t")
+        store.put_user("t", "ada")
+        with engine_of(empty).begin() as connection:
+            connection.execute(sqlalchemy.text("DROP TABLE documents"))
+        with pytest.raises(StoreError, match=r"it refused a statement|no such table") as error:
+            store.add_documents("t", "ada", [Document("", "planted words")])
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
     assert "planted" not in str(error.value)

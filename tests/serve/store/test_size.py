@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from statistics import quantiles
+from statistics import median, quantiles
 
 import psutil
 import pytest
@@ -41,7 +41,8 @@ def test_profiles_of_many_users_are_read_soon_and_in_little_memory(url, tombston
             seconds.append(time.perf_counter() - began)
             memory.append(mebibytes())
             assert len(profile.documents) == DOCUMENTS
-        assert quantiles(seconds, n=100)[94] < 0.02
+        assert median(seconds) < 0.02
+        assert quantiles(seconds, n=100)[94] < 0.1
         assert memory[-1] - memory[500] < 20
         began = time.perf_counter()
         assert store.forget("t", "u5")

@@ -17,9 +17,14 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from penname.errors import UserError
 from penname.serve.store.database import WAIT_SECONDS, Database
+from penname.serve.store.gate import Gate
 
 CONNECTIONS = 8
 """Each keeps a cache of pages; as a query takes a millisecond, more of them would answer no sooner."""
+
+_SECONDS_TO_END = 0.3
+_SECONDS_FOR_OTHERS = 0.05
+"""How long erasing waits for transactions of this process and of others, while nobody may begin one."""
 
 _OLDEST = (3, 35)  # the first with RETURNING
 _SETTINGS = (
@@ -48,6 +53,7 @@ class Sqlite(Database):
         self.path = Path(url.database)
         self.default_tombstones = self.path.with_name(self.path.name + ".tombstones")
         self.name = f"database {self.path}"
+        self._gate = Gate()
         self._writer = Lock()
         self._naming = Lock()
         self._process: tuple[str, int] | None = None
@@ -75,7 +81,8 @@ class Sqlite(Database):
         """See `Database.begin`."""
         # SQLite has one writer at a time, and lets the others try now and then: here they wait in turn.
         turn = self._writer if write else nullcontext()
-        with turn, self.engine.connect().execution_options(penname_write=write) as connection, connection.begin():
+        engine = self.engine.execution_options(penname_write=write)
+        with turn, self._gate.passing(), engine.begin() as connection:
             yield connection
 
     def stand_before(self, connection: Connection, wall: dict[str, str]) -> None:
@@ -126,13 +133,18 @@ class Sqlite(Database):
     def erase(self) -> bool:
         """Bring all changes into the file and empty its WAL, which has the rows as they were until then.
 
-        It is done unless someone still reads an older state of the file. Whoever comes meanwhile is not held up.
+        It is done unless someone still reads an older state of the file. This process's transactions are kept from
+        beginning until then, or else no moment might come in which none of them reads.
         """
-        with closing(sqlite3.connect(self.path, timeout=0.05, isolation_level=None)) as connection:
-            try:
+        with self._gate.alone(_SECONDS_TO_END) as alone:
+            return alone and self._empty_wal()
+
+    def _empty_wal(self) -> bool:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=_SECONDS_FOR_OTHERS, isolation_level=None)) as connection:
                 busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error:
-                return False
+        except sqlite3.Error:
+            return False
         return not busy
 
 
