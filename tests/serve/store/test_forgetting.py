@@ -206,6 +206,7 @@ def test_tombstones_of_the_database_are_in_a_file_that_was_lost(store, url, tomb
 
 
 def test_a_user_who_comes_back_stays_though_the_clock_was_set_back(store, url, tombstones, monkeypatch):
+    store.put_tenant("another")
     store.put_tenant("t")
     store.put_user("t", "ada")
     store.forget("t", "ada")

@@ -24,7 +24,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, min_size=10, max_size=25))
 def test_tenants_with_the_same_users_never_meet(store, steps):
     names = {tenant: f"{tenant}-{next(NUMBERS)}" for tenant in TENANTS}

@@ -42,7 +42,7 @@ def written_until_killed(process, name, generator):
     """What a writer acknowledged before it was killed, by kind."""
     process.stdin.write(f"{name}\n")
     _, pid = process.stdout.readline().split()
-    lines = [process.stdout.readline() for _ in range(generator.randint(4, 30))]
+    lines = [process.stdout.readline() for _ in range(generator.randint(4, 12))]
     os.kill(int(pid), signal.SIGKILL)
     while (line := process.stdout.readline()) != "killed\n":
         lines.append(line)
