@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penname.data.records import Document
-from penname.serve.store.records import Feedback, UnknownUser
+from penname.serve.store.records import Feedback, UnknownUser, Usage
 
 TENANTS, USERS, IDS, MODELS = ("one", "two"), ("ada", "bob"), ("1", "2"), ("m", "n")
 NUMBERS = count()
@@ -108,6 +108,7 @@ def assert_holds(store, tenant, users):
 def fill(store, tenant, words):
     """Give a tenant a key and the users, each with one of everything, by the same ids in every tenant."""
     key = store.key_of(store.add_key(tenant, tokens_a_day=10))
+    assert store.reserve(key, "2026-01-01", 1)
     for user in USERS:
         store.put_user(tenant, user)
         store.add_documents(tenant, user, [Document(user, words, id=id) for id in IDS])
@@ -156,7 +157,7 @@ def test_no_call_for_one_tenant_changes_or_shows_anything_of_the_other(store, lo
         lambda: store.delete_feedback("one", "ada", store.feedback("one", "ada")[0].id),
         lambda: store.reserve(keys["one"], "2026-01-01", 9),
         lambda: store.settle(keys["one"], "2026-01-01", 9, 5),
-        lambda: store.settle(look_alike, "2026-01-01", 9, 5),
+        lambda: store.settle(look_alike, "2026-01-01", 1, 5),
         lambda: store.revoke_key("one", keys["one"].id),
         lambda: store.forget("one", "ada"),
         lambda: store.forget_again(["one"]),
@@ -164,5 +165,6 @@ def test_no_call_for_one_tenant_changes_or_shows_anything_of_the_other(store, lo
     ):
         call()
         assert seen(store, "two") == before
-    assert store.reserve(keys["two"], "2026-01-01", 10)
+    store.settle(keys["two"], "2026-01-01", 1, 1)
+    assert store.usage(keys["two"], "2026-01-01") == Usage(used=1)
     assert look("SELECT tenant, count(*) FROM documents GROUP BY tenant ORDER BY tenant") == [("one", 2), ("two", 4)]
