@@ -173,7 +173,6 @@ def test_a_restored_backup_forgets_again(url, tombstones, request, tmp_path):
         store.forget("t", "carl")
         store.put_user("t", "carl")
         store.add_documents("t", "carl", [Document("", "a new beginning")])
-    assert "ada" not in tombstones.read_text()
     with open_store(restored, tombstones) as store:
         assert [user.id for user in store.users("t")] == ["bob"]
         assert store.audit("t")[-1].action == "users forgotten"
@@ -219,11 +218,11 @@ def test_a_user_who_comes_back_stays_though_the_clock_was_set_back(store, url, t
 
 def test_tombstones_name_nobody(store, look, tombstones):
     store.put_tenant("t")
-    for user in ("ada", "bob"):
+    for user in ("olga", "kurt"):  # which hexadecimal digits do not spell by chance
         store.put_user("t", user)
         assert store.forget("t", user)
     marks = look("SELECT mark FROM tombstones")
     assert len(set(marks)) == 2
     everything = tombstones.read_text() + str([look(f"SELECT * FROM {name}") for name in METADATA.tables])
-    assert "ada" not in everything
-    assert "bob" not in everything
+    assert "olga" not in everything
+    assert "kurt" not in everything
