@@ -19,9 +19,7 @@ DOCUMENTS = [
 
 def main() -> None:
     """Send the documents, and print a text as it is written."""
-    answer = httpx.post(
-        f"{SERVER}/v1/users/ada/documents", json={"documents": [{"text": text} for text in DOCUMENTS]}
-    )
+    answer = httpx.post(f"{SERVER}/v1/users/ada/documents", json={"documents": [{"text": text} for text in DOCUMENTS]})
     answer.raise_for_status()
     client = OpenAI(base_url=f"{SERVER}/v1", api_key="none")
     stream = client.chat.completions.create(
