@@ -6,7 +6,7 @@ import codecs
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from itertools import dropwhile, groupby, islice, takewhile
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceFile
@@ -94,10 +94,17 @@ def begins_message(line: bytes, following: Iterable[bytes], empty_before: bool) 
     if not (usual or (other and empty_before)):
         return False
     lines = list(islice(following, _LOOKED_AHEAD))
-    headers = sum(1 for each in lines if _HEADER_OF_MAIL.match(each))
-    if lines and _HEADER.match(lines[0]):
-        return headers > 0
-    return empty_before and headers > 1 and not any(each.strip() for each in lines[:1])
+    is_below = bool(lines) and bool(lines[0].strip())
+    known = sum(1 for each in takewhile(_is_of_headers, dropwhile(_is_empty, lines)) if _HEADER_OF_MAIL.match(each))
+    return known > 0 if is_below else empty_before and known > 1
+
+
+def _is_empty(line: bytes) -> bool:
+    return not line.strip()
+
+
+def _is_of_headers(line: bytes) -> bool:
+    return bool(_HEADER.match(line)) or (line[:1] in (b" ", b"\t") and bool(line.strip()))
 
 
 def _unescaped(lines: list[bytes]) -> bytes:
