@@ -17,6 +17,7 @@ from typing import Any
 
 from penname.data.encodings import guess_encoding, is_utf8
 from penname.data.load_report import LoadReport
+from penname.data.readers.mail_charsets import encoding_instead, is_utf8_instead
 from penname.data.records import Location
 
 _REPLACED = "\ufffd"
@@ -115,24 +116,37 @@ def _decoded(raw: bytes, charset: str | None, location: Location, report: LoadRe
     field: the header in which they stand.
     """
     encoding = _python_name(charset)
-    for name in (_LARGER.get(encoding or ""), encoding or _UTF_8):
-        if name is not None and not (b"\x1b$" in raw and name in (_ASCII, _UTF_8)):
+    if encoding not in (None, _ASCII, _UTF_8) and is_utf8_instead(raw, encoding):
+        return _guessed(raw, _UTF_8, charset, location, report, field)
+    if b"\x1b$" in raw and not (encoding or "").startswith("iso2022"):
+        return _guessed(raw, guess_encoding(raw), charset, location, report, field)
+    larger = _LARGER.get(encoding or "")
+    for name in (larger, encoding or _UTF_8):
+        if name is not None:
             with suppress(ValueError, LookupError):
-                return raw.decode(name)
+                text = raw.decode(name)
+                instead = None if text.isascii() or name == _UTF_8 else encoding_instead(raw, text, name)
+                return _guessed(raw, instead, charset, location, report, field) if instead else text
     if encoding == _JAPANESE and (text := _windows_japanese(raw)) is not None:
         return text
     if encoding in (None, _ASCII, _UTF_8) and not (encoding == _UTF_8 and is_utf8(raw)):
         guess = _UTF_8 if is_utf8(raw) else guess_encoding(raw)
-        text, found, reason = (
-            raw.decode(guess, "replace"),
-            f"an unknown encoding, guessed to be {guess}",
-            "encoding guessed",
-        )
-    else:
-        text = raw.decode(encoding or _UTF_8, "replace")
-        found, reason = f"{text.count(_REPLACED)} byte sequences that are not {charset}", "invalid bytes, replaced"
-    report.note(location.error(field, found, charset or "UTF-8", reason))
+        return _guessed(raw, guess, charset, location, report, field)
+    text = raw.decode(encoding or _UTF_8, "replace")
+    if instead := encoding_instead(raw, text, larger or encoding or _UTF_8):
+        return _guessed(raw, instead, charset, location, report, field)
+    found = f"{text.count(_REPLACED)} byte sequences that are not {charset}"
+    report.note(location.error(field, found, charset or "UTF-8", "invalid bytes, replaced"))
     return text
+
+
+def _guessed(
+    raw: bytes, guess: str, charset: str | None, location: Location, report: LoadReport, field: str | None
+) -> str:
+    """The text of bytes in an encoding that is guessed, which is noted."""
+    found = f"an unknown encoding, guessed to be {guess}"
+    report.note(location.error(field, found, charset or "UTF-8", "encoding guessed"))
+    return raw.decode(guess, "replace")
 
 
 def _python_name(charset: str | None) -> str | None:
