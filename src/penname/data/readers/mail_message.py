@@ -12,7 +12,7 @@ from functools import partial
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceText
-from penname.data.readers.html_text import own_text_of_mail
+from penname.data.readers.mail_html import own_text_of_mail
 from penname.data.readers.mail_encodings import decoded_words, header_of, raw_header_of, text_of_part
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
 from penname.data.readers.mail_text import divided_text, unwrapped
