@@ -209,9 +209,11 @@ def below_headers(lines: Sequence[str]) -> list[str]:
         first += 1
     if first == len(lines) or not _any_header.match(plain_line(lines[first])):
         return []
-    while first < len(lines) and lines[first].strip():
-        first += 1
-    return list(lines[first:])
+    block = list(takewhile(plain_line, lines[first:]))
+    last = max(at for at, line in enumerate(block) if _any_header.match(plain_line(line)))
+    while last + 1 < len(block) and (block[last].endswith((",", ";")) or "@" in block[last + 1]):  # a header goes on
+        last += 1
+    return list(lines[first + last + 1 :])
 
 
 def below_heading(lines: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ _QUOTES = re.compile(
     r"yahoo_quoted|OutlookMessageHeader|OLK_SRC_BODY_SECTION|mail-editor-reference-message|isReplyContent|ntes-\w+-quote"
     r"|ms-outlook-mobile-reference|_originalContent|aqm-original|__QUOTED_TEXT__|__HEADERS__|moz-email-headers-table"
     r"|history_container|missive_quote|front-blockquote|mailru-blockquote|reference-message-container"
-    r"|\bquote\b|\breference\b|\bquoted-content\b|(?<![\w-])quoted?(?:[-_](?:text|message|mail|reply|content))"
+    r"|\bquote\b|\breference\b|(?<![\w-])quoted?[-_](?:text|message|mail|reply)"
 )
 """Classes, ids and names of elements of which all is quoted."""
 _REPLIES = re.compile(r"gmail_quote|protonmail_quote|zmail_extra(?!_hr)|nylas-quote|messageReplySection")
