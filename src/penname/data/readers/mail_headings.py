@@ -22,6 +22,7 @@ ATTRIBUTION_CHARACTERS = 300
 """Length up to which a line, or several that were wrapped, may be the one above a quoted message."""
 BELOW_IS_ANOTHERS, SIGNATURE_MARK = "-----Original Message-----", "-- "
 """What tells a passed-on message and a signature in a plain text."""
+_HEADING_CHARACTERS = 2000
 _WRAPPED_LINES = 3
 """Into how many more lines programs break the one above a quoted message."""
 
@@ -34,7 +35,11 @@ def _words(table: str) -> list[str]:
     return re.split(r"[|\n]", table.strip())
 
 
-_INVISIBLE = dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C, 0xFEFF])
+_INVISIBLE: dict[int, str | None] = {
+    **dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C, 0xFEFF]),
+    0xA0: " ",
+    0x202F: " ",
+}
 _COLONS = (":", "：")
 _ADDRESS = r"[\w.+=-]+@[\w.-]+"
 _TIME = r"\b\d\d?[:.]\d\d\b"
@@ -73,12 +78,18 @@ _any_header = re.compile(
 )
 _rule = re.compile(r"[_=*#-]{20,}$|(?:-=|--~|~--|-~|--){3,}.*$|-{4,} ?[^\s-][^\n]{1,60}?[^\s-] ?-{4,}$")
 _footer = re.compile(FOOTERS, re.IGNORECASE)
+_OF_LISTS = (
+    *("list", "ubscri", "group", "grup", "groep", "групп", "グループ", "订阅", "訂閱", "그룹", "._,", "next part", "sf.net"),
+    "posted by",
+)
+"""What is in the lines of footers: looked for first, as it is found faster."""
 _notes_date = re.compile(rf"\d\d?[./]\d\d?[./]\d\d(?:\d\d)? {_TIME}(?::\d\d)?(?: ?[AP]M)?(?: \S{{2,5}})?$")
 
 
 def plain_line(line: str) -> str:
     """A line without outer white space, no-break spaces and invisible characters, such as those that set a direction."""
-    return line.translate(_INVISIBLE).replace("\xa0", " ").replace("\u202f", " ").replace("&nbsp;", " ").strip(" \t")
+    visible = line if line.isascii() else line.translate(_INVISIBLE)
+    return visible.replace("&nbsp;", " ").strip(" \t")
 
 
 def following(lines: Iterable[str]) -> str:
@@ -92,15 +103,21 @@ def attribution_lines(line: str, rest: Sequence[str]) -> int:
     line: its first line.
     rest: the lines below that.
     """
+    if len(line) > ATTRIBUTION_CHARACTERS or not (line.endswith((*_COLONS, "-")) or _may_be_wrapped(line)):
+        return 0
     joined = line
     for count in range(1, _WRAPPED_LINES + 2):
-        if joined.endswith(_COLONS) or _between_dashes.match(joined):
+        if joined.endswith(_COLONS) or (joined.startswith("--") and _between_dashes.match(joined)):
             is_one = _is_attribution(joined, following(islice(rest, count - 1, None)).startswith(">"))
             return count if is_one and (count == 1 or _may_begin(line, joined)) else 0
         if count > len(rest) or not (below := plain_line(rest[count - 1])) or len(joined) > ATTRIBUTION_CHARACTERS:
             return 0
         joined = f"{joined} {below}"
     return 0
+
+
+def _may_be_wrapped(line: str) -> bool:
+    return line[:3].lower() == "on " or "@" in line or len(_number.findall(line)) > 1
 
 
 def _may_begin(line: str, joined: str) -> bool:
@@ -155,9 +172,11 @@ def ends_own_text(line: str, rest: Sequence[str]) -> bool:
 
     rest: the lines below it.
     """
-    return bool(
-        _forwarded.match(line) or _footer.match(line) or _is_rule_above(line, rest) or _begins_headers(line, rest)
-    )
+    if not line or line.startswith(">") or len(line) > _HEADING_CHARACTERS:
+        return False
+    small = line.lower()
+    is_footer = any(words in small for words in _OF_LISTS) and _footer.match(line) is not None
+    return is_footer or bool(_forwarded.match(line) or _is_rule_above(line, rest) or _begins_headers(line, rest))
 
 
 def _is_rule_above(line: str, rest: Iterable[str]) -> bool:

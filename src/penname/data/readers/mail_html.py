@@ -6,7 +6,7 @@ So what the sender wrote below a quote or between two is told from it; signature
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 
@@ -16,6 +16,9 @@ from penname.data.readers.mail_headings import ATTRIBUTION_CHARACTERS, BELOW_IS_
 _QUOTE, _REPLY, _ATTRIBUTION = "\x05", "\x06", "\x07"
 """Frames: of quotes, of what holds an attribution and quotes between which there may be answers, and of attributions."""
 _FRAMES = re.compile(f"([{_QUOTE}{_REPLY}{_ATTRIBUTION}{FRAME_ENDS}])")
+
+_DEEPEST = 30
+"""How many frames in each other are told apart."""
 
 _QUOTES = re.compile(
     r"yahoo_quoted|OutlookMessageHeader|OLK_SRC_BODY_SECTION|mail-editor-reference-message|isReplyContent|ntes-\w+-quote"
@@ -57,7 +60,7 @@ def own_text_of_mail(html: str) -> str:
     """The text of a mail in HTML, its quotes behind `>`; Outlook's are put below a line that tells them."""
     html = _CUTS.sub(rf"<p>{BELOW_IS_ANOTHERS}</p>\g<0>", html, count=1)
     html = _SIGNATURE_BEGINS.sub(f"<p>{SIGNATURE_MARK}</p>", html)
-    tokens = iter(_FRAMES.split(text_of_html(html, _is_signature, _frame_of)))
+    tokens = _not_too_deep(_FRAMES.split(text_of_html(html, _is_signature, _frame_of)))
     return re.sub(r"\n{3,}", "\n\n", _text(_framed(tokens, ""))).strip()
 
 
@@ -81,6 +84,17 @@ def _frame_of(tag: str, attributes: Attributes) -> str | None:
 
 def _names(attributes: Attributes) -> list[str]:
     return [attributes[key] for key in _NAMING if attributes.get(key)]
+
+
+def _not_too_deep(tokens: Iterable[str]) -> Iterator[str]:
+    """The pieces of a text and the marks of its frames, without those of frames in too many others."""
+    depth = 0
+    for token in tokens:
+        is_begin, is_end = token in (_QUOTE, _REPLY, _ATTRIBUTION), token == FRAME_ENDS
+        depth += is_begin
+        if not (is_begin or is_end) or depth <= _DEEPEST:
+            yield token
+        depth -= is_end
 
 
 def _framed(tokens: Iterator[str], kind: str) -> _Frame:
