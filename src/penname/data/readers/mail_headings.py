@@ -23,6 +23,7 @@ ATTRIBUTION_CHARACTERS = 300
 BELOW_IS_ANOTHERS, SIGNATURE_MARK = "-----Original Message-----", "-- "
 """What tells a passed-on message and a signature in a plain text."""
 _HEADING_CHARACTERS = 2000
+_NAME_CHARACTERS = 80
 _WRAPPED_LINES = 3
 """Into how many more lines programs break the one above a quoted message."""
 
@@ -37,14 +38,16 @@ def _words(table: str) -> list[str]:
 
 _INVISIBLE: dict[int, str | None] = {
     **dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C, 0xFEFF]),
+    **dict.fromkeys((0x2010, 0x2011), "-"),
     0xA0: " ",
     0x202F: " ",
 }
 _COLONS = (":", "：")
 _ADDRESS = r"[\w.+=-]+@[\w.-]+"
 _TIME = r"\b\d\d?[:.]\d\d\b"
-_address = re.compile(rf"[<(\[][^<>()\[\]\s]*(?:mailto:)?[^<>()\[\]\s]+@[^<>()\[\]\s]+|\bby {_ADDRESS}[:：]$")
-_ends_in_address = re.compile(rf"(?:[<(\[]?[<(\[][^<>()\s]*{_ADDRESS}[^()]*[)>\]]*|\bby {_ADDRESS})\s*[:：]$")
+_BY = rf"\b(?:by|von|de|da|od|от|від|av|af|van|door|par|por) {_ADDRESS} ?[:：]$"
+_address = re.compile(rf"[<(\[][^<>()\[\]\s]*(?:mailto:)?[^<>()\[\]\s]+@[^<>()\[\]\s]+|{_BY}")
+_ends_in_address = re.compile(rf"[<(\[]?[<(\[][^<>()\s]*{_ADDRESS}[^()]*[)>\]]*\s*[:：]$|{_BY}")
 _dated = re.compile(rf"\b\d{{4}}\b|{_TIME}|\d年|\b\d\d?/\d\d?/\d\d(?:\d\d)?\b")
 _day = re.compile(r"\b(?:19|20|۲۰|٢٠)\d\d\b|\d年|\b\d\d?([./])\s?\d\d?\1\s?\d\d(?:\d\d)?\b")
 _time = re.compile(rf"{_TIME}|\d時|\d시|\d点")
@@ -58,6 +61,11 @@ _someone_wrote = re.compile(
 _somebody_wrote = re.compile(rf"(?:\S+ ){{1,6}}(?:{_any_of(_words(WROTE_WORDS))}) ?[:：]$")
 _in_brackets = re.compile(rf"(?:\* )?[^\[\]]{{2,80}} \[[^\[\]]*\d[^\[\]]*{_TIME}[^\[\]]*\] ?[:：]$")
 _between_dashes = re.compile(r"-{2,} ?(.{8,250}?) ?-{2,}$")
+_in_a_group = re.compile(
+    r".{3,120} (?:wrote in (?:message|news)|schrieb im newsbeitrag|a écrit dans le message|escribió en el mensaje"
+    r"|ha scritto nel messaggio).{0,120}|quoting .{3,80} \(\d.{6,40}\):?",
+    re.IGNORECASE,
+)
 _pronoun_wrote = re.compile(
     rf"\b(?:{PRONOUNS}) (?:{_any_of(_words(WROTE_WORDS))})\b|\b(?:{_any_of(_words(WROTE_WORDS))}) (?:{PRONOUNS})\b", re.IGNORECASE
 )
@@ -70,7 +78,7 @@ _day_or_time = re.compile(
 )
 
 _forwarded = re.compile(FORWARDED, re.IGNORECASE)
-_from_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(FROM_WORDS))})[*_ ]*[:：][*_ ]*\S", re.IGNORECASE)
+_from_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(FROM_WORDS))})[*_ ]*[:：][*_\s]*\S", re.IGNORECASE)
 _date_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(DATE_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
 _other_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(DATE_WORDS) + _words(HEADER_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
 _any_header = re.compile(
@@ -83,7 +91,9 @@ _OF_LISTS = (
     "posted by",
 )
 """What is in the lines of footers: looked for first, as it is found faster."""
-_notes_date = re.compile(rf"\d\d?[./]\d\d?[./]\d\d(?:\d\d)? {_TIME}(?::\d\d)?(?: ?[AP]M)?(?: \S{{2,5}})?$")
+_NOTES_DATE = rf"\d\d?[./-]\d\d?[./-]\d\d(?:\d\d)?,? {_TIME}(?::\d\d)?(?: ?[AP]M)?(?: \S{{2,5}})?"
+_notes_date = re.compile(rf"{_NOTES_DATE}$")
+_notes_row = re.compile(rf"{_NOTES_DATE}\t(?:{_any_of(_words(HEADER_WORDS))})\t", re.IGNORECASE)
 
 
 def plain_line(line: str) -> str:
@@ -103,17 +113,21 @@ def attribution_lines(line: str, rest: Sequence[str]) -> int:
     line: its first line.
     rest: the lines below that.
     """
-    if len(line) > ATTRIBUTION_CHARACTERS or not (line.endswith((*_COLONS, "-")) or _may_be_wrapped(line)):
+    if len(line) > ATTRIBUTION_CHARACTERS or not (line.endswith((*_COLONS, "-", "...")) or _may_be_wrapped(line)):
         return 0
     joined = line
     for count in range(1, _WRAPPED_LINES + 2):
-        if joined.endswith(_COLONS) or (joined.startswith("--") and _between_dashes.match(joined)):
+        if joined.endswith(_COLONS) or _needs_no_colon(joined):
             is_one = _is_attribution(joined, following(islice(rest, count - 1, None)).startswith(">"))
             return count if is_one and (count == 1 or _may_begin(line, joined)) else 0
         if count > len(rest) or not (below := plain_line(rest[count - 1])) or len(joined) > ATTRIBUTION_CHARACTERS:
             return 0
         joined = f"{joined} {below}"
     return 0
+
+
+def _needs_no_colon(line: str) -> bool:
+    return (line.startswith("--") and _between_dashes.match(line) is not None) or _in_a_group.fullmatch(line) is not None
 
 
 def _may_be_wrapped(line: str) -> bool:
@@ -134,10 +148,12 @@ def _is_attribution(line: str, is_above_marks: bool = False) -> bool:
     """
     if dashes := _between_dashes.match(line):
         line = f"{dashes[1]}:"
+    if _in_a_group.fullmatch(line):
+        return True
     if len(line) > ATTRIBUTION_CHARACTERS or not line.endswith(_COLONS):
         return False
     address, wrote, dated = _address.search(line), _wrote.search(line), _is_dated(line)
-    if _in_brackets.match(line) and _day.search(line):
+    if _in_brackets.match(line):
         return True
     if is_above_marks:
         is_named = address and (wrote or _day.search(line) or (dated and _ends_in_address.search(line) and _begins_with_date(line)))
@@ -162,7 +178,7 @@ def _is_dated(line: str) -> bool:
 def _begins_with_date(line: str) -> bool:
     """Whether a line is a date and a name, with few words before the date, and no words of a sentence."""
     before, _, names = line.partition("@")[0].rpartition(" ")[0].partition(match[0] if (match := _number.search(line)) else "\n")
-    words = re.findall(r"[^\W\d_]+", re.sub(r'"[^"]*"', "", names))
+    words = re.findall(r"[^\W\d_]+", re.sub(r'"[^"]*"', "", f"{before} {names}"))
     own = [word for word in words if word.islower() and not _name_word.fullmatch(word)]
     return len(before.split()) <= 4 and not own and len(words) < 14
 
@@ -207,21 +223,22 @@ def _begins_headers(line: str, rest: Iterable[str]) -> bool:
 
 
 def lines_of_notes_heading(own: Sequence[str], line: str, rest: Iterable[str]) -> int:
-    """How many lines above a block of headers name who wrote and when, as Lotus Notes writes it: `To:` is below them.
+    """How many lines above a line name who wrote and when, as Lotus Notes does it above `To:`; 0 where it does not.
 
     own: the lines above.
-    line: the first header.
+    line: the first header, or the row of a table with it.
     rest: the lines below it.
     """
-    if not _other_header.match(line) or not _other_header.match(following(rest)):
+    is_row = _notes_row.match(line) is not None
+    if not is_row and not (_other_header.match(line) and _other_header.match(following(rest))):
         return 0
-    filled = [at for at, text in enumerate(own) if plain_line(text)][-2:]
-    if len(filled) < 2 or not _notes_date.match(plain_line(own[filled[1]])) or len(own[filled[0]]) > 80:
+    filled = [at for at, text in enumerate(own[-8:], max(0, len(own) - 8)) if plain_line(text)][-1 if is_row else -2 :]
+    if not filled or not (is_row or (len(filled) > 1 and _notes_date.match(plain_line(own[filled[1]])))):
         return 0
-    return len(own) - filled[0]
+    return len(own) - filled[0] if len(own[filled[0]]) <= _NAME_CHARACTERS else 0
 
 
-def below_headers(lines: Sequence[str]) -> list[str]:
+def _below_headers(lines: Sequence[str]) -> list[str]:
     """The lines below the block of headers with which these begin, behind a line of dashes; none without a block."""
     first = 0 if _any_header.match(plain_line(lines[0])) else 1
     while first < len(lines) and not lines[first].strip():
@@ -243,4 +260,16 @@ def below_heading(lines: Sequence[str]) -> list[str]:
     line, rest = plain_line(lines[first]), lines[first + 1 :]
     if count := attribution_lines(line, rest):
         return list(rest[count - 1 :])
-    return below_headers(lines[first:]) if ends_own_text(line, rest) else list(lines[first:])
+    return others_words(lines[first:]) if ends_own_text(line, rest) else list(lines[first:])
+
+
+def others_words(lines: Sequence[str]) -> list[str]:
+    """The lines of the message that is passed on below a line or a block of headers with which these begin."""
+    below = _below_headers(lines)
+    first = next((at for at, line in enumerate(lines[1:], 1) if plain_line(line)), len(lines))
+    if not below and (count := attribution_lines(following(lines[1:]), lines[first + 1 :])):
+        below = list(lines[first + count :])
+    filled = [line for line in below if plain_line(line)]
+    if all(line.lstrip().startswith(">") for line in filled):
+        return [line.lstrip()[1:].removeprefix(" ") for line in below]
+    return below

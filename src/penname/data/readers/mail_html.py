@@ -22,7 +22,7 @@ _DEEPEST = 30
 
 _QUOTES = re.compile(
     r"yahoo_quoted|OutlookMessageHeader|OLK_SRC_BODY_SECTION|mail-editor-reference-message|isReplyContent|ntes-\w+-quote"
-    r"|ms-outlook-mobile-reference|_originalContent|aqm-original|__QUOTED_TEXT__|__HEADERS__|moz-email-headers-table"
+    r"|ms-outlook-mobile-reference|_originalContent|aqm-original|__QUOTED_TEXT__"
     r"|history_container|missive_quote|front-blockquote|mailru-blockquote|reference-message-container"
     r"|\bquote\b|\breference\b|(?<![\w-])quoted?[-_](?:text|message|mail|reply)"
 )
@@ -65,7 +65,7 @@ def own_text_of_mail(html: str) -> str:
 
 
 def _is_signature(tag: str, attributes: Attributes) -> bool:
-    if tag == "signature" or "data-sigid" in attributes or "data-signature-widget" in attributes:
+    if tag in ("signature", "sign") or "data-sigid" in attributes or "data-signature-widget" in attributes:
         return True
     return any(_SIGNATURES.search(name) and not _NO_SIGNATURES.search(name) for name in _names(attributes))
 

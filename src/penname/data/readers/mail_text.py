@@ -12,11 +12,11 @@ from itertools import islice
 
 from penname.data.readers.mail_headings import (
     attribution_lines,
-    below_headers,
     below_heading,
     ends_own_text,
     following,
     lines_of_notes_heading,
+    others_words,
     plain_line,
 )
 from penname.data.readers.mail_words import PHONE
@@ -57,7 +57,7 @@ def divided_text(body: str) -> tuple[str, str]:
             _skip_signature(rest)
         elif (above := lines_of_notes_heading(own, plain, rest)) or ends_own_text(plain, rest):
             own = own[: len(own) - above]
-            quoted = quoted or below_headers([line, *rest])
+            quoted = quoted or others_words([line, *rest])
             break
         elif count := attribution_lines(plain, rest):
             rest = deque(islice(rest, count - 1, None))

@@ -7,7 +7,8 @@ napísal|napísala|napisał|napisał(a)|pisze|írta|a scris|написал|на�
 kirjutas|نوشت|skrifaði|skrifar|idatzi du|idatzi zuen|쓴 글|写道|寫道|のメール|は書きました|님이 작성|작성|كتب|כתב|כתבה
 ने लिखा|เขียน|שכתב|schreibt|schrieben|skriver|napisała|napísali|scrivono|écrivait|escribe|escreve|scritto da|missatge de
 تمت كتابة ما يلي بواسطة|نے لکھا|লিখেছেন|எழுதியது|ने लिहिले|લખ્યું|ਲਿਖਿਆ|напісаў|напиша|жазды|yazıb|yozdi|წერს|დაწერა|գրել է
-shkroi|ka shkruar|aliandika|sumulat|scríobh|ysgrifennodd|napsala|napísala|のメッセージ|さんは書きました|書きました
+shkroi|ka shkruar|aliandika|sumulat|scríobh|ysgrifennodd|napsala|napísala|писал|писала|Quoting|Zitat von|Citando|Citando a|Citation de|Citat av
+のメッセージ|さんは書きました|書きました
 """
 FROM_WORDS = """
 From|Von|De|Da|Van|Från|Fra|Lähettäjä|Od|Feladó|De la|От|Від|Από|Kimden|Gönderen|Từ|Người gửi|Dari|Pengirim|Šalje|Nuo
@@ -49,7 +50,7 @@ FORWARDED = (
 )
 """Lines below which a message is passed on."""
 PRONOUNS = (
-    r"I|he|she|we|they|you|who|nobody|somebody|someone|er|sie|ich|wir|ihr|du|man|il|elle|nous|vous|ils|elles|tu|él|ella|yo"
+    r"I|ai|avons|avez|he|she|we|they|you|who|nobody|somebody|someone|er|sie|ich|wir|ihr|du|man|il|elle|nous|vous|ils|elles|tu|él|ella|yo"
     r"|nosotros|ellos|ele|ela|eu|nós|eles|lui|lei|io|noi|loro|hij|zij|ze|ik|wij|han|hon|hun|jag|jeg|он|она|я|мы|они|вы|ты|він"
     r"|вона|ми|вони|他|她|我|我们|他们|我們|他們|彼|彼女|私|hän|minä"
 )
@@ -118,7 +119,7 @@ PHONE = (
     r"|(?:please |bitte |por favor,? )?(?:excuse|pardon|forgive) (?:my )?(?:brevity|the brevity|typos|any typos|briefness).{0,40}"
     r"|простите за краткость.{0,40}|.{0,40}(?:k-9 mail|fairemail|bluemail)\b.{0,60}(?:brevity|kürze|brièveté|brevedad|brevità"
     r"|brevidade|beknoptheid|zwięzłość|краткость|stručnost|kortfattethet|fåordighet).{0,10}"
-    r"|(?:get|télécharge[rz]|obtene[rz]|obtenga|obtén|obter|obtenha|descarga[r]?|baixa[r]|transferir|scarica|ottieni|hämta"
+    r"|(?:get|télécharge[rz]|obtenir|obtene[rz]|obtenga|obtén|obter|obtenha|descarga[r]?|baixa[r]|transferir|scarica|ottieni|hämta"
     r"|hent|last ned|pobierz|получить|скачать|завантажити|отримати|download|hol(?:en)? sie sich|laden sie|beziehen sie|hanki"
     r"|stáhnout|získat|stiahnuť|získať|λήψη|κατεβάστε|preuzmite|dobijte|unduh|dapatkan|tải|descărcați|obțineți)"
     r"(?: o| το| του| τον| program| aplikację| aplikaci)* outlook.{0,14} (?:ios|android|mac|windows).{0,40}"
@@ -128,7 +129,9 @@ PHONE = (
     r"|outlook (?:beszerzése|letöltése) .{0,30}"
     r"|lähetetty\b.{0,30}(?:puhelimesta|iphonesta|ipadista|android\w*|outlook\w*|laitteesta|sähköpostista).{0,30}"
     r"|.{0,16}(?:iphone|ipad|android|samsung|galaxy|huawei|xiaomi|outlook|yahoo)\S*.{0,24} gönderildi"
-    r"|(?:发自|發自|寄自|从|從|傳送自|来自|來自|发送自|通过|使用).{0,10}(?:iphone|ipad|android|手机|手機|华为|華為|小米|红米|荣耀|三星|vivo"
+    r"|get bluemail for .{0,20}|yahoo mail ?[:-] .{0,70}|von unterwegs gesendet.{0,20}|sent on the (?:go|move)"
+    r"|(?:从|從|通过|透過|使用).{0,20}(?:发送|發送|傳送|寄出|发出)"
+    r"|(?:发自|發自|寄自|傳送自|来自|來自|发送自).{0,10}(?:iphone|ipad|android|手机|手機|华为|華為|小米|红米|荣耀|三星|vivo"
     r"|oppo|邮箱|郵箱|outlook|mail|客户端|邮件|平板|windows).{0,20}|(?:签名由|由).{0,4}网易邮箱大师.{0,6}"
     r"|(?:私の|僕の)?(?:iphone|ipad|android|galaxy|xperia|スマホ|スマートフォン|携帯|outlook|yahoo!?メール|windows.{0,8}).{0,16}から送信(?:されました)?。?"
     r"|(?:나의|내|저의) .{0,20}에서 보냄|.{0,24}(?:iphone|ipad|galaxy|갤럭시|스마트폰|휴대폰|네이버|outlook|다음|android|메일).{0,14}에서 (?:보냄|보냈습니다|보낸 메일입니다|전송됨)\.?"
