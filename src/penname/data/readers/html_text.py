@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from penname.data.files.html import text_of_html
+from penname.data.files.html import Attributes, text_of_html
 
 
-def own_text_of_html(html: str) -> str:
-    """The text of a post, a line for each block, without block quotes, which are others' words."""
-    return text_of_html(html, lambda tag, attributes: tag == "blockquote")
+def own_text_of_html(html: str, quote_marks: tuple[str, ...] = ()) -> str:
+    """The text of a post, a line for each block, without block quotes, which are others' words.
+
+    quote_marks: classes and ids of other elements that are left out.
+    """
+
+    def is_quoted(tag: str, attributes: Attributes) -> bool:
+        named = f"{attributes.get('class', '')} {attributes.get('id', '')}"
+        return tag == "blockquote" or any(mark in named for mark in quote_marks)
+
+    return text_of_html(html, is_quoted)

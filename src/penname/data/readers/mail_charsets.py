@@ -29,7 +29,8 @@ _CAPITALS = 0.6
 _INVERTED = re.compile(r"\b[а-яё][А-ЯЁ]{2}")
 """Capital letters behind a small one, as where KOI8-R is taken for the encoding of Windows or the other way round."""
 _AMONG_LATIN = re.compile(
-    r"[A-Za-zÀ-ɏ][\u0370-\u052f\u0590-\u06ff]|[\u0370-\u052f\u0590-\u06ff][A-Za-zÀ-ɏ]|[A-Za-z][\u0e00-\u0e7f\u3040-\uffdc][a-z]"
+    r"[A-Za-zÀ-ɏ][\u0370-\u052f\u0590-\u06ff]|[\u0370-\u052f\u0590-\u06ff][A-Za-zÀ-ɏ]"
+    r"|[A-Za-z][\u0e00-\u0e7f\u3040-\uffdc][a-z]"
 )
 _SIGN_IN_WORD = re.compile(r"(?<=[^\W\d_])[\u0080-\u00a9\u00ab-\u00b4\u00b6\u00b8-\u00bf×÷─-▟](?=[^\W\d_])")
 _WORD = re.compile(r"[^\W\d_]+")

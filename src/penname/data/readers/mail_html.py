@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 
 from penname.data.files.html import FRAME_ENDS, Attributes, text_of_html
-from penname.data.readers.mail_headings import ATTRIBUTION_CHARACTERS, BELOW_IS_ANOTHERS, SIGNATURE_MARK
+from penname.data.readers.mail_attributions import ATTRIBUTION_CHARACTERS
+from penname.data.readers.mail_headings import BELOW_IS_ANOTHERS, SIGNATURE_MARK
 
 _QUOTE, _REPLY, _ATTRIBUTION = "\x05", "\x06", "\x07"
-"""Frames: of quotes, of what holds an attribution and quotes between which there may be answers, and of attributions."""
+"""Frames: of quotes, of what holds an attribution and quotes with answers between them, and of attributions."""
 _FRAMES = re.compile(f"([{_QUOTE}{_REPLY}{_ATTRIBUTION}{FRAME_ENDS}])")
 
 _DEEPEST = 30
 """How many frames in each other are told apart."""
 
 _QUOTES = re.compile(
-    r"yahoo_quoted|OutlookMessageHeader|OLK_SRC_BODY_SECTION|mail-editor-reference-message|isReplyContent|ntes-\w+-quote"
+    r"yahoo_quoted|OutlookMessageHeader|OLK_SRC_BODY_SECTION|mail-editor-reference-message|isReplyContent"
+    r"|ntes-\w+-quote"
     r"|ms-outlook-mobile-reference|_originalContent|aqm-original|__QUOTED_TEXT__"
     r"|history_container|missive_quote|front-blockquote|mailru-blockquote|reference-message-container"
     r"|\bquote\b|\breference\b|(?<![\w-])quoted?[-_](?:text|message|mail|reply)"
@@ -38,13 +40,15 @@ _NO_SIGNATURES = re.compile(r"AppleMailSignature|BreakAtBeginningOf", re.IGNOREC
 """Apple's programs put what their users write into an element of this name too."""
 _NAMING = ("class", "id", "name", "data-smartmail", "data-marker", "fairemail")
 
-_INDENTED = re.compile(r"margin:0(?:px)?0(?:px)?0(?:px)?[34]0px;border:(?:none|0)(?!.*border-left:(?!none|0))", re.IGNORECASE)
+_INDENTED = re.compile(
+    r"margin:0(?:px)?0(?:px)?0(?:px)?[34]0px;border:(?:none|0)(?!.*border-left:(?!none|0))", re.IGNORECASE
+)
 """The style of a block quote by which programs indent own text."""
 
 _CUTS = re.compile(
     r"<(?:div|hr)[^<>]*\bid=[\"']?(?:x_)?(?:divRplyFwdMsg|appendonsend|stopSpelling|zwchr)\b", re.IGNORECASE
 )
-"""Where Outlook on the web, Hotmail and Zimbra begin a quoted message, which is not within this element but below it."""
+"""Where Outlook on the web, Hotmail and Zimbra begin a quoted message: not within this element but below it."""
 _SIGNATURE_BEGINS = re.compile(r"<br[^<>]*\bid=[\"']?lineBreakAtBeginningOfSignature\b[^<>]*>", re.IGNORECASE)
 
 

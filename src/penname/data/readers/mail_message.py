@@ -12,9 +12,9 @@ from functools import partial
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceText
-from penname.data.readers.mail_html import own_text_of_mail
 from penname.data.readers.mail_encodings import header_of, text_of_part
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
+from penname.data.readers.mail_html import own_text_of_mail
 from penname.data.readers.mail_senders import is_report, is_robot, people_in, sender_of
 from penname.data.readers.mail_text import divided_text, unwrapped
 from penname.data.readers.mail_words import REPLY_MARKS
@@ -24,11 +24,14 @@ from penname.errors import DataError
 _REPLY = re.compile(rf"^((?:{REPLY_MARKS})(\[\d+\]|\(\d+\))? ?[:：] *)+", re.IGNORECASE)
 _STUB_CHARACTERS = 500
 _STUB = re.compile(
-    r"\b(?:this|your|the)\b.{0,60}\b(?:html|mime)\b|\bhtml\b.{0,60}\b(?:view|display|client|capable|enabled|compatible|support)"
+    r"\b(?:this|your|the)\b.{0,60}\b(?:html|mime)\b|\bhtml\b.{0,60}\b(?:view|display|client|capable|enabled"
+    r"|compatible|support)"
     r"|\b(?:client|reader|viewer|program|software|browser)\b.{0,60}\b(?:html|mime)\b"
     r"|\b(?:view|read|see|display)\b.{0,40}\b(?:browser|online|html)\b"
-    r"|\bhtml\b.{0,60}(?:anzeig|darstell|angezeigt|format|afficher|affich|lecture|visualiz|ver este|leggere|weerge|wyświetl|zobraz"
-    r"|просмотр|отобра|формат|görüntüle|zobrazit|vis|näytä)|(?:anzeig|afficher|visualiz|просмотр|wyświetl).{0,60}\bhtml\b"
+    r"|\bhtml\b.{0,60}(?:anzeig|darstell|angezeigt|format|afficher|affich|lecture|visualiz|ver este|leggere|weerge"
+    r"|wyświetl|zobraz"
+    r"|просмотр|отобра|формат|görüntüle|zobrazit|vis|näytä)|(?:anzeig|afficher|visualiz|просмотр"
+    r"|wyświetl).{0,60}\bhtml\b"
     r"|html.{0,20}(?:メール|形式|邮件|郵件|格式|메일|형식)|(?:形式|格式).{0,10}html",
     re.IGNORECASE | re.DOTALL,
 )

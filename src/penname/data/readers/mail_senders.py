@@ -1,4 +1,4 @@
-"""Who wrote a mail: its sender, or whom a mailing list names that has put itself in the sender's place; robots are nobody."""
+"""Who wrote a mail: its sender, or whom a mailing list names that stands in the sender's place; robots are nobody."""
 
 from __future__ import annotations
 
@@ -11,19 +11,33 @@ from penname.data.readers.mail_encodings import decoded_words, raw_header_of
 from penname.data.records import Location
 
 _ROBOT = re.compile(
-    r"(?:.*[._+-])?(?:mailer[._-]?daemon|(?:no|not|never)[._-]?repl(?:y|ies)|do?[._-]?not?[._-]?reply|donotreply|nobody|bounces?"
-    r"|notifications?|notify|notifier|auto[._-]?(?:reply|confirm|responder|mailer|mated)|automated|autoresponder|no[._-]?respond(?:er)?"
-    r"|n[aã]o[._-]?respond[ae]r?|ne[._-]?pas[._-]?repondre|nepasrepondre|nicht[._-]?antworten|keine[._-]?antwort|antwort[._-]?nicht"
-    r"|non[._-]?rispondere|niet[._-]?(?:be)?antwoorden|geen[._-]?antwoord|nie[._-]?odpowiadac|neodpovidat|nevalaszoljon"
+    r"(?:.*[._+-])?(?:mailer[._-]?daemon|(?:no|not|never)[._-]?repl(?:y|ies)|do?[._-]?not?[._-]?reply|donotreply"
+    r"|nobody|bounces?"
+    r"|notifications?|notify|notifier|auto[._-]?(?:reply|confirm|responder|mailer|mated)|automated|autoresponder"
+    r"|no[._-]?respond(?:er)?"
+    r"|n[aã]o[._-]?respond[ae]r?|ne[._-]?pas[._-]?repondre|nepasrepondre|nicht[._-]?antworten|keine[._-]?antwort"
+    r"|antwort[._-]?nicht"
+    r"|non[._-]?rispondere|niet[._-]?(?:be)?antwoorden|geen[._-]?antwoord|nie[._-]?odpowiadac|neodpovidat"
+    r"|nevalaszoljon"
     r"|ei[._-]?vastausta|svara[._-]?(?:inte|ej)|svar[._-]?ikke|ikke[._-]?svar|ne[._-]?otvechat|yanitlama(?:yin)?"
     r"|microsoftexchange[0-9a-f]{16,}|postmaster|cron|root\+cron)(?:[._+-].*|\d*)",
     re.IGNORECASE,
 )
 """What the names of programs' addresses look like, before the `@`."""
-_OF_A_LIST = re.compile(r"['\"]?\s*(.+?)\s*['\"]?,?\s+\(?(?:via|über|par l'intermédiaire de|a través de|tramite|через|經由|通过)\s+\S.*", re.IGNORECASE)
+_OF_A_LIST = re.compile(
+    r"['\"]?\s*(.+?)\s*['\"]?,?\s+\(?(?:via|über|par l'intermédiaire de|a través de|tramite|через|經由|通过)\s+\S.*",
+    re.IGNORECASE,
+)
 _OTHER_FORM = re.compile(r"(.+?)=(?:40)?([\w-]+(?:\.[\w-]+)+)@(?:dmarc\..+|.*\bgroups\.io)", re.IGNORECASE)
 """An address that a list has put into its own: `ann=40example.org@dmarc.ietf.org`."""
-_ORIGINALS = ("X-Original-From", "Original-From", "X-Original-Sender", "X-Mailman-Original-From", "Reply-To", "X-MailFrom")
+_ORIGINALS = (
+    "X-Original-From",
+    "Original-From",
+    "X-Original-Sender",
+    "X-Mailman-Original-From",
+    "Reply-To",
+    "X-MailFrom",
+)
 """Headers in which lists keep the sender."""
 
 
@@ -48,7 +62,10 @@ def sender_of(message: Message, location: Location, report: LoadReport) -> tuple
     member = _OF_A_LIST.fullmatch(name)
     if member is None or is_robot(address):
         return name, address
-    others = {address.lower(), *(to.lower() for field in ("To", "List-Post") for _, to in people_in(message, field, location, report))}
+    others = {
+        address.lower(),
+        *(to.lower() for field in ("To", "List-Post") for _, to in people_in(message, field, location, report)),
+    }
     for header in _ORIGINALS:
         for _, original in people_in(message, header, location, report):
             if "@" in original and original.lower() not in others and not is_robot(original):

@@ -10,15 +10,8 @@ import re
 from collections import deque
 from itertools import islice
 
-from penname.data.readers.mail_headings import (
-    attribution_lines,
-    below_heading,
-    ends_own_text,
-    following,
-    lines_of_notes_heading,
-    others_words,
-    plain_line,
-)
+from penname.data.readers.mail_attributions import attribution_lines, following, plain_line
+from penname.data.readers.mail_headings import below_heading, ends_own_text, lines_of_notes_heading, others_words
 from penname.data.readers.mail_words import PHONE
 
 _HEADING_LINES = 10
