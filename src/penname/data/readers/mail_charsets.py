@@ -11,6 +11,7 @@ import unicodedata
 from penname.data.encodings import guess_encoding
 
 _OF_BYTES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_IN_LATIN_WORD = re.compile(rb"(?<=[A-Za-z])[\xc3-\xc5][\x80-\xbf]|[\xc3-\xc5][\x80-\xbf](?=[a-z])")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _SEVERAL_BYTES = frozenset(
     "gb18030 gbk gb2312 hz big5 big5hkscs cp932 shift_jis euc_jp euc_jis_2004 cp949 euc_kr johab cp874 tis_620".split()
@@ -47,7 +48,9 @@ def is_utf8_instead(raw: bytes, encoding: str) -> bool:
     faults = len(_NOT_ASCII.findall(_OF_BYTES.sub(b"", raw)))
     if not found or faults * _FAULTS > len(found) or b"\x1b$" in raw:
         return False
-    return encoding not in _SEVERAL_BYTES or len(found) >= _SURE or any(len(letter) > 2 for letter in found)
+    if encoding not in _SEVERAL_BYTES or len(found) >= _SURE or any(len(letter) > 2 for letter in found):
+        return True
+    return len(_IN_LATIN_WORD.findall(raw)) == len(found)
 
 
 def encoding_instead(raw: bytes, text: str, encoding: str) -> str | None:
