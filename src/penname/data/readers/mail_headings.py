@@ -84,6 +84,8 @@ def lines_of_notes_heading(own: Sequence[str], line: str, rest: Iterable[str]) -
     line: the first header, or the row of a table with it.
     rest: the lines below it.
     """
+    if not line or len(line) > _HEADING_CHARACTERS:
+        return 0
     is_row = _notes_row.match(line) is not None
     if not is_row and not (_other_header.match(line) and _other_header.match(following(rest))):
         return 0

@@ -186,4 +186,5 @@ REPLY_MARKS = (
 
 def any_of(table: str) -> str:
     """A pattern of the words of a table, the longest first."""
-    return "|".join(sorted(map(re.escape, re.split(r"[|\n]", table.strip())), key=len, reverse=True))
+    words = filter(None, re.split(r"[|\n]", table))
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
