@@ -308,3 +308,7 @@ def test_footers_of_lists(footer):
 def test_a_signature_above_a_quote_ends_at_it():
     text = "Mine.\n-- \nAnn\nExample Ltd\n\nOn 3 Jun 2024, at 10:00, Ben <b@x.org> wrote:\n> Theirs.\n\nMine too."
     assert divided_text(text) == ("Mine.\n\nMine too.", "Theirs.")
+
+
+def test_quotes_of_quotes_in_thousands():
+    assert divided_text("Mine.\n" + "> " * 5000 + "Theirs.") == ("Mine.", "")

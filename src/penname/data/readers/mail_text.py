@@ -40,6 +40,12 @@ def divided_text(body: str) -> tuple[str, str]:
 
     body: the plain text of a message.
     """
+    own, quoted = _divided(body)
+    return own, _divided("\n".join(below_heading(quoted)))[0] if quoted else ""
+
+
+def _divided(body: str) -> tuple[str, list[str]]:
+    """What the sender wrote, and the lines that are quoted."""
     own: list[str] = []
     quoted: list[str] = []
     rest = deque(line.rstrip() for line in _without_armour(body.replace("\r\n", "\n")).split("\n"))
@@ -63,8 +69,7 @@ def divided_text(body: str) -> tuple[str, str]:
             quoted.append(plain[1:].removeprefix(" "))
         else:
             own.append(line)
-    answered = divided_text("\n".join(below_heading(quoted)))[0] if quoted else ""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip("\ufeff \t\r\n"), answered
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip("\ufeff \t\r\n"), quoted
 
 
 def _skip_signature(rest: deque[str]) -> None:
