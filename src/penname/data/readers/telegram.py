@@ -49,7 +49,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             of_chat = f"{around.get('id')}/"
             named = (of_chat + name if name else None, of_chat + reply_to if reply_to else None)
             others = tuple(other for other in (account, shown) if other and other != document.user_id)
-            yield SourceText(document, answers, others, *named)
+            yield SourceText(document, answers, others, *named, account=None if signed else account)
 
 
 def _not_by_its_sender(record: Any, around: Mapping[str, Any]) -> str | None:
