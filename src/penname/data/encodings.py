@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import codecs
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from penname.data.records import Place
 from penname.data.rows import ARCHIVE_ERRORS, COUNTED_BYTES, open_bytes
+from penname.data.unmarked_utf16 import unmarked_utf16
 from penname.errors import ArgumentError
 
 ENCODINGS = (
@@ -126,14 +126,7 @@ def decoded(raw: bytes, named: str | None) -> str:
 
 def marked_encoding(head: bytes) -> str | None:
     """The encoding that a byte order mark names, or UTF-16 that zeros tell; None for any other."""
-    marked = _byte_order_mark(head)
-    if marked is not None or b"\0" not in head:
-        return marked
-    whole = head[: len(head) // 2 * 2]
-    encoding = "utf-16-le" if len(set(whole[1::2])) < len(set(whole[::2])) else "utf-16-be"  # higher bytes vary less
-    text = whole.decode(encoding, "replace").rstrip("\ufffd")
-    letters = sum(unicodedata.category(letter) not in ("Cc", "Cn", "Co") or letter in "\r\n\t\f" for letter in text)
-    return encoding if letters - 2 * text.count("\ufffd") > 0.98 * len(text) else None
+    return _byte_order_mark(head) or unmarked_utf16(head)
 
 
 def _byte_order_mark(head: bytes) -> str | None:
@@ -142,6 +135,7 @@ def _byte_order_mark(head: bytes) -> str | None:
 
 def is_binary(head: bytes) -> bool:
     """Whether bytes are no text in any encoding: many of them are control characters."""
+    head = head.rstrip(b"\0")  # with which a crash fills a file up
     return marked_encoding(head) is None and len(_CONTROLS.findall(head)) > len(head) / 100
 
 

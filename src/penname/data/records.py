@@ -101,7 +101,11 @@ class Location:
 
 
 def tidy(text: str) -> str:
-    """A text with one kind of line end, and one code for each letter with marks (NFC), as programs differ in both."""
+    """A text with one kind of line end, and one code for each letter with marks (NFC), as programs differ in both.
+
+    NULs, and a mark of the encoding at its beginning, are no part of it.
+    """
+    text = text.removeprefix("\ufeff").replace("\0", "")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)

@@ -40,6 +40,8 @@ _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_RETURN = re.compile(r"\r(?![\r\n])")
+"""The end of a line in files of old Macs, and of some spreadsheets."""
 _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
@@ -190,7 +192,7 @@ def read_lines(path: Place, report: LoadReport, encoding: str | None = None) -> 
     """
     number = 0
     with open_bytes(path, report) as file:
-        for number, line in enumerate(_decoded(file, path, report, encoding), 1):
+        for number, line in enumerate(_tidied(_decoded(file, path, report, encoding), path, report), 1):
             if line.endswith("\n") or _fault(file) is None:  # otherwise the line is truncated
                 yield number, line
         fault = _fault(file)
@@ -198,6 +200,22 @@ def read_lines(path: Place, report: LoadReport, encoding: str | None = None) -> 
         report.rows += 1
         found = f"{fault}; the rest is not read"
         report.reject(DataError(path, line=number, found=found, expected="a complete one", reason="broken gzip file"))
+
+
+def _tidied(lines: Iterator[str], path: Place, report: LoadReport) -> Iterator[str]:
+    """The lines without NULs, which are noted, and divided where only a carriage return ends them."""
+    for number, line in enumerate(lines, 1):
+        if count := line.count("\0"):
+            found = f"NUL characters ({count:,}), left out"
+            report.note(DataError(path, line=number, found=found, expected="text", reason="NUL characters, left out"))
+            line = line.replace("\0", "")
+        if "\r" not in line:
+            yield line
+            continue
+        *ended, last = _RETURN.split(line)
+        yield from (f"{part}\n" for part in ended)
+        if last:
+            yield last
 
 
 def _fault(file: io.BufferedReader) -> str | None:
