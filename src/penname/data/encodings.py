@@ -136,7 +136,7 @@ def _byte_order_mark(head: bytes) -> str | None:
 def is_binary(head: bytes) -> bool:
     """Whether bytes are no text in any encoding: many of them are control characters."""
     head = head.rstrip(b"\0")  # with which a crash fills a file up
-    return marked_encoding(head) is None and len(_CONTROLS.findall(head)) > len(head) / 100
+    return marked_encoding(head) is None and len(_CONTROLS.findall(head)) > max(len(head) / 100, 3)
 
 
 def is_utf8(sample: bytes) -> bool:
