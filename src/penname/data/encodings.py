@@ -72,7 +72,8 @@ _FAULTY = 0.1
 _PIECE_BYTES = 2**15
 """How much of a sample is looked at letter by letter."""
 _NAMED = 3
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_STRAY_NULS = 3
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def check_encoding(name: str | None) -> None:
@@ -136,7 +137,8 @@ def _byte_order_mark(head: bytes) -> str | None:
 def is_binary(head: bytes) -> bool:
     """Whether bytes are no text in any encoding: many of them are control characters."""
     head = head.rstrip(b"\0")  # with which a crash fills a file up
-    return marked_encoding(head) is None and len(_CONTROLS.findall(head)) > max(len(head) / 100, 3)
+    others, nuls = len(_CONTROLS.findall(head)), head.count(0)
+    return marked_encoding(head) is None and (others > len(head) / 100 or nuls > max(len(head) / 100, _STRAY_NULS))
 
 
 def is_utf8(sample: bytes) -> bool:

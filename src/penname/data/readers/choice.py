@@ -192,7 +192,8 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
     reader = next(deciding, None) or max(READERS, key=lambda known: counts[known])  # the first of equal ones
     of_reader = [file for file, found in zip(files, readers, strict=True) if found is reader]
     if reader is texts.READER:
-        of_reader = [file for file in of_reader if len(file.parts) > 1 or _is_post(file)] or of_reader  # USER/NAME.txt
+        in_folders = any(len(file.parts) > 1 for file in of_reader)  # USER/NAME.txt
+        of_reader = [file for file in of_reader if len(file.parts) > 1 or not in_folders or _is_post(file)]
     chosen = set(map(id, of_reader))
     return reader, of_reader, [file for file in files if id(file) not in chosen]
 
