@@ -16,6 +16,7 @@ _LINES = frozenset("div dt dd address caption option summary".split())
 _NO_TEXT = frozenset(
     "script style title noscript template svg math nav footer button select textarea iframe object rt rp".split()
 )
+_WITH_ROWS = frozenset("li tr td th ul ol table".split())
 _EMPTY = frozenset("area base br col embed hr img input link meta source track wbr".split())
 
 _KEPT, _NEXT_CELL, _NEXT_ROW, _JOINED = "\x00", "\x01", "\x02", "\x03"
@@ -24,6 +25,7 @@ rows or items, and before what goes on in the same line."""
 FRAME_ENDS = "\x04"
 """What stands in a text where an element ends whose text is framed."""
 _MARKS = re.compile("[\x00-\x08]")
+_ROW_BEGINS = (_JOINED, _NEXT_CELL, _NEXT_ROW)
 
 _PUBLISHED = {"article:published_time", "datepublished", "dc.date.issued", "dcterms.issued", "dcterms.created"}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
@@ -108,6 +110,8 @@ class _Text(HTMLParser):
             self._tables.pop()
         elif tag == "pre" and self._preformatted:
             self._preformatted -= 1
+        if tag in _WITH_ROWS:
+            self._end_row()
         if tag not in _EMPTY:
             self._break_at(tag)
             self._end_frames(tag)
@@ -129,7 +133,9 @@ class _Text(HTMLParser):
             self.parts.append(data.replace("\r", "").replace("\n", f"{_KEPT}\n").replace("\u00a0", " "))
             return
         data = re.sub(r"[ \t\r\n\f\u00a0]+", " ", data)  # programs put no-break spaces where people type spaces
-        self.parts.append(data.lstrip(" ") if self.parts[-1].endswith((" ", "\n")) else data)
+        data = data.lstrip(" ") if self.parts[-1].endswith((" ", "\n", *_ROW_BEGINS)) else data
+        if data:
+            self.parts.append(data)
 
     def parse_marked_section(self, i: int, report: int = 1) -> int:
         """Pass over what is between `<![` and `>`, at most of which Python's own parser raises AssertionError."""
@@ -178,6 +184,18 @@ class _Text(HTMLParser):
             self.parts.append(f"{last.number}. {_JOINED}")
         elif tag == "li":
             self.parts.append(BULLET + _JOINED)
+
+    def _end_row(self) -> None:
+        """End an item or a cell; what follows an empty one is not in its line."""
+        last = self.parts[-1]
+        if not last.endswith(_ROW_BEGINS):
+            return
+        if last.endswith(_JOINED) and last != _JOINED:  # an item that is only its mark
+            self.parts.pop()
+            if self.parts[-1] == _NEXT_ROW:
+                self.parts.pop()
+        self.parts.append(_KEPT)
+        self._line_ends = 0
 
     def _take_date(self, attributes: Attributes) -> None:
         names = {attributes.get(key, "").lower() for key in ("property", "name", "itemprop")}

@@ -10,7 +10,7 @@ from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
 from penname.data.readers.feed_entries import ENTRIES, MARKED_UP, FeedAuthors, first, no_post
-from penname.data.readers.html_text import own_text_of_html
+from penname.data.readers.html_text import own_text_of_post
 from penname.data.readers.xml_items import Field, Fields, xml_items
 from penname.data.records import Location
 
@@ -19,7 +19,6 @@ _ROOT = re.compile(
     re.DOTALL,
 )
 _OF_WORDPRESS = b"wordpress.org/export/"
-_LINES = re.compile(r"<(?:p|br|div)\b", re.IGNORECASE)
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -59,7 +58,7 @@ def _text(entry: Fields) -> str:
     field = next((field for field in fields if field.text), Field("", {}))
     if field.attributes.get("type") in ("text", "text/plain"):
         return field.text
-    return own_text_of_html(field.text if _LINES.search(field.text) else field.text.replace("\n", "<br>"))
+    return own_text_of_post(field.text)
 
 
 READER = Reader("a blog's feed", "XML that begins with rss or feed", recognizes, read)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from penname.data.files.html import Attributes, text_of_html
+
+_LINES = re.compile(r"<(?:p|br|div|ul|ol)\b", re.IGNORECASE)
+
+
+def own_text_of_post(html: str) -> str:
+    """The text of a post, without block quotes; its line ends count where no element makes lines."""
+    return own_text_of_html(html if _LINES.search(html) else html.replace("\n", "<br>"))
 
 
 def own_text_of_html(html: str, quote_marks: tuple[str, ...] = ()) -> str:

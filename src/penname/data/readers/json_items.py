@@ -10,10 +10,11 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from penname.data.json_rows import row_of_line
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, SourceFile
 from penname.data.records import Location
-from penname.data.rows import read_lines, row_of_line
+from penname.data.rows import read_lines
 
 
 class _ValidUtf8:
