@@ -25,7 +25,7 @@ def read_json(lines: Iterator[tuple[int, str]], path: Place, report: LoadReport)
 
     lines: its numbered lines.
     """
-    nonblank = ((number, line) for number, line in lines if line.strip())
+    nonblank: Iterator[tuple[int, str]] = ((number, line) for number, line in lines if line.strip())
     first = next(nonblank, None)
     if first is None:
         return

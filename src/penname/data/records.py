@@ -17,6 +17,7 @@ LayoutName = Literal[
     "plain", "email", "abstract", "review", "topic", "pgraphrag_long", "pgraphrag_short", "pgraphrag_rating"
 ]
 
+_DECIMAL_COMMA = re.compile(r"\s*-?\d{1,3},\d{1,2}\s*")
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 Place: TypeAlias = Path | zipfile.Path
@@ -170,7 +171,7 @@ def optional_number(record: Mapping[str, Any], name: str, location: Location) ->
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
-        number = float(value)
+        number = float(value.replace(",", ".") if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value) else value)
         if isinstance(value, bool) or not math.isfinite(number) or "_" in str(value):
             raise ValueError
         return number

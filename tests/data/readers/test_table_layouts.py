@@ -234,3 +234,16 @@ def test_a_deleted_text_and_a_name_with_a_prefix(tmp_path):
         True,
         True,
     ]
+
+
+def test_a_rating_with_a_comma_the_end_of_a_day_and_a_mark_of_the_encoding(tmp_path):
+    content = "user;text;rating;date\nann;\ufeffGood;4,5;2024-05-31 24:00:00\n"
+    ((document),) = [text.document for text in read(write(tmp_path, {"a.csv": content}) / "a.csv")[0]]
+    assert (document.text, document.rating, document.date) == ("Good", 4.5, "2024-06-01T00:00:00")
+
+
+def test_columns_that_are_passed_over_are_said(tmp_path):
+    content = "Name,Review,Date of review,Star rating given,Votes\nann,Good,2024-05-01,3,7\n"
+    _, _, said = read(write(tmp_path, {"a.csv": content}) / "a.csv")
+    assert "--date 'Date of review' would read that too; --rating 'Star rating given' would read that too" in said[0]
+    assert "Votes" not in said[0]

@@ -225,6 +225,12 @@ def _reader_of(file: SourceFile) -> Reader | None:
     return None if is_backup or (found is texts.READER and unread_chat(file)) else found
 
 
+def reader_of_export(path: Path) -> Reader | None:
+    """The reader of a file that a program has exported, with what several people wrote; None for any other file."""
+    found = _reader_of(SourceFile(path, (path.name,)))
+    return None if found in _BACKUPS else found
+
+
 def _without_sent_files(files: list[SourceFile], readers: list[Reader | None]) -> list[Reader | None]:
     """The files' readers, with none for texts in the folder beside a chat's pages that has what was sent in it."""
     pages = (file for file, found in zip(files, readers, strict=True) if not found and file.suffix in HTML.suffixes)
