@@ -212,9 +212,9 @@ def parse_date(text: str, order: str) -> str | None:
             return day if time is None else None
         if time is None:
             return day.isoformat()
-        (hour, *others), offset = time
-        is_end = hour == 24 and not any(others)
-        moment = datetime(day.year, day.month, day.day, 0 if is_end else hour, *others, tzinfo=offset)
+        (hour, minute, second), offset = time
+        is_end = (hour, minute, second) == (24, 0, 0)
+        moment = datetime(day.year, day.month, day.day, 0 if is_end else hour, minute, second, tzinfo=offset)
         moment += timedelta(days=is_end)
         return (moment.astimezone(UTC) if offset else moment).replace(tzinfo=None).isoformat()
     except (ValueError, OverflowError):
