@@ -623,3 +623,11 @@ def test_quotes_and_robots_in_telegram(tmp_path):
     found, report, _ = found_in(path)
     assert [text.document.text for text in found] == ["my answer", "I am none"]
     assert report.skipped == {"sent by a bot": 1}
+
+
+def test_a_stray_nul_ends_no_export(tmp_path):
+    content = json.dumps(TELEGRAM).replace("I did", "I\0 did").replace("you can", "you\0can")
+    found, report, _ = found_in(written(tmp_path / "telegram.json", content))
+    assert [text.document.text for text in found][1] == "I did, it is good"
+    assert len(found) == len(READ["telegram.json"])
+    assert report.noted == {"NUL characters, left out": 1}
