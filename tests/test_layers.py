@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api": {*TOOLS, "experiments", "reporting", "generate"},
     "cli": {*TOOLS, "session", "experiments", "reporting", "generate", "api", "serve"},
+    "__main__": {"cli"},
 }
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem != "__init__")
 

@@ -351,3 +351,19 @@ def test_mutated_files_are_kept_or_reported(tmp_path, name, seeds):
         assert report.kept == found
         kept += found
     assert kept > len(seeds) / 20
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ul><li>one</li><li></li></ul><p>After</p>", "• one\n\nAfter"),
+        ("<ul><li>one</li><li>&nbsp;</li></ul>After", "• one\n\nAfter"),
+        ("<ul><li>one<li></ul><h2>After</h2>", "• one\n\nAfter"),
+        ("<ol><li>one</li><li><p></p></li><li>three</li></ol>After", "1. one\n3. three\n\nAfter"),
+        ("<ul><li></li></ul><div>After</div>", "After"),
+        ("<table><tr><td>a</td><td> </td></tr></table><p>After</p>", "a\n\nAfter"),
+        ("<table><tr><td>a</td><td></td><td>b</td></tr></table>After", "a\t\tb\n\nAfter"),
+    ],
+)
+def test_what_follows_an_empty_item_or_cell_is_not_in_its_line(html, text):
+    assert text_of_html(html) == text

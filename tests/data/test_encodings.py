@@ -204,3 +204,59 @@ def test_binary_files_have_no_encoding(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x08\xff\xfe")
     assert encodings_of([tmp_path / "a.txt"], print) == {}
     assert marked_encoding(b"\0\1\2\3\4" * 10) is None
+
+
+WITHOUT_MARK = {
+    **TEXTS,
+    "Hindi": "यह किताब मुझे बहुत पसंद आई, पढ़ने में आसान है। पात्र जीवंत हैं और कहानी रोचक है।",
+    "Gujarati": "આ પુસ્તક મને ખૂબ ગમ્યું, વાંચવામાં સરળ છે.",
+    "Malayalam": "ഈ പുസ്തകം എനിക്ക് വളരെ ഇഷ്ടപ്പെട്ടു, വായിക്കാൻ എളുപ്പമാണ്.",
+}
+
+
+@pytest.mark.parametrize("language", WITHOUT_MARK)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_in_any_script(language, encoding):
+    text = WITHOUT_MARK[language]
+    for table in (f"{text}\n", f"user,text\n{''.join(f'u{n},{text}{n}' for n in range(9))}\n"):
+        assert marked_encoding(table.encode(encoding)) == encoding
+
+
+@pytest.mark.parametrize(("language", "encoding"), [("English", "utf-8"), ("Russian", "utf-8"), *ENCODINGS])
+def test_a_stray_nul_makes_no_utf16_of_a_text(tmp_path, language, encoding):
+    raw = "".join(f"{TEXTS[language]} {n}\n" for n in range(30)).encode(encoding)
+    for count in (1, 2, 10, 40):
+        places = [n * len(raw) // count for n in range(count)]
+        parts = [raw[begin:end] for begin, end in zip(places, [*places[1:], len(raw)], strict=True)]
+        assert marked_encoding(b"\0".join([b"", *parts, b""])) is None
+    assert marked_encoding(raw + b"\0" * 4096) is None
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "ann/a.txt"])
+def test_a_stray_nul_is_left_out_and_said(tmp_path, name):
+    texts = ["It was as dark\0 as the hall", "The café was closed to us again"]
+    rows = [f"ann,{text}\n" for text in texts]
+    lines = [f'{{"user": "ann", "text": "{text}"}}\n' for text in texts]
+    written = {"a.csv": ["user,text\n", *rows], "a.jsonl": lines, "ann/a.txt": texts[:1]}[name]
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(written))
+    found, said = read(path if name != "ann/a.txt" else tmp_path)
+    assert found[0].text == "It was as dark as the hall"
+    assert sum("NUL characters (1), left out" in line for line in said) == 1
+
+
+def test_a_file_that_a_crash_filled_up_with_zeros(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"It was dark.\n" + b"\0" * 5000)
+    assert [document.text for document in load_profile(tmp_path / "a.txt")] == ["It was dark."]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+@pytest.mark.parametrize("ends", ["\r", "\r\n", "mixed"])
+def test_line_ends_of_any_kind(tmp_path, name, ends):
+    rows = ["user,text", "ann,One text of hers", "ben,Another of his"]
+    lines = [json.dumps({"user": user, "text": text}) for user, text in (row.split(",") for row in rows[1:])]
+    marks = ["\n", "\r", "\r\n"] if ends == "mixed" else [ends] * 3
+    written = rows if name == "a.csv" else lines
+    (tmp_path / name).write_bytes("".join(row + mark for row, mark in zip(written, marks, strict=False)).encode())
+    assert [document.text for document in read(tmp_path / name)[0]] == ["One text of hers", "Another of his"]

@@ -256,3 +256,54 @@ def test_no_text_takes_long(masker, text):
     start = time.perf_counter()
     masker.mask(text)
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Lieber Herr Müller, die Uhr geht.", "Lieber Herr [NAME], die Uhr geht."),
+        ("Sehr geehrte Frau Dr. Schneider, gut.", "Sehr geehrte Frau Dr. [NAME], gut."),
+        ("Sehr geehrter Herr Prof. Dr. von der Aue, gut.", "Sehr geehrter Herr Prof. Dr. [NAME], gut."),
+        ("Liebe Gerda, lieber Uwe, danke.", "Liebe [NAME], lieber [NAME], danke."),
+        ("Cher Monsieur Dupont, merci. Mme de la Tour vient.", "Cher Monsieur [NAME], merci. Mme [NAME] vient."),
+        ("Bonjour M. Dupont, merci.", "Bonjour M. [NAME], merci."),
+        ("Hola Señora García, gracias. El Dr. Ruiz viene.", "Hola Señora [NAME], gracias. El Dr. [NAME] viene."),
+        ("Buenos días, don Luis: gracias.", "Buenos días, don [NAME]: gracias."),
+        ("Gentile Dott.ssa Bianchi, grazie al signor Verdi.", "Gentile Dott.ssa [NAME], grazie al signor [NAME]."),
+        ("Prezada Senhora Silva, obrigado.", "Prezada Senhora [NAME], obrigado."),
+        ("Geachte heer Jansen, dank.", "Geachte heer [NAME], dank."),
+        ("Kära fru Lindgren, tack.", "Kära fru [NAME], tack."),
+        ("Szanowna Pani Kowalska, dziękuję.", "Szanowna Pani [NAME], dziękuję."),
+        ("Vážený pane Nováku, děkuji.", "Vážený pane [NAME], děkuji."),
+        ("Уважаемый господин Сидоров, спасибо.", "Уважаемый господин [NAME], спасибо."),
+        ("Шановна пані Олено, дякую.", "Шановна пані [NAME], дякую."),
+        ("Sayın Ahmet Bey, teşekkürler.", "Sayın [NAME], teşekkürler."),
+        ("Hi Bob and Carla, come.", "Hi [NAME] and [NAME], come."),
+        ("Kein Problem, Herr Doktor, Herr der Ringe ist gut. Liebe Grüße, bis bald", None),
+        ("I miss London. The doctor Friday said it. 5 P. M. Monday. Monsieur le Président", None),
+        ("Dear Sir or Madam, Dear Professor, Estimado Doctor, Szanowni Państwo,", None),
+    ],
+)
+def test_names_behind_a_greeting_and_titles(masker, text, masked):
+    assert masker.mask(text)[0] == (text if masked is None else masked)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Ich wohne in der Hauptstraße 5, 80331 München. Morgen singen", "Ich wohne in der [ADDRESS]. Morgen singen"),
+        ("Vivo en Calle Mayor 5, 28013 Madrid. Mañana cantamos", "Vivo en [ADDRESS]. Mañana cantamos"),
+        ("Vivo en Calle Mayor. Tengo 5 hijos", "Vivo en Calle Mayor. Tengo 5 hijos"),
+        ("12 rue Victor Hugo. Demain nous chantons", "[ADDRESS]. Demain nous chantons"),
+        ("12 avenue J.-J. Rousseau, 69001 Lyon. Demain", "[ADDRESS]. Demain"),
+        ("Via Garibaldi 7, 00184 Roma. Domani", "[ADDRESS]. Domani"),
+        ("Rua Augusta 100, 01304-001 São Paulo. Amanhã", "[ADDRESS]. Amanhã"),
+        ("Marktplatz 3, 9000 St. Gallen. Morgen", "[ADDRESS]. Morgen"),
+        ("Hauptstraße 5, 60311 Frankfurt am Main. Am Montag", "[ADDRESS]. Am Montag"),
+        ("ul. Długa 5, 00-238 Warszawa. Jutro", "[ADDRESS]. Jutro"),
+        ("Был на ул. Мира. Завтра 5 человек поют", "Был на ул. Мира. Завтра 5 человек поют"),
+        ("Storgatan 5, 111 22 Stockholm. Imorgon", "[ADDRESS]. Imorgon"),
+    ],
+)
+def test_an_address_ends_with_its_sentence(masker, text, masked):
+    assert masker.mask(text)[0] == masked

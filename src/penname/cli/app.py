@@ -521,3 +521,7 @@ def _check_metric(metric: str, recipe: Recipe) -> None:
     known = list(dict.fromkeys(["reward", *names]))
     if metric not in known:
         raise UserError(f"--metric: found {metric!r}, expected one of {', '.join(known)}")
+
+
+if __name__ == "__main__":
+    main()

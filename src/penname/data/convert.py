@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from penname.data.inputs import input_and_output
 from penname.data.jsonl import DOCUMENTS_FILE
 from penname.data.load_report import LoadReport
 from penname.data.masking.stored_texts import mask_texts
+from penname.data.own_author import OwnAuthor
 from penname.data.readers.base import ReadingSettings, SourceText
 from penname.data.readers.choice import read_texts
 from penname.data.records import Document
@@ -34,7 +34,6 @@ from penname.data.text_store import TextStore, document_id
 from penname.errors import ArgumentError, DataError, UserError
 from penname.words import split_words
 
-_ADDRESS_WITH_NAME = re.compile(r"([^<>]*)<([^<>\s]+@[^<>\s]+)>")
 MASKED_FILE = "masked.jsonl"
 SHOWN_TEXTS = 3
 """How many texts are shown before anything is written."""
@@ -53,8 +52,8 @@ class ConversionSettings:
     split_by: LongLaMP's setting, `leave-one-out` (user) or `time` (temporal), or `texts`, which divides each user's
         documents; None for `texts` where there are fewer than three users, and `leave-one-out` otherwise.
     task: the examples' task.
-    me: names and addresses, or both as in `Ann <ann@example.org>`, of the one author whose texts are converted, as the
-        user that the first one names; none for all authors.
+    me: names, addresses and accounts of the one author whose texts are converted, as the user that the first one
+        names, see `penname.data.own_author`; none for all authors.
     min_documents: users with fewer documents are skipped.
     min_words: documents with fewer words are skipped.
     per_user: number of examples of each user, in each split with `texts`; None for one, and for all with `texts`.
@@ -92,7 +91,8 @@ def convert(
 
     Raises UserError where there is nothing to convert.
     """
-    settings = replace(settings, me=tuple(_names_in(settings.me)))
+    own = OwnAuthor(settings.me)
+    settings = replace(settings, me=own.names)
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: found files, expected a new or empty folder")
@@ -102,7 +102,7 @@ def convert(
     unfinished.mkdir()
     try:
         with TextStore(unfinished / "texts.sqlite") as store:
-            people = _collect(path, settings, store, report)
+            people = _collect(path, settings, own, store, report)
             if settings.mask:
                 _mask(store, people, settings, unfinished, advance)
             _leave_out_copies(store, settings, report, advance)
@@ -111,14 +111,6 @@ def convert(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return counts
-
-
-def _names_in(me: Iterable[str]) -> Iterator[str]:
-    """Names and addresses by themselves, without blanks around them; an address comes before the name beside it."""
-    for given in me:
-        both = _ADDRESS_WITH_NAME.fullmatch(given.strip())
-        parts = (both[2], both[1].strip(" \"'")) if both else (given,)
-        yield from (name for part in parts if (name := " ".join(part.split())))
 
 
 @dataclass
@@ -133,23 +125,22 @@ class _People:
     own: dict[str, set[str]] = field(default_factory=dict)
 
 
-def _collect(path: Path, settings: ConversionSettings, store: TextStore, report: LoadReport) -> _People:
+def _collect(path: Path, settings: ConversionSettings, own: OwnAuthor, store: TextStore, report: LoadReport) -> _People:
     """Store the texts that are long enough and by the right author, and with one author what others wrote to them."""
     people = _People()
-    own_names = {name.casefold() for name in settings.me}
     authors: Counter[str] = Counter()
     shown = 0
     reading = replace(settings.reading, author=settings.me[0] if settings.me else None)
     for found in read_texts(path, reading, report):
         document = found.document
         names = (document.user_id, *found.other_names)
-        is_own = not own_names.isdisjoint(name.casefold() for name in names)
+        is_own = own.wrote(found)
         if settings.mask:
             people.all.update(names, found.people)
-        if found.message_id is not None and (own_names or not found.is_email):
+        if found.message_id is not None and (own.names or not found.is_email):
             author = settings.me[0] if is_own else document.user_id
             store.add_named(found.message_id, _user_id(author, settings), document.text)
-        if own_names:
+        if own.names:
             authors[document.user_id] += 1
             if not is_own:
                 _skip("by others", report)
@@ -165,7 +156,8 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
             settings.reading.say(_shown(found, with_answer=bool(settings.me) or not found.is_email))
             shown += 1
         store.add(replace(found, document=document))
-    if own_names and not shown and authors:
+    own.check(settings.reading.say)
+    if own.names and not shown and authors:
         most = ", ".join(f"{author} ({count:,})" for author, count in authors.most_common(5))
         missing = " or ".join(map(repr, settings.me))
         raise ArgumentError(

@@ -60,6 +60,7 @@ _FILLERS = frozenset(
 _WHOLE_YEAR = re.compile(r"^(\d{4})\.0+$")
 _SCIENTIFIC = re.compile(r"\d[.,]\d+[eE]\+?(?:09|9|12)")
 _SINCE_1970 = re.compile(r"(\d{9,13})(?:\.\d*)?")
+_END_OF_DAY = re.compile(r"([T ])24(?=:?00(?::?00(?:\.0+)?)?(?:$|[Z+ -]))")
 _ZONED = re.compile(r"(?<=\d) ?(UTC|GMT|[+-]\d\d:?\d\d)$")
 _AMAZON = re.compile(r"(\d\d?) (\d\d?), (\d{4})")
 """Month, day and year in the reviews of Amazon that are published."""
@@ -211,8 +212,10 @@ def parse_date(text: str, order: str) -> str | None:
             return day if time is None else None
         if time is None:
             return day.isoformat()
-        hours, offset = time
-        moment = datetime(day.year, day.month, day.day, *hours, tzinfo=offset)
+        (hour, minute, second), offset = time
+        is_end = (hour, minute, second) == (24, 0, 0)
+        moment = datetime(day.year, day.month, day.day, 0 if is_end else hour, minute, second, tzinfo=offset)
+        moment += timedelta(days=is_end)
         return (moment.astimezone(UTC) if offset else moment).replace(tzinfo=None).isoformat()
     except (ValueError, OverflowError):
         return None
@@ -238,7 +241,8 @@ def _by_standard(text: str) -> str | None:
             return datetime.fromisoformat(f"{text}-01").strftime("%Y-%m")
         if len(text) <= 10:
             return date.fromisoformat(text).isoformat()
-        moment = datetime.fromisoformat(_ZONED.sub(_zone_in_iso, text))
+        begun, is_end = _END_OF_DAY.subn(r"\g<1>00", text)
+        moment = datetime.fromisoformat(_ZONED.sub(_zone_in_iso, begun)) + timedelta(days=is_end)
         return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
     except (ValueError, OverflowError, OSError):
         return None

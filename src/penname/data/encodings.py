@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import codecs
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from penname.data.records import Place
 from penname.data.rows import ARCHIVE_ERRORS, COUNTED_BYTES, open_bytes
+from penname.data.unmarked_utf16 import unmarked_utf16
 from penname.errors import ArgumentError
 
 ENCODINGS = (
@@ -72,7 +72,8 @@ _FAULTY = 0.1
 _PIECE_BYTES = 2**15
 """How much of a sample is looked at letter by letter."""
 _NAMED = 3
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_STRAY_NULS = 3
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def check_encoding(name: str | None) -> None:
@@ -126,14 +127,7 @@ def decoded(raw: bytes, named: str | None) -> str:
 
 def marked_encoding(head: bytes) -> str | None:
     """The encoding that a byte order mark names, or UTF-16 that zeros tell; None for any other."""
-    marked = _byte_order_mark(head)
-    if marked is not None or b"\0" not in head:
-        return marked
-    whole = head[: len(head) // 2 * 2]
-    encoding = "utf-16-le" if len(set(whole[1::2])) < len(set(whole[::2])) else "utf-16-be"  # higher bytes vary less
-    text = whole.decode(encoding, "replace").rstrip("\ufffd")
-    letters = sum(unicodedata.category(letter) not in ("Cc", "Cn", "Co") or letter in "\r\n\t\f" for letter in text)
-    return encoding if letters - 2 * text.count("\ufffd") > 0.98 * len(text) else None
+    return _byte_order_mark(head) or unmarked_utf16(head)
 
 
 def _byte_order_mark(head: bytes) -> str | None:
@@ -142,7 +136,9 @@ def _byte_order_mark(head: bytes) -> str | None:
 
 def is_binary(head: bytes) -> bool:
     """Whether bytes are no text in any encoding: many of them are control characters."""
-    return marked_encoding(head) is None and len(_CONTROLS.findall(head)) > len(head) / 100
+    head = head.rstrip(b"\0")  # with which a crash fills a file up
+    others, nuls = len(_CONTROLS.findall(head)), head.count(0)
+    return marked_encoding(head) is None and (others > len(head) / 100 or nuls > max(len(head) / 100, _STRAY_NULS))
 
 
 def is_utf8(sample: bytes) -> bool:

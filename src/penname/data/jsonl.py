@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from penname.data.dates import optional_date
+from penname.data.json_rows import row_of_line
 from penname.data.load_report import LoadReport
 from penname.data.records import (
     Document,
@@ -27,7 +28,7 @@ from penname.data.records import (
     required_text,
     written_before,
 )
-from penname.data.rows import decode, read_rows, row_of_line
+from penname.data.rows import decode, read_rows
 from penname.errors import DataError
 
 DOCUMENTS_FILE = "documents.jsonl"

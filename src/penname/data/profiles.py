@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from penname.data import front_matter
+from penname.data import front_matter, markdown
 from penname.data.encodings import encodings_of
-from penname.data.files.document import DOCUMENT_SUFFIXES, document_of_file, is_document
+from penname.data.files.document import DOCUMENT_SUFFIXES, TEXT_SUFFIXES, document_of_file, is_document
 from penname.data.files.kinds import SUFFIXES
 from penname.data.jsonl import document_of
 from penname.data.load_report import LoadReport
+from penname.data.readers.choice import reader_of_export
 from penname.data.records import Document, Location
 from penname.data.rows import open_bytes, read_rows
 from penname.errors import DataError
@@ -69,8 +71,14 @@ def _of_folder(folder: Path, user_id: str, say: Callable[[str], None]) -> list[D
 
 
 def _document(file: Path, user_id: str, report: LoadReport, encodings: Mapping[str, str]) -> Document:
+    suffix = file.suffix.lower()
+    if suffix in TEXT_SUFFIXES and (reader := reader_of_export(file)) is not None:
+        expected = "texts of one user alone, as penname data convert --me NAME makes of it"
+        raise DataError(file, found=f"{reader.name}, which has others' words", expected=expected)
     document = document_of_file(file, user_id, report, encoding=encodings.get(str(file)))
-    return front_matter.applied(document, file, report)[0]
+    document = front_matter.applied(document, file, report)[0]
+    is_markdown = suffix in markdown.SUFFIXES
+    return replace(document, text=markdown.without_quotes(document.text)) if is_markdown else document
 
 
 def _head(file: Path) -> bytes:

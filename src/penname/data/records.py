@@ -17,6 +17,7 @@ LayoutName = Literal[
     "plain", "email", "abstract", "review", "topic", "pgraphrag_long", "pgraphrag_short", "pgraphrag_rating"
 ]
 
+_DECIMAL_COMMA = re.compile(r"\s*-?\d{1,3},\d{1,2}\s*")
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 Place: TypeAlias = Path | zipfile.Path
@@ -101,7 +102,11 @@ class Location:
 
 
 def tidy(text: str) -> str:
-    """A text with one kind of line end, and one code for each letter with marks (NFC), as programs differ in both."""
+    """A text with one kind of line end, and one code for each letter with marks (NFC), as programs differ in both.
+
+    NULs, and a mark of the encoding at its beginning, are no part of it.
+    """
+    text = text.removeprefix("\ufeff").replace("\0", "")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
@@ -166,7 +171,7 @@ def optional_number(record: Mapping[str, Any], name: str, location: Location) ->
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
-        number = float(value)
+        number = float(value.replace(",", ".") if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value) else value)
         if isinstance(value, bool) or not math.isfinite(number) or "_" in str(value):
             raise ValueError
         return number

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -16,15 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 from penname.data.delimited import read_table
+from penname.data.json_rows import Row, read_json
 from penname.data.load_report import LoadReport
 from penname.data.records import Place
 from penname.errors import DataError
-
-Row: TypeAlias = tuple[int, dict[str, Any]]
-"""A row's number in its file (the line it begins on, or its row in a Parquet file) and its fields."""
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
@@ -37,9 +34,8 @@ COUNTED_BYTES = 2**18
 """How much of a file is read at once."""
 
 _REPLACEMENT = "\ufffd"
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]")
-_SPACE = re.compile(r"[ \t\r\n]*")
+_RETURN = re.compile(r"\r(?![\r\n])")
+"""The end of a line in files of old Macs, and of some spreadsheets."""
 _GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
 
 
@@ -74,7 +70,7 @@ def read_rows(
         elif suffix in (".csv", ".tsv"):
             yield from read_table(read_lines(path, report, encoding), path, report, suffix == ".tsv", delimiter)
         else:
-            yield from _read_json(path, report, encoding)
+            yield from read_json(read_lines(path, report, encoding), path, report)
     except (OSError, *ARCHIVE_ERRORS) as error:
         found = getattr(error, "strerror", None) or str(error)[:80] or type(error).__name__
         raise DataError(path, found=found, expected="a readable file", reason="unreadable file") from None
@@ -190,7 +186,7 @@ def read_lines(path: Place, report: LoadReport, encoding: str | None = None) -> 
     """
     number = 0
     with open_bytes(path, report) as file:
-        for number, line in enumerate(_decoded(file, path, report, encoding), 1):
+        for number, line in enumerate(_tidied(_decoded(file, path, report, encoding), path, report), 1):
             if line.endswith("\n") or _fault(file) is None:  # otherwise the line is truncated
                 yield number, line
         fault = _fault(file)
@@ -198,6 +194,22 @@ def read_lines(path: Place, report: LoadReport, encoding: str | None = None) -> 
         report.rows += 1
         found = f"{fault}; the rest is not read"
         report.reject(DataError(path, line=number, found=found, expected="a complete one", reason="broken gzip file"))
+
+
+def _tidied(lines: Iterator[str], path: Place, report: LoadReport) -> Iterator[str]:
+    """The lines without NULs, which are noted, and divided where only a carriage return ends them."""
+    for number, line in enumerate(lines, 1):
+        if count := line.count("\0"):
+            found = f"NUL characters ({count:,}), left out"
+            report.note(DataError(path, line=number, found=found, expected="text", reason="NUL characters, left out"))
+            line = line.replace("\0", "")
+        if "\r" not in line:
+            yield line
+            continue
+        *ended, last = _RETURN.split(line)
+        yield from (f"{part}\n" for part in ended)
+        if last:
+            yield last
 
 
 def _fault(file: io.BufferedReader) -> str | None:
@@ -220,119 +232,6 @@ def _note_bytes(count: int, path: Place, line: int, report: LoadReport, encoding
     if count:
         found = f"{count} byte sequences that are not {encoding}"
         report.note(DataError(path, line=line, found=found, expected=encoding, reason="invalid bytes, replaced"))
-
-
-def _read_json(path: Place, report: LoadReport, encoding: str | None) -> Iterator[Row]:
-    lines = read_lines(path, report, encoding)
-    nonblank = ((number, line) for number, line in lines if line.strip())
-    first = next(nonblank, None)
-    if first is None:
-        return
-    if first[1].lstrip().startswith("["):
-        yield from _read_list(path, report, first, lines)
-        return
-    yield from row_of_line(path, report, first)
-    for numbered in nonblank:
-        yield from row_of_line(path, report, numbered)
-
-
-def row_of_line(path: Place, report: LoadReport, numbered: tuple[int, str]) -> Iterator[Row]:
-    """The row in a line of JSON; none where the line is bad.
-
-    numbered: the line's number and text.
-    """
-    number, line = numbered
-    report.rows += 1
-    try:
-        value = json.loads(line)
-        if _ESCAPED_SURROGATES.search(line):
-            value = _without_surrogates(value, path, number, report)
-    except (ValueError, RecursionError) as error:
-        report.reject(_broken(path, number, error))
-        return
-    yield from _record(value, path, number, report)
-
-
-def _read_list(
-    path: Place, report: LoadReport, first: tuple[int, str], lines: Iterator[tuple[int, str]]
-) -> Iterator[Row]:
-    """Parse a list of objects one by one, so that the rows before a fault are kept."""
-    text = first[1] + "".join(line for _, line in lines)
-    decoder = json.JSONDecoder()
-    has_surrogates = bool(_ESCAPED_SURROGATES.search(text))
-    position = text.index("[") + 1
-    number, counted_to = first[0], 0
-    expect_value = True
-    while True:
-        position = _end_of_space(text, position)
-        number, counted_to = number + text.count("\n", counted_to, position), position
-        if expect_value and text[position : position + 1] != "]":
-            try:
-                value, position = decoder.raw_decode(text, position)
-                if has_surrogates:
-                    value = _without_surrogates(value, path, number, report)
-            except (ValueError, RecursionError) as error:
-                report.rows += 1
-                report.reject(_broken(path, number, error, "; the rest of the list is not read"))
-                return
-            report.rows += 1
-            yield from _record(value, path, number, report)
-            expect_value = False
-        elif text[position : position + 1] == ",":
-            position, expect_value = position + 1, True
-        else:
-            break
-    rest = text[position : position + 1]
-    if rest != "]" or text[position + 1 :].strip():
-        report.rows += 1
-        found = "the end of the file" if not rest else f"{text[position : position + 20]!r}"
-        report.reject(
-            DataError(path, line=number, found=found, expected="the list's end", reason="JSON list without its end")
-        )
-
-
-def _end_of_space(text: str, position: int) -> int:
-    match = _SPACE.match(text, position)
-    assert match is not None
-    return match.end()
-
-
-def _broken(path: Place, line: int, error: Exception, consequence: str = "") -> DataError:
-    reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-    expected = "JSON objects, one per line or in one list"
-    return DataError(
-        path, line=line, found=f"broken JSON ({reason}){consequence}", expected=expected, reason="broken JSON"
-    )
-
-
-def _record(value: Any, path: Place, line: int, report: LoadReport) -> Iterator[Row]:
-    if not isinstance(value, dict):
-        found = type(value).__name__
-        report.reject(DataError(path, line=line, found=found, expected="a JSON object", reason="not a JSON object"))
-        return
-    yield line, value
-
-
-def _without_surrogates(value: Any, path: Place, line: int, report: LoadReport) -> Any:
-    """Replace unpaired surrogates, which JSON can hold and UTF-8 cannot."""
-    count = 0
-
-    def repaired(value: Any) -> Any:
-        nonlocal count
-        if isinstance(value, str):
-            if not value.isascii() and _SURROGATES.search(value):
-                value, found = _SURROGATES.subn(_REPLACEMENT, value)
-                count += found
-            return value
-        if isinstance(value, dict):
-            return {repaired(key): repaired(inner) for key, inner in value.items()}
-        return [repaired(inner) for inner in value] if isinstance(value, list) else value
-
-    value = repaired(value)
-    if count:
-        found = f"{count} unpaired surrogates"
-        report.note(DataError(path, line=line, found=found, expected="text", reason="unpaired surrogates, replaced"))
-    return value
 
 
 def _read_parquet(path: Place, report: LoadReport) -> Iterator[Row]:

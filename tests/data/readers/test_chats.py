@@ -447,6 +447,9 @@ def test_a_chat_of_messenger_with_encryption_is_no_mojibake(tmp_path):
         ("You sent a photo.", False),
         ("Ann changed the theme to Love.", False),
         ("Liked a message", False),
+        ("Say hi to your new connection, Ben!", False),
+        ("You are now connected on Messenger", False),
+        ("Say hi to your mother", True),
         (mojibake("Ann hat mit ❤ auf deine Nachricht reagiert"), False),
         *(
             (mojibake(text), False)
@@ -607,3 +610,24 @@ def test_tables_in_json_stay_tables(tmp_path):
     assert [author for author, *_ in read(written(tmp_path / "rows.json", rows))] == ["a", "b"]
     (tmp_path / "rows.json").unlink()
     assert [author for author, *_ in read(written(tmp_path / "rows.jsonl", lines(rows)))] == ["a", "b"]
+
+
+def test_quotes_and_robots_in_telegram(tmp_path):
+    messages = [
+        telegram_message(1, "Ann", [{"type": "blockquote", "text": "his words"}, "my answer"]),
+        telegram_message(2, "GroupHelpBot", "Welcome to the group"),
+        telegram_message(3, "Talbot", "I am none"),
+    ]
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({"name": "G", "type": "private_group", "id": 1, "messages": messages}))
+    found, report, _ = found_in(path)
+    assert [text.document.text for text in found] == ["my answer", "I am none"]
+    assert report.skipped == {"sent by a bot": 1}
+
+
+def test_a_stray_nul_ends_no_export(tmp_path):
+    content = json.dumps(TELEGRAM).replace("I did", "I\0 did").replace("you can", "you\0can")
+    found, report, _ = found_in(written(tmp_path / "telegram.json", content))
+    assert [text.document.text for text in found][1] == "I did, it is good"
+    assert len(found) == len(READ["telegram.json"])
+    assert report.noted == {"NUL characters, left out": 1}

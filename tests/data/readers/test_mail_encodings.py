@@ -128,3 +128,49 @@ def test_the_parts_that_are_the_senders(tmp_path, mail, text):
     documents, report, _ = read(mbox(tmp_path, [f"From: ann@x.org\n{mail}\n".encode()]))
     assert [document.text for document in documents] == ([] if text is None else [text])
     assert sum(report.skipped.values()) == (text is None)
+
+
+RUSSIAN, JAPANESE = (
+    "Вчера я наконец починил часы в прихожей и они снова бьют.",
+    "昨日は時計を直しました。とても良い音がします。",
+)
+CHINESE, GERMAN = (
+    "我昨天把大厅里的老钟修好了，它又开始敲响了。",
+    "Gestern hab ich die schöne Uhr repariert, Grüße an alle.",
+)
+
+
+@pytest.mark.parametrize(("text", "encoding", "named"), [
+    *((GERMAN, "utf-8", named) for named in ("iso-8859-1", "windows-1252", "iso-8859-15")),
+    *((GERMAN, "utf-8", named) for named in ("gb2312", "koi8-r", "shift_jis")),
+    *((RUSSIAN, "utf-8", named) for named in ("iso-8859-1", "windows-1251", "koi8-r", "gb2312", "iso-2022-jp")),
+    *((CHINESE, "utf-8", named) for named in ("gb2312", "gbk", "big5", "iso-8859-1", "euc-kr")),
+    *((JAPANESE, "utf-8", named) for named in ("shift_jis", "iso-2022-jp", "euc-jp", "iso-8859-1")),
+    (RUSSIAN, "koi8-r", "windows-1251"), (RUSSIAN, "cp1251", "koi8-r"), (RUSSIAN, "cp1251", "iso-8859-1"),
+    (JAPANESE, "cp932", "iso-2022-jp"), (JAPANESE, "cp932", "iso-8859-1"),
+    (JAPANESE, "iso2022_jp", "iso-8859-1"), (CHINESE, "gb18030", "big5"), (CHINESE, "gb18030", "iso-8859-1"),
+    ("café", "utf-8", "iso-8859-1"),
+])  # fmt: skip
+def test_another_encoding_than_the_one_that_is_named(tmp_path, text, encoding, named):
+    mail = plain(text.encode(encoding), f"Content-Type: text/plain; charset={named}".encode())
+    document, report, _ = one(tmp_path, mail)
+    assert document.text == text
+    assert report.noted == {"encoding guessed": 1}
+
+
+@pytest.mark.parametrize(("text", "encoding", "named"), [
+    ("ВНИМАНИЕ ВСЕМ УЧАСТНИКАМ СОБРАНИЕ ЗАВТРА", "koi8-r", "koi8-r"),
+    ("ВНИМАНИЕ ВСЕМ УЧАСТНИКАМ СОБРАНИЕ ЗАВТРА", "cp1251", "windows-1251"),
+    ("ΠΡΟΣΟΧΗ ΣΕ ΟΛΟΥΣ ΑΥΡΙΟ ΣΥΝΑΝΤΗΣΗ", "iso8859-7", "iso-8859-7"),
+    ("Ça a été très bien, à côté, où ça? Là, voilà l'été; naïf, Noël", "cp1252", "iso-8859-1"),
+    ("½ cup, 3 £ and 20 € – “fine” … x² + y² = z², 5 °C", "cp1252", "iso-8859-1"),
+    ("★☆◆◇○●→←", "gb18030", "gb2312"), ("你好", "gb18030", "gb2312"),
+    ("繁體中文用國標碼寫的信件內容", "gb18030", "gbk"),
+    ("大韓民國 萬歲 歷史 講義 資料", "cp949", "euc-kr"), ("日期：２０２４年５月３日", "gb18030", "gb2312"),
+    ("σ=3 μ=4 α β γ δ and ε are Greek letters", "iso8859-7", "iso-8859-7"),
+])  # fmt: skip
+def test_a_named_encoding_is_believed_where_it_makes_words(tmp_path, text, encoding, named):
+    mail = plain(text.encode(encoding), f"Content-Type: text/plain; charset={named}".encode())
+    document, report, _ = one(tmp_path, mail)
+    assert document.text == text
+    assert not report.noted

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penname.data.readers.html_text import own_text_of_mail
+from penname.data.readers.mail_html import own_text_of_mail
 from penname.data.readers.mail_message import without_reply_marks
 from penname.data.readers.mail_text import divided_text, sender_text
 

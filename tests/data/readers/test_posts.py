@@ -272,6 +272,47 @@ def test_feeds(tmp_path, name):
     assert report.skipped == ({"draft, comment or setting": 3} if name == "Blogger" else {})
 
 
+def entry(author, text):
+    named = f"<dc:creator>{author}</dc:creator>" if author else ""
+    return f"<item>{named}<description>{text}</description></item>"
+
+
+@pytest.mark.parametrize(
+    ("authors", "of_unnamed"),
+    [(["ann", "ben", None], "Planet"), (["ben", None], "ben"), (["ann", None], "ann"), ([None], "ann")],
+)
+def test_an_entry_without_an_author_is_only_ones_own_where_nobody_else_is_named(tmp_path, authors, of_unnamed):
+    entries = "".join(entry(author, f"text {number}") for number, author in enumerate(authors))
+    feed = f"<rss><channel><title>Planet</title>{entries}</channel></rss>"
+    found, _, _ = read(write(tmp_path, {"feed.xml": feed}) / "feed.xml", author="ann")
+    assert [text.document.user_id for text in found] == [author or of_unnamed for author in authors]
+
+
+def test_a_post_of_wordpress_without_an_author_is_nobodys_where_there_are_several(tmp_path):
+    people = "".join(f"<wp:author><wp:author_login>{login}</wp:author_login></wp:author>" for login in ("ann", "ben"))
+    posts = entry("ann", "").replace("</item>", "<content:encoded>Hers</content:encoded></item>")
+    posts += "<item><content:encoded>Whose</content:encoded></item>"
+    export = (
+        f"<rss xmlns:wp='http://wordpress.org/export/1.2/'><channel><title>Blog</title>{people}{posts}</channel></rss>"
+    )
+    found, _, _ = read(write(tmp_path, {"blog.xml": export}) / "blog.xml", author="ann")
+    assert [(text.document.user_id, text.document.text) for text in found] == [("ann", "Hers"), ("Blog", "Whose")]
+
+
+def test_texts_without_front_matter_beside_others_that_have_it(tmp_path):
+    posts = {
+        "ben.md": "---\nauthor: Ben\n---\nHis words.\n",
+        "own.md": "My own words.\n",
+        "more.txt": "More of mine.\n",
+    }
+    found, _, _ = read(write(tmp_path, posts), author="Ann")
+    assert {(text.document.user_id, text.document.text) for text in found} == {
+        ("Ben", "His words."),
+        ("Ann", "My own words."),
+        ("Ann", "More of mine."),
+    }
+
+
 @pytest.mark.parametrize(
     "definition", ['<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">', '<!ENTITY b SYSTEM "file:///etc/passwd">']
 )

@@ -6,6 +6,11 @@ import json
 import pytest
 from test_posts import read, write
 
+from penname.data.load_report import LoadReport
+from penname.data.readers.base import ReadingSettings
+from penname.data.readers.choice import read_texts
+from penname.errors import DataError
+
 LAYOUTS = {
     "amazon_2014.jsonl": (
         {
@@ -151,3 +156,94 @@ def test_tables_without_texts_beside_others_are_named(tmp_path):
     found, report, _ = read(write(tmp_path, files))
     assert len(found) == 1
     assert report.noted == {"missing column": 1, "no row": 1}
+
+
+ROWS = [{"user": f"u{n % 3}", "text": f"Text number {n} of all."} for n in range(9)]
+IN_ONE_LINE = {
+    "a list in an object": json.dumps({"count": 9, "reviews": ROWS}),
+    "a list in an object, indented": json.dumps({"reviews": ROWS, "next": None}, indent=1),
+    "a list deeper in an object": json.dumps({"meta": {"x": [{"y": 1}]}, "data": {"items": ROWS}}, indent="\t"),
+    "objects in several lines": "\n".join(json.dumps(row, indent=2) for row in ROWS),
+    "lists in lines": "\n".join(json.dumps({"reviews": ROWS[n : n + 3]}) for n in (0, 3, 6)),
+}
+
+
+@pytest.mark.parametrize("name", IN_ONE_LINE)
+def test_rows_within_objects(tmp_path, name):
+    found, _, _ = read(write(tmp_path, {"a.json": IN_ONE_LINE[name]}) / "a.json")
+    assert [text.document.text for text in found] == [row["text"] for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [{"x": 1}], "b": 2}, {"a": ROWS, "b": ROWS}, {"columns": ["a"], "data": [[1]]}]
+)
+def test_an_object_without_one_list_of_rows_is_told_in_one_line(tmp_path, value):
+    path = write(tmp_path, {"a.json": json.dumps(value, indent=2)}) / "a.json"
+    with pytest.raises(DataError, match=rf"a\.json:1: found the columns {', '.join(value)}, expected one for the user"):
+        read(path)
+
+
+def test_a_row_with_a_list_of_objects_stays_a_row(tmp_path):
+    row = {"user": "ann", "text": "Hers.", "answers": [{"user": "ben", "text": "His."}]}
+    found, _, _ = read(write(tmp_path, {"a.json": json.dumps(row)}) / "a.json")
+    assert [text.document.text for text in found] == ["Hers."]
+
+
+def table(texts, **columns):
+    return "".join(json.dumps({"user": "ann", "text": text, **columns}) + "\n" for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("html", "plain"),
+    [
+        ("It&#x27;s good<p>and <i>cheap</i>", "It's good\n\nand cheap"),
+        ("One<br />two &amp; three", "One\ntwo & three"),
+        ("<p>One</p>\n<pre><code>x &lt; y\n  z</code></pre>", "One\n\nx < y\n  z"),
+        ("<blockquote>his words</blockquote><p>my words</p>", "my words"),
+        ("Tom &amp; Jerry\nof old\n\nby <b>me</b>", "Tom & Jerry\nof old\n\nby me"),
+    ],
+)
+def test_a_column_of_html_is_read_as_html_and_that_is_said(tmp_path, html, plain):
+    path = (
+        write(tmp_path, {"a.jsonl": table([html, html, "a < b &c, plain\ntwo", "<3 you"], title="A &amp; B")})
+        / "a.jsonl"
+    )
+    found, _, said = read(path)
+    texts = [text.document.text for text in found]
+    assert texts == [plain, plain, "a < b &c, plain\ntwo", "<3 you"]
+    assert found[0].document.title == "A & B"
+    assert any("text: read as HTML, as 2 of the first 4 texts" in line for line in said)
+
+
+def test_a_text_about_html_makes_no_column_html(tmp_path):
+    texts = ["Use <p> here.", *(f"Plain text number {n}: 1 < 2 & so on." for n in range(20))]
+    found, _, said = read(write(tmp_path, {"a.jsonl": table(texts)}) / "a.jsonl")
+    assert [text.document.text for text in found] == texts
+    assert not any("HTML" in line for line in said)
+
+
+def test_a_deleted_text_and_a_name_with_a_prefix(tmp_path):
+    rows = [("u/ann", "One of hers"), ("ann", "Two of hers"), ("/u/ann", "[removed]"), ("cleo", "[deleted]")]
+    content = "author,body,subreddit\n" + "".join(f"{author},{body},x\n" for author, body in rows)
+    lines = []
+    report = LoadReport(on_problem=lines.append)
+    path = write(tmp_path, {"a.csv": content}) / "a.csv"
+    found = list(read_texts(path, ReadingSettings(), report))
+    assert [(text.document.user_id, text.other_names) for text in found] == [("ann", ("u/ann",))] * 2
+    assert ["field 'body': found '[removed]'" in lines[0], "field 'body': found '[deleted]'" in lines[1]] == [
+        True,
+        True,
+    ]
+
+
+def test_a_rating_with_a_comma_the_end_of_a_day_and_a_mark_of_the_encoding(tmp_path):
+    content = "user;text;rating;date\nann;\ufeffGood;4,5;2024-05-31 24:00:00\n"
+    ((document),) = [text.document for text in read(write(tmp_path, {"a.csv": content}) / "a.csv")[0]]
+    assert (document.text, document.rating, document.date) == ("Good", 4.5, "2024-06-01T00:00:00")
+
+
+def test_columns_that_are_passed_over_are_said(tmp_path):
+    content = "Name,Review,Date of review,Star rating given,Votes\nann,Good,2024-05-01,3,7\n"
+    _, _, said = read(write(tmp_path, {"a.csv": content}) / "a.csv")
+    assert "--date 'Date of review' would read that too; --rating 'Star rating given' would read that too" in said[0]
+    assert "Votes" not in said[0]

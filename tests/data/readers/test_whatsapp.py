@@ -207,3 +207,47 @@ def test_text_before_the_first_message_is_reported(tmp_path):
 def test_a_message_of_white_space_is_read_at_once(tmp_path):
     chat = f"31.12.24, 10:00 - Ann: a{chr(10) * 60_000}b\n31.12.24, 10:00 - Ben: {' ' * 60_000}two\n"
     assert len(found_in(written(tmp_path / "chat.txt", chat))[0]) == 2
+
+
+IN_OTHER_LANGUAGES = (
+    "Det här meddelandet togs bort|Det här meddelandet raderades|Du raderade detta meddelande|Tämä viesti poistettiin"
+    "|Poistit tämän viestin.|Tato zpráva byla odstraněna|Tuto zprávu jste smazal/a|Táto správa bola odstránená"
+    "|Denne besked er blevet slettet|Denne meldingen ble slettet|Αυτό το μήνυμα διαγράφηκε|Διαγράψατε αυτό το μήνυμα"
+    "|הודעה זו נמחקה|מחקת הודעה זו|Tin nhắn này đã bị xóa|Tin nhắn này đã bị xoá|Bạn đã xóa tin nhắn này"
+    "|ข้อความนี้ถูกลบแล้ว|Ez az üzenet törlésre került|Acest mesaj a fost șters|Aquest missatge s'ha suprimit"
+    "|Ova je poruka izbrisana|Ова порука је обрисана|To sporočilo je bilo izbrisano|Съобщението беше изтрито"
+    "|Ši žinutė buvo ištrinta|Šī ziņa tika izdzēsta|See sõnum on kustutatud|এই মেসেজটি বাদ দেওয়া হয়েছে।"
+    "|یہ میسج حذف کر دیا گیا ہے۔|આ મેસેજ ડિલીટ કરાયો|हा मेसेज हटवण्यात आला|Mesej ini telah dipadam|Bu mesaj silindi"
+    "|Ujumbe huu ulifutwa|Це повідомлення було видалено|Вы удалили данное сообщение|Ta wiadomość została usunięta"
+    "|Missat röstsamtal|Vastaamaton videopuhelu|Αναπάντητη κλήση|שיחת וידאו שלא נענתה"
+    "|Cuộc gọi nhỡ|Nem fogadott hanghívás"
+    "|Voice call, 12 sec|Voice call. No answer|Missed voice call at 10:15 PM|Videoanruf, 1 Std., 3 Min."
+)
+
+
+@pytest.mark.parametrize("text", IN_OTHER_LANGUAGES.split("|"))
+def test_deleted_messages_and_calls_in_many_languages(tmp_path, text):
+    chat = f"31/12/24, 10:00 - Ann: my own words\n31/12/24, 10:01 - Ann: {text}\n31/12/24, 10:02 - Ben: b\n"
+    assert [text.document.text for text in found_in(written(tmp_path / "chat.txt", chat))[0]] == ["my own words", "b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Video call, tomorrow?",
+        "voice call at 8 tonight, ok?",
+        "Voice call. I will ring you at ten",
+        "Videoanruf um acht, passt das?",
+        "Sprachanruf, 8 Uhr",
+        "Llamada, luego hablamos todos",
+        "appel vocal, 20 h",
+        "Missed call, sorry, I was asleep",
+        "Chiamata vocale, domani alle 10?",
+        "Waiting for this message all day long",
+        "Diese Nachricht wurde von mir versehentlich gelöscht",
+        "This message was deleted by mistake, sorry",
+    ],
+)
+def test_who_writes_of_calls_and_deleted_messages_is_no_program(tmp_path, text):
+    chat = f"31/12/24, 10:00 - Ann: {text}\n31/12/24, 10:02 - Ben: b\n"
+    assert [text.document.text for text in found_in(written(tmp_path / "chat.txt", chat))[0]] == [text, "b"]

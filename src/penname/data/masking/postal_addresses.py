@@ -12,14 +12,20 @@ import regex
 
 from penname.data.masking.contact_details import Span, span_of
 
-_WORD = r"\p{Lu}[\p{L}\p{M}'’.-]*"
+_WORD = (
+    r"(?:(?:\p{Lu}\.)+|(?:St|Ste|Sta|Sto|Dr|Dra|Prof|Gen|Gén|Gral|Cap|Col|Sgt|Mons|Pres|Kard|Ks|Arq|Ing|Акад|Ген|Проф)\."
+    r"|\p{Lu}[\p{L}\p{M}'’-]*)"
+)
+"""A word of a name; a full stop is part of abbreviations only, as behind other words a sentence begins."""
 _NUMBER = r"\d{1,5}(?: ?[A-Za-z](?![\p{L}\d]))?(?: ?[-/] ?\d{1,5}[A-Za-z]?(?!\p{L}))?"
 _SMALL = (
     r"(?:(?:de la|de las|de los|della|delle|del|dei|degli|des|du|de|da|dos|das|do|di|la|le|les) |(?:de )?[dl]['’]|"
     r"dell['’])"
 )
 _NAME = rf"{_SMALL}{{0,2}}(?:{_WORD}|\d{{1,2}})(?:[ -]{_SMALL}{{0,2}}{_WORD}){{0,4}}"
-_TOWN = rf"(?:,? ?\n?(?:[A-Z]{{1,2}}-)?(?:\d{{4,5}}(?: [A-Z]{{2}})?|\d\d-\d{{3}}) {_WORD}(?:[ -]{_WORD}){{0,2}})?"
+_IN_TOWNS = r"(?:am (?=Main|Rhein|Neckar|Inn|See)|an der |ob der |sur |de la |de |del |do |aan den )"
+_CODE = r"(?:\d{5}-\d{3}|\d{4}-\d{3}|\d\d-\d{3}|\d{4,5}(?: [A-Z]{2})?|\d{3} \d\d)(?!\d)"
+_TOWN = rf"(?:,? ?\n?(?:[A-Z]{{1,2}}-)?{_CODE} {_WORD}(?:[ -]{_IN_TOWNS}?{_WORD}){{0,2}})?"
 _END = r"(?= ?(?:[,;.)\n]|$| \d{4,5} ))"
 _ENGLISH_TOWN = (
     rf"(?:,? ?\n?{_WORD}(?: {_WORD}){{0,2}},? ?\n?(?:[A-Z]{{2,3}},? \d{{4,5}}(?:-\d{{4}})?"
@@ -60,7 +66,7 @@ STREETS = {
     "Turkish": rf"(?:{_WORD} ){{1,3}}(?:Mahallesi|Mah\.|Caddesi|Cad\.|Cd\.|Sokağı|Sokak|Sok\.|Sk\.|Bulvarı)"
     r"(?:,? [\p{L}\p{N} .]{1,40})?,? ?No ?[:.]? ?\d+(?:/\d+)?",
     "Russian, Ukrainian": r"(?i:ул\.|улиц[аеы]|вул\.|вулиц[яі]|пр\.|пр-т|просп\.|проспект[еа]?|пер\.|переул(?:ок|ке)"
-    r"|бульвар[еа]?|б-р|наб\.|набережн(?:ая|ой)|шоссе|площад[ьи]|пл\.) ?\p{Lu}[\p{L}.-]*(?: \p{Lu}[\p{L}.-]*){0,3},? ?"
+    r"|бульвар[еа]?|б-р|наб\.|набережн(?:ая|ой)|шоссе|площад[ьи]|пл\.) ?" + rf"{_WORD}(?: {_WORD}){{0,3}},? ?"
     r"(?i:д\. ?|дом[а-я]? |буд\. ?)?\d{1,4}[а-я]?(?:/\d+)?(?!\p{L})(?:,? ?(?:корп\.|к\.|стр\.) ?\d+)?"
     r"(?:,? ?(?i:кв\.|квартира|оф\.) ?\d+)?",
     "Greek": r"[Οο]δό[ςύ]? \p{Lu}\p{L}*(?: \p{Lu}\p{L}*)? \d{1,4}",

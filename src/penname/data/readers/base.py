@@ -41,6 +41,7 @@ class SourceText:
     reply_to: the `message_id` of the text that it answers.
     is_email: whether it is an email.
     people: others who are named with it, such as those to whom it was sent.
+    account: what tells its author from others of the same name; None where `document.user_id` does.
     """
 
     document: Document
@@ -50,6 +51,7 @@ class SourceText:
     reply_to: str | None = None
     is_email: bool = False
     people: tuple[str, ...] = ()
+    account: str | None = None
 
 
 @dataclass

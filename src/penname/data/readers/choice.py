@@ -192,7 +192,8 @@ def find_reader(path: Path) -> tuple[Reader, list[SourceFile], list[SourceFile]]
     reader = next(deciding, None) or max(READERS, key=lambda known: counts[known])  # the first of equal ones
     of_reader = [file for file, found in zip(files, readers, strict=True) if found is reader]
     if reader is texts.READER:
-        of_reader = [file for file in of_reader if len(file.parts) > 1 or _is_post(file)] or of_reader  # USER/NAME.txt
+        in_folders = any(len(file.parts) > 1 for file in of_reader)  # USER/NAME.txt
+        of_reader = [file for file in of_reader if len(file.parts) > 1 or not in_folders or _is_post(file)]
     chosen = set(map(id, of_reader))
     return reader, of_reader, [file for file in files if id(file) not in chosen]
 
@@ -222,6 +223,12 @@ def _reader_of(file: SourceFile) -> Reader | None:
     found = next((reader for reader in READERS if reader.recognizes(file)), None)
     is_backup = file.in_archive and found in _BACKUPS
     return None if is_backup or (found is texts.READER and unread_chat(file)) else found
+
+
+def reader_of_export(path: Path) -> Reader | None:
+    """The reader of a file that a program has exported, with what several people wrote; None for any other file."""
+    found = _reader_of(SourceFile(path, (path.name,)))
+    return None if found in _BACKUPS else found
 
 
 def _without_sent_files(files: list[SourceFile], readers: list[Reader | None]) -> list[Reader | None]:

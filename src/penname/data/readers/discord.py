@@ -39,7 +39,8 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         if document is not None:
             name, reply_to = text_in(record, "id"), text_in(record, "reference", "messageId")
             answers = chat.add(document.user_id, document.text, name, reply_to)
-            yield SourceText(document, answers, tuple(names[1:]), name, reply_to)
+            account = text_in(record, "author", "id")
+            yield SourceText(document, answers, tuple(names[1:]), name, reply_to, account=account)
 
 
 def plain(text: str, mentioned: dict[str, str]) -> str:

@@ -39,6 +39,8 @@ _DOES = re.compile(
 
 _SAID = re.compile(
     r"(the|an?) (video |audio )?(chat|call) (started|ended)|reacted .{1,20} to your message|liked a message"
+    r"|say hi to your new .{1,80}|you('re| are) now (connected|friends).{0,80}|you can now (message|call|chat).{1,80}"
+    r"|you (waved|said hi) (at|to) .{1,80}|.{1,60} waved (at|to) you|.{1,60} (is|joined) (now )?on messenger.{0,60}"
     r"|hat mit .{1,20} auf deine Nachricht reagiert|hat deine Nachricht mit „?Gefällt mir“? markiert"
     r"|reaccionó con .{1,20} a tu mensaje|indicó que le gusta un mensaje|a réagi .{1,20} à votre message"
     r"|a aimé un message|reagiu com .{1,20} à sua mensagem|curtiu uma mensagem|ha reagito .{1,20} al tuo messaggio"
@@ -72,7 +74,7 @@ def is_by_program(record: dict[str, Any], sender: str, text: str) -> bool:
     text = text.rstrip(". 。")
     rest = next((rest for name in _names(sender) if (rest := _behind(name, text))), None)
     if rest is None:
-        return _SAID.fullmatch(text) is not None or is_said(text)
+        return _SAID.fullmatch(text.rstrip("!")) is not None or is_said(text)
     has_media = len(rest) <= _LONGEST_ABOUT_MEDIA and any(record.get(field) for field in _MEDIA)
     return has_media or _DOES.fullmatch(rest) is not None or is_said_of_user(rest)
 

@@ -8,8 +8,9 @@ from html import unescape
 
 from penname.data.dates import optional_date
 from penname.data.load_report import LoadReport
-from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message, owner
-from penname.data.readers.html_text import own_text_of_html
+from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, if_valid, message
+from penname.data.readers.feed_entries import ENTRIES, MARKED_UP, FeedAuthors, first, no_post
+from penname.data.readers.html_text import own_text_of_post
 from penname.data.readers.xml_items import Field, Fields, xml_items
 from penname.data.records import Location
 
@@ -18,10 +19,6 @@ _ROOT = re.compile(
     re.DOTALL,
 )
 _OF_WORDPRESS = b"wordpress.org/export/"
-_LINES = re.compile(r"<(?:p|br|div)\b", re.IGNORECASE)
-_WITH_ADDRESS = re.compile(r"(\S+@\S+) \((.+)\)")
-_BY_FEED = ("author/name", "channel/managingEditor", "channel/itunes:author", "channel/dc:creator")
-_NOT_NAMED = ("channel/title", "feed/title")
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -31,22 +28,16 @@ def recognizes(file: SourceFile) -> bool:
 
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The posts, of which a feed may have the beginnings only; drafts and comments are counted as skipped."""
-    for location, entry, around in xml_items(file, ("item", "entry"), report, marked_up=("content", "summary")):
-        if found := _no_post(entry):
+    authors = FeedAuthors(file, settings)
+    for location, entry, around in xml_items(file, ENTRIES, report, marked_up=MARKED_UP):
+        if found := no_post(entry):
             report.skip(location.error(None, found, "a post", "draft, comment or setting"))
             continue
-        author, others = _author(entry, around, owner(file, settings) if settings.author else None)
+        author, others = authors.of(entry, around)
         title = unescape(first(entry, "title", "media:title") or "")
-        document = message(
-            location, report, author or owner(file, settings), _text(entry), _date(entry, location, report), title=title
-        )
+        document = message(location, report, author, _text(entry), _date(entry, location, report), title=title)
         if document is not None:
             yield SourceText(document, None, others)
-
-
-def first(fields: Fields, *names: str) -> str | None:
-    """The text of the first of these elements that has one."""
-    return next((field.text for name in names for field in fields.get(name, ()) if field.text), None)
 
 
 def date_of(dates: dict[str, str | None], location: Location, report: LoadReport) -> str | None:
@@ -60,18 +51,6 @@ def _date(entry: Fields, location: Location, report: LoadReport) -> str | None:
     return date_of({name: first(entry, name) for name in names}, location, report)
 
 
-def _no_post(entry: Fields) -> str | None:
-    """What an entry is that is no post, or not a published one."""
-    kinds = [field.attributes.get("term", "") for field in entry.get("category", ())]
-    kind = next(
-        (term.partition("/kind#")[2] for term in kinds if "/kind#" in term), first(entry, "blogger:type") or "post"
-    )
-    if kind.lower() not in ("post", "page"):
-        return f"a {kind.lower()}"
-    draft = first(entry, "app:control/app:draft") == "yes" or (first(entry, "blogger:status") or "LIVE") != "LIVE"
-    return "a draft" if draft else None
-
-
 def _text(entry: Fields) -> str:
     fields = (
         field for name in ("content:encoded", "content", "description", "summary") for field in entry.get(name, ())
@@ -79,17 +58,7 @@ def _text(entry: Fields) -> str:
     field = next((field for field in fields if field.text), Field("", {}))
     if field.attributes.get("type") in ("text", "text/plain"):
         return field.text
-    return own_text_of_html(field.text if _LINES.search(field.text) else field.text.replace("\n", "<br>"))
-
-
-def _author(entry: Fields, around: Fields, owner: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """The author and their other names: as the entry says, or the feed, or the user, or else the feed's title."""
-    named = first(entry, "dc:creator", "author/name", "author") or first(around, *_BY_FEED)
-    named = named or owner or first(around, *_NOT_NAMED)
-    if named and (both := _WITH_ADDRESS.fullmatch(named)):
-        return both[2], (both[1],)
-    others = (first(entry, name) for name in ("author/email", "author/uri"))
-    return named, tuple(filter(None, others))
+    return own_text_of_post(field.text)
 
 
 READER = Reader("a blog's feed", "XML that begins with rss or feed", recognizes, read)

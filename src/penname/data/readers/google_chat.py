@@ -35,11 +35,12 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         if said is not None and date is None:
             report.note(location.error("created_date", repr(said)[:60], "a date", "invalid date, ignored"))
         address, shown = text_in(record, "creator", "email"), text_in(record, "creator", "name")
-        document = message(location, report, shown or address, text_in(record, "text"), date)
+        names = settings.accounts.names(shown, address) if shown else (address,)
+        document = message(location, report, names[0], text_in(record, "text"), date)
         if document is not None:
             name, reply_to = (text_in(record, *field, "message_id") for field in ((), ("quoted_message_metadata",)))
             answers = chat.add(document.user_id, document.text, name, reply_to)
-            yield SourceText(document, answers, (address,) if address else ())
+            yield SourceText(document, answers, tuple(filter(None, names[1:])), account=address)
 
 
 def _date(said: str) -> str | None:

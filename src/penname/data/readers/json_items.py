@@ -10,19 +10,23 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from penname.data.json_rows import row_of_line
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, SourceFile
 from penname.data.records import Location
-from penname.data.rows import read_lines, row_of_line
+from penname.data.rows import read_lines
 
 
 class _ValidUtf8:
-    """The bytes of a file with invalid sequences replaced, at which a JSON parser would stop.
+    """The bytes of a file with invalid sequences replaced and without NULs, at which a JSON parser would stop.
 
     prefix: a text before the JSON document which is left out, as in `window.YTD.tweets.part0 = [...]`.
+
+    nuls: how many NULs were left out so far.
     """
 
     def __init__(self, file: io.BufferedReader, prefix: bytes) -> None:
+        self.nuls = 0
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         if prefix and file.peek(len(prefix))[: len(prefix)] == prefix:
@@ -31,7 +35,10 @@ class _ValidUtf8:
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         raw = self._file.read(size)
-        return self._decoder.decode(raw, final=not raw).encode()
+        text = self._decoder.decode(raw, final=not raw)
+        self.nuls += text.count("\0")
+        found = text.replace("\0", "")
+        return found.encode() if found or not raw else self.read(size)
 
 
 def json_items(
@@ -58,7 +65,8 @@ def json_items(
     at = ""
     try:
         with file.open(report) as raw:
-            for place, event, value in ijson.parse(_ValidUtf8(raw, prefix), use_float=True, multiple_values=True):
+            valid = _ValidUtf8(raw, prefix)
+            for place, event, value in ijson.parse(valid, use_float=True, multiple_values=True):
                 if builder is not None:
                     builder.event(event, value)
                     if place == at and event in ("end_map", "end_array"):
@@ -77,6 +85,9 @@ def json_items(
                     around = {}
                 elif event in ("string", "number", "boolean") and place.rpartition(".")[0] in inside:
                     around[place.rpartition(".")[2]] = value
+            if valid.nuls:
+                found = f"NUL characters ({valid.nuls:,}), left out"
+                report.note(Location(file.path, 1).error(None, found, "text", "NUL characters, left out"))
     except (ijson.JSONError, ValueError, OSError, OverflowError, *ARCHIVE_ERRORS) as error:
         report.rows += 1
         cause = next(iter(str(error).splitlines()), type(error).__name__)[:80]
@@ -107,7 +118,7 @@ def json_paths(file: SourceFile) -> frozenset[str]:
     head = file.head.removeprefix(codecs.BOM_UTF8).lstrip()
     paths: set[str] = set()
     if head[:1] in (b"{", b"["):
-        valid = io.BytesIO(head.decode("utf-8", "replace").encode())
+        valid = io.BytesIO(head.decode("utf-8", "replace").replace("\0", "").encode())
         with suppress(ijson.JSONError, ValueError, OverflowError):  # the beginning of a document ends anywhere
             paths.update(place for place, _, _ in ijson.parse(valid, multiple_values=True))
     return frozenset(paths)

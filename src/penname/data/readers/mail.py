@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, Reader, ReadingSettings, SourceFile, SourceText
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_folder
-from penname.data.readers.mail_mbox import MAILBOX_BEGINS, begins_message, messages_of_mailbox
+from penname.data.readers.mail_mbox import MAILBOX_BEGINS, begins_message, messages_of_mailbox, without_mark
 from penname.data.readers.mail_message import message_or_none
 from penname.data.records import Location
 from penname.data.rows import table_suffix
@@ -38,9 +38,9 @@ def recognizes(file: SourceFile) -> bool:
         return True
     if table_suffix(file.path):
         return False
-    head = file.head.lstrip()
+    head = without_mark(file.head)
     first, _, following = head.partition(b"\n")
-    if begins_message(first + b"\n", following, True):
+    if begins_message(first + b"\n", following.splitlines(keepends=True), True):
         return True
     headers = _HEADERS.match(head)
     return headers is not None and bool(_SENDER.search(headers[0]) and _SENT.search(headers[0]))
@@ -59,7 +59,7 @@ def of_mail_program(file: SourceFile) -> bool:
 
 def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Iterator[SourceText]:
     """The messages; those without text by their sender are counted as skipped."""
-    is_mailbox = file.suffix in MAILBOX_SUFFIXES or file.head.lstrip().startswith(MAILBOX_BEGINS)
+    is_mailbox = file.suffix in MAILBOX_SUFFIXES or without_mark(file.head).startswith(MAILBOX_BEGINS)
     not_sent = kind_of_folder(file, is_mailbox)
     number = 0
     try:

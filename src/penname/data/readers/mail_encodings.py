@@ -5,18 +5,17 @@ Every guess and every replaced byte is noted.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import codecs
 import re
 from contextlib import suppress
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
-from typing import Any
 
 from penname.data.encodings import guess_encoding, is_utf8
 from penname.data.load_report import LoadReport
+from penname.data.readers.mail_bytes import bytes_of_part
+from penname.data.readers.mail_charsets import encoding_instead, is_utf8_instead
 from penname.data.records import Location
 
 _REPLACED = "\ufffd"
@@ -51,8 +50,6 @@ _OTHER_NAMES = {
 
 _ASCII, _UTF_8, _JAPANESE = "ascii", "utf-8", "iso2022_jp"
 _SHIFT = re.compile(rb"\x1b(\$[@B]|\([BIJ])([^\x1b]*)")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 def text_of_part(part: Message, location: Location, report: LoadReport) -> str:
@@ -61,7 +58,7 @@ def text_of_part(part: Message, location: Location, report: LoadReport) -> str:
     location: where the message stands.
     report: told what is guessed, replaced or broken.
     """
-    return _decoded(_bytes_of(part, location, report), part.get_content_charset(), location, report)
+    return _decoded(bytes_of_part(part, location, report), part.get_content_charset(), location, report)
 
 
 def header_of(message: Message, name: str, location: Location, report: LoadReport) -> str:
@@ -115,24 +112,38 @@ def _decoded(raw: bytes, charset: str | None, location: Location, report: LoadRe
     field: the header in which they stand.
     """
     encoding = _python_name(charset)
-    for name in (_LARGER.get(encoding or ""), encoding or _UTF_8):
-        if name is not None and not (b"\x1b$" in raw and name in (_ASCII, _UTF_8)):
+    if encoding and encoding not in (_ASCII, _UTF_8) and is_utf8_instead(raw, encoding):
+        return _guessed(raw, _UTF_8, charset, location, report, field)
+    if b"\x1b$" in raw and not (encoding or "").startswith("iso2022"):
+        return _guessed(raw, guess_encoding(raw), charset, location, report, field)
+    larger = _LARGER.get(encoding or "")
+    for name in (larger, encoding or _UTF_8):
+        if name is not None:
             with suppress(ValueError, LookupError):
-                return raw.decode(name)
-    if encoding == _JAPANESE and (text := _windows_japanese(raw)) is not None:
-        return text
+                text = raw.decode(name)
+                instead = None if name == _UTF_8 or text.isascii() else encoding_instead(raw, text, name)
+                return _guessed(raw, instead, charset, location, report, field) if instead else text
+    if encoding == _JAPANESE and (japanese := _windows_japanese(raw)) is not None:
+        return japanese
     if encoding in (None, _ASCII, _UTF_8) and not (encoding == _UTF_8 and is_utf8(raw)):
         guess = _UTF_8 if is_utf8(raw) else guess_encoding(raw)
-        text, found, reason = (
-            raw.decode(guess, "replace"),
-            f"an unknown encoding, guessed to be {guess}",
-            "encoding guessed",
-        )
-    else:
-        text = raw.decode(encoding or _UTF_8, "replace")
-        found, reason = f"{text.count(_REPLACED)} byte sequences that are not {charset}", "invalid bytes, replaced"
-    report.note(location.error(field, found, charset or "UTF-8", reason))
+        return _guessed(raw, guess, charset, location, report, field)
+    text = raw.decode(encoding or _UTF_8, "replace")
+    likelier = encoding_instead(raw, text, larger or encoding or _UTF_8)
+    if likelier is not None:
+        return _guessed(raw, likelier, charset, location, report, field)
+    found = f"{text.count(_REPLACED)} byte sequences that are not {charset}"
+    report.note(location.error(field, found, charset or "UTF-8", "invalid bytes, replaced"))
     return text
+
+
+def _guessed(
+    raw: bytes, guess: str, charset: str | None, location: Location, report: LoadReport, field: str | None
+) -> str:
+    """The text of bytes in an encoding that is guessed, which is noted."""
+    found = f"an unknown encoding, guessed to be {guess}"
+    report.note(location.error(field, found, charset or "UTF-8", "encoding guessed"))
+    return raw.decode(guess, "replace")
 
 
 def _python_name(charset: str | None) -> str | None:
@@ -158,49 +169,3 @@ def _as_euc(shifted: re.Match[bytes]) -> bytes:
         return letters
     eighth_bit = (bytes([letter | 0x80]) if letter > 0x20 else bytes([letter]) for letter in letters)
     return b"".join(b"\x8e" + letter if kind == b"(I" else letter for letter in eighth_bit)
-
-
-def _bytes_of(part: Message, location: Location, report: LoadReport) -> bytes:
-    payload: Any = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        return b""
-    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() != "base64":
-        return payload
-    encoded = str(part.get_payload())
-    found = _of_base64(encoded)
-    if found is None:
-        report.note(location.error(None, "a text that is not base64", "base64", "broken base64"))
-        return encoded.encode("utf-8", "surrogateescape")
-    decoded, is_whole = found
-    if not is_whole:
-        report.note(location.error(None, "broken base64, read as far as it can be", "base64", "broken base64"))
-    return decoded
-
-
-def _of_base64(encoded: str) -> tuple[bytes, bool] | None:
-    """What base64 encodes, and whether all of it could be read; None for a text that is no base64.
-
-    A fault costs its line, for lines begin anew; what programs wrote below it in plain text is left out.
-    """
-    lines = [line.strip() for line in encoded.splitlines() if line.strip()]
-    if lines and " " in lines[0]:
-        return None
-    joined = "".join(lines)
-    letters = joined.rstrip("=")
-    if _BASE64.fullmatch(letters):
-        return _padded(letters), len(letters) % 4 != 1
-    pieces = []
-    for line in lines:
-        if " " in line:
-            break
-        pieces.append(_padded(_NOT_BASE64.sub("", line)))
-    return b"".join(pieces), False
-
-
-def _padded(letters: str) -> bytes:
-    """What letters of base64 encode, whose padding is missing; without the last one where it is a letter too many."""
-    whole = letters[:-1] if len(letters) % 4 == 1 else letters
-    try:
-        return base64.b64decode(whole + "=" * (-len(whole) % 4))
-    except binascii.Error:
-        return b""

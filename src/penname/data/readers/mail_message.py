@@ -7,20 +7,35 @@ from datetime import UTC
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import SourceText
-from penname.data.readers.html_text import own_text_of_mail
-from penname.data.readers.mail_encodings import decoded_words, header_of, raw_header_of, text_of_part
+from penname.data.readers.mail_encodings import header_of, text_of_part
 from penname.data.readers.mail_folders import NOT_SENT, kind_of_message
+from penname.data.readers.mail_html import own_text_of_mail
+from penname.data.readers.mail_senders import is_report, is_robot, people_in, sender_of
 from penname.data.readers.mail_text import divided_text, unwrapped
 from penname.data.readers.mail_words import REPLY_MARKS
 from penname.data.records import Document, Location, tidy, too_long
 from penname.errors import DataError
 
 _REPLY = re.compile(rf"^((?:{REPLY_MARKS})(\[\d+\]|\(\d+\))? ?[:：] *)+", re.IGNORECASE)
+_STUB_CHARACTERS = 500
+_STUB = re.compile(
+    r"\b(?:this|your|the)\b.{0,60}\b(?:html|mime)\b|\bhtml\b.{0,60}\b(?:view|display|client|capable|enabled"
+    r"|compatible|support)"
+    r"|\b(?:client|reader|viewer|program|software|browser)\b.{0,60}\b(?:html|mime)\b"
+    r"|\b(?:view|read|see|display)\b.{0,40}\b(?:browser|online|html)\b"
+    r"|\bhtml\b.{0,60}(?:anzeig|darstell|angezeigt|format|afficher|affich|lecture|visualiz|ver este|leggere|weerge"
+    r"|wyświetl|zobraz"
+    r"|просмотр|отобра|формат|görüntüle|zobrazit|vis|näytä)|(?:anzeig|afficher|visualiz|просмотр"
+    r"|wyświetl).{0,60}\bhtml\b"
+    r"|html.{0,20}(?:メール|形式|邮件|郵件|格式|메일|형식)|(?:形式|格式).{0,10}html",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What programs put into the plain text of a message whose text is there in HTML alone."""
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 
 
@@ -34,10 +49,11 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
     header = partial(header_of, message, location=location, report=report)
     if kind := kind_of_message(header("X-Gmail-Labels"), header("X-Mozilla-Status")):
         raise location.error(None, kind, "a message that was sent", NOT_SENT)
-    senders = _people(message, "From", location, report)
-    name, address = max(senders, key=lambda sender: "@" in sender[1], default=("", ""))  # a comma may be in a name
+    name, address = sender_of(message, location, report)
     if not address:
         raise location.error("From", "no address", "the sender's", "email without a sender")
+    if is_robot(address) or is_report(message):
+        raise location.error("From", f"{address[:60]}, a program", "a person", "email by a program")
     text, answers = map(_valid, divided_text(_body(message, location, report)))
     if not text:
         raise location.error(None, "no text by the sender", "a text", "email without text by its sender")
@@ -56,7 +72,7 @@ def read_message(raw: bytes, location: Location, report: LoadReport) -> SourceTe
         people=tuple(
             f"{person} <{address}>"
             for field in ("To", "Cc")
-            for person, address in _people(message, field, location, report)
+            for person, address in people_in(message, field, location, report)
         ),
     )
 
@@ -99,9 +115,16 @@ def _body(part: Message, location: Location, report: LoadReport) -> str:
     parts = [inner for inner in payload if isinstance(inner, Message) and not _is_attached(inner)]
     if kind == "multipart/alternative":
         parts.sort(key=lambda inner: inner.get_content_type() != "text/plain")
-        return next((text for inner in parts if (text := _body(inner, location, report)).strip()), "")
+        bodies = (text for inner in parts if (text := _body(inner, location, report)).strip())
+        text = next(bodies, "")
+        return next(bodies, text) if _names_other_form(text) else text
     texts = {" ".join(text.split()): text for inner in parts if (text := _body(inner, location, report)).strip()}
     return next(iter(texts.values())) if len(texts) == 1 else "\n\n".join(text.strip("\r\n") for text in texts.values())
+
+
+def _names_other_form(text: str) -> bool:
+    """Whether a text says no more than that the message is in HTML, below it."""
+    return len(text) <= _STUB_CHARACTERS and _STUB.search(text) is not None
 
 
 def _is_attached(part: Message) -> bool:
@@ -115,14 +138,6 @@ def _text(part: Message, location: Location, report: LoadReport) -> str:
         return own_text_of_mail(text)
     flowed = str(part.get_param("format") or "").lower() == "flowed"
     return unwrapped(text, str(part.get_param("delsp") or "").lower() == "yes") if flowed else text
-
-
-def _people(message: Message, header: str, location: Location, report: LoadReport) -> list[tuple[str, str]]:
-    """The names and addresses in a header."""
-    raw = raw_header_of(message, header, location, report)
-    if "@" not in raw:  # as where the addresses are encoded with the names
-        raw = decoded_words(raw, location, report)
-    return [(decoded_words(name, location, report), address) for name, address in getaddresses([raw])]
 
 
 def _date(text: str) -> str | None:

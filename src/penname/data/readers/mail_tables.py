@@ -14,8 +14,8 @@ from penname.data.delimited import DELIMITERS
 from penname.data.encodings import decoded
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, message
-from penname.data.readers.html_text import own_text_of_mail
 from penname.data.readers.json_items import text_in
+from penname.data.readers.mail_html import own_text_of_mail
 from penname.data.readers.mail_message import message_or_none, without_reply_marks
 from penname.data.readers.mail_text import divided_text
 from penname.data.records import Location

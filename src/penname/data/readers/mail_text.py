@@ -8,47 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
-from itertools import islice, takewhile
+from itertools import islice
 
-from penname.data.readers.mail_words import DATE_WORDS, FORWARDED, FROM_WORDS, HEADER_WORDS, PHONE, WROTE_WORDS
+from penname.data.readers.mail_attributions import attribution_lines, following, plain_line
+from penname.data.readers.mail_headings import below_heading, ends_own_text, lines_of_notes_heading, others_words
+from penname.data.readers.mail_words import PHONE
 
-_ADDRESS = r"[<(\[][^<>()\[\]\s]*(?:mailto:)?[^<>()\[\]\s]+@[^<>()\[\]\s]+"
-_DATE = r"\b\d{4}\b|\b\d\d?[:.]\d\d\b|\d年|\b\d\d?/\d\d?/\d\d(?:\d\d)?\b"
-_NUMBER = re.compile(r"\d+")
-_COLONS = (":", "：")
-ATTRIBUTION_CHARACTERS = 300
-"""Length up to which a line, or two that were wrapped, may be the one above a quoted message."""
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
-
-
-def _words(table: str) -> list[str]:
-    return re.split(r"[|\n]", table.strip())
-
-
-_end_of_text = re.compile(FORWARDED, re.IGNORECASE)
-_spaced = rf"(?:^|[\s>,）)])(?:{_any_of(_words(WROTE_WORDS))})\b"
-_wrote = re.compile(rf"{_spaced}|(?:{_any_of(word for word in _words(WROTE_WORDS) if not word.isascii())})")
-_english_wrote = re.compile(r"on .{5,200} wrote:$", re.IGNORECASE)
-_address, _date = re.compile(_ADDRESS), re.compile(_DATE)
-_from_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(FROM_WORDS))})[*_ ]*[:：][*_ ]*\S", re.IGNORECASE)
-_date_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(DATE_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
-_other_header = re.compile(rf"[*_ ]*(?:{_any_of(_words(DATE_WORDS) + _words(HEADER_WORDS))})[*_ ]*[:：]", re.IGNORECASE)
-_rule = re.compile(r"_{20,}$|={20,}$|-{4,} ?[^\s-][^\n]{1,60}?[^\s-] ?-{4,}$")
-_list_footer = re.compile(r".*\bmailing list$|to unsubscribe\b", re.IGNORECASE)
+_HEADING_LINES = 10
+"""How many lines are looked at to tell whether others' words begin."""
+_signature = re.compile(r"-- ?$")
 _signed = re.compile(r"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z]+: .*\n)*\n?", re.MULTILINE)
 _armour = re.compile(
     r"^-----BEGIN PGP (SIGNATURE|MESSAGE|PUBLIC KEY BLOCK)-----$.*?(?:^-----END PGP \1-----$|\Z)", re.M | re.S
 )
-_day_or_time = re.compile(
-    r"\d[:.]\d\d(?!\d)|\d/\d\d?/\d|\b(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b"
-    r"|\b(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\b",
-    re.IGNORECASE,
-)
 _phone = re.compile(rf"(?:{PHONE})(?:<[^<>]*>)?\.?", re.IGNORECASE)
+_marks_of_arabic = dict.fromkeys(range(0x64B, 0x653))
 
 
 def sender_text(body: str) -> str:
@@ -66,29 +40,45 @@ def divided_text(body: str) -> tuple[str, str]:
 
     body: the plain text of a message.
     """
+    own, quoted = _divided(body)
+    return own, _divided("\n".join(below_heading(quoted)))[0] if quoted else ""
+
+
+def _divided(body: str) -> tuple[str, list[str]]:
+    """What the sender wrote, and the lines that are quoted."""
     own: list[str] = []
     quoted: list[str] = []
     rest = deque(line.rstrip() for line in _without_armour(body.replace("\r\n", "\n")).split("\n"))
     while rest:
         line = rest.popleft()
-        plain = _plain(line)
-        if _end_of_text.match(plain) or _is_rule_above(plain, rest) or _begins_headers(plain, rest):
-            quoted = quoted or _below_headers([line, *rest])
+        plain = plain_line(line)
+        if _signature.match(plain):
+            _skip_signature(rest)
+        elif (above := lines_of_notes_heading(own, plain, rest)) or ends_own_text(plain, rest):
+            own = own[: len(own) - above]
+            quoted = quoted or others_words([line, *rest])
             break
-        following = _plain(rest[0]) if rest else ""
-        if following.endswith(_COLONS) and _is_wrapped_attribution(plain, following):
-            plain = f"{plain} {following}"
-            rest.popleft()
-        if _is_attribution(plain, _following(rest).startswith(">")):
-            if not _following(rest).startswith(">"):
+        elif count := attribution_lines(plain, rest):
+            rest = deque(islice(rest, count - 1, None))
+            own = _without_phone(own)
+            if not following(rest).startswith(">"):
                 quoted = quoted or list(rest)
                 break
         elif plain.startswith(">"):
+            own = own if quoted else _without_phone(own)
             quoted.append(plain[1:].removeprefix(" "))
         else:
             own.append(line)
-    answered = divided_text("\n".join(quoted))[0] if quoted else ""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip(), answered
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_without_phone(own))).strip("\ufeff \t\r\n"), quoted
+
+
+def _skip_signature(rest: deque[str]) -> None:
+    """Take a signature's lines from those below it: up to where others' words begin, which are read on."""
+    while rest:
+        line, below = plain_line(rest[0]), list(islice(rest, 1, _HEADING_LINES))
+        if line.startswith(">") or ends_own_text(line, below) or attribution_lines(line, below):
+            return
+        rest.popleft()
 
 
 def _without_armour(text: str) -> str:
@@ -99,81 +89,13 @@ def _without_armour(text: str) -> str:
     return _armour.sub("", re.sub(r"^- (?=-)", "", opened, flags=re.MULTILINE) if opened != text else text)
 
 
-def _is_rule_above(line: str, rest: Iterable[str]) -> bool:
-    """Whether a line is a rule, with words in it or not, above a message's headers or a mailing list's footer."""
-    if not _rule.match(line):
-        return False
-    following = _following(rest)
-    is_header = _from_header.match(following) or _other_header.match(following)
-    return bool(is_header or _list_footer.match(following))
-
-
-def _begins_headers(line: str, rest: Iterable[str]) -> bool:
-    """Whether a line and the next ones are headers of a message, the first one that of its sender.
-
-    One more header is too little unless there is an address or a date: `From: Berlin` above `To: Hamburg` is none.
-    """
-    if not (":" in line or "：" in line) or not _from_header.match(line):
-        return False
-    filled = (plain for text in rest if (plain := _plain(text)))
-    others = list(takewhile(_other_header.match, islice(filled, 4)))
-    return len(others) > 1 or any("@" in line + other or _date_header.match(other) for other in others)
-
-
-def _below_headers(lines: list[str]) -> list[str]:
-    """The lines below the block of headers with which these begin, behind a line of dashes; none without a block."""
-    first = 0 if _from_header.match(_plain(lines[0])) else 1
-    while first < len(lines) and not lines[first].strip():
-        first += 1
-    if first == len(lines) or not (_from_header.match(header := _plain(lines[first])) or _other_header.match(header)):
-        return []
-    while first < len(lines) and lines[first].strip():
-        first += 1
-    return lines[first:]
-
-
-def _plain(line: str) -> str:
-    """A line without outer white space, no-break spaces and other invisible characters."""
-    return line.replace("\xa0", " ").replace("\u202f", " ").strip(" \t\u200b\u200e\u200f\ufeff")
-
-
-def _following(lines: Iterable[str]) -> str:
-    """The next line that is not empty."""
-    return next((plain for line in lines if (plain := _plain(line))), "")
-
-
-def _is_attribution(line: str, is_above_marks: bool = False) -> bool:
-    """Whether a line stands above a quoted message: it names who wrote, and when.
-
-    is_above_marks: whether quoted lines follow; without these a day of the year is too little, as in an own sentence.
-    """
-    if not line.endswith(_COLONS) or len(line) > ATTRIBUTION_CHARACTERS:
-        return False
-    address, wrote, dated = _address.search(line), _wrote.search(line), _is_dated(line)
-    if address and (wrote or dated):
-        return True
-    if is_above_marks:
-        return bool((wrote and dated) or _english_wrote.match(line))
-    return bool(wrote and dated and _day_or_time.search(line))
-
-
-def _is_dated(line: str) -> bool:
-    """Whether there is a date in a line that is more than a year."""
-    return bool(_date.search(line)) and len(_NUMBER.findall(line)) > 1
-
-
-def _is_wrapped_attribution(line: str, following: str) -> bool:
-    """Whether a line and the next one are an attribution together."""
-    begins = _is_dated(line) or line[:3].lower() == "on " or (_address.search(line) and not _is_attribution(following))
-    return bool(begins) and not line.endswith((".", "!", "?", ":")) and _is_attribution(f"{line} {following}")
-
-
 def _without_phone(lines: list[str]) -> list[str]:
     """The lines without what a telephone's mail program adds, as paragraphs of a line, below them."""
     kept = list(lines)
     while kept:
         alone = len(kept) == 1 or not kept[-2].strip()
-        if kept[-1].strip() and not (alone and _phone.fullmatch(_plain(kept[-1]))):
+        last = plain_line(kept[-1]).translate(_marks_of_arabic)
+        if last and not (alone and _phone.fullmatch(last)):
             break
         kept.pop()
     return kept

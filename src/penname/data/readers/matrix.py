@@ -40,11 +40,13 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         account = text_in(record, "sender")
         reply_to = text_in(content, "m.relates_to", "m.in_reply_to", "event_id")
         text = _text(content, is_reply=reply_to is not None)
-        document = message(location, report, names.get(account or "", account), text, date)
+        shown = names.get(account or "", account)
+        known = settings.accounts.names(shown, account) if shown else ()
+        document = message(location, report, known[0] if known else None, text, date)
         if document is not None:
             name = text_in(record, "event_id")
             answers = chat.add(document.user_id, document.text, name, reply_to)
-            yield SourceText(document, answers, (account,) if account else (), name, reply_to)
+            yield SourceText(document, answers, known[1:], name, reply_to, account=account)
 
 
 def _names(file: SourceFile) -> dict[str, str]:

@@ -26,6 +26,7 @@ class _Found(NamedTuple):
     """A message as it was found.
 
     names: other names of its author.
+    account: the one of the author whom the file is named for.
     date: the field of its date.
     chat: the chat that it is in.
     name: what others name it by.
@@ -38,6 +39,7 @@ class _Found(NamedTuple):
     chat: str = ""
     name: str | None = None
     reply_to: str | None = None
+    account: str | None = None
 
 
 def recognizes(file: SourceFile) -> bool:
@@ -55,12 +57,14 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             report.skip(location.error(None, "no message of a user", "a message", "no message of a user"))
             continue
         date = if_valid("date", optional_date, record, found.date, location, report)
-        document = message(location, report, found.author, found.text, date)
+        unique = settings.accounts.names(found.author, found.account)[:1] if found.author else ()
+        document = message(location, report, unique[0] if unique else None, found.text, date)
         if document is not None:
             chat = chats.setdefault(found.chat, Chat())
             answers = chat.add(document.user_id, document.text, found.name, found.reply_to)
-            names = tuple(name for name in found.names if name and name != document.user_id)
-            yield SourceText(document, answers, names)
+            names = (found.author, *found.names)
+            others = tuple(dict.fromkeys(name for name in names if name and name != document.user_id))
+            yield SourceText(document, answers, others, account=found.account)
 
 
 def _found(record: dict[str, Any], file: SourceFile) -> _Found | None:
@@ -74,11 +78,13 @@ def _found(record: dict[str, Any], file: SourceFile) -> _Found | None:
     accounts = [text_in(record, field) for field in ("source", "sourceServiceId", "sourceUuid")]
     account = next(filter(None, accounts), None)
     in_name = account is not None and f"({account})" in file.name  # Ann (+441632960123).json
-    author = file.name.partition(" (")[0] if in_name else account
     own = text_in(record, "type") == "outgoing"
     quoted = text_in(record, "quote", "id")
     chat, name = text_in(record, "conversationId") or "", text_in(record, "sent_at")
-    return _Found(ME if own else author, tuple(accounts), text_in(record, "body"), "sent_at", chat, name, quoted)
+    text = text_in(record, "body")
+    if own or not in_name:
+        return _Found(ME if own else account, tuple(accounts), text, "sent_at", chat, name, quoted)
+    return _Found(file.name.partition(" (")[0], tuple(accounts), text, "sent_at", chat, name, quoted, account)
 
 
 READER = Reader(

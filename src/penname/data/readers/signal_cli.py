@@ -28,12 +28,16 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             continue
         names = [text_in(envelope, field) for field in ("sourceName", "sourceNumber", "source", "sourceUuid")]
         known = [name for name in dict.fromkeys(names) if name]
+        account = next(filter(None, (names[3], *names[1:3])), None)
+        unique = settings.accounts.names(known[0], account)[:1] if known else ()
         date = if_valid("date", optional_date, sent, "timestamp", location, report)
-        document = message(location, report, known[0] if known else None, text_in(sent, "message"), date)
+        document = message(location, report, unique[0] if unique else None, text_in(sent, "message"), date)
         if document is not None:
             chat = chats.setdefault(_chat(record, sent), Chat())
             name, quoted = text_in(sent, "timestamp"), text_in(sent, "quote", "id")
-            yield SourceText(document, chat.add(document.user_id, document.text, name, quoted), tuple(known[1:]))
+            others = tuple(other for other in known if other != document.user_id)
+            answers = chat.add(document.user_id, document.text, name, quoted)
+            yield SourceText(document, answers, others, account=account)
 
 
 def _chat(record: Any, sent: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             if thread == time:
                 chats.setdefault(thread, Chat()).add(document.user_id, document.text)
             reply_to = f"{folder}/{thread}" if in_thread and answers is None else None
-            yield SourceText(document, answers, tuple(names[1:]), f"{folder}/{time}", reply_to)
+            yield SourceText(document, answers, tuple(names[1:]), f"{folder}/{time}", reply_to, account=account)
 
 
 READER = Reader(

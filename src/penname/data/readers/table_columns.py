@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penname.data.readers.table_layouts import Layout, layout_of
 from penname.data.records import Location
@@ -27,6 +28,17 @@ COLUMNS = {
 }
 """Names, in lower case, by which a table's columns are recognized where the user does not name them."""
 
+_WORDS = {
+    "title": re.compile(r"(?i)title|headline|subject|titel|titre|t[ií]tulo|titolo|betreff|заголов|标题|標題|件名"),
+    "date": re.compile(
+        r"(?i)date(?!d?\B)|\btime|timestamp|datum|fecha|\bdata\b|created|posted|published|дата|日期|时间|日時"
+    ),
+    "rating": re.compile(
+        r"(?i)rating|\bstars?\b|bewertung|\bnote\b|puntuaci|calificaci|valutazione|avalia|оценка|评分|評価"
+    ),
+}
+"""Words in the names of columns that may be of a kind, but are not read as such by themselves."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -34,10 +46,12 @@ class Columns:
 
     of_kinds: the column of each key of `COLUMNS` that there is one for.
     layout: the well-known table that it is, if any.
+    passed_over: by kind, a column that is not read and is called as if it were of that kind.
     """
 
     of_kinds: Mapping[str, str]
     layout: Layout | None
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, kind: str) -> str | None:
         """The column of a key of `COLUMNS`; None where there is none."""
@@ -47,7 +61,8 @@ class Columns:
     def said(self) -> str:
         """Which columns are read, and as what, in words."""
         taken = ", ".join(f"{kind} from {name!r}" for kind, name in self.of_kinds.items())
-        return f"{self.layout.name}: {taken}" if self.layout else taken
+        options = (f"--{kind} {name!r} would read that too" for kind, name in self.passed_over.items())
+        return "; ".join([f"{self.layout.name}: {taken}" if self.layout else taken, *options])
 
 
 def columns_of(names: Sequence[str], chosen: Mapping[str, str], location: Location) -> Columns:
@@ -71,4 +86,16 @@ def columns_of(names: Sequence[str], chosen: Mapping[str, str], location: Locati
         if kind not in of_kinds and (layout is None or kind in layout.columns):
             expected = f"one for the {kind}: --{kind} NAME, or a column named {', '.join(COLUMNS[kind])}"
             raise location.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")
-    return Columns(of_kinds, layout)
+    passed_over = {} if layout else _passed_over(names, of_kinds)
+    return Columns(of_kinds, layout, passed_over)
+
+
+def _passed_over(names: Sequence[str], of_kinds: Mapping[str, str]) -> dict[str, str]:
+    """A column of each kind that none is read of, by a word in its name."""
+    left = [name for name in map(str, names) if name not in of_kinds.values()]
+    found = {
+        kind: next((name for name in left if word.search(name)), None)
+        for kind, word in _WORDS.items()
+        if kind not in of_kinds
+    }
+    return {kind: name for kind, name in found.items() if name is not None}

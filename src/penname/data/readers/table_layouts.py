@@ -9,6 +9,7 @@ from typing import Any
 from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.json_items import text_in
 from penname.data.readers.reddit import own_words
+from penname.data.readers.table_markup import plain_text
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,24 @@ LAYOUTS = (
         ("subreddit",),
         own_words=own_words,
         thing="t3",
+    ),
+    Layout(
+        "reviews of Amazon",
+        {
+            **{"user": "user_id", "text": "text", "title": "title", "item": "parent_asin", "rating": "rating"},
+            "date": "timestamp",
+        },
+        ("asin", "parent_asin"),
+        own_words=plain_text,
+    ),
+    Layout(
+        "posts of Stack Exchange",
+        {"user": "owneruserid", "text": "body", "title": "title", "date": "creationdate"},
+        ("creationdate",),
+        own_words=plain_text,
+    ),
+    Layout(
+        "Hacker News", {"user": "by", "text": "text", "title": "title", "date": "time"}, ("time",), own_words=plain_text
     ),
     Layout(
         "reviews of Google Play",

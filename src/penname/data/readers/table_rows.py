@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from penname.data.dates import DateColumn, told_column
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings, SourceFile
+from penname.data.readers.json_items import json_items, json_paths
 from penname.data.readers.table_columns import Columns, columns_of
+from penname.data.readers.table_markup import markup_in
 from penname.data.records import Location
 from penname.data.rows import read_rows, table_suffix
 from penname.errors import DataError
@@ -31,8 +34,10 @@ class Table:
         self._file = file
         self._settings = settings
         self._has_header = table_suffix(file.path) not in (".jsonl", ".json")  # in JSON each row names its own fields
+        self._list = None if self._has_header else list_of_rows(file, settings)
         self._columns: dict[tuple[str, ...], Columns] = {}
         self._dates: dict[str, DateColumn] = {}
+        self._html: dict[str, bool] = {}
 
     def known_rows(self, report: LoadReport) -> Iterator[tuple[Location, dict[str, Any], Columns]]:
         """The rows that have the required columns, each with its values, without `NO_VALUE`, and its columns.
@@ -68,7 +73,25 @@ class Table:
                 self._settings.say(f"{self._file.path}: {column}: {said}")
         return self._dates[column]
 
+    def is_html(self, columns: Columns) -> bool:
+        """Whether the texts of a column are HTML, as its rows show before any of them is taken."""
+        column = columns.of_kinds["text"]
+        if column not in self._html:
+            cells = (_value(record.get(column)) for _, record in self._rows(LoadReport()))
+            marks = markup_in(cell for cell in cells if isinstance(cell, str))
+            self._html[column] = marks is not None
+            if marks is not None:
+                self._settings.say(f"{self._file.path}: {column}: read as HTML, as {marks}")
+        return self._html[column]
+
     def _rows(self, report: LoadReport) -> Iterator[tuple[Location, Mapping[str, Any]]]:
+        if self._list is not None:
+            for location, record, _ in json_items(self._file, (self._list,), report):
+                if isinstance(record, dict):
+                    yield location, record
+                else:
+                    report.reject(location.error(None, type(record).__name__, "a JSON object", "not a JSON object"))
+            return
         encoding, delimiter = self._settings.encoding_of(self._file.place), self._settings.delimiter
         for line, record in read_rows(self._file.place, report, encoding=encoding, delimiter=delimiter):
             yield Location(self._file.path, line), record
@@ -82,6 +105,28 @@ class Table:
             if len(self._columns) == 1:
                 self._settings.say(f"{self._file.path}: {self._columns[names].said}")
         return self._columns[names]
+
+
+def list_of_rows(file: SourceFile, settings: ReadingSettings) -> str | None:
+    """Where the rows are of JSON whose objects have a list of them, as ijson's path; None where they are themselves."""
+    paths = json_paths(file)
+    places = {path.partition(".item.")[0] for path in paths if ".item." in path and not path.startswith("item.")}
+    lists = [place for place in sorted(places) if _has_columns(paths, f"{place}.item.", settings)]
+    return f"{lists[0]}.item" if len(lists) == 1 and not _has_columns(paths, "", settings) else None
+
+
+def _has_columns(paths: Iterable[str], prefix: str, settings: ReadingSettings) -> bool:
+    """Whether objects have a user and a text.
+
+    paths: those of a document.
+    prefix: where the objects are.
+    """
+    names = [path.removeprefix(prefix) for path in paths if path.startswith(prefix) and path != prefix]
+    try:
+        columns_of([name for name in names if "." not in name], dict(settings.columns), Location(Path(), 1))
+    except DataError:
+        return False
+    return True
 
 
 def _value(cell: Any) -> Any:

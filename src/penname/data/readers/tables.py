@@ -27,7 +27,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
     for location, record, columns in table.known_rows(report):
         dates = table.dates_of(columns)
         try:
-            document = document_of(record, columns, dates, location, report, author)
+            document = document_of(record, columns, dates, location, report, author, table.is_html(columns))
         except DataError as error:
             report.reject(error)
             continue
@@ -35,7 +35,9 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             report.skip(reason)
             continue
         report.kept += 1
-        yield SourceText(document, None, (), *(columns.layout.ids(record) if columns.layout else ()))
+        ids = columns.layout.ids(record) if columns.layout else ()
+        others = (f"u/{document.user_id}",) if columns.layout and columns.layout.thing else ()
+        yield SourceText(document, None, others, *ids)
 
 
 READER = Reader("a table", "a CSV, TSV, JSON, JSONL or Parquet file", recognizes, read)

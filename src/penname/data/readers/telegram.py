@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,10 @@ from penname.data.readers.base import Chat, Reader, ReadingSettings, SourceFile,
 from penname.data.readers.json_items import json_items, json_paths, text_in
 
 _PLACES = ("messages.item", "chats.list.item.messages.item", "left_chats.list.item.messages.item")
+
+_QUOTES = ("blockquote", "expandable_blockquote")
+_ROBOT = re.compile(r".*[a-z0-9]Bot|.*[-_ ][Bb]ot|Group Help|Combot")
+"""Names that bots show in groups, of which the export does not say what they are."""
 
 _OF_ACCOUNT = {"personal_information.user_id", "personal_information.phone_number"}
 """What an account's export begins with, before contacts that may fill all of what is looked at."""
@@ -49,7 +54,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             of_chat = f"{around.get('id')}/"
             named = (of_chat + name if name else None, of_chat + reply_to if reply_to else None)
             others = tuple(other for other in (account, shown) if other and other != document.user_id)
-            yield SourceText(document, answers, others, *named)
+            yield SourceText(document, answers, others, *named, account=None if signed else account)
 
 
 def _not_by_its_sender(record: Any, around: Mapping[str, Any]) -> str | None:
@@ -59,13 +64,15 @@ def _not_by_its_sender(record: Any, around: Mapping[str, Any]) -> str | None:
     if any(field in record for field in ("forwarded_from", "forwarded_from_id", "saved_from")):
         return "forwarded"  # the field is there, and null, where the first sender's account is deleted
     of_bot = around.get("type") == "bot_chat" and text_in(record, "from_id") == f"user{around.get('id')}"
-    return "sent by a bot" if of_bot or record.get("via_bot") else None
+    by_bot = of_bot or record.get("via_bot") or _ROBOT.fullmatch(text_in(record, "from") or "")
+    return "sent by a bot" if by_bot else None
 
 
 def _text(found: Any) -> str:
-    """A message's text, which is a list where parts of it are links, bold and the like."""
+    """A message's text without quotes; it is a list where parts of it are links, bold and the like."""
     parts = found if isinstance(found, list) else [found]
-    return "".join(part if isinstance(part, str) else text_in(part, "text") or "" for part in parts)
+    own = [part for part in parts if text_in(part, "type") not in _QUOTES]
+    return "".join(part if isinstance(part, str) else text_in(part, "text") or "" for part in own)
 
 
 READER = Reader("a Telegram export", "JSON with messages that have from_id", recognizes, read)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from penname.data import front_matter
+from penname.data import front_matter, markdown
 from penname.data.files.document import TEXT_SUFFIXES, document_of_file, is_document
 from penname.data.files.kinds import EXTRA, kind_of
 from penname.data.load_report import LoadReport
@@ -44,6 +44,8 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         encoding = settings.encoding_of(file.place)
         document = document_of_file(file.place, _printable(author), report, title, encoding)
         document, fields = front_matter.applied(document, file.place, report)
+        if file.suffix in markdown.SUFFIXES:
+            document = replace(document, text=markdown.without_quotes(document.text))
     except (OSError, *ARCHIVE_ERRORS) as error:
         found = getattr(error, "strerror", None) or str(error)[:80]
         report.reject(DataError(file.path, found=found, expected="a readable file", reason="unreadable file"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from penname.data.readers.whatsapp_lines import MARK
+from penname.data.readers.whatsapp_phrases import CALLS, DELETED
 
 _OMITTED = (
     r"(image|photo|video( note)?|audio|sticker|GIF|document|contact card|media|view once message) omitted",
@@ -26,33 +27,6 @@ _OMITTED = (
     r"(gambar|video|audio|stiker|GIF|dokumen|kartu kontak) tidak disertakan",
     r"(obraz|wideo|audio|plik GIF|dokument) pominięt[aey]?|pominięto naklejkę",
 )
-_DELETED = (
-    r"this message was deleted( by admin.*)?|you deleted this message( as admin)?|waiting for this message.*|null",
-    r"diese nachricht wurde( von.*)? gelöscht|du hast diese nachricht gelöscht",
-    r"eliminaste este mensaje|se eliminó este mensaje|este mensaje fue eliminado",
-    r"(esta mensagem foi|mensagem) (apagada|eliminada)( pelo remetente)?|(você )?(apagou|eliminou) esta mensagem",
-    r"ce message a été supprimé|vous avez supprimé ce message|tu as supprimé ce message",
-    r"questo messaggio è stato eliminato|hai eliminato questo messaggio",
-    r"(dit bericht is|je hebt dit bericht|u hebt dit bericht) verwijderd",
-    r"данное сообщение удалено|вы удалили (данное|это) сообщение|це повідомлення було видалено",
-    r"यह (मैसेज|संदेश) (डिलीट कर दिया गया|डिलीट किया गया|मिटाया गया)( है| था)?|आपने यह (मैसेज|संदेश) (डिलीट किया|मिटाया)",
-    r"تم حذف هذه الرسالة|لقد حذف?َ?ت هذه الرسالة|أنت حذفت هذه الرسالة",
-    r"(این )?پیام حذف شد(ه است)?|شما این پیام را حذف کردید",
-    r"이 메시지는 삭제되었습니다|삭제(된|한) 메시지입니다|이 메시지를 삭제했습니다",
-    r"(この)?メッセージ(は削除されました|を削除しました)",
-    r"(此|这条|這則|该|這個|这个)(消息|訊息|信息)已(被)?(删除|刪除)|[您你]已?(删除|刪除)了?(此|这条|這則|这个)?(消息|訊息|信息)",
-    r"bu mesaj(ı)? sildi(niz|ndi)?|bu mesaj silindi|pesan ini (telah )?dihapus|anda (telah )?menghapus pesan ini",
-    r"ta wiadomość została usunięta|usunąłeś.{0,8} tę wiadomość",
-)
-_CALLS = (
-    r"(missed |declined |silenced )?(group )?(voice|video) call(, .*| at .*|[.] .*)?",
-    r"(verpasster? )?(sprach|video)anruf(, .*| um .*)?|(video)?llamada( de voz| de grupo)?( perdida)?(, .*)?",
-    r"(chamada de (voz|vídeo)|videochamada)( perdida| não atendida)?(, .*)?|appel (vocal|vidéo)( manqué)?(, .*)?",
-    r"(video)?chiamata( vocale)? persa(, .*)?|gemiste? (spraak|video)-?(oproep|gesprek)",
-    r"пропущенный (аудио|видео)звонок",
-    r"(मिस्ड )?(वॉइस|वीडियो) कॉल( मिस हुई)?|مكالمة (صوتية|فيديو) فائتة|تماس (صوتی|تصویری) (پاسخ داده نشده|بی‌?پاسخ)",
-    r"부재중 (전화|영상통화|음성통화)|(音声|ビデオ)通話不在着信|不在着信|未接(语音|語音|视频|視訊|視像)(通话|通話)",
-)
 _NOTICES = (
     r"(messages and calls|messages to this (chat|group)|messages you send to this).{0,60}end-to-end.*",
     r"(deine )?nachrichten.{0,60}ende-zu-ende.*|los mensajes.{0,60}extremo a extremo.*",
@@ -70,7 +44,7 @@ _NOTICES = (
     r"(poll|umfrage|encuesta|enquete|sondagem|sondage|sondaggio|peiling|опрос|анкета|투표|アンケート|投票) ?[:：]\n.*",
 )
 
-_SAID = re.compile(rf"(?:{'|'.join((*_OMITTED, *_DELETED, *_CALLS, *_NOTICES))})[.。।!]?", re.IGNORECASE | re.DOTALL)
+_SAID = re.compile(rf"(?:{'|'.join((*_OMITTED, *DELETED, *CALLS, *_NOTICES))})[.。।۔!]?", re.IGNORECASE | re.DOTALL)
 """A whole message that the program wrote, as where a picture or a deleted message was."""
 
 _EVENT = re.compile(

@@ -8,7 +8,8 @@ from html import unescape
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import Reader, ReadingSettings, SourceFile, SourceText, message, owner
-from penname.data.readers.feeds import date_of, first
+from penname.data.readers.feed_entries import first
+from penname.data.readers.feeds import date_of
 from penname.data.readers.html_text import own_text_of_html
 from penname.data.readers.xml_items import Fields, xml_items
 
@@ -36,8 +37,7 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
             found = f"a {kind} with the status {status!r}"
             report.skip(location.error(None, found, "a published post or page", "draft, or no post"))
             continue
-        login = first(item, "dc:creator")
-        author, others = _names(around).get(login or "", (login, ()))
+        author, others = _author(first(item, "dc:creator"), around)
         dates = {name: first(item, name) for name in ("wp:post_date_gmt", "pubDate", "wp:post_date")}
         date = date_of({name: text for name, text in dates.items() if text != _NO_DATE}, location, report)
         text = _text(first(item, "content:encoded") or "")
@@ -45,6 +45,14 @@ def read(file: SourceFile, settings: ReadingSettings, report: LoadReport) -> Ite
         document = message(location, report, author or owner(file, settings), text, date, title=title)
         if document is not None:
             yield SourceText(document, None, others)
+
+
+def _author(login: str | None, around: Fields) -> tuple[str | None, tuple[str, ...]]:
+    """The author of a post; of one that names none the only one there is, or whom the site is called by."""
+    names = _names(around)
+    if login:
+        return names.get(login, (login, ()))
+    return next(iter(names.values())) if len(names) == 1 else (first(around, "channel/title") if names else None, ())
 
 
 def _names(around: Fields) -> dict[str, tuple[str, tuple[str, ...]]]:
