@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from penname.data.authors import is_by, names_in, names_of
 from penname.data.duplicates import without_copies
 from penname.data.inputs import input_and_output
 from penname.data.jsonl import DOCUMENTS_FILE
@@ -34,7 +34,6 @@ from penname.data.text_store import TextStore, document_id
 from penname.errors import ArgumentError, DataError, UserError
 from penname.words import split_words
 
-_ADDRESS_WITH_NAME = re.compile(r"([^<>]*)<([^<>\s]+@[^<>\s]+)>")
 MASKED_FILE = "masked.jsonl"
 SHOWN_TEXTS = 3
 """How many texts are shown before anything is written."""
@@ -92,7 +91,7 @@ def convert(
 
     Raises UserError where there is nothing to convert.
     """
-    settings = replace(settings, me=tuple(_names_in(settings.me)))
+    settings = replace(settings, me=tuple(names_in(settings.me)))
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: found files, expected a new or empty folder")
@@ -113,14 +112,6 @@ def convert(
     return counts
 
 
-def _names_in(me: Iterable[str]) -> Iterator[str]:
-    """Names and addresses by themselves, without blanks around them; an address comes before the name beside it."""
-    for given in me:
-        both = _ADDRESS_WITH_NAME.fullmatch(given.strip())
-        parts = (both[2], both[1].strip(" \"'")) if both else (given,)
-        yield from (name for part in parts if (name := " ".join(part.split())))
-
-
 @dataclass
 class _People:
     """Who is named with texts.
@@ -136,20 +127,19 @@ class _People:
 def _collect(path: Path, settings: ConversionSettings, store: TextStore, report: LoadReport) -> _People:
     """Store the texts that are long enough and by the right author, and with one author what others wrote to them."""
     people = _People()
-    own_names = {name.casefold() for name in settings.me}
     authors: Counter[str] = Counter()
     shown = 0
     reading = replace(settings.reading, author=settings.me[0] if settings.me else None)
     for found in read_texts(path, reading, report):
         document = found.document
-        names = (document.user_id, *found.other_names)
-        is_own = not own_names.isdisjoint(name.casefold() for name in names)
+        names = names_of(found)
+        is_own = is_by(found, settings.me)
         if settings.mask:
             people.all.update(names, found.people)
-        if found.message_id is not None and (own_names or not found.is_email):
+        if found.message_id is not None and (settings.me or not found.is_email):
             author = settings.me[0] if is_own else document.user_id
             store.add_named(found.message_id, _user_id(author, settings), document.text)
-        if own_names:
+        if settings.me:
             authors[document.user_id] += 1
             if not is_own:
                 _skip("by others", report)
@@ -165,7 +155,7 @@ def _collect(path: Path, settings: ConversionSettings, store: TextStore, report:
             settings.reading.say(_shown(found, with_answer=bool(settings.me) or not found.is_email))
             shown += 1
         store.add(replace(found, document=document))
-    if own_names and not shown and authors:
+    if settings.me and not shown and authors:
         most = ", ".join(f"{author} ({count:,})" for author, count in authors.most_common(5))
         missing = " or ".join(map(repr, settings.me))
         raise ArgumentError(
