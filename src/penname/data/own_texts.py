@@ -58,7 +58,9 @@ def own_texts(
 def _by(names: Sequence[str], found: Sequence[SourceText], report: LoadReport) -> list[SourceText]:
     own = [text for text in found if is_by(text, names)]
     if found and not own:
-        raise ArgumentError("me", f"found no text by {' or '.join(map(repr, names))}, expected an author: {_most(found)}")
+        raise ArgumentError(
+            "me", f"found no text by {' or '.join(map(repr, names))}, expected an author: {_most(found)}"
+        )
     _leave_out("by others", len(found) - len(own), report)
     return own
 

@@ -78,7 +78,11 @@ class LiveEngine:
     A completion depends on its prompt, its seed and its sampling alone, up to rounding, as with `LocalEngine`. No
     prompt is kept once its completions have ended, and none is shared between requests. Raises UserError where the
     model cannot be loaded.
+
+    on_seconds: called in the engine's thread with the seconds that each step took.
     """
+
+    on_seconds: Callable[[float], None] = staticmethod(lambda seconds: None)
 
     def __init__(
         self,
@@ -145,6 +149,17 @@ class LiveEngine:
         with self._changed:
             return sum(c.in_progress for ticket in (*self._tickets, *self._queue) for c in ticket.completions)
 
+    @property
+    def waiting(self) -> int:
+        """The number of completions that wait for room."""
+        with self._changed:
+            return sum(c.in_progress for ticket in self._queue for c in ticket.completions)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread goes on."""
+        return self._thread.is_alive()
+
     def cancel(self, ticket: Ticket) -> None:
         """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told."""
         for completion in ticket.completions:
@@ -170,7 +185,9 @@ class LiveEngine:
                     batch = self._empty_batch()
                 else:
                     tokens = sum(len(completions[0].prompt) for completions in joining)
-                    self._pace.note_step(time.perf_counter() - started, tokens)
+                    seconds = time.perf_counter() - started
+                    self._pace.note_step(seconds, tokens)
+                    self.on_seconds(seconds)
                     self._tell()
 
     def _empty_batch(self) -> Batch:

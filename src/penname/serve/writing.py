@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,7 @@ class Writing:
 
     async def start(self) -> None:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
+        self._started = time.perf_counter()
         await run_sync(self._prepare)
         order, prepared = self.order, self._prepared
         self._admission.check(order.method, len(prepared.tokens), len(prepared.seeds))
@@ -109,6 +111,7 @@ class Writing:
 
     async def close(self) -> None:
         """Settle what has been reserved, however the request ended."""
+        self._admission.note_tokens(self.prompt_tokens, self.completion_tokens)
         if self._reserved is not None:
             (day, reserved), self._reserved = self._reserved, None
             key = self.order.caller.key
@@ -171,11 +174,9 @@ class Writing:
         if self._reasoning is not None:
             for choice in range(order.choices):
                 yield Piece(choice, self._reasoning.strip(), "", [], [], None)
-        asked = (prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
         unfinished = set(range(len(texts)))
-        async with aclosing(order.method.backend.write(*asked)) as updates:
+        async with aclosing(self._updates(order.most_likely)) as updates:
             async for update in updates:
-                self.completion_tokens += len(update.tokens)
                 if update.index not in unfinished:  # it has come to a stop string, which the engine does not know
                     continue
                 piece = self._piece(texts[update.index], update)
@@ -185,6 +186,17 @@ class Writing:
                 yield piece
                 if not unfinished:
                     break
+
+    async def _updates(self, most_likely: int | None) -> AsyncGenerator[Update]:
+        """What the engine adds to the texts, counted."""
+        prepared, backend = self._prepared, self.order.method.backend
+        asked = (prepared.tokens, prepared.seeds, prepared.sampling, most_likely)
+        async with aclosing(backend.write(*asked)) as updates:
+            async for update in updates:
+                if update.tokens and not self.completion_tokens:
+                    self._admission.note_first_token(time.perf_counter() - self._started)
+                self.completion_tokens += len(update.tokens)
+                yield update
 
     def _piece(self, text: StreamedCompletion, update: Update) -> Piece:
         """What an update adds to a text."""
@@ -201,12 +213,9 @@ class Writing:
         prepared, order = self._prepared, self.order
         tokens: list[list[int]] = [[] for _ in prepared.seeds]
         reasons: dict[int, Any] = {}
-        async with aclosing(
-            order.method.backend.write(prepared.tokens, prepared.seeds, prepared.sampling, None)
-        ) as all_:
+        async with aclosing(self._updates(None)) as all_:
             async for update in all_:
                 tokens[update.index] += update.tokens
-                self.completion_tokens += len(update.tokens)
                 if update.finish_reason is not None:
                     reasons[update.index] = update.finish_reason
         written = [GeneratedTokens(of_text, reasons[i]) for i, of_text in enumerate(tokens)]

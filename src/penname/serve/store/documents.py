@@ -82,6 +82,7 @@ class Documents(Part):
         Raises UnknownUser.
         """
         tenant, user = checked_id("tenant", tenant), checked_id("user", user)
+        after = checked_text("after", after)
         found: list[Document] = []
         with self._database.reading(tenant) as connection:
             version_of(connection, tenant, user)

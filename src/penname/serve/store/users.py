@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from penname.serve.store import tombstones
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, now
+from penname.serve.store.part import Part, checked_id, checked_text, now
 from penname.serve.store.records import UnknownTenant, UnknownUser, User
 from penname.serve.store.tables import documents, feedback, reasonings, tenants, users
 
@@ -49,7 +49,7 @@ class Users(Part):
 
     def users(self, tenant: str, after: str = "", limit: int = 100) -> list[User]:
         """A page of a tenant's users in the order of their ids: at most `limit`, those behind the id `after`."""
-        tenant = checked_id("tenant", tenant)
+        tenant, after = checked_id("tenant", tenant), checked_text("after", after)
         query = select(*_SHOWN).where(users.c.tenant == tenant, users.c.id > after).order_by(users.c.id).limit(limit)
         with self._database.reading(tenant) as connection:
             return [User(**selected(row)) for row in connection.execute(query)]
