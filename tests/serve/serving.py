@@ -13,7 +13,6 @@ from typing import Any
 
 import uvicorn
 import yaml
-from tests.engines.servers import free_port
 
 from penname.serve.app import make_app
 from penname.serve.methods import Methods
@@ -152,14 +151,14 @@ def serving(
 ) -> Iterator[Client]:
     """A server of a run's methods in a thread of this process."""
     app = make_app(store, lambda: Methods(run, methods, 4), key_required=key_required, longest_wait=20)
-    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_level="error", timeout_graceful_shutdown=3))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=3))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             thread.join(0.01)
-        yield Client(server.config.port, app=app)
+        yield Client(server.servers[0].sockets[0].getsockname()[1], app=app)
     finally:
         server.should_exit = True
         thread.join()

@@ -1,18 +1,19 @@
 """Ids of any letters in paths are told apart from what is asked of a user."""
 
+from urllib.parse import quote
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penname.serve.paths import OF_A_USER, WITH_IDS, id_of, with_ids
 
 
 def quoted(text):
-    from urllib.parse import quote
-
     return quote(text, safe="")
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(OF_A_USER))
 def test_an_id_that_is_written_as_clients_do_is_found_again(user, other, name):
     assert with_ids(f"/v1/users/{quoted(user)}/{name}").split("/")[4] == name

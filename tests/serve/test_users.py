@@ -6,18 +6,17 @@ import io
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
-from tests.serve.serving import make_run, serving
 
-from penname.serve.store.opening import open_store
+from penname.cli.app import main
 
 USER = "team/Ada Ω@example.org 100%"
 ADA = f"/v1/users/{quote(USER, safe='')}"
@@ -25,34 +24,6 @@ CHAT = "".join(
     f"[{day:02}.02.2024, 10:00:00] {('Ann', 'Bob')[day % 2]}: Today I saw {word} in the garden, quite a lot of it\n"
     for day, word in enumerate(("rain", "sun", "hail", "snow", "fog", "ice", "dew", "frost"), 1)
 )
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("served") / "run")
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    address = f"sqlite:///{folder}/penname.db"
-    if request.param == "postgresql":
-        cluster = request.getfixturevalue("cluster")
-        address = cluster.url(cluster.new_database(), "penname")
-    with open_store(address, folder / "forgotten") as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
-def server(store, run):
-    with serving(store, run) as client:
-        yield client
-
-
-@pytest.fixture
-def client(server, store, request):
-    """A client of a tenant of its own."""
-    return server.with_key(store.add_key(f"tenant of {request.node.name}"))
 
 
 def test_a_user_is_added_shown_and_forgotten(client):
@@ -94,8 +65,8 @@ UNKNOWN = [
 ]
 
 
-def test_another_tenants_user_is_answered_as_one_whom_nobody_knows(server, store, client):
-    other = server.with_key(store.add_key("other"))
+def test_another_tenants_user_is_answered_as_one_whom_nobody_knows(server, served_store, client):
+    other = server.with_key(served_store.add_key("other"))
     other("POST", "/v1/users/ada/documents", {"id": "secret", "text": "Planted words about heliotropes."})
     other("PUT", "/v1/users/ada/reasoning", {"text": "Planted."})
     for method, path, body in UNKNOWN:
@@ -107,8 +78,8 @@ def test_another_tenants_user_is_answered_as_one_whom_nobody_knows(server, store
     assert len(other("GET", "/v1/users/ada/documents").json["data"]) == 1
 
 
-def test_a_foreign_id_takes_the_time_of_an_unknown_one(server, store, client):
-    other = server.with_key(store.add_key("other"))
+def test_a_foreign_id_takes_the_time_of_an_unknown_one(server, served_store, client):
+    other = server.with_key(served_store.add_key("other"))
     other("POST", "/v1/users/ada/documents", {"documents": [{"text": f"Text {n}. " * 50} for n in range(200)]})
     seconds = {"ada": [], "eve": []}
     for _ in range(40):
@@ -195,25 +166,37 @@ def archive(**files):
 
 
 FIRST, SECOND = "The garden was full of bees today.", "Nobody came to the old harbour again."
+TABLE = f"when,body\n2024-01-01,{FIRST}\n,short\n"
+ROWS = f'{{"text": "{FIRST}"}}\n' * 2
+MAILS = f"""From ann@example.org Mon Jan  1 10:00:00 2024
+From: Ann <ann@example.org>
+Subject: Hi
+Date: Mon, 1 Jan 2024 10:00:00 +0000
+
+{FIRST}
+"""
+PAGE = f"<!doctype html><html><body><p>{FIRST}</p></body></html>"
+YEARS = archive(**{"2019__a.txt": FIRST, "2020__a.txt": SECOND})
+NEAR = "near-duplicate of another document"
 READ = {
-    "a chat": ([("_chat.txt", CHAT.encode())], ["Ann"], 4, {"by others": 4}),
-    "a table without a user": ([("t.csv", f"when,body\n2024-01-01,{FIRST}\n,short\n".encode())], [], 1, {"shorter than 5 words": 1}),
-    "rows of JSON": ([("t.jsonl", f'{{"text": "{FIRST}"}}\n{{"text": "{FIRST}"}}\n'.encode())], [], 1, {"near-duplicate of another document": 1}),
-    "texts of one name": ([("x.zip", archive(**{"2019__a.txt": FIRST, "2020__a.txt": SECOND}))], [], 2, {}),
-    "several files": ([("a.txt", FIRST.encode()), ("b.md", SECOND.encode())], [], 2, {}),
-    "a page": ([("a.html", f"<!doctype html><html><body><p>{FIRST}</p></body></html>".encode())], [], 1, {}),
-    "mails": (
-        [("Sent.mbox", f"From x\nFrom: Ann <ann@example.org>\nSubject: Hi\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n\n{FIRST}\n".encode())],
-        [],
-        1,
-        {},
-    ),
-}  # fmt: skip
+    "a chat": ({"_chat.txt": CHAT}, ["Ann"], 4, {"by others": 4}),
+    "a table without a user": ({"t.csv": TABLE}, [], 1, {"shorter than 5 words": 1}),
+    "rows of JSON": ({"t.jsonl": ROWS}, [], 1, {NEAR: 1}),
+    "texts of one name": ({"x.zip": YEARS}, [], 2, {}),
+    "several files": ({"a.txt": FIRST, "b.md": SECOND}, [], 2, {}),
+    "a page": ({"a.html": PAGE}, [], 1, {}),
+    "mails": ({"Sent.mbox": MAILS}, [], 1, {}),
+}
+
+
+def sent(files):
+    return [(name, content if isinstance(content, bytes) else content.encode()) for name, content in files.items()]
 
 
 @pytest.mark.parametrize("name", READ)
 def test_files_are_read_as_the_users_texts(client, name):
-    files, me, number, skipped = READ[name]
+    given, me, number, skipped = READ[name]
+    files = sent(given)
     answer = client("POST", f"{ADA}/documents", files=files, me=me)
     assert answer.status == 200, answer.body
     assert answer.json["documents"] == number == len(answer.json["ids"])
@@ -223,6 +206,11 @@ def test_files_are_read_as_the_users_texts(client, name):
     assert again.json["ids"] == answer.json["ids"]
     assert len(client("GET", f"{ADA}/documents").json["data"]) == number
     assert not list(Path(tempfile.gettempdir()).glob("penname-*/" + files[0][0]))
+
+
+def test_the_user_may_be_named_in_the_address_too(client):
+    answer = client("POST", f"{ADA}/documents?me=Bob&me=bob@example.org", files=[("_chat.txt", CHAT.encode())])
+    assert (answer.status, answer.json["documents"]) == (200, 4)
 
 
 def test_what_was_guessed_and_left_out_is_told(client):
@@ -235,20 +223,20 @@ def test_what_was_guessed_and_left_out_is_told(client):
 @pytest.mark.parametrize(
     ("files", "me", "told"),
     [
-        ([("_chat.txt", CHAT.encode())], [], "me: found texts by several people, expected whose they are to be: Bob (4), Ann (4)"),
-        ([("_chat.txt", CHAT.encode())], ["Eve"], "me: found no text by 'Eve', expected an author: Bob (4), Ann (4)"),
-        ([("x.zip", b"PK\x03\x04")], [], "x.zip: found a broken archive"),
-        ([("x.docx", b"PK\x03\x04")], [], "x.docx"),
-        ([("x.unknown", b"\0\1")], [], "a file named x.unknown of no known format"),
-        ([("a.txt", b"Too short.")], [], "a.txt: found no text to keep (skipped 1 rows: shorter than 5 words)"),
-        ([("a.txt", b"")], [], "a.txt"),
-        ([("", b"text")], [], "found a file without a name"),
-        ([("../../", b"text")], [], "found a file without a name"),
-        ([("a.txt", FIRST.encode()), ("./a.txt", SECOND.encode())], [], "found two files of one name"),
+        ({"_chat.txt": CHAT}, [], "me: found texts by several people, expected whose they are to be: Bob (4), Ann (4)"),
+        ({"_chat.txt": CHAT}, ["Eve"], "me: found no text by 'Eve', expected an author: Bob (4), Ann (4)"),
+        ({"x.zip": b"PK\x03\x04"}, [], "x.zip: found a broken archive"),
+        ({"x.docx": b"PK\x03\x04"}, [], "x.docx"),
+        ({"x.unknown": b"\0\1"}, [], "a file named x.unknown of no known format"),
+        ({"a.txt": "Too short."}, [], "a.txt: found no text to keep (skipped 1 rows: shorter than 5 words)"),
+        ({"a.txt": ""}, [], "a.txt"),
+        ({"": "text"}, [], "found a file without a name"),
+        ({"../../": "text"}, [], "found a file without a name"),
+        ({"a.txt": FIRST, "./a.txt": SECOND}, [], "found two files of one name"),
     ],
-)  # fmt: skip
+)
 def test_of_files_that_cannot_be_taken_nothing_is(client, files, me, told):
-    answer = client("POST", f"{ADA}/documents", files=files, me=me)
+    answer = client("POST", f"{ADA}/documents", files=sent(files), me=me)
     assert answer.status == 400, answer.body
     assert told in answer.error["message"]
     assert tempfile.gettempdir() not in answer.error["message"]
@@ -341,7 +329,7 @@ def test_all_that_is_kept_is_given_out(client, tmp_path):
     assert again.json["ids"] == ["a", "b"]
 
 
-def test_feedback_is_kept_and_given_out_for_training(client, tmp_path):
+def test_feedback_is_kept_and_given_out_for_training(client, tmp_path, capsys):
     client("PUT", ADA)
     texts = [
         f"{word.title()} fell on the {place} for hours and hours."
@@ -362,18 +350,10 @@ def test_feedback_is_kept_and_given_out_for_training(client, tmp_path):
     assert len(pairs) == 9
     documents = tmp_path / "documents.jsonl"
     documents.write_bytes(client("GET", f"{ADA}/feedback?format=documents").body)
-    command = [
-        sys.executable,
-        "-m",
-        "penname.cli.app",
-        "data",
-        "convert",
-        str(documents),
-        "--out",
-        str(tmp_path / "set"),
-    ]
-    converted = subprocess.run([*command, "--json"], capture_output=True, text=True)
-    assert json.loads(converted.stdout)["documents"] == 8, converted.stderr
+    arguments = ["penname", "data", "convert", str(documents), "--out", str(tmp_path / "set"), "--json"]
+    with patch.object(sys, "argv", arguments), pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out)["documents"] == 8
     assert client("DELETE", f"{ADA}/feedback/{kept[0]}").status == 200
     assert client("DELETE", f"{ADA}/feedback/{kept[0]}").error["code"] == "feedback_not_found"
     assert len(client("GET", f"{ADA}/feedback?format=pairs").body.splitlines()) == 8

@@ -28,7 +28,7 @@ from penname.serve.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-_PARTS_OF_REQUESTS = ("body", "query", "path", "header")
+_PARTS_OF_REQUESTS = (("body",), ("query",), ("path",), ("header",))
 
 MOST_BYTES = 32 * 2**20
 """Largest body of a request."""
@@ -97,8 +97,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     """What a field of a request lacks; what was found stays out of the answer, as it may be a user's text."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where, *place_in_it = first["loc"]
-    place = ".".join(map(str, place_in_it if where in _PARTS_OF_REQUESTS else first["loc"])) or "body"
+    parts = first["loc"][1:] if first["loc"][:1] in _PARTS_OF_REQUESTS else first["loc"]
+    place = ".".join(map(str, parts)) or "body"
     return _answer(ApiError(400, f"{place}: {first['msg']}", "invalid_value", place))
 
 

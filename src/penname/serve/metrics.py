@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPMethod
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +23,7 @@ OTHER = "other"
 GONE = 499
 """The status of requests whose clients hang up before an answer, as other servers count them."""
 
+_METHODS = frozenset(HTTPMethod)
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SHORT_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
 
@@ -60,7 +62,9 @@ class Metrics:
 
     def count_request(self, route: str | None, method: str, status: int) -> None:
         """Count a request. route: the path with the names of ids in their places; None where there is no such path."""
-        labels = (route, method, str(status)) if route is not None else (OTHER, OTHER, str(status))
+        labels = (OTHER, OTHER, str(status)) if route is None else (route, method, str(status))
+        if method not in _METHODS:  # clients may send any word
+            labels = (labels[0], OTHER, labels[2])
         if len(self._known) >= MOST_REQUESTS and labels not in self._known:
             labels = (OTHER, OTHER, OTHER)
         self._known.add(labels)
