@@ -1,4 +1,4 @@
-"""Stores in both databases."""
+"""Stores in both databases, and a server of tiny models with each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.serve.postgres import Cluster, running_cluster
+from tests.serve.postgres import NUMBERS, Cluster, running_cluster
+from tests.serve.serving import Client, make_run, serving
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store
@@ -76,3 +77,32 @@ def look(url: str) -> Look:
             return connection.execute(query).fetchall()
 
     return in_file if url.startswith("sqlite") else on_server
+
+
+@pytest.fixture(scope="session")
+def served_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("served") / "run")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def served_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store of `server`, in a database of each kind."""
+    folder = tmp_path_factory.mktemp("store")
+    address = f"sqlite:///{folder}/penname.db"
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        address = cluster.url(cluster.new_database(), "penname")
+    with open_store(address, folder / "forgotten.tombstones") as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def server(served_store: Store, served_run: Path) -> Iterator[Client]:
+    with serving(served_store, served_run) as client:
+        yield client
+
+
+@pytest.fixture
+def client(server: Client, served_store: Store) -> Client:
+    """A client with a key of a tenant of its own."""
+    return server.with_key(served_store.add_key(f"tenant {next(NUMBERS)}"))

@@ -90,7 +90,11 @@ class LiveEngine:
     busy; while few completions are in progress, one thread has all cores. A completion depends on its prompt, its seed
     and its sampling alone, up to rounding. No prompt is kept once its completions have ended, and none is shared
     between requests. Raises UserError where the model cannot be loaded.
+
+    on_seconds: called in one of the engine's threads with the seconds that each step took.
     """
+
+    on_seconds: Callable[[float], None] = staticmethod(lambda seconds: None)
 
     def __init__(
         self,
@@ -117,6 +121,11 @@ class LiveEngine:
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def max_length(self) -> int | None:
+        """The longest prompt and completion together, in tokens; None where the model states no limit."""
+        return self._decoder.max_length
 
     @property
     def most_completions(self) -> int:
@@ -176,6 +185,12 @@ class LiveEngine:
     def alive(self) -> bool:
         """Whether its threads are running."""
         return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def waiting(self) -> int:
+        """The number of completions that wait for room."""
+        with self._changed:
+            return sum(c.in_progress for ticket in self._queue for c in ticket.completions)
 
     def cancel(self, ticket: Ticket) -> None:
         """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told."""
@@ -264,6 +279,7 @@ class LiveEngine:
         ended = [update.ticket.told[update.index] for update in updates if update.finish_reason is not None]
         with self._changed:
             self._pace.note_step(seconds, prompt_tokens)
+            self.on_seconds(seconds)
             for tokens in ended:
                 self._pace.note_completion(tokens)
         if updates:

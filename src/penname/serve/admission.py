@@ -6,16 +6,19 @@ import math
 
 from penname.serve.errors import ApiError
 from penname.serve.methods import ServedMethod
+from penname.serve.metrics import Metrics
 
 
 class Admission:
-    """Refuses requests while the server stops, or where they would wait too long.
+    """Refuses requests while the server stops, or where they would wait too long, and notes what the others take.
 
     longest_wait: seconds until the first token, above which a request is refused.
+    metrics: where it is noted.
     """
 
-    def __init__(self, longest_wait: float) -> None:
+    def __init__(self, longest_wait: float, metrics: Metrics) -> None:
         self._longest_wait = longest_wait
+        self._metrics = metrics
         self.stopping = False
 
     def check(self, method: ServedMethod, prompt_tokens: int, completions: int) -> None:
@@ -27,3 +30,11 @@ class Admission:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"
             seconds = max(1, math.ceil(wait - self._longest_wait))
             raise ApiError(429, problem, "server_busy", retry_after=seconds)
+
+    def note_first_token(self, seconds: float) -> None:
+        """Note how long a request waited for its first token."""
+        self._metrics.first_token.observe(seconds)
+
+    def note_tokens(self, prompt: int, completions: int) -> None:
+        """Note how many tokens a request took, once it has ended."""
+        self._metrics.count_tokens(prompt, completions)

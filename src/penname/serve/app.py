@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,23 +19,22 @@ from penname.serve.admission import Admission
 from penname.serve.errors import ApiError, of_user_error
 from penname.serve.headers import SecurityHeaders
 from penname.serve.methods import Methods
-from penname.serve.routes import texts
+from penname.serve.metrics import CountsRequests, Metrics
+from penname.serve.paths import IdsInPaths
+from penname.serve.routes import docs, documents, feedback, health, models, reasonings, texts, users
+from penname.serve.routes.common import ERRORS
+from penname.serve.state import State
 from penname.serve.store.store import Store
 
 logger = logging.getLogger(__name__)
+
+_PARTS_OF_REQUESTS = (("body",), ("query",), ("path",), ("header",))
 
 MOST_BYTES = 32 * 2**20
 """Largest body of a request."""
 
 
-@dataclass(frozen=True)
-class State:
-    """What the routes work with."""
-
-    store: Store
-    methods: Methods
-    access: Access
-    admission: Admission
+ROUTERS = (texts.router, models.router, users.router, documents.router, reasonings.router, feedback.router)
 
 
 def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required: bool, longest_wait: float) -> FastAPI:
@@ -50,15 +49,26 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         methods = load_methods()
-        app.state.penname = State(store, methods, Access(store, required=key_required), Admission(longest_wait))
+        methods.watch_steps(metrics.step.observe)
+        metrics.watch_texts(lambda: methods.in_progress - methods.waiting, lambda: methods.waiting)
+        access, admission = Access(store, required=key_required), Admission(longest_wait, metrics)
+        app.state.penname = State(store, methods, access, admission, metrics, int(time.time()))
         try:
             yield
         finally:
             methods.close()
 
-    app = FastAPI(title="penname", version=__version__, lifespan=lifespan, redoc_url=None)
+    metrics = Metrics()
+    store.watch(metrics.database.observe)
+    app = FastAPI(title="penname", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(IdsInPaths)
     app.add_middleware(SecurityHeaders, most_bytes=MOST_BYTES)
-    app.include_router(texts.router)
+    app.add_middleware(CountsRequests, metrics=metrics)
+    for router in ROUTERS:
+        app.include_router(router, responses=ERRORS)
+    app.include_router(health.router)
+    app.include_router(docs.router)
+    app.mount(docs.FILES, docs.SWAGGER_UI)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -73,6 +83,8 @@ def _answer(error: ApiError) -> Response:
 
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    if error.status == 429:
+        request.app.state.penname.metrics.count_refusal(error.code)
     return _answer(error)
 
 
@@ -85,7 +97,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     """What a field of a request lacks; what was found stays out of the answer, as it may be a user's text."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    parts = first["loc"][1:] if first["loc"][:1] in _PARTS_OF_REQUESTS else first["loc"]
+    place = ".".join(map(str, parts)) or "body"
     return _answer(ApiError(400, f"{place}: {first['msg']}", "invalid_value", place))
 
 

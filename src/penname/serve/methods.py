@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,21 @@ class Methods:
     def in_progress(self) -> int:
         """The number of texts that are being written or wait."""
         return sum(method.backend.engine.in_progress for method in self.served.values())
+
+    @property
+    def waiting(self) -> int:
+        """The number of texts that wait for room."""
+        return sum(method.backend.engine.waiting for method in self.served.values())
+
+    @property
+    def alive(self) -> bool:
+        """Whether all engines go on."""
+        return all(method.backend.engine.alive for method in self.served.values())
+
+    def watch_steps(self, on_seconds: Callable[[float], None]) -> None:
+        """Have it told how long each step of an engine takes."""
+        for method in self.served.values():
+            method.backend.engine.on_seconds = on_seconds
 
     def close(self) -> None:
         """Stop the engines."""

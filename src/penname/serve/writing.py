@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
-from penname.engines.base import FinishReason, GeneratedTokens, Sampling
+from penname.engines.base import FinishReason, GeneratedTokens, Sampling, TokenIds
 from penname.engines.batch import TokenLogProbs
 from penname.engines.live import Update
 from penname.errors import UserError
@@ -99,6 +100,7 @@ class Writing:
 
     async def start(self) -> None:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
+        self._started = time.perf_counter()
         await run_sync(self._prepare)
         order, prepared = self.order, self._prepared
         order.method.backend.engine.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
@@ -118,6 +120,7 @@ class Writing:
 
     async def close(self) -> None:
         """Settle what has been reserved, however the request ended."""
+        self._admission.note_tokens(self.prompt_tokens, self.completion_tokens)
         if self._reserved is not None:
             (day, reserved), self._reserved = self._reserved, None
             key = self.order.caller.key
@@ -186,11 +189,10 @@ class Writing:
         prepared, order = self._prepared, self.order
         texts = [self._streamed() for _ in prepared.seeds]
         unfinished, unanswered = set(range(len(texts))), []
-        asked = (prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
-        async with aclosing(order.method.backend.write(*asked)) as updates:
+        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
+        async with aclosing(updates):
             async for update in updates:
                 text = texts[update.index]
-                self.completion_tokens += len(update.tokens)
                 if update.index not in unfinished:  # it has come to a stop string, which the engine does not know
                     continue
                 piece = self._piece(text, update, update.index)
@@ -213,11 +215,10 @@ class Writing:
         prepared, order = self._prepared, self.order
         tokens: list[list[int]] = [[] for _ in prepared.seeds]
         reasons: dict[int, FinishReason] = {}
-        asked = (prepared.tokens, prepared.seeds, prepared.sampling, None)
-        async with aclosing(order.method.backend.write(*asked)) as updates:
+        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, None)
+        async with aclosing(updates):
             async for update in updates:
                 tokens[update.index] += update.tokens
-                self.completion_tokens += len(update.tokens)
                 if update.finish_reason is not None:
                     reasons[update.index] = update.finish_reason
         written = [GeneratedTokens(of_text, reasons[i]) for i, of_text in enumerate(tokens)]
@@ -253,13 +254,24 @@ class Writing:
         self.notes.append("the reasoning came to no end by itself")
         text = StreamedCompletion(self._read(given=True), with_reasoning=False, stop=order.stop)
         seed = prepared.seeds[choice * self._candidates]
-        async with aclosing(order.method.backend.write(prompt, [seed], sampling, order.most_likely)) as updates:
+        updates = self._updates(prompt, [seed], sampling, order.most_likely)
+        async with aclosing(updates):
             async for update in updates:
-                self.completion_tokens += len(update.tokens)
                 piece = self._piece(text, update, choice)
                 yield piece
                 if piece.finish_reason is not None:
                     break
+
+    async def _updates(
+        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
+    ) -> AsyncGenerator[Update]:
+        """What the engine adds to completions, counted; the arguments are those of `LiveEngine.submit`."""
+        async with aclosing(self.order.method.backend.write(prompt, seeds, sampling, most_likely)) as updates:
+            async for update in updates:
+                if update.tokens and not self.completion_tokens:
+                    self._admission.note_first_token(time.perf_counter() - self._started)
+                self.completion_tokens += len(update.tokens)
+                yield update
 
     def _piece(self, text: StreamedCompletion, update: Update, choice: int) -> Piece:
         """What an update adds to a text."""

@@ -65,11 +65,14 @@ class Columns:
         return "; ".join([f"{self.layout.name}: {taken}" if self.layout else taken, *options])
 
 
-def columns_of(names: Sequence[str], chosen: Mapping[str, str], location: Location) -> Columns:
+def columns_of(
+    names: Sequence[str], chosen: Mapping[str, str], location: Location, *, author_known: bool = False
+) -> Columns:
     """The columns that are read of those of a table.
 
     names: the table's columns.
     chosen: column names that the user gave, by key of `COLUMNS`.
+    author_known: whether the texts have an author without a column for the user.
 
     Raises DataError where there is no column for the user or the text, or a chosen one does not exist.
     """
@@ -82,7 +85,7 @@ def columns_of(names: Sequence[str], chosen: Mapping[str, str], location: Locati
             raise location.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
         if name is not None:
             of_kinds[kind] = name
-    for kind in ("user", "text"):
+    for kind in ("text",) if author_known else ("user", "text"):
         if kind not in of_kinds and (layout is None or kind in layout.columns):
             expected = f"one for the {kind}: --{kind} NAME, or a column named {', '.join(COLUMNS[kind])}"
             raise location.error(None, f"the columns {', '.join(names)}"[:300], expected, "missing column")

@@ -101,10 +101,16 @@ class Table:
         names = tuple(map(str, record))
         if names not in self._columns:
             where = Location(self._file.path, 1) if self._has_header else location
-            self._columns[names] = columns_of(names, dict(self._settings.columns), where)
+            self._columns[names] = columns_of(
+                names, dict(self._settings.columns), where, author_known=self._is_of_one_author()
+            )
             if len(self._columns) == 1:
                 self._settings.say(f"{self._file.path}: {self._columns[names].said}")
         return self._columns[names]
+
+    def _is_of_one_author(self) -> bool:
+        """Whether texts that name no author are by the one whom the user names; not beside rows that name theirs."""
+        return self._settings.author is not None and not any(known.get("user") for known in self._columns.values())
 
 
 def list_of_rows(file: SourceFile, settings: ReadingSettings) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from penname.serve.access import Caller
@@ -12,13 +14,14 @@ from penname.serve.conversation import asked
 from penname.serve.errors import ApiError
 from penname.serve.methods import Methods, ServedMethod
 from penname.serve.replies import Asked, Kind, WritingResponse
-from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
+from penname.serve.requests import ChatRequest, CompletionRequest
 from penname.serve.writing import Order, Writing
 
 router = APIRouter(prefix="/v1")
 
 MODEL = "penname"
 USER_HEADER = "x-penname-user"
+PROXY_HEADER = "x-openwebui-user-id"
 
 
 class Named(NamedTuple):
@@ -52,10 +55,11 @@ async def _write(
     state = request.app.state.penname
     caller: Caller = await state.access.caller(request)
     named = named_by(body.model, state.methods)
+    user = user_asked(named.user or body.user, request.headers, caller)
     order = Order(
         caller,
         named.method,
-        named.user or _user(body, request),
+        user,
         prompt,
         body.query or query,
         body.item,
@@ -92,5 +96,27 @@ def named_by(model: str, methods: Methods) -> Named:
     return Named(user, methods.get(None))
 
 
-def _user(body: WritingRequest, request: Request) -> str | None:
-    return body.user or request.headers.get(USER_HEADER) or None
+def user_asked(named: str | None, headers: Headers, caller: Caller) -> str | None:
+    """Whom a request is written as; None for a new user.
+
+    named: the user that the request itself names, by its model or its field.
+
+    A key of a tenant may name any user of the tenant, in `X-Penname-User` too, whose letters outside ASCII are written
+    as in addresses. Open WebUI sends its own header with whatever key it has, so it names the user only with a key for
+    such programs; with that, it is also the only one who is written as. Raises ApiError for a header that is not UTF-8,
+    and for a request that names another user than this header.
+    """
+    asked = named or _of_header(headers, USER_HEADER)
+    if caller.key is None or not caller.key.proxy:
+        return asked
+    signed_in = _of_header(headers, PROXY_HEADER)
+    if signed_in and asked not in (None, signed_in):
+        raise ApiError(403, "found another user than the one who is signed in", "user_mismatch", "user")
+    return signed_in or asked
+
+
+def _of_header(headers: Headers, name: str) -> str | None:
+    try:
+        return unquote_to_bytes(headers.get(name, "").encode("latin-1")).decode() or None
+    except UnicodeDecodeError:
+        raise ApiError(400, "found another encoding, expected UTF-8", "invalid_value", name) from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
@@ -26,12 +27,14 @@ class Database(ABC):
     engine: its connections.
     overwrites: whether `erase` overwrites what was deleted, and so is done after each deletion.
     default_tombstones: the file of tombstones where the user names none.
+    on_seconds: called with the seconds that each transaction took.
     """
 
     name: str
     engine: Engine
     overwrites: bool
     default_tombstones: Path | None
+    on_seconds: Callable[[float], None] = staticmethod(lambda seconds: None)
 
     def reading(self, tenant: str) -> AbstractContextManager[Connection]:
         """A transaction that reads the rows of a tenant, all as of one moment."""
@@ -51,9 +54,18 @@ class Database(ABC):
 
     @contextmanager
     def _transaction(self, *, write: bool, **wall: str) -> Iterator[Connection]:
-        with self.failing_as(StoreError), self.begin(write) as connection:
-            self.stand_before(connection, wall)
-            yield connection
+        started = time.perf_counter()
+        try:
+            with self.failing_as(StoreError), self.begin(write) as connection:
+                self.stand_before(connection, wall)
+                yield connection
+        finally:
+            self.on_seconds(time.perf_counter() - started)
+
+    def check(self) -> None:
+        """Raise StoreError where the database does not answer."""
+        with self.listing() as connection:
+            connection.execute(select(1))
 
     @contextmanager
     def failing_as(self, kind: type[UserError]) -> Iterator[None]:

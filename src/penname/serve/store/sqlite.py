@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from penname.errors import UserError
 from penname.serve.store.database import WAIT_SECONDS, Database
 from penname.serve.store.gate import Gate
+from penname.serve.store.records import StoreError
 
 CONNECTIONS = 8
 """Each keeps a cache of pages; as a query takes a millisecond, more of them would answer no sooner."""
@@ -87,6 +88,12 @@ class Sqlite(Database):
 
     def stand_before(self, connection: Connection, wall: dict[str, str]) -> None:
         """SQLite has no wall: each statement names its tenant."""
+
+    def check(self) -> None:
+        """See `Database.check`; a file that was deleted could be written to until the process ends, and no longer."""
+        if not self.path.exists():
+            raise StoreError(f"{self.name}: found no such file")
+        super().check()
 
     def migrating(self) -> AbstractContextManager[Connection]:
         """See `Database.migrating`."""

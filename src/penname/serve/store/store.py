@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 from sqlalchemy import select
@@ -42,6 +43,14 @@ class Store(Keys, Usages, Users, Documents, Reasonings, Feedbacks, Forgetting):
         with self._database.reading(tenant) as connection:
             rows = connection.execute(select(*columns).where(*own).order_by(audit.c.number).limit(checked_limit(limit)))
             return [AuditEntry(**selected(row)) for row in rows]
+
+    def ping(self) -> None:
+        """Raise StoreError where the database does not answer."""
+        self._database.check()
+
+    def watch(self, on_seconds: Callable[[float], None]) -> None:
+        """Have it told how many seconds each transaction takes."""
+        self._database.on_seconds = on_seconds
 
     def close(self) -> None:
         """Give back the connections."""

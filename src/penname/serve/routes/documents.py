@@ -1,0 +1,109 @@
+"""Documents: what users wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from penname.data.records import Document
+from penname.serve.documents_given import BODY, documents_given
+from penname.serve.errors import ApiError
+from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
+from penname.serve.store.records import UnknownUser
+from penname.serve.store.store import Store
+
+router = APIRouter(prefix="/v1/users/{user}/documents", tags=["documents"])
+
+
+class DocumentAnswer(BaseModel):
+    """A document that is kept."""
+
+    object: Literal["document"] = "document"
+    id: str
+    text: str
+    title: str | None = None
+    date: str | None = None
+    item_id: str | None = None
+    rating: float | None = None
+    description: str | None = None
+
+
+class Skipped(BaseModel):
+    """Why texts of a file were left out, and how many."""
+
+    reason: str
+    count: int
+
+
+class DocumentsAdded(BaseModel):
+    """What was added.
+
+    ids: those of the documents, in their order.
+    rows: number of texts that there were in files.
+    skipped, lines: what was left out of files and why, and how they were read, as `penname data convert` says it.
+    """
+
+    object: Literal["documents"] = "documents"
+    documents: int
+    ids: list[str]
+    rows: int
+    skipped: list[Skipped] = []
+    lines: list[str] = []
+
+
+@router.post("", openapi_extra={"requestBody": BODY})
+async def add_documents(
+    user: Id,
+    request: Request,
+    caller: CallerOf,
+    state: StateOf,
+    me: Annotated[list[str] | None, Query(description="names of the user, as in the form's field")] = None,
+) -> DocumentsAdded:
+    """Add documents, and the user if nobody knows it.
+
+    One document or several as JSON, one a line as JSON lines, or files in a form's field `file`. Either all are added
+    or none is: of files, all that are the user's texts.
+    """
+    taken = await documents_given(request, user, me or [])
+    ids = await run_sync(_add, state.store, caller.tenant, user, taken.documents)
+    skipped = [Skipped.model_validate(record) for record in taken.skipped]
+    return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
+
+
+@router.get("")
+def list_documents(
+    user: Id,
+    caller: CallerOf,
+    state: StateOf,
+    page: PageOf,
+    search: Annotated[str | None, Query(max_length=4000, description="only those that have this in them")] = None,
+) -> Listed[DocumentAnswer]:
+    """List a user's documents in the order of their ids."""
+    found = state.store.documents(caller.tenant, user, page.after, page.limit + 1, search)
+    shown, about = shown_page(found, page.limit, lambda document: str(document.id))
+    return Listed(data=list(map(_answer, shown)), **about)
+
+
+@router.delete("/{document}")
+def delete_document(user: Id, document: Id, caller: CallerOf, state: StateOf) -> Deleted:
+    """Delete a document."""
+    if not state.store.remove_document(caller.tenant, user, document):
+        raise ApiError(404, "found an id that the user has no document of", "document_not_found", "document")
+    return Deleted(object="document", id=document)
+
+
+def _add(store: Store, tenant: str, user: str, documents: Sequence[Document]) -> list[str]:
+    """Add the documents, and only with them a user whom nobody knows; their ids."""
+    try:
+        return store.add_documents(tenant, user, documents)
+    except UnknownUser:
+        store.put_user(tenant, user)
+        return store.add_documents(tenant, user, documents)
+
+
+def _answer(document: Document) -> DocumentAnswer:
+    return DocumentAnswer.model_validate(vars(document))

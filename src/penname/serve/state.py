@@ -1,0 +1,23 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penname.serve.access import Access
+from penname.serve.admission import Admission
+from penname.serve.methods import Methods
+from penname.serve.metrics import Metrics
+from penname.serve.store.store import Store
+
+
+@dataclass(frozen=True)
+class State:
+    """What the routes work with. started: when the server was, in seconds since 1970."""
+
+    store: Store
+    methods: Methods
+    access: Access
+    admission: Admission
+    metrics: Metrics
+    started: int

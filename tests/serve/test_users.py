@@ -1,0 +1,388 @@
+"""Users, their documents, reasonings and feedback over HTTP, in both databases."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from unittest.mock import patch
+from urllib.parse import quote
+
+import pytest
+
+from penname.cli.app import main
+
+USER = "team/Ada Ω@example.org 100%"
+ADA = f"/v1/users/{quote(USER, safe='')}"
+CHAT = "".join(
+    f"[{day:02}.02.2024, 10:00:00] {('Ann', 'Bob')[day % 2]}: Today I saw {word} in the garden, quite a lot of it\n"
+    for day, word in enumerate(("rain", "sun", "hail", "snow", "fog", "ice", "dew", "frost"), 1)
+)
+
+
+def test_a_user_is_added_shown_and_forgotten(client):
+    added = client("PUT", ADA)
+    assert (added.status, added.json["id"]) == (200, USER)
+    assert client("PUT", ADA).json == added.json == client("GET", ADA).json
+    assert client("GET", f"/v1/users/{quote(USER)}/").json == added.json  # with its slash as it is
+    assert client("DELETE", ADA).json == {"object": "user", "id": USER, "deleted": True}
+    for method in ("GET", "DELETE"):
+        assert client(method, ADA).status == 404
+    assert client("GET", "/v1/users").json["data"] == []
+
+
+def test_pages_of_users_have_each_once(client):
+    for n in range(7):
+        client("PUT", f"/v1/users/user{n}")
+    found, after = [], ""
+    while True:
+        page = client("GET", f"/v1/users?limit=3&after={after}").json
+        found += [user["id"] for user in page["data"]]
+        after = page["last_id"]
+        if not page["has_more"]:
+            break
+    assert found == [f"user{n}" for n in range(7)]
+
+
+UNKNOWN = [
+    ("GET", "", None),
+    ("DELETE", "", None),
+    ("GET", "/documents", None),
+    ("DELETE", "/documents/secret", None),
+    ("GET", "/reasoning", None),
+    ("PUT", "/reasoning", {"text": "Short."}),
+    ("DELETE", "/reasoning", None),
+    ("GET", "/export", None),
+    ("GET", "/feedback", None),
+    ("POST", "/feedback", {"prompt": "p", "response": "r", "thumbs": "up"}),
+    ("DELETE", "/feedback/secret", None),
+]
+
+
+def test_another_tenants_user_is_answered_as_one_whom_nobody_knows(server, served_store, client):
+    other = server.with_key(served_store.add_key("other"))
+    other("POST", "/v1/users/ada/documents", {"id": "secret", "text": "Planted words about heliotropes."})
+    other("PUT", "/v1/users/ada/reasoning", {"text": "Planted."})
+    for method, path, body in UNKNOWN:
+        known, unknown = (client(method, f"/v1/users/{user}{path}", body) for user in ("ada", "eve"))
+        assert (known.status, known.body) == (unknown.status, unknown.body) == (404, known.body), path
+        assert known.error["code"] == "user_not_found"
+    answers = [client("GET", f"/v1/models/penname/{user}") for user in ("ada", "eve")]
+    assert answers[0].body == answers[1].body
+    assert len(other("GET", "/v1/users/ada/documents").json["data"]) == 1
+
+
+def test_a_foreign_id_takes_the_time_of_an_unknown_one(server, served_store, client):
+    other = server.with_key(served_store.add_key("other"))
+    other("POST", "/v1/users/ada/documents", {"documents": [{"text": f"Text {n}. " * 50} for n in range(200)]})
+    seconds = {"ada": [], "eve": []}
+    for _ in range(40):
+        for user in random.sample(list(seconds), 2):
+            started = time.perf_counter()
+            client("GET", f"/v1/users/{user}/documents")
+            seconds[user].append(time.perf_counter() - started)
+    ada, eve = map(statistics.median, seconds.values())
+    assert abs(ada - eve) < max(0.5 * eve, 0.003)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", json.dumps({"id": "1", "text": "One.", "date": "2024-05-31", "rating": 4, "lang": "en"})),
+        ("application/json; charset=utf-8", json.dumps({"documents": [{"id": 1, "text": "Één ✓"}, {"text": "Two."}]})),
+        ("application/x-ndjson", '\ufeff{"text": "One."}\r\n\r\n{"text": "Two.", "user_id": "x"}'),
+        ("application/jsonl", '{"text": "One.", "title": null}\n'),
+    ],
+)
+def test_documents_come_as_json_or_as_lines(client, kind, body):
+    added = client("POST", f"{ADA}/documents", content=body.encode(), headers={"Content-Type": kind})
+    assert added.status == 200, added.body
+    page = client("GET", f"{ADA}/documents").json
+    assert {document["id"] for document in page["data"]} == set(added.json["ids"])
+    assert added.json["documents"] == len(page["data"]) == added.json["rows"]
+    assert client("GET", ADA).status == 200  # the user was added with them
+    for known in added.json["ids"]:
+        assert client("DELETE", f"{ADA}/documents/{quote(known, safe='')}").json["deleted"]
+    assert client("GET", f"{ADA}/documents").json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        (
+            "application/json",
+            b'{"documents": [{"text": "Good."}, {"title": "No text"}]}',
+            "documents.1.text: Field requ",
+        ),
+        ("application/json", b'{"text": "Good.", "rating": "many"}', "rating: Input should be a valid number"),
+        ("application/json", b'{"text": "Good.", "rating": NaN}', "body: found no JSON"),
+        (
+            "application/json",
+            b'{"documents": [{"text": "A."}, {"text": "B.", "date": "31st"}]}',
+            "documents:2: field 'date'",
+        ),
+        ("application/json", b'{"text": "\\u0000"}', "documents[0].text: found a NUL character"),
+        ("application/json", b'{"text": "\\ud800"}', "body: found no JSON"),
+        ("application/json", b'{"text": " "}', "document:1: field 'text': found empty text"),
+        ("application/json", b'{"documents": []}', "documents: List should have at least 1 item"),
+        ("application/json", b"[" * 100_000, "body: found no JSON"),
+        ("application/json", b"\xff\xfe", "body: found no JSON"),
+        ("application/json", b"[]", "Input should be a valid dictionary"),
+        ("application/x-ndjson", b'{"text": "Good."}\n{"text": 7}', "line 2.text: Input should be a valid string"),
+        ("application/x-ndjson", b"\n", "body: found no document"),
+        (
+            "application/x-ndjson",
+            b'{"text": "A.", "user_id": "ann"}\n{"text": "B.", "user_id": "bob"}',
+            "user_id: found 2 of them, expected documents by one author",
+        ),
+        ("multipart/form-data", b"text", "Missing boundary"),
+        ("multipart/form-data; boundary=edge", b"--edge--\r\n", "found no file"),
+    ],
+)
+def test_of_faulty_documents_none_is_added(client, kind, body, told):
+    answer = client("POST", f"{ADA}/documents", content=body, headers={"Content-Type": kind})
+    assert answer.status == 400
+    assert told in answer.error["message"]
+    assert client("GET", ADA).status == 404
+
+
+def test_another_kind_of_body_is_refused(client):
+    answer = client("POST", f"{ADA}/documents", content=b"a=b", headers={"Content-Type": "text/csv"})
+    assert (answer.status, answer.error["code"]) == (415, "unsupported_media_type")
+
+
+def archive(**files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name.replace("__", "/"), content)
+    return packed.getvalue()
+
+
+FIRST, SECOND = "The garden was full of bees today.", "Nobody came to the old harbour again."
+TABLE = f"when,body\n2024-01-01,{FIRST}\n,short\n"
+ROWS = f'{{"text": "{FIRST}"}}\n' * 2
+MAILS = f"""From ann@example.org Mon Jan  1 10:00:00 2024
+From: Ann <ann@example.org>
+Subject: Hi
+Date: Mon, 1 Jan 2024 10:00:00 +0000
+
+{FIRST}
+"""
+PAGE = f"<!doctype html><html><body><p>{FIRST}</p></body></html>"
+YEARS = archive(**{"2019__a.txt": FIRST, "2020__a.txt": SECOND})
+NEAR = "near-duplicate of another document"
+READ = {
+    "a chat": ({"_chat.txt": CHAT}, ["Ann"], 4, {"by others": 4}),
+    "a table without a user": ({"t.csv": TABLE}, [], 1, {"shorter than 5 words": 1}),
+    "rows of JSON": ({"t.jsonl": ROWS}, [], 1, {NEAR: 1}),
+    "texts of one name": ({"x.zip": YEARS}, [], 2, {}),
+    "several files": ({"a.txt": FIRST, "b.md": SECOND}, [], 2, {}),
+    "a page": ({"a.html": PAGE}, [], 1, {}),
+    "mails": ({"Sent.mbox": MAILS}, [], 1, {}),
+}
+
+
+def sent(files):
+    return [(name, content if isinstance(content, bytes) else content.encode()) for name, content in files.items()]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_files_are_read_as_the_users_texts(client, name):
+    given, me, number, skipped = READ[name]
+    files = sent(given)
+    answer = client("POST", f"{ADA}/documents", files=files, me=me)
+    assert answer.status == 200, answer.body
+    assert answer.json["documents"] == number == len(answer.json["ids"])
+    assert {row["reason"]: row["count"] for row in answer.json["skipped"]} == skipped
+    assert tempfile.gettempdir() not in answer.body.decode()
+    again = client("POST", f"{ADA}/documents", files=files, me=me)
+    assert again.json["ids"] == answer.json["ids"]
+    assert len(client("GET", f"{ADA}/documents").json["data"]) == number
+    assert not list(Path(tempfile.gettempdir()).glob("penname-*/" + files[0][0]))
+
+
+def test_the_user_may_be_named_in_the_address_too(client):
+    answer = client("POST", f"{ADA}/documents?me=Bob&me=bob@example.org", files=[("_chat.txt", CHAT.encode())])
+    assert (answer.status, answer.json["documents"]) == (200, 4)
+
+
+def test_what_was_guessed_and_left_out_is_told(client):
+    files = [("t.csv", f"body,date\n{FIRST},13/02/2024\n".encode()), ("photo.png", b"\x89PNG\r\n\x1a\n")]
+    lines = client("POST", f"{ADA}/documents", files=files).json["lines"]
+    assert any(line.startswith("t.csv: text from 'body'") for line in lines)
+    assert any(line.startswith("photo.png: found a file that is not read") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("files", "me", "told"),
+    [
+        ({"_chat.txt": CHAT}, [], "me: found texts by several people, expected whose they are to be: Bob (4), Ann (4)"),
+        ({"_chat.txt": CHAT}, ["Eve"], "me: found no text by 'Eve', expected an author: Bob (4), Ann (4)"),
+        ({"x.zip": b"PK\x03\x04"}, [], "x.zip: found a broken archive"),
+        ({"x.docx": b"PK\x03\x04"}, [], "x.docx"),
+        ({"x.unknown": b"\0\1"}, [], "a file named x.unknown of no known format"),
+        ({"a.txt": "Too short."}, [], "a.txt: found no text to keep (skipped 1 rows: shorter than 5 words)"),
+        ({"a.txt": ""}, [], "a.txt"),
+        ({"": "text"}, [], "found a file without a name"),
+        ({"../../": "text"}, [], "found a file without a name"),
+        ({"a.txt": FIRST, "./a.txt": SECOND}, [], "found two files of one name"),
+    ],
+)
+def test_of_files_that_cannot_be_taken_nothing_is(client, files, me, told):
+    answer = client("POST", f"{ADA}/documents", files=sent(files), me=me)
+    assert answer.status == 400, answer.body
+    assert told in answer.error["message"]
+    assert tempfile.gettempdir() not in answer.error["message"]
+    assert client("GET", ADA).status == 404
+
+
+@pytest.mark.parametrize("packed", ["zip", "gzip"])
+def test_an_archive_with_more_in_it_than_fits_is_refused(client, packed, monkeypatch):
+    import gzip
+
+    monkeypatch.setattr("penname.serve.uploads.MOST_UNPACKED_BYTES", 2**20)
+    content = b" a long text" * 100_000
+    name, content = ("x.txt.gz", gzip.compress(content)) if packed == "gzip" else ("x.zip", archive(a__a=content))
+    answer = client("POST", f"{ADA}/documents", files=[(name, content)])
+    assert (answer.status, "1,048,576 bytes, unpacked" in answer.error["message"]) == (400, True)
+
+
+def test_documents_are_listed_by_page_and_found(client):
+    documents = [
+        {"id": f"d/{n}", "text": f"Text number {n} of RAIN" if n % 2 else f"Text number {n}"} for n in range(9)
+    ]
+    client("POST", f"{ADA}/documents", {"documents": documents})
+    page = client("GET", f"{ADA}/documents?limit=5").json
+    rest = client("GET", f"{ADA}/documents?limit=5&after={quote(page['last_id'])}").json
+    assert [document["id"] for document in page["data"] + rest["data"]] == [f"d/{n}" for n in range(9)]
+    assert (page["has_more"], rest["has_more"]) == (True, False)
+    assert len(client("GET", f"{ADA}/documents?search=rain").json["data"]) == 4
+    version = client("GET", ADA).json["profile_version"]
+    assert client("DELETE", f"{ADA}/documents/d%2F3").status == client("DELETE", f"{ADA}/documents/d/1").status == 200
+    assert client("DELETE", f"{ADA}/documents/d%2F3").error["code"] == "document_not_found"
+    assert len(client("GET", f"{ADA}/documents?search=rain").json["data"]) == 2
+    assert client("GET", ADA).json["profile_version"] == version + 2
+
+
+def test_a_reasoning_is_put_shown_and_deleted(client):
+    client("POST", f"{ADA}/documents", {"text": "Rain."})
+    assert client("GET", f"{ADA}/reasoning").error["code"] == "reasoning_not_found"
+    put = client("PUT", f"{ADA}/reasoning", {"text": "Writes plainly."}).json
+    assert (put["method"], put["locked"], put["current"]) == ("sft-reasoning", True, True)
+    assert put["model"].startswith("sft-reasoning ")
+    assert client("GET", f"{ADA}/reasoning?method=sft-reasoning").json == put
+    client("POST", f"{ADA}/documents", {"text": "Snow."})
+    assert client("GET", f"{ADA}/reasoning").json["current"] is False
+    body = {"model": f"penname/{USER}", "messages": [{"role": "user", "content": "Write."}], "max_tokens": 4}
+    written = client("POST", "/v1/chat/completions", body).json
+    assert written["choices"][0]["message"]["reasoning_content"] == "Writes plainly."
+    assert client("DELETE", f"{ADA}/reasoning").status == 200
+    assert client("DELETE", f"{ADA}/reasoning").status == client("GET", f"{ADA}/reasoning").status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "told"),
+    [
+        ("?method=sft", {"text": "Short."}, 400, "reasoning: this model was not trained to reason"),
+        ("?method=pat", {"text": "Short."}, 404, "found no such method, expected one of sft, sft-reasoning"),
+        ("", {"text": " \n"}, 400, "text: found only white space"),
+        ("", {"text": "word " * 2000}, 400, "tokens, expected at most 1408"),
+        ("", {"text": ""}, 400, "text: String should have at least 1 character"),
+        ("", {}, 400, "text: Field required"),
+    ],
+)
+def test_a_reasoning_that_the_model_cannot_be_given_is_refused(client, query, body, status, told):
+    client("PUT", ADA)
+    answer = client("PUT", f"{ADA}/reasoning{query}", body)
+    assert (answer.status, told in answer.error["message"]) == (status, True), answer.body
+
+
+def test_all_that_is_kept_is_given_out(client, tmp_path):
+    from penname.data.profiles import load_profile
+
+    client(
+        "POST",
+        f"{ADA}/documents",
+        {"documents": [{"id": "a", "text": "Één.", "rating": 4.5}, {"id": "b", "text": "Two."}]},
+    )
+    client("PUT", f"{ADA}/reasoning", {"text": "Writes plainly."})
+    client("POST", f"{ADA}/feedback", {"prompt": "p", "response": "r", "thumbs": "up"})
+    kept = client("GET", f"{ADA}/export").json
+    assert kept["user"]["id"] == USER
+    assert [document["text"] for document in kept["documents"]] == ["Één.", "Two."]
+    assert [kept["reasonings"][0]["text"], kept["feedback"][0]["thumbs"]] == ["Writes plainly.", "up"]
+    lines = client("GET", f"{ADA}/export?format=jsonl")
+    assert lines.headers["content-type"].startswith("application/x-ndjson")
+    (tmp_path / "documents.jsonl").write_bytes(lines.body)
+    read = load_profile(tmp_path / "documents.jsonl")
+    assert [(d.user_id, d.id, d.text, d.rating) for d in read] == [(USER, "a", "Één.", 4.5), (USER, "b", "Two.", None)]
+    again = client(
+        "POST", "/v1/users/twin/documents", content=lines.body, headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert again.json["ids"] == ["a", "b"]
+
+
+def test_feedback_is_kept_and_given_out_for_training(client, tmp_path, capsys):
+    client("PUT", ADA)
+    texts = [
+        f"{word.title()} fell on the {place} for hours and hours."
+        for word in ("rain", "snow", "hail", "sleet")
+        for place in ("roof", "lake")
+    ]
+    for n, text in enumerate(texts):
+        given = {"prompt": f"Write about {n}.", "response": f"Response {n}.", ("edited", "chosen")[n % 2]: text}
+        assert client("POST", f"{ADA}/feedback", given | {"method": "sft", "seed": n}).status == 200
+    down = {"prompt": "Write about 0.", "response": "Bad.", "thumbs": "down"}
+    liked = {"prompt": "Write about 0.", "response": "Good.", "thumbs": "up"}
+    kept = [client("POST", f"{ADA}/feedback", given).json["id"] for given in (down, liked)]
+    listed = client("GET", f"{ADA}/feedback").json["data"]
+    assert [one["seed"] for one in listed] == [*range(8), None, None]
+    pairs = [json.loads(line) for line in client("GET", f"{ADA}/feedback?format=pairs").body.splitlines()]
+    assert pairs[0] == {"user_id": USER, "prompt": "Write about 0.", "chosen": texts[0], "rejected": "Response 0."}
+    assert pairs[-1] == {"user_id": USER, "prompt": "Write about 0.", "chosen": "Good.", "rejected": "Bad."}
+    assert len(pairs) == 9
+    documents = tmp_path / "documents.jsonl"
+    documents.write_bytes(client("GET", f"{ADA}/feedback?format=documents").body)
+    arguments = ["penname", "data", "convert", str(documents), "--out", str(tmp_path / "set"), "--json"]
+    with patch.object(sys, "argv", arguments), pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out)["documents"] == 8
+    assert client("DELETE", f"{ADA}/feedback/{kept[0]}").status == 200
+    assert client("DELETE", f"{ADA}/feedback/{kept[0]}").error["code"] == "feedback_not_found"
+    assert len(client("GET", f"{ADA}/feedback?format=pairs").body.splitlines()) == 8
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"prompt": "p", "response": "r"}, "feedback: found none of them"),
+        ({"prompt": "p", "response": "r", "thumbs": "sideways"}, "thumbs: Input should be 'up' or 'down'"),
+        ({"prompt": "p", "thumbs": "up"}, "response: Field required"),
+        ({"prompt": "p", "response": "\0", "thumbs": "up"}, "response: found a NUL character"),
+        ({"prompt": "p", "response": "r", "thumbs": "up", "seed": 2**64}, "seed: Input should be less than"),
+    ],
+)
+def test_faulty_feedback_is_refused(client, given, told):
+    client("PUT", ADA)
+    answer = client("POST", f"{ADA}/feedback", given)
+    assert (answer.status, told in answer.error["message"]) == (400, True), answer.body
+
+
+@pytest.mark.parametrize("path", ["/v1/users", "/v1/users/ada", "/v1/users/ada/documents", "/v1/models", "/metrics"])
+def test_without_a_key_nothing_is_told(server, path):
+    for client in (server, server.with_key("pn-nobody"), server.with_key("")):
+        assert client("GET", path).status == 401
+
+
+@pytest.mark.parametrize("name", ["documents", "export", "reasoning", "feedback"])
+def test_no_method_takes_what_is_asked_of_a_user_for_a_part_of_an_id(client, name):
+    method = {"documents": "PUT", "reasoning": "POST"}.get(name, "PUT")
+    assert client(method, f"/v1/users/ada/{name}", {}).status == 405
+    assert client("GET", "/v1/users").json["data"] == []
