@@ -108,6 +108,20 @@ class LiveEngine:
         """The longest prompt and completion together, in tokens; None where the model states no limit."""
         return self._decoder.max_length
 
+    def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
+        """Raise UserError for a request that the model or this engine has no room for.
+
+        prompt_tokens: length of its prompt.
+        completions: number of its completions.
+        """
+        longest, limit = prompt_tokens + sampling.max_new_tokens, self._decoder.max_length
+        if limit is not None and longest > limit:
+            raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
+        if sampling.max_new_tokens > self.max_new_tokens:
+            raise UserError(f"found {sampling.max_new_tokens} new tokens, expected at most {self.max_new_tokens}")
+        if completions > self.rows:
+            raise UserError(f"found {completions} completions of a prompt, expected at most {self.rows}")
+
     def submit(
         self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None = None
     ) -> Ticket:
@@ -115,15 +129,9 @@ class LiveEngine:
 
         most_likely: for how many most likely tokens log probabilities are told with each token; None tells none.
 
-        Raises UserError for a request that the model or this engine has no room for.
+        Raises UserError as `check` does.
         """
-        longest, limit = len(prompt) + sampling.max_new_tokens, self._decoder.max_length
-        if limit is not None and longest > limit:
-            raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
-        if sampling.max_new_tokens > self.max_new_tokens:
-            raise UserError(f"found {sampling.max_new_tokens} new tokens, expected at most {self.max_new_tokens}")
-        if len(seeds) > self.rows:
-            raise UserError(f"found {len(seeds)} completions of a prompt, expected at most {self.rows}")
+        self.check(len(prompt), len(seeds), sampling)
         ticket = Ticket(completions_of(prompt, seeds, sampling, most_likely))
         with self._changed:
             self._queue.append(ticket)

@@ -15,12 +15,12 @@ from anyio.to_thread import run_sync
 
 from penname.engines.base import GeneratedTokens, Sampling
 from penname.engines.batch import TokenLogProbs
-from penname.engines.live import Update
 from penname.errors import UserError
 from penname.generate.by_model import Prepared, candidate_seeds
 from penname.generate.request import Request
 from penname.serve.access import Caller
 from penname.serve.admission import Admission
+from penname.serve.backend import Added
 from penname.serve.errors import ApiError
 from penname.serve.methods import ServedMethod
 from penname.serve.store.records import Profile, UnknownUser
@@ -99,6 +99,7 @@ class Writing:
         self._started = time.perf_counter()
         await run_sync(self._prepare)
         order, prepared = self.order, self._prepared
+        order.method.backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._admission.check(order.method, len(prepared.tokens), len(prepared.seeds))
         await self._reserve(len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens)
         self.prompt_tokens = len(prepared.tokens)
@@ -187,18 +188,18 @@ class Writing:
                 if not unfinished:
                     break
 
-    async def _updates(self, most_likely: int | None) -> AsyncGenerator[Update]:
+    async def _updates(self, most_likely: int | None) -> AsyncGenerator[Added]:
         """What the engine adds to the texts, counted."""
-        prepared, backend = self._prepared, self.order.method.backend
-        asked = (prepared.tokens, prepared.seeds, prepared.sampling, most_likely)
-        async with aclosing(backend.write(*asked)) as updates:
+        prepared, order = self._prepared, self.order
+        asked = (prepared.tokens, prepared.seeds, prepared.sampling, most_likely, order.caller.tenant)
+        async with aclosing(order.method.backend.write(*asked)) as updates:
             async for update in updates:
                 if update.tokens and not self.completion_tokens:
                     self._admission.note_first_token(time.perf_counter() - self._started)
                 self.completion_tokens += len(update.tokens)
                 yield update
 
-    def _piece(self, text: StreamedCompletion, update: Update) -> Piece:
+    def _piece(self, text: StreamedCompletion, update: Added) -> Piece:
         """What an update adds to a text."""
         added, reason = text.add(update.tokens), update.finish_reason
         self.reasoning_tokens += 0 if text.in_response else len(update.tokens)
@@ -213,8 +214,8 @@ class Writing:
         prepared, order = self._prepared, self.order
         tokens: list[list[int]] = [[] for _ in prepared.seeds]
         reasons: dict[int, Any] = {}
-        async with aclosing(self._updates(None)) as all_:
-            async for update in all_:
+        async with aclosing(self._updates(None)) as updates:
+            async for update in updates:
                 tokens[update.index] += update.tokens
                 if update.finish_reason is not None:
                     reasons[update.index] = update.finish_reason
