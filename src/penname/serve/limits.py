@@ -18,7 +18,7 @@ MOST_HELD = 8 * MOST_BYTES
 
 SECONDS_FOR_BODY = 60.0
 
-ONCE = (b"authorization", b"content-length", b"content-type", b"host", b"x-penname-user")
+ONCE = (b"authorization", b"content-length", b"content-type", b"host", b"x-openwebui-user-id", b"x-penname-user")
 """Headers of which another server on the way could take another one."""
 
 
