@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.postgres import NUMBERS, Cluster, running_cluster
+from tests.serve.running import running, tiny_model
 from tests.serve.serving import Client, make_run, serving
 
 from penname.serve.store.opening import open_store
@@ -66,3 +67,16 @@ def server(served_store: Store, served_run: Path) -> Iterator[Client]:
 def client(server: Client, served_store: Store) -> Client:
     """A client with a key of a tenant of its own."""
     return server.with_key(served_store.add_key(f"tenant {next(NUMBERS)}"))
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the database of the server at `address`."""
+    return f"sqlite:///{tmp_path_factory.mktemp('served')}/penname.db"
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[str]:
+    """The address of a server whose model has random weights."""
+    with running(tiny_model(tmp_path_factory.mktemp("model")), database) as address:
+        yield address
