@@ -13,6 +13,9 @@ from penname.serve.errors import ApiError
 MOST_BYTES = 32 * 2**20
 """Largest body of a request."""
 
+MOST_IN_HEADERS = 64 * 2**10
+"""Largest size of a request's headers."""
+
 MOST_HELD = 8 * MOST_BYTES
 """Largest size together of the bodies that are being received."""
 
@@ -68,12 +71,16 @@ class Limits:
 
     def _check_headers(self, scope: Scope) -> None:
         """Raise ApiError for headers that contradict each other, and for a body that is too large."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_IN_HEADERS:
+            raise ApiError(431, f"expected headers of at most {MOST_IN_HEADERS} bytes", "too_large")
         found = Counter(name for name, _ in scope["headers"])
         for name in ONCE:
             if found[name] > 1:
-                raise ApiError(400, f"found the header {name.decode()} {found[name]} times, expected it once", "header")
+                raise ApiError(
+                    400, f"found the header {name.decode()} {found[name]} times, expected it once", "invalid_header"
+                )
         if found[b"transfer-encoding"] and found[b"content-length"]:
-            raise ApiError(400, "found content-length and transfer-encoding, expected one of them", "header")
+            raise ApiError(400, "found content-length and transfer-encoding, expected one of them", "invalid_header")
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if int(length) > self._most_bytes:
             raise self._too_large()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
@@ -18,7 +18,16 @@ from penname.serve.replies import Asked, Kind, WritingResponse, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
 from penname.serve.writing import Order, Writing
 
-router = APIRouter(prefix="/v1")
+
+async def _expect_json(request: Request) -> None:
+    """Raise ApiError (415) for a body of another type."""
+    kind = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        problem = "expected the header Content-Type: application/json"
+        raise ApiError(415, problem, "unsupported_media_type", "content-type")
+
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(_expect_json)])
 
 MODEL = "penname"
 USER_HEADER = "x-penname-user"
