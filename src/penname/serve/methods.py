@@ -115,6 +115,9 @@ def _remote(
             raise ArgumentError("method", f"{name}: asked by chat messages, expected a model whose tokenizer is known")
     models = find_models(engine, {name: writer.setup.engine.model for name, writer in writers.items()})
     for name, model in models.items():
-        model.check(writers[name].sampling)
+        try:
+            model.check(writers[name].sampling)
+        except ArgumentError as error:
+            raise UserError(f"decoding.{error}") from error
         say(f"{name}: {model}")
     return {name: RemoteBackend(model, rows) for name, model in models.items()}
