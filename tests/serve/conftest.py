@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.postgres import NUMBERS, Cluster, running_cluster
-from tests.serve.running import running, tiny_model
+from tests.serve.running import running
 from tests.serve.serving import Client, make_run, serving
 
 from penname.serve.store.opening import open_store
@@ -76,7 +76,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[str]:
-    """The address of a server whose model has random weights."""
-    with running(tiny_model(tmp_path_factory.mktemp("model")), database) as address:
+def address(served_run: Path, database: str) -> Iterator[str]:
+    """The address of a server on the loopback, where a key is optional."""
+    with running(served_run, database) as address:
         yield address

@@ -1,4 +1,4 @@
-"""Servers for tests: penname's own with a tiny model, and one that speaks vLLM's protocol, in threads of the tests."""
+"""Servers for tests in their threads: penname's own as its command starts it, and one that speaks vLLM's protocol."""
 
 from __future__ import annotations
 
@@ -13,69 +13,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from tests.conftest import CHAT_TEMPLATE
 from tests.engines.servers import free_port
 
 from penname.engines.base import Sampling
 from penname.serve.backend import EngineFailed, LocalBackend
 from penname.serve.server import ServerSettings, serve
-from penname.session.fine_tune import PROMPT_FILE
 
-LIMIT = 48
-"""Longest response of the tiny model, in tokens."""
+LIMIT = 40
+"""Longest response of the tiny models, in tokens."""
 
 CONTEXT = 2048
 
 
-def tiny_model(folder: Path, **facts: Any) -> Path:
-    """A Llama of random weights with a tokenizer of bytes, and how penname prompts it: `facts` in penname.json."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    special = ["<|end|>", "<|user|>", "<|assistant|>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    texts = ["Write about rain and bread. It rained all day, and the bread was warm."] * 4
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
-    bpe.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|end|>", pad_token="<|end|>")
-    tokenizer.chat_template = CHAT_TEMPLATE
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    known = {
-        "templates": {},
-        "with_reasoning": False,
-        "format": "chat",
-        "prompt": {"max_input_tokens": 1024, "max_output_tokens": LIMIT},
-    }
-    (folder / PROMPT_FILE).write_text(json.dumps({**known, **facts}))
-    return folder
-
-
 @contextmanager
-def running(model: Path, database: str, **changes: Any) -> Iterator[str]:
-    """penname's server, in a thread that ends with the tests; yields its address."""
+def running(run: Path, database: str, **changes: Any) -> Iterator[str]:
+    """penname's server of a run, on the loopback, in a thread that ends with the tests; yields its address."""
     port = free_port()
-    defaults = {"methods": (), "tombstones": None, "host": "127.0.0.1", "rows": 8, "longest_wait": 60.0}
-    settings = ServerSettings(model=str(model), database=database, port=port, **{**defaults, **changes})
+    defaults = {"methods": ("sft",), "tombstones": None, "host": "127.0.0.1", "rows": 8, "longest_wait": 60.0}
+    settings = ServerSettings(model=str(run), database=database, port=port, **{**defaults, **changes})
     failures: list[BaseException] = []
     thread = threading.Thread(target=_serve, args=(settings, failures), daemon=True)
     thread.start()

@@ -43,7 +43,7 @@ def check(case: Case, address: str) -> None:
 def fuzz(address: str, examples: int) -> None:
     """Check so many examples of each of the operations."""
     operations = [result.ok() for result in schema_at(address).get_all_operations()]
-    assert len(operations) >= 2
+    assert len(operations) >= 10
     for operation in operations:
 
         @hypothesis.settings(max_examples=examples, **SETTINGS)
@@ -55,12 +55,12 @@ def fuzz(address: str, examples: int) -> None:
 
 
 def test_no_request_makes_the_server_fail(address):
-    fuzz(address, 30)
+    fuzz(address, 6)
 
 
 @pytest.mark.slow
 def test_no_request_of_many_makes_the_server_fail(address):
-    fuzz(address, 1500)
+    fuzz(address, 400)
 
 
 def test_the_description_says_what_is_answered(address):

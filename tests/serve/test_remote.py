@@ -9,10 +9,12 @@ import urllib.request
 from contextlib import aclosing
 
 import pytest
-from tests.serve.running import CONTEXT, LIMIT, Served, running, tiny_model, vllm_running
+from tests.serve.running import CONTEXT, LIMIT, Served, running, vllm_running
 
 from penname.engines.base import Sampling
 from penname.errors import UserError
+from penname.experiments.train import model_folder
+from penname.method_table import METHODS
 from penname.serve.backend import EngineFailed, LocalBackend
 from penname.serve.remote import FirstTokens, RemoteBackend
 from penname.serve.vllm_server import find_models
@@ -22,8 +24,8 @@ PROMPT = [5, 9, 13, 40, 41]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("model"))
+def model(served_run):
+    return model_folder(served_run, METHODS["sft"], 0)
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def test_the_wait_is_foretold_from_first_tokens(monkeypatch):
     assert tokens.wait() == 0.0
 
 
-def test_penname_serve_writes_the_same_with_either_engine(model, served, tmp_path):
+def test_penname_serve_writes_the_same_with_either_engine(served_run, served, tmp_path):
     asked = {
         "model": "penname",
         "messages": [{"role": "user", "content": "Write about rain."}],
@@ -198,7 +200,7 @@ def test_penname_serve_writes_the_same_with_either_engine(model, served, tmp_pat
     with vllm_running(served) as engine:
         texts = []
         for name, changes in (("local", {}), ("remote", {"engine": engine})):
-            with running(model, f"sqlite:///{tmp_path}/{name}.db", **changes) as address:
+            with running(served_run, f"sqlite:///{tmp_path}/{name}.db", **changes) as address:
                 texts.append(post(f"{address}/v1/chat/completions", asked)["choices"])
     assert texts[0] == texts[1]
     assert texts[0][0]["message"] != texts[0][1]["message"]
