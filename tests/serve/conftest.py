@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from tests.serve.postgres import NUMBERS, Cluster, running_cluster
 from tests.serve.serving import Client, make_run, serving
+from tests.serve.vllm_running import running
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store
@@ -106,3 +107,16 @@ def server(served_store: Store, served_run: Path) -> Iterator[Client]:
 def client(server: Client, served_store: Store) -> Client:
     """A client with a key of a tenant of its own."""
     return server.with_key(served_store.add_key(f"tenant {next(NUMBERS)}"))
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the database of the server at `address`."""
+    return f"sqlite:///{tmp_path_factory.mktemp('served')}/penname.db"
+
+
+@pytest.fixture(scope="session")
+def address(served_run: Path, database: str) -> Iterator[str]:
+    """The address of a server on the loopback, where a key is optional."""
+    with running(served_run, database) as address:
+        yield address

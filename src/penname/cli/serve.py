@@ -39,11 +39,15 @@ def serve(
     longest_wait: Annotated[
         float, typer.Option(min=0.1, help="Seconds until the first word above which a request is refused (429).")
     ] = 10.0,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Address of a vLLM server of the model, ending in /v1, in place of the local engine."),
+    ] = None,
 ) -> None:
     """Serve a trained run over an OpenAI-compatible HTTP interface, writing as each of its users."""
     from penname.serve.server import ServerSettings, serve
 
-    serve(ServerSettings(model, tuple(method or ()), db, tombstones, host, port, rows, longest_wait))
+    serve(ServerSettings(model, tuple(method or ()), db, tombstones, host, port, rows, longest_wait, engine))
 
 
 def register(app: typer.Typer) -> None:

@@ -22,15 +22,15 @@ class Pace:
         seconds: what it took.
         prompt_tokens: total length of the prompts that joined in it.
         """
-        self._step = _mean(self._step, seconds)
+        self._step = moving_mean(self._step, seconds)
         if prompt_tokens:
-            self._prompt_token = _mean(self._prompt_token, max(0.0, seconds - self._decoding) / prompt_tokens)
+            self._prompt_token = moving_mean(self._prompt_token, max(0.0, seconds - self._decoding) / prompt_tokens)
         else:
-            self._decoding = _mean(self._decoding, seconds)
+            self._decoding = moving_mean(self._decoding, seconds)
 
     def note_completion(self, tokens: int) -> None:
         """Take in a completion that has ended. tokens: its length."""
-        self._length = _mean(self._length, tokens)
+        self._length = moving_mean(self._length, tokens)
 
     def wait(self, prompt_tokens: int, waiting: int, in_progress: int) -> float:
         """Seconds until the last of those who wait gets its first token; 0 while nothing is known.
@@ -44,5 +44,6 @@ class Pace:
         return max(joining, surplus * self._length * self._step / self._rows)
 
 
-def _mean(known: float, new: float) -> float:
+def moving_mean(known: float, new: float) -> float:
+    """The mean of what is known, 0 for nothing, and of what is new, which has the weight of one of ten."""
     return MEMORY * known + (1 - MEMORY) * new if known else new

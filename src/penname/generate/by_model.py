@@ -198,7 +198,7 @@ class ModelWriter:
         reasoning = request.reasoning
         forced = self.renderer.prefix(compose(reasoning, "")) if reasoning is not None else []
         return Prepared(
-            rendered.tokens + forced, candidate_seeds(request.seed, number), self._sampling, shown, rendered.shortened
+            rendered.tokens + forced, candidate_seeds(request.seed, number), self.sampling, shown, rendered.shortened
         )
 
     def finish(self, request: Request, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
@@ -249,8 +249,9 @@ class ModelWriter:
     def fingerprint(self) -> str:
         """Names the model: another training of it, or another prompt, gives another name."""
         setup = self._setup
-        folder = Path(locate_model(setup.engine.model))
-        weights = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.safetensors"))]
+        # A server does not say when its model was trained.
+        files = [] if setup.engine.kind == "openai" else Path(locate_model(setup.engine.model)).glob("*.safetensors")
+        weights = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(files)]
         prompting = (setup.with_reasoning, setup.prompt, setup.retrieval, setup.engine.format)
         return hashlib.sha256(repr((setup.engine.model, weights, prompting)).encode()).hexdigest()[:16]
 
@@ -275,7 +276,7 @@ class ModelWriter:
         return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens)
 
     @cached_property
-    def _sampling(self) -> Sampling:
+    def sampling(self) -> Sampling:
         """How the model's run samples in its evaluation."""
         setup, evaluation = self._setup, self._setup.evaluation
         max_tokens = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)

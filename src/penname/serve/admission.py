@@ -25,7 +25,7 @@ class Admission:
         """Raise ApiError for a request that may not wait: 503 while the server stops, 429 where it would take long."""
         if self.stopping:
             raise ApiError(503, "the server stops", "stopping", retry_after=30)
-        wait = method.backend.engine.expected_wait(prompt_tokens, completions)
+        wait = method.backend.expected_wait(prompt_tokens, completions)
         if wait > self._longest_wait:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"
             seconds = max(1, math.ceil(wait - self._longest_wait))

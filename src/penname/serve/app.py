@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +16,9 @@ from penname.errors import UserError
 from penname.serve.access import Access
 from penname.serve.admission import Admission
 from penname.serve.errors import ApiError, of_user_error
+from penname.serve.failures import Failures
 from penname.serve.headers import SecurityHeaders
+from penname.serve.limits import Limits
 from penname.serve.methods import Methods
 from penname.serve.metrics import CountsRequests, Metrics
 from penname.serve.paths import IdsInPaths
@@ -26,13 +27,7 @@ from penname.serve.routes.common import ERRORS
 from penname.serve.state import State
 from penname.serve.store.store import Store
 
-logger = logging.getLogger(__name__)
-
 _PARTS_OF_REQUESTS = (("body",), ("query",), ("path",), ("header",))
-
-MOST_BYTES = 32 * 2**20
-"""Largest body of a request."""
-
 
 ROUTERS = (texts.router, models.router, users.router, documents.router, reasonings.router, feedback.router)
 
@@ -56,13 +51,16 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
         try:
             yield
         finally:
-            methods.close()
+            await methods.close()
 
     metrics = Metrics()
     store.watch(metrics.database.observe)
     app = FastAPI(title="penname", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    # Each one added is around those before it.
     app.add_middleware(IdsInPaths)
-    app.add_middleware(SecurityHeaders, most_bytes=MOST_BYTES)
+    app.add_middleware(Failures)
+    app.add_middleware(Limits)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(CountsRequests, metrics=metrics)
     for router in ROUTERS:
         app.include_router(router, responses=ERRORS)
@@ -73,7 +71,6 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _failed)
     return app
 
 
@@ -106,9 +103,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     return _answer(ApiError(error.status_code, str(error.detail), codes.get(error.status_code, "invalid_request")))
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    # The error's own message may have a user's text.
-    logger.error("%s %s: %s", request.method, request.scope.get("route"), type(error).__name__)
-    return _answer(ApiError(500, "the server failed", "server_error"))

@@ -4,14 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from penname.engines.base import Sampling, TokenIds
+from penname.engines.base import FinishReason, Sampling, TokenIds
+from penname.engines.batch import TokenLogProbs
 from penname.engines.live import LiveEngine, Ticket, Update
 
 
 class EngineFailed(Exception):
     """The engine could not go on with a request."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What has been added to one of a request's completions; see `Update`."""
+
+    index: int
+    tokens: list[int]
+    log_probs: list[TokenLogProbs]
+    finish_reason: FinishReason | None
+
+
+class Backend(Protocol):
+    """An engine that many requests share."""
+
+    def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
+        """Raise UserError for a request that the engine cannot do; see `LiveEngine.check`."""
+        ...
+
+    def write(
+        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None, tenant: str
+    ) -> AsyncGenerator[Added]:
+        """Ask for completions, see `LiveEngine.submit`, and tell what is added to them until all have ended.
+
+        tenant: whose prompt it is; no other tenant can notice that it was computed.
+
+        Whoever stops iterating sets the engine free. Raises EngineFailed.
+        """
+        ...
+
+    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+        """Seconds that a request would wait for its first token if it came now; see `LiveEngine.expected_wait`."""
+        ...
+
+    @property
+    def in_progress(self) -> int:
+        """The number of completions that are being written or wait."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """The number of completions that wait for their first token."""
+        ...
+
+    async def alive(self) -> bool:
+        """Whether the engine goes on."""
+        ...
+
+    def watch_steps(self, on_seconds: Callable[[float], None]) -> None:
+        """Have it told how long each step of an engine of this process takes."""
+        ...
+
+    async def close(self) -> None:
+        """Release the engine."""
+        ...
 
 
 class LocalBackend:
@@ -25,13 +83,14 @@ class LocalBackend:
         self._waiting: dict[Ticket, asyncio.Queue[Update]] = {}
         self.engine = LiveEngine(model, self._on_step, dtype, rows, max_new_tokens)
 
-    async def write(
-        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
-    ) -> AsyncGenerator[Update]:
-        """Ask for completions, see `LiveEngine.submit`, and tell what is added to them until all have ended.
+    def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
+        """See `Backend.check`."""
+        self.engine.check(prompt_tokens, completions, sampling)
 
-        Whoever stops iterating sets the engine free. Raises EngineFailed.
-        """
+    async def write(
+        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None, tenant: str
+    ) -> AsyncGenerator[Added]:
+        """See `Backend.write`; the local engine shares no prompt between requests."""
         ticket = self.engine.submit(prompt, seeds, sampling, most_likely)
         updates = self._waiting[ticket] = asyncio.Queue()
         unfinished = set(range(len(seeds)))
@@ -42,12 +101,34 @@ class LocalBackend:
                     raise EngineFailed from update.error
                 if update.finish_reason is not None:
                     unfinished.discard(update.index)
-                yield update
+                yield Added(update.index, update.tokens, update.log_probs, update.finish_reason)
         finally:
             self.engine.cancel(ticket)
             del self._waiting[ticket]
 
-    def close(self) -> None:
+    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+        """See `Backend.expected_wait`."""
+        return self.engine.expected_wait(prompt_tokens, completions)
+
+    @property
+    def in_progress(self) -> int:
+        """See `Backend.in_progress`."""
+        return self.engine.in_progress
+
+    @property
+    def waiting(self) -> int:
+        """See `Backend.waiting`."""
+        return self.engine.waiting
+
+    async def alive(self) -> bool:
+        """See `Backend.alive`."""
+        return self.engine.alive
+
+    def watch_steps(self, on_seconds: Callable[[float], None]) -> None:
+        """See `Backend.watch_steps`."""
+        self.engine.on_seconds = on_seconds
+
+    async def close(self) -> None:
         """Stop the engine's thread."""
         self.engine.close()
 

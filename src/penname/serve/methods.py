@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from penname.data.records import Document
-from penname.errors import ArgumentError
+from penname.errors import ArgumentError, UserError
 from penname.generate.by_model import ModelWriter
 from penname.generate.request import Request
 from penname.generate.writer import model_writers
-from penname.serve.backend import LocalBackend
+from penname.serve.backend import Backend, LocalBackend
 from penname.serve.errors import ApiError
+from penname.serve.remote import RemoteBackend
+from penname.serve.vllm_server import find_models
+
+WARM_UP = Request("One.", [Document("user", "One two."), Document("user", "Two three.")])
+"""Prepared once when the server starts, as what is compiled and loaded for the first prompt takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class ServedMethod:
     name: str
     model: str
     writer: ModelWriter
-    backend: LocalBackend
+    backend: Backend
 
 
 class Methods:
@@ -36,15 +41,35 @@ class Methods:
 
     model: a run's folder, or another model, see `penname.generate.writer.Writer`.
     chosen: the methods of a run to be served; empty for the last one that can write.
-    rows: the largest number of texts that an engine writes at once.
+    rows: the largest number of texts that the local engine writes at once, and another one for one request.
+    engine: address of a vLLM server of the models, ending in /v1; None for the local engine.
+    say: told which models of the server are used.
 
-    Raises UserError where a model is missing, a method cannot write, or an engine is not the local one.
+    Raises UserError where a model is missing, a method cannot write, or its engine cannot be used.
     """
 
-    def __init__(self, model: str | Path, chosen: Sequence[str], rows: int) -> None:
+    def __init__(
+        self,
+        model: str | Path,
+        chosen: Sequence[str],
+        rows: int,
+        engine: str | None = None,
+        say: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        if rows < 1:
+            raise UserError(f"rows: found {rows}, expected 1 or more")
         writers = model_writers(model, chosen)
-        self.served = {name: _served(name, writer, rows) for name, writer in writers.items()}
+        if engine is None:
+            backends: dict[str, Backend] = {name: _local(name, writer, rows) for name, writer in writers.items()}
+        else:
+            backends = _remote(engine, writers, rows, say)
+        self.served = {
+            name: ServedMethod(name, f"{name} {writer.fingerprint}", writer, backends[name])
+            for name, writer in writers.items()
+        }
         self.default = list(self.served)[-1]
+        for writer in writers.values():
+            writer.prepare(WARM_UP)
 
     def get(self, name: str | None) -> ServedMethod:
         """A method by its name; None for the default one. Raises ApiError (404)."""
@@ -57,35 +82,49 @@ class Methods:
     @property
     def in_progress(self) -> int:
         """The number of texts that are being written or wait."""
-        return sum(method.backend.engine.in_progress for method in self.served.values())
+        return sum(method.backend.in_progress for method in self.served.values())
 
     @property
     def waiting(self) -> int:
         """The number of texts that wait for room."""
-        return sum(method.backend.engine.waiting for method in self.served.values())
+        return sum(method.backend.waiting for method in self.served.values())
 
-    @property
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """Whether all engines go on."""
-        return all(method.backend.engine.alive for method in self.served.values())
+        return all([await method.backend.alive() for method in self.served.values()])
 
     def watch_steps(self, on_seconds: Callable[[float], None]) -> None:
-        """Have it told how long each step of an engine takes."""
+        """Have it told how long each step of an engine of this process takes."""
         for method in self.served.values():
-            method.backend.engine.on_seconds = on_seconds
+            method.backend.watch_steps(on_seconds)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop the engines."""
         for method in self.served.values():
-            method.backend.close()
+            await method.backend.close()
             method.writer.close()
 
 
-def _served(name: str, writer: ModelWriter, rows: int) -> ServedMethod:
+def _local(name: str, writer: ModelWriter, rows: int) -> LocalBackend:
     setup = writer.setup
     if setup.engine.kind != "local":
-        raise ArgumentError("method", f"{name}: written with an engine of kind {setup.engine.kind}, expected local")
-    writer.prepare(Request("One.", [Document("user", "One two."), Document("user", "Two three.")]))  # compiles BM25
+        problem = f"{name}: written with an engine of kind {setup.engine.kind}, expected local, or a server as --engine"
+        raise ArgumentError("method", problem)
     longest = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-    backend = LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest)
-    return ServedMethod(name, f"{name} {writer.fingerprint}", writer, backend)
+    return LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest)
+
+
+def _remote(
+    engine: str, writers: Mapping[str, ModelWriter], rows: int, say: Callable[[str], object]
+) -> dict[str, Backend]:
+    for name, writer in writers.items():
+        if writer.setup.engine.endpoint == "chat":
+            raise ArgumentError("method", f"{name}: asked by chat messages, expected a model whose tokenizer is known")
+    models = find_models(engine, {name: writer.setup.engine.model for name, writer in writers.items()})
+    for name, model in models.items():
+        try:
+            model.check(writers[name].sampling)
+        except ArgumentError as error:
+            raise UserError(f"decoding.{error}") from error
+        say(f"{name}: {model}")
+    return {name: RemoteBackend(model, rows) for name, model in models.items()}

@@ -21,6 +21,9 @@ from penname.serve.writing import Piece, Writing
 Kind = Literal["chat", "completion"]
 
 _OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "completion": ("text_completion", "cmpl-")}
+_CHUNK = "chat.completion.chunk"
+_EVENTS = "text/event-stream; charset=utf-8"
+_DONE = b"[DONE]"
 _FAILED = ApiError(500, "the engine could not go on with this request", "engine_failed")
 
 
@@ -37,6 +40,20 @@ class Asked(NamedTuple):
     with_usage: bool
 
 
+def reply_of(text: str, asked: Asked) -> Response:
+    """A conversation's next turn that is known already, and took nothing."""
+    head = {**_head(asked.kind), "model": asked.model}
+    usage = _usage(0, 0, 0)
+    turn = {"role": "assistant", "content": text}
+    ended = {"index": 0, "finish_reason": "stop", "logprobs": None}
+    if not asked.stream:
+        return JSONResponse({**head, "choices": [{"message": turn, **ended}], "usage": usage})
+    head["object"] = _CHUNK
+    last = [{**head, "choices": [], "usage": usage}] if asked.with_usage else []
+    events = [*map(_json, ({**head, "choices": [{"delta": turn, **ended}]}, *last)), _DONE]
+    return Response(b"".join(map(_event, events)), media_type=_EVENTS)
+
+
 class WritingResponse(Response):
     """Answers with what is written, and stops the writing when the client hangs up.
 
@@ -48,8 +65,7 @@ class WritingResponse(Response):
         self._writing = writing
         self._asked = asked
         self._decode = writing.order.method.writer.renderer.decode
-        name, prefix = _OBJECTS[asked.kind]
-        self._head = {"id": prefix + secrets.token_hex(12), "object": name, "created": int(time.time())}
+        self._head = _head(asked.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, until it is done or the client has gone."""
@@ -85,16 +101,16 @@ class WritingResponse(Response):
         return {"message": {"role": "assistant", "content": text, **beside}, **ended}
 
     async def _stream(self, send: Send) -> None:
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", _EVENTS.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with aclosing(self._events()) as events:
             async for event in events:
-                await send({"type": "http.response.body", "body": b"data: " + event + b"\n\n", "more_body": True})
+                await send({"type": "http.response.body", "body": _event(event), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _events(self) -> AsyncGenerator[bytes]:
         """The data of the stream's events."""
-        head = self._head | ({"object": "chat.completion.chunk"} if self._asked.kind == "chat" else {})
+        head = self._head | ({"object": _CHUNK} if self._asked.kind == "chat" else {})
         head["model"] = self._asked.model
         begun: set[int] = set()
         try:
@@ -109,7 +125,7 @@ class WritingResponse(Response):
             return
         usage = {"usage": self._usage()} if self._asked.with_usage else {}
         yield _json({**head, **self._about(), "choices": [], **usage})
-        yield b"[DONE]"
+        yield _DONE
 
     def _delta(self, piece: Piece, *, first: bool) -> dict[str, Any]:
         """A piece as a stream has it. first: whether it is the first one of its text."""
@@ -133,12 +149,7 @@ class WritingResponse(Response):
 
     def _usage(self) -> dict[str, Any]:
         writing = self._writing
-        return {
-            "prompt_tokens": writing.prompt_tokens,
-            "completion_tokens": writing.completion_tokens,
-            "total_tokens": writing.prompt_tokens + writing.completion_tokens,
-            "completion_tokens_details": {"reasoning_tokens": writing.reasoning_tokens},
-        }
+        return _usage(writing.prompt_tokens, writing.completion_tokens, writing.reasoning_tokens)
 
     def _log_probs(self, *pieces: Piece) -> dict[str, Any] | None:
         """The log probabilities of the tokens in these pieces; None where they were not asked for."""
@@ -175,6 +186,26 @@ def _of_completion(tokens: list[int], told: list[TokenLogProbs], decode: Callabl
         "token_logprobs": [here.log_prob for here in told],
         "top_logprobs": [{decode([token]): value for token, value in here.most_likely} for here in told],
     }
+
+
+def _head(kind: Kind) -> dict[str, Any]:
+    """What each response begins with."""
+    name, prefix = _OBJECTS[kind]
+    return {"id": prefix + secrets.token_hex(12), "object": name, "created": int(time.time())}
+
+
+def _usage(prompt: int, completion: int, reasoning: int) -> dict[str, Any]:
+    """Numbers of tokens. reasoning: those of the completion that are no response."""
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+def _event(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MOST_CHOICES = 16
 MOST_LIKELY = 20
 
 Text = Annotated[str, Field(max_length=1_000_000)]
+Stop = Annotated[str, Field(min_length=1, max_length=500)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+def _with_words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("found nothing but white space, expected a text")
+    return text
+
+
+TextWithWords = Annotated[Text, AfterValidator(_with_words)]
 
 
 class Part(BaseModel):
@@ -59,7 +69,9 @@ class WritingRequest(BaseModel):
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] | None = Field(None, description="number of texts")
     seed: Seed | None = Field(None, description="the same seed gives the same text; by default another each time")
-    stop: str | list[str] | None = Field(None, description="strings before which the response ends")
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = Field(
+        None, description="strings before which the response ends"
+    )
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0, le=2**31)] | None = None
@@ -70,16 +82,8 @@ class WritingRequest(BaseModel):
         None, description="texts that are written for each one that is returned, which is the one most like the others"
     )
     reasoning: Text | None = Field(None, description="a reasoning in the place of the user's own")
-    query: Text | None = Field(None, description="what documents are searched for; by default the prompt")
+    query: TextWithWords | None = Field(None, description="what documents are searched for; by default the prompt")
     item: Annotated[str, Field(max_length=2000)] | None = Field(None, description="the item that the text is about")
-
-    @field_validator("stop")
-    @classmethod
-    def _stop_strings(cls, stop: str | list[str] | None) -> str | list[str] | None:
-        strings = [stop] if isinstance(stop, str) else stop or []
-        if len(strings) > 16 or any(not 0 < len(string) <= 500 for string in strings):
-            raise ValueError("expected at most 16 strings of 1 to 500 letters")
-        return stop
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
@@ -115,7 +119,7 @@ class ChatRequest(WritingRequest):
 class CompletionRequest(WritingRequest):
     """A request for the completion of a prompt."""
 
-    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=1)]
+    prompt: TextWithWords | Annotated[list[TextWithWords], Field(min_length=1, max_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELY)] | None = None
 

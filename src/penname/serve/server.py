@@ -11,6 +11,7 @@ from types import FrameType
 
 from penname.errors import UserError
 from penname.serve.store.opening import open_store
+from penname.serve.store.store import Store
 
 SECONDS_TO_STOP = 25.0
 """How long texts that are being written may take after the server was told to stop."""
@@ -27,6 +28,7 @@ class ServerSettings:
     host, port: where it listens; anywhere but on this machine's loopback, all requests need a key.
     rows: the largest number of texts that are written at once.
     longest_wait: seconds until the first token above which a request is refused.
+    engine: see `Methods`.
     """
 
     model: str
@@ -37,6 +39,7 @@ class ServerSettings:
     port: int
     rows: int
     longest_wait: float
+    engine: str | None = None
 
 
 def serve(settings: ServerSettings) -> None:
@@ -45,54 +48,60 @@ def serve(settings: ServerSettings) -> None:
     Raises UserError where packages are missing, the model cannot be loaded or the database cannot be opened.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
 
-        from penname.serve.app import make_app
+        from penname.serve.access import LOCAL_TENANT
     except ImportError as error:
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
-    from penname.serve.access import LOCAL_TENANT
+    with open_store(settings.database, settings.tombstones) as store:
+        if is_loopback(settings.host):
+            store.put_tenant(LOCAL_TENANT)
+        asyncio.run(_serve(settings, store))
+
+
+async def _serve(settings: ServerSettings, store: Store) -> None:
+    import uvicorn
+
+    from penname.serve.app import make_app
+    from penname.serve.connections import Connection
     from penname.serve.methods import Methods
 
-    key_required = not is_loopback(settings.host)
-    with open_store(settings.database, settings.tombstones) as store:
-        if not key_required:
-            store.put_tenant(LOCAL_TENANT)
-        app = make_app(
-            store,
-            lambda: Methods(settings.model, settings.methods, settings.rows),
-            key_required=key_required,
-            longest_wait=settings.longest_wait,
-        )
+    # Before the server itself starts, which would tell an error as a traceback.
+    methods = Methods(settings.model, settings.methods, settings.rows, settings.engine, print)
+    app = make_app(
+        store, lambda: methods, key_required=not is_loopback(settings.host), longest_wait=settings.longest_wait
+    )
 
-        class Server(uvicorn.Server):
-            """Finishes what is being written before it stops; told so twice, it stops at once."""
+    class Server(uvicorn.Server):
+        """Finishes what is being written before it stops; told so twice, it stops at once."""
 
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                state = getattr(app.state, "penname", None)
-                if state is None or state.admission.stopping or sig == signal.SIGINT:
-                    super().handle_exit(sig, frame)
-                    return
-                state.admission.stopping = True
-                asyncio.get_running_loop().create_task(self._exit_when_done())
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            state = getattr(app.state, "penname", None)
+            if state is None or state.admission.stopping or sig == signal.SIGINT:
+                super().handle_exit(sig, frame)
+                return
+            state.admission.stopping = True
+            asyncio.get_running_loop().create_task(self._exit_when_done())
 
-            async def _exit_when_done(self) -> None:
-                waited = 0.0
-                methods = app.state.penname.methods
-                while waited < SECONDS_TO_STOP and methods.in_progress:
-                    await asyncio.sleep(0.05)
-                    waited += 0.05
-                self.should_exit = True
+        async def _exit_when_done(self) -> None:
+            waited = 0.0
+            while waited < SECONDS_TO_STOP and methods.in_progress:
+                await asyncio.sleep(0.05)
+                waited += 0.05
+            self.should_exit = True
 
-        config = uvicorn.Config(
-            app,
-            settings.host,
-            settings.port,
-            access_log=False,  # paths have the ids of users
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
-        Server(config).run()
+    config = uvicorn.Config(
+        app,
+        settings.host,
+        settings.port,
+        http=Connection,
+        ws="none",
+        access_log=False,  # paths have the ids of users
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    await Server(config).serve()
 
 
 def is_loopback(host: str) -> bool:

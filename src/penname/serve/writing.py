@@ -16,13 +16,13 @@ from anyio.to_thread import run_sync
 
 from penname.engines.base import FinishReason, GeneratedTokens, Sampling, TokenIds
 from penname.engines.batch import TokenLogProbs
-from penname.engines.live import Update
 from penname.errors import UserError
 from penname.generate.by_model import Prepared, candidate_seeds
 from penname.generate.request import Request
 from penname.prompts.completion import compose, without_phrases
 from penname.serve.access import Caller
 from penname.serve.admission import Admission
+from penname.serve.backend import Added
 from penname.serve.errors import ApiError
 from penname.serve.methods import ServedMethod
 from penname.serve.store.records import Profile, UnknownUser
@@ -103,7 +103,7 @@ class Writing:
         self._started = time.perf_counter()
         await run_sync(self._prepare)
         order, prepared = self.order, self._prepared
-        order.method.backend.engine.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
+        order.method.backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._admission.check(order.method, len(prepared.tokens), len(prepared.seeds))
         most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
         await self._reserve(most + order.choices * self._most_behind(prepared.sampling.max_new_tokens))
@@ -246,7 +246,7 @@ class Writing:
         try:
             if room < 1:
                 raise UserError("the request's tokens are spent")
-            order.method.backend.engine.check(len(prompt), 1, sampling)
+            order.method.backend.check(len(prompt), 1, sampling)
         except UserError:
             self.notes.append("the reasoning took all tokens: there is no text")
             yield Piece(choice, "", "", [], [], "length")
@@ -264,16 +264,18 @@ class Writing:
 
     async def _updates(
         self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
-    ) -> AsyncGenerator[Update]:
-        """What the engine adds to completions, counted; the arguments are those of `LiveEngine.submit`."""
-        async with aclosing(self.order.method.backend.write(prompt, seeds, sampling, most_likely)) as updates:
+    ) -> AsyncGenerator[Added]:
+        """What the engine adds to completions, counted; the arguments are those of `Backend.write`."""
+        order = self.order
+        written = order.method.backend.write(prompt, seeds, sampling, most_likely, order.caller.tenant)
+        async with aclosing(written) as updates:
             async for update in updates:
                 if update.tokens and not self.completion_tokens:
                     self._admission.note_first_token(time.perf_counter() - self._started)
                 self.completion_tokens += len(update.tokens)
                 yield update
 
-    def _piece(self, text: StreamedCompletion, update: Update, choice: int) -> Piece:
+    def _piece(self, text: StreamedCompletion, update: Added, choice: int) -> Piece:
         """What an update adds to a text."""
         added, reason = text.add(update.tokens), update.finish_reason
         self.reasoning_tokens += 0 if text.in_response else len(update.tokens)

@@ -39,7 +39,7 @@ async def ready(state: StateOf) -> Health:
     """Say that requests are answered: 503 while the server stops, and without its database or an engine."""
     if state.admission.stopping:
         raise ApiError(503, "the server stops", "stopping")
-    if not state.methods.alive:
+    if not await state.methods.alive():
         raise ApiError(503, "an engine has ended", "engine_failed")
     if not await _answers(state.store):
         raise ApiError(503, "the database does not answer", "database_unavailable")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from penname.errors import ArgumentError
+from penname.errors import ArgumentError, UserError
 from penname.prompts.completion import compose
 from penname.serve.errors import ApiError
 from penname.serve.methods import ServedMethod
@@ -73,13 +73,11 @@ def _check(text: str, method: ServedMethod) -> None:
     writer.check_reasoning()
     if not text.strip():
         raise ArgumentError("text", "found only white space, expected a reasoning")
-    prompt, longest = writer.setup.prompt, method.backend.engine.max_length
-    if longest is None:
-        return
-    most = longest - prompt.max_input_tokens - prompt.completion_tokens(with_reasoning=True)
     tokens = len(writer.renderer.prefix(compose(text, "")))
-    if tokens > most:
-        raise ArgumentError("text", f"found {tokens} tokens, expected at most {most}, which the model has room for")
+    try:
+        method.backend.check(writer.setup.prompt.max_input_tokens + tokens, 1, writer.sampling)
+    except UserError as error:
+        raise ArgumentError("text", f"found {tokens} tokens, for which there is no room: {error}") from None
 
 
 def _answer(kept: Reasoning, method: ServedMethod, version: int) -> ReasoningAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
@@ -13,11 +13,21 @@ from penname.serve.access import Caller
 from penname.serve.conversation import asked
 from penname.serve.errors import ApiError
 from penname.serve.methods import Methods, ServedMethod
-from penname.serve.replies import Asked, Kind, WritingResponse
-from penname.serve.requests import ChatRequest, CompletionRequest
+from penname.serve.open_webui import job_reply
+from penname.serve.replies import Asked, Kind, WritingResponse, reply_of
+from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
 from penname.serve.writing import Order, Writing
 
-router = APIRouter(prefix="/v1")
+
+async def _expect_json(request: Request) -> None:
+    """Raise ApiError (415) for a body of another type."""
+    kind = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        problem = "expected the header Content-Type: application/json"
+        raise ApiError(415, problem, "unsupported_media_type", "content-type")
+
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(_expect_json)])
 
 MODEL = "penname"
 USER_HEADER = "x-penname-user"
@@ -34,6 +44,12 @@ class Named(NamedTuple):
 @router.post("/chat/completions")
 async def chat(body: ChatRequest, request: Request) -> Response:
     """Write the next turn of a conversation as a user would."""
+    job = job_reply(body.messages)
+    if job is not None:
+        state = request.app.state.penname
+        await state.access.caller(request)
+        named_by(body.model, state.methods)
+        return reply_of(job, _asked("chat", body))
     conversation = asked(body.messages)
     return await _write("chat", body, request, conversation.prompt, conversation.query, body.most_tokens)
 
@@ -74,8 +90,12 @@ async def _write(
     )
     writing = Writing(state.store, state.admission, order)
     await writing.start()
+    return WritingResponse(writing, _asked(kind, body))
+
+
+def _asked(kind: Kind, body: WritingRequest) -> Asked:
     with_usage = body.stream_options is not None and body.stream_options.include_usage
-    return WritingResponse(writing, Asked(kind, body.model, bool(body.stream), with_usage))
+    return Asked(kind, body.model, bool(body.stream), with_usage)
 
 
 def named_by(model: str, methods: Methods) -> Named:

@@ -1,0 +1,39 @@
+"""What an answer is where the server itself fails."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penname.serve.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+
+class Failures:
+    """Answers with an error where an exception comes, and tells its kind alone: its message may have a user's text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        begun = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticed)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            route = getattr(scope.get("route"), "path", "unknown path")
+            logger.error("%s %s: %s", scope["method"], route, type(error).__name__)
+            if not begun:  # an answer that has begun is broken off
+                failed = ApiError(500, "the server failed", "server_error")
+                await JSONResponse(failed.body(), failed.status)(scope, receive, send)

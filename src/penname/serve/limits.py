@@ -1,0 +1,115 @@
+"""What a request may be like before anything looks at it: its headers, and how large and how slow its body."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import anyio
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penname.serve.errors import ApiError
+
+MOST_BYTES = 32 * 2**20
+"""Largest body of a request."""
+
+MOST_IN_HEADERS = 64 * 2**10
+"""Largest size of a request's headers."""
+
+MOST_HELD = 8 * MOST_BYTES
+"""Largest size together of the bodies that are being received."""
+
+SECONDS_FOR_BODY = 60.0
+
+ONCE = (b"authorization", b"content-length", b"content-type", b"host", b"x-openwebui-user-id", b"x-penname-user")
+"""Headers of which another server on the way could take another one."""
+
+
+class Limits:
+    """Receives a request's body as a whole, and refuses what is too large or too slow, or could be read in two ways.
+
+    most_bytes: largest body of a request.
+    most_held: largest size together of the bodies that are being received.
+    seconds: how long a body may take.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        most_bytes: int = MOST_BYTES,
+        most_held: int = MOST_HELD,
+        seconds: float = SECONDS_FOR_BODY,
+    ) -> None:
+        self._app = app
+        self._most_bytes = most_bytes
+        self._most_held = most_held
+        self._seconds = seconds
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check_headers(scope)
+            body = await self._body(receive)
+        except ApiError as error:
+            headers = {**error.headers(), "Connection": "close"}  # the rest of the body would be the next request
+            await JSONResponse(error.body(), error.status, headers)(scope, receive, send)
+            return
+        if body is None:
+            return
+        received: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def whole() -> Message:
+            nonlocal received
+            message, received = received, None
+            return message or await receive()
+
+        await self._app(scope, whole, send)
+
+    def _check_headers(self, scope: Scope) -> None:
+        """Raise ApiError for headers that contradict each other, and for a body that is too large."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_IN_HEADERS:
+            raise ApiError(431, f"expected headers of at most {MOST_IN_HEADERS} bytes", "too_large")
+        found = Counter(name for name, _ in scope["headers"])
+        for name in ONCE:
+            if found[name] > 1:
+                raise ApiError(
+                    400, f"found the header {name.decode()} {found[name]} times, expected it once", "invalid_header"
+                )
+        if found[b"transfer-encoding"] and found[b"content-length"]:
+            raise ApiError(400, "found content-length and transfer-encoding, expected one of them", "invalid_header")
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if int(length) > self._most_bytes:
+            raise self._too_large()
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """The body; None where the client hangs up. Raises ApiError."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            with anyio.fail_after(self._seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    part, more = message.get("body", b""), message.get("more_body", False)
+                    parts.append(part)
+                    size += len(part)
+                    self._held += len(part)
+                    if size > self._most_bytes:
+                        raise self._too_large()
+                    if self._held > self._most_held:
+                        raise ApiError(503, "too many large requests at once", "server_busy", retry_after=5)
+        except TimeoutError:
+            problem = f"expected the whole body within {self._seconds:g} s"
+            raise ApiError(408, problem, "request_timeout") from None
+        finally:
+            self._held -= size
+        return b"".join(parts)
+
+    def _too_large(self) -> ApiError:
+        return ApiError(413, f"expected a body of at most {self._most_bytes} bytes", "too_large")

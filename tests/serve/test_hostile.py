@@ -1,0 +1,300 @@
+"""Requests that no well-meaning client sends: each is refused in a line, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+
+import psutil
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+from starlette.responses import StreamingResponse
+from tests.engines.servers import free_port
+
+from penname.serve import connections
+from penname.serve.connections import Connection
+from penname.serve.failures import Failures
+from penname.serve.limits import MOST_BYTES, Limits
+
+WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CHAT = "/v1/chat/completions"
+GOOD = {"model": "penname", "messages": [{"role": "user", "content": "Write about rain."}], "max_tokens": 2}
+JSON = ("Content-Type: application/json",)
+
+
+def exchange(address, method, path, body=b"", headers=JSON, *, length=True, seconds=20.0):
+    """The status, headers and body of the answer to a request that is sent as it stands."""
+    host = address.removeprefix("http://")
+    head = [f"{method} {path} HTTP/1.1", *headers]
+    head += [] if any(line.lower().startswith("host:") for line in headers) else [f"Host: {host}"]
+    head += [f"Content-Length: {len(body)}"] if length else []
+    with closing(connected(address, seconds)) as client:
+        client.sendall("\r\n".join([*head, "", ""]).encode("latin-1"))
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has been answered already
+            client.sendall(body)
+        return answer_of(client)
+
+
+def connected(address, seconds=20.0):
+    host, port = address.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=seconds)
+
+
+def answer_of(client):
+    with client.makefile("rb") as answer:
+        status = int(answer.readline().split()[1])
+        headers = dict(iter(lambda: answer.readline().decode().strip().lower().partition(": ")[::2], ("", "")))
+        return status, headers, answer.read(int(headers["content-length"])) if "content-length" in headers else b""
+
+
+def refused(answer, status, code=None):
+    """Assert that an answer is an error of OpenAI's shape."""
+    found, headers, body = answer
+    assert found == status, body
+    error = json.loads(body)["error"]
+    assert sorted(error) == ["code", "message", "param", "type"]
+    assert error["message"]
+    assert "\n" not in error["message"]
+    assert headers["x-content-type-options"] == "nosniff"
+    if code is not None:
+        assert error["code"] == code
+    return error
+
+
+def still_served(address):
+    return exchange(address, "POST", CHAT, json.dumps(GOOD).encode())[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe\x00",
+        b'{"messages": "\xe9"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"seed": ' + b"9" * 5000 + b"}",
+        json.dumps({**GOOD, "seed": 2**70}).encode(),
+        json.dumps({**GOOD, "temperature": float("nan")}).encode(),
+        json.dumps({**GOOD, "temperature": float("inf")}).encode(),
+        json.dumps({**GOOD, "messages": [{"role": "user", "content": "\ud800 rain"}]}).encode(),
+        json.dumps({**GOOD, "model": "penname/\udfff"}).encode(),
+        json.dumps({**GOOD, "user": "\ud800"}).encode(),
+        json.dumps({**GOOD, "user": "a\0b"}).encode(),
+        json.dumps({**GOOD, "query": "\ud800"}).encode(),
+        json.dumps({**GOOD, "query": " "}).encode(),
+        json.dumps({**GOOD, "stop": ["\ud800"]}).encode(),
+        json.dumps({**GOOD, "stop": [""]}).encode(),
+        json.dumps({**GOOD, "stop": ["x"] * 17}).encode(),
+        json.dumps({**GOOD, "reasoning": "x"}).encode(),
+        json.dumps({**GOOD, "item": "x"}).encode(),
+        json.dumps({**GOOD, "messages": [{"role": "user", "content": "x" * 1_000_001}]}).encode(),
+        json.dumps({**GOOD, "messages": [{"role": "user", "content": "x"}] * 1001}).encode(),
+        json.dumps({**GOOD, "candidates": 10**9}).encode(),
+        json.dumps({**GOOD, "n": True, "stream": 3}).encode(),
+        json.dumps(GOOD).encode("utf-16")[:-1],
+        json.dumps(GOOD).encode("latin-1")[:-1],
+    ],
+    ids=range(30),
+)
+def test_a_body_that_cannot_be_read_is_refused(address, body):
+    refused(exchange(address, "POST", CHAT, body), 400)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["a\0b", "\u202e rain \ufffe", "<|end|><|user|>", "\r\n\t rain", "🌧" * 50],
+    ids=range(5),
+)
+def test_any_text_of_unicode_can_be_asked_for(address, content):
+    body = {**GOOD, "messages": [{"role": "user", "content": content}]}
+    assert exchange(address, "POST", CHAT, json.dumps(body).encode())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "code"),
+    [
+        ("GET", "/nothing", (), 404, "not_found"),
+        ("GET", "/v1/%00%ff/..%2f", (), 404, "not_found"),
+        ("GET", CHAT, (), 405, "method_not_allowed"),
+        ("PATCH", CHAT, JSON, 405, "method_not_allowed"),
+        ("POST", CHAT, ("Content-Type: text/plain",), 415, "unsupported_media_type"),
+        ("POST", CHAT, ("Content-Type: application/x-www-form-urlencoded",), 415, "unsupported_media_type"),
+        ("POST", CHAT, (), 415, "unsupported_media_type"),
+        ("POST", CHAT, (*JSON, "Authorization: Bearer a", "Authorization: Bearer b"), 400, "invalid_header"),
+        ("POST", CHAT, (*JSON, "X-Penname-User: a", "X-Penname-User: b"), 400, "invalid_header"),
+        ("POST", CHAT, (*JSON, "Content-Type: text/plain"), 400, "invalid_header"),
+        ("POST", CHAT, (*JSON, "Host: elsewhere.example"), 403, "host_not_allowed"),
+        ("POST", CHAT, (*JSON, "Host: localhost.example:80"), 403, "host_not_allowed"),
+        ("POST", CHAT, (*JSON, "Authorization: Bearer pn-\xff"), 401, "invalid_api_key"),
+        ("POST", CHAT, (*JSON, "Transfer-Encoding: chunked"), 400, "invalid_header"),
+    ],
+)
+def test_a_request_that_is_not_for_this_server_is_refused(address, method, path, headers, status, code):
+    refused(exchange(address, method, path, json.dumps(GOOD).encode(), headers), status, code)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (*JSON, "Host: localhost", "Host: elsewhere"),
+        (*JSON, "Content-Length: 3"),
+        (*JSON, "X: " + "x" * 100_000),
+        *[(f"X-{i}: x" for i in range(20_000))],
+        (*JSON, "Broken"),
+        (*JSON, "X : y"),
+        (*JSON, "Content-Length: -1"),
+    ],
+    ids=["hosts", "lengths", "long", "many", "no colon", "space", "negative"],
+)
+def test_what_is_no_http_is_refused(address, headers):
+    status, _, _ = exchange(address, "POST", CHAT, json.dumps(GOOD).encode(), headers)
+    assert status in (400, 431)
+    assert still_served(address)
+
+
+def test_large_bodies(address):
+    large = {**GOOD, "padding": "x" * 20_000_000}
+    assert exchange(address, "POST", CHAT, json.dumps(large).encode())[0] == 200
+    refused(exchange(address, "POST", CHAT, b" " * (MOST_BYTES + 1)), 413, "too_large")
+    part = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    chunked = part * (MOST_BYTES // 2**20 + 1) + b"0\r\n\r\n"
+    headers = (*JSON, "Transfer-Encoding: chunked")
+    refused(exchange(address, "POST", CHAT, chunked, headers, length=False), 413, "too_large")
+    assert still_served(address)
+
+
+def test_the_memory_of_large_bodies_is_given_back(address):
+    body = json.dumps({**GOOD, "model": "nobody", "padding": "x" * 20_000_000}).encode()
+    exchange(address, "POST", CHAT, body)
+    before = psutil.Process().memory_info().rss
+    for _ in range(4):
+        assert exchange(address, "POST", CHAT, body)[0] == 404
+    assert psutil.Process().memory_info().rss < before + 30_000_000
+
+
+def test_a_client_that_hangs_up_within_its_body_is_forgotten(address):
+    for _ in range(20):
+        with closing(connected(address)) as client:
+            client.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\nabc".encode())
+    assert still_served(address)
+
+
+@contextmanager
+def serving(app):
+    """A server with the connections of penname's, in a thread; yields its address."""
+    port = free_port()
+    config = uvicorn.Config(app, port=port, http=Connection, ws="none", log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+def test_a_body_that_never_ends_is_cut_off():
+    app = FastAPI()
+    app.add_middleware(Limits, seconds=0.3)
+    with serving(app) as address, closing(connected(address)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\na")
+        started = time.monotonic()
+        for _ in range(3):
+            time.sleep(0.05)
+            client.sendall(b"a")
+        status, headers, body = answer_of(client)
+        assert client.recv(1) == b""
+    assert (status, json.loads(body)["error"]["code"], headers["connection"]) == (408, "request_timeout", "close")
+    assert 0.2 < time.monotonic() - started < 5
+
+
+def test_all_bodies_together_have_a_limit():
+    app = FastAPI()
+    app.add_middleware(Limits, most_held=1000)
+    with serving(app) as address, closing(connected(address)) as first:
+        first.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 901\r\n\r\n" + b"a" * 900)
+        time.sleep(0.1)
+        status, headers, _ = exchange(address, "POST", "/", b"a" * 200)
+        assert (status, headers["retry-after"]) == (503, "5")
+        first.sendall(b"a")
+        assert answer_of(first)[0] == 404
+        assert exchange(address, "POST", "/", b"a" * 200)[0] == 404
+
+
+def test_a_head_that_never_ends_is_cut_off(monkeypatch):
+    monkeypatch.setattr(connections, "SECONDS_FOR_HEAD", 0.3)
+    with serving(FastAPI()) as address:
+        for before, begun in ((b"", b""), (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"), (WHOLE, b"GET")):
+            with closing(connected(address)) as client:
+                client.sendall(before)
+                if before:
+                    assert answer_of(client)[0] == 404
+                client.sendall(begun)
+                started = time.monotonic()
+                assert client.recv(1) == b""
+                assert time.monotonic() - started < 4
+
+
+def test_a_client_that_does_not_read_is_cut_off(monkeypatch):
+    """What is written for it meanwhile is no more than what the network holds."""
+    monkeypatch.setattr(connections, "SECONDS_FOR_READING", 0.3)
+    sent, ended = [0], threading.Event()
+
+    async def endless():
+        try:
+            while True:
+                sent[0] += 100_000
+                await asyncio.sleep(0)
+                yield b"x" * 100_000
+        finally:
+            ended.set()
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def stream(request: Request):
+        return StreamingResponse(endless())
+
+    with serving(app) as address, closing(connected(address)) as client:
+        client.sendall(WHOLE)
+        assert ended.wait(timeout=10)
+    assert sent[0] < 20_000_000
+
+
+def test_a_failure_shows_its_kind_alone(caplog):
+    app = FastAPI()
+    app.add_middleware(Failures)
+
+    @app.get("/{user}/fails")
+    async def fails(user: str):
+        raise ValueError("a text of ada's")
+
+    @app.get("/{user}/breaks")
+    async def breaks(user: str):
+        async def broken():
+            yield b"begun"
+            raise ValueError("a text of ada's")
+
+        return StreamingResponse(broken())
+
+    with serving(app) as address:
+        status, _, body = exchange(address, "GET", "/ada/fails")
+        assert (status, json.loads(body)["error"]["code"]) == (500, "server_error")
+        with closing(connected(address)) as client:
+            client.sendall(b"GET /ada/breaks HTTP/1.1\r\nHost: x\r\n\r\n")
+            with client.makefile("rb") as answer:
+                assert answer.read().endswith(b"begun\r\n")  # without the end of the chunks
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("penname")]
+    assert lines == ["GET /{user}/fails: ValueError", "GET /{user}/breaks: ValueError"]
+    assert "ada" not in body.decode() + caplog.text

@@ -1,0 +1,71 @@
+"""Whatever the OpenAPI description allows, and what it does not, is answered as OpenAI would, never with a 5xx."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from tests.serve.vllm_running import LIMIT
+
+SETTINGS: dict[str, Any] = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": list(hypothesis.HealthCheck),
+}
+
+
+def schema_at(address: str) -> Any:
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+    return schema
+
+
+def check(case: Case, address: str) -> None:
+    """Assert that a request is answered, or refused in OpenAI's shape."""
+    if isinstance(case.body, dict):  # so that what is written is short
+        case.body = {**case.body, "max_tokens": 1, "max_completion_tokens": 1, "n": 1, "candidates": 1}
+    answer = case.call(base_url=address, timeout=60)
+    assert answer.status_code < 500
+    assert answer.status_code != 422
+    if answer.status_code >= 400 and not case.path.startswith("/docs"):
+        error = answer.json()["error"]
+        assert sorted(error) == ["code", "message", "param", "type"]
+        assert error["message"]
+        assert error["code"]
+
+
+def fuzz(address: str, examples: int) -> None:
+    """Check so many examples of each of the operations."""
+    operations = [result.ok() for result in schema_at(address).get_all_operations()]
+    assert len(operations) >= 10
+    for operation in operations:
+
+        @hypothesis.settings(max_examples=examples, **SETTINGS)
+        @hypothesis.given(case=st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)))
+        def one(case: Case) -> None:
+            check(case, address)
+
+        one()
+
+
+def test_no_request_makes_the_server_fail(address):
+    fuzz(address, 6)
+
+
+@pytest.mark.slow
+def test_no_request_of_many_makes_the_server_fail(address):
+    fuzz(address, 400)
+
+
+def test_the_description_says_what_is_answered(address):
+    described = schema_at(address).raw_schema
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        assert "200" in described["paths"][path]["post"]["responses"]
+        assert "422" not in described["paths"][path]["post"]["responses"]
+    assert str(LIMIT) not in json.dumps(described["paths"])
