@@ -126,15 +126,16 @@ def in_this_process(
 
 
 @contextlib.contextmanager
-def as_command(model: Path, database: str, *options: str) -> Iterator[Server]:
-    """A server in a process of its own, started by `penname serve`."""
+def as_command(model: Path, database: str, *options: str, log: Path | None = None) -> Iterator[Server]:
+    """A server in a process of its own, started by `penname serve`. log: the file of what it prints."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-c", "from penname.cli.app import main; main()", "serve", str(model)]
     command += ["--db", database, "--port", str(port), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    output = subprocess.PIPE if log is None else log.open("w")
+    process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment)
     server = Server(port, process=process)
     try:
         wait_until(lambda: process.poll() is not None or listens(port), 60)

@@ -18,6 +18,7 @@ from penname.serve.admission import Admission
 from penname.serve.errors import ApiError, of_user_error
 from penname.serve.failures import Failures
 from penname.serve.headers import SecurityHeaders
+from penname.serve.in_flight import InFlight
 from penname.serve.limits import Limits
 from penname.serve.methods import Methods
 from penname.serve.metrics import CountsRequests, Metrics
@@ -47,7 +48,7 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
         methods.watch_steps(metrics.step.observe)
         metrics.watch_texts(lambda: methods.in_progress - methods.waiting, lambda: methods.waiting)
         access, admission = Access(store, required=key_required), Admission(longest_wait, metrics)
-        app.state.penname = State(store, methods, access, admission, metrics, int(time.time()))
+        app.state.penname = State(store, methods, access, admission, metrics, InFlight(), int(time.time()))
         try:
             yield
         finally:

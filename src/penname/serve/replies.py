@@ -25,6 +25,7 @@ _CHUNK = "chat.completion.chunk"
 _EVENTS = "text/event-stream; charset=utf-8"
 _DONE = b"[DONE]"
 _FAILED = ApiError(500, "the engine could not go on with this request", "engine_failed")
+_FORGOTTEN = ApiError(404, "the user was forgotten while this was written", "user_not_found", "user")
 
 
 class Asked(NamedTuple):
@@ -83,11 +84,14 @@ class WritingResponse(Response):
     async def _whole(self) -> Response:
         texts: dict[int, list[Piece]] = {}
         try:
-            async with aclosing(self._writing.pieces()) as pieces:
-                async for piece in pieces:
-                    texts.setdefault(piece.choice, []).append(piece)
+            with self._writing.until_forgotten as scope:
+                async with aclosing(self._writing.pieces()) as pieces:
+                    async for piece in pieces:
+                        texts.setdefault(piece.choice, []).append(piece)
         except EngineFailed:
             return JSONResponse(_FAILED.body(), _FAILED.status)
+        if scope.cancelled_caught:
+            return JSONResponse(_FORGOTTEN.body(), _FORGOTTEN.status)
         choices = [self._choice(index, texts[index]) for index in sorted(texts)]
         return JSONResponse({**self._head, **self._about(), "choices": choices, "usage": self._usage()})
 
@@ -103,10 +107,12 @@ class WritingResponse(Response):
     async def _stream(self, send: Send) -> None:
         headers = [(b"content-type", _EVENTS.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with aclosing(self._events()) as events:
-            async for event in events:
-                await send({"type": "http.response.body", "body": _event(event), "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with self._writing.until_forgotten as scope:
+            async with aclosing(self._events()) as events:
+                async for event in events:
+                    await send({"type": "http.response.body", "body": _event(event), "more_body": True})
+        last = _event(_json(_FORGOTTEN.body())) if scope.cancelled_caught else b""
+        await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _events(self) -> AsyncGenerator[bytes]:
         """The data of the stream's events."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from penname.serve.access import Access
 from penname.serve.admission import Admission
+from penname.serve.in_flight import InFlight
 from penname.serve.methods import Methods
 from penname.serve.metrics import Metrics
 from penname.serve.store.store import Store
@@ -20,4 +21,5 @@ class State:
     access: Access
     admission: Admission
     metrics: Metrics
+    in_flight: InFlight
     started: int

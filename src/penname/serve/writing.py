@@ -24,6 +24,7 @@ from penname.serve.access import Caller
 from penname.serve.admission import Admission
 from penname.serve.backend import Added
 from penname.serve.errors import ApiError
+from penname.serve.in_flight import InFlight
 from penname.serve.methods import ServedMethod
 from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.store import Store
@@ -83,13 +84,16 @@ class Writing:
 
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
+    until_forgotten: the scope to write in, which is cancelled when the user is forgotten.
     documents: ids of the user's documents that were found for the prompt, most relevant first.
     notes: what a reader of the texts should know.
     """
 
-    def __init__(self, store: Store, admission: Admission, order: Order) -> None:
+    def __init__(self, store: Store, admission: Admission, in_flight: InFlight, order: Order) -> None:
         self._store = store
         self._admission = admission
+        self._in_flight = in_flight
+        self.until_forgotten = CancelScope()
         self.order = order
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
@@ -101,8 +105,11 @@ class Writing:
     async def start(self) -> None:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
         self._started = time.perf_counter()
+        order = self.order
+        if order.user is not None:
+            self._in_flight.add(order.caller.tenant, order.user, self)
         await run_sync(self._prepare)
-        order, prepared = self.order, self._prepared
+        prepared = self._prepared
         order.method.backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._admission.check(order.method, len(prepared.tokens), len(prepared.seeds))
         most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
@@ -118,8 +125,14 @@ class Writing:
             async for piece in pieces:
                 yield piece
 
+    def stop(self) -> None:
+        """The user has been forgotten: nothing more is written."""
+        self.until_forgotten.cancel()
+
     async def close(self) -> None:
         """Settle what has been reserved, however the request ended."""
+        if self.order.user is not None:
+            self._in_flight.remove(self.order.caller.tenant, self.order.user, self)
         self._admission.note_tokens(self.prompt_tokens, self.completion_tokens)
         if self._reserved is not None:
             (day, reserved), self._reserved = self._reserved, None

@@ -88,8 +88,12 @@ async def _write(
         body.most_likely,
         body.reasoning,
     )
-    writing = Writing(state.store, state.admission, order)
-    await writing.start()
+    writing = Writing(state.store, state.admission, state.in_flight, order)
+    try:
+        await writing.start()
+    except BaseException:
+        await writing.close()
+        raise
     return WritingResponse(writing, _asked(kind, body))
 
 

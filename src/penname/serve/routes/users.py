@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
+from anyio import from_thread
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -61,7 +62,9 @@ def get_user(user: Id, caller: CallerOf, state: StateOf) -> UserAnswer:
 @router.delete("/{user}")
 def forget_user(user: Id, caller: CallerOf, state: StateOf) -> Deleted:
     """Delete all that is kept of a user, for good."""
-    if not state.store.forget(caller.tenant, user):
+    forgotten = state.store.forget(caller.tenant, user)
+    from_thread.run_sync(state.in_flight.stop, caller.tenant, user)
+    if not forgotten:
         raise UnknownUser
     return Deleted(object="user", id=user)
 
