@@ -14,6 +14,7 @@ from rich.console import Console
 
 from penname.config import PromptConfig, Recipe
 from penname.data.records import Example, LayoutName
+from penname.engines.base import OnWritten
 from penname.errors import ArgumentError
 from penname.generate.request import Request, Written, notes_on_limits
 from penname.method_table import AGENTS, AgentName
@@ -51,12 +52,15 @@ class PaTWriter:
 
     run: the folder of the run.
     recipe: the recipe of the run.
+    on_written: progress callback, see `OnWritten`.
     """
 
-    def __init__(self, run: Path, recipe: Recipe) -> None:
+    def __init__(
+        self, run: Path, recipe: Recipe, on_written: OnWritten = lambda tokens, completions: None
+    ) -> None:
         self._recipe = recipe
         self._run = run
-        self._engines = Engines(lambda tokens, completions: None)
+        self._engines = Engines(on_written)
 
     def write(self, request: Request) -> Written:
         """Write one text. Raises UserError if the prompt is too long, the run is damaged, or its data is missing."""

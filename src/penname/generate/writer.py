@@ -123,9 +123,10 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
     """Writers with one model each, by the names of their methods, whose models are loaded for their first text.
 
     model: see `Writer`.
-    methods: methods of the run; empty for the last one in its order that can write.
+    methods: methods of the run; empty for the last one in its order that can write and has one model. `pat`, which has
+        several, is passed over: see `can_cold_start`.
 
-    Raises UserError as `Writer` does, and for methods without a model of their own kind, as pat.
+    Raises UserError as `Writer` does.
     """
     folder = Path(model)
     if not (folder / "recipe.yaml").is_file():
@@ -133,12 +134,19 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
             raise ArgumentError("method", f"found {methods[0]!r}, but {model} is no run, and only a run has methods")
         return {"rag": ModelWriter(setup_of_model(str(model)))}
     recipe = load_run_recipe(folder)
-    available = [name for name in _available_methods(folder, recipe) if not recipe.method_rows[name].writes_summaries]
+    available = _available_methods(folder, recipe)
     if not available:
         raise ArgumentError("model", f"{model}: no method of this run can write for a new user yet")
     if unknown := [name for name in methods if name not in available]:
         raise ArgumentError("method", f"found {unknown[0]!r}, expected one of {', '.join(available)}")
-    return {name: ModelWriter(setup_of_run(folder, recipe, name)) for name in methods or available[-1:]}
+    with_one = [name for name in methods or available if not recipe.method_rows[name].writes_summaries]
+    return {name: ModelWriter(setup_of_run(folder, recipe, name)) for name in (with_one if methods else with_one[-1:])}
+
+
+def can_cold_start(model: str | Path) -> bool:
+    """Whether a model is a run with PaT, which writes for users without documents."""
+    folder = Path(model)
+    return (folder / "recipe.yaml").is_file() and can_write(folder, load_run_recipe(folder))
 
 
 def _documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:

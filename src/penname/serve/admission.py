@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from penname.serve.errors import ApiError
-from penname.serve.methods import ServedMethod
 from penname.serve.metrics import Metrics
 
 
@@ -21,11 +20,13 @@ class Admission:
         self._metrics = metrics
         self.stopping = False
 
-    def check(self, method: ServedMethod, prompt_tokens: int, completions: int) -> None:
-        """Raise ApiError for a request that may not wait: 503 while the server stops, 429 where it would take long."""
+    def check(self, wait: float) -> None:
+        """Raise ApiError for a request that may not wait: 503 while the server stops, 429 where it would take long.
+
+        wait: seconds that its first token would take.
+        """
         if self.stopping:
             raise ApiError(503, "the server stops", "stopping", retry_after=30)
-        wait = method.backend.expected_wait(prompt_tokens, completions)
         if wait > self._longest_wait:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"
             seconds = max(1, math.ceil(wait - self._longest_wait))

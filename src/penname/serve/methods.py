@@ -10,8 +10,11 @@ from penname.data.records import Document
 from penname.errors import ArgumentError, UserError
 from penname.generate.by_model import ModelWriter
 from penname.generate.request import Request
-from penname.generate.writer import model_writers
+from penname.experiments.run_recipe import load_run_recipe
+from penname.generate.writer import can_cold_start, model_writers
 from penname.serve.backend import Backend, LocalBackend
+from penname.serve.cold_start import NAME as COLD_START
+from penname.serve.cold_start import ColdStart
 from penname.serve.errors import ApiError
 from penname.serve.remote import RemoteBackend
 from penname.serve.vllm_server import find_models
@@ -37,7 +40,7 @@ class ServedMethod:
 
 
 class Methods:
-    """The methods that are served, the default one last. They must be loaded in the event loop that serves them.
+    """The methods that are served, the default one last; PaT is first, and writes for users without documents. They must be loaded in the event loop that serves them.
 
     model: a run's folder, or another model, see `penname.generate.writer.Writer`.
     chosen: the methods of a run to be served; empty for the last one that can write.
@@ -67,7 +70,9 @@ class Methods:
             name: ServedMethod(name, f"{name} {writer.fingerprint}", writer, backends[name])
             for name, writer in writers.items()
         }
-        self.default = list(self.served)[-1]
+        self.cold_start = ColdStart(Path(model), load_run_recipe(Path(model))) if can_cold_start(model) else None
+        self.names = [*([COLD_START] if self.cold_start else []), *self.served]
+        self.default = self.names[-1]
         for writer in writers.values():
             writer.prepare(WARM_UP)
 
@@ -75,14 +80,21 @@ class Methods:
         """A method by its name; None for the default one. Raises ApiError (404)."""
         method = self.served.get(name or self.default)
         if method is None:
-            problem = f"found no such method, expected one of {', '.join(self.served)}"
+            problem = f"found no such method, expected one of {', '.join(self.served) or 'none'}"
             raise ApiError(404, problem, "model_not_found", "model")
         return method
+
+    def check(self, name: str | None) -> None:
+        """Raise ApiError (404) for a method that is not served."""
+        if name is not None and name not in self.names:
+            problem = f"found no such method, expected one of {', '.join(self.names)}"
+            raise ApiError(404, problem, "model_not_found", "model")
 
     @property
     def in_progress(self) -> int:
         """The number of texts that are being written or wait."""
-        return sum(method.backend.in_progress for method in self.served.values())
+        cold = self.cold_start.in_progress if self.cold_start else 0
+        return cold + sum(method.backend.in_progress for method in self.served.values())
 
     @property
     def waiting(self) -> int:
@@ -103,6 +115,8 @@ class Methods:
         for method in self.served.values():
             await method.backend.close()
             method.writer.close()
+        if self.cold_start is not None:
+            self.cold_start.close()
 
 
 def _local(name: str, writer: ModelWriter, rows: int) -> LocalBackend:

@@ -65,7 +65,7 @@ class WritingResponse(Response):
         super().__init__()
         self._writing = writing
         self._asked = asked
-        self._decode = writing.order.method.writer.renderer.decode
+        self._decode = writing.decode
         self._head = _head(asked.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +146,7 @@ class WritingResponse(Response):
         """What is said of all texts together."""
         writing = self._writing
         about = {
-            "method": writing.order.method.name,
+            "method": writing.method,
             "seed": writing.seed,
             "documents": writing.documents,
             "notes": writing.notes,

@@ -1,34 +1,26 @@
-"""Writes for a request: the user's documents, the prompt, the reasoning that is kept, and the text piece by piece."""
+"""What is asked for, and what is common to all ways of writing it: tokens are reserved, counted and settled."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
-from penname.engines.base import FinishReason, GeneratedTokens, Sampling, TokenIds
+from penname.engines.base import FinishReason
 from penname.engines.batch import TokenLogProbs
-from penname.errors import UserError
-from penname.generate.by_model import Prepared, candidate_seeds
-from penname.generate.request import Request
-from penname.prompts.completion import compose, without_phrases
 from penname.serve.access import Caller
 from penname.serve.admission import Admission
-from penname.serve.backend import Added
 from penname.serve.errors import ApiError
 from penname.serve.in_flight import InFlight
-from penname.serve.methods import ServedMethod
 from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.store import Store
-from penname.serve.streaming import Pieces, StreamedCompletion
 
 NOBODY = Profile(0, [])
 """The profile of a user whom nobody knows."""
@@ -48,7 +40,6 @@ class Order:
     """
 
     caller: Caller
-    method: ServedMethod
     user: str | None
     prompt: str
     query: str | None = None
@@ -77,11 +68,21 @@ class Piece(NamedTuple):
     finish_reason: FinishReason | None
 
 
-class Writing:
+@dataclass(frozen=True)
+class Desk:
+    """What every writing works with: the store, who may begin, and who is being written as."""
+
+    store: Store
+    admission: Admission
+    in_flight: InFlight
+
+
+class Writing(ABC):
     """One request on its way. `start` it, then iterate over its `pieces`; `close` it in any case.
 
     Its attributes say what it has taken so far; all are known once its pieces have ended.
 
+    method: the name of the method that writes.
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
     until_forgotten: the scope to write in, which is cancelled when the user is forgotten.
@@ -89,41 +90,36 @@ class Writing:
     notes: what a reader of the texts should know.
     """
 
-    def __init__(self, store: Store, admission: Admission, in_flight: InFlight, order: Order) -> None:
-        self._store = store
-        self._admission = admission
-        self._in_flight = in_flight
-        self.until_forgotten = CancelScope()
+    def __init__(self, desk: Desk, method: str, order: Order) -> None:
         self.order = order
+        self.method = method
+        self.until_forgotten = CancelScope()
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
         self.documents: list[str | None] = []
         self.notes: list[str] = []
+        self._store, self._admission, self._in_flight = desk.store, desk.admission, desk.in_flight
         self._profile = NOBODY
         self._reserved: tuple[str, int] | None = None
 
     async def start(self) -> None:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
         self._started = time.perf_counter()
-        order = self.order
-        if order.user is not None:
-            self._in_flight.add(order.caller.tenant, order.user, self)
-        await run_sync(self._prepare)
-        prepared = self._prepared
-        order.method.backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
-        self._admission.check(order.method, len(prepared.tokens), len(prepared.seeds))
-        most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
-        await self._reserve(most + order.choices * self._most_behind(prepared.sampling.max_new_tokens))
-        self.prompt_tokens = len(prepared.tokens)
+        if self.order.user is not None:
+            self._in_flight.add(self.order.caller.tenant, self.order.user, self)
+        await self._begin()
 
-    async def pieces(self) -> AsyncGenerator[Piece]:
+    @abstractmethod
+    async def _begin(self) -> None:
+        """What `start` does of each way of writing."""
+
+    @abstractmethod
+    def pieces(self) -> AsyncGenerator[Piece]:
         """The texts as they are written. Raises EngineFailed."""
-        if self._reasoning is not None:
-            for choice in range(self.order.choices):
-                yield Piece(choice, self._reasoning.strip(), "", [], [], None)
-        async with aclosing(self._chosen() if self._candidates > 1 else self._written()) as pieces:
-            async for piece in pieces:
-                yield piece
+
+    @abstractmethod
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, without special tokens."""
 
     def stop(self) -> None:
         """The user has been forgotten: nothing more is written."""
@@ -142,47 +138,13 @@ class Writing:
             with CancelScope(shield=True):
                 await run_sync(self._store.settle, key, day, reserved, used)
 
-    def _prepare(self) -> None:
-        """Read the profile and the reasoning, retrieve, and render the prompt."""
-        order, writer = self.order, self.order.method.writer
-        reasoning = order.reasoning
-        if order.user is not None:
+    def _read_profile(self) -> None:
+        """Read the user's documents; that nobody knows the user is noted."""
+        if self.order.user is not None:
             try:
-                self._profile = self._store.profile(order.caller.tenant, order.user)
-                if reasoning is None and writer.setup.with_reasoning:
-                    kept = self._store.reasoning(order.caller.tenant, order.user, order.method.model)
-                    reasoning = kept.text if kept is not None else None
+                self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
             except UnknownUser:
-                self._profile = NOBODY
                 self.notes.append("nobody knows this user: written as for a new user")
-        self._reasoning = reasoning
-        self._reasons = writer.setup.with_reasoning and reasoning is None
-        self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
-        self._candidates = order.candidates or writer.setup.evaluation.candidates
-        self._request = Request(
-            order.prompt,
-            self._profile.documents,
-            order.query,
-            order.item,
-            self.seed,
-            self._candidates,
-            reasoning,
-        )
-        prepared = writer.prepare(self._request)
-        self.documents = [document.id for document in prepared.shown]
-        seeds = candidate_seeds(self.seed, order.choices * self._candidates)
-        self._prepared: Prepared = replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
-
-    def _sampling(self, of_run: Sampling) -> Sampling:
-        asked = self.order.sampling
-        if self.order.most_tokens is not None:
-            asked = {**asked, "max_new_tokens": min(self.order.most_tokens, of_run.max_new_tokens)}
-        return replace(of_run, **asked)
-
-    def _most_behind(self, written: int) -> int:
-        """The most tokens of a text behind a reasoning that came to no end. written: the reasoning's."""
-        asked = self.order.most_tokens
-        return self._answer_tokens if asked is None else max(0, min(self._answer_tokens, asked - written))
 
     async def _reserve(self, tokens: int) -> None:
         """Reserve the most tokens that the request can take. Raises ApiError (429) where the key has no more."""
@@ -197,126 +159,5 @@ class Writing:
             raise ApiError(429, problem, "insufficient_quota", retry_after=wait)
         self._reserved = day, tokens
 
-    async def _written(self) -> AsyncGenerator[Piece]:
-        """Pieces of the texts as the model writes them."""
-        prepared, order = self._prepared, self.order
-        texts = [self._streamed() for _ in prepared.seeds]
-        unfinished, unanswered = set(range(len(texts))), []
-        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
-        async with aclosing(updates):
-            async for update in updates:
-                text = texts[update.index]
-                if update.index not in unfinished:  # it has come to a stop string, which the engine does not know
-                    continue
-                piece = self._piece(text, update, update.index)
-                if piece.finish_reason is not None:
-                    unfinished.remove(update.index)
-                    await self._keep_reasoning(text, update.index)
-                    if not text.in_response:
-                        unanswered.append(update.index)
-                        piece = piece._replace(finish_reason=None)
-                yield piece
-                if not unfinished:
-                    break
-        for choice in unanswered:
-            async with aclosing(self._answered(texts[choice], choice)) as pieces:
-                async for piece in pieces:
-                    yield piece
-
-    async def _chosen(self) -> AsyncGenerator[Piece]:
-        """Each text in one piece, chosen from its candidates once all of them are written."""
-        prepared, order = self._prepared, self.order
-        tokens: list[list[int]] = [[] for _ in prepared.seeds]
-        reasons: dict[int, FinishReason] = {}
-        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, None)
-        async with aclosing(updates):
-            async for update in updates:
-                tokens[update.index] += update.tokens
-                if update.finish_reason is not None:
-                    reasons[update.index] = update.finish_reason
-        written = [GeneratedTokens(of_text, reasons[i]) for i, of_text in enumerate(tokens)]
-        for choice in range(order.choices):
-            candidates = written[choice * self._candidates : (choice + 1) * self._candidates]
-            best = candidates[await run_sync(order.method.writer.choose, self._request, candidates)]
-            text = self._streamed()
-            parts = _sum(text.add(best.tokens), text.end())
-            await self._keep_reasoning(text, choice)
-            if text.in_response:
-                reason = "stop" if text.stopped else best.finish_reason
-                yield Piece(choice, *parts, best.tokens, [], reason)
-                continue
-            yield Piece(choice, *parts, best.tokens, [], None)
-            async with aclosing(self._answered(text, choice)) as pieces:
-                async for piece in pieces:
-                    yield piece
-
-    async def _answered(self, reasoned: StreamedCompletion, choice: int) -> AsyncGenerator[Piece]:
-        """The text behind a reasoning that ended without the phrase for it, which is put in its place."""
-        order, prepared, renderer = self.order, self._prepared, self.order.method.writer.renderer
-        room = self._most_behind(reasoned.tokens)
-        prompt = prepared.tokens + renderer.prefix(compose(without_phrases(reasoned.reasoning), ""))
-        sampling = replace(prepared.sampling, max_new_tokens=room)
-        try:
-            if room < 1:
-                raise UserError("the request's tokens are spent")
-            order.method.backend.check(len(prompt), 1, sampling)
-        except UserError:
-            self.notes.append("the reasoning took all tokens: there is no text")
-            yield Piece(choice, "", "", [], [], "length")
-            return
-        self.notes.append("the reasoning came to no end by itself")
-        text = StreamedCompletion(self._read(given=True), with_reasoning=False, stop=order.stop)
-        seed = prepared.seeds[choice * self._candidates]
-        updates = self._updates(prompt, [seed], sampling, order.most_likely)
-        async with aclosing(updates):
-            async for update in updates:
-                piece = self._piece(text, update, choice)
-                yield piece
-                if piece.finish_reason is not None:
-                    break
-
-    async def _updates(
-        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
-    ) -> AsyncGenerator[Added]:
-        """What the engine adds to completions, counted; the arguments are those of `Backend.write`."""
-        order = self.order
-        written = order.method.backend.write(prompt, seeds, sampling, most_likely, order.caller.tenant)
-        async with aclosing(written) as updates:
-            async for update in updates:
-                if update.tokens and not self.completion_tokens:
-                    self._admission.note_first_token(time.perf_counter() - self._started)
-                self.completion_tokens += len(update.tokens)
-                yield update
-
-    def _piece(self, text: StreamedCompletion, update: Added, choice: int) -> Piece:
-        """What an update adds to a text."""
-        added, reason = text.add(update.tokens), update.finish_reason
-        self.reasoning_tokens += 0 if text.in_response else len(update.tokens)
-        if text.stopped:
-            reason = "stop"
-        elif reason is not None:
-            added = _sum(added, text.end())
-        return Piece(choice, *added, update.tokens, update.log_probs, reason)
-
-    def _streamed(self) -> StreamedCompletion:
-        """A completion before its first token."""
-        read = self._read(given=self._reasoning is not None)
-        return StreamedCompletion(read, with_reasoning=self._reasons, stop=self.order.stop)
-
-    def _read(self, *, given: bool) -> Callable[[Sequence[int]], str]:
-        """How token ids become text. given: whether the model continues a reasoning that it was given."""
-        return partial(self.order.method.writer.renderer.completion, continued=given)
-
-    async def _keep_reasoning(self, text: StreamedCompletion, choice: int) -> None:
-        """Keep what the model wrote about a user it had no reasoning of, for later texts."""
-        order = self.order
-        if choice or not text.in_response or not self._reasons or order.user is None or not self._profile.documents:
-            return
-        keep = (order.caller.tenant, order.user, order.method.model, text.reasoning, self._profile.version)
-        with suppress(UserError):  # the user was forgotten meanwhile
-            await run_sync(self._store.keep_reasoning, *keep)
-
-
-def _sum(first: Pieces, second: Pieces) -> Pieces:
-    """Two pieces as one."""
-    return Pieces(first.reasoning + second.reasoning, first.response + second.response)
+    def _note_first_token(self) -> None:
+        self._admission.note_first_token(time.perf_counter() - self._started)

@@ -62,8 +62,8 @@ def names_of(user: str | None, methods: Methods) -> Iterator[str]:
     plain = MODEL if user is None else f"{MODEL}/{user}"
     # An id that ends in @METHOD itself is only clear with another one behind it.
     yield plain if named_by(plain, methods).user == user else f"{plain}@{methods.default}"
-    if len(methods.served) > 1:
-        yield from (f"{plain}@{name}" for name in methods.served if name != methods.default)
+    if len(methods.names) > 1:
+        yield from (f"{plain}@{name}" for name in methods.names if name != methods.default)
 
 
 def _seconds(user: User) -> int:

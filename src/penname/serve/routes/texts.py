@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from penname.serve.access import Caller
+from penname.serve.cold_start import NAME as COLD_START
+from penname.serve.cold_start import ColdWriting
 from penname.serve.conversation import asked
 from penname.serve.errors import ApiError
-from penname.serve.methods import Methods, ServedMethod
+from penname.serve.methods import Methods
+from penname.serve.model_writing import ModelWriting
 from penname.serve.open_webui import job_reply
 from penname.serve.replies import Asked, Kind, WritingResponse, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
-from penname.serve.writing import Order, Writing
+from penname.serve.state import State
+from penname.serve.store.records import UnknownUser
+from penname.serve.store.store import Store
+from penname.serve.writing import Desk, Order, Writing
 
 
 async def _expect_json(request: Request) -> None:
@@ -35,10 +42,10 @@ PROXY_HEADER = "x-openwebui-user-id"
 
 
 class Named(NamedTuple):
-    """Whom and what a model's name names. user: None where it names nobody."""
+    """Whom and what a model's name names; None where it names nobody or no method."""
 
     user: str | None
-    method: ServedMethod
+    method: str | None
 
 
 @router.post("/chat/completions")
@@ -68,13 +75,12 @@ async def _write(
     query: str | None,
     most: int | None,
 ) -> Response:
-    state = request.app.state.penname
+    state: State = request.app.state.penname
     caller: Caller = await state.access.caller(request)
     named = named_by(body.model, state.methods)
     user = user_asked(named.user or body.user, request.headers, caller)
     order = Order(
         caller,
-        named.method,
         user,
         prompt,
         body.query or query,
@@ -88,13 +94,31 @@ async def _write(
         body.most_likely,
         body.reasoning,
     )
-    writing = Writing(state.store, state.admission, state.in_flight, order)
+    writing = await _writing(state, named.method, order)
     try:
         await writing.start()
     except BaseException:
         await writing.close()
         raise
     return WritingResponse(writing, _asked(kind, body))
+
+
+async def _writing(state: State, method: str | None, order: Order) -> Writing:
+    """How a request is written: with PaT where that is asked for, or where nothing of the user's is known."""
+    desk, cold_start = Desk(state.store, state.admission, state.in_flight), state.methods.cold_start
+    if cold_start is not None:
+        by_itself = method is None and order.reasoning is None
+        if method == COLD_START or (by_itself and await run_sync(_is_new, state.store, order)):
+            return ColdWriting(desk, cold_start, order)
+    return ModelWriting(desk, state.methods.get(method), order)
+
+
+def _is_new(store: Store, order: Order) -> bool:
+    """Whether a request is for a user without documents."""
+    try:
+        return order.user is None or not store.documents(order.caller.tenant, order.user, limit=1)
+    except UnknownUser:
+        return True
 
 
 def _asked(kind: Kind, body: WritingRequest) -> Asked:
@@ -113,11 +137,13 @@ def named_by(model: str, methods: Methods) -> Named:
             404, f"found no such model, expected {MODEL}/USER or {MODEL}/USER@METHOD", "model_not_found", "model"
         )
     if not user:
-        return Named(None, methods.get(name.partition("@")[2] or None))
+        method = name.partition("@")[2] or None
+        methods.check(method)
+        return Named(None, method)
     before, at, method = user.rpartition("@")
-    if at and method in methods.served:  # a user's id may have an @ itself, as addresses have
-        return Named(before or None, methods.get(method))
-    return Named(user, methods.get(None))
+    if at and method in methods.names:  # a user's id may have an @ itself, as addresses have
+        return Named(before or None, method)
+    return Named(user, None)
 
 
 def user_asked(named: str | None, headers: Headers, caller: Caller) -> str | None:

@@ -1,0 +1,212 @@
+"""Writes with a method's own model: the prompt, the reasoning that is kept, and the text piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from functools import partial
+
+from anyio.to_thread import run_sync
+
+from penname.engines.base import FinishReason, GeneratedTokens, Sampling, TokenIds
+from penname.errors import UserError
+from penname.generate.by_model import Prepared, candidate_seeds
+from penname.generate.request import Request
+from penname.prompts.completion import compose, without_phrases
+from penname.serve.backend import Added
+from penname.serve.methods import ServedMethod
+from penname.serve.store.records import UnknownUser
+from penname.serve.streaming import Pieces, StreamedCompletion
+from penname.serve.writing import Desk, Order, Piece, Writing
+
+
+class ModelWriting(Writing):
+    """Writes with a method that has a model of its own."""
+
+    def __init__(self, desk: Desk, method: ServedMethod, order: Order) -> None:
+        super().__init__(desk, method.name, order)
+        self._model, self._writer, self._backend = method.model, method.writer, method.backend
+
+    async def _begin(self) -> None:
+        await run_sync(self._prepare)
+        order, prepared = self.order, self._prepared
+        self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
+        self._admission.check(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
+        most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
+        await self._reserve(most + order.choices * self._most_behind(prepared.sampling.max_new_tokens))
+        self.prompt_tokens = len(prepared.tokens)
+
+    async def pieces(self) -> AsyncGenerator[Piece]:
+        """See `Writing.pieces`."""
+        if self._reasoning is not None:
+            for choice in range(self.order.choices):
+                yield Piece(choice, self._reasoning.strip(), "", [], [], None)
+        async with aclosing(self._chosen() if self._candidates > 1 else self._written()) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """See `Writing.decode`."""
+        return self._writer.renderer.decode(tokens)
+
+    def _prepare(self) -> None:
+        """Read the profile and the reasoning, retrieve, and render the prompt."""
+        order, writer = self.order, self._writer
+        self._read_profile()
+        reasoning = order.reasoning
+        if reasoning is None and order.user is not None and writer.setup.with_reasoning:
+            with suppress(UnknownUser):
+                kept = self._store.reasoning(order.caller.tenant, order.user, self._model)
+                reasoning = kept.text if kept is not None else None
+        self._reasoning = reasoning
+        self._reasons = writer.setup.with_reasoning and reasoning is None
+        self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
+        self._candidates = order.candidates or writer.setup.evaluation.candidates
+        self._request = Request(
+            order.prompt,
+            self._profile.documents,
+            order.query,
+            order.item,
+            self.seed,
+            self._candidates,
+            reasoning,
+        )
+        prepared = writer.prepare(self._request)
+        self.documents = [document.id for document in prepared.shown]
+        seeds = candidate_seeds(self.seed, order.choices * self._candidates)
+        self._prepared: Prepared = replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
+
+    def _sampling(self, of_run: Sampling) -> Sampling:
+        asked = self.order.sampling
+        if self.order.most_tokens is not None:
+            asked = {**asked, "max_new_tokens": min(self.order.most_tokens, of_run.max_new_tokens)}
+        return replace(of_run, **asked)
+
+    def _most_behind(self, written: int) -> int:
+        """The most tokens of a text behind a reasoning that came to no end. written: the reasoning's."""
+        asked = self.order.most_tokens
+        return self._answer_tokens if asked is None else max(0, min(self._answer_tokens, asked - written))
+
+    async def _written(self) -> AsyncGenerator[Piece]:
+        """Pieces of the texts as the model writes them."""
+        prepared, order = self._prepared, self.order
+        texts = [self._streamed() for _ in prepared.seeds]
+        unfinished, unanswered = set(range(len(texts))), []
+        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
+        async with aclosing(updates):
+            async for update in updates:
+                text = texts[update.index]
+                if update.index not in unfinished:  # it has come to a stop string, which the engine does not know
+                    continue
+                piece = self._piece(text, update, update.index)
+                if piece.finish_reason is not None:
+                    unfinished.remove(update.index)
+                    await self._keep_reasoning(text, update.index)
+                    if not text.in_response:
+                        unanswered.append(update.index)
+                        piece = piece._replace(finish_reason=None)
+                yield piece
+                if not unfinished:
+                    break
+        for choice in unanswered:
+            async with aclosing(self._answered(texts[choice], choice)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _chosen(self) -> AsyncGenerator[Piece]:
+        """Each text in one piece, chosen from its candidates once all of them are written."""
+        prepared, order = self._prepared, self.order
+        tokens: list[list[int]] = [[] for _ in prepared.seeds]
+        reasons: dict[int, FinishReason] = {}
+        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, None)
+        async with aclosing(updates):
+            async for update in updates:
+                tokens[update.index] += update.tokens
+                if update.finish_reason is not None:
+                    reasons[update.index] = update.finish_reason
+        written = [GeneratedTokens(of_text, reasons[i]) for i, of_text in enumerate(tokens)]
+        for choice in range(order.choices):
+            candidates = written[choice * self._candidates : (choice + 1) * self._candidates]
+            best = candidates[await run_sync(self._writer.choose, self._request, candidates)]
+            text = self._streamed()
+            parts = _sum(text.add(best.tokens), text.end())
+            await self._keep_reasoning(text, choice)
+            if text.in_response:
+                reason = "stop" if text.stopped else best.finish_reason
+                yield Piece(choice, *parts, best.tokens, [], reason)
+                continue
+            yield Piece(choice, *parts, best.tokens, [], None)
+            async with aclosing(self._answered(text, choice)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _answered(self, reasoned: StreamedCompletion, choice: int) -> AsyncGenerator[Piece]:
+        """The text behind a reasoning that ended without the phrase for it, which is put in its place."""
+        order, prepared, renderer = self.order, self._prepared, self._writer.renderer
+        room = self._most_behind(reasoned.tokens)
+        prompt = prepared.tokens + renderer.prefix(compose(without_phrases(reasoned.reasoning), ""))
+        sampling = replace(prepared.sampling, max_new_tokens=room)
+        try:
+            if room < 1:
+                raise UserError("the request's tokens are spent")
+            self._backend.check(len(prompt), 1, sampling)
+        except UserError:
+            self.notes.append("the reasoning took all tokens: there is no text")
+            yield Piece(choice, "", "", [], [], "length")
+            return
+        self.notes.append("the reasoning came to no end by itself")
+        text = StreamedCompletion(self._read(given=True), with_reasoning=False, stop=order.stop)
+        seed = prepared.seeds[choice * self._candidates]
+        updates = self._updates(prompt, [seed], sampling, order.most_likely)
+        async with aclosing(updates):
+            async for update in updates:
+                piece = self._piece(text, update, choice)
+                yield piece
+                if piece.finish_reason is not None:
+                    break
+
+    async def _updates(
+        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
+    ) -> AsyncGenerator[Added]:
+        """What the engine adds to completions, counted; the arguments are those of `Backend.write`."""
+        written = self._backend.write(prompt, seeds, sampling, most_likely, self.order.caller.tenant)
+        async with aclosing(written) as updates:
+            async for update in updates:
+                if update.tokens and not self.completion_tokens:
+                    self._note_first_token()
+                self.completion_tokens += len(update.tokens)
+                yield update
+
+    def _piece(self, text: StreamedCompletion, update: Added, choice: int) -> Piece:
+        """What an update adds to a text."""
+        added, reason = text.add(update.tokens), update.finish_reason
+        self.reasoning_tokens += 0 if text.in_response else len(update.tokens)
+        if text.stopped:
+            reason = "stop"
+        elif reason is not None:
+            added = _sum(added, text.end())
+        return Piece(choice, *added, update.tokens, update.log_probs, reason)
+
+    def _streamed(self) -> StreamedCompletion:
+        """A completion before its first token."""
+        read = self._read(given=self._reasoning is not None)
+        return StreamedCompletion(read, with_reasoning=self._reasons, stop=self.order.stop)
+
+    def _read(self, *, given: bool) -> Callable[[Sequence[int]], str]:
+        """How token ids become text. given: whether the model continues a reasoning that it was given."""
+        return partial(self._writer.renderer.completion, continued=given)
+
+    async def _keep_reasoning(self, text: StreamedCompletion, choice: int) -> None:
+        """Keep what the model wrote about a user it had no reasoning of, for later texts."""
+        order = self.order
+        if choice or not text.in_response or not self._reasons or order.user is None or not self._profile.documents:
+            return
+        keep = (order.caller.tenant, order.user, self._model, text.reasoning, self._profile.version)
+        with suppress(UserError):  # the user was forgotten meanwhile
+            await run_sync(self._store.keep_reasoning, *keep)
+
+
+def _sum(first: Pieces, second: Pieces) -> Pieces:
+    """Two pieces as one."""
+    return Pieces(first.reasoning + second.reasoning, first.response + second.response)
