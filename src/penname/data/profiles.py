@@ -73,7 +73,7 @@ def _of_folder(folder: Path, user_id: str, say: Callable[[str], None]) -> list[D
 def _document(file: Path, user_id: str, report: LoadReport, encodings: Mapping[str, str]) -> Document:
     suffix = file.suffix.lower()
     if suffix in TEXT_SUFFIXES and (reader := reader_of_export(file)) is not None:
-        expected = "texts of one user alone, as penname data convert --me NAME makes of it"
+        expected = "texts of one user alone, as penname data convert makes of it for one author"
         raise DataError(file, found=f"{reader.name}, which has others' words", expected=expected)
     document = document_of_file(file, user_id, report, encoding=encodings.get(str(file)))
     document = front_matter.applied(document, file, report)[0]
