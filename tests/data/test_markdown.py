@@ -40,7 +40,9 @@ CHATS = {
 @pytest.mark.parametrize("name", CHATS)
 def test_an_export_is_no_profile(tmp_path, name):
     (tmp_path / name).write_text(CHATS[name])
-    with pytest.raises(DataError, match=r"which has others' words, expected .* penname data convert makes of it for one author"):
+    with pytest.raises(
+        DataError, match=r"which has others' words, expected .* penname data convert makes of it for one author"
+    ):
         load_profile(tmp_path / name)
     (tmp_path / "own.txt").write_text("My own words.")
     said = []

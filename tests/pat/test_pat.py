@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 import pytest
 import yaml
+from tests.serve.running import in_this_process
 from tests.session.test_session import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
@@ -293,6 +294,28 @@ def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "there are no documents: written as for a new user" in written("--profile", str(tmp_path / "empty")).stderr
     assert "query: found only white space" in str(written("--query", " ").exception)
+
+
+def test_a_server_writes_for_users_whom_nobody_knows(run, tmp_path):
+    from penname.generate.writer import Writer
+    from penname.serve.store.opening import open_store
+
+    with Writer(run[1]) as writer:
+        expected = writer.write("Write of the soap.", item="soap", seed=3)
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, in_this_process(store, run[1]) as server:
+        answers = {item: server.write("nobody", "Write of the soap.", seed=3, item=item) for item in ("soap", "other")}
+        written = {item: answer.json for item, answer in answers.items()}
+        message = written["soap"]["choices"][0]["message"]
+        assert (message["content"], message["reasoning_content"]) == (expected.response, expected.reasoning)
+        assert written["soap"]["penname"]["method"] == "pat"
+        assert "nobody knows this user: written as for a new user" in written["soap"]["penname"]["notes"]
+        assert any("nobody has written on it" in note for note in written["other"]["penname"]["notes"])
+        assert written["soap"]["usage"]["completion_tokens"] > 0
+        events = server.write("nobody", "Write of the soap.", seed=3, item="soap", stream=True)
+        assert "".join(c["delta"].get("content", "") for e in events for c in e["choices"]) == expected.response
+        assert server.write("nobody@pat", seed=1).status == 200
+        assert server.write("nobody", reasoning="Short.").json["error"]["code"] == "model_not_found"
+        assert server.write("nobody", logprobs=True).json["error"]["param"] == "logprobs"
 
 
 def test_generate_finds_documents_by_the_query(run, monkeypatch):

@@ -1,10 +1,12 @@
-"""A user who is forgotten over HTTP is nowhere any more: not in files, logs or metrics, nor in what is being written."""
+"""A user who is forgotten over HTTP is nowhere any more: in no file, log or metric, and in nothing being written."""
 
 import json
 import logging
 import shutil
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -102,7 +104,8 @@ def test_a_restored_backup_forgets_again(model, tmp_path):
     with as_command(model, f"sqlite:///{database}") as server:
         fill(server)
         server.ask("PUT", "/v1/users/ben")
-    shutil.copy(database, backup)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(backup)) as copy:
+        source.backup(copy)
     with as_command(model, f"sqlite:///{database}") as server:
         assert server.ask("DELETE", f"/v1/users/{ID}").status == 200
     for file in tmp_path.glob("penname.db*"):

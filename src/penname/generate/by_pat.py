@@ -55,9 +55,7 @@ class PaTWriter:
     on_written: progress callback, see `OnWritten`.
     """
 
-    def __init__(
-        self, run: Path, recipe: Recipe, on_written: OnWritten = lambda tokens, completions: None
-    ) -> None:
+    def __init__(self, run: Path, recipe: Recipe, on_written: OnWritten = lambda tokens, completions: None) -> None:
         self._recipe = recipe
         self._run = run
         self._engines = Engines(on_written)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from penname.data.records import Document
 from penname.errors import ArgumentError, UserError
+from penname.experiments.run_recipe import load_run_recipe
 from penname.generate.by_model import ModelWriter
 from penname.generate.request import Request
-from penname.experiments.run_recipe import load_run_recipe
 from penname.generate.writer import can_cold_start, model_writers
 from penname.serve.backend import Backend, LocalBackend
 from penname.serve.cold_start import NAME as COLD_START
@@ -40,7 +40,9 @@ class ServedMethod:
 
 
 class Methods:
-    """The methods that are served, the default one last; PaT is first, and writes for users without documents. They must be loaded in the event loop that serves them.
+    """The methods that are served, the default one last; PaT is first, and writes for users without documents.
+
+    They must be loaded in the event loop that serves them.
 
     model: a run's folder, or another model, see `penname.generate.writer.Writer`.
     chosen: the methods of a run to be served; empty for the last one that can write.
