@@ -181,6 +181,10 @@ def test_open_webui(address, database):
     with open_store(database) as store:
         key = store.add_key("open-webui", "", 100_000)
         store.put_user("open-webui", "ada")
+    request = urllib.request.Request(f"{address}/v1/models", headers={**HEADERS, "Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        listed = json.loads(answer.read())
+    assert "penname/ada" in [model["id"] for model in listed["data"]]
     text, events = open_webui(address, conversation("Write about rain."), key)
     assert text
     assert events[-1]["usage"]["completion_tokens"] > 0

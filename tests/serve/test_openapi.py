@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from typing import Any
 
 import hypothesis
@@ -10,7 +10,6 @@ import pytest
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
-from tests.serve.vllm_running import LIMIT
 
 SETTINGS: dict[str, Any] = {
     "deadline": None,
@@ -26,32 +25,36 @@ def schema_at(address: str) -> Any:
     return schema
 
 
-def check(case: Case, address: str) -> None:
-    """Assert that a request is answered, or refused in OpenAI's shape."""
+def status_of(case: Case, address: str) -> int:
+    """The status that a request is answered with; a refusal has OpenAI's shape."""
     if isinstance(case.body, dict):  # so that what is written is short
         case.body = {**case.body, "max_tokens": 1, "max_completion_tokens": 1, "n": 1, "candidates": 1}
     answer = case.call(base_url=address, timeout=60)
     assert answer.status_code < 500
     assert answer.status_code != 422
-    if answer.status_code >= 400 and not case.path.startswith("/docs"):
+    if answer.status_code >= 400:
         error = answer.json()["error"]
         assert sorted(error) == ["code", "message", "param", "type"]
         assert error["message"]
         assert error["code"]
+    return answer.status_code
 
 
 def fuzz(address: str, examples: int) -> None:
     """Check so many examples of each of the operations."""
     operations = [result.ok() for result in schema_at(address).get_all_operations()]
     assert len(operations) >= 10
+    statuses: Counter[int] = Counter()
     for operation in operations:
 
         @hypothesis.settings(max_examples=examples, **SETTINGS)
         @hypothesis.given(case=st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)))
         def one(case: Case) -> None:
-            check(case, address)
+            statuses[status_of(case, address)] += 1
 
         one()
+    assert statuses[200]
+    assert statuses[400]
 
 
 def test_no_request_makes_the_server_fail(address):
@@ -60,12 +63,12 @@ def test_no_request_makes_the_server_fail(address):
 
 @pytest.mark.slow
 def test_no_request_of_many_makes_the_server_fail(address):
-    fuzz(address, 400)
+    fuzz(address, 100)
 
 
 def test_the_description_says_what_is_answered(address):
     described = schema_at(address).raw_schema
-    for path in ("/v1/chat/completions", "/v1/completions"):
-        assert "200" in described["paths"][path]["post"]["responses"]
-        assert "422" not in described["paths"][path]["post"]["responses"]
-    assert str(LIMIT) not in json.dumps(described["paths"])
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            assert "200" in operation["responses"]
+            assert "422" not in operation["responses"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
+import urllib.error
 import urllib.request
 from contextlib import aclosing
 
 import pytest
+import yaml
 from tests.serve.vllm_running import CONTEXT, LIMIT, Served, running, vllm_running
 
 from penname.engines.base import Sampling
@@ -18,6 +21,7 @@ from penname.method_table import METHODS
 from penname.serve.backend import EngineFailed, LocalBackend
 from penname.serve.remote import FirstTokens, RemoteBackend
 from penname.serve.vllm_server import find_models
+from penname.session import stage_names
 
 SAMPLING = Sampling(24, 0.9, 0.95, (0, 7), 50, 0.01, 1.1, 3)
 PROMPT = [5, 9, 13, 40, 41]
@@ -59,7 +63,7 @@ def test_completions_are_those_of_the_local_engine_with_the_same_seeds(model, se
     assert local == remote
     assert len({tuple(tokens) for tokens, _, _ in remote.values()}) == 3
     assert all(len(probs) == len(tokens) for tokens, probs, _ in remote.values())
-    assert [request["seed"] for request in served.requests[1:]] == [3, 4, 5]
+    assert sorted(request["seed"] for request in served.requests[1:]) == [3, 4, 5]
 
 
 def test_the_cache_is_salted_by_tenant_and_start(served):
@@ -143,7 +147,7 @@ def test_what_the_server_cannot_do_is_said_before_anything_is_written(served):
     served.processor = False
     with vllm_running(served) as address:
         model = find_models(address, {"rag": "tiny"})["rag"]
-        with pytest.raises(UserError, match=r"no_repeat_ngram: found 6.*--logits-processors penname.engines"):
+        with pytest.raises(UserError, match=r"no_repeat_ngram: found 6.*`--logits-processors penname.engines"):
             model.check(Sampling(8, 0.7, 0.9, (), no_repeat_ngram=6))
         assert str(model) == f"tiny at {address}, at most {CONTEXT} tokens, without penname's processor of repetition"
         root = address.removesuffix("/v1")
@@ -208,6 +212,42 @@ def test_penname_serve_writes_the_same_with_either_engine(served_run, served, tm
     assert len(sent) == 2
     assert "a client's own" not in json.dumps(sent)
     assert "Write about" not in json.dumps(sent)  # token ids alone
+
+
+@pytest.mark.parametrize("kind", ["vllm", "openai"])
+def test_a_run_whose_engine_is_vllm_is_served_by_a_server_of_it(served_run, served, tmp_path, kind):
+    run = tmp_path / "run"
+    shutil.copytree(served_run, run)
+    values = yaml.safe_load((run / "recipe.yaml").read_text())
+    with vllm_running(served) as engine:
+        values["generator"]["kind"] = kind
+        methods = ("sft",)
+        if kind == "openai":
+            values["methods"], methods = ["rag"], ("rag",)
+            server = {"model": "tiny", "base_url": engine, "server": "vllm", "endpoint": "completions"}
+            values["generator"] |= {**server, "tokenizer": served.model}
+            evaluated = run / stage_names.evaluation("test", "rag")
+            evaluated.mkdir(parents=True)
+            (evaluated / "stage.json").write_text("{}")
+        (run / "recipe.yaml").write_text(yaml.safe_dump(values))
+        with pytest.raises(UserError, match=f"method: {methods[0]}: written with an engine of kind {kind}, expected"):
+            running(run, f"sqlite:///{tmp_path}/without.db", methods=methods).__enter__()
+        with running(run, f"sqlite:///{tmp_path}/with.db", methods=methods, engine=engine) as address:
+            asked = {"model": "penname", "messages": [{"role": "user", "content": "Write about rain."}], "seed": 3}
+            choice = post(f"{address}/v1/chat/completions", asked)["choices"][0]
+    assert choice["message"]["content"]
+    assert served.requests[-1]["model"] == "tiny"
+
+
+def test_a_server_that_is_gone_is_not_ready(served_run, served, tmp_path):
+    with vllm_running(served) as engine:
+        starting = running(served_run, f"sqlite:///{tmp_path}/penname.db", engine=engine)
+        address = starting.__enter__()
+        urllib.request.urlopen(f"{address}/readyz", timeout=10).close()
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"{address}/readyz", timeout=10)
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        post(f"{address}/v1/completions", {"model": "penname", "prompt": "Write about rain."})
 
 
 def post(url, body):

@@ -124,7 +124,7 @@ class Methods:
 def _local(name: str, writer: ModelWriter, rows: int) -> LocalBackend:
     setup = writer.setup
     if setup.engine.kind != "local":
-        problem = f"{name}: written with an engine of kind {setup.engine.kind}, expected local, or a server as --engine"
+        problem = f"{name}: written with an engine of kind {setup.engine.kind}, expected local, or a server as engine"
         raise ArgumentError("method", problem)
     longest = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
     return LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest)

@@ -37,7 +37,7 @@ class VLLMModel:
         for name in () if self.discourages_repetition else ("repetition_penalty", "no_repeat_ngram"):
             found, neutral = getattr(sampling, name), NEUTRAL[name]
             if found != neutral:
-                start = f"the engine's server started with --logits-processors {PROCESSOR}"
+                start = f"the engine's server started with `--logits-processors {PROCESSOR}`"
                 raise ArgumentError(name, f"found {found}, expected {neutral}, or {start}")
 
     def __str__(self) -> str:
