@@ -79,7 +79,7 @@ def test_help_speaks_to_users(path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in COMMANDS if path not in (("data",), ("judge-humans",))], ids=" ".join
+    "path", [path for path in COMMANDS if path not in (("data",), ("judge-humans",), ("keys",))], ids=" ".join
 )
 def test_examples_parse(path):
     assert 1 <= len(EXAMPLES[path]) <= (2 if path else 5)
@@ -225,6 +225,7 @@ def test_every_argument_that_the_library_refuses_is_one_of_a_command():
         for place, node in library_nodes()
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ArgumentError"
         if isinstance(node.args[0], ast.Constant)
+        if "serve" not in Path(place).parts  # names of requests' fields
     ]
     assert len(refusals) > 10
     for place, name in refusals:

@@ -56,16 +56,13 @@ def register(app: typer.Typer) -> None:
         rich_help_panel=WRITE,
         epilog=examples(
             "penname serve runs/quickstart",
-            "curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-            '  -d \'{"model": "penname/ada", "messages": [{"role": "user", "content": "Write about rain."}]}\'',
-            "penname keys add --tenant acme --tokens-a-day 100000\n"
-            "penname serve runs/quickstart --host 0.0.0.0 --db postgresql://penname@localhost/penname",
+            "penname serve runs/quickstart --host 0.0.0.0 \\\n  --db postgresql://penname@localhost/penname",
         ),
     )(serve)
     app.add_typer(keys, name="keys", rich_help_panel=WRITE)
 
 
-@keys.command()
+@keys.command(epilog=examples("penname keys add --tenant acme --tokens-a-day 100000"))
 def add(
     tenant: Annotated[str, typer.Option(help="Whose key it is: users belong to a tenant.")],
     label: Annotated[str, typer.Option(help="What the key is for.")] = "",
@@ -82,7 +79,7 @@ def add(
         print(store.add_key(tenant, label, tokens_a_day, proxy=proxy))
 
 
-@keys.command(name="list")
+@keys.command(name="list", epilog=examples("penname keys list --tenant acme"))
 def list_keys(
     tenant: Annotated[str | None, typer.Option(help="Whose keys; by default everybody's.")] = None,
     db: DatabaseOption = DATABASE,
@@ -102,7 +99,7 @@ def list_keys(
         print(f"{key.id}  {key.tenant}  {state}{'  proxy' if key.proxy else ''}  {key.label}".rstrip())
 
 
-@keys.command()
+@keys.command(epilog=examples("penname keys revoke 1f2e3d4c --tenant acme"))
 def revoke(
     key: Annotated[str, typer.Argument(help="The key's id, as keys list shows it.")],
     tenant: Annotated[str, typer.Option(help="Whose key it is.")],
