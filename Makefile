@@ -3,7 +3,7 @@ VENV ?= .venv
 NEWEST ?= .venv-newest
 OLDEST ?= .venv-oldest
 
-.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest test-oldest constraints install install-test browser
+.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest test-oldest constraints install install-test browser postgresql
 
 define check
 	$(1)/bin/ruff check src tests benchmarks examples
@@ -14,7 +14,7 @@ endef
 quickstart: install
 	$(VENV)/bin/penname quickstart
 
-test: install-test browser
+test: install-test browser postgresql
 	$(call check,$(VENV))
 
 # What needs no model and no encoder, so that it ends within a few minutes.
@@ -25,7 +25,7 @@ FAST = tests/data tests/evaluation tests/runs tests/prompts/test_completion.py t
 test-fast: install-test
 	$(call check,$(VENV),$(FAST))
 
-test-slow: install-test
+test-slow: install-test browser postgresql
 	$(VENV)/bin/python -m pytest -m slow
 
 # Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
@@ -43,7 +43,7 @@ test-arithmetic: install-test
 
 # The newest versions that pyproject.toml allows, in an environment of its own that is made anew, as is the bundled model.
 test-newest: export PENNAME_CACHE = $(CURDIR)/$(NEWEST)/cache
-test-newest: browser
+test-newest: browser postgresql
 	$(PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/pip install --quiet --no-compile -e '.[test]'
 	$(call check,$(NEWEST))
@@ -51,7 +51,7 @@ test-newest: browser
 # The oldest versions that pyproject.toml allows of the packages that change most under penname, with the newest of all
 # others that these admit.
 test-oldest: export PENNAME_CACHE = $(CURDIR)/$(OLDEST)/cache
-test-oldest: browser
+test-oldest: browser postgresql
 	$(PYTHON) -m venv --clear $(OLDEST)
 	sed -nE 's/^ *"(transformers|trl|torch-geometric)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml > $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --no-compile --constraint $(OLDEST)/oldest.txt -e '.[test]'
@@ -68,6 +68,11 @@ constraints: test-newest
 browser:
 	@command -v chromedriver >/dev/null || { apt-get update -q && apt-get install -qy chromium chromium-driver; } \
 		>/dev/null 2>&1 || echo "no chromedriver: what needs a browser is not tested"
+
+# The server is tested with PostgreSQL too, which the tests start themselves: Debian's, as above.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update -q && apt-get install -qy postgresql; } \
+		>/dev/null 2>&1 || echo "no PostgreSQL: the server is tested with SQLite alone"
 
 # Of some 14,000 files 500 are imported: pip would compile all, so most of those are imported once here, and the others
 # compiled when Python first needs them. The loops of retrieval are compiled at their first large input: that is here.

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from tests.serve.postgres import NUMBERS, Cluster, running_cluster
 from tests.serve.serving import Client, make_run, serving
-from tests.serve.vllm_running import running
+from tests.serve.vllm import running
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store

@@ -8,21 +8,15 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-from fastapi import FastAPI
+from tests.serve.serving import Answer, Client, serving
 
 from penname.serve.access import LOCAL_TENANT
-from penname.serve.app import make_app
-from penname.serve.methods import Methods
 from penname.serve.store.store import Store
 
 MODEL_FACTS = {
@@ -45,26 +39,10 @@ def with_facts(model: Path, folder: Path, *, with_reasoning: bool) -> Path:
 
 
 @dataclass
-class Answer:
-    """An answer of a server."""
+class Server(Client):
+    """A running server. process: that of its command; None where it is in this process."""
 
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
-class Server:
-    """A running server: its address, and its application where it is in this process."""
-
-    port: int
-    app: FastAPI | None = None
     process: subprocess.Popen[str] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -81,17 +59,8 @@ class Server:
         return self.state.methods.get(None).backend.engine
 
     def ask(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
-        """Send a request; a body is sent as JSON unless it is bytes."""
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        sent = {"Content-Type": "application/json", **self.headers, **headers}
-        if key is not None:
-            sent["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(self.url + path, data, sent, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return Answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as error:
-            return Answer(error.code, dict(error.headers), error.read())
+        """Send a request; a body is sent as JSON."""
+        return Client(self.port, key)(method, path, body, headers=headers)
 
     def write(self, user: str | None, prompt: str = "Write about rain.", key: str | None = None, **more: Any) -> Any:
         """The response to a prompt: as a whole, or the events of a stream."""
@@ -111,18 +80,9 @@ def in_this_process(
 ) -> Iterator[Server]:
     """A server in a thread of this process."""
     store.put_tenant(LOCAL_TENANT)
-    app = make_app(store, lambda: Methods(str(model), (), rows), key_required=key_required, longest_wait=longest_wait)
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", server_header=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield Server(port, app)
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+    started = serving(store, model, key_required=key_required, methods=(), rows=rows, longest_wait=longest_wait)
+    with started as client:
+        yield Server(client.port, app=client.app)
 
 
 @contextlib.contextmanager

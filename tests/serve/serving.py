@@ -121,7 +121,7 @@ class Client:
             content, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
         if files:
             content, sent["Content-Type"] = form(files, me)
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, content, sent | (headers or {}))
             response = connection.getresponse()
@@ -147,10 +147,16 @@ def form(files: Sequence[tuple[str, bytes]], me: Sequence[str]) -> tuple[bytes, 
 
 @contextmanager
 def serving(
-    store: Store, run: Path, *, key_required: bool = True, methods: Sequence[str] = METHODS
+    store: Store,
+    run: Path,
+    *,
+    key_required: bool = True,
+    methods: Sequence[str] = METHODS,
+    rows: int = 4,
+    longest_wait: float = 20,
 ) -> Iterator[Client]:
     """A server of a run's methods in a thread of this process."""
-    app = make_app(store, lambda: Methods(run, methods, 4), key_required=key_required, longest_wait=20)
+    app = make_app(store, lambda: Methods(run, methods, rows), key_required=key_required, longest_wait=longest_wait)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=3))
     thread = threading.Thread(target=server.run)
     thread.start()

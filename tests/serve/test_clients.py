@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import openai
 import pytest
 from tests.serve.open_webui import AUTOCOMPLETION, FOLLOW_UPS, HEADERS, TAGS, TITLE, conversation, job, job_request
-from tests.serve.vllm_running import LIMIT
+from tests.serve.vllm import LIMIT
 
 from penname.serve.store.opening import open_store
 

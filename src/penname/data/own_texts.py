@@ -32,7 +32,7 @@ def own_texts(
 
     path: what a program has exported, a table, a document, or a folder or zip archive of these.
     user_id: the user.
-    me: names and addresses of the author, as a conversion takes them (`ConversionSettings.me`); none where there is one author.
+    me: names and addresses of the author, see `ConversionSettings.me`; none where there is one author.
     report: counts what is read and what is left out: texts by others, short ones and near-duplicates.
     say: called with a line on how the files are read.
 
