@@ -40,7 +40,13 @@ BUSY_FROM = 30.0
 
 @dataclass
 class Load:
-    """What clients have seen. texts: each distinct one of a user and seed; first, refused: seconds."""
+    """What clients have seen.
+
+    texts: the texts of each user and seed, which should be one.
+    first, refused: seconds until the first word, or until a refusal.
+    tokens: for each text, when it was whole and how many tokens it took.
+    broken: streams that ended too soon.
+    """
 
     texts: dict[tuple[int, int], set[str]] = field(default_factory=dict)
     first: list[float] = field(default_factory=list)
@@ -207,7 +213,8 @@ async def stream(port: int, key: tuple[int, int], load: Load, start: float) -> f
             for choice in event["choices"]:
                 first = first or now - asked
                 text += choice["delta"].get("content", "")
-                load.tokens.append((now - start, 1 if choice["finish_reason"] is None else 0))
+            if "usage" in event:
+                load.tokens.append((now - start, event["usage"]["completion_tokens"]))
         if not ended or first is None:
             load.broken += 1
             return 1.0
@@ -231,7 +238,8 @@ def body_of(key: tuple[int, int]) -> dict[str, Any]:
     """The request of a user and a seed."""
     user, seed = key
     messages = [{"role": "user", "content": prompt_of(user)}]
-    return {"model": f"penname/u{user}", "messages": messages, "seed": seed, "stream": True, "max_tokens": TOKENS}
+    options = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": TOKENS}
+    return {"model": f"penname/u{user}", "messages": messages, "seed": seed, **options}
 
 
 def request(method: str, path: str, body: Any) -> bytes:

@@ -29,8 +29,8 @@ class Admission:
             raise ApiError(503, "the server stops", "stopping", retry_after=30)
         if wait > self._longest_wait:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"
-            seconds = max(1, math.ceil(wait - self._longest_wait))
-            raise ApiError(429, problem, "server_busy", retry_after=seconds)
+            # When those before will have been answered: sooner, all who were refused would only ask in vain again.
+            raise ApiError(429, problem, "server_busy", retry_after=math.ceil(wait))
 
     def note_first_token(self, seconds: float) -> None:
         """Note how long a request waited for its first token."""

@@ -29,8 +29,12 @@ class ModelWriting(Writing):
         self._model, self._writer, self._backend = method.model, method.writer, method.backend
 
     async def _begin(self) -> None:
+        order = self.order
+        self._candidates = order.candidates or self._writer.setup.evaluation.candidates
+        # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
+        self._admission.check(self._backend.expected_wait(0, order.choices * self._candidates))
         await run_sync(self._prepare)
-        order, prepared = self.order, self._prepared
+        prepared = self._prepared
         self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._admission.check(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
         most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
@@ -62,7 +66,6 @@ class ModelWriting(Writing):
         self._reasoning = reasoning
         self._reasons = writer.setup.with_reasoning and reasoning is None
         self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
-        self._candidates = order.candidates or writer.setup.evaluation.candidates
         self._request = Request(
             order.prompt,
             self._profile.documents,
