@@ -135,6 +135,7 @@ def with_seed(run, folder, seed, before="seed: 0"):
     return folder
 
 
+@pytest.mark.slow
 def test_compare_takes_runs_of_several_seeds_as_one(run, tmp_path):
     other = with_seed(run, tmp_path / "other", "seed: 1")
     one, both = (json.loads(penname("compare", *runs, "--json").stdout) for runs in ([run], [run, other]))
@@ -370,6 +371,7 @@ def test_generate_reuses_a_reasoning_that_was_kept(run, tmp_path):
     assert again["reasoning"] == first["reasoning"]
 
 
+@pytest.mark.slow
 def test_generate_with_a_model_of_no_run(run, tmp_path):
     profile = tmp_path / "p.jsonl"
     profile.write_text('{"text": "I wrote of clouds before."}\n')

@@ -253,7 +253,7 @@ def test_a_tables_dates_are_read_in_one_way(tmp_path, suffix):
 
 @pytest.mark.parametrize(
     ("pattern", "least"),
-    [("%Y-%m-%d", 50_000), ("%a, %d %b %Y %H:%M:%S +0100", 5_000), ("%d mars %Y", 5_000), ("%d/%m/%Y %I:%M %p", 5_000)],
+    [("%Y-%m-%d", 20_000), ("%a, %d %b %Y %H:%M:%S +0100", 5_000), ("%d mars %Y", 5_000), ("%d/%m/%Y %I:%M %p", 5_000)],
 )
 def test_dates_are_read_fast(pattern, least):
     column, location = DateColumn(), Location("x", 1)

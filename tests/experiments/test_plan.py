@@ -175,8 +175,11 @@ def small_recipe(name, model, *more):
     return load_recipe(name, [change.replace("$MODEL", str(model)) for change in (*SMALL, *CHANGES[name], *more)])
 
 
+QUICK = ("quickstart", "laptop", "paper")
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "pat-laptop")) for name in CHANGES]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in CHANGES]
 )
 def test_a_run_makes_the_stages_of_its_plan_and_does_as_much_as_it_says(name, model, tmp_path):
     recipe = small_recipe(name, model)

@@ -105,6 +105,7 @@ def test_a_damaged_record_of_what_was_taken_over_is_named(by_samples, tmp_path):
         reused_stages(tmp_path)
 
 
+@pytest.mark.slow
 def test_iterations_go_on_from_each_other(recipe, tmp_path):
     (one, two), _ = swept(recipe, "expectation.iterations=1,2", tmp_path)
     assert inodes(one.folder / "rest-em/iteration-1") == inodes(two.folder / "rest-em/iteration-1")
@@ -112,6 +113,7 @@ def test_iterations_go_on_from_each_other(recipe, tmp_path):
     assert not (one.folder / "rest-em/iteration-2").exists()
 
 
+@pytest.mark.slow
 def test_each_iteration_starts_from_the_base_model_or_from_the_one_before(recipe, tmp_path):
     changes = ["methods=[rest-em]", "expectation.iterations=2"]
     points = make_points(recipe, ["expectation.start_from=base,previous"], changes, tmp_path)
@@ -128,6 +130,7 @@ def test_each_iteration_starts_from_the_base_model_or_from_the_one_before(recipe
     assert from_previous == [from_base[0], *before]
 
 
+@pytest.mark.slow
 def test_shuffled_profiles_change_the_evaluation_alone(recipe, tmp_path):
     (none, all_of_them), _ = swept(recipe, "evaluation.shuffled=0,1", tmp_path)
     stages = {record.stage for record in reused_stages(all_of_them.folder)}

@@ -111,6 +111,7 @@ def test_all_methods_write_for_the_same_examples(run):
     assert [note for note in notes if "of 6 completions" not in note] == []
 
 
+@pytest.mark.slow
 def test_methods_whose_prompts_the_generator_has_not_seen_are_told(tmp_path, tiny_model):
     def untold(*methods):
         lines = Lines()
@@ -350,6 +351,7 @@ def test_generate_tells_what_of_a_run_is_damaged(run, tmp_path, stage):
     assert f"{stage}/stage.json" in str(CliRunner().invoke(app, asked).exception)
 
 
+@pytest.mark.slow
 def test_a_corpus_without_items_has_topics_too_and_rich_users_show_the_cold_start(tmp_path, tiny_model):
     from typer.testing import CliRunner
 
@@ -436,6 +438,7 @@ def two_shops(tmp_path_factory, tiny_model):
     return recipe, folder / "run"
 
 
+@pytest.mark.slow
 def test_any_data_with_items_has_neighbours_and_new_users_others_of_the_train_split(two_shops):
     recipe, folder = two_shops
     contexts = find_contexts(Session(recipe, RunFolder(folder, Lines())), "test")
@@ -523,6 +526,7 @@ def test_summaries_are_shortened_where_the_input_leaves_no_room(tmp_path, tiny_m
     assert 0 < made.text.count("short") < whole.text.count("short")
 
 
+@pytest.mark.slow
 def test_a_method_added_to_a_run_has_the_same_examples(tmp_path, tiny_model):
     """Also where its agents' prompts have less room than others': the example shown at the end is of all methods."""
     from typer.testing import CliRunner
@@ -541,6 +545,7 @@ def test_a_method_added_to_a_run_has_the_same_examples(tmp_path, tiny_model):
     assert results["pat-no-dpo"].keys() == results["zero-shot"].keys()
 
 
+@pytest.mark.slow
 def test_the_second_iteration_goes_on_from_the_agents_of_the_first(tmp_path, tiny_model):
     recipe = recipe_of(tmp_path, tiny_model, ["pat"], tune_generator=True)
     more = {"iterations": 2, "differential": "previous round"}
@@ -554,6 +559,7 @@ def test_the_second_iteration_goes_on_from_the_agents_of_the_first(tmp_path, tin
         assert drawn[0] != drawn[1]
 
 
+@pytest.mark.slow
 def test_one_round_alone_needs_no_other_agent_and_style_no_sentence_vectors(tmp_path, tiny_model):
     recipe = recipe_of(tmp_path, tiny_model, ["pat"])
     style = recipe.pat.style.model_copy(update={"sentence_vectors": False})

@@ -155,6 +155,7 @@ def test_answers_are_kept_and_saved_as_a_file_that_import_reads(page):
     assert found == {"export": page.key["export"], "annotator": "Ann B", "answers": answers}
 
 
+@pytest.mark.slow
 def test_no_answer_is_lost_when_the_page_is_loaded_again_and_again(page):
     for letter in "ab" * 10:
         one(page, f"#choose-{letter}").click()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import sqlite3
 import threading
 import time
@@ -101,19 +100,17 @@ def test_what_is_being_written_for_a_forgotten_user_ends(model, url, caplog):
 
 def test_a_restored_backup_forgets_again(model, tmp_path):
     database, backup = tmp_path / "penname.db", tmp_path / "backup.db"
-    with as_command(model, f"sqlite:///{database}") as server:
+    with open_store(f"sqlite:///{database}") as store, in_this_process(store, model) as server:
         fill(server)
         server.ask("PUT", "/v1/users/ben")
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(backup)) as copy:
-        source.backup(copy)
-    with as_command(model, f"sqlite:///{database}") as server:
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(backup)) as copy:
+            source.backup(copy)
         assert server.ask("DELETE", f"/v1/users/{ID}").status == 200
     for file in tmp_path.glob("penname.db*"):
         if not file.name.endswith("tombstones"):
             file.unlink()
-    shutil.copy(backup, database)
-    backup.unlink()
-    with as_command(model, f"sqlite:///{database}") as server:
+    backup.rename(database)
+    with open_store(f"sqlite:///{database}") as store, in_this_process(store, model) as server:
         assert server.ask("GET", f"/v1/users/{ID}").status == 404
         assert server.ask("GET", "/v1/users/ben").status == 200
         assert found_in(tmp_path) == []

@@ -149,6 +149,7 @@ def test_packed_gradients_of_every_architecture(shape, recompute_above, block, m
         assert (parameter.grad - expected[name]).norm() <= 1e-5 * expected[name].norm(), name
 
 
+@pytest.mark.slow
 def test_packed_gradients_of_the_bundled_model(bundled):
     """In float64: through 30 layers of float32 the order of additions, which depends on the processor, is visible."""
     model = load_model(bundled, "float32").double()
