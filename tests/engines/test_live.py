@@ -137,6 +137,16 @@ def test_a_step_that_fails_is_told_and_later_requests_go_on(live, monkeypatch):
     listener.wait(lambda: (later, 0) in listener.reasons)
 
 
+def test_a_warm_engine_foretells_that_many_prompts_take_long(model):
+    engine = LiveEngine(model, Listener(), "float32", rows=4, max_new_tokens=LIMIT)
+    assert engine.expected_wait(10**6, 1) == 0
+    engine.warm_up()
+    assert engine.in_progress == 0
+    assert 0 < engine.expected_wait(10, 1) < engine.expected_wait(1000, 1) < engine.expected_wait(10**6, 1)
+    assert engine.expected_wait(10, 400) > engine.expected_wait(10, 5)
+    engine.close()
+
+
 def test_closing_ends_the_thread(model):
     engine = LiveEngine(model, Listener(), "float32", rows=2, max_new_tokens=LIMIT)
     engine.submit([1, 2], [0], Sampling(LIMIT, 1.0, 1.0, ()))

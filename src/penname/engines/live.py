@@ -28,6 +28,10 @@ FEW_COMPLETIONS = 4
 """A thread with fewer completions gets the next request too: the weights are read once for all of them."""
 
 
+WARM_UP_TOKENS = 256
+"""Length of the prompt that an engine is warmed up with."""
+
+
 @dataclass(eq=False)
 class Ticket:
     """A request of a live engine: the completions of one prompt."""
@@ -161,6 +165,16 @@ class LiveEngine:
             raise UserError(f"found {sampling.max_new_tokens} new tokens, expected at most {self.max_new_tokens}")
         if completions > self.most_completions:
             raise UserError(f"found {completions} completions of a prompt, expected at most {self.most_completions}")
+
+    def warm_up(self) -> None:
+        """Write a few tokens, so that the first request waits for nothing else, and how fast the engine is is known."""
+        new = min(8, self.max_new_tokens)
+        room = WARM_UP_TOKENS if self.max_length is None else min(WARM_UP_TOKENS, self.max_length - new)
+        for _ in range(2):  # what is only slow the first time would be taken for the engine's pace
+            self._pace = Pace(self.rows)
+            ticket = self.submit([0] * room, [0], Sampling(new, 1.0, 1.0, ()))
+            while ticket.in_progress and self.alive:
+                time.sleep(0.005)
 
     def expected_wait(self, prompt_tokens: int, completions: int) -> float:
         """Seconds that a request would wait for its first token if it came now, as far as can be foretold.

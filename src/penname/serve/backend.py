@@ -87,6 +87,7 @@ class LocalBackend:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Ticket, asyncio.Queue[Update]] = {}
         self.engine = LiveEngine(model, self._on_step, dtype, rows, max_new_tokens)
+        self.engine.warm_up()
 
     @property
     def max_length(self) -> int | None:
