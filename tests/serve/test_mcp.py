@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.serve.running import in_this_process, wait_until
 from tests.serve.serving import save_model
 
+from penname.cli.app import main
 from penname.data.records import Document
 from penname.serve.mcp import tools
 from penname.serve.store.opening import open_store
@@ -271,8 +271,9 @@ def lasting(tmp_path_factory):
         "with_reasoning": False,
         "format": "plain",
         "templates": {},
-        "prompt": {"max_input_tokens": 300, "max_output_tokens": 1700},
+        "prompt": {"max_input_tokens": 600, "max_output_tokens": 1400},
         "decoding": {"no_repeat_ngram": 0},
+        "evaluation": {"temperature": 0.1},
     }
     (folder / "model" / "penname.json").write_text(json.dumps(facts))
     with open_store(f"sqlite:///{folder}/penname.db") as store, in_this_process(store, folder / "model") as server:
@@ -301,8 +302,8 @@ def test_who_hangs_up_frees_the_engine(lasting, modern):
 
 def written(server):
     """Number of tokens that the server has written."""
-    (line,) = re.findall(r'penname_tokens_total\{direction="out"\} (\S+)', server.ask("GET", "/metrics").body.decode())
-    return float(line)
+    lines = re.findall(r'penname_tokens_total\{direction="out"\} (\S+)', server.ask("GET", "/metrics").body.decode())
+    return float(lines[0]) if lines else 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -310,8 +311,7 @@ def test_a_call_that_is_cancelled_frees_the_engine(lasting, mode):
     async def cancel():
         async with connected(lasting.port, mode=mode) as agent:
             asked = asyncio.create_task(agent.call_tool("write_as_user", {"user": "ada", "prompt": PROMPT}))
-            while not lasting.engine.in_progress:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(wait_until, lambda: lasting.engine.in_progress == 1)
             asked.cancel()
 
     asyncio.run(cancel())
@@ -403,27 +403,30 @@ def test_a_run_answers_over_stdio(served_run, tmp_path):
         assert store.usage(store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime())).used > 20
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_servers_tools_are_relayed_over_stdio(ada, served_store, mode):
-    known = served_store.key_of(ada.key)
+def test_a_servers_tools_are_relayed_over_stdio(lasting):
+    store = lasting.state.store
+    secret = store.add_key("relayed")
+    known = store.key_of(secret)
+    store.put_user("relayed", "ada")
+    store.add_documents("relayed", "ada", [Document("ada", "I planted quinces.", "mine")])
 
     async def work():
-        address = f"http://127.0.0.1:{ada.port}"
-        async with started(mode, "--server", address, "--key", ada.key) as agent:
-            listed = [tool.name for tool in (await agent.list_tools()).tools]
+        async with started("legacy", "--server", lasting.url, PENNAME_KEY=secret) as agent:
+            assert (await agent.list_tools()).tools[0].name == "write_as_user"
             found = read(await agent.call_tool("find_documents", {"user": "ada", "query": "quinces"}))
-            fault = read(await agent.call_tool("find_documents", {"user": "ada", "query": " "}))
+            assert [document["id"] for document in found["documents"]] == ["mine"]
+            assert read(await agent.call_tool("list_users", {"limit": 0})).startswith("limit: ")
             with pytest.raises(MCPError, match="found no such tool"):
                 await agent.call_tool("delete_user", {"user": "ada"})
-            served_store.revoke_key(known.tenant, known.id)
+            asked = asyncio.create_task(agent.call_tool("write_as_user", {"user": "ada", "prompt": PROMPT}))
+            await asyncio.to_thread(wait_until, lambda: lasting.engine.in_progress == 1)
+            asked.cancel()
+            await asyncio.to_thread(wait_until, lambda: lasting.engine.in_progress == 0, 1)
+            store.revoke_key(known.tenant, known.id)
             with pytest.raises(MCPError, match="found a key that is not valid"):
                 await agent.call_tool("list_users")
-            return listed, found, fault
 
-    listed, found, fault = asyncio.run(work())
-    assert listed[0] == "write_as_user"
-    assert found["documents"][0]["id"] == "note-3"
-    assert fault.startswith("query: ")
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize(
@@ -434,13 +437,16 @@ def test_a_servers_tools_are_relayed_over_stdio(ada, served_store, mode):
         (["--server", "localhost:8000"], "--server: found 'localhost:8000', expected an address such as http://.*"),
         (["--server", "http://127.0.0.1:1"], "--server: nothing answers at http://127.0.0.1:1/mcp .*"),
         (["--server", "ADDRESS", "--key", "pn-wrong"], "--server: http://.* refuses: found a key that is not valid"),
-        (["--server", "ADDRESS/v1"], "--server: http://.*/v1/mcp refuses: .*"),
+        (["--server", "ADDRESS/v1"], "--server: http://.*/v1/mcp refuses: Not Found"),
         (["RUN", "--db", "sqlite:///FOLDER/penname.db", "--key", "pn-wrong"], "--key: found a key that is not valid"),
     ],
 )
-def test_what_cannot_start_is_one_line(lasting, served_run, tmp_path, arguments, message):
+def test_what_cannot_start_is_one_line(lasting, served_run, tmp_path, capsys, monkeypatch, arguments, message):
     places = {"ADDRESS": lasting.url, "RUN": str(served_run), "FOLDER": str(tmp_path)}
     filled = [re.sub("|".join(places), lambda found: places[found[0]], argument) for argument in arguments]
-    ended = subprocess.run([*COMMAND, *filled], input="", capture_output=True, text=True, timeout=60)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert re.fullmatch(f"penname: {message}\n", ended.stderr)
+    monkeypatch.setattr(sys, "argv", ["penname", "mcp", *filled])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert re.fullmatch(f"penname: {message}\n", printed.err)

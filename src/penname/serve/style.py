@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
+from penname.data.records import Document
 from penname.serve.store.records import UnknownUser
 from penname.serve.store.store import Store
 from penname.session.style_card import population_statistics, style_card
@@ -16,11 +17,11 @@ from penname.session.style_card import population_statistics, style_card
 MOST_OTHERS, MOST_DOCUMENTS = 50, 20
 """Most users that one is compared with, and most documents of each of them."""
 
-MOST_OWN = 1000
-"""Most documents of the user, the latest that were added."""
+OWN_LETTERS, OTHERS_LETTERS = 1_000_000, 40_000
+"""About so many letters of the user's documents, the latest that were added, and of each other user's: a second."""
 
-MOST_LETTERS = 5000
-"""The beginning of a document that is counted."""
+LONGEST = 20_000
+"""Letters of a document of which the rest is not counted."""
 
 FEWEST_OTHERS = 5
 """With fewer, what is usual is not known."""
@@ -47,16 +48,22 @@ class Style:
 def style_of(store: Store, tenant: str, user: str) -> Style:
     """How a user writes, compared with a sample of the tenant's other users. Raises UnknownUser."""
     known = store.user(tenant, user).id
-    own = [document.text[:MOST_LETTERS] for document in store.profile(tenant, known).documents[-MOST_OWN:]]
+    profile = store.profile(tenant, known).documents
+    own = _counted(reversed(profile), OWN_LETTERS)
     if not own:
         return Style(None, 0, 0, ("the user has no documents",))
     others = list(islice(_texts_of_others(store, tenant, known), MOST_OTHERS))
     documents = sum(map(len, others))
     if not others:
         return Style(None, 0, 0, ("there is no card: no other user of the tenant has documents to compare with",))
-    card = style_card(own, population_statistics(others))
-    few = f"compared with {len(others)} other users, which are few: what is said to be unusual may not be"
-    return Style(card, len(others), documents, (few,) if len(others) < FEWEST_OTHERS else ())
+    notes = []
+    if len(others) < FEWEST_OTHERS:
+        notes.append(f"there are few other users to compare with ({len(others)}): what is called unusual may not be")
+    if len(own) < len(profile):
+        notes.append(f"the latest {len(own):,} of {len(profile):,} documents were counted")
+    if any(len(text) == LONGEST for text in own):
+        notes.append(f"of long documents the first {LONGEST:,} letters were counted")
+    return Style(style_card(own, population_statistics(others)), len(others), documents, tuple(notes))
 
 
 def _texts_of_others(store: Store, tenant: str, user: str) -> Iterator[list[str]]:
@@ -66,7 +73,18 @@ def _texts_of_others(store: Store, tenant: str, user: str) -> Iterator[list[str]
         with suppress(UnknownUser):  # forgotten meanwhile
             found = store.documents(tenant, other, limit=MOST_DOCUMENTS)
             if found:
-                yield [document.text[:MOST_LETTERS] for document in found]
+                yield _counted(found, OTHERS_LETTERS)
+
+
+def _counted(documents: Iterable[Document], letters: int) -> list[str]:
+    """The first of the documents, until they have about so many letters."""
+    counted: list[str] = []
+    for document in documents:
+        if letters <= 0:
+            break
+        counted.append(document.text[:LONGEST])
+        letters -= len(counted[-1])
+    return counted
 
 
 def _place(user: str) -> bytes:

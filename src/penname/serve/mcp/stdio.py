@@ -43,12 +43,9 @@ def serve_run(
     not valid.
     """
     check_packages()
-    from penname.serve.methods import Methods
-
     with open_store(database, tombstones) as store:
         caller = _caller(store, key)
-        say = partial(print, file=sys.stderr)
-        asyncio.run(_serve(store, caller, lambda: Methods(model, methods, ROWS, engine, say)))
+        asyncio.run(_serve(store, caller, partial(_load, model, methods, engine)))
 
 
 def check_packages() -> None:
@@ -80,14 +77,20 @@ def _caller(store: Store, key: str | None) -> Caller:
     return Caller(known.tenant, known)
 
 
+def _load(model: str, methods: tuple[str, ...], engine: str | None) -> Methods:
+    from penname.serve.methods import Methods
+
+    with redirect_stdout(sys.stderr):  # libraries that load models may print
+        return Methods(model, methods, ROWS, engine, print)
+
+
 async def _serve(store: Store, caller: Caller, load_methods: Callable[[], Methods]) -> None:
     from starlette.datastructures import Headers
 
     from penname.serve.mcp.server import make_server
     from penname.serve.mcp.tools import Agent
 
-    with redirect_stdout(sys.stderr):  # libraries that load models may print
-        methods = load_methods()
+    methods = load_methods()
     agent = Agent(caller, Headers())
     try:
         await serve_over_stdio(make_server(_state(store, methods), lambda context: agent))
