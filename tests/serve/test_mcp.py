@@ -86,6 +86,13 @@ def calling(tool, **arguments):
     return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
 
 
+@pytest.fixture(scope="module")
+def served_store(tmp_path_factory):
+    """The store of `server`: what differs between databases is below it."""
+    with open_store(f"sqlite:///{tmp_path_factory.mktemp('store')}/penname.db") as store:
+        yield store
+
+
 @pytest.fixture
 def ada(client):
     """A client, with documents of the user ada and of another one."""

@@ -53,4 +53,6 @@ class _Body:
 
 
 def _agent_of(context: Context) -> Agent:
-    return Agent(context.request.state.caller, context.request.headers)
+    request = context.request
+    assert request is not None
+    return Agent(request.state.caller, request.headers)

@@ -43,8 +43,14 @@ async def _relay(address: str, key: str | None) -> None:
         name, version, instructions = await relayed.ask(_about)
     except MCPError as error:
         raise ArgumentError("server", f"{address} refuses: {error.message}") from None
-    tools = {"on_list_tools": relayed.list_tools, "on_call_tool": relayed.call_tool}
-    await serve_over_stdio(Server(name, version=version, instructions=instructions, **tools))
+    server = Server(
+        name,
+        version=version,
+        instructions=instructions,
+        on_list_tools=relayed.list_tools,
+        on_call_tool=relayed.call_tool,
+    )
+    await serve_over_stdio(server)
 
 
 async def _about(client: Client) -> tuple[str, str, str | None]:
