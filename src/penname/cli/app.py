@@ -17,6 +17,7 @@ from rich.console import Console
 from penname import __version__
 from penname.cli import data as cli_data
 from penname.cli import humans as cli_humans
+from penname.cli import mcp as cli_mcp
 from penname.cli import serve as cli_serve
 from penname.cli.help import (
     DATA,
@@ -73,6 +74,7 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data", rich_help_panel=DATA)
 app.add_typer(cli_humans.app, name="judge-humans", rich_help_panel=TRAIN)
 cli_serve.register(app)
+cli_mcp.register(app)
 
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe file, or a shipped recipe's name.", autocompletion=complete_recipe)

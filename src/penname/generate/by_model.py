@@ -189,10 +189,7 @@ class ModelWriter:
         if number > 1 and setup.evaluation.choose == AUTHORSHIP and not setup.authorship.is_file():
             problem = "the run has no authorship model, by which its recipe chooses among candidates"
             raise ArgumentError("candidates", f"found {number}; {problem}; expected 1")
-        example = Example(
-            "prompt", "user", "generate", request.prompt, profile=tuple(request.documents), query=request.query
-        )
-        shown = retrieve(example, self._retriever(request.seed), setup.retrieval.k)
+        shown = self.find(request, setup.retrieval.k)
         template = generator_template(with_reasoning=setup.with_reasoning)
         rendered = self.renderer.render(template, [document.text for document in shown], input=request.prompt)
         reasoning = request.reasoning
@@ -200,6 +197,16 @@ class ModelWriter:
         return Prepared(
             rendered.tokens + forced, candidate_seeds(request.seed, number), self.sampling, shown, rendered.shortened
         )
+
+    def find(self, request: Request, number: int) -> list[Document]:
+        """The documents that the prompt would show if it showed this many, most relevant first.
+
+        number: at most so many are returned.
+        """
+        example = Example(
+            "prompt", "user", "generate", request.prompt, profile=tuple(request.documents), query=request.query
+        )
+        return retrieve(example, self._retriever(request.seed), number)
 
     def finish(self, request: Request, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
         """The text of a request, chosen from its candidates.

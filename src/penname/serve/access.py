@@ -54,7 +54,11 @@ class Access:
 
     def _check_host(self, request: HTTPConnection) -> None:
         """Refuse pages of others that have their own name lead to this machine (DNS rebinding)."""
-        host = request.headers.get("host", "")
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name.lower() not in LOOPBACK:
+        if not names_this_machine(request.headers.get("host", "")):
             raise ApiError(403, f"without a key, expected one of the hosts {', '.join(LOOPBACK)}", "host_not_allowed")
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a host is one of `LOOPBACK`. host: with or without a port."""
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return name.lower() in LOOPBACK

@@ -15,22 +15,23 @@ from penname import __version__
 from penname.errors import UserError
 from penname.serve.access import Access
 from penname.serve.admission import Admission
-from penname.serve.errors import ApiError, of_user_error
+from penname.serve.errors import ApiError, invalid, of_user_error
 from penname.serve.failures import Failures
 from penname.serve.headers import SecurityHeaders
 from penname.serve.in_flight import InFlight
 from penname.serve.limits import Limits
+from penname.serve.mcp.http import make_manager
 from penname.serve.methods import Methods
 from penname.serve.metrics import CountsRequests, Metrics
 from penname.serve.paths import IdsInPaths
-from penname.serve.routes import docs, documents, feedback, health, models, reasonings, texts, users
+from penname.serve.routes import docs, documents, feedback, health, mcp, models, reasonings, texts, users
 from penname.serve.routes.common import ERRORS
 from penname.serve.state import State
 from penname.serve.store.store import Store
 
 _PARTS_OF_REQUESTS = (("body",), ("query",), ("path",), ("header",))
 
-ROUTERS = (texts.router, models.router, users.router, documents.router, reasonings.router, feedback.router)
+ROUTERS = (texts.router, models.router, users.router, documents.router, reasonings.router, feedback.router, mcp.router)
 
 
 def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required: bool, longest_wait: float) -> FastAPI:
@@ -48,9 +49,11 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
         methods.watch_steps(metrics.step.observe)
         metrics.watch_texts(lambda: methods.in_progress - methods.waiting, lambda: methods.waiting)
         access, admission = Access(store, required=key_required), Admission(longest_wait, metrics)
-        app.state.penname = State(store, methods, access, admission, metrics, InFlight(), int(time.time()))
+        state = State(store, methods, access, admission, metrics, InFlight(), int(time.time()))
+        app.state.penname, app.state.mcp = state, make_manager(state)
         try:
-            yield
+            async with app.state.mcp.run():
+                yield
         finally:
             await methods.close()
 
@@ -96,8 +99,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     parts = first["loc"][1:] if first["loc"][:1] in _PARTS_OF_REQUESTS else first["loc"]
-    place = ".".join(map(str, parts)) or "body"
-    return _answer(ApiError(400, f"{place}: {first['msg']}", "invalid_value", place))
+    return _answer(invalid(parts, first["msg"]))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from penname.errors import ArgumentError, UserError
@@ -40,6 +41,22 @@ class ApiError(Exception):
         """The answer's headers."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
+
+
+def invalid(place: Sequence[str | int], problem: str) -> ApiError:
+    """The answer to a request with a fault in one of its fields. place: the field, from the outside in."""
+    field = ".".join(map(str, place)) or "body"
+    return ApiError(400, f"{field}: {problem}", "invalid_value", field)
+
+
+def engine_failed() -> ApiError:
+    """The answer to a request that the engine gave up."""
+    return ApiError(500, "the engine could not go on with this request", "engine_failed")
+
+
+def forgotten() -> ApiError:
+    """The answer to a request whose user was forgotten before its end."""
+    return ApiError(404, "the user was forgotten while this was written", "user_not_found", "user")
 
 
 def of_user_error(error: UserError) -> ApiError:

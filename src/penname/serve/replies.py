@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from penname.engines.batch import TokenLogProbs
 from penname.serve.backend import EngineFailed
-from penname.serve.errors import ApiError
+from penname.serve.errors import engine_failed, forgotten
 from penname.serve.writing import Piece, Writing
 
 Kind = Literal["chat", "completion"]
@@ -24,8 +24,7 @@ _OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "completion": ("text_compl
 _CHUNK = "chat.completion.chunk"
 _EVENTS = "text/event-stream; charset=utf-8"
 _DONE = b"[DONE]"
-_FAILED = ApiError(500, "the engine could not go on with this request", "engine_failed")
-_FORGOTTEN = ApiError(404, "the user was forgotten while this was written", "user_not_found", "user")
+_FAILED, _FORGOTTEN = engine_failed(), forgotten()
 
 
 class Asked(NamedTuple):
@@ -72,7 +71,7 @@ class WritingResponse(Response):
         """Answer, until it is done or the client has gone."""
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+                group.start_soon(cancel_when_gone, receive, group.cancel_scope)
                 if self._asked.stream:
                     await self._stream(send)
                 else:
@@ -167,7 +166,7 @@ class WritingResponse(Response):
         return of_kind(tokens, told, self._decode)
 
 
-async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+async def cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
     """Cancel when the client hangs up; its request has been read by then."""
     while (await receive())["type"] != "http.disconnect":
         pass

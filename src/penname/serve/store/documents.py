@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from sqlalchemy import Connection, delete, select
 
@@ -80,15 +81,13 @@ class Documents(Part):
         """
         tenant, user = checked_user(tenant, user)
         after, limit = checked_text("after", after), checked_limit(limit)
-        found: list[Document] = []
         with self._database.reading(tenant) as connection:
             version_of(connection, tenant, user)
-            for document in _behind(connection, tenant, user, after):
-                if len(found) == limit:
-                    break
-                if search is None or _has(document, search.casefold()):
-                    found.append(document)
-        return found
+            if search is None:
+                return list(islice(_behind(connection, tenant, user, after, min(limit, _ROWS_AT_ONCE)), limit))
+            folded = search.casefold()
+            behind = _behind(connection, tenant, user, after, _ROWS_AT_ONCE)
+            return list(islice((document for document in behind if _has(document, folded)), limit))
 
     def profile(self, tenant: str, user: str) -> Profile:
         """A user's documents in the order in which they were added, and the version of the profile that they are.
@@ -117,10 +116,10 @@ def _fields(document: Document) -> dict[str, str | float | None]:
     return {name: getattr(document, name) for name in _FIELDS}
 
 
-def _behind(connection: Connection, tenant: str, user: str, after: str) -> Iterator[Document]:
-    """The documents behind the id `after`, read some at a time."""
+def _behind(connection: Connection, tenant: str, user: str, after: str, at_once: int) -> Iterator[Document]:
+    """The documents behind the id `after`. at_once: how many are read at a time."""
     own = (documents.c.tenant == tenant, documents.c.user_id == user)
-    query = select(*_COLUMNS).where(*own).order_by(documents.c.id).limit(_ROWS_AT_ONCE)
+    query = select(*_COLUMNS).where(*own).order_by(documents.c.id).limit(at_once)
     while rows := connection.execute(query.where(documents.c.id > after)).all():
         yield from (Document(**selected(row)) for row in rows)
         after = rows[-1].id

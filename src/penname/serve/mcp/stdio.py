@@ -1,0 +1,110 @@
+"""The tools over stdio: those of a run, in this process, or those of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penname.errors import ArgumentError, UserError
+from penname.serve.store.opening import open_store
+
+if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+
+    from penname.serve.access import Caller
+    from penname.serve.methods import Methods
+    from penname.serve.state import State
+    from penname.serve.store.store import Store
+
+ROWS = 4
+LONGEST_WAIT = 60.0
+"""Seconds until a text's first token, above which a call is refused; programs give up after a minute themselves."""
+
+
+def serve_run(
+    model: str, methods: tuple[str, ...], database: str, tombstones: Path | None, engine: str | None, key: str | None
+) -> None:
+    """Answer an agent over stdin and stdout until stdin ends.
+
+    model: a run's folder, or another model.
+    methods: the methods of a run, of which the last one writes; empty for the last one that can write.
+    database: address of the database, see `open_store`.
+    tombstones: see `open_store`.
+    engine: see `Methods`.
+    key: whose users these are; None for those of this machine's own tenant.
+
+    Raises UserError where packages are missing, the model cannot be loaded, the database cannot be opened or the key is
+    not valid.
+    """
+    check_packages()
+    with open_store(database, tombstones) as store:
+        caller = _caller(store, key)
+        asyncio.run(_serve(store, caller, partial(_load, model, methods, engine)))
+
+
+def check_packages() -> None:
+    """Raise UserError where the extra is not installed."""
+    try:
+        import mcp  # noqa: F401
+        import starlette  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"agents need more packages: pip install 'penname[serve]' ({error})") from error
+
+
+async def serve_over_stdio(server: Server[Any]) -> None:
+    """Answer over stdin and stdout until stdin ends; whatever else is printed meanwhile goes to stderr."""
+    from mcp.server.stdio import stdio_server
+
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+
+def _caller(store: Store, key: str | None) -> Caller:
+    from penname.serve.access import LOCAL_TENANT, Caller
+
+    if key is None:
+        store.put_tenant(LOCAL_TENANT)
+        return Caller(LOCAL_TENANT, None)
+    known = store.key_of(key)
+    if known is None:
+        raise ArgumentError("key", "found a key that is not valid")
+    return Caller(known.tenant, known)
+
+
+def _load(model: str, methods: tuple[str, ...], engine: str | None) -> Methods:
+    from penname.serve.methods import Methods
+
+    with redirect_stdout(sys.stderr):  # libraries that load models may print
+        return Methods(model, methods, ROWS, engine, print)
+
+
+async def _serve(store: Store, caller: Caller, load_methods: Callable[[], Methods]) -> None:
+    from starlette.datastructures import Headers
+
+    from penname.serve.mcp.server import make_server
+    from penname.serve.mcp.tools import Agent
+
+    methods = load_methods()
+    agent = Agent(caller, Headers())
+    try:
+        await serve_over_stdio(make_server(_state(store, methods), lambda context: agent))
+    finally:
+        await methods.close()
+
+
+def _state(store: Store, methods: Methods) -> State:
+    from penname.serve.access import Access
+    from penname.serve.admission import Admission
+    from penname.serve.in_flight import InFlight
+    from penname.serve.metrics import Metrics
+    from penname.serve.state import State
+
+    metrics = Metrics()
+    access, admission = Access(store, required=False), Admission(LONGEST_WAIT, metrics)
+    return State(store, methods, access, admission, metrics, InFlight(), int(time.time()))

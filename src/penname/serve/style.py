@@ -1,0 +1,98 @@
+"""How a user writes, compared with others of the tenant: counted anew each time, so that nothing is left to forget."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from penname.data.records import Document
+from penname.serve.store.records import UnknownUser
+from penname.serve.store.store import Store
+from penname.session.style_card import population_statistics, style_card
+
+MOST_OTHERS, MOST_DOCUMENTS = 50, 20
+"""Most users that one is compared with, and most documents of each of them."""
+
+OWN_LETTERS, OTHERS_LETTERS = 1_000_000, 40_000
+"""About so many letters of the user's documents, the latest that were added, and of each other user's: a second."""
+
+LONGEST = 20_000
+"""Letters of a document of which the rest is not counted."""
+
+FEWEST_OTHERS = 5
+"""With fewer, what is usual is not known."""
+
+_CANDIDATES = 10 * MOST_OTHERS  # some users have no documents
+_IDS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a user writes.
+
+    card: sentences about it; None where there is nothing to count or nobody to compare with.
+    others, documents: numbers of the users it was compared with, and of their documents.
+    notes: what a reader of the card should know.
+    """
+
+    card: str | None
+    others: int
+    documents: int
+    notes: tuple[str, ...] = ()
+
+
+def style_of(store: Store, tenant: str, user: str) -> Style:
+    """How a user writes, compared with a sample of the tenant's other users. Raises UnknownUser."""
+    known = store.user(tenant, user).id
+    profile = store.profile(tenant, known).documents
+    own = _counted(reversed(profile), OWN_LETTERS)
+    if not own:
+        return Style(None, 0, 0, ("the user has no documents",))
+    others = list(islice(_texts_of_others(store, tenant, known), MOST_OTHERS))
+    documents = sum(map(len, others))
+    if not others:
+        return Style(None, 0, 0, ("there is no card: no other user of the tenant has documents to compare with",))
+    notes = []
+    if len(others) < FEWEST_OTHERS:
+        notes.append(f"there are few other users to compare with ({len(others)}): what is called unusual may not be")
+    if len(own) < len(profile):
+        notes.append(f"the latest {len(own):,} of {len(profile):,} documents were counted")
+    if any(len(text) == LONGEST for text in own):
+        notes.append(f"of long documents the first {LONGEST:,} letters were counted")
+    return Style(style_card(own, population_statistics(others)), len(others), documents, tuple(notes))
+
+
+def _texts_of_others(store: Store, tenant: str, user: str) -> Iterator[list[str]]:
+    """The documents of each user of a sample, which changes by one where one user comes or goes."""
+    others = (known for known in _ids(store, tenant) if known != user)
+    for other in heapq.nsmallest(_CANDIDATES, others, key=_place):
+        with suppress(UnknownUser):  # forgotten meanwhile
+            found = store.documents(tenant, other, limit=MOST_DOCUMENTS)
+            if found:
+                yield _counted(found, OTHERS_LETTERS)
+
+
+def _counted(documents: Iterable[Document], letters: int) -> list[str]:
+    """The first of the documents, until they have about so many letters."""
+    counted: list[str] = []
+    for document in documents:
+        if letters <= 0:
+            break
+        counted.append(document.text[:LONGEST])
+        letters -= len(counted[-1])
+    return counted
+
+
+def _place(user: str) -> bytes:
+    return hashlib.blake2b(user.encode(), digest_size=16).digest()
+
+
+def _ids(store: Store, tenant: str) -> Iterator[str]:
+    after = ""
+    while page := store.users(tenant, after, _IDS_AT_ONCE):
+        yield from (user.id for user in page)
+        after = page[-1].id
