@@ -18,6 +18,7 @@ from penname.generate.request import Request
 from penname.serve.access import Caller
 from penname.serve.backend import EngineFailed
 from penname.serve.errors import engine_failed, forgotten
+from penname.serve.new_writing import new_writing
 from penname.serve.requests import Text, TextWithWords
 from penname.serve.routes.common import MOST_ON_A_PAGE
 from penname.serve.routes.texts import user_asked
@@ -139,14 +140,13 @@ async def write_as_user(state: State, agent: Agent, given: WritingGiven) -> Writ
     user = _whom(agent, given.user)
     order = Order(
         agent.caller,
-        state.methods.get(None),
         user,
         given.prompt,
         seed=given.seed,
         most_tokens=given.max_tokens,
         reasoning=given.reasoning,
     )
-    writing = Writing(state.store, state.admission, state.in_flight, order)
+    writing = await new_writing(state, None, order)
     try:
         await writing.start()
         pieces = await _pieces(writing)
@@ -158,7 +158,7 @@ async def write_as_user(state: State, agent: Agent, given: WritingGiven) -> Writ
         reasoning="".join(piece.reasoning for piece in pieces) or None,
         finish_reason=pieces[-1].finish_reason,
         documents=writing.documents,
-        method=order.method.name,
+        method=writing.method,
         seed=writing.seed,
         notes=writing.notes,
     )

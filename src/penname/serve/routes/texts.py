@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from penname.serve.access import Caller
-from penname.serve.cold_start import NAME as COLD_START
-from penname.serve.cold_start import ColdWriting
 from penname.serve.conversation import asked
 from penname.serve.errors import ApiError
 from penname.serve.methods import Methods
-from penname.serve.model_writing import ModelWriting
+from penname.serve.new_writing import new_writing
 from penname.serve.open_webui import job_reply
 from penname.serve.replies import Asked, Kind, WritingResponse, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
 from penname.serve.state import State
-from penname.serve.store.records import UnknownUser
-from penname.serve.store.store import Store
-from penname.serve.writing import Desk, Order, Writing
+from penname.serve.writing import Order
 
 
 async def _expect_json(request: Request) -> None:
@@ -94,31 +89,13 @@ async def _write(
         body.most_likely,
         body.reasoning,
     )
-    writing = await _writing(state, named.method, order)
+    writing = await new_writing(state, named.method, order)
     try:
         await writing.start()
     except BaseException:
         await writing.close()
         raise
     return WritingResponse(writing, _asked(kind, body))
-
-
-async def _writing(state: State, method: str | None, order: Order) -> Writing:
-    """How a request is written: with PaT where that is asked for, or where nothing of the user's is known."""
-    desk, cold_start = Desk(state.store, state.admission, state.in_flight), state.methods.cold_start
-    if cold_start is not None:
-        by_itself = method is None and order.reasoning is None
-        if method == COLD_START or (by_itself and await run_sync(_is_new, state.store, order)):
-            return ColdWriting(desk, cold_start, order)
-    return ModelWriting(desk, state.methods.get(method), order)
-
-
-def _is_new(store: Store, order: Order) -> bool:
-    """Whether a request is for a user without documents."""
-    try:
-        return order.user is None or not store.documents(order.caller.tenant, order.user, limit=1)
-    except UnknownUser:
-        return True
 
 
 def _asked(kind: Kind, body: WritingRequest) -> Asked:
