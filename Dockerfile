@@ -6,7 +6,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-    -c constraints.txt '.[serve,postgres]'
+    -c constraints.txt '.[serve,postgres,openai]'
 
 USER penname
 ENV PENNAME_CACHE=/data/cache
