@@ -42,6 +42,7 @@ def outputs(tiny_model, notes, tmp_path_factory):
     return book, updates
 
 
+@pytest.mark.slow
 def test_progress_is_a_bar_that_moves_and_goes(outputs):
     book, updates = outputs
     bars = [m["content"]["data"].get("text/html", "") for m in updates if "display" in m["msg_type"]]

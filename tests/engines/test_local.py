@@ -64,6 +64,7 @@ def test_a_sample_depends_on_its_seed_not_on_its_batch(model, tokenizer, prompts
     assert alone[0][0] != other[0][0]
 
 
+@pytest.mark.slow
 def test_workers_share_the_batches_and_change_nothing(model, tokenizer, prompts):
     sampling = Sampling(12, 0.9, 0.95, (tokenizer.eos_token_id,))
     seeds = [[1, 2], [3, 4], [5, 6]]
@@ -225,7 +226,13 @@ def test_a_failing_worker_stops_the_others():
 
 
 @pytest.mark.parametrize(
-    ("family", "batch_size", "most_samples"), [("gemma3", 5, 3), ("qwen3", 5, 3), ("llama", 4, 4), ("llama", 7, 4)]
+    ("family", "batch_size", "most_samples"),
+    [
+        ("gemma3", 5, 3),
+        pytest.param("qwen3", 5, 3, marks=pytest.mark.slow),
+        pytest.param("llama", 4, 4, marks=pytest.mark.slow),
+        ("llama", 7, 4),
+    ],
 )
 def test_queued_prompts_that_join_later_get_the_same_completions(family, batch_size, most_samples):
     model = random_model(family)

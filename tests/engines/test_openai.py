@@ -62,6 +62,7 @@ def engine(base_url: str, folder: Path, tokenizer: Any) -> OpenAIEngine:
     return OpenAIEngine(base_url, str(folder), tokenizer, server="transformers", concurrency=4)
 
 
+@pytest.mark.slow
 def test_greedy_tokens_are_those_of_model_generate_in_the_order_asked(
     engine: OpenAIEngine, model: Any, prompts: list[list[int]]
 ) -> None:

@@ -175,7 +175,7 @@ def small_recipe(name, model, *more):
     return load_recipe(name, [change.replace("$MODEL", str(model)) for change in (*SMALL, *CHANGES[name], *more)])
 
 
-QUICK = ("quickstart", "laptop", "paper")
+QUICK = ("quickstart", "laptop")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def held(process: multiprocessing.process.BaseProcess) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_run_killed_at_many_points_ends_with_the_same_result(
     tiny_model: Path, notes: Path, tmp_path: Path, kills: int
 ) -> None:

@@ -218,6 +218,7 @@ def test_topics_of_the_very_item_alone_are_part_of_all(run):
         assert len(own.topic) == 2
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
     """Killed in each of the long stages in turn, the run goes on and writes the same texts."""
     recipe, whole, _ = run

@@ -47,6 +47,7 @@ def selected(run: Path, method: str) -> tuple[list[dict], list[dict]]:
     return [r for r in records if r["sample"] >= 0], [r for r in records if r["sample"] < 0]
 
 
+@pytest.mark.slow
 def test_expected_outputs_are_trained_on_beside_the_models_samples(run: Path) -> None:
     outputs = {r["example_id"]: r["output"] for r in read_stage(run / "data" / "train")}
     own, real = selected(run, "rest-em")

@@ -135,6 +135,7 @@ def test_loops_are_compiled_where_nothing_can_be_kept(monkeypatch):
     assert double(np.full(SMALL_INPUT + 1, 21))[0] == 42
 
 
+@pytest.mark.slow
 def test_damaged_loops_are_compiled_anew(tmp_path):
     program = tmp_path / "loops.py"
     program.write_text(

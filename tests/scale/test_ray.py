@@ -102,6 +102,7 @@ def kill_process(event):
     return event["worker"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_two_workers_of_which_one_is_killed_write_the_same_files(alone, tiny_model, many_notes, tmp_path):
     killer = Killer(tmp_path / "run", 1, kill_process)
@@ -129,9 +130,8 @@ def test_a_shard_that_ends_every_worker_stops_the_run_and_is_named(tiny_model, m
     assert sorted(p.name for p in (tmp_path / "run").rglob("metrics/*.parquet"))  # what is finished is kept
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in (2, 4))])
 def test_the_number_of_workers_changes_nothing(alone, tiny_model, many_notes, tmp_path, workers):
     start(recipe_of(tiny_model, many_notes, workers=workers), tmp_path / "run")
     assert contents(tmp_path / "run") == alone

@@ -17,7 +17,7 @@ from tests.serve.store import writer
 from penname.serve.store.opening import open_store
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_nothing_acknowledged_is_lost(url, tombstones, kills):
     with open_store(url, tombstones) as store:
         store.put_tenant("t")
