@@ -46,7 +46,7 @@ def mcp(
     given = {"a run": model, "--method": method, "--db": db, "--tombstones": tombstones, "--engine": engine}
     extra = [name for name, value in given.items() if value is not None]
     if extra:
-        raise ArgumentError("server", f"found {' and '.join(extra)} too, which are the server's own to choose")
+        raise ArgumentError("server", f"found {' and '.join(extra)} too, expected the address alone")
     relay(server, key)
 
 

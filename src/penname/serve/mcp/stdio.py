@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Any
 
 from penname.errors import ArgumentError, UserError
 from penname.serve.store.opening import open_store
@@ -58,11 +62,34 @@ def check_packages() -> None:
 
 
 async def serve_over_stdio(server: Server[Any]) -> None:
-    """Answer over stdin and stdout until stdin ends; whatever else is printed meanwhile goes to stderr."""
+    """Answer over stdin and stdout until stdin ends or the process is told to stop.
+
+    Whatever else is printed meanwhile goes to stderr.
+    """
+    import anyio
     from mcp.server.stdio import stdio_server
 
-    async with stdio_server() as (read, write):
+    async with stdio_server(anyio.wrap_file(_stdin())) as (read, write):
         await server.run(read, write, server.create_initialization_options())
+
+
+def _stdin() -> IO[str]:
+    """What comes over stdin, which ends at a signal too: nothing ends a thread that reads stdin itself."""
+    inner, outer = socket.socketpair()
+    Thread(target=_copy_stdin, args=(outer,), name="penname-stdin", daemon=True).start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, outer.shutdown, socket.SHUT_WR)
+    return inner.makefile("r", encoding="utf-8", errors="replace")
+
+
+def _copy_stdin(outer: socket.socket) -> None:
+    with suppress(OSError):  # told to stop
+        while part := os.read(0, 2**16):
+            outer.sendall(part)
+    with suppress(OSError):
+        outer.shutdown(socket.SHUT_WR)
 
 
 def _caller(store: Store, key: str | None) -> Caller:
