@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from penname.data.listing import some_of
 from penname.data.readers.base import SourceText
 from penname.errors import ArgumentError
 
 _ADDRESS_WITH_NAME = re.compile(r"([^<>]*)<([^<>\s]+@[^<>\s]+)>")
-_SHOWN = 5
-"""How many accounts are named."""
 
 
 class OwnAuthor:
@@ -55,18 +54,13 @@ class OwnAuthor:
         for name, accounts in self._accounts.items():
             if len(accounts) > 1 and not all(accounts.values()):
                 given = next(given for given in self.names if given.casefold() == name)
-                found = f"{given!r} is {len(accounts)} accounts: {_listed(accounts)}"
+                found = f"{given!r} is {len(accounts)} accounts: {some_of(accounts)}"
                 raise ArgumentError("me", f"{found}; expected those of them that are yours, in place of the name")
         if self._others:
-            say(f"of the same name, but left out unless it is named too: {_listed(self._others)}")
+            say(f"of the same name, but left out unless it is named too: {some_of(self._others)}")
 
 
 def _parts(given: str) -> tuple[str, ...]:
     both = _ADDRESS_WITH_NAME.fullmatch(given.strip())
     parts = (both[2], both[1].strip(" \"'")) if both else (given,)
     return tuple(name for part in parts if (name := " ".join(part.split())))
-
-
-def _listed(accounts: Iterable[str]) -> str:
-    named = list(accounts)
-    return ", ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else "")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from penname.data.duplicates import without_copies
+from penname.data.listing import some_of
 from penname.data.load_report import LoadReport
 from penname.data.own_author import OwnAuthor
 from penname.data.readers import texts
@@ -20,9 +21,6 @@ from penname.words import split_words
 
 MIN_WORDS = 5
 """Texts with fewer words are left out, as conversions leave them out by default."""
-
-MAX_NAMED = 5
-"""Authors who are named where it is not clear whose texts are wanted."""
 
 
 def own_texts(
@@ -76,8 +74,7 @@ def _by_one_author(found: list[SourceText]) -> list[SourceText]:
 def _most(found: Sequence[SourceText]) -> str:
     """The authors with most texts."""
     counts = Counter(text.document.user_id for text in found)
-    named = ", ".join(f"{author} ({count:,})" for author, count in counts.most_common(MAX_NAMED))
-    return named + (f" and {len(counts) - MAX_NAMED:,} more" if len(counts) > MAX_NAMED else "")
+    return some_of(f"{author} ({count:,})" for author, count in counts.most_common())
 
 
 def _without_short_ones(documents: Sequence[Document], report: LoadReport) -> list[Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +11,12 @@ from penname.data.encodings import encodings_of
 from penname.data.files.document import DOCUMENT_SUFFIXES, TEXT_SUFFIXES, document_of_file, is_document
 from penname.data.files.kinds import SUFFIXES
 from penname.data.jsonl import document_of
+from penname.data.listing import some_of
 from penname.data.load_report import LoadReport
 from penname.data.readers.choice import reader_of_export
 from penname.data.records import Document, Location
 from penname.data.rows import open_bytes, read_rows
 from penname.errors import DataError
-
-MAX_NAMED = 5
-"""Files that are named where some are not read for one reason."""
 
 
 def load_profile(path: Path, user_id: str = "user", say: Callable[[str], None] = lambda line: None) -> list[Document]:
@@ -62,7 +60,7 @@ def _of_folder(folder: Path, user_id: str, say: Callable[[str], None]) -> list[D
             found.append(_document(file, user_id, report, encodings))
         except (DataError, OSError) as error:
             unread.setdefault(_cause(error, file), []).append(file.name)
-    lines = [f"{_named(names)}: {cause}" for cause, names in unread.items()]
+    lines = [f"{some_of(names)}: {cause}" for cause, names in unread.items()]
     if unread and not found:
         raise DataError(folder, found=f"no file that can be read; {'; '.join(lines)}", expected="the user's documents")
     for line in lines:
@@ -93,8 +91,3 @@ def _head(file: Path) -> bytes:
 def _cause(error: DataError | OSError, file: Path) -> str:
     text = error.strerror if isinstance(error, OSError) else str(error)
     return (text or type(error).__name__).removeprefix(f"{file}: ")
-
-
-def _named(names: Iterable[str]) -> str:
-    named = list(names)
-    return ", ".join(named[:MAX_NAMED]) + (f" and {len(named) - MAX_NAMED:,} more" if len(named) > MAX_NAMED else "")

@@ -124,7 +124,7 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
 
     model: see `Writer`.
     methods: methods of the run; empty for the last one in its order that can write and has one model. `pat`, which has
-        several, is passed over: see `can_cold_start`.
+        several, is passed over: see `cold_start_recipe`.
 
     Raises UserError as `Writer` does.
     """
@@ -143,10 +143,13 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
     return {name: ModelWriter(setup_of_run(folder, recipe, name)) for name in (with_one if methods else with_one[-1:])}
 
 
-def can_cold_start(model: str | Path) -> bool:
-    """Whether a model is a run with PaT, which writes for users without documents."""
+def cold_start_recipe(model: str | Path) -> Recipe | None:
+    """The recipe of a run with PaT, which writes for users without documents; None for other runs and models."""
     folder = Path(model)
-    return (folder / "recipe.yaml").is_file() and can_write(folder, load_run_recipe(folder))
+    if not (folder / "recipe.yaml").is_file():
+        return None
+    recipe = load_run_recipe(folder)
+    return recipe if can_write(folder, recipe) else None
 
 
 def _documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:

@@ -8,13 +8,13 @@ from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 
 from penname.serve.errors import ApiError
+from penname.serve.store.keys import KEY_PREFIX
 from penname.serve.store.records import Key
 from penname.serve.store.store import Store
 
 LOCAL_TENANT = "local"
 """Whose users those are that are asked for without a key."""
 
-KEY_PREFIX = "pn-"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 

@@ -30,11 +30,6 @@ class Added:
 class Backend(Protocol):
     """An engine that many requests share."""
 
-    @property
-    def max_length(self) -> int | None:
-        """The longest prompt and completion together, in tokens; None where it is not known."""
-        ...
-
     def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
         """Raise UserError for a request that the engine cannot do; see `LiveEngine.check`."""
         ...
@@ -88,11 +83,6 @@ class LocalBackend:
         self._waiting: dict[Ticket, asyncio.Queue[Update]] = {}
         self.engine = LiveEngine(model, self._on_step, dtype, rows, max_new_tokens)
         self.engine.warm_up()
-
-    @property
-    def max_length(self) -> int | None:
-        """See `Backend.max_length`."""
-        return self.engine.max_length
 
     def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
         """See `Backend.check`."""

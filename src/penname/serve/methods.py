@@ -8,10 +8,9 @@ from pathlib import Path
 
 from penname.data.records import Document
 from penname.errors import ArgumentError, UserError
-from penname.experiments.run_recipe import load_run_recipe
 from penname.generate.by_model import ModelWriter
 from penname.generate.request import Request
-from penname.generate.writer import can_cold_start, model_writers
+from penname.generate.writer import cold_start_recipe, model_writers
 from penname.serve.backend import Backend, LocalBackend
 from penname.serve.cold_start import NAME as COLD_START
 from penname.serve.cold_start import ColdStart
@@ -72,7 +71,8 @@ class Methods:
             name: ServedMethod(name, f"{name} {writer.fingerprint}", writer, backends[name])
             for name, writer in writers.items()
         }
-        self.cold_start = ColdStart(Path(model), load_run_recipe(Path(model))) if can_cold_start(model) else None
+        with_pat = cold_start_recipe(model)
+        self.cold_start = None if with_pat is None else ColdStart(Path(model), with_pat)
         self.names = [*([COLD_START] if self.cold_start else []), *self.served]
         self.default = self.names[-1]
         for writer in writers.values():

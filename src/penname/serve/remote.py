@@ -51,14 +51,9 @@ class RemoteBackend:
         self._first_tokens = FirstTokens()
         self._in_progress = 0
 
-    @property
-    def max_length(self) -> int | None:
-        """See `Backend.max_length`."""
-        return self._model.max_length
-
     def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
         """See `Backend.check`."""
-        longest, limit = prompt_tokens + sampling.max_new_tokens, self.max_length
+        longest, limit = prompt_tokens + sampling.max_new_tokens, self._model.max_length
         if limit is not None and longest > limit:
             raise UserError(f"a prompt and its completion have {longest} tokens, this model takes at most {limit}")
         if completions > self._rows:

@@ -13,7 +13,7 @@ from penname.serve.store.part import Part, checked_id, checked_text, note, now
 from penname.serve.store.records import Key
 from penname.serve.store.tables import keys, tenants
 
-_PREFIX = "pn-"
+KEY_PREFIX = "pn-"
 _SHOWN = [column for column in keys.columns if column is not keys.c.sha256]
 
 
@@ -47,7 +47,7 @@ class Keys(Part):
         if tokens_a_day is not None and not 0 <= tokens_a_day < 2**62:
             raise ArgumentError("tokens_a_day", f"found {tokens_a_day}, expected 0 or more")
         tenant = checked_id("tenant", tenant)
-        secret = _PREFIX + secrets.token_urlsafe(32)
+        secret = KEY_PREFIX + secrets.token_urlsafe(32)
         key = Key(tenant, secrets.token_hex(4), checked_text("label", label), tokens_a_day, proxy, now())
         with self._database.writing(tenant) as connection:
             self._put_tenant(connection, tenant)
@@ -57,7 +57,7 @@ class Keys(Part):
 
     def key_of(self, secret: str) -> Key | None:
         """The key with this secret; None where there is none or it was revoked."""
-        if not secret.startswith(_PREFIX):
+        if not secret.startswith(KEY_PREFIX):
             return None
         sha256 = _hash(secret)
         with self._database.finding(sha256) as connection:
