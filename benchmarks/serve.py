@@ -3,13 +3,15 @@
 200 clients stream texts of 50 users for ten minutes; each asks again as soon as it has a text, or when the server says
 that it may. Every text that was accepted must be whole, and be the one that the same prompt and seed give alone. The
 ratio is the server's new tokens a second, once it is busy, over those of `LocalEngine.generate` with the same prompts
-in one call before it, with as many at once.
+in one call before it, with as many at once. With --vllm the same clients then ask a vLLM server for completions of the
+same prompts (as token ids, as it finds no documents), as many at once, in the same data type.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -19,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +32,20 @@ import psutil
 from common import finish
 
 from penname.data.presidents import load_examples
+from penname.data.records import Document
+from penname.generate.by_model import ModelWriter, Prepared
+from penname.generate.request import Request
 
 TARGET = 0.9
 CLIENTS, USERS, TOKENS, ROWS = 200, 50, 48, 64
-SEEDS = 4
-"""Each user's prompt is asked for with so many seeds, so that equal requests meet at different times."""
+SEEDS = 20
+"""So many texts of each user are asked for: few are asked for twice."""
 BUSY_FROM = 30.0
 """Seconds after which the server counts as busy."""
+
+
+Key = tuple[int, int]
+"""A user and a seed."""
 
 
 @dataclass
@@ -44,21 +54,26 @@ class Load:
 
     texts: the texts of each user and seed, which should be one.
     first, refused: seconds until the first word, or until a refusal.
-    tokens: for each text, when it was whole and how many tokens it took.
+    tokens: when pieces of texts came, and how many tokens each of them has on average over its text.
     broken: streams that ended too soon.
     """
 
-    texts: dict[tuple[int, int], set[str]] = field(default_factory=dict)
+    texts: dict[Key, set[str]] = field(default_factory=dict)
     first: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
-    tokens: list[tuple[float, int]] = field(default_factory=list)
+    tokens: list[tuple[float, float]] = field(default_factory=list)
     broken: int = 0
+
+    def tokens_a_second(self, begin: float, end: float) -> float:
+        """New tokens a second between two moments."""
+        return sum(tokens for moment, tokens in self.tokens if begin < moment < end) / (end - begin)
 
 
 def main() -> None:
     """Measure the engine, then the server."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--minutes", type=float, default=10.0)
+    options.add_argument("--vllm", metavar="PYTHON", help="the interpreter of an environment with vLLM")
     options.add_argument("--quick", action="store_true", help="20 clients for half a minute")
     chosen = options.parse_args()
     clients, seconds = (20, 30.0) if chosen.quick else (CLIENTS, 60 * chosen.minutes)
@@ -66,10 +81,15 @@ def main() -> None:
     busy_from = 5.0 if chosen.quick else BUSY_FROM
     engine = engine_tokens_a_second(rows, 2 * rows)
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder), rows) as (port, process):
-        load, memory = asyncio.run(press(port, process, clients, seconds))
+        load, memory = asyncio.run(press(port, body_of, clients, seconds, process))
         alone = asyncio.run(texts_alone(port, load))
-    busy = [count for moment, count in load.tokens if moment > busy_from]
-    rate = sum(busy) / (seconds - busy_from)
+    rate = load.tokens_a_second(busy_from, seconds)
+    facts = {}
+    if chosen.vllm:
+        bodies = vllm_bodies()
+        with vllm_serving(chosen.vllm, rows) as (port, process):
+            of_vllm, _ = asyncio.run(press(port, bodies.__getitem__, clients, seconds, process))
+        facts["vllm_tokens_a_second"] = of_vllm.tokens_a_second(busy_from, seconds)
     middle = len(memory) // 2
     measured = {
         "engine_tokens_a_second": engine,
@@ -85,18 +105,29 @@ def main() -> None:
         "texts_compared_with_alone": len(alone),
         "memory_mib_first_and_second_half": [max(memory[:middle]), max(memory[middle:])],
     }
-    finish(rate / engine, TARGET, **measured)
+    finish(rate / engine, TARGET, **measured, **facts)
 
 
-def prompt_of(user: int) -> str:
-    """What a user asks for."""
-    return f"Write about the state of the Union, and of subject {user}."
+@cache
+def passages() -> list[str]:
+    """Passages of the bundled corpus."""
+    return [example.output or "" for example in load_examples("train")]
+
+
+def prompt_of(key: Key) -> str:
+    """What a user asks for: it is about something else each time, so other documents are found."""
+    return f"Write about this: {' '.join(random.Random(str(key)).choice(passages()).split()[:12])}"
 
 
 def documents_of(user: int) -> list[dict[str, str]]:
-    """A user's documents: passages of the bundled corpus."""
-    texts = [example.output or "" for example in load_examples("train")]
-    return [{"text": text} for text in random.Random(user).sample(texts, 10)]
+    """A user's documents."""
+    return [{"text": text} for text in random.Random(user).sample(passages(), 10)]
+
+
+def prepared_by(writer: ModelWriter, key: Key) -> Prepared:
+    """A user's prompt as the server makes it."""
+    documents = [Document(f"u{key[0]}", document["text"]) for document in documents_of(key[0])]
+    return writer.prepare(Request(prompt_of(key), documents, seed=key[1], candidates=1))
 
 
 def engine_tokens_a_second(rows: int, texts: int) -> float:
@@ -109,22 +140,11 @@ def engine_tokens_a_second(rows: int, texts: int) -> float:
 
 def measure_engine(rows: int, texts: int) -> None:
     """Print new tokens a second of `LocalEngine.generate` with users' prompts."""
-    from dataclasses import replace
-
-    from penname.data.records import Document
     from penname.engines.local import LocalEngine
-    from penname.generate.by_model import ModelWriter, setup_of_model
-    from penname.generate.request import Request
+    from penname.generate.by_model import setup_of_model
 
     writer = ModelWriter(setup_of_model("bundled"))
-    prepared = [
-        writer.prepare(
-            Request(
-                prompt_of(n % USERS), [Document("u", d["text"]) for d in documents_of(n % USERS)], seed=n, candidates=1
-            )
-        )
-        for n in range(texts)
-    ]
+    prepared = [prepared_by(writer, (n % USERS, n // USERS)) for n in range(texts)]
     sampling = replace(prepared[0].sampling, max_new_tokens=TOKENS)
     engine = LocalEngine(writer.setup.engine.model, batch_size=rows)
     engine.generate([prepared[0].tokens], [[0]], replace(sampling, max_new_tokens=2))
@@ -136,9 +156,7 @@ def measure_engine(rows: int, texts: int) -> None:
 @contextmanager
 def serving(folder: Path, rows: int) -> Iterator[tuple[int, psutil.Process]]:
     """A server of the bundled model, with its users."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     penname = str(Path(sys.executable).with_name("penname"))
     command = [penname, "serve", "bundled", "--port", str(port), "--rows", str(rows), "--db", f"sqlite:///{folder}/db"]
     server = subprocess.Popen(command, env=os.environ)
@@ -150,23 +168,38 @@ def serving(folder: Path, rows: int) -> Iterator[tuple[int, psutil.Process]]:
         server.wait(60)
 
 
-async def add_users(port: int) -> None:
-    """Wait for the server, and add the users' documents."""
-    for _ in range(600):
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def wait_until_ready(port: int, path: str) -> None:
+    """Wait until a server answers with 200."""
+    for _ in range(3000):
         try:
-            status, _ = await ask(port, "GET", "/readyz", None)
-            if status == 200:
-                break
+            if (await ask(port, "GET", path, None))[0] == 200:
+                return
         except OSError:
             pass
         await asyncio.sleep(0.2)
+    raise SystemExit("the server does not start")
+
+
+async def add_users(port: int) -> None:
+    """Add the users' documents once the server is ready."""
+    await wait_until_ready(port, "/readyz")
     for user in range(USERS):
         status, body = await ask(port, "POST", f"/v1/users/u{user}/documents", {"documents": documents_of(user)})
         if status >= 300:
             raise SystemExit(f"documents: {status} {body!r}")
 
 
-async def press(port: int, process: psutil.Process, clients: int, seconds: float) -> tuple[Load, list[float]]:
+async def press(
+    port: int, body_of: Callable[[Key], dict[str, Any]], clients: int, seconds: float, process: psutil.Process
+) -> tuple[Load, list[float]]:
     """Have all clients ask for so long; what they saw, and the server's memory every second in MiB."""
     load, memory, start = Load(), [], time.perf_counter()
 
@@ -176,56 +209,63 @@ async def press(port: int, process: psutil.Process, clients: int, seconds: float
             await asyncio.sleep(1)
 
     watching = asyncio.create_task(watch())
-    await asyncio.gather(*(client(port, number, load, start, seconds) for number in range(clients)))
+    await asyncio.gather(*(client(port, body_of, number, load, start, seconds) for number in range(clients)))
     watching.cancel()
     return load, memory
 
 
-async def client(port: int, number: int, load: Load, start: float, seconds: float) -> None:
+async def client(
+    port: int, body_of: Callable[[Key], dict[str, Any]], number: int, load: Load, start: float, seconds: float
+) -> None:
     """Ask for one text after the other."""
     rng = random.Random(number)
     while time.perf_counter() - start < seconds:
         key = rng.randrange(USERS), rng.randrange(SEEDS)
-        wait = await stream(port, key, load, start)
+        wait = await stream(port, body_of(key), key, load, start)
         await asyncio.sleep(wait)
 
 
-async def stream(port: int, key: tuple[int, int], load: Load, start: float) -> float:
+async def stream(port: int, body: dict[str, Any], key: Key, load: Load, start: float) -> float:
     """Stream one text; the seconds to wait before the next one."""
     asked = time.perf_counter()
+    path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
     try:
-        writer.write(request("POST", "/v1/chat/completions", body_of(key)))
+        writer.write(request("POST", path, body))
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        status = int(head.split()[1])
-        if status == 429:
+        if int(head.split()[1]) == 429:
             load.refused.append(time.perf_counter() - asked)
             return float(head.partition("retry-after:")[2].split()[0])
-        text, first, ended = "", None, False
-        while line := await reader.readline():
-            if not line.startswith(b"data: "):
-                continue
-            now = time.perf_counter()
-            if line.startswith(b"data: [DONE]"):
-                ended = True
-                break
-            event = json.loads(line[6:])
-            for choice in event["choices"]:
-                first = first or now - asked
-                text += choice["delta"].get("content", "")
-            if "usage" in event:
-                load.tokens.append((now - start, event["usage"]["completion_tokens"]))
-        if not ended or first is None:
-            load.broken += 1
-            return 1.0
-        load.first.append(first)
-        load.texts.setdefault(key, set()).add(text)
-        return 0.0
+        text, moments, tokens = await streamed(reader)
     finally:
         writer.close()
+    if not tokens or not moments:
+        load.broken += 1
+        return 1.0
+    load.first.append(moments[0] - asked)
+    load.tokens += [(moment - start, tokens / len(moments)) for moment in moments]
+    load.texts.setdefault(key, set()).add(text)
+    return 0.0
 
 
-async def texts_alone(port: int, load: Load) -> dict[tuple[int, int], str]:
+async def streamed(reader: asyncio.StreamReader) -> tuple[str, list[float], int]:
+    """A streamed text, when its pieces came, and its number of tokens, which is 0 unless it came to its end."""
+    text, tokens = "", 0
+    moments: list[float] = []
+    while line := await reader.readline():
+        if line.startswith(b"data: [DONE]"):
+            return text, moments, tokens
+        if line.startswith(b"data: "):
+            event = json.loads(line[6:])
+            for choice in event["choices"]:
+                moments.append(time.perf_counter())
+                text += choice["text"] if "text" in choice else choice["delta"].get("content", "")
+            if event.get("usage"):
+                tokens = event["usage"]["completion_tokens"]
+    return text, moments, 0
+
+
+async def texts_alone(port: int, load: Load) -> dict[Key, str]:
     """Some of the texts, asked for again one by one."""
     alone = {}
     for key in sorted(load.texts)[:: max(1, len(load.texts) // 20)]:
@@ -234,12 +274,52 @@ async def texts_alone(port: int, load: Load) -> dict[tuple[int, int], str]:
     return alone
 
 
-def body_of(key: tuple[int, int]) -> dict[str, Any]:
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": TOKENS}
+
+
+def body_of(key: Key) -> dict[str, Any]:
     """The request of a user and a seed."""
-    user, seed = key
-    messages = [{"role": "user", "content": prompt_of(user)}]
-    options = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": TOKENS}
-    return {"model": f"penname/u{user}", "messages": messages, "seed": seed, **options}
+    messages = [{"role": "user", "content": prompt_of(key)}]
+    return {"model": f"penname/u{key[0]}", "messages": messages, "seed": key[1], **STREAMED}
+
+
+@contextmanager
+def vllm_serving(python: str, rows: int) -> Iterator[tuple[int, psutil.Process]]:
+    """A vLLM server of the bundled model."""
+    from penname.engines.models import compute_dtype, locate_model
+
+    port = free_port()
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", locate_model("bundled")]
+    command += ["--served-model-name", "bundled", "--port", str(port), "--max-num-seqs", str(rows)]
+    command += ["--dtype", compute_dtype(), "--max-model-len", "2048"]
+    server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ""})
+    try:
+        asyncio.run(wait_until_ready(port, "/health"))
+        yield port, psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def vllm_bodies() -> dict[Key, dict[str, Any]]:
+    """The requests of all users and seeds for vLLM."""
+    from penname.generate.by_model import setup_of_model
+
+    writer = ModelWriter(setup_of_model("bundled"))
+    bodies = {}
+    for key in itertools.product(range(USERS), range(SEEDS)):
+        prepared = prepared_by(writer, key)
+        sampling = prepared.sampling
+        bodies[key] = {
+            "model": "bundled",
+            "prompt": prepared.tokens,
+            "seed": key[1],
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "stop_token_ids": list(sampling.stop_ids),
+            **STREAMED,
+        }
+    return bodies
 
 
 def request(method: str, path: str, body: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 import queue
 import random
+import threading
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from tests.engines.test_llama import saved
 
 from penname.engines.base import Sampling
-from penname.engines.live import LiveEngine
+from penname.engines.live import BATCH_PER_WORKER, FEW_COMPLETIONS, LiveEngine
 from penname.engines.local import LocalEngine
 from penname.errors import UserError
 
@@ -145,6 +146,45 @@ def test_a_warm_engine_foretells_that_many_prompts_take_long(model):
     assert 0 < engine.expected_wait(10, 1) < engine.expected_wait(1000, 1) < engine.expected_wait(10**6, 1)
     assert engine.expected_wait(10, 400) > engine.expected_wait(10, 5)
     engine.close()
+
+
+def test_what_is_being_prepared_counts_among_those_that_wait(live):
+    engine, _ = live
+    engine.warm_up()
+    nobody = engine.expected_wait(None, 1)
+    with engine.preparing(2), engine.preparing(1):
+        assert engine.expected_wait(None, 1) > 2 * nobody
+    assert engine.expected_wait(None, 1) == nobody
+
+
+def test_one_long_prompt_does_not_keep_the_others_from_a_thread_that_is_free(model, monkeypatch):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    listener = Listener()
+    engine = LiveEngine(model, listener, "float32", rows=2 * BATCH_PER_WORKER, max_new_tokens=LIMIT)
+    prefill, reached, go_on = type(engine._decoder).prefill, threading.Event(), threading.Event()
+
+    def held_up(self, packed, indices, cache=None):
+        if len(packed.input_ids) >= 300:
+            reached.set()
+            go_on.wait(30)
+        return prefill(self, packed, indices, cache)
+
+    monkeypatch.setattr(type(engine._decoder), "prefill", held_up)
+    try:
+        few = [engine.submit([1, 2], [i], Sampling(LIMIT, 1.0, 1.0, ())) for i in range(FEW_COMPLETIONS)]
+        listener.wait(lambda: len(listener.tokens) == len(few))
+        held = engine.submit([1] * 300, [0], Sampling(5, 1.0, 1.0, ()))
+        assert reached.wait(30)
+        later = [engine.submit([1, 2], [i], Sampling(5, 1.0, 1.0, ())) for i in range(6)]
+        listener.wait(lambda: all((ticket, 0) in listener.reasons for ticket in later))
+        assert (held, 0) not in listener.tokens
+        go_on.set()
+        listener.wait(lambda: (held, 0) in listener.reasons)
+    finally:
+        go_on.set()
+        engine.close()
+        torch.set_num_threads(threads)
 
 
 def test_closing_ends_the_thread(model):

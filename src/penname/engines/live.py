@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -13,19 +14,14 @@ import torch
 from penname.engines.base import FinishReason, Sampling, TokenIds
 from penname.engines.batch import Batch, Completion, TokenLogProbs, completions_of
 from penname.engines.decoders import make_decoder
-from penname.engines.pace import JOINING_TOKENS, Pace
+from penname.engines.pace import JOINING_TOKENS, Pace, Waiting
 from penname.errors import UserError
-
-STEPS_BETWEEN_JOINS = 4
-"""Prompts join a batch that is more than half full only every so many steps, as each time all of its keys and values
-are laid out anew."""
-
 
 BATCH_PER_WORKER = 16
 """Batch size for each thread below which more threads gain nothing."""
 
 FEW_COMPLETIONS = 4
-"""A thread with fewer completions gets the next request too: the weights are read once for all of them."""
+"""As long as there are fewer, one thread takes all: the weights are read once for all of them."""
 
 
 WARM_UP_TOKENS = 256
@@ -114,6 +110,7 @@ class LiveEngine:
         self._on_step = on_step
         self.rows, self.max_new_tokens = rows, max_new_tokens
         self._queue: deque[Ticket] = deque()
+        self._preparing: list[int] = []
         self._pace = Pace(rows)
         self._closing = False
         self._changed = threading.Condition()
@@ -175,18 +172,38 @@ class LiveEngine:
             ticket = self.submit([0] * room, [0], Sampling(new, 1.0, 1.0, ()))
             while ticket.in_progress and self.alive:
                 time.sleep(0.005)
+        self._pace.prompt = JOINING_TOKENS
 
-    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+    @contextmanager
+    def preparing(self, completions: int) -> Iterator[None]:
+        """Count completions among those that wait while their prompt is being prepared, before they are asked for.
+
+        completions: their number.
+        """
+        with self._changed:
+            self._preparing.append(completions)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._preparing.remove(completions)
+
+    def expected_wait(self, prompt_tokens: int | None, completions: int) -> float:
         """Seconds that a request would wait for its first token if it came now, as far as can be foretold.
 
-        prompt_tokens: length of its prompt.
+        prompt_tokens: length of its prompt; None where it is not known yet.
         completions: number of its completions.
         """
         with self._changed:
             queued = [ticket.completions for ticket in self._queue if ticket.in_progress]
-            tokens = prompt_tokens + sum(len(of_prompt[0].prompt) for of_prompt in queued)
-            waiting = completions + sum(map(len, queued))
-            return self._pace.wait(tokens, waiting, sum(worker.in_progress for worker in self._workers))
+            ahead = Waiting(
+                len(queued) + len(self._preparing),
+                sum(len(of_prompt[0].prompt) for of_prompt in queued) + self._pace.prompt * len(self._preparing),
+                sum(map(len, queued)) + sum(self._preparing),
+            )
+            length = self._pace.prompt if prompt_tokens is None else prompt_tokens
+            in_progress = sum(worker.in_progress for worker in self._workers)
+            return self._pace.wait(ahead, length, completions, in_progress, max(1, self._threads_at_work))
 
     @property
     def in_progress(self) -> int:
@@ -232,15 +249,19 @@ class LiveEngine:
                     self._fail(worker, error)
                     batch = self._empty_batch(worker)
                 else:
-                    tokens = sum(len(completions[0].prompt) for completions in joining)
-                    self._tell(worker, time.perf_counter() - started, tokens)
+                    prompts = [len(completions[0].prompt) for completions in joining]
+                    self._tell(worker, time.perf_counter() - started, prompts)
 
     def _empty_batch(self, worker: _Worker) -> Batch:
         return Batch(self._decoder, worker.rows, self.max_new_tokens)
 
     def _cores_of_one(self) -> int:
         """How many cores each thread has that has work."""
-        return max(1, self._cores // max(1, sum(bool(worker.tickets) for worker in self._workers)))
+        return max(1, self._cores // max(1, self._threads_at_work))
+
+    @property
+    def _threads_at_work(self) -> int:
+        return sum(bool(worker.tickets) for worker in self._workers)
 
     def _wait_for_work(self, worker: _Worker, in_batch: int) -> list[list[Completion]] | None:
         """Wait until a thread has work; the completions that join its batch, or None once the engine is closed.
@@ -249,24 +270,21 @@ class LiveEngine:
         """
         with self._changed:
             worker.tickets = [ticket for ticket in worker.tickets if ticket.in_progress]
-            self._changed.wait_for(lambda: self._closing or worker.tickets or self._is_turn_of(worker))
+            self._changed.wait_for(lambda: self._closing or worker.tickets or self._takes_next(worker))
             if self._closing:
                 return None
-            worker.since_join += 1
-            if 2 * in_batch > worker.rows and worker.since_join < STEPS_BETWEEN_JOINS:
-                return []
             joining = self._joining(worker, worker.rows - in_batch)
             if joining:
-                worker.since_join = 0
-                self._changed.notify_all()  # the next in the queue may be another thread's
+                self._changed.notify_all()  # another thread may take the next in the queue
             return joining
 
-    def _is_turn_of(self, worker: _Worker) -> bool:
-        """Whether the next request is for this thread: the first one that has few, or else the one that has fewest."""
+    def _takes_next(self, worker: _Worker) -> bool:
+        """Whether a thread takes the next request if it has room: all do, but few completions stay with one thread."""
         if not self._queue:
             return False
-        few = next((other for other in self._workers if other.in_progress < FEW_COMPLETIONS), None)
-        return worker is (few or min(self._workers, key=lambda other: other.in_progress / other.rows))
+        if sum(other.in_progress for other in self._workers) >= FEW_COMPLETIONS:
+            return True
+        return worker is max(self._workers, key=lambda other: other.in_progress)
 
     def _joining(self, worker: _Worker, free: int) -> list[list[Completion]]:
         """The completions of the requests that join a thread's batch now, in the order in which they came.
@@ -275,7 +293,7 @@ class LiveEngine:
         """
         joining: list[list[Completion]] = []
         tokens = 0
-        while self._is_turn_of(worker):
+        while self._takes_next(worker):
             completions = [c for c in self._queue[0].completions if c.in_progress]
             length = len(completions[0].prompt) if completions else 0
             if len(completions) > free or (joining and tokens + length > JOINING_TOKENS):
@@ -287,12 +305,12 @@ class LiveEngine:
                 free, tokens = free - len(completions), tokens + length
         return joining
 
-    def _tell(self, worker: _Worker, seconds: float, prompt_tokens: int) -> None:
+    def _tell(self, worker: _Worker, seconds: float, prompts: list[int]) -> None:
         """Tell what a step has added, and take in what it took."""
         updates = [update for ticket in worker.tickets for update in ticket.news()]
         ended = [update.ticket.told[update.index] for update in updates if update.finish_reason is not None]
         with self._changed:
-            self._pace.note_step(seconds, prompt_tokens)
+            self._pace.note_step(seconds, prompts, max(1, self._threads_at_work))
             self.on_seconds(seconds)
             for tokens in ended:
                 self._pace.note_completion(tokens)
@@ -313,12 +331,10 @@ class _Worker:
 
     rows: the largest size of its batch.
     tickets: the requests in its batch.
-    since_join: steps since prompts last joined.
     """
 
     rows: int
     tickets: list[Ticket] = field(default_factory=list)
-    since_join: int = 0
 
     @property
     def in_progress(self) -> int:

@@ -20,8 +20,11 @@ import torch
 from penname.engines.attention import reject_sinks
 from penname.engines.packed_attention import packed_attention
 from penname.engines.packed_sequence import Span
+from penname.engines.prefixes import LARGEST, Bucket, slots_for
 
 SHARED_PREFIX = "penname_shared_prefix"
+
+Masks = tuple[list[torch.Tensor | None], torch.Tensor | None]
 
 GROWTH = 32
 """The completions' buffers grow by this many tokens: few copies, few unused slots."""
@@ -34,6 +37,8 @@ class SharedPrefixCache:
     capacity: longest completion, in tokens.
     device: where keys and values are stored.
 
+    buckets: the prompts.
+
     `add_prompts` makes room for prompts; after `begin_prefill`, a forward pass over a packed sequence of prompts stores
     their keys and values; then `add_sequences` makes room for their completions. Repeating this lets other prompts join
     later. A model's layers call `update`.
@@ -42,53 +47,68 @@ class SharedPrefixCache:
     is_compileable = False
 
     def __init__(self, batch_size: int, capacity: int, device: torch.device) -> None:
-        self.lengths: list[int] = []
-        self.prompt_indices: list[int] = []
+        self.buckets: list[Bucket] = []
+        self._lengths: dict[int, int] = {}
+        self._prompts: list[int] = []
         self._used: list[int] = []
-        self._prefilling: dict[int, slice] = {}
+        self._prefilling: list[tuple[Bucket, int, slice]] = []
         self._device = device
         self._batch_size = batch_size
         self._capacity = capacity
-        self._prefix_keys: list[torch.Tensor] = []
-        self._prefix_values: list[torch.Tensor] = []
         self._keys: list[_Buffer] = []
         self._values: list[_Buffer] = []
-        self._masks: dict[int | None, tuple[torch.Tensor | None, torch.Tensor | None]] = {}
+        self._masks: dict[int | None, Masks] = {}
 
-    def add_prompts(self, lengths: list[int]) -> range:
-        """Make room for more prompts and return their indices in the cache.
+    def add_prompts(self, lengths: Sequence[int]) -> range:
+        """Make room for more prompts and return their numbers.
 
         lengths: the prompts' numbers of tokens.
         """
-        before = len(self.lengths)
-        self.lengths = [*self.lengths, *lengths]
-        for prefixes in (self._prefix_keys, self._prefix_values):
-            for layer, tensor in enumerate(prefixes):
-                shape = (len(self.lengths), tensor.shape[1], max(self.lengths), tensor.shape[3])
-                prefixes[layer] = tensor.new_zeros(shape)
-                prefixes[layer][:before, :, : tensor.shape[2]] = tensor
-        return range(before, len(self.lengths))
+        first = max(self._lengths, default=-1) + 1
+        numbers = range(first, first + len(lengths))
+        left = len(lengths)
+        for number, length in sorted(zip(numbers, lengths, strict=True), key=lambda prompt: -prompt[1]):
+            self._bucket(length, left).add(number, length)
+            left -= 1
+        self._lengths |= zip(numbers, lengths, strict=True)
+        return numbers
 
-    def begin_prefill(self, indices: Sequence[int], spans: Sequence[Span]) -> None:
+    def _bucket(self, length: int, joining: int) -> Bucket:
+        """The bucket with the least padding for a prompt of this length, a new one where none takes it.
+
+        joining: number of prompts, this one and shorter ones, that join now.
+        """
+        taking = [bucket for bucket in self.buckets if bucket.takes(length)]
+        if not taking:
+            slots = slots_for(length)
+            # As large as all others together, so that there are few of them.
+            present = sum(bucket.room for bucket in self.buckets if bucket.slots == slots)
+            taking = [Bucket(slots, max(joining, min(LARGEST, present)))]
+            self.buckets += taking
+        return min(taking, key=lambda bucket: bucket.slots)
+
+    def begin_prefill(self, prompts: Sequence[int], spans: Sequence[Span]) -> None:
         """Announce that the next forward pass is over a packed sequence of prompts.
 
-        indices: the prompts' indices in the cache.
+        prompts: their numbers.
         spans: where each of them is in the packed sequence.
         """
-        self._prefilling = {
-            index: slice(span.start, span.prompt_end) for index, span in zip(indices, spans, strict=True)
-        }
+        places = {prompt: (bucket, place) for bucket in self.buckets for place, prompt in enumerate(bucket.prompts)}
+        self._prefilling = [
+            (*places[prompt], slice(span.start, span.prompt_end)) for prompt, span in zip(prompts, spans, strict=True)
+        ]
 
-    def add_sequences(self, prompt_indices: list[int]) -> None:
+    def add_sequences(self, prompts: Sequence[int]) -> None:
         """Add sequences that do not have any tokens yet.
 
-        prompt_indices: the index of each sequence's prompt in the cache.
+        prompts: the number of each sequence's prompt.
         """
-        self._prefilling = {}
+        self._prefilling = []
         for buffer in (*self._keys, *self._values):
-            buffer.add_sequences(len(prompt_indices))
-        self._used += [0] * len(prompt_indices)
-        self._assign([*self.prompt_indices, *prompt_indices])
+            buffer.add_sequences(len(prompts))
+        self._used += [0] * len(prompts)
+        self._prompts += prompts
+        self._assign()
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *args: Any, **kwargs: Any
@@ -102,15 +122,11 @@ class SharedPrefixCache:
         """
         if not self._prefilling:
             return self._keys[layer].store(keys, self._at), self._values[layer].store(values, self._at)
-        if layer == len(self._prefix_keys):
-            shape = (len(self.lengths), keys.shape[1], max(self.lengths), keys.shape[3])
-            self._prefix_keys.append(keys.new_zeros(shape))
-            self._prefix_values.append(values.new_zeros((*shape[:3], values.shape[3])))
+        if layer == len(self._keys):
             self._keys.append(_Buffer(self._batch_size, keys.shape[1], self._capacity, keys.shape[3], keys))
             self._values.append(_Buffer(self._batch_size, keys.shape[1], self._capacity, values.shape[3], values))
-        for index, span in self._prefilling.items():
-            self._prefix_keys[layer][index, :, : self.lengths[index]] = keys[0, :, span]
-            self._prefix_values[layer][index, :, : self.lengths[index]] = values[0, :, span]
+        for bucket, place, span in self._prefilling:
+            bucket.store(layer, place, keys[0, :, span], values[0, :, span])
         return keys, values
 
     def advance(self, new: int = 1) -> torch.Tensor:
@@ -132,47 +148,50 @@ class SharedPrefixCache:
         """Drop the last `tokens[i]` tokens of sequence i; their slots will be overwritten."""
         self._used = [used - dropped for used, dropped in zip(self._used, tokens, strict=True)]
 
-    def prefix(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The prompts' keys and values in the layer with this index, each (prompts, heads, tokens, dim), padded."""
-        return self._prefix_keys[layer], self._prefix_values[layer]
-
-    def keep(self, sequences: list[int]) -> None:
-        """Keep only the sequences with these indices, and the prompts that they continue."""
+    def keep(self, sequences: Sequence[int]) -> None:
+        """Keep only the sequences with these indices, in ascending order, and the prompts that they continue."""
+        if len(sequences) == len(self._used):
+            return
         index = torch.tensor(sequences, dtype=torch.long, device=self._device)
         self._used = [self._used[i] for i in sequences]
         for buffer in (*self._keys, *self._values):
             buffer.keep(index, max(self._used, default=0))
-        prompt_indices = [self.prompt_indices[i] for i in sequences]
-        prompts = sorted(set(prompt_indices))
-        if len(prompts) < len(self.lengths):
-            self.lengths = [self.lengths[prompt] for prompt in prompts]
-            chosen = torch.tensor(prompts, dtype=torch.long, device=self._device)
-            for prefixes in (self._prefix_keys, self._prefix_values):
-                for layer, prefix in enumerate(prefixes):
-                    prefixes[layer] = prefix[chosen, :, : max(self.lengths, default=0)]
-        self._assign([prompts.index(prompt) for prompt in prompt_indices])
+        self._prompts = [self._prompts[i] for i in sequences]
+        continued = {*self._prompts}
+        for bucket in self.buckets:
+            bucket.keep([place for place, prompt in enumerate(bucket.prompts) if prompt in continued])
+        self.buckets = [bucket for bucket in self.buckets if bucket.prompts]
+        self._lengths = {prompt: self._lengths[prompt] for prompt in continued}
+        self._assign()
 
-    def _assign(self, prompt_indices: list[int]) -> None:
+    def _assign(self) -> None:
         """Group the sequences by prompt.
 
-        `by_prompt` selects the sequences of each prompt, (prompts, largest group), padded to equal numbers;
-        `ungrouped` selects from its flattened result each sequence's own entry. Only attention over the prompts needs
-        this padding; everything else is computed for the sequences as they are.
+        `by_prompt` selects the sequences of each prompt of each bucket, (prompts, largest group), padded to equal
+        numbers; `ungrouped` selects from all buckets' flattened results each sequence's own entry. Only attention over
+        the prompts needs this padding; everything else is computed for the sequences as they are.
         """
-        self.prompt_indices = prompt_indices
-        groups: list[list[int]] = [[] for _ in self.lengths]
-        entries = []
-        for sequence, prompt in enumerate(prompt_indices):
-            entries.append((prompt, len(groups[prompt])))
+        groups: dict[int, list[int]] = {prompt: [] for prompt in self._lengths}
+        for sequence, prompt in enumerate(self._prompts):
             groups[prompt].append(sequence)
-        largest = max(map(len, groups), default=0)
-        padded = [group + group[:1] * (largest - len(group)) for group in groups]
-        self.by_prompt = torch.tensor(padded, device=self._device)
-        self.ungrouped = torch.tensor([prompt * largest + index for prompt, index in entries], device=self._device)
-        self._starts = torch.tensor([self.lengths[prompt] for prompt in prompt_indices], device=self._device)
+        self.by_prompt = []
+        entries = [0] * len(self._prompts)
+        before = 0
+        for bucket in self.buckets:
+            largest = max(len(groups[prompt]) for prompt in bucket.prompts)
+            padded = []
+            for place, prompt in enumerate(bucket.prompts):
+                group = groups[prompt]
+                padded.append(group + group[:1] * (largest - len(group)))
+                for index, sequence in enumerate(group):
+                    entries[sequence] = before + place * largest + index
+            self.by_prompt.append(torch.tensor(padded, device=self._device))
+            before += len(padded) * largest
+        self.ungrouped = torch.tensor(entries, device=self._device)
+        self._starts = torch.tensor([self._lengths[prompt] for prompt in self._prompts], device=self._device)
 
-    def masks(self, slots: int, repeat: int, window: int | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The additive masks of the new tokens' scores over prompts and over completions; None where none is needed.
+    def masks(self, slots: int, repeat: int, window: int | None) -> Masks:
+        """The additive masks of the new tokens' scores over the prompts of each bucket, and over completions.
 
         slots: slots of a completion in the buffers, in tokens.
         repeat: number of heads that share a key head.
@@ -181,32 +200,44 @@ class SharedPrefixCache:
         A token attends to its prompt and to its completion up to itself. Layers of the same kind share the masks of a
         step.
         """
-        longest = self.get_seq_length()
-        if window is not None and longest <= window:
+        if window is not None and self.get_seq_length() <= window:
             window = None
         if window not in self._masks:
-            prefix = torch.arange(max(self.lengths), device=self._device)
-            hidden_prefix = (prefix >= torch.tensor(self.lengths, device=self._device)[:, None])[:, None]
-            keys = torch.arange(slots, device=self._device)
             # (heads that share a key head) x (new tokens), the layout of the queries.
             positions = self._positions.repeat(1, repeat)
-            depths = (positions - self._starts[:, None])[..., None]
-            hidden = keys > depths
-            if window is not None:
-                hidden = hidden | (keys <= depths - window)
-                hidden_prefix = hidden_prefix | (prefix <= positions[self.by_prompt].flatten(1)[..., None] - window)
-            elif self._positions.shape[1] == 1:
-                hidden = hidden[:, :1]
-            prefix_visible = window is None and len(set(self.lengths)) == 1
-            completion_visible = window is None and self._positions.shape[1] == 1 and set(self._used) == {slots}
-            self._masks[window] = (
-                None if prefix_visible else self._additive_mask(hidden_prefix[:, None]),
-                None if completion_visible else self._additive_mask(hidden[:, None]),
-            )
+            over_prompts = [
+                self._prompt_mask(bucket, positions[by_prompt], window)
+                for bucket, by_prompt in zip(self.buckets, self.by_prompt, strict=True)
+            ]
+            self._masks[window] = over_prompts, self._completion_mask(slots, positions, window)
         return self._masks[window]
 
+    def _prompt_mask(self, bucket: Bucket, positions: torch.Tensor, window: int | None) -> torch.Tensor | None:
+        """The mask over a bucket's prompts; None where none is needed. positions: (prompts, largest group, new)."""
+        if window is None and {*bucket.lengths} == {bucket.slots}:
+            return None
+        slots = torch.arange(bucket.slots, device=self._device)
+        hidden = (slots >= torch.tensor(bucket.lengths, device=self._device)[:, None])[:, None]
+        if window is not None:
+            hidden = hidden | (slots <= positions.flatten(1)[..., None] - window)
+        return self._additive_mask(hidden[:, None])
+
+    def _completion_mask(self, slots: int, positions: torch.Tensor, window: int | None) -> torch.Tensor | None:
+        """The mask over completions; None where none is needed. positions: (batch, new)."""
+        one_token = self._positions.shape[1] == 1
+        if window is None and one_token and {*self._used} == {slots}:
+            return None
+        keys = torch.arange(slots, device=self._device)
+        depths = (positions - self._starts[:, None])[..., None]
+        hidden = keys > depths
+        if window is not None:
+            hidden = hidden | (keys <= depths - window)
+        elif one_token:
+            hidden = hidden[:, :1]
+        return self._additive_mask(hidden[:, None])
+
     def _additive_mask(self, hidden: torch.Tensor) -> torch.Tensor:
-        dtype = self._prefix_keys[0].dtype
+        dtype = self._keys[0].tensor.dtype
         # Finite: a fully masked prompt must get weight 0 beside the completion's tokens, not NaN.
         mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
         return mask.masked_fill_(hidden, torch.finfo(dtype).min / 2)
@@ -216,26 +247,26 @@ class SharedPrefixCache:
 
         layer_idx: not used; transformers passes it.
         """
-        return max(self.lengths, default=0) + max(self._used, default=0)
+        return max(self._lengths.values(), default=0) + max(self._used, default=0)
 
 
 class _Buffer:
     """Keys or values of the completions' tokens in one layer: a contiguous tensor (batch, heads, slots, dim).
 
     It is contiguous because a matrix product with a slice of a tensor copies the slice first. So it is laid out anew
-    when the batch or the slots grow, within memory that is allocated once: growing allocations would fragment the heap.
+    when the slots grow, within memory that is allocated once: growing allocations would fragment the heap.
     """
 
     def __init__(self, batch_size: int, heads: int, capacity: int, dim: int, like: torch.Tensor) -> None:
-        # Zeros: unused slots get weight 0, and 0 times NaN would be NaN.
-        self._memory = like.new_zeros(batch_size * heads * capacity * dim)
+        # Not zeros: what is not written to takes up addresses only.
+        self._memory = like.new_empty(batch_size * heads * capacity * dim)
         self._capacity = capacity
         self.tensor = self._view(0, heads, min(GROWTH, capacity), dim)
 
     def grow_to(self, slots: int) -> None:
         """Grow to at least this many slots for each completion."""
         if slots > self.tensor.shape[2]:
-            self._resize(self.tensor.shape[0], min(max(slots, self.tensor.shape[2] + GROWTH), self._capacity))
+            self._lay_out(min(max(slots, self.tensor.shape[2] + GROWTH), self._capacity))
 
     def store(self, new: torch.Tensor, at: tuple[torch.Tensor, slice, torch.Tensor]) -> torch.Tensor:
         """Store `new` (batch, heads, new tokens, dim) at the index `at` and return the whole tensor."""
@@ -243,7 +274,10 @@ class _Buffer:
         return self.tensor
 
     def add_sequences(self, count: int) -> None:
-        self._resize(self.tensor.shape[0] + count, self.tensor.shape[2])
+        """Make room for more sequences behind the others, which stay where they are."""
+        before, *shape = self.tensor.shape
+        self.tensor = self._view(before + count, *shape)
+        self.tensor[before:] = 0  # unused slots get weight 0, and 0 times NaN would be NaN
 
     def keep(self, sequences: torch.Tensor, slots: int) -> None:
         """Keep these sequences, and no more slots than their tokens need, rounded up."""
@@ -251,12 +285,12 @@ class _Buffer:
         self.tensor = self._view(*kept.shape)
         self.tensor.copy_(kept)
 
-    def _resize(self, batch_size: int, slots: int) -> None:
-        """Lay the tensor out anew for more sequences or slots."""
+    def _lay_out(self, slots: int) -> None:
+        """Lay the tensor out anew, for more slots."""
         old = self.tensor.clone()
-        self.tensor = self._view(batch_size, old.shape[1], slots, old.shape[3])
+        self.tensor = self._view(*old.shape[:2], slots, old.shape[3])
         self.tensor.zero_()
-        self.tensor[: old.shape[0], :, : old.shape[2]] = old
+        self.tensor[:, :, : old.shape[2]] = old
 
     def _view(self, *shape: int) -> torch.Tensor:
         return self._memory[: math.prod(shape)].view(shape)
@@ -312,19 +346,37 @@ def attend(
     key_heads, slots = key.shape[1:3]
     repeat = heads // key_heads
     scaling = dim**-0.5 if scaling is None else scaling
-    prefix_mask, completion_mask = cache.masks(slots, repeat, window)
+    prompt_masks, completion_mask = cache.masks(slots, repeat, window)
     query = query.reshape(batch, key_heads, repeat * new, dim)
-    prompts, largest = cache.by_prompt.shape
-    by_prompt = query[cache.by_prompt].transpose(1, 2).reshape(prompts, key_heads, -1, dim)
-    over_prefix, prefix_lse = _attend(by_prompt, *cache.prefix(layer), prefix_mask, scaling, softcap)
-    per_sequence = (prompts, key_heads, largest, repeat * new, -1)
-    over_prefix = over_prefix.view(per_sequence).transpose(1, 2).flatten(0, 1)[cache.ungrouped]
-    prefix_lse = prefix_lse.view(per_sequence).transpose(1, 2).flatten(0, 1)[cache.ungrouped]
-
+    over_prompts = [
+        _attend_prompts(query[by_prompt], *bucket.layer(layer), mask, scaling, softcap)
+        for bucket, by_prompt, mask in zip(cache.buckets, cache.by_prompt, prompt_masks, strict=True)
+    ]
+    over_prefix, prefix_lse = (torch.cat(of_buckets)[cache.ungrouped] for of_buckets in zip(*over_prompts, strict=True))
     over_completion, completion_lse = _attend(query, key, value, completion_mask, scaling, softcap)
 
     share = torch.sigmoid(prefix_lse - completion_lse).to(query.dtype)
     return torch.lerp(over_completion, over_prefix, share).reshape(batch, heads, new, -1).transpose(1, 2)
+
+
+def _attend_prompts(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float,
+    softcap: float | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention over a bucket's prompts and its log-sum-exp, each (prompts x group, key heads, queries, dim or 1).
+
+    query: of the sequences that continue each prompt, (prompts, group, key heads, queries, dim).
+    """
+    prompts, group, heads, queries, dim = query.shape
+    together = query.transpose(1, 2).reshape(prompts, heads, group * queries, dim)
+    attended = _attend(together, keys, values, mask, scaling, softcap)
+    return tuple(  # type: ignore[return-value]
+        part.view(prompts, heads, group, queries, -1).transpose(1, 2).flatten(0, 1) for part in attended
+    )
 
 
 def _attend(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 from penname.serve.errors import ApiError
 from penname.serve.metrics import Metrics
@@ -29,8 +30,9 @@ class Admission:
             raise ApiError(503, "the server stops", "stopping", retry_after=30)
         if wait > self._longest_wait:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"
-            # When those before will have been answered: sooner, all who were refused would only ask in vain again.
-            raise ApiError(429, problem, "server_busy", retry_after=math.ceil(wait))
+            # When those before will have been answered: sooner, all who were refused would only ask in vain again. And
+            # not all at once.
+            raise ApiError(429, problem, "server_busy", retry_after=math.ceil(random.uniform(wait, 2 * wait)))
 
     def note_first_token(self, seconds: float) -> None:
         """Note how long a request waited for its first token."""

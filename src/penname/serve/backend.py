@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,7 +46,11 @@ class Backend(Protocol):
         """
         ...
 
-    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+    def preparing(self, completions: int) -> AbstractContextManager[None]:
+        """Count completions among those that wait while their prompt is being prepared."""
+        ...
+
+    def expected_wait(self, prompt_tokens: int | None, completions: int) -> float:
         """Seconds that a request would wait for its first token if it came now; see `LiveEngine.expected_wait`."""
         ...
 
@@ -107,7 +112,11 @@ class LocalBackend:
             self.engine.cancel(ticket)
             del self._waiting[ticket]
 
-    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+    def preparing(self, completions: int) -> AbstractContextManager[None]:
+        """See `Backend.preparing`."""
+        return self.engine.preparing(completions)
+
+    def expected_wait(self, prompt_tokens: int | None, completions: int) -> float:
         """See `Backend.expected_wait`."""
         return self.engine.expected_wait(prompt_tokens, completions)
 

@@ -31,9 +31,11 @@ class ModelWriting(Writing):
     async def _begin(self) -> None:
         order = self.order
         self._candidates = order.candidates or self._writer.setup.evaluation.candidates
+        completions = order.choices * self._candidates
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
-        self._admission.check(self._backend.expected_wait(0, order.choices * self._candidates))
-        await run_sync(self._prepare)
+        self._admission.check(self._backend.expected_wait(None, completions))
+        with self._backend.preparing(completions):
+            await run_sync(self._prepare)
         prepared = self._prepared
         self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._admission.check(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))

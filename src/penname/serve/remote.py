@@ -8,8 +8,8 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, cast
 
 from anyio import CancelScope
@@ -49,7 +49,7 @@ class RemoteBackend:
         self._rows = rows
         self._secret = secrets.token_bytes(32)
         self._first_tokens = FirstTokens()
-        self._in_progress = 0
+        self._in_progress = self._preparing = 0
 
     def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
         """See `Backend.check`."""
@@ -86,9 +86,18 @@ class RemoteBackend:
             with CancelScope(shield=True):
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    def expected_wait(self, prompt_tokens: int, completions: int) -> float:
+    @contextmanager
+    def preparing(self, completions: int) -> Iterator[None]:
+        """See `Backend.preparing`."""
+        self._preparing += completions
+        try:
+            yield
+        finally:
+            self._preparing -= completions
+
+    def expected_wait(self, prompt_tokens: int | None, completions: int) -> float:
         """See `Backend.expected_wait`; foretold from how fast first tokens have come lately."""
-        return self._first_tokens.wait()
+        return self._first_tokens.wait(self._preparing + completions)
 
     @property
     def in_progress(self) -> int:
@@ -222,12 +231,12 @@ class FirstTokens:
         """The number of those who wait."""
         return len(self._waiting)
 
-    def wait(self) -> float:
-        """Seconds that another one would wait; 0 while nobody waits, so that the server is always tried."""
+    def wait(self, more: int) -> float:
+        """Seconds that so many more would wait; 0 while nobody waits, so that the server is always tried."""
         if not self._waiting:
             return 0.0
         oldest = time.monotonic() - min(waiting.since for waiting in self._waiting)
-        return max(oldest, self._interval * (len(self._waiting) + 1))
+        return max(oldest, self._interval * (len(self._waiting) + more))
 
 
 class Awaited:
