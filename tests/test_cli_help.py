@@ -4,6 +4,7 @@ import ast
 import csv
 import importlib.metadata
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -156,6 +157,8 @@ def test_the_doctor_tells_a_program_everything(machine):
     assert {name: found["packages"][name] for name in ("torch", "transformers")} == {
         package.name: package.version for package in machine.needed if package.name in ("torch", "transformers")
     }
+    assert found["cores"] == os.cpu_count()
+    assert found["packages"]["torch"].startswith("2.13")
     assert all(package.tested for package in machine.needed if package.version)
 
 
