@@ -36,8 +36,18 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-LONGEST_FIRST = ("test_resume.py", "test_pat.py", "test_cli.py")
-"""Files whose tests take longest: begun last, one of them would keep a single process busy at the end."""
+LONGEST_FIRST = (
+    "test_resume.py",
+    "test_mutations.py",
+    "test_pat.py",
+    "test_cli.py",
+    "test_distributed.py",
+    "test_ray.py",
+)
+"""Files whose tests take longest: begun last, one of them would keep a single process busy at the end.
+
+The second one needs no tiny model, and goes on while the first one makes it for all.
+"""
 
 SUBJECTS = ("rain", "bread", "trains", "chess", "birds", "stones")
 
