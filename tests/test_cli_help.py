@@ -213,11 +213,12 @@ def test_the_doctor_names_versions_that_are_not_tested(environment, machine):
 
 @pytest.fixture(scope="module")
 def library_nodes():
-    """The syntax of all that is not the command line, each node with where it stands."""
+    """The constants and calls of all that is not the command line, each with where it stands."""
     return [
-        (f"{path}:{getattr(node, 'lineno', 0)}", node)
+        (f"{path}:{node.lineno}", node)
         for path in sorted(set(ROOT.rglob("*.py")) - set((ROOT / "cli").rglob("*.py")))
         for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant | ast.Call)
     ]
 
 
