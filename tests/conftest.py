@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 # Where Python is told to keep no compiled files, each command that a test starts would compile transformers anew.
@@ -23,6 +25,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 
 sys.dont_write_bytecode = False
+# What imports make stays: the collector, which looks at all of it again and again, would take a sixth of their time.
+gc.disable()
 
 ARITHMETIC = os.environ.get("PENNAME_TEST_ARITHMETIC")
 """float32 or bfloat16: what `dtype: auto` means in the tests, whatever this processor does (`make test-arithmetic`)."""
@@ -34,8 +38,18 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-LONGEST_FIRST = ("test_resume.py", "test_pat.py", "test_cli.py")
-"""Files whose tests take longest: begun last, one of them would keep a single process busy at the end."""
+LONGEST_FIRST = (
+    "test_resume.py",
+    "test_mutations.py",
+    "test_pat.py",
+    "test_cli.py",
+    "test_distributed.py",
+    "test_ray.py",
+)
+"""Files whose tests take longest: begun last, one of them would keep a single process busy at the end.
+
+The second one needs no tiny model, and goes on while the first one makes it for all.
+"""
 
 SUBJECTS = ("rain", "bread", "trains", "chess", "birds", "stones")
 
@@ -53,6 +67,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +101,31 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer Llama with its own tokenizer, fine-tuned until it writes Figure 8's template and answers Figure 7."""
+    return made_once("tiny", train_tiny_model, tmp_path_factory) / "trained" / "model"
+
+
+def made_once(name: str, make: Callable[[Path], object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the tests share, made by the first of them that needs it.
+
+    make: called with the folder. Whoever changes what is in there copies it first.
+    """
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # its own is that of one process
+    folder, finished = base / name, base / f"{name}.finished"
+    with FileLock(base / f"{name}.lock"):
+        if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            finished.touch()
+    return folder
+
+
+def train_tiny_model(folder: Path) -> None:
+    """Make the model of `tiny_model` below a folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -97,7 +137,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from penname.training.fine_tuning import fine_tune
     from penname.training.packing import TrainingSample
 
-    folder = tmp_path_factory.mktemp("tiny")
     records = [example_record(s, n) for s in SUBJECTS for n in range(10)]
     texts = [str(r["input"]) + str(r["output"]) for r in records]
     texts += [template("figure8_input"), template("figure8_output"), template("figure7_reasoning")] * 10
@@ -139,4 +178,3 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             samples.append(TrainingSample(prompt, renderer.target("Short sentences.")))
     settings = TrainingConfig(learning_rate=4e-3, warmup_steps=20, epochs=12, batch_size=8)
     fine_tune(str(start), samples, settings, folder / "trained", 0, lambda *_: None)
-    return folder / "trained" / "model"

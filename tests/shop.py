@@ -1,6 +1,7 @@
 """Reviews of a small shop in PGraphRAG's format: two ways of writing, and in each target a word of its own."""
 
 import json
+from difflib import SequenceMatcher
 
 import numpy as np
 
@@ -34,3 +35,8 @@ def write(folder, secrets=secret, users=40, split="dev"):
     path = folder / f"shop_{split}.json"
     path.write_text(json.dumps(records))
     return SourceConfig(format="pgraphrag", path=str(path))
+
+
+def likeness(item):
+    """A reward that sees any difference between two texts: the share of letters that a response has in common."""
+    return SequenceMatcher(None, item.expected_output, item.response, autojunk=False).ratio()

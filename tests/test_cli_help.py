@@ -4,6 +4,7 @@ import ast
 import csv
 import importlib.metadata
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -136,6 +137,11 @@ def test_help_and_completion_import_nothing_heavy(words, monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def environment():
+    return describe_environment()
+
+
+@pytest.fixture(scope="module")
 def machine():
     return describe_machine()
 
@@ -156,6 +162,8 @@ def test_the_doctor_tells_a_program_everything(machine):
     assert {name: found["packages"][name] for name in ("torch", "transformers")} == {
         package.name: package.version for package in machine.needed if package.name in ("torch", "transformers")
     }
+    assert found["cores"] == os.cpu_count()
+    assert found["packages"]["torch"].startswith("2.13")
     assert all(package.tested for package in machine.needed if package.version)
 
 
@@ -188,41 +196,45 @@ def test_the_doctor_tells_a_program_everything(machine):
         ),
     ],
 )
-def test_the_doctor_names_what_is_missing_and_the_command_for_it(machine, changes, topic, parts):
-    lines = findings(describe_environment(), replace(machine, **changes))
+def test_the_doctor_names_what_is_missing_and_the_command_for_it(environment, machine, changes, topic, parts):
+    lines = findings(environment, replace(machine, **changes))
     (line,) = [line for line in lines if line.startswith(f"{topic}: ")]
     assert [part for part in parts if part not in line] == []
 
 
-def test_the_doctor_names_versions_that_are_not_tested(machine):
+def test_the_doctor_names_versions_that_are_not_tested(environment, machine):
     needed = [replace(p, version="9.9", tested=False) if p.name == "torch" else p for p in machine.needed]
     needed = [replace(p, version=None, tested=False) if p.name == "peft" else p for p in needed]
-    line = findings(describe_environment(), replace(machine, needed=needed))[0]
+    line = findings(environment, replace(machine, needed=needed))[0]
     assert "torch 9.9" in line
     assert "peft missing" in line
     assert line.endswith("pip install 'torch==2.13.*' 'peft>=0.18'")
 
 
+@pytest.fixture(scope="module")
 def library_nodes():
-    """The syntax of all that is not the command line, each node with where it stands."""
-    for path in sorted(set(ROOT.rglob("*.py")) - set((ROOT / "cli").rglob("*.py"))):
-        for node in ast.walk(ast.parse(path.read_text())):
-            yield f"{path}:{getattr(node, 'lineno', 0)}", node
+    """The constants and calls of all that is not the command line, each with where it stands."""
+    return [
+        (f"{path}:{node.lineno}", node)
+        for path in sorted(set(ROOT.rglob("*.py")) - set((ROOT / "cli").rglob("*.py")))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant | ast.Call)
+    ]
 
 
-def test_the_library_names_settings_and_arguments_not_options():
-    constants = [(place, node.value) for place, node in library_nodes() if isinstance(node, ast.Constant)]
+def test_the_library_names_settings_and_arguments_not_options(library_nodes):
+    constants = [(place, node.value) for place, node in library_nodes if isinstance(node, ast.Constant)]
     texts = [(place, value) for place, value in constants if isinstance(value, str)]
     assert len(texts) > 1000
     words = r"(?<![\w`])--[a-z]\S*"  # in a docstring between backticks: another program's
     assert [place for place, text in texts if re.search(words, text) and not re.fullmatch(words, text)] == []
 
 
-def test_every_argument_that_the_library_refuses_is_one_of_a_command():
+def test_every_argument_that_the_library_refuses_is_one_of_a_command(library_nodes):
     known = {name for command in COMMANDS.values() for p in command.params for name in (*p.opts, p.name)}
     refusals = [
         (place, node.args[0].value)
-        for place, node in library_nodes()
+        for place, node in library_nodes
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ArgumentError"
         if isinstance(node.args[0], ast.Constant)
         if "serve" not in Path(place).parts  # names of requests' fields

@@ -78,26 +78,24 @@ def test_a_run_killed_at_many_points_ends_with_the_same_result(
         return process
 
     whole = tmp_path / "whole"
-    durations = []
-    for folder in (whole, tmp_path / "warm"):  # the first one is slower than those to be killed
-        began = time.monotonic()
-        undisturbed = start(folder)
-        undisturbed.join()
-        durations.append(time.monotonic() - began)
-        assert undisturbed.exitcode == 0
-    duration = min(durations)
+    threads, began = torch.get_num_threads(), time.monotonic()
+    work(recipe, whole)  # in this process, so that the forked ones have all that is imported on the way
+    torch.set_num_threads(threads)
+    duration = time.monotonic() - began
     expected = outcome(whole)
     assert len(expected[0]) > 0  # type: ignore[arg-type]
     assert len(expected[1]) > 0, "rest-pg kept nothing: the tiny model did not learn the template"
 
     # To run up to each point anew takes minutes: one run is held at more points than are needed, and its folder copied.
-    running = start(tmp_path / "running")
+    running, interval = start(tmp_path / "running"), duration / (5 * kills)  # the first run is the slowest
     begun: list[Path] = []
     while running.is_alive():
-        running.join(duration / (1.5 * kills))
+        running.join(interval)
         if running.is_alive() and (tmp_path / "running").is_dir():
             with held(running):
                 begun.append(shutil.copytree(tmp_path / "running", tmp_path / f"begun-{len(begun)}"))
+    assert running.exitcode == 0
+    duration = interval * (len(begun) + 1)
     killed = 0
     for point in random.Random(0).sample(range(len(begun)), kills):
         folder, rest = begun[point], duration * (1 - (point + 1) / (len(begun) + 1))

@@ -52,7 +52,7 @@ def recipe_of(folder, tiny_model, methods, **changes):
             "retrieval": {"k": 2},
             "prompt": {"max_input_tokens": 800, "max_output_tokens": 64},
             "training": {"learning_rate": 3e-3, "batch_size": 4, "epochs": 10},
-            "reward": {"mixture": {"rouge1": 1, "cosine": 1}},
+            "reward": {"mixture": {"rouge1": 1, "tests.shop:likeness": 1}},
             "evaluation": {"metrics": ["rouge1"], "temperature": 0.8},
             "pat": {
                 "k": 2,

@@ -89,6 +89,11 @@ def run_data(name="small", examples=4, **changes):
     )
 
 
+def without_training(**changes):
+    """As `run_data`, without what the figures of a training are plotted from, which take most of a report's time."""
+    return run_data(**{"iterations": {}} | changes)
+
+
 @pytest.fixture(scope="module")
 def report():
     data = run_data()
@@ -140,7 +145,7 @@ def test_one_prompt_stands_there_as_three_authors_wrote_it_and_as_a_method_did(p
 
 
 def test_a_report_without_three_authors_has_no_such_section():
-    data = run_data(voices=[])
+    data = without_training(voices=[])
     assert 'id="authors"' not in make_report([data], summary(data.results)).html
 
 
@@ -254,7 +259,7 @@ def test_differences_are_told_with_interval_p_and_effect_size(page):
 
 
 def test_words_that_a_found_document_shares_with_the_prompt_are_marked(browser, tmp_path):
-    data = run_data()
+    data = without_training()
     found = {"input": "Write of the Lisbon trams.", "context": ["The lisbon of old, of trams."]}
     asked = {i: e | found for i, e in data.examples.items()}
     path = tmp_path / "hits.html"
@@ -277,7 +282,7 @@ def test_words_that_a_found_document_shares_with_the_prompt_are_marked(browser, 
     ],
 )
 def test_words_of_other_scripts_are_marked(browser, tmp_path, prompt, found, response, shared, differing):
-    data = run_data(examples=1)
+    data = without_training(examples=1)
     example = {**data.examples["0"], "input": prompt, "output": found, "context": [found]}
     records = {"rag": {"0": wrote(response, None, 0.2)}}
     told = replace(data, examples={"0": example}, records=records)
@@ -309,7 +314,7 @@ def test_names_of_runs_and_methods_are_no_markup_either(browser, tmp_path):
 
 
 def test_several_runs_stand_side_by_side():
-    runs = [run_data(name) for name in ("one", "two")]
+    runs = [without_training(name=name) for name in ("one", "two")]
     results = {f"{run.name}:{m}": own for run in runs for m, own in run.results.items()}
     html = make_report(runs, summary(results)).html
     data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL).group(1))
@@ -319,7 +324,7 @@ def test_several_runs_stand_side_by_side():
 
 
 def test_runs_that_share_no_example_have_no_reader_and_say_so(browser, tmp_path):
-    one, two = run_data("one"), run_data("two")
+    one, two = without_training(name="one"), without_training(name="two")
     renamed = {m: {f"x{i}": r for i, r in own.items()} for m, own in two.records.items()}
     two = replace(two, records=renamed, examples={f"x{i}": e for i, e in two.examples.items()})
     results = {f"{run.name}:{m}": own for run in (one, two) for m, own in run.results.items()}
@@ -331,7 +336,7 @@ def test_runs_that_share_no_example_have_no_reader_and_say_so(browser, tmp_path)
 
 
 def test_a_score_that_is_no_number_is_none_in_the_reader():
-    data = run_data()
+    data = without_training()
     records = {m: dict(own) for m, own in data.records.items()}
     records["rag"]["0"] = wrote("a", None, math.nan)
     results = {m: dict(own) for m, own in data.results.items()}
@@ -351,7 +356,7 @@ def test_room_in_the_reader_that_small_tasks_leave_goes_to_large_ones():
 
 
 def test_a_large_run_is_read_in_part():
-    data = run_data(examples=3 * MAX_READER_EXAMPLES)
+    data = without_training(examples=3 * MAX_READER_EXAMPLES)
     html = make_report([data], summary(data.results)).html
     assert f"{MAX_READER_EXAMPLES} of {3 * MAX_READER_EXAMPLES} examples." in html
 
@@ -370,20 +375,20 @@ def test_malformed_completions_say_nothing_of_the_length_of_a_reasoning(report):
 
 
 def test_each_example_has_its_own_profile():
-    data = run_data(profiles={"0": ["early"], "1": ["early", "late"], "2": ["early"]})
+    data = without_training(profiles={"0": ["early"], "1": ["early", "late"], "2": ["early"]})
     page = json.loads(re.search(r'id="data">(.*?)</script>', make_report([data], summary(data.results)).html, re.S)[1])
     assert [page["profiles"][e["profile"]] for e in page["examples"]] == [["early"], ["early", "late"], ["early"], []]
 
 
 def test_times_are_of_the_split_that_is_shown(report):
     other = {"stage": "evaluation/val/rest-pg/responses", "count": 4, "tokens": 80, "seconds": 500.0}
-    data = run_data(timing=[*run_data().timing, other])
+    data = without_training(timing=[*run_data().timing, other])
     cost = re.compile(r"<caption>Cost of a completion</caption>.*?</table>", re.S)
     assert cost.search(make_report([data], summary(data.results)).html)[0] == cost.search(report.html)[0]
 
 
 def test_users_of_two_tasks_with_one_name_are_two(browser, tmp_path):
-    data = run_data()
+    data = without_training()
     examples = {i: e | {"user_id": "ann", "task": "t" if int(i) < 2 else "u"} for i, e in data.examples.items()}
     html = make_report([replace(data, examples=examples)], summary(data.results)).html
     (tmp_path / "report.html").write_text(html, encoding="utf-8")

@@ -16,9 +16,11 @@ def cluster() -> Iterator[object]:
     """The head has no processors, so that workers are on the other machines, which may be killed."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80 * 2**20})
+    # Without what nobody looks at, a process each on every machine.
+    bare = {"object_store_memory": 80 * 2**20, "include_log_monitor": False}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "no_monitor": True, **bare})
     for _ in range(2):
-        made.add_node(num_cpus=2, object_store_memory=80 * 2**20)
+        made.add_node(num_cpus=2, **bare)
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield made
     ray.shutdown()

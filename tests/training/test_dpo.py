@@ -13,7 +13,7 @@ from penname.training.dpo import PreferencePair, train_dpo
 SETTINGS = DPOSettings(learning_rate=1e-2, batch_size=4, epochs=2, lora_rank=4, save_every=2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pairs(tiny_model):
     tokenizer = load_tokenizer(str(tiny_model))
 
@@ -26,17 +26,24 @@ def pairs(tiny_model):
     ]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_model, pairs):
+    """A training that nothing disturbed: its folder, its result and its losses."""
+    folder, losses = tmp_path_factory.mktemp("trained"), []
+    result = train_dpo(str(tiny_model), pairs, SETTINGS, folder, 0, lambda step, loss: losses.append(loss))
+    return folder, result, losses
+
+
 @torch.no_grad()
 def log_prob(model, prompt, completion):
     logits = model(torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
     return sum(float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(completion))
 
 
-def test_chosen_completions_gain_probability_over_rejected_ones(tmp_path, tiny_model, pairs):
-    losses = []
-    result = train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, lambda step, loss: losses.append(loss))
+def test_chosen_completions_gain_probability_over_rejected_ones(trained, tiny_model, pairs):
+    folder, result, losses = trained
     before = AutoModelForCausalLM.from_pretrained(tiny_model)
-    after = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    after = AutoModelForCausalLM.from_pretrained(folder / "model")
     for p in pairs:
         gain = [log_prob(after, p.prompt, c) - log_prob(before, p.prompt, c) for c in (p.chosen, p.rejected)]
         assert gain[0] > gain[1]
@@ -46,25 +53,23 @@ def test_chosen_completions_gain_probability_over_rejected_ones(tmp_path, tiny_m
     assert result.last_accuracy == 1.0
 
 
-def test_the_adapter_on_its_base_is_the_model(tmp_path, tiny_model, pairs):
-    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, lambda *_: None)
-    adapted, merged = load_model(str(tmp_path / "adapter"), "float32"), load_model(str(tmp_path / "model"), "float32")
+def test_the_adapter_on_its_base_is_the_model(trained, pairs):
+    adapted, merged = (load_model(str(trained[0] / name), "float32") for name in ("adapter", "model"))
     tokens = torch.tensor([pairs[0].prompt])
     assert torch.allclose(adapted(tokens).logits, merged(tokens).logits, atol=1e-4)
 
 
-def test_a_killed_training_ends_with_the_same_weights(tmp_path, tiny_model, pairs):
+def test_a_killed_training_ends_with_the_same_weights(trained, tmp_path, tiny_model, pairs):
     def kill(step, loss):
         if step == 5:
             raise KeyboardInterrupt
 
-    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path / "whole", 0, lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
-        train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path / "killed", 0, kill)
+        train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, kill)
     steps = []
-    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path / "killed", 0, lambda step, loss: steps.append(step))
+    train_dpo(str(tiny_model), pairs, SETTINGS, tmp_path, 0, lambda step, loss: steps.append(step))
     assert steps == [5, 6]
-    hashes = {weights_hash(load_model(str(tmp_path / run / "model"), "float32")) for run in ("whole", "killed")}
+    hashes = {weights_hash(load_model(str(folder / "model"), "float32")) for folder in (trained[0], tmp_path)}
     assert len(hashes) == 1
 
 

@@ -37,10 +37,19 @@ def finder_of(source, encoder, clusters=None, fitted_to=None, without_items=()):
     )
 
 
-def test_no_target_is_in_anything_its_example_sees(tmp_path, encoder):
-    source = write(tmp_path)
-    finder = finder_of(source, encoder)
-    examples = list(read_split(source, "val", LoadReport(strict=True)))
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def finder(shop, encoder):
+    """The finder of the shop as it is."""
+    return finder_of(shop, encoder)
+
+
+def test_no_target_is_in_anything_its_example_sees(shop, finder):
+    examples = list(read_split(shop, "val", LoadReport(strict=True)))
     assert len(examples) == 40
     shown = 0
     for example in examples:
@@ -70,10 +79,8 @@ def test_what_is_found_does_not_depend_on_the_target(tmp_path, encoder):
     assert found[0] == found[1]
 
 
-def test_topics_are_backed_off_and_levels_told(tmp_path, encoder):
-    source = write(tmp_path)
-    finder = finder_of(source, encoder)
-    example = next(iter(read_split(source, "val", LoadReport())))
+def test_topics_are_backed_off_and_levels_told(shop, finder):
+    example = next(iter(read_split(shop, "val", LoadReport())))
     found = finder.find(example, 60)
     assert {d.item_id for d, level in zip(found.topic, found.levels, strict=True) if level == "topic"} == {
         example.item_id
@@ -84,11 +91,9 @@ def test_topics_are_backed_off_and_levels_told(tmp_path, encoder):
     assert len(exact.topic) < len(found.topic)
 
 
-def test_a_user_whom_nobody_knows_is_served_at_once(tmp_path, encoder):
+def test_a_user_whom_nobody_knows_is_served_at_once(shop, finder):
     """From the edge to the item, or from the prompt alone."""
-    source = write(tmp_path)
-    finder = finder_of(source, encoder)
-    example = next(iter(read_split(source, "val", LoadReport())))
+    example = next(iter(read_split(shop, "val", LoadReport())))
     for item in (example.item_id, "never seen"):
         unknown = type(example)("new", "a new user", "shop_long", "Write: The soap", query="The soap", item_id=item)
         found = finder.find(unknown, 3)
@@ -176,10 +181,8 @@ def test_a_model_trained_on_one_graph_serves_another(tmp_path, encoder):
     assert right > 0.9 * 3 * len(examples)
 
 
-def test_a_copy_of_the_target_among_the_users_own_documents_changes_nothing(tmp_path, encoder):
-    source = write(tmp_path)
-    finder = finder_of(source, encoder)
-    example = next(e for e in read_split(source, "val", LoadReport()) if e.profile)
+def test_a_copy_of_the_target_among_the_users_own_documents_changes_nothing(shop, finder):
+    example = next(e for e in read_split(shop, "val", LoadReport()) if e.profile)
     copy = replace(example.profile[0], text=f"Once more: {example.output}", id="copy")
     found = [finder.find(e, 8) for e in (example, replace(example, profile=(*example.profile, copy)))]
     assert found[0] == found[1]
