@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,20 @@ def describe_environment() -> dict[str, Any]:
     """The software and hardware that a run's numbers can depend on, which the run records."""
     return {
         "python": platform.python_version(),
-        "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
+        "packages": dict(_packages()),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": pick_device(),
         "compute_dtype": compute_dtype(),
         "meteor": meteor_name(),
     }
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """The version of each installed package."""
+    installed = [distribution.metadata for distribution in importlib.metadata.distributions()]
+    return {metadata["Name"]: metadata["Version"] for metadata in installed}
 
 
 @dataclass(frozen=True)
