@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -154,11 +154,14 @@ def measure_engine(rows: int, texts: int) -> None:
 
 
 @contextmanager
-def serving(folder: Path, rows: int) -> Iterator[tuple[int, psutil.Process]]:
-    """A server of the bundled model, with its users."""
+def serving(
+    folder: Path, rows: int, model: str = "bundled", methods: Sequence[str] = ()
+) -> Iterator[tuple[int, psutil.Process]]:
+    """A server of a model, with its users. methods: those of a run that are served."""
     port = free_port()
     penname = str(Path(sys.executable).with_name("penname"))
-    command = [penname, "serve", "bundled", "--port", str(port), "--rows", str(rows), "--db", f"sqlite:///{folder}/db"]
+    command = [penname, "serve", model, *(f"--method={method}" for method in methods)]
+    command += ["--port", str(port), "--rows", str(rows), "--db", f"sqlite:///{folder}/db"]
     server = subprocess.Popen(command, env=os.environ)
     try:
         asyncio.run(add_users(port))
