@@ -9,7 +9,10 @@ import penname
 from penname.data.readers.choice import READERS
 
 ROOT = Path(penname.__file__).parent
-BASE = {"control_tokens", "errors", "encoders", "extensions", "method_table", "shipped", "thoughts", "words"}
+BASE = {
+    *("control_tokens", "errors", "encoders", "extensions", "method_table", "shipped"),
+    *("text_caches", "thoughts", "words"),
+}
 TOOLS = {
     "data",
     "retrieval",

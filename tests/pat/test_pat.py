@@ -6,10 +6,11 @@ import json
 import random
 import shutil
 from dataclasses import asdict
+from http.client import HTTPConnection
 
 import pytest
 import yaml
-from tests.serve.running import in_this_process
+from tests.serve.running import in_this_process, wait_until
 from tests.session.test_session import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
@@ -28,6 +29,7 @@ from penname.pat.prompts import response_prompt
 from penname.reporting.build import _reader
 from penname.reporting.run_data import read_runs
 from penname.runs.folder import RunFolder, read_stage
+from penname.serve.store.opening import open_store
 from penname.session.session import Session
 from penname.training import dpo
 from penname.training.fine_tuning import fine_tune
@@ -300,7 +302,6 @@ def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
 
 def test_a_server_writes_for_users_whom_nobody_knows(run, tmp_path):
     from penname.generate.writer import Writer
-    from penname.serve.store.opening import open_store
 
     with Writer(run[1]) as writer:
         expected = writer.write("Write of the soap.", item="soap", seed=3)
@@ -318,6 +319,34 @@ def test_a_server_writes_for_users_whom_nobody_knows(run, tmp_path):
         assert server.write("nobody@pat", seed=1).status == 200
         assert server.write("nobody", reasoning="Short.").json["error"]["code"] == "model_not_found"
         assert server.write("nobody", logprobs=True).json["error"]["param"] == "logprobs"
+
+
+@pytest.mark.parametrize("end", ["hung up", "forgotten"])
+def test_a_server_does_not_write_on_for_whom_nobody_waits(run, tmp_path, end):
+    body = {"model": "penname/ada", "messages": [{"role": "user", "content": "Write of the soap."}], "seed": 3, "n": 2}
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, in_this_process(store, run[1]) as server:
+        server.ask("PUT", "/v1/users/ada")
+        cold_start = server.state.methods.cold_start
+        whole = server.ask("POST", "/v1/chat/completions", body).json["usage"]["completion_tokens"]
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        wait_until(lambda: cold_start.in_progress)
+        if end == "forgotten":
+            server.ask("DELETE", "/v1/users/ada")
+            assert json.loads(connection.getresponse().read())["error"]["code"] == "user_not_found"
+        connection.close()
+        wait_until(lambda: not cold_start.in_progress, 1)
+        wait_until(lambda: not server.state.in_flight._requests)
+        with cold_start._engine:  # whose next step is the end
+            assert server.tokens_written() - whole < whole / 2
+        assert server.write("ada", seed=3).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_refuses_what_pat_cannot_write_with_a_status_of_its_own(run, tmp_path, stream):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, in_this_process(store, run[1]) as server:
+        long = server.write("nobody", "soap " * 5000, stream=stream)
+        assert (long.status, long.error["type"]) == (400, "invalid_request_error")
 
 
 def test_generate_finds_documents_by_the_query(run, monkeypatch):

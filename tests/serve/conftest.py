@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 from tests.serve.postgres import NUMBERS, Cluster, running_cluster
+from tests.serve.running import running
 from tests.serve.serving import Client, make_run, serving
-from tests.serve.vllm import running
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.engines.servers import free_port
 from tests.serve.serving import Answer, Client, serving
 
 from penname.serve.access import LOCAL_TENANT
+from penname.serve.server import ServerSettings, serve
 from penname.serve.store.store import Store
 
 MODEL_FACTS = {
@@ -58,6 +62,11 @@ class Server(Client):
         """The live engine of its default method."""
         return self.state.methods.get(None).backend.engine
 
+    def tokens_written(self) -> float:
+        """The number of tokens that it has written so far."""
+        lines = re.findall(r'penname_tokens_total\{direction="out"\} (\S+)', self.ask("GET", "/metrics").body.decode())
+        return float(lines[0]) if lines else 0
+
     def ask(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
         """Send a request; a body is sent as JSON."""
         return Client(self.port, key)(method, path, body, headers=headers)
@@ -86,11 +95,30 @@ def in_this_process(
 
 
 @contextlib.contextmanager
+def running(run: Path, database: str, **changes: Any) -> Iterator[str]:
+    """A server as the command starts it, in a thread that ends with the tests; yields its address."""
+    port = free_port()
+    defaults = {"methods": ("sft",), "tombstones": None, "host": "127.0.0.1", "rows": 8, "longest_wait": 60.0}
+    settings = ServerSettings(model=str(run), database=database, port=port, **{**defaults, **changes})
+    failures: list[BaseException] = []
+    threading.Thread(target=_serve, args=(settings, failures), daemon=True).start()
+    wait_until(lambda: failures or listens(port), 60)
+    if failures:
+        raise failures[0]
+    yield f"http://127.0.0.1:{port}"
+
+
+def _serve(settings: ServerSettings, failures: list[BaseException]) -> None:
+    try:
+        serve(settings)
+    except BaseException as error:
+        failures.append(error)
+
+
+@contextlib.contextmanager
 def as_command(model: Path, database: str, *options: str, log: Path | None = None) -> Iterator[Server]:
     """A server in a process of its own, started by `penname serve`. log: the file of what it prints."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-c", "from penname.cli.app import main; main()", "serve", str(model)]
     command += ["--db", database, "--port", str(port), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

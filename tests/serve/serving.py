@@ -146,6 +146,23 @@ def form(files: Sequence[tuple[str, bytes]], me: Sequence[str]) -> tuple[bytes, 
 
 
 @contextmanager
+def in_thread(app: Any, **options: Any) -> Iterator[int]:
+    """An application behind HTTP in a thread; yields its port. options: uvicorn's."""
+    settings = {"port": 0, "log_level": "error", "timeout_graceful_shutdown": 3, **options}
+    server = uvicorn.Server(uvicorn.Config(app, **settings))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            thread.join(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
 def serving(
     store: Store,
     run: Path,
@@ -157,14 +174,5 @@ def serving(
 ) -> Iterator[Client]:
     """A server of a run's methods in a thread of this process."""
     app = make_app(store, lambda: Methods(run, methods, rows), key_required=key_required, longest_wait=longest_wait)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=3))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            thread.join(0.01)
-        yield Client(server.servers[0].sockets[0].getsockname()[1], app=app)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with in_thread(app) as port:
+        yield Client(port, app=app)

@@ -1,13 +1,17 @@
 """A user who is forgotten over HTTP is nowhere any more: in no file, log or metric, and in nothing being written."""
 
+import gc
 import json
 import logging
+import secrets
 import sqlite3
+import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.serve.running import as_command, in_this_process, wait_until, with_facts
 
@@ -16,6 +20,9 @@ from penname.serve.store.opening import open_store
 WORDS = ("xylophoneplum", "quincetrellis", "vermilionotter", "zephyrlantern")
 ID = "ada-vermilionotter"
 """The user's id is as personal as a text."""
+SHORTEST = 16
+"""Letters of the shortest word that is searched for in memory."""
+TEXTS = (str, bytes, bytearray)
 ENDLESS = {"max_tokens": 60, "temperature": 2, "n": 4}
 
 
@@ -24,18 +31,20 @@ def model(tiny_model, tmp_path_factory):
     return with_facts(tiny_model, tmp_path_factory.mktemp("served") / "model", with_reasoning=True)
 
 
-def fill(server):
-    """Put the words wherever a user's words can be."""
-    path = f"/v1/users/{ID}"
-    documents = [{"text": f"I wrote of {WORDS[0]} and rain before, in note {n}.", "title": WORDS[1]} for n in range(40)]
+def fill(server, words=WORDS, user=ID):
+    """Put the words wherever a user's words can be; the text that is written meanwhile."""
+    path = f"/v1/users/{user}"
+    documents = [{"text": f"I wrote of {words[0]} and rain before, in note {n}.", "title": words[1]} for n in range(40)]
     assert server.ask("POST", f"{path}/documents", {"documents": documents}).status < 300
-    assert server.ask("PUT", f"{path}/reasoning", {"text": f"Likes {WORDS[3]}."}).status < 300
-    feedback = {"prompt": f"Write about {WORDS[0]}.", "response": f"{WORDS[1]}.", "edited": f"{WORDS[3]}."}
+    assert server.ask("PUT", f"{path}/reasoning", {"text": f"Likes {words[3]}."}).status < 300
+    feedback = {"prompt": f"Write about {words[0]}.", "response": f"{words[1]}.", "edited": f"{words[3]}."}
     assert server.ask("POST", f"{path}/feedback", feedback).status < 300
-    assert server.write(ID, f"Write about {WORDS[0]}.", seed=1, candidates=2).status == 200
-    assert server.ask("GET", f"{path}/documents?search={WORDS[0]}").status == 200
-    assert server.ask("DELETE", f"{path}/documents/{WORDS[1]}").status == 404
-    assert server.ask("POST", "/v1/chat/completions", {"model": f"penname/{ID}", "n": WORDS[0]}).status == 400
+    written = server.write(user, f"Write about {words[0]}.", seed=1, candidates=2, temperature=2)
+    assert written.status == 200
+    assert server.ask("GET", f"{path}/documents?search={words[0]}").status == 200
+    assert server.ask("DELETE", f"{path}/documents/{words[1]}").status == 404
+    assert server.ask("POST", "/v1/chat/completions", {"model": f"penname/{user}", "n": words[0]}).status == 400
+    return written.json["choices"][0]["message"]["content"]
 
 
 def found_in(folder):
@@ -69,6 +78,75 @@ def test_a_forgotten_users_words_are_in_no_file_log_or_metric(model, tmp_path, m
         assert WORDS[2] not in server.ask("GET", "/v1/models").body.decode()
         assert "nobody knows this user" in str(server.write(ID).json["penname"]["notes"])
     assert not any(word in log.read_text() for word in WORDS)
+
+
+def backwards(words):
+    """Words as the test may keep them, which is not to be found itself."""
+    return [word[::-1] for word in words]
+
+
+def held(words):
+    """The texts of this process that have one of some words, which are given backwards."""
+    sought = backwards(words)
+    gc.unfreeze()  # what the tests' set-up took out of its sight
+    gc.collect()
+    found, seen = [], set(map(id, sought))
+    holders = [*gc.get_objects(), *(frame.f_locals for frame in sys._current_frames().values())]
+    while holders:
+        things = {id(thing): thing for thing in gc.get_referents(*holders) if id(thing) not in seen}
+        texts = [thing for thing in things.values() if isinstance(thing, TEXTS) and len(thing) >= SHORTEST]
+        found += [text for text in texts if has_one(text, sought)]
+        seen |= things.keys()
+        # What holds nothing but texts is in no list of objects.
+        holders = [thing for thing in things.values() if not gc.is_tracked(thing)]
+    return found
+
+
+def connections(server):
+    """The open connections of a server in this process."""
+    found = [at for at in psutil.Process().net_connections("tcp") if at.laddr.port == server.port]
+    return [at for at in found if at.status != psutil.CONN_LISTEN]
+
+
+def has_one(text, words):
+    return any((word if isinstance(text, str) else word.encode()) in text for word in words)
+
+
+def test_memory_holds_nothing_of_a_forgotten_user(model, cluster, tmp_path):
+    planted = [secrets.token_hex(SHORTEST // 2) for _ in WORDS]
+    with ExitStack() as opened:
+        for url in (f"sqlite:///{tmp_path}/penname.db", cluster.url(cluster.new_database(), "penname")):
+            server = opened.enter_context(in_this_process(opened.enter_context(open_store(url)), model))
+            text = fill(server, backwards(planted), f"ada-{planted[2][::-1]}")
+            planted.append(text[-20:][::-1])  # no text of a model that has learned one
+            assert len(planted[-1]) >= SHORTEST
+            del text
+            assert server.ask("DELETE", f"/v1/users/ada-{planted[2][::-1]}").status == 200
+            wait_until(lambda server=server: server.engine.in_progress == 0)
+            wait_until(lambda server=server: not connections(server))
+        # Loops keep what they did last until they do something else.
+        assert held(planted) == [] or held(planted) == []
+
+
+def test_a_user_whom_another_process_forgets_is_not_written_about_any_further(model, url):
+    with open_store(url) as store, open_store(url) as other, in_this_process(store, model) as server:
+        fill(server)
+        answers = []
+
+        def write(stream):
+            body = {"model": f"penname/{ID}", "messages": [{"role": "user", "content": "Write."}], "stream": stream}
+            answers.append(server.ask("POST", "/v1/chat/completions", {**body, **ENDLESS, "candidates": 1}))
+
+        threads = [threading.Thread(target=write, args=(stream,)) for stream in (False, True)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: server.engine.in_progress >= 4)
+        assert other.forget("local", ID)
+        for thread in threads:
+            thread.join()
+        ends = [json.loads(answer.body.decode().rpartition("data: ")[2]) for answer in answers]
+        assert [end["error"]["code"] for end in ends] == ["user_not_found"] * 2
+        wait_until(lambda: server.engine.in_progress == 0, 2)
 
 
 def test_what_is_being_written_for_a_forgotten_user_ends(model, url, caplog):

@@ -11,10 +11,9 @@ from contextlib import closing, contextmanager, suppress
 
 import psutil
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import StreamingResponse
-from tests.engines.servers import free_port
+from tests.serve.serving import in_thread
 
 from penname.serve import connections
 from penname.serve.connections import Connection
@@ -157,9 +156,67 @@ def test_a_request_that_is_not_for_this_server_is_refused(address, method, path,
     ids=["hosts", "lengths", "long", "many", "no colon", "space", "negative"],
 )
 def test_what_is_no_http_is_refused(address, headers):
-    status, _, _ = exchange(address, "POST", CHAT, json.dumps(GOOD).encode(), headers)
-    assert status in (400, 431)
+    answer = exchange(address, "POST", CHAT, json.dumps(GOOD).encode(), headers)
+    assert answer[0] in (400, 431)
+    refused(answer, answer[0])
     assert still_served(address)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 40,  # TLS
+        b"hello\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".encode(),
+    ],
+    ids=["tls", "words", "bytes", "chunk"],
+)
+def test_what_is_no_request_at_all_is_refused(address, sent):
+    with closing(connected(address)) as client:
+        client.sendall(sent)
+        refused(answer_of(client), 400, "invalid_http")
+        assert client.recv(1) == b""
+    assert still_served(address)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "code"),
+    [
+        ("POST", CHAT, (*JSON, "Authorization: Bearer pn-nobody"), 401, "invalid_api_key"),
+        ("POST", "/v1/completions", (*JSON, "Authorization: Bearer pn-nobody"), 401, "invalid_api_key"),
+        ("POST", "/v1/users/ada/documents", (*JSON, "Authorization: Bearer pn-nobody"), 401, "invalid_api_key"),
+        ("PUT", "/v1/users/ada/reasoning", (*JSON, "Authorization: Bearer pn-nobody"), 401, "invalid_api_key"),
+        ("POST", "/v1/users/ada/feedback", (*JSON, "Authorization: Bearer pn-nobody"), 401, "invalid_api_key"),
+        ("POST", CHAT, (*JSON, "Host: elsewhere.example"), 403, "host_not_allowed"),
+    ],
+)
+def test_a_body_of_someone_who_may_not_ask_is_not_waited_for(address, method, path, headers, status, code):
+    sent = [f"{method} {path} HTTP/1.1", *headers, "Content-Length: 20000000"]
+    sent += [] if any("Host" in line for line in headers) else ["Host: localhost"]
+    with closing(connected(address)) as client:
+        client.sendall("\r\n".join([*sent, "", ""]).encode())
+        answer = answer_of(client)  # no byte of the body has been sent
+        refused(answer, status, code)
+        assert answer[1]["connection"] == "close"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/docs", 200), ("/nothing", 404)])
+def test_a_body_that_nobody_reads_is_not_waited_for(address, path, status):
+    with closing(connected(address)) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n".encode())
+        assert answer_of(client)[0] == status
+        client.sendall(b"abc" + WHOLE)
+        assert answer_of(client)[0] == 404
+
+
+def test_agents_are_told_in_their_protocols_shape_before_their_body_has_come(address):
+    with closing(connected(address)) as client:
+        client.sendall(
+            b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nAuthorization: Bearer pn-x\r\n\r\n"
+        )
+        status, _, body = answer_of(client)
+    assert (status, json.loads(body)["error"]["data"]["code"]) == (401, "invalid_api_key")
 
 
 def test_large_bodies(address):
@@ -191,17 +248,9 @@ def test_a_client_that_hangs_up_within_its_body_is_forgotten(address):
 
 @contextmanager
 def serving(app):
-    """A server with the connections of penname's, in a thread; yields its address."""
-    port = free_port()
-    config = uvicorn.Config(app, port=port, http=Connection, ws="none", log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=10)
+    """A server with the connections of penname's; yields its address."""
+    with in_thread(app, http=Connection, ws="none", log_level="critical", lifespan="off") as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_a_body_that_never_ends_is_cut_off():

@@ -280,10 +280,10 @@ def test_a_program_that_names_its_user_gets_no_other(ada, served_store):
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory):
-    """A server on the loopback whose texts take seconds."""
-    folder = tmp_path_factory.mktemp("lasting")
-    save_model(folder / "model")
+def lasting_model(tmp_path_factory):
+    """A model whose texts take seconds."""
+    folder = tmp_path_factory.mktemp("lasting") / "model"
+    save_model(folder)
     facts = {
         "with_reasoning": False,
         "format": "plain",
@@ -292,8 +292,14 @@ def lasting(tmp_path_factory):
         "decoding": {"no_repeat_ngram": 0},
         "evaluation": {"temperature": 0.1},
     }
-    (folder / "model" / "penname.json").write_text(json.dumps(facts))
-    with open_store(f"sqlite:///{folder}/penname.db") as store, in_this_process(store, folder / "model") as server:
+    (folder / "penname.json").write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting_model):
+    """A server of it on the loopback."""
+    with open_store(f"sqlite:///{lasting_model}.db") as store, in_this_process(store, lasting_model) as server:
         store.put_user("local", "ada")
         store.add_documents("local", "ada", [Document("ada", "I planted quinces.", "note")])
         yield server
@@ -306,7 +312,7 @@ def test_who_hangs_up_frees_the_engine(lasting, modern):
         known = {"protocolVersion": "2026-07-28", "clientCapabilities": {}}
         body["params"]["_meta"] = {f"io.modelcontextprotocol/{name}": value for name, value in known.items()}
         headers = {"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "write_as_user"}
-    before = written(lasting)
+    before = lasting.tokens_written()
     connection = HTTPConnection("127.0.0.1", lasting.port)
     sent = {"Content-Type": "application/json", "Accept": "application/json", **headers}
     connection.request("POST", "/mcp", json.dumps(body), sent)
@@ -314,13 +320,7 @@ def test_who_hangs_up_frees_the_engine(lasting, modern):
     connection.close()
     wait_until(lambda: lasting.engine.in_progress == 0, 1)
     wait_until(lambda: lasting.state.in_flight._requests == {})
-    assert written(lasting) - before < 1000
-
-
-def written(server):
-    """Number of tokens that the server has written."""
-    lines = re.findall(r'penname_tokens_total\{direction="out"\} (\S+)', server.ask("GET", "/metrics").body.decode())
-    return float(lines[0]) if lines else 0
+    assert lasting.tokens_written() - before < 1000
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -418,6 +418,25 @@ def test_a_run_answers_over_stdio(served_run, tmp_path):
         store.add_documents("acme", "ada", [Document("ada", "Rain is patient.", "note")])
         asyncio.run(work(store, secret))
         assert store.usage(store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime())).used > 20
+
+
+def test_a_user_whom_a_server_forgets_is_not_written_about_over_stdio(lasting_model, tmp_path):
+    database = f"sqlite:///{tmp_path}/penname.db"
+
+    async def work(store, secret):
+        async with started("auto", str(lasting_model), "--db", database, PENNAME_KEY=secret) as agent:
+            asked = asyncio.create_task(agent.call_tool("write_as_user", {"user": "ada", "prompt": PROMPT}))
+            key, day = store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime())
+            await asyncio.to_thread(wait_until, lambda: store.usage(key, day).reserved)
+            assert store.forget("acme", "ada")
+            assert read(await asked) == "the user was forgotten while this was written"
+            assert 0 < store.usage(key, day).used < 1400
+
+    with open_store(database) as store:
+        secret = store.add_key("acme")
+        store.put_user("acme", "ada")
+        store.add_documents("acme", "ada", [Document("ada", "Rain is patient.", "note")])
+        asyncio.run(work(store, secret))
 
 
 def test_a_servers_tools_are_relayed_over_stdio(lasting):

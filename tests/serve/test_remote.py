@@ -12,7 +12,8 @@ from contextlib import aclosing
 
 import pytest
 import yaml
-from tests.serve.vllm import CONTEXT, LIMIT, Served, running, vllm_running
+from tests.serve.running import running
+from tests.serve.vllm import CONTEXT, LIMIT, Served, vllm_running
 
 from penname.engines.base import Sampling
 from penname.errors import UserError

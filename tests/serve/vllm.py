@@ -1,65 +1,24 @@
-"""Servers for tests in their threads: penname's own as its command starts it, and one that speaks vLLM's protocol."""
+"""A server for tests that speaks vLLM's protocol, over penname's own engine."""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from tests.engines.servers import free_port
+from tests.serve.serving import in_thread
 
 from penname.engines.base import Sampling
 from penname.serve.backend import EngineFailed, LocalBackend
-from penname.serve.server import ServerSettings, serve
 
 LIMIT = 40
 """Longest response of the tiny models, in tokens."""
 
 CONTEXT = 2048
-
-
-@contextmanager
-def running(run: Path, database: str, **changes: Any) -> Iterator[str]:
-    """penname's server of a run, on the loopback, in a thread that ends with the tests; yields its address."""
-    port = free_port()
-    defaults = {"methods": ("sft",), "tombstones": None, "host": "127.0.0.1", "rows": 8, "longest_wait": 60.0}
-    settings = ServerSettings(model=str(run), database=database, port=port, **{**defaults, **changes})
-    failures: list[BaseException] = []
-    thread = threading.Thread(target=_serve, args=(settings, failures), daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{port}"
-    while not _answers(address):
-        if failures:
-            raise failures[0]
-        time.sleep(0.05)
-    yield address
-
-
-def _serve(settings: ServerSettings, failures: list[BaseException]) -> None:
-    try:
-        serve(settings)
-    except BaseException as error:
-        failures.append(error)
-
-
-def _answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/openapi.json", timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 @dataclass
@@ -166,12 +125,5 @@ async def _stream(backend: LocalBackend, served: Served, body: Mapping[str, Any]
 @contextmanager
 def vllm_running(served: Served) -> Iterator[str]:
     """A server that speaks vLLM's protocol; yields its address."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(vllm_app(served), port=port, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    yield f"http://127.0.0.1:{port}/v1"
-    server.should_exit = True
-    thread.join(timeout=10)
+    with in_thread(vllm_app(served), lifespan="off") as port:
+        yield f"http://127.0.0.1:{port}/v1"

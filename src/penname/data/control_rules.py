@@ -10,8 +10,9 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
+
+from penname.text_caches import text_cache
 
 GREETINGS = ("Hello", "Hi", "Dear", "Greetings", "Morning", "Ahoy")
 CLOSINGS = ("Cheers", "Yours", "Ciao", "Thanks", "Best", "Bye")
@@ -198,7 +199,7 @@ def group_of(subject: str) -> str:
     return next(group for group, subjects in GROUPS.items() if subject in subjects)
 
 
-@lru_cache(maxsize=4096)
+@text_cache(maxsize=4096)
 def traits_of(text: str) -> Mapping[str, str]:
     """The traits that a text shows, with their values: exactly one distinct word of the trait's list occurs in it."""
     traits = {}

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from functools import lru_cache
 from typing import Any
 
 from penname.data.calendars import common_year, day_of, in_numbers
 from penname.data.months import month_named
 from penname.data.records import Location, optional_text
 from penname.errors import ArgumentError
+from penname.text_caches import text_cache
 
 ORDERS = ("dmy", "mdy", "ymd")
 """Orders of day, month and year, the first of those that fit equally well being taken."""
@@ -190,7 +190,7 @@ def _in_words(order: str) -> str:
     return ", ".join({"d": "day", "m": "month", "y": "year"}[part] for part in order)
 
 
-@lru_cache(maxsize=4096)
+@text_cache(maxsize=4096)
 def parse_date(text: str, order: str) -> str | None:
     """A date in ISO 8601, in UTC where it has a time zone; None for a text that is none, or lacks its year.
 
@@ -276,7 +276,7 @@ def _zone(name: str) -> timezone | None:
     return timezone(timedelta(hours=_ZONES[name])) if name in _ZONES else None
 
 
-@lru_cache(maxsize=4096)
+@text_cache(maxsize=4096)
 def _numbers_of(text: str) -> Numbers | None:
     """The three numbers of a date whose order is to be told; None for any other text."""
     if len(text) > _LONGEST:

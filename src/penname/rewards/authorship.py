@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.rewards.overlap import word_sequences
+from penname.text_caches import text_cache
 from penname.words import split_words
 
 NGRAMS = (2, 4)
@@ -147,7 +147,7 @@ def copied_share(documents: tuple[str, ...], text: str) -> float:
     return copied / len(sequences) if sequences else 0.0
 
 
-@lru_cache(maxsize=256)
+@text_cache(maxsize=256)
 def _sequences_of(documents: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     return frozenset(sequence for document in documents for sequence in word_sequences(document, COPIED_WORDS))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from types import SimpleNamespace
 
 import regex
 
+from penname.text_caches import text_cache
 from penname.words import WordsName, composed, split_words
 
 # nltk is imported where it is first needed: importing it takes over a second, and ROUGE does not need it.
@@ -97,7 +99,7 @@ def _matches(expected: list[Word], found: list[Word]) -> tuple[list[tuple[int, i
 
 
 # m samples of one input are scored against one reference, so its words are cached.
-@lru_cache(maxsize=1024)
+@text_cache(maxsize=1024)
 def _words(text: str, words: WordsName) -> tuple[str, ...]:
     """``nltk.word_tokenize``, lower-cased, with sentences from an untrained splitter, which separates full stops."""
     sentences, _ = _tokenizers()
@@ -150,7 +152,7 @@ _MARK = re.compile(r"[]!#$%&()*;<>?@[{}»”’«“‘„]|[,:](?!\d)")
 _ENDING = re.compile(r"('[sSmMdD]|'ll|'LL|'re|'RE|'ve|'VE|(?<=.)n't|(?<=.)N'T)(?= |$)")
 
 
-@lru_cache(maxsize=2**17)
+@text_cache(maxsize=2**17)
 def _piece_words(piece: str, last: bool) -> list[str]:
     """nltk's words of a piece of a sentence; a full stop is a word of its own in the last piece only."""
     if not _PLAIN.fullmatch(piece):
@@ -175,16 +177,23 @@ def _stemmer() -> Callable[[str], str]:
     """Porter's stemmer with a cache: texts repeat their words."""
     from nltk.stem.porter import PorterStemmer
 
-    return lru_cache(maxsize=2**17)(PorterStemmer().stem)
+    stem: Callable[[str], str] = PorterStemmer().stem
+    return text_cache(maxsize=2**17)(stem)
 
 
 @cache
 def _wordnet() -> SimpleNamespace | None:
     """WordNet with a cache; None where nltk does not find its data."""
+    # In a thread of its own: errors that nltk keeps would keep all that called, and so the texts that are compared.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_load_wordnet).result()
+
+
+def _load_wordnet() -> SimpleNamespace | None:
     from nltk.corpus import wordnet
 
     try:
         wordnet.ensure_loaded()
     except LookupError:
         return None
-    return SimpleNamespace(synsets=lru_cache(maxsize=2**17)(wordnet.synsets))
+    return SimpleNamespace(synsets=text_cache(maxsize=2**17)(wordnet.synsets))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Protocol
 
 from penname.rewards.meteor import meteor
+from penname.text_caches import text_cache
 from penname.words import METRIC_WORDS, WordsName, split_words
 
 
@@ -58,7 +58,7 @@ METRICS: Mapping[str, Metric] = {"rouge1": rouge1, "rougeL": rouge_l, "meteor": 
 
 
 # ROUGE-1 and ROUGE-L tokenize the same texts, and m samples of one input are scored against one reference.
-@lru_cache(maxsize=1024)
+@text_cache(maxsize=1024)
 def _rouge_words(text: str, words: WordsName) -> list[str]:
     return METRIC_WORDS[words](text)
 

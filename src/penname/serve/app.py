@@ -15,6 +15,7 @@ from penname import __version__
 from penname.errors import UserError
 from penname.serve.access import Access
 from penname.serve.admission import Admission
+from penname.serve.callers import Callers
 from penname.serve.errors import ApiError, invalid, of_user_error
 from penname.serve.failures import Failures
 from penname.serve.headers import SecurityHeaders
@@ -62,8 +63,9 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     app = FastAPI(title="penname", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     # Each one added is around those before it.
     app.add_middleware(IdsInPaths)
-    app.add_middleware(Failures)
     app.add_middleware(Limits)
+    app.add_middleware(Callers)
+    app.add_middleware(Failures)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountsRequests, metrics=metrics)
     for router in ROUTERS:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
+from threading import Event, Lock
+from typing import NamedTuple
 
 import anyio
 from anyio.to_thread import run_sync
@@ -15,8 +17,20 @@ from penname.generate.by_pat import PaTWriter
 from penname.generate.request import Request, Written
 from penname.serve.errors import ApiError
 from penname.serve.writing import Desk, Order, Piece, Writing
+from penname.text_caches import empty_text_caches
 
 NAME = "pat"
+
+
+class _Unwanted(Exception):
+    """Nobody waits for the text any more."""
+
+
+class _Job(NamedTuple):
+    """A text that is asked for; see `ColdStart.write`. unwanted: set when nobody waits for it any more."""
+
+    on_tokens: Callable[[int], None]
+    unwanted: Event
 
 
 class ColdStart:
@@ -27,9 +41,11 @@ class ColdStart:
     """
 
     def __init__(self, run: Path, recipe: Recipe) -> None:
-        self._writer = PaTWriter(run, recipe, self._count)
+        self._writer = PaTWriter(run, recipe, self._note_step)
         self._turn = anyio.Lock()
-        self._waiting = self._tokens = 0
+        self._engine = Lock()  # one whom nobody waits for any more has it until its next step
+        self._job = _Job(lambda tokens: None, Event())
+        self._waiting = 0
         self._seconds = 0.0
         pat, prompt = recipe.pat, recipe.prompt
         self._most_summaries = 2 * pat.rounds * pat.max_summary_tokens
@@ -49,24 +65,41 @@ class ColdStart:
         """The number of texts that are being written or wait."""
         return self._waiting
 
-    async def write(self, request: Request) -> tuple[Written, int]:
-        """Write a text; with it, how many tokens were written. Raises UserError as `PaTWriter.write` does."""
+    async def write(self, request: Request, on_tokens: Callable[[int], None]) -> Written:
+        """Write a text. Where nobody waits for it any more, it ends at the next step of its engine.
+
+        on_tokens: called in the engine's thread with the number of tokens that each step adds.
+
+        Raises UserError as `PaTWriter.write` does.
+        """
+        job = _Job(on_tokens, Event())
         self._waiting += 1
         try:
             async with self._turn:
-                self._tokens, started = 0, time.perf_counter()
-                written = await run_sync(self._writer.write, request)
-                self._seconds = moving_mean(self._seconds, time.perf_counter() - started)
-                return written, self._tokens
+                return await run_sync(self._write, request, job, abandon_on_cancel=True)
         finally:
+            job.unwanted.set()
             self._waiting -= 1
 
     def close(self) -> None:
         """Release the models."""
-        self._writer.close()
+        with self._engine:
+            self._writer.close()
 
-    def _count(self, tokens: int, completions: int) -> None:
-        self._tokens += tokens
+    def _write(self, request: Request, job: _Job) -> Written:
+        try:
+            with self._engine:
+                self._job, started = job, time.perf_counter()
+                written = self._writer.write(request)
+                self._seconds = moving_mean(self._seconds, time.perf_counter() - started)
+                return written
+        finally:
+            empty_text_caches()
+
+    def _note_step(self, tokens: int, completions: int) -> None:
+        if self._job.unwanted.is_set():
+            raise _Unwanted
+        self._job.on_tokens(tokens)
 
 
 class ColdWriting(Writing):
@@ -75,33 +108,32 @@ class ColdWriting(Writing):
     def __init__(self, desk: Desk, cold_start: ColdStart, order: Order) -> None:
         super().__init__(desk, NAME, order)
         self._cold_start = cold_start
-        self._texts: list[Written] = []
 
     async def _begin(self) -> None:
-        """Write all texts: what the prompt lacks is found on the way."""
         order = self.order
         if order.most_likely is not None:
             raise ApiError(400, f"log probabilities are not told by the method {NAME}", "invalid_value", "logprobs")
         await run_sync(self._read_profile)
         self._admission.check(self._cold_start.expected_wait())
         await self._reserve(self._cold_start.most_tokens(order.choices, order.candidates))
-        for choice in range(order.choices):
-            seed = self.seed + choice
-            documents = self._profile.documents
-            request = Request(order.prompt, documents, order.query, order.item, seed, order.candidates, order.reasoning)
-            written, tokens = await self._cold_start.write(request)
-            self.completion_tokens += tokens
-            self._texts.append(written)
-            self.notes += [note for note in written.notes if note not in self.notes]
-        self._note_first_token()
 
     async def pieces(self) -> AsyncGenerator[Piece]:
-        """See `Writing.pieces`."""
-        for choice, written in enumerate(self._texts):
+        """See `Writing.pieces`; raises UserError too, as what the prompt lacks is found on the way."""
+        order, documents = self.order, self._profile.documents
+        for choice in range(order.choices):
+            seed = self.seed + choice
+            request = Request(order.prompt, documents, order.query, order.item, seed, order.candidates, order.reasoning)
+            written = await self._cold_start.write(request, self._count)
+            if choice == 0:
+                self._note_first_token()
+            self.notes += [note for note in written.notes if note not in self.notes]
             text = written.response
-            for stop in self.order.stop:
+            for stop in order.stop:
                 text = text.partition(stop)[0]
             yield Piece(choice, written.reasoning or "", text.strip(), [], [], "stop")
+
+    def _count(self, tokens: int) -> None:
+        self.completion_tokens += tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
         """See `Writing.decode`; no tokens are told."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from penname.serve.errors import ApiError
+from penname.serve.headers import HEADERS
 
 SECONDS_FOR_HEAD = 30.0
 """How long the line and the headers of a request may take."""
@@ -17,7 +22,7 @@ SECONDS_FOR_READING = 60.0
 class Connection(H11Protocol):
     """A connection, closed where a request's head is not there in time, or nothing of its answer is read in time.
 
-    `penname.serve.limits.Limits` sees to the body.
+    `penname.serve.limits.Limits` sees to the body. What is no HTTP is refused in the shape of other errors.
     """
 
     _head_due: asyncio.TimerHandle | None = None
@@ -52,6 +57,18 @@ class Connection(H11Protocol):
         """The client has read."""
         self._stop_waiting()
         super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless an answer has begun, which is broken off."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
+        body = json.dumps(ApiError(400, "found no request of HTTP", "invalid_http").body()).encode()
+        about = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
+        headers = [*HEADERS.items(), *about.items()]
+        for event in (h11.Response(status_code=400, headers=headers), h11.Data(body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def _expect_head(self) -> None:
         if self._head_due is None:

@@ -21,6 +21,7 @@ from penname.errors import ArgumentError
 from penname.serve.errors import ApiError
 from penname.serve.requests import Text
 from penname.serve.uploads import Sent, Taken, documents_of_files
+from penname.text_caches import empty_text_caches
 
 MOST_FILES = 1000
 FILES_AT_ONCE = CapacityLimiter(2)
@@ -103,12 +104,15 @@ async def documents_given(request: Request, user: str, me: Sequence[str]) -> Tak
     Raises ApiError, UserError or RequestValidationError where one of them is faulty.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == FORM:
-        files, named = await _form(request)
-        return await run_sync(documents_of_files, files, user, [*named, *me], limiter=FILES_AT_ONCE)
-    if kind == JSON or kind in LINES:
-        of_body = _of_json if kind == JSON else _of_lines
-        return await run_sync(of_body, await request.body(), user)
+    try:
+        if kind == FORM:
+            files, named = await _form(request)
+            return await run_sync(documents_of_files, files, user, [*named, *me], limiter=FILES_AT_ONCE)
+        if kind == JSON or kind in LINES:
+            of_body = _of_json if kind == JSON else _of_lines
+            return await run_sync(of_body, await request.body(), user)
+    finally:
+        empty_text_caches()
     raise ApiError(415, f"expected a body of {JSON}, {LINES[0]} or {FORM}", "unsupported_media_type", "content-type")
 
 

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from penname.engines.batch import TokenLogProbs
+from penname.errors import UserError
 from penname.serve.backend import EngineFailed
-from penname.serve.errors import engine_failed, forgotten
+from penname.serve.errors import engine_failed, forgotten, of_user_error
 from penname.serve.writing import Piece, Writing
 
 Kind = Literal["chat", "completion"]
@@ -24,6 +25,11 @@ _OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "completion": ("text_compl
 _CHUNK = "chat.completion.chunk"
 _EVENTS = "text/event-stream; charset=utf-8"
 _DONE = b"[DONE]"
+_HEAD = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", _EVENTS.encode()), (b"cache-control", b"no-store")],
+}
 _FAILED, _FORGOTTEN = engine_failed(), forgotten()
 
 
@@ -77,6 +83,8 @@ class WritingResponse(Response):
                 else:
                     await (await self._whole())(scope, receive, send)
                 group.cancel_scope.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # as whoever waits for the client raises none
         finally:
             await self._writing.close()
 
@@ -84,13 +92,14 @@ class WritingResponse(Response):
         texts: dict[int, list[Piece]] = {}
         try:
             with self._writing.until_forgotten as scope:
-                async with aclosing(self._writing.pieces()) as pieces:
+                async with aclosing(self._writing.given_out()) as pieces:
                     async for piece in pieces:
                         texts.setdefault(piece.choice, []).append(piece)
         except EngineFailed:
             return JSONResponse(_FAILED.body(), _FAILED.status)
         if scope.cancelled_caught:
             return JSONResponse(_FORGOTTEN.body(), _FORGOTTEN.status)
+        await self._writing.close()  # whoever has the answer can rely on what it took being settled
         choices = [self._choice(index, texts[index]) for index in sorted(texts)]
         return JSONResponse({**self._head, **self._about(), "choices": choices, "usage": self._usage()})
 
@@ -104,22 +113,26 @@ class WritingResponse(Response):
         return {"message": {"role": "assistant", "content": text, **beside}, **ended}
 
     async def _stream(self, send: Send) -> None:
-        headers = [(b"content-type", _EVENTS.encode()), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        begun = False
         with self._writing.until_forgotten as scope:
             async with aclosing(self._events()) as events:
                 async for event in events:
+                    if not begun:  # until then what cannot be written is refused with a status of its own
+                        await send(_HEAD)
+                        begun = True
                     await send({"type": "http.response.body", "body": _event(event), "more_body": True})
+        if scope.cancelled_caught and not begun:
+            raise forgotten()
         last = _event(_json(_FORGOTTEN.body())) if scope.cancelled_caught else b""
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _events(self) -> AsyncGenerator[bytes]:
-        """The data of the stream's events."""
+        """The data of the stream's events. Raises UserError where there is none yet."""
         head = self._head | ({"object": _CHUNK} if self._asked.kind == "chat" else {})
         head["model"] = self._asked.model
         begun: set[int] = set()
         try:
-            async with aclosing(self._writing.pieces()) as pieces:
+            async with aclosing(self._writing.given_out()) as pieces:
                 async for piece in pieces:
                     first = piece.choice not in begun
                     begun.add(piece.choice)
@@ -128,7 +141,13 @@ class WritingResponse(Response):
         except EngineFailed:
             yield _json(_FAILED.body())
             return
+        except UserError as error:
+            if not begun:
+                raise
+            yield _json(of_user_error(error).body())
+            return
         usage = {"usage": self._usage()} if self._asked.with_usage else {}
+        await self._writing.close()
         yield _json({**head, **self._about(), "choices": [], **usage})
         yield _DONE
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from penname.errors import UserError
+from penname.serve.listening import bound_sockets
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store
 
@@ -45,7 +47,8 @@ class ServerSettings:
 def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT: then no new text is begun, and those that are being written are finished.
 
-    Raises UserError where packages are missing, the model cannot be loaded or the database cannot be opened.
+    Raises UserError where packages are missing, nobody can listen there, the model cannot be loaded or the database
+    cannot be opened.
     """
     try:
         import uvicorn  # noqa: F401
@@ -53,13 +56,16 @@ def serve(settings: ServerSettings) -> None:
         from penname.serve.access import LOCAL_TENANT
     except ImportError as error:
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
-    with open_store(settings.database, settings.tombstones) as store:
+    with (
+        bound_sockets(settings.host, settings.port) as sockets,
+        open_store(settings.database, settings.tombstones) as store,
+    ):
         if is_loopback(settings.host):
             store.put_tenant(LOCAL_TENANT)
-        asyncio.run(_serve(settings, store))
+        asyncio.run(_serve(settings, store, sockets))
 
 
-async def _serve(settings: ServerSettings, store: Store) -> None:
+async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.socket]) -> None:
     import uvicorn
 
     from penname.serve.app import make_app
@@ -92,8 +98,6 @@ async def _serve(settings: ServerSettings, store: Store) -> None:
 
     config = uvicorn.Config(
         app,
-        settings.host,
-        settings.port,
         http=Connection,
         ws="none",
         access_log=False,  # paths have the ids of users
@@ -101,7 +105,7 @@ async def _serve(settings: ServerSettings, store: Store) -> None:
         server_header=False,
         timeout_graceful_shutdown=3,
     )
-    await Server(config).serve()
+    await Server(config).serve(sockets)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,11 +6,13 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
 from penname.engines.base import FinishReason
@@ -21,6 +23,10 @@ from penname.serve.errors import ApiError
 from penname.serve.in_flight import InFlight
 from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.store import Store
+from penname.text_caches import empty_text_caches
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How often it is looked whether another process has forgotten the user of a text that is being written."""
 
 NOBODY = Profile(0, [])
 """The profile of a user whom nobody knows."""
@@ -100,11 +106,13 @@ class Writing(ABC):
         self.notes: list[str] = []
         self._store, self._admission, self._in_flight = desk.store, desk.admission, desk.in_flight
         self._profile = NOBODY
+        self._created: str | None = None
+        self._closed = False
         self._reserved: tuple[str, int] | None = None
 
     async def start(self) -> None:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
-        self._started = time.perf_counter()
+        self._started = self._looked = time.perf_counter()
         if self.order.user is not None:
             self._in_flight.add(self.order.caller.tenant, self.order.user, self)
         await self._begin()
@@ -117,6 +125,14 @@ class Writing(ABC):
     def pieces(self) -> AsyncGenerator[Piece]:
         """The texts as they are written. Raises EngineFailed."""
 
+    async def given_out(self) -> AsyncGenerator[Piece]:
+        """The pieces, until the user is forgotten, by whatever process has the same database. Raises EngineFailed."""
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                if piece.finish_reason is not None or time.perf_counter() > self._looked + SECONDS_BETWEEN_LOOKS:
+                    await self._stop_if_forgotten()
+                yield piece
+
     @abstractmethod
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
@@ -125,10 +141,20 @@ class Writing(ABC):
         """The user has been forgotten: nothing more is written."""
         self.until_forgotten.cancel()
 
+    async def _stop_if_forgotten(self) -> None:
+        self._looked = time.perf_counter()
+        if self._created is not None and await run_sync(self._when_created) != self._created:
+            self.stop()
+            await checkpoint()  # where it ends
+
     async def close(self) -> None:
-        """Settle what has been reserved, however the request ended."""
+        """Settle what has been reserved, however the request ended; once that is done, nothing more."""
+        if self._closed:
+            return
+        self._closed = True
         if self.order.user is not None:
             self._in_flight.remove(self.order.caller.tenant, self.order.user, self)
+        empty_text_caches()
         self._admission.note_tokens(self.prompt_tokens, self.completion_tokens)
         if self._reserved is not None:
             (day, reserved), self._reserved = self._reserved, None
@@ -141,10 +167,19 @@ class Writing(ABC):
     def _read_profile(self) -> None:
         """Read the user's documents; that nobody knows the user is noted."""
         if self.order.user is not None:
-            try:
-                self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
-            except UnknownUser:
+            self._created = self._when_created()
+            if self._created is None:
                 self.notes.append("nobody knows this user: written as for a new user")
+            else:
+                self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
+
+    def _when_created(self) -> str | None:
+        """When the user was added; None where nobody knows the user. Another time is that of another user."""
+        assert self.order.user is not None
+        try:
+            return self._store.user(self.order.caller.tenant, self.order.user).created
+        except UnknownUser:
+            return None
 
     async def _reserve(self, tokens: int) -> None:
         """Reserve the most tokens that the request can take. Raises ApiError (429) where the key has no more."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import TextIO
 
 import regex
@@ -25,6 +24,7 @@ from penname.data.masking.greeted_names import greeted_names
 from penname.data.masking.personal_names import KnownNames
 from penname.data.masking.phone_numbers import PhoneNumbers
 from penname.data.text_store import document_id
+from penname.text_caches import text_cache
 
 PLACEHOLDERS = {
     kind: f"[{kind.upper()}]" for kind in ("link", "email", "iban", "card", "phone", "address", "handle", "name")
@@ -85,7 +85,7 @@ class Masker:
                 yield span
 
 
-@lru_cache(maxsize=1024)
+@text_cache(maxsize=1024)
 def _own_parts(own: tuple[str, ...]) -> KnownNames | None:
     return KnownNames(own) if own else None
 

@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 from penname.data.json_rows import row_of_line
@@ -15,6 +14,7 @@ from penname.data.load_report import LoadReport
 from penname.data.readers.base import ARCHIVE_ERRORS, SourceFile
 from penname.data.records import Location
 from penname.data.rows import read_lines
+from penname.text_caches import text_cache
 
 
 class _ValidUtf8:
@@ -107,7 +107,7 @@ def json_values(file: SourceFile, report: LoadReport) -> Iterator[tuple[Location
                 yield Location(file.path, number), value
 
 
-@lru_cache(maxsize=1)
+@text_cache(maxsize=1)
 def json_paths(file: SourceFile) -> frozenset[str]:
     """The paths, as ijson writes them, of what stands in the beginning of a JSON document or of lines of JSON.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
 from typing import Any
 
 from penname.data.readers.json_items import json_records, text_in
+from penname.text_caches import text_cache
 
 
-@lru_cache(maxsize=2)
+@text_cache(maxsize=2)
 def by_id(content: bytes) -> dict[str, dict[str, Any]]:
     """The users or channels in a list of them, by their ids, with the names that are shown.
 

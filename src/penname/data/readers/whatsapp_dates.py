@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
 
 from penname.data.calendars import day_of
 from penname.data.readers.whatsapp_lines import Line
+from penname.text_caches import text_cache
 
 _FOUNDED = 2009
 """The year in which WhatsApp began."""
@@ -23,7 +23,7 @@ def moment_of(line: Line, order: str) -> str | None:
     return f"{day}T{hour:02}:{minute:02}:{second:02}" if day is not None and is_time else None
 
 
-@lru_cache(maxsize=1000)
+@text_cache(maxsize=1000)
 def _date(numbers: tuple[str, str, str], order: str) -> date | None:
     year, month, day = (numbers[order.index(part)] for part in "ymd")
     if len(day) > 2 or len(month) > 2 or len(year) not in (2, 4):

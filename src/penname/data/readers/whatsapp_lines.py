@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from penname.data.readers.calendar_words import hour_of_day, is_day_period
+from penname.text_caches import text_cache
 
 MARK = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 """Invisible marks of the direction of writing, and one of the encoding."""
@@ -65,7 +65,7 @@ def begin(raw: str) -> Line | None:
     return Line(bool(match["open"]), numbers, match["mark"], (hour, minute, second), period, match["rest"], by_program)
 
 
-@lru_cache(maxsize=100)
+@text_cache(maxsize=100)
 def _period(before: str, behind: str) -> str | None:
     """The part of the day in the words before and behind a time, empty for none; None where these are other words."""
     words = [re.sub(MARK, "", found).strip(" ,،\u00a0\u202f") for found in (behind, before)]

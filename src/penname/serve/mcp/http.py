@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import anyio
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.responses import Response
+from mcp.types import INVALID_REQUEST
+from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from penname.serve.errors import ApiError
 from penname.serve.limits import MOST_BYTES
 from penname.serve.mcp.server import Context, make_server
 from penname.serve.mcp.tools import Agent
@@ -50,6 +52,13 @@ class _Body:
             await anyio.sleep_forever()
             raise AssertionError
         return message
+
+
+def refusal(error: ApiError) -> Response:
+    """An error as the protocol has it, since its clients show no other."""
+    told = error.body()["error"]
+    body = {"code": INVALID_REQUEST, "message": told.pop("message"), "data": told}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": body}, error.status, error.headers())
 
 
 def _agent_of(context: Context) -> Agent:

@@ -254,7 +254,7 @@ def _whom(agent: Agent, named: str) -> str:
 async def _pieces(writing: Writing) -> list[Piece]:
     try:
         with writing.until_forgotten as scope:
-            async with aclosing(writing.pieces()) as written:
+            async with aclosing(writing.given_out()) as written:
                 pieces = [piece async for piece in written]
     except EngineFailed:
         raise engine_failed() from None

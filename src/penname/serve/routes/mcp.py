@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from mcp.types import INVALID_REQUEST
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from penname.errors import UserError
 from penname.serve.access import LOOPBACK, Caller, names_this_machine
-from penname.serve.errors import ApiError, of_user_error
-from penname.serve.mcp.http import ManagedResponse
-from penname.serve.routes.common import StateOf
+from penname.serve.errors import ApiError
+from penname.serve.mcp.http import ManagedResponse, refusal
+from penname.serve.mcp.relay import PATH
 
 router = APIRouter()
 
 
-@router.post("/mcp", include_in_schema=False)
-async def mcp(request: Request, state: StateOf) -> Response:
+@router.post(PATH, include_in_schema=False)
+async def mcp(request: Request) -> Response:
     """Answer an agent."""
     try:
-        caller = await state.access.caller(request)
-        _check_origin(request, caller)
-    except (ApiError, UserError) as error:
-        return _refusal(of_user_error(error) if isinstance(error, UserError) else error)
-    request.state.caller = caller
+        _check_origin(request, request.state.caller)
+    except ApiError as error:
+        return refusal(error)
     return ManagedResponse(request.app.state.mcp)
 
 
@@ -33,10 +29,3 @@ def _check_origin(request: Request, caller: Caller) -> None:
     if caller.key is None and origin is not None and not names_this_machine(origin.partition("://")[2]):
         problem = f"without a key, expected an origin on one of the hosts {', '.join(LOOPBACK)}"
         raise ApiError(403, problem, "origin_not_allowed", "origin")
-
-
-def _refusal(error: ApiError) -> Response:
-    """An error as the protocol has it, since its clients show no other."""
-    told = error.body()["error"]
-    body = {"code": INVALID_REQUEST, "message": told.pop("message"), "data": told}
-    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": body}, error.status, error.headers())

@@ -48,9 +48,7 @@ async def chat(body: ChatRequest, request: Request) -> Response:
     """Write the next turn of a conversation as a user would."""
     job = job_reply(body.messages)
     if job is not None:
-        state = request.app.state.penname
-        await state.access.caller(request)
-        named_by(body.model, state.methods)
+        named_by(body.model, request.app.state.penname.methods)
         return reply_of(job, _asked("chat", body))
     conversation = asked(body.messages)
     return await _write("chat", body, request, conversation.prompt, conversation.query, body.most_tokens)
@@ -71,7 +69,7 @@ async def _write(
     most: int | None,
 ) -> Response:
     state: State = request.app.state.penname
-    caller: Caller = await state.access.caller(request)
+    caller: Caller = request.state.caller
     named = named_by(body.model, state.methods)
     user = user_asked(named.user or body.user, request.headers, caller)
     order = Order(

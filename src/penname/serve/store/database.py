@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from penname.serve.store.records import StoreError
 
 WAIT_SECONDS = 30
 """How long a request waits for a free connection, or for another program that writes."""
+
+KEEPING_NO_VALUES: Mapping[str, Any] = {"hide_parameters": True, "query_cache_size": 0}
+"""Settings of engines: no value of a row in errors, nor in memory, where compiled statements would keep their first."""
 
 
 class Database(ABC):

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from penname.data.records import Document
 from penname.serve.store.database import selected
 from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
-from penname.serve.store.users import raise_version, version_of
+from penname.serve.store.users import delete_rows, raise_version, version_of
 
 _TEXTS = ("text", "title", "date", "item_id", "description")
 _FIELDS = ("id", *_TEXTS, "rating")
@@ -58,17 +58,14 @@ class Documents(Part):
     def remove_document(self, tenant: str, user: str, document_id: str) -> bool:
         """Delete a document; whether the user had it. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)
-        document_id = checked_id("id", document_id)
-        own = (documents.c.tenant == tenant, documents.c.user_id == user, documents.c.id == document_id)
+        this = documents.c.id == checked_id("id", document_id)
         with self._database.writing(tenant) as connection:
-            version_of(connection, tenant, user, hold=True)
-            removed = connection.execute(delete(documents).where(*own)).rowcount > 0
+            removed = delete_rows(connection, documents, tenant, user, "documents removed", this)
             if removed:
                 raise_version(connection, tenant, user)
-                note(connection, tenant, "documents removed")
         if removed:
             self._erase_soon()
-        return removed
+        return removed > 0
 
     def documents(
         self, tenant: str, user: str, after: str = "", limit: int = 100, search: str | None = None

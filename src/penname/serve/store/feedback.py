@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 
 from penname.data.records import Document
 from penname.errors import ArgumentError
@@ -15,7 +15,7 @@ from penname.serve.store.database import selected
 from penname.serve.store.part import Part, checked_id, checked_text, checked_user, note, now
 from penname.serve.store.records import Feedback
 from penname.serve.store.tables import feedback
-from penname.serve.store.users import version_of
+from penname.serve.store.users import delete_rows, version_of
 
 _COLUMNS = [column for column in feedback.columns if column.name not in ("tenant", "user_id")]
 _TEXTS = ("prompt", "response", "chosen", "edited", "method")
@@ -51,16 +51,12 @@ class Feedbacks(Part):
     def delete_feedback(self, tenant: str, user: str, feedback_id: str) -> bool:
         """Delete feedback; whether the user had given it. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)
-        feedback_id = checked_id("id", feedback_id)
-        own = (feedback.c.tenant == tenant, feedback.c.user_id == user, feedback.c.id == feedback_id)
+        this = feedback.c.id == checked_id("id", feedback_id)
         with self._database.writing(tenant) as connection:
-            version_of(connection, tenant, user, hold=True)
-            deleted = connection.execute(delete(feedback).where(*own)).rowcount > 0
-            if deleted:
-                note(connection, tenant, "feedback deleted")
+            deleted = delete_rows(connection, feedback, tenant, user, "feedback deleted", this)
         if deleted:
             self._erase_soon()
-        return deleted
+        return deleted > 0
 
 
 def preference_pairs(given: Sequence[Feedback]) -> list[dict[str, str]]:

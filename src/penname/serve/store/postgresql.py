@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from penname.errors import UserError
-from penname.serve.store.database import WAIT_SECONDS, Database
+from penname.serve.store.database import KEEPING_NO_VALUES, WAIT_SECONDS, Database
 from penname.serve.store.tables import METADATA
 
 CONNECTIONS = 40
@@ -58,7 +58,7 @@ class Postgresql(Database):
             url.set(drivername="postgresql+psycopg").update_query_dict(
                 {"connect_timeout": _SECONDS_TO_CONNECT, **url.query}
             ),
-            hide_parameters=True,
+            **KEEPING_NO_VALUES,
             pool_size=CONNECTIONS // 2,
             max_overflow=CONNECTIONS // 2 + 1,
             pool_timeout=WAIT_SECONDS,

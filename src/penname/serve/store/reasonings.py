@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import or_, select
 
 from penname.serve.store.database import selected
 from penname.serve.store.part import Part, checked_id, checked_text, checked_user, note
 from penname.serve.store.records import Reasoning
 from penname.serve.store.tables import reasonings
-from penname.serve.store.users import version_of
+from penname.serve.store.users import delete_rows, version_of
 
 _KEY = [reasonings.c.tenant, reasonings.c.user_id, reasonings.c.model]
 
@@ -79,14 +79,9 @@ class Reasonings(Part):
         model: None for those of all models.
         """
         tenant, user = checked_user(tenant, user)
-        own = [reasonings.c.tenant == tenant, reasonings.c.user_id == user]
-        if model is not None:
-            own.append(reasonings.c.model == checked_id("id", model, "model"))
+        which = [] if model is None else [reasonings.c.model == checked_id("id", model, "model")]
         with self._database.writing(tenant) as connection:
-            version_of(connection, tenant, user, hold=True)
-            deleted = connection.execute(delete(reasonings).where(*own)).rowcount
-            if deleted:
-                note(connection, tenant, "reasonings deleted", deleted)
+            deleted = delete_rows(connection, reasonings, tenant, user, "reasonings deleted", *which)
         if deleted:
             self._erase_soon()
         return deleted

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from penname.errors import UserError
-from penname.serve.store.database import WAIT_SECONDS, Database
+from penname.serve.store.database import KEEPING_NO_VALUES, WAIT_SECONDS, Database
 from penname.serve.store.gate import Gate
 from penname.serve.store.records import StoreError
 
@@ -60,7 +60,7 @@ class Sqlite(Database):
         self._process: tuple[str, int] | None = None
         self._make_file()
         self.engine = create_engine(
-            url, hide_parameters=True, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_SECONDS
+            url, **KEEPING_NO_VALUES, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_SECONDS
         )
         event.listen(self.engine, "connect", _prepare)
         event.listen(self.engine, "begin", _begin)
@@ -144,7 +144,10 @@ class Sqlite(Database):
         beginning until then, or else no moment might come in which none of them reads.
         """
         with self._gate.alone(_SECONDS_TO_END) as alone:
-            return alone and self._empty_wal()
+            if not alone:
+                return False
+            self.engine.dispose()  # each connection keeps the pages that it has read in memory
+            return self._empty_wal()
 
     def _empty_wal(self) -> bool:
         try:

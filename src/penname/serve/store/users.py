@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from penname.serve.store import tombstones
 from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, now
+from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, note, now
 from penname.serve.store.records import UnknownTenant, UnknownUser, User
 from penname.serve.store.tables import documents, feedback, reasonings, tenants, users
 
@@ -100,6 +100,22 @@ def raise_version(connection: Connection, tenant: str, user: str) -> int:
     written = (reasonings.c.tenant == tenant, reasonings.c.user_id == user, reasonings.c.locked.is_(False))
     connection.execute(delete(reasonings).where(*written))
     return int(version)
+
+
+def delete_rows(
+    connection: Connection, table: Table, tenant: str, user: str, action: str, *which: ColumnElement[bool]
+) -> int:
+    """Delete rows of a user's and enter that into the audit; how many there were. Raises UnknownUser.
+
+    action: what the audit calls it.
+    which: conditions of the rows.
+    """
+    version_of(connection, tenant, user, hold=True)
+    own = (table.c.tenant == tenant, table.c.user_id == user, *which)
+    deleted = connection.execute(delete(table).where(*own)).rowcount
+    if deleted:
+        note(connection, tenant, action, deleted)
+    return deleted
 
 
 def _user(connection: Connection, tenant: str, user: str) -> User:
