@@ -154,7 +154,8 @@ class Writing(ABC):
         self._closed = True
         if self.order.user is not None:
             self._in_flight.remove(self.order.caller.tenant, self.order.user, self)
-        empty_text_caches()
+        if self._profile is not NOBODY:
+            empty_text_caches()
         self._admission.note_tokens(self.prompt_tokens, self.completion_tokens)
         if self._reserved is not None:
             (day, reserved), self._reserved = self._reserved, None
