@@ -31,7 +31,7 @@ def describe_environment() -> dict[str, Any]:
     """The software and hardware that a run's numbers can depend on, which the run records."""
     return {
         "python": platform.python_version(),
-        "packages": dict(_packages()),
+        "packages": dict(_installed_versions()),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": pick_device(),
@@ -41,7 +41,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 @cache
-def _packages() -> dict[str, str]:
+def _installed_versions() -> dict[str, str]:
     """The version of each installed package."""
     installed = [distribution.metadata for distribution in importlib.metadata.distributions()]
     return {metadata["Name"]: metadata["Version"] for metadata in installed}

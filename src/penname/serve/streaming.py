@@ -47,7 +47,7 @@ class StreamedCompletion:
     def __init__(self, read: Callable[[Sequence[int]], str], *, with_reasoning: bool, stop: Sequence[str] = ()) -> None:
         self._read = read
         self._with_reasoning = with_reasoning
-        self._stop = regex.compile("|".join(map(regex.escape, stop))) if stop else None
+        self._stop = regex.compile("|".join(map(regex.escape, stop)), cache_pattern=False) if stop else None
         self._tokens: list[int] = []
         self._given = Pieces("", "")
         self.stopped = False
