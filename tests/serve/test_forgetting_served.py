@@ -112,6 +112,7 @@ def has_one(text, words):
     return any((word if isinstance(text, str) else word.encode()) in text for word in words)
 
 
+@pytest.mark.slow
 def test_memory_holds_nothing_of_a_forgotten_user(model, cluster, tmp_path):
     planted = [secrets.token_hex(SHORTEST // 2) for _ in WORDS]
     with ExitStack() as opened:

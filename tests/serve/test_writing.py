@@ -9,6 +9,7 @@ import pytest
 from tests.serve.running import as_command, in_this_process, wait_until, with_facts
 
 from penname.data.records import Document
+from penname.rewards import meteor, overlap
 from penname.serve.store.opening import open_store
 
 ADA = [Document("ada", f"I wrote of it before, in note {n}.") for n in range(3)]
@@ -132,6 +133,8 @@ def test_the_candidate_most_like_the_others_is_chosen(server, user):
     assert best["usage"]["completion_tokens"] > one[0]["usage"]["completion_tokens"]
     events = server.write(user, seed=1, reasoning="Plain.", candidates=4, stream=True)
     assert joined(events, "content") == best["choices"][0]["message"]["content"]
+    caches = overlap._rouge_words, meteor._words, meteor._piece_words, meteor._stemmer()
+    assert [cache.cache_info().currsize for cache in caches] == [0] * 4  # as they would outlive the user's texts
 
 
 def test_log_probabilities_and_usage_are_told(server, user):
