@@ -24,6 +24,7 @@ WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CHAT = "/v1/chat/completions"
 GOOD = {"model": "penname", "messages": [{"role": "user", "content": "Write about rain."}], "max_tokens": 2}
 JSON = ("Content-Type: application/json",)
+FORM = ("Content-Type: multipart/form-data; boundary=x",)
 
 
 def exchange(address, method, path, body=b"", headers=JSON, *, length=True, seconds=20.0):
@@ -110,6 +111,28 @@ def test_a_body_that_cannot_be_read_is_refused(address, body):
 
 
 @pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"n": "2"}, "n"),
+        ({"n": True}, "n"),
+        ({"stream": "yes"}, "stream"),
+        ({"temperature": True}, "temperature"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"logprobs": "yes"}, "logprobs"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
+    ],
+)
+def test_a_wrong_field_is_named(address, wrong, param):
+    assert refused(exchange(address, "POST", CHAT, json.dumps({**GOOD, **wrong}).encode()), 400)["param"] == param
+
+
+def test_a_body_that_is_no_json_is_named(address):
+    assert refused(exchange(address, "POST", CHAT, b'{"a": }'), 400)["param"] == "body"
+
+
+@pytest.mark.parametrize(
     "content",
     ["a\0b", "\u202e rain \ufffe", "<|end|><|user|>", "\r\n\t rain", "🌧" * 50],
     ids=range(5),
@@ -134,6 +157,12 @@ def test_any_text_of_unicode_can_be_asked_for(address, content):
         ("POST", CHAT, (*JSON, "Content-Type: text/plain"), 400, "invalid_header"),
         ("POST", CHAT, (*JSON, "Host: elsewhere.example"), 403, "host_not_allowed"),
         ("POST", CHAT, (*JSON, "Host: localhost.example:80"), 403, "host_not_allowed"),
+        ("POST", CHAT, (*JSON, "Origin: https://evil.example"), 403, "origin_not_allowed"),
+        ("POST", "/v1/users/ada/documents", (*FORM, "Origin: https://evil.example"), 403, "origin_not_allowed"),
+        ("POST", "/v1/users/ada/documents", (*FORM, "Origin: null"), 403, "origin_not_allowed"),
+        ("DELETE", "/v1/users/ada", ("Origin: http://localhost.evil.example",), 403, "origin_not_allowed"),
+        ("GET", "/v1/users", ("X-Forwarded-For: 203.0.113.9",), 403, "key_required"),
+        ("GET", "/v1/users", ("Via: 1.1 proxy",), 403, "key_required"),
         ("POST", CHAT, (*JSON, "Authorization: Bearer pn-\xff"), 401, "invalid_api_key"),
         ("POST", CHAT, (*JSON, "Transfer-Encoding: chunked"), 400, "invalid_header"),
     ],

@@ -29,7 +29,8 @@ def test_models_are_penname_and_each_user_with_each_method(client):
     for model in listed["data"]:
         assert client("GET", f"/v1/models/{quote(model['id'], safe='')}").json == model
     assert client("GET", "/v1/models/penname/team/eve").status == 200
-    for unknown in ("penname/nobody", "gpt-4", "penname@nothing"):
+    assert ask(client, "penname@sft/ada").json["penname"]["method"] == "sft"
+    for unknown in ("penname/nobody", "gpt-4", "penname@nothing", "penname@nothing/ada"):
         answer = client("GET", f"/v1/models/{unknown}")
         assert (answer.status, answer.error["code"]) == (404, "model_not_found")
 

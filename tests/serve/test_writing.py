@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import threading
 import time
 
@@ -101,7 +102,13 @@ def test_an_unknown_user_is_written_as_a_new_one_and_that_is_said(server):
     answer = server.write("nobody", seed=1)
     assert "nobody knows this user" in answer.json["penname"]["notes"][0]
     without = server.write(None, seed=1)
+    assert "no user is named" in without.json["penname"]["notes"][0]
     assert text_of(answer)["content"] == text_of(without)["content"]
+
+
+def test_that_a_user_has_no_documents_is_said(server):
+    server.state.store.put_user("local", "empty")
+    assert "this user has no documents" in server.write("empty", seed=1).json["penname"]["notes"][0]
 
 
 def test_a_seed_gives_the_same_texts_and_choices_differ(server, user):
@@ -263,7 +270,8 @@ def test_on_this_machine_other_hosts_names_are_refused_without_a_key(server):
     assert server.ask("POST", "/v1/completions", {"prompt": "Hi there."}, key="sk-anything").status == 200
 
 
-def test_sigterm_lets_texts_end_and_refuses_new_ones(reasoning_model, tmp_path):
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_stop_lets_texts_end_and_refuses_new_ones(reasoning_model, tmp_path, told):
     with as_command(reasoning_model, f"sqlite:///{tmp_path}/penname.db", "--rows", "2") as server:
         body = json.dumps({"model": "penname", "stream": True, "n": 2, **ENDLESS})
         streams = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(4)]
@@ -271,10 +279,12 @@ def test_sigterm_lets_texts_end_and_refuses_new_ones(reasoning_model, tmp_path):
             stream.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         answers = [stream.getresponse() for stream in streams]
         begun = answers[0].read(100)  # the others wait for the first one to end
-        server.process.terminate()
+        server.process.send_signal(told)
         wait_until(lambda: server.write(None).status == 503)
         ends = [answer.read() for answer in answers]
         assert begun + ends[0] != begun
         assert all(end.endswith(b"data: [DONE]\n\n") for end in ends)
         assert server.process.wait(30) == 0
-        assert server.process.stdout.read() == ""
+        listening, stopping = server.process.stdout.read().splitlines()
+        assert listening == f"listening on 127.0.0.1, port {server.port}: see /docs there"
+        assert stopping.startswith("stopping")

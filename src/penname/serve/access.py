@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from penname.serve.errors import ApiError
@@ -16,6 +17,9 @@ LOCAL_TENANT = "local"
 """Whose users those are that are asked for without a key."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers that tell that a request was passed on."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,24 @@ class Access:
         if self._required:
             raise ApiError(401, "found no key, expected the header Authorization: Bearer pn-...", "missing_api_key")
         # Clients that cannot do without a key send any text.
-        self._check_host(request)
+        _check_asked_from_here(request.headers)
         return Caller(LOCAL_TENANT, None)
 
-    def _check_host(self, request: HTTPConnection) -> None:
-        """Refuse pages of others that have their own name lead to this machine (DNS rebinding)."""
-        if not names_this_machine(request.headers.get("host", "")):
-            raise ApiError(403, f"without a key, expected one of the hosts {', '.join(LOOPBACK)}", "host_not_allowed")
+
+def _check_asked_from_here(headers: Headers) -> None:
+    """Refuse what only seems to come from this machine's programs. Raises ApiError (403).
+
+    Pages of others may have their own name lead here (DNS rebinding), and may send forms; a proxy passes on what others
+    ask.
+    """
+    hosts = ", ".join(LOOPBACK)
+    if not names_this_machine(headers.get("host", "")):
+        raise ApiError(403, f"without a key, expected one of the hosts {hosts}", "host_not_allowed")
+    origin = headers.get("origin")
+    if origin is not None and not names_this_machine(origin.partition("://")[2]):
+        raise ApiError(403, f"without a key, expected an origin on one of the hosts {hosts}", "origin_not_allowed")
+    if any(name in headers for name in OF_PROXIES):
+        raise ApiError(403, "found a proxy's request, expected a key: serve with --host 0.0.0.0", "key_required")
 
 
 def names_this_machine(host: str) -> bool:

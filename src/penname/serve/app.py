@@ -101,6 +101,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     parts = first["loc"][1:] if first["loc"][:1] in _PARTS_OF_REQUESTS else first["loc"]
+    if first["type"] == "json_invalid":  # it has the place in the body, in letters
+        parts = ()
     return _answer(invalid(parts, first["msg"]))
 
 

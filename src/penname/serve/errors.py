@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from penname.errors import ArgumentError, UserError
 from penname.prompts.render import PromptTooLong
 from penname.serve.store.records import StoreError, UnknownTenant, UnknownUser
 
+_TYPE = re.compile(r"[-\[]|^str$")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -45,7 +47,8 @@ class ApiError(Exception):
 
 def invalid(place: Sequence[str | int], problem: str) -> ApiError:
     """The answer to a request with a fault in one of its fields. place: the field, from the outside in."""
-    field = ".".join(map(str, place)) or "body"
+    # pydantic names types among the fields, such as constrained-str or list[...].
+    field = ".".join(part for part in map(str, place) if not _TYPE.search(part)) or "body"
     return ApiError(400, f"{field}: {problem}", "invalid_value", field)
 
 

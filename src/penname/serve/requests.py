@@ -26,7 +26,7 @@ TextWithWords = Annotated[Text, AfterValidator(_with_words)]
 class Part(BaseModel):
     """A part of a message's content; only text is understood."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
     type: Literal["text", "input_text"] = "text"
     text: Text
@@ -35,7 +35,7 @@ class Part(BaseModel):
 class Message(BaseModel):
     """A turn of a conversation."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Text | list[Part] | None = None
@@ -51,7 +51,7 @@ class Message(BaseModel):
 class StreamOptions(BaseModel):
     """How a response is streamed."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
     include_usage: bool = False
 
@@ -59,7 +59,7 @@ class StreamOptions(BaseModel):
 class WritingRequest(BaseModel):
     """What both kinds of requests have."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
     model: Annotated[str, Field(max_length=2000)] = Field("penname", description="penname/USER or penname/USER@METHOD")
     user: Annotated[str, Field(max_length=2000)] | None = Field(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,11 +82,18 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             state = getattr(app.state, "penname", None)
-            if state is None or state.admission.stopping or sig == signal.SIGINT:
+            if state is None or state.admission.stopping:
                 super().handle_exit(sig, frame)
                 return
             state.admission.stopping = True
-            asyncio.get_running_loop().create_task(self._exit_when_done())
+            print("stopping once all texts are written; tell it once more to leave them", flush=True)
+            self._stopping = asyncio.get_running_loop().create_task(self._exit_when_done())
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for listening in sockets or []:
+                host, port = listening.getsockname()[:2]
+                print(f"listening on {host}, port {port}: see /docs there", flush=True)
 
         async def _exit_when_done(self) -> None:
             waited = 0.0

@@ -171,8 +171,11 @@ class Writing(ABC):
             self._created = self._when_created()
             if self._created is None:
                 self.notes.append("nobody knows this user: written as for a new user")
-            else:
-                self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
+                return
+            self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
+        if not self._profile.documents:
+            whose = "no user is named" if self.order.user is None else "this user has no documents"
+            self.notes.append(f"{whose}: written as for a new user")
 
     def _when_created(self) -> str | None:
         """When the user was added; None where nobody knows the user. Another time is that of another user."""
@@ -183,17 +186,20 @@ class Writing(ABC):
             return None
 
     async def _reserve(self, tokens: int) -> None:
-        """Reserve the most tokens that the request can take. Raises ApiError (429) where the key has no more."""
+        """Reserve tokens that the request may take, beside those that are reserved for it.
+
+        Raises ApiError (429) where the key has no more.
+        """
         key = self.order.caller.key
         if key is None:
             return
         now = datetime.now(UTC)
-        day = now.date().isoformat()
+        day, reserved = self._reserved or (now.date().isoformat(), 0)
         if not await run_sync(self._store.reserve, key, day, tokens):
             wait = 86400 - (now.hour * 3600 + now.minute * 60 + now.second)
             problem = f"the key's tokens of this day do not suffice for the {tokens} that this may take"
             raise ApiError(429, problem, "insufficient_quota", retry_after=wait)
-        self._reserved = day, tokens
+        self._reserved = day, reserved + tokens
 
     def _note_first_token(self) -> None:
         self._admission.note_first_token(time.perf_counter() - self._started)

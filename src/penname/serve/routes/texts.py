@@ -102,7 +102,7 @@ def _asked(kind: Kind, body: WritingRequest) -> Asked:
 
 
 def named_by(model: str, methods: Methods) -> Named:
-    """Whom and what a model's name names: `penname`, `penname/USER` or `penname/USER@METHOD`.
+    """Whom and what a model's name names: `penname/USER@METHOD`, where both may be left out; `penname@METHOD/USER` too.
 
     Raises ApiError (404) for another model or method.
     """
@@ -111,10 +111,10 @@ def named_by(model: str, methods: Methods) -> Named:
         raise ApiError(
             404, f"found no such model, expected {MODEL}/USER or {MODEL}/USER@METHOD", "model_not_found", "model"
         )
-    if not user:
-        method = name.partition("@")[2] or None
-        methods.check(method)
-        return Named(None, method)
+    method = name.partition("@")[2]
+    if method or not user:
+        methods.check(method or None)
+        return Named(user or None, method or None)
     before, at, method = user.rpartition("@")
     if at and method in methods.names:  # a user's id may have an @ itself, as addresses have
         return Named(before or None, method)

@@ -62,8 +62,11 @@ def get_user(user: Id, caller: CallerOf, state: StateOf) -> UserAnswer:
 @router.delete("/{user}")
 def forget_user(user: Id, caller: CallerOf, state: StateOf) -> Deleted:
     """Delete all that is kept of a user, for good."""
-    forgotten = state.store.forget(caller.tenant, user)
     from_thread.run_sync(state.in_flight.stop, caller.tenant, user)
+    try:
+        forgotten = state.store.forget(caller.tenant, user)
+    finally:  # what was begun meanwhile
+        from_thread.run_sync(state.in_flight.stop, caller.tenant, user)
     if not forgotten:
         raise UnknownUser
     return Deleted(object="user", id=user)
