@@ -70,7 +70,7 @@ def _check_asked_from_here(headers: Headers) -> None:
     if origin is not None and not names_this_machine(origin.partition("://")[2]):
         raise ApiError(403, f"without a key, expected an origin on one of the hosts {hosts}", "origin_not_allowed")
     if any(name in headers for name in OF_PROXIES):
-        raise ApiError(403, "found a proxy's request, expected a key: serve with --host 0.0.0.0", "key_required")
+        raise ApiError(403, "found a request that a proxy passed on, expected a key", "key_required")
 
 
 def names_this_machine(host: str) -> bool:
