@@ -203,7 +203,7 @@ class LiveEngine:
             )
             length = self._pace.prompt if prompt_tokens is None else prompt_tokens
             in_progress = sum(worker.in_progress for worker in self._workers)
-            return self._pace.wait(ahead, length, completions, in_progress, max(1, self._threads_at_work))
+            return self._pace.wait(ahead, length, completions, in_progress, self._threads_at_work)
 
     @property
     def in_progress(self) -> int:
@@ -257,11 +257,12 @@ class LiveEngine:
 
     def _cores_of_one(self) -> int:
         """How many cores each thread has that has work."""
-        return max(1, self._cores // max(1, self._threads_at_work))
+        return max(1, self._cores // self._threads_at_work)
 
     @property
     def _threads_at_work(self) -> int:
-        return sum(bool(worker.tickets) for worker in self._workers)
+        """How many threads share the machine; one where none has work yet."""
+        return max(1, sum(bool(worker.tickets) for worker in self._workers))
 
     def _wait_for_work(self, worker: _Worker, in_batch: int) -> list[list[Completion]] | None:
         """Wait until a thread has work; the completions that join its batch, or None once the engine is closed.
@@ -310,7 +311,7 @@ class LiveEngine:
         updates = [update for ticket in worker.tickets for update in ticket.news()]
         ended = [update.ticket.told[update.index] for update in updates if update.finish_reason is not None]
         with self._changed:
-            self._pace.note_step(seconds, prompts, max(1, self._threads_at_work))
+            self._pace.note_step(seconds, prompts, self._threads_at_work)
             self.on_seconds(seconds)
             for tokens in ended:
                 self._pace.note_completion(tokens)
