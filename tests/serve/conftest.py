@@ -14,7 +14,7 @@ from tests.serve.postgres import NUMBERS, Cluster, running_cluster
 from tests.serve.running import running
 from tests.serve.serving import Client, make_run, serving
 
-from penname.serve.store.opening import open_store
+from penname.serve.store.opening import open_keys, open_store
 from penname.serve.store.store import Store
 
 Look = Callable[[str], list[tuple[Any, ...]]]
@@ -31,8 +31,8 @@ def cluster() -> Iterator[Cluster]:
 def migrated(cluster: Cluster) -> str:
     """The name of a database of the newest revision, for tests that leave its tables as they are."""
     name = cluster.new_database()
-    open_store(cluster.url(name, "penname")).close()
-    return name
+    with open_keys(cluster.url(name, "penname")):
+        return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,13 +57,13 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def tombstones(tmp_path: Path) -> Path:
-    return tmp_path / "forgotten.tombstones"
+def user_keys(tmp_path: Path) -> Path:
+    return tmp_path / "user-keys"
 
 
 @pytest.fixture
-def store(url: str, tombstones: Path) -> Iterator[Store]:
-    with open_store(url, tombstones) as store:
+def store(url: str, user_keys: Path) -> Iterator[Store]:
+    with open_store(url, user_keys) as store:
         yield store
 
 
@@ -93,7 +93,7 @@ def served_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if request.param == "postgresql":
         cluster: Cluster = request.getfixturevalue("cluster")
         address = cluster.url(cluster.new_database(), "penname")
-    with open_store(address, folder / "forgotten.tombstones") as store:
+    with open_store(address, folder / "user-keys") as store:
         yield store
 
 

@@ -98,7 +98,7 @@ def in_this_process(
 def running(run: Path, database: str, **changes: Any) -> Iterator[str]:
     """A server as the command starts it, in a thread that ends with the tests; yields its address."""
     port = free_port()
-    defaults = {"methods": ("sft",), "tombstones": None, "host": "127.0.0.1", "rows": 8, "longest_wait": 60.0}
+    defaults = {"methods": ("sft",), "user_keys": None, "host": "127.0.0.1", "rows": 8, "longest_wait": 60.0}
     settings = ServerSettings(model=str(run), database=database, port=port, **{**defaults, **changes})
     failures: list[BaseException] = []
     threading.Thread(target=_serve, args=(settings, failures), daemon=True).start()

@@ -37,8 +37,8 @@ def documents_of(tenant, user):
 
 
 @pytest.fixture
-def served(model, url):
-    with open_store(url) as store, in_this_process(store, model, key_required=True, rows=8) as server:
+def served(model, url, user_keys):
+    with open_store(url, user_keys) as store, in_this_process(store, model, key_required=True, rows=8) as server:
         keys = {tenant: store.add_key(tenant) for tenant in TENANTS}
         for tenant in TENANTS:
             for user in USERS:

@@ -153,7 +153,10 @@ def test_without_its_database_a_server_is_not_ready(served_run, tmp_path, reques
     name = cluster.new_database()
     path = tmp_path / "penname.db"
     for address in (f"sqlite:///{path}", cluster.url(name, "penname")):
-        with open_store(address) as store, serving(store, served_run, methods=["sft"]) as client:
+        with (
+            open_store(address, tmp_path / address[:8]) as store,
+            serving(store, served_run, methods=["sft"]) as client,
+        ):
             assert client("GET", "/readyz").status == 200
             path.unlink(missing_ok=True)
             if "postgresql" in address:

@@ -214,9 +214,9 @@ def test_who_hangs_up_frees_the_engine(server, user, stream):
     assert server.write(user).status == 200
 
 
-def test_a_keys_tokens_are_never_overspent(reasoning_model, url):
+def test_a_keys_tokens_are_never_overspent(reasoning_model, url, user_keys):
     """200 requests race for a day's tokens, some hang up: what is spent is what was written, and never too much."""
-    with open_store(url) as store, in_this_process(store, reasoning_model, key_required=True) as server:
+    with open_store(url, user_keys) as store, in_this_process(store, reasoning_model, key_required=True) as server:
         one = most_tokens(server, store)
         limit = 12 * one
         secret = store.add_key("acme", tokens_a_day=limit)
@@ -255,8 +255,8 @@ def most_tokens(server, store):
     return usage["prompt_tokens"] + ENDLESS["max_tokens"]
 
 
-def test_without_a_valid_key_nothing_is_written(reasoning_model, url):
-    with open_store(url) as store, in_this_process(store, reasoning_model, key_required=True) as server:
+def test_without_a_valid_key_nothing_is_written(reasoning_model, url, user_keys):
+    with open_store(url, user_keys) as store, in_this_process(store, reasoning_model, key_required=True) as server:
         assert server.write("ada").status == 401
         assert server.write("ada", key="pn-wrong").status == 401
         secret = store.add_key("acme")

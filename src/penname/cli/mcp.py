@@ -28,7 +28,7 @@ def mcp(
         str | None,
         typer.Option(help="The database: sqlite:///FILE or postgresql://USER@HOST/DATABASE.", show_default=DATABASE),
     ] = None,
-    tombstones: Annotated[Path | None, typer.Option(help="File of who was forgotten, as penname serve has it.")] = None,
+    user_keys: Annotated[Path | None, typer.Option(help="File of the users' keys, as penname serve has it.")] = None,
     engine: Annotated[
         str | None,
         typer.Option(help="Address of a vLLM server of the model, ending in /v1, in place of the local engine."),
@@ -41,9 +41,9 @@ def mcp(
     if server is None:
         if model is None:
             raise ArgumentError("server", "found none, expected a run's folder, or the address of a server")
-        serve_run(model, (method,) if method else (), db or DATABASE, tombstones, engine, key)
+        serve_run(model, (method,) if method else (), db or DATABASE, user_keys, engine, key)
         return
-    given = {"a run": model, "--method": method, "--db": db, "--tombstones": tombstones, "--engine": engine}
+    given = {"a run": model, "--method": method, "--db": db, "--user-keys": user_keys, "--engine": engine}
     extra = [name for name, value in given.items() if value is not None]
     if extra:
         raise ArgumentError("server", f"found {' and '.join(extra)} too, expected the address alone")

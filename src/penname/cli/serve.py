@@ -27,9 +27,9 @@ def serve(
         list[str] | None, typer.Option(help="A method of the run; several can be served. By default the last one.")
     ] = None,
     db: DatabaseOption = DATABASE,
-    tombstones: Annotated[
+    user_keys: Annotated[
         Path | None,
-        typer.Option(help="File of who was forgotten, kept apart from the database's backups; beside SQLite's file."),
+        typer.Option(help="File of the users' keys, which open what the database has; with SQLite the one beside it."),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen. Anywhere but on this machine's loopback, all requests need a key.")
@@ -47,7 +47,7 @@ def serve(
     """Serve a trained run over an OpenAI-compatible HTTP interface, writing as each of its users."""
     from penname.serve.server import ServerSettings, serve
 
-    serve(ServerSettings(model, tuple(method or ()), db, tombstones, host, port, rows, longest_wait, engine))
+    serve(ServerSettings(model, tuple(method or ()), db, user_keys, host, port, rows, longest_wait, engine))
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +56,8 @@ def register(app: typer.Typer) -> None:
         rich_help_panel=WRITE,
         epilog=examples(
             "penname serve runs/quickstart",
-            "penname serve runs/quickstart --host 0.0.0.0 \\\n  --db postgresql://penname@localhost/penname",
+            "penname serve runs/quickstart --host 0.0.0.0 \\\n"
+            "  --db postgresql://penname@localhost/penname --user-keys user-keys",
         ),
     )(serve)
     app.add_typer(keys, name="keys", rich_help_panel=WRITE)
@@ -73,10 +74,10 @@ def add(
     db: DatabaseOption = DATABASE,
 ) -> None:
     """Make a key and print it; it is not kept, and cannot be shown again."""
-    from penname.serve.store.opening import open_store
+    from penname.serve.store.opening import open_keys
 
-    with open_store(db) as store:
-        print(store.add_key(tenant, label, tokens_a_day, proxy=proxy))
+    with open_keys(db) as known:
+        print(known.add_key(tenant, label, tokens_a_day, proxy=proxy))
 
 
 @keys.command(name="list", epilog=examples("penname keys list --tenant acme"))
@@ -86,10 +87,10 @@ def list_keys(
     as_json: JsonOption = False,
 ) -> None:
     """List keys, without their secrets."""
-    from penname.serve.store.opening import open_store
+    from penname.serve.store.opening import open_keys
 
-    with open_store(db) as store:
-        found = [key for name in ([tenant] if tenant else store.tenants()) for key in store.list_keys(name)]
+    with open_keys(db) as known:
+        found = [key for name in ([tenant] if tenant else known.tenants()) for key in known.list_keys(name)]
     if as_json:
         print(json.dumps([vars(key) for key in found], ensure_ascii=False))
         return
@@ -106,8 +107,8 @@ def revoke(
     db: DatabaseOption = DATABASE,
 ) -> None:
     """End a key's validity at once."""
-    from penname.serve.store.opening import open_store
+    from penname.serve.store.opening import open_keys
 
-    with open_store(db) as store:
-        if not store.revoke_key(tenant, key):
+    with open_keys(db) as known:
+        if not known.revoke_key(tenant, key):
             raise ArgumentError("key", f"found no valid key {key!r} of this tenant")

@@ -25,7 +25,7 @@ class ServerSettings:
     model: a run's folder, or another model.
     methods: the methods of a run to be served; empty for the last one that can write.
     database: address of the database, see `open_store`.
-    tombstones: see `open_store`.
+    user_keys: see `open_store`.
     host, port: where it listens; anywhere but on this machine's loopback, all requests need a key.
     rows: the largest number of texts that are written at once.
     longest_wait: seconds until the first token above which a request is refused.
@@ -35,7 +35,7 @@ class ServerSettings:
     model: str
     methods: tuple[str, ...]
     database: str
-    tombstones: Path | None
+    user_keys: Path | None
     host: str
     port: int
     rows: int
@@ -57,7 +57,7 @@ def serve(settings: ServerSettings) -> None:
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
     with (
         bound_sockets(settings.host, settings.port) as sockets,
-        open_store(settings.database, settings.tombstones) as store,
+        open_store(settings.database, settings.user_keys) as store,
     ):
         if is_loopback(settings.host):
             store.put_tenant(LOCAL_TENANT)

@@ -17,8 +17,9 @@ from penname.serve.store.records import Usage
 DAY = "2026-03-01"
 KILLED = """
 import os, sys
+from pathlib import Path
 from penname.serve.store.opening import open_store
-store = open_store(sys.argv[1])
+store = open_store(sys.argv[1], Path(sys.argv[4]))
 assert store.reserve(store.key_of(sys.argv[2]), sys.argv[3], 70)
 print("reserved", flush=True)
 sys.stdin.read()
@@ -93,32 +94,35 @@ def test_no_negative_tokens(store):
         store.reserve(key, DAY, -5)
 
 
-def test_reservations_of_a_killed_process_are_freed_and_those_of_a_running_one_are_not(store, url, tombstones):
+def test_reservations_of_a_killed_process_are_freed_and_those_of_a_running_one_are_not(store, url, user_keys):
     secret = store.add_key("t", tokens_a_day=100)
     key = store.key_of(secret)
     assert store.reserve(key, DAY, 10)
     other = subprocess.Popen(
-        [sys.executable, "-c", KILLED, url, secret, DAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, url, secret, DAY, str(user_keys)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert other.stdout.readline() == "reserved\n"
-    with open_store(url, tombstones):
+    with open_store(url, user_keys):
         assert store.usage(key, DAY) == Usage(reserved=80)
     other.kill()
     other.communicate()
-    with open_store(url, tombstones) as next_one:
+    with open_store(url, user_keys) as next_one:
         assert next_one.usage(key, DAY) == Usage(reserved=10)
         assert next_one.reserve(key, DAY, 90)
         store.settle(key, DAY, 10, 4)
         assert next_one.usage(key, DAY) == Usage(reserved=90, used=4)
 
 
-def test_a_process_whose_connections_broke_goes_on_and_its_tokens_are_still_counted(cluster, tombstones):
+def test_a_process_whose_connections_broke_goes_on_and_its_tokens_are_still_counted(cluster, user_keys):
     url = cluster.url(cluster.new_database(), "penname")
-    with open_store(url, tombstones) as store:
+    with open_store(url, user_keys) as store:
         key = store.key_of(store.add_key("t", tokens_a_day=100))
         assert store.reserve(key, DAY, 40)
         cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'penname'")
-        with open_store(url, tombstones) as other:  # takes the first for dead
+        with open_store(url, user_keys) as other:  # takes the first for dead
             assert other.usage(key, DAY) == Usage()
             assert store.reserve(key, DAY, 10)
             store.settle(key, DAY, 40, 30)

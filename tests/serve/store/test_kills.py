@@ -18,11 +18,11 @@ from penname.serve.store.opening import open_store
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
-def test_nothing_acknowledged_is_lost(url, tombstones, kills):
-    with open_store(url, tombstones) as store:
+def test_nothing_acknowledged_is_lost(url, user_keys, kills):
+    with open_store(url, user_keys) as store:
         store.put_tenant("t")
     process = subprocess.Popen(
-        [sys.executable, writer.__file__, url, str(tombstones)],
+        [sys.executable, writer.__file__, url, str(user_keys)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -30,7 +30,7 @@ def test_nothing_acknowledged_is_lost(url, tombstones, kills):
     )
     acknowledged = [written_until_killed(process, f"w{number}", random.Random(number)) for number in range(kills)]
     process.communicate()
-    with open_store(url, tombstones) as store:
+    with open_store(url, user_keys) as store:
         for number, words in enumerate(acknowledged):
             assert_kept(store, f"w{number}", words)
     if url.startswith("sqlite"):

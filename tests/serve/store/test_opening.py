@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -12,63 +11,32 @@ from contextlib import closing
 import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
-from alembic.command import upgrade
-from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from penname.data.records import Document
-from penname.errors import DataError, UserError
+from penname.errors import UserError
 from penname.serve.store.migrating import VERSION_TABLE
-from penname.serve.store.opening import open_store
-from penname.serve.store.records import StoreError, Usage
+from penname.serve.store.opening import open_keys, open_store
+from penname.serve.store.records import StoreError
+from penname.serve.store.sealing import KEY_BYTES
 from penname.serve.store.tables import METADATA
-
-OLD_ROWS = (
-    "INSERT INTO tenants VALUES ('t', '2025-01-01T00:00:00.000000Z', '00')",
-    "INSERT INTO keys VALUES ('t', 'k', '{sha256}', 'old', 100, false, '2025-01-01T00:00:00.000000Z', NULL)",
-    "INSERT INTO usage VALUES ('t', 'k', '2025-01-01', 60, 30)",
-    "INSERT INTO users VALUES ('t', 'ada', '2025-01-01T00:00:00.000000Z', 5)",
-    "INSERT INTO documents VALUES ('t', 'ada', '1', 5, 0, 'a text', NULL, NULL, NULL, 4.5, NULL)",
-)
+from penname.serve.store.user_keys import UserKeys
 
 
 def engine_of(url):
     return sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
 
 
-def to_revision(url, revision, *statements):
-    """Bring a new database to an older revision, and run statements in it."""
-    config = Config()
-    config.set_main_option("script_location", "penname.serve.store:migrations")
-    with engine_of(url).begin() as connection:
-        config.attributes["connection"] = connection
-        upgrade(config, revision)
-        if connection.dialect.name == "postgresql":
-            connection.execute(sqlalchemy.text("SELECT set_config('penname.tenant', 't', true)"))
-        for statement in statements:
-            connection.execute(sqlalchemy.text(statement))
-
-
-def test_the_revisions_make_the_tables_that_the_code_has(empty):
-    open_store(empty).close()
+def test_the_revisions_make_the_tables_that_the_code_has(empty, user_keys):
+    open_store(empty, user_keys).close()
     with engine_of(empty).connect() as connection:
         options = {"version_table": VERSION_TABLE, "compare_type": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
 
 
-def test_an_older_database_is_migrated_with_its_rows(empty, tombstones):
-    sha256 = hashlib.sha256(b"pn-old").hexdigest()
-    to_revision(empty, "0001", *(row.format(sha256=sha256) for row in OLD_ROWS))
-    with open_store(empty, tombstones) as store:
-        key = store.key_of("pn-old")
-        assert store.usage(key, "2025-01-01") == Usage(reserved=0, used=30)
-        assert store.reserve(key, "2025-01-01", 70)
-        assert store.profile("t", "ada") == (5, [Document("ada", "a text", id="1", rating=4.5)])
-
-
-def test_several_open_a_new_database_at_once(empty, tombstones):
+def test_several_open_a_new_database_at_once(empty, user_keys):
     with ThreadPoolExecutor(6) as threads:
-        stores = list(threads.map(lambda _: open_store(empty, tombstones), range(6)))
+        stores = list(threads.map(lambda _: open_store(empty, user_keys), range(6)))
     for number, store in enumerate(stores):
         store.put_tenant(f"t{number}")
     assert stores[0].tenants() == [f"t{number}" for number in range(6)]
@@ -76,19 +44,19 @@ def test_several_open_a_new_database_at_once(empty, tombstones):
         store.close()
 
 
-def test_a_database_of_a_newer_penname_is_refused(empty, tombstones):
-    open_store(empty, tombstones).close()
+def test_a_database_of_a_newer_penname_is_refused(empty, user_keys):
+    open_store(empty, user_keys).close()
     with engine_of(empty).begin() as connection:
         connection.execute(sqlalchemy.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(UserError, match=r"found revision 9999, expected at most \d+: it is of a newer penname"):
-        open_store(empty, tombstones)
+        open_store(empty, user_keys)
 
 
-def test_another_program_s_tables_are_left_alone(empty, tombstones):
+def test_another_program_s_tables_are_left_alone(empty, user_keys):
     with engine_of(empty).begin() as connection:
         connection.execute(sqlalchemy.text("CREATE TABLE users (name TEXT)"))
     with pytest.raises(UserError, match="found another program's table 'users', expected a new or penname's database"):
-        open_store(empty, tombstones)
+        open_store(empty, user_keys)
 
 
 def test_files_that_are_no_database(tmp_path):
@@ -157,27 +125,71 @@ def test_files_are_their_owner_s_alone(tmp_path):
     with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
         store.put_tenant("t")
         modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
-    assert set(modes) >= {"penname.db", "penname.db-wal", "penname.db.tombstones"}
+    assert set(modes) >= {"penname.db", "penname.db-wal", "penname.db.user-keys"}
     assert set(modes.values()) == {0}
 
 
-def test_a_damaged_file_of_tombstones_is_told_and_an_unfinished_line_is_cut(tmp_path):
-    url, path = f"sqlite:///{tmp_path}/penname.db", tmp_path / "penname.db.tombstones"
-    with open_store(url) as store:
+def test_files_of_keys_that_are_not_the_database_s(empty, user_keys, tmp_path):
+    with open_store(empty, user_keys) as store:
         store.put_tenant("t")
-        store.put_user("t", "ada")
-        store.forget("t", "ada")
-    whole = path.read_text()
-    path.write_text(whole + "2026-01-01T00:00:00.0")
-    open_store(url).close()
-    assert path.read_text() == whole
-    path.write_text(whole + "rubbish\n")
-    with pytest.raises(DataError, match=r"tombstones:3: found no tombstone, expected a time and 64 hex digits"):
-        open_store(url)
+        for user in ("ada", "bob"):
+            store.put_user("t", user)
+    older, damaged, another = tmp_path / "older", tmp_path / "damaged", tmp_path / "another"
+    older.write_bytes(user_keys.read_bytes()[:-KEY_BYTES])
+    damaged.write_bytes(b"some notes " * 20)
+    UserKeys(another, new=True).close()
+    for path, found in (
+        (tmp_path / "none", "user keys .*none: found no such file or folder, expected the one without which nothing"),
+        (tmp_path, "user keys .*: found is a directory"),
+        (older, "user keys .*older: found 1 keys, expected 2 or more: an older copy has none of newer users"),
+        (damaged, "damaged: found no keys of users, expected the file that penname made"),
+        (another, "user keys .*another: found another database's, expected those that database .* was used with"),
+    ):
+        with pytest.raises(UserError, match=found) as error:
+            open_store(empty, path)
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "none").exists()
+    with open_store(empty, user_keys) as store:
+        assert [user.id for user in store.users("t")] == ["ada", "bob"]
 
 
-def test_errors_of_the_database_have_no_text_of_a_user(empty, tombstones):
-    with open_store(empty, tombstones) as store:
+def test_keys_of_tenants_are_added_without_the_file_of_users_keys(empty, user_keys):
+    with open_keys(empty) as keys:
+        secret = keys.add_key("t")
+    with open_store(empty, user_keys) as store:
+        assert store.key_of(secret).tenant == "t"
+        assert store.put_user("t", "ada").id == "ada"
+
+
+def test_postgresql_has_no_file_of_keys_by_itself(cluster, migrated):
+    with pytest.raises(UserError, match="found no file of users' keys, expected --user-keys FILE"):
+        open_store(cluster.url(migrated, "penname"))
+
+
+def test_a_key_that_a_crash_left_unfinished_is_nobody_s(tmp_path):
+    path = tmp_path / "user-keys"
+    keys = UserKeys(path, new=True)
+    assert keys.add() == 0
+    with path.open("ab") as file:
+        file.write(b"some of a key")
+    assert len(keys) == 1
+    assert keys.add() == 1
+    assert len(path.read_bytes()) == 3 * KEY_BYTES
+    keys.close()
+
+
+def test_processes_make_keys_at_once(tmp_path):
+    files = [UserKeys(tmp_path / "user-keys", new=True) for _ in range(4)]
+    with ThreadPoolExecutor(8) as threads:
+        slots = list(threads.map(lambda number: files[number % 4].add(), range(200)))
+    assert sorted(slots) == list(range(200))
+    assert len({files[0].key(slot).mark("d", "1") for slot in slots}) == 200
+    for file in files:
+        file.close()
+
+
+def test_errors_of_the_database_have_no_text_of_a_user(empty, user_keys):
+    with open_store(empty, user_keys) as store:
         store.put_tenant("t")
         store.put_user("t", "ada")
         with engine_of(empty).begin() as connection:
@@ -212,9 +224,9 @@ def test_200_requests_at_once_of_40_threads(store):
         assert kept is None or (kept.profile_version, kept.text) == (version, f"of {len(documents)}")
 
 
-def test_several_processes_write_into_one_database(store, url, tombstones):
+def test_several_processes_write_into_one_database(store, url, user_keys):
     store.put_tenant("t")
-    with open_store(url, tombstones) as other, ThreadPoolExecutor(8) as threads:
+    with open_store(url, user_keys) as other, ThreadPoolExecutor(8) as threads:
         put = [threads.submit((store, other)[n % 2].put_user, "t", f"u{n // 4:02}") for n in range(80)]
         assert {call.result().id for call in put} == {f"u{n:02}" for n in range(20)}
     assert len(store.users("t")) == 20

@@ -21,18 +21,18 @@ def mebibytes():
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_profiles_of_many_users_are_read_soon_and_in_little_memory(url, tombstones):
+def test_profiles_of_many_users_are_read_soon_and_in_little_memory(url, user_keys):
     generator = random.Random(0)
     words = [f"word{number}" for number in range(3000)]
     texts = [" ".join(generator.choices(words, k=170)) for _ in range(500)]
-    with open_store(url, tombstones) as store:
+    with open_store(url, user_keys) as store:
         store.put_tenant("t")
         for user in range(USERS):
             store.put_user("t", f"u{user}")
             own = [Document("", f"{user} {generator.choice(texts)}") for _ in range(DOCUMENTS)]
             store.add_documents("t", f"u{user}", own)
     began = time.perf_counter()
-    with open_store(url, tombstones) as store:
+    with open_store(url, user_keys) as store:
         assert time.perf_counter() - began < 5
         seconds, memory = [], []
         for user in generator.sample(range(USERS), 3000):

@@ -18,7 +18,7 @@ def filled(request, cluster, migrated, tmp_path_factory):
     """A database of one tenant with rows in every table, opened by an ordinary role and by a superuser."""
     role = request.param
     url = cluster.url(cluster.new_database(role, migrated if role == "penname" else "template1"), role)
-    with open_store(url, tmp_path_factory.mktemp("wall") / "tombstones") as store:
+    with open_store(url, tmp_path_factory.mktemp("wall") / "user-keys") as store:
         key = store.key_of(store.add_key("t"))
         store.reserve(key, "2026-01-01", 5)
         for user in ("ada", "gone"):
@@ -49,7 +49,7 @@ def test_a_connection_that_names_no_tenant_sees_and_changes_nothing(filled, clus
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
             assert connection.execute(f"DELETE FROM {table}").rowcount == 0
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-            connection.execute("INSERT INTO tenants VALUES ('new', 'now', '00')")
+            connection.execute("INSERT INTO tenants VALUES ('new', 'now')")
 
 
 def test_rows_of_another_tenant_are_not_written(filled):
@@ -59,7 +59,7 @@ def test_rows_of_another_tenant_are_not_written(filled):
         assert connection.exec_driver_sql("UPDATE users SET profile_version = 0").rowcount == 0
         assert connection.exec_driver_sql("DELETE FROM documents WHERE tenant = 't'").rowcount == 0
     with pytest.raises(StoreError, match="row-level security"), store._database.writing("other") as connection:
-        connection.exec_driver_sql("INSERT INTO users VALUES ('t', 'eve', 'now', 1)")
+        connection.exec_driver_sql("INSERT INTO users VALUES ('t', 'eve', 7, 'now', 1, '')")
     assert [user.id for user in store.users("t")] == ["ada"]
 
 

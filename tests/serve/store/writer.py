@@ -9,9 +9,9 @@ from penname.serve.store.opening import open_store
 from penname.serve.store.records import Feedback
 
 
-def write(url: str, tombstones: Path, name: str) -> None:
+def write(url: str, user_keys: Path, name: str) -> None:
     """Write without end: documents and feedback of one user, and other users who are forgotten."""
-    store = open_store(url, tombstones)
+    store = open_store(url, user_keys)
     print("pid", os.getpid(), flush=True)
     store.put_user("t", name)
     number = 0

@@ -32,14 +32,14 @@ LONGEST_WAIT = 60.0
 
 
 def serve_run(
-    model: str, methods: tuple[str, ...], database: str, tombstones: Path | None, engine: str | None, key: str | None
+    model: str, methods: tuple[str, ...], database: str, user_keys: Path | None, engine: str | None, key: str | None
 ) -> None:
     """Answer an agent over stdin and stdout until stdin ends.
 
     model: a run's folder, or another model.
     methods: the methods of a run, of which the last one writes; empty for the last one that can write.
     database: address of the database, see `open_store`.
-    tombstones: see `open_store`.
+    user_keys: see `open_store`.
     engine: see `Methods`.
     key: whose users these are; None for those of this machine's own tenant.
 
@@ -47,7 +47,7 @@ def serve_run(
     not valid.
     """
     check_packages()
-    with open_store(database, tombstones) as store:
+    with open_store(database, user_keys) as store:
         caller = _caller(store, key)
         asyncio.run(_serve(store, caller, partial(_load, model, methods, engine)))
 

@@ -28,15 +28,13 @@ class Database(ABC):
 
     name: its address without a password, for error messages.
     engine: its connections.
-    overwrites: whether `erase` overwrites what was deleted, and so is done after each deletion.
-    default_tombstones: the file of tombstones where the user names none.
+    default_user_keys: the file of users' keys where none is named; None where one must be.
     on_seconds: called with the seconds that each transaction took.
     """
 
     name: str
     engine: Engine
-    overwrites: bool
-    default_tombstones: Path | None
+    default_user_keys: Path | None
     on_seconds: Callable[[float], None] = staticmethod(lambda seconds: None)
 
     def reading(self, tenant: str) -> AbstractContextManager[Connection]:
@@ -116,7 +114,7 @@ class Database(ABC):
 
     @abstractmethod
     def erase(self) -> bool:
-        """Overwrite what was deleted, as far as the database can; whether it is done, or else to be tried again."""
+        """Overwrite what was deleted, as far as the database can; whether that is done, or else to be tried again."""
 
 
 def selected(row: Any) -> dict[str, Any]:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
 
 from sqlalchemy import Connection, select
 
 from penname.data.records import Document
-from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, note
+from penname.serve.store.part import KnownUser, UserPart, checked_id, checked_limit, checked_text, checked_user, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
-from penname.serve.store.users import delete_rows, raise_version, version_of
+from penname.serve.store.users import delete_rows, raise_version
 
 _TEXTS = ("text", "title", "date", "item_id", "description")
 _FIELDS = ("id", *_TEXTS, "rating")
-_COLUMNS = [documents.c.user_id, *(documents.c[name] for name in _FIELDS)]
-_ROWS_AT_ONCE = 500
 
 
-class Documents(Part):
+class Documents(UserPart):
     """A user's documents. Each change raises the version of the profile and drops the reasonings written from it."""
 
     def add_documents(self, tenant: str, user: str, added: Iterable[Document]) -> list[str]:
@@ -36,19 +32,17 @@ class Documents(Part):
         ready = [_ready(document, number) for number, document in enumerate(added)]
         if not ready:
             with self._database.reading(tenant) as connection:
-                version_of(connection, tenant, user)
+                self._known(connection, tenant, user)
             return []
         last = {document.id: document for document in ready}
         with self._database.writing(tenant) as connection:
-            version = raise_version(connection, tenant, user)
-            rows = [
-                {"tenant": tenant, "user_id": user, "added": version, "place": place, **_fields(document)}
-                for place, document in enumerate(last.values())
-            ]
+            known = self._known(connection, tenant, user, hold=True)
+            own = {"tenant": tenant, "user_mark": known.mark, "added": raise_version(connection, tenant, known)}
+            rows = [{**own, "place": place, **_sealed(known, document)} for place, document in enumerate(last.values())]
             new = self._database.insert(documents)
             put = new.on_conflict_do_update(
-                index_elements=[documents.c.tenant, documents.c.user_id, documents.c.id],
-                set_={name: new.excluded[name] for name in _FIELDS if name != "id"},
+                index_elements=[documents.c.tenant, documents.c.user_mark, documents.c.mark],
+                set_={"sealed": new.excluded.sealed},
             )
             connection.execute(put, rows)
             note(connection, tenant, "documents added", len(rows))
@@ -58,11 +52,13 @@ class Documents(Part):
     def remove_document(self, tenant: str, user: str, document_id: str) -> bool:
         """Delete a document; whether the user had it. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)
-        this = documents.c.id == checked_id("id", document_id)
+        document_id = checked_id("id", document_id)
         with self._database.writing(tenant) as connection:
-            removed = delete_rows(connection, documents, tenant, user, "documents removed", this)
+            known = self._known(connection, tenant, user, hold=True)
+            this = documents.c.mark == _mark(known, document_id)
+            removed = delete_rows(connection, documents, tenant, known, "documents removed", this)
             if removed:
-                raise_version(connection, tenant, user)
+                raise_version(connection, tenant, known)
         if removed:
             self._erase_soon()
         return removed > 0
@@ -78,13 +74,9 @@ class Documents(Part):
         """
         tenant, user = checked_user(tenant, user)
         after, limit = checked_text("after", after), checked_limit(limit)
-        with self._database.reading(tenant) as connection:
-            version_of(connection, tenant, user)
-            if search is None:
-                return list(islice(_behind(connection, tenant, user, after, min(limit, _ROWS_AT_ONCE)), limit))
-            folded = search.casefold()
-            behind = _behind(connection, tenant, user, after, _ROWS_AT_ONCE)
-            return list(islice((document for document in behind if _has(document, folded)), limit))
+        found = sorted(self.profile(tenant, user).documents, key=lambda document: str(document.id))
+        folded = search.casefold() if search else ""
+        return [document for document in found if str(document.id) > after and _has(document, folded)][:limit]
 
     def profile(self, tenant: str, user: str) -> Profile:
         """A user's documents in the order in which they were added, and the version of the profile that they are.
@@ -92,11 +84,17 @@ class Documents(Part):
         Raises UnknownUser.
         """
         tenant, user = checked_user(tenant, user)
-        own = (documents.c.tenant == tenant, documents.c.user_id == user)
-        query = select(*_COLUMNS).where(*own).order_by(documents.c.added, documents.c.place)
         with self._database.reading(tenant) as connection:
-            version = version_of(connection, tenant, user)
-            return Profile(version, [Document(**selected(row)) for row in connection.execute(query)])
+            known = self._known(connection, tenant, user)
+            return Profile(known.version, read_documents(connection, tenant, user, known))
+
+
+def read_documents(connection: Connection, tenant: str, user: str, known: KnownUser) -> list[Document]:
+    """A user's documents in the order in which they were added."""
+    own = (documents.c.tenant == tenant, documents.c.user_mark == known.mark)
+    query = select(documents.c.mark, documents.c.sealed).where(*own).order_by(documents.c.added, documents.c.place)
+    unsealed = (known.key.unseal("documents", row.mark, row.sealed) for row in connection.execute(query))
+    return [Document(user, **fields) for fields in unsealed]
 
 
 def _ready(document: Document, number: int) -> Document:
@@ -109,18 +107,15 @@ def _ready(document: Document, number: int) -> Document:
     return replace(document, id=known)
 
 
-def _fields(document: Document) -> dict[str, str | float | None]:
-    return {name: getattr(document, name) for name in _FIELDS}
+def _mark(known: KnownUser, document_id: str) -> str:
+    return known.key.mark("documents", document_id)
 
 
-def _behind(connection: Connection, tenant: str, user: str, after: str, at_once: int) -> Iterator[Document]:
-    """The documents behind the id `after`. at_once: how many are read at a time."""
-    own = (documents.c.tenant == tenant, documents.c.user_id == user)
-    query = select(*_COLUMNS).where(*own).order_by(documents.c.id).limit(at_once)
-    while rows := connection.execute(query.where(documents.c.id > after)).all():
-        yield from (Document(**selected(row)) for row in rows)
-        after = rows[-1].id
+def _sealed(known: KnownUser, document: Document) -> dict[str, str | bytes]:
+    mark = _mark(known, str(document.id))
+    fields = {name: value for name in _FIELDS if (value := getattr(document, name)) is not None}
+    return {"mark": mark, "sealed": known.key.seal("documents", mark, fields)}
 
 
 def _has(document: Document, folded: str) -> bool:
-    return any(folded in text.casefold() for text in (document.title, document.text) if text)
+    return any(folded in (text or "").casefold() for text in (document.title, document.text))

@@ -23,22 +23,16 @@ class Eraser:
         self._thread = Thread(target=self._work, name="penname-eraser", daemon=True)
         self._thread.start()
 
-    def ask(self) -> int:
-        """Have what was deleted until now overwritten soon; a number for `wait`."""
+    def ask(self) -> None:
+        """Have what was deleted until now overwritten soon."""
         with self._state:
             self._asked += 1
             self._state.notify_all()
-            return self._asked
-
-    def wait(self, number: int, seconds: float) -> bool:
-        """Wait until what was deleted before `ask` gave this number is overwritten; whether it is by then."""
-        with self._state:
-            return self._state.wait_for(lambda: self._done >= number, seconds)
 
     def close(self) -> None:
         """End the thread, after what it was asked for if that is possible within a second."""
-        self.wait(self._asked, _SECONDS_AT_END)
         with self._state:
+            self._state.wait_for(lambda: self._done >= self._asked, _SECONDS_AT_END)
             self._ending = True
             self._state.notify_all()
         self._thread.join()

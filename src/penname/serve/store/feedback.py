@@ -7,21 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from penname.data.records import Document
 from penname.errors import ArgumentError
-from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_text, checked_user, note, now
+from penname.serve.store.part import KnownUser, UserPart, checked_id, checked_text, checked_user, note, now
 from penname.serve.store.records import Feedback
 from penname.serve.store.tables import feedback
-from penname.serve.store.users import delete_rows, version_of
+from penname.serve.store.users import delete_rows
 
-_COLUMNS = [column for column in feedback.columns if column.name not in ("tenant", "user_id")]
 _TEXTS = ("prompt", "response", "chosen", "edited", "method")
 
 
-class Feedbacks(Part):
+class Feedbacks(UserPart):
     """A user's feedback."""
 
     def add_feedback(self, tenant: str, user: str, given: Feedback) -> str:
@@ -34,29 +32,36 @@ class Feedbacks(Part):
         tenant, user = checked_user(tenant, user)
         kept = replace(_checked(given), id=secrets.token_hex(8), created=now())
         with self._database.writing(tenant) as connection:
-            version_of(connection, tenant, user, hold=True)
-            connection.execute(insert(feedback).values(tenant=tenant, user_id=user, **vars(kept)))
+            known = self._known(connection, tenant, user, hold=True)
+            sealed = known.key.seal("feedback", kept.id, vars(kept))
+            row = {"tenant": tenant, "user_mark": known.mark, "id": kept.id, "created": kept.created, "sealed": sealed}
+            connection.execute(insert(feedback).values(row))
             note(connection, tenant, "feedback added")
         return kept.id
 
     def feedback(self, tenant: str, user: str) -> list[Feedback]:
         """A user's feedback in the order in which it was given. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)
-        own = (feedback.c.tenant == tenant, feedback.c.user_id == user)
-        query = select(*_COLUMNS).where(*own).order_by(feedback.c.created, feedback.c.id)
         with self._database.reading(tenant) as connection:
-            version_of(connection, tenant, user)
-            return [Feedback(**selected(row)) for row in connection.execute(query)]
+            return read_feedback(connection, tenant, self._known(connection, tenant, user))
 
     def delete_feedback(self, tenant: str, user: str, feedback_id: str) -> bool:
         """Delete feedback; whether the user had given it. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)
         this = feedback.c.id == checked_id("id", feedback_id)
         with self._database.writing(tenant) as connection:
-            deleted = delete_rows(connection, feedback, tenant, user, "feedback deleted", this)
+            known = self._known(connection, tenant, user, hold=True)
+            deleted = delete_rows(connection, feedback, tenant, known, "feedback deleted", this)
         if deleted:
             self._erase_soon()
         return deleted > 0
+
+
+def read_feedback(connection: Connection, tenant: str, known: KnownUser) -> list[Feedback]:
+    """A user's feedback in the order in which it was given."""
+    own = (feedback.c.tenant == tenant, feedback.c.user_mark == known.mark)
+    query = select(feedback.c.id, feedback.c.sealed).where(*own).order_by(feedback.c.created, feedback.c.id)
+    return [Feedback(**known.key.unseal("feedback", row.id, row.sealed)) for row in connection.execute(query)]
 
 
 def preference_pairs(given: Sequence[Feedback]) -> list[dict[str, str]]:

@@ -1,99 +1,51 @@
-"""Forgetting a user: deleted, overwritten, and deleted again where a backup brings the user back."""
+"""Forgetting a user: the key is overwritten, and rows are deleted, again where a backup brings them back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import delete, select
 
-from penname.serve.store.database import Database
-from penname.serve.store.erasing import Eraser
-from penname.serve.store.part import Part, checked_user, note, now
-from penname.serve.store.tables import tenants, tombstones, users
-from penname.serve.store.tombstones import TombstoneFile, mark
-
-_SECONDS_TO_ERASE = 1.0
+from penname.serve.store.part import UserPart, checked_user, note
+from penname.serve.store.tables import users
 
 
-class Forgetting(Part):
-    """Forgets users.
-
-    tombstone_file: where tombstones are kept beside the database; None for in the database alone.
-    """
-
-    def __init__(self, database: Database, eraser: Eraser, tombstone_file: TombstoneFile | None) -> None:
-        super().__init__(database, eraser)
-        self._file = tombstone_file
+class Forgetting(UserPart):
+    """Forgets users."""
 
     def forget(self, tenant: str, user: str) -> bool:
-        """Delete all that is kept of a user, and leave a tombstone; whether the tenant had the user.
+        """Delete all that is kept of a user, and overwrite the user's key; whether the tenant had the user.
 
-        SQLite: the words are in none of its files when this returns, unless another program still reads an older state
-        of the file; then it waits up to a second, and goes on trying after it has returned.
-
-        PostgreSQL: no query finds the words any more. Its files have some of them until it uses their room again: the
-        pages of tables and indexes, which VACUUM frees and mostly overwrites (VACUUM FULL writes them anew), and all of
-        them the segments of its WAL until they are recycled, and whatever archive or replica those were sent to.
+        When this returns, nothing that was sealed for the user can be read any more: not the rows, nor the copies that
+        a database keeps of deleted ones, nor those in logs, replicas and backups of it.
         """
         tenant, user = checked_user(tenant, user)
+        own = (users.c.tenant == tenant, users.c.mark == self._user_keys.mark(tenant, user))
         with self._database.writing(tenant) as connection:
-            forgotten = self._delete(connection, tenant, user, now())
-        if forgotten:
-            self.erase()
-        return forgotten
-
-    def erase(self) -> bool:
-        """Overwrite what was deleted, as far as `forget` says; whether that is done within a second."""
-        return self._eraser.wait(self._eraser.ask(), _SECONDS_TO_ERASE)
-
-    def forget_again(self, tenants: Sequence[str]) -> int:
-        """Delete the users of these tenants whom a restored backup brought back; how many these were."""
-        in_file = self._file.read() if self._file else {}
-        return sum(self._forget_returned(tenant, in_file) for tenant in tenants)
-
-    def _forget_returned(self, tenant: str, in_file: Mapping[str, str]) -> int:
-        with self._database.reading(tenant) as connection:
-            in_database = _tombstones(connection, tenant)
-            missing = {known: time for known, time in in_database.items() if in_file.get(known, "") < time}
-            times = {**in_file, **missing}
-            returned = _returned(connection, tenant, times) if times else {}
-        if self._file:
-            for known, time in missing.items():
-                self._file.append(known, time)
-        if returned:
-            with self._database.writing(tenant) as connection:
-                for user, time in returned.items():
-                    self._delete(connection, tenant, user, time)
-        return len(returned)
-
-    def _delete(self, connection: Connection, tenant: str, user: str, time: str) -> bool:
-        own = (users.c.tenant == tenant, users.c.id == user)
-        # Whatever request is about to change the user ends first, and those behind find no user.
-        created = connection.scalar(select(users.c.created).where(*own).with_for_update())
-        if created is None:
-            return False
-        key = connection.scalars(select(tenants.c.tombstone_key).where(tenants.c.name == tenant)).one()
-        known, time = mark(key, user), max(time, created)
-        connection.execute(delete(users).where(*own))
-        new = self._database.insert(tombstones).values(tenant=tenant, mark=known, time=time)
-        put = new.on_conflict_do_update(
-            index_elements=[tombstones.c.tenant, tombstones.c.mark], set_={"time": new.excluded.time}
-        )
-        connection.execute(put)
-        note(connection, tenant, "users forgotten")
-        # Before the transaction ends: one that fails then is made up for when the store is next opened.
-        if self._file:
-            self._file.append(known, time)
+            # Whatever request is about to change the user ends first, and those behind find no user.
+            slot = connection.scalar(select(users.c.slot).where(*own).with_for_update())
+            if slot is None:
+                return False
+            connection.execute(delete(users).where(*own))
+            note(connection, tenant, "users forgotten")
+            # Before the transaction ends: should that fail, the row that is left goes when the store is next opened.
+            self._user_keys.destroy(slot)
+        self._erase_soon()
         return True
 
+    def forget_again(self, tenants: Sequence[str]) -> int:
+        """Delete the users of these tenants who have no key any more, as a backup brings back; how many these were."""
+        destroyed = self._user_keys.destroyed()
+        returned = sum(self._delete(tenant, destroyed) for tenant in tenants) if destroyed else 0
+        self._erase_soon()
+        return returned
 
-def _tombstones(connection: Connection, tenant: str) -> dict[str, str]:
-    rows = connection.execute(select(tombstones.c.mark, tombstones.c.time).where(tombstones.c.tenant == tenant))
-    return {row.mark: row.time for row in rows}
-
-
-def _returned(connection: Connection, tenant: str, times: dict[str, str]) -> dict[str, str]:
-    """The users who were created before they were forgotten, each with when that was."""
-    key = connection.scalars(select(tenants.c.tombstone_key).where(tenants.c.name == tenant)).one()
-    rows = connection.execute(select(users.c.id, users.c.created).where(users.c.tenant == tenant)).yield_per(10_000)
-    return {row.id: time for row in rows if (time := times.get(mark(key, row.id))) and row.created <= time}
+    def _delete(self, tenant: str, destroyed: set[int]) -> int:
+        with self._database.reading(tenant) as connection:
+            slots = set(connection.scalars(select(users.c.slot).where(users.c.tenant == tenant))) & destroyed
+        if slots:
+            with self._database.writing(tenant) as connection:
+                for slot in slots:
+                    connection.execute(delete(users).where(users.c.tenant == tenant, users.c.slot == slot))
+                note(connection, tenant, "users forgotten", len(slots))
+        return len(slots)

@@ -27,7 +27,7 @@ class Keys(Part):
             self._put_tenant(connection, tenant)
 
     def _put_tenant(self, connection: Connection, tenant: str) -> None:
-        values = {"name": tenant, "created": now(), "tombstone_key": secrets.token_hex(32)}
+        values = {"name": tenant, "created": now()}
         connection.execute(self._database.insert(tenants).values(values).on_conflict_do_nothing())
 
     def tenants(self) -> list[str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from penname.errors import ArgumentError
 from penname.serve.store.database import Database
 from penname.serve.store.erasing import Eraser
-from penname.serve.store.tables import audit
+from penname.serve.store.records import UnknownUser
+from penname.serve.store.sealing import UserKey
+from penname.serve.store.tables import audit, users
+from penname.serve.store.user_keys import UserKeys
 
 MOST_ROWS = 10_000
 """Longest page of users, documents or entries of the audit."""
@@ -24,17 +28,56 @@ class Part:
     """A part of the store.
 
     database: where everything is.
-    eraser: overwrites what was deleted.
     """
 
-    def __init__(self, database: Database, eraser: Eraser) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
+
+
+class KnownUser(NamedTuple):
+    """A user's row, as a transaction needs it.
+
+    mark: stands for the user's id.
+    version: the profile's.
+    key: seals what is kept of the user.
+    """
+
+    mark: str
+    version: int
+    key: UserKey
+
+
+class UserPart(Part):
+    """A part of the store that is about users.
+
+    eraser: overwrites what was deleted.
+    user_keys: seal what is kept of users.
+    """
+
+    def __init__(self, database: Database, eraser: Eraser, user_keys: UserKeys) -> None:
+        super().__init__(database)
         self._eraser = eraser
+        self._user_keys = user_keys
+
+    def _known(self, connection: Connection, tenant: str, user: str, *, hold: bool = False) -> KnownUser:
+        """A user's row.
+
+        hold: whether others are kept from changing or forgetting the user until the transaction ends.
+
+        Raises UnknownUser, also where the key is gone already and the row is about to go.
+        """
+        mark = self._user_keys.mark(tenant, user)
+        query = select(users.c.slot, users.c.profile_version).where(users.c.tenant == tenant, users.c.mark == mark)
+        # SQLite, with one writer at a time, has no such clause, and SQLAlchemy leaves it out.
+        row = connection.execute(query.with_for_update(key_share=True) if hold else query).one_or_none()
+        key = row and self._user_keys.key(row.slot)
+        if not row or not key:
+            raise UnknownUser
+        return KnownUser(mark, row.profile_version, key)
 
     def _erase_soon(self) -> None:
         """Have rows that were deleted or changed overwritten, where the database can do that."""
-        if self._database.overwrites:
-            self._eraser.ask()
+        self._eraser.ask()
 
 
 def now() -> str:

@@ -9,7 +9,6 @@ from threading import Lock
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, func, select, text
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.exc import SQLAlchemyError
 
 from penname.errors import UserError
 from penname.serve.store.database import KEEPING_NO_VALUES, WAIT_SECONDS, Database
@@ -42,8 +41,7 @@ class Postgresql(Database):
     Raises UserError where psycopg is missing.
     """
 
-    overwrites = False
-    default_tombstones = None
+    default_user_keys = None
 
     def __init__(self, url: URL) -> None:
         try:
@@ -130,15 +128,5 @@ class Postgresql(Database):
         return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def erase(self) -> bool:
-        """Let the server use the room of deleted rows again.
-
-        That does not overwrite them at once: see `penname.serve.store.forgetting`.
-        """
-        try:
-            with self._without_transactions().connect() as connection:
-                for table in METADATA.tables.values():
-                    if "user_id" in table.columns or table.name == "users":
-                        connection.execute(text(f"VACUUM {table.name}"))
-        except SQLAlchemyError:
-            return False
+        """See `Database.erase`: PostgreSQL uses the room of deleted rows again in its own time."""
         return True

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from typing import Any
 
-from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_text, checked_user, note
+from sqlalchemy import Connection, Row, or_, select
+
+from penname.serve.store.part import KnownUser, UserPart, checked_id, checked_text, checked_user, note
 from penname.serve.store.records import Reasoning
 from penname.serve.store.tables import reasonings
-from penname.serve.store.users import delete_rows, version_of
+from penname.serve.store.users import delete_rows
 
-_KEY = [reasonings.c.tenant, reasonings.c.user_id, reasonings.c.model]
+_SHOWN = (reasonings.c.model, reasonings.c.sealed, reasonings.c.profile_version, reasonings.c.locked)
+_KEY = [reasonings.c.tenant, reasonings.c.user_mark, reasonings.c.model]
 
 
-class Reasonings(Part):
+class Reasonings(UserPart):
     """A user's reasonings, one a model. model: names it as the server does; another training is another name."""
 
     def reasoning(self, tenant: str, user: str, model: str) -> Reasoning | None:
@@ -23,15 +25,12 @@ class Reasonings(Part):
         """
         tenant, user = checked_user(tenant, user)
         model = checked_id("id", model, "model")
-        table = reasonings.c
-        query = select(table.model, table.text, table.profile_version, table.locked)
         with self._database.reading(tenant) as connection:
-            version = version_of(connection, tenant, user)
-            valid = or_(table.locked, table.profile_version == version)
-            row = connection.execute(
-                query.where(table.tenant == tenant, table.user_id == user, table.model == model, valid)
-            ).one_or_none()
-        return Reasoning(**selected(row)) if row else None
+            known = self._known(connection, tenant, user)
+            valid = or_(reasonings.c.locked, reasonings.c.profile_version == known.version)
+            own = (reasonings.c.tenant == tenant, reasonings.c.user_mark == known.mark, reasonings.c.model == model)
+            row = connection.execute(select(*_SHOWN).where(*own, valid)).one_or_none()
+        return _reasoning(known, row) if row else None
 
     def keep_reasoning(self, tenant: str, user: str, model: str, text: str, version: int) -> bool:
         """Keep what a model wrote, unless the documents have changed since or a reasoning was put by hand.
@@ -42,16 +41,18 @@ class Reasonings(Part):
         """
         tenant, user = checked_user(tenant, user)
         model = checked_id("id", model, "model")
-        row = {"tenant": tenant, "user_id": user, "model": model, "text": checked_text("reasoning", text)}
-        new = self._database.insert(reasonings).values(**row, profile_version=version, locked=False)
-        put = new.on_conflict_do_update(
-            index_elements=_KEY,
-            set_={"text": new.excluded.text, "profile_version": new.excluded.profile_version},
-            where=reasonings.c.locked.is_(False),
-        )
+        text = checked_text("reasoning", text)
         with self._database.writing(tenant) as connection:
-            if version_of(connection, tenant, user, hold=True) != version:
+            known = self._known(connection, tenant, user, hold=True)
+            if known.version != version:
                 return False
+            row = _sealed(tenant, known, model, text)
+            new = self._database.insert(reasonings).values(**row, profile_version=version, locked=False)
+            put = new.on_conflict_do_update(
+                index_elements=_KEY,
+                set_={name: new.excluded[name] for name in ("sealed", "profile_version")},
+                where=reasonings.c.locked.is_(False),
+            )
             return connection.execute(put.returning(reasonings.c.model)).one_or_none() is not None
 
     def put_reasoning(self, tenant: str, user: str, model: str, text: str) -> None:
@@ -61,13 +62,14 @@ class Reasonings(Part):
         """
         tenant, user = checked_user(tenant, user)
         model = checked_id("id", model, "model")
-        row = {"tenant": tenant, "user_id": user, "model": model, "text": checked_text("reasoning", text)}
+        text = checked_text("reasoning", text)
         with self._database.writing(tenant) as connection:
-            version = version_of(connection, tenant, user, hold=True)
-            new = self._database.insert(reasonings).values(**row, profile_version=version, locked=True)
+            known = self._known(connection, tenant, user, hold=True)
+            row = _sealed(tenant, known, model, text)
+            new = self._database.insert(reasonings).values(**row, profile_version=known.version, locked=True)
             put = new.on_conflict_do_update(
                 index_elements=_KEY,
-                set_={name: new.excluded[name] for name in ("text", "profile_version", "locked")},
+                set_={name: new.excluded[name] for name in ("sealed", "profile_version", "locked")},
             )
             connection.execute(put)
             note(connection, tenant, "reasoning put")
@@ -81,7 +83,25 @@ class Reasonings(Part):
         tenant, user = checked_user(tenant, user)
         which = [] if model is None else [reasonings.c.model == checked_id("id", model, "model")]
         with self._database.writing(tenant) as connection:
-            deleted = delete_rows(connection, reasonings, tenant, user, "reasonings deleted", *which)
+            known = self._known(connection, tenant, user, hold=True)
+            deleted = delete_rows(connection, reasonings, tenant, known, "reasonings deleted", *which)
         if deleted:
             self._erase_soon()
         return deleted
+
+
+def read_reasonings(connection: Connection, tenant: str, known: KnownUser) -> list[Reasoning]:
+    """All of a user's reasonings in the order of their models' names."""
+    own = (reasonings.c.tenant == tenant, reasonings.c.user_mark == known.mark)
+    rows = connection.execute(select(*_SHOWN).where(*own).order_by(reasonings.c.model))
+    return [_reasoning(known, row) for row in rows]
+
+
+def _sealed(tenant: str, known: KnownUser, model: str, text: str) -> dict[str, str | bytes]:
+    sealed = known.key.seal("reasonings", model, text)
+    return {"tenant": tenant, "user_mark": known.mark, "model": model, "sealed": sealed}
+
+
+def _reasoning(known: KnownUser, row: Row[*tuple[Any, ...]]) -> Reasoning:
+    text = known.key.unseal("reasonings", row.model, row.sealed)
+    return Reasoning(row.model, text, row.profile_version, row.locked)

@@ -44,15 +44,13 @@ class Sqlite(Database):
     Raises UserError where the file cannot be opened or made, and where it is no database.
     """
 
-    overwrites = True
-
     def __init__(self, url: URL) -> None:
         if not url.database or url.database == ":memory:":
             raise UserError(f"database: found {url}, expected a file: sqlite:///FILE")
         if sqlite3.sqlite_version_info < _OLDEST:
             raise UserError(f"database: found SQLite {sqlite3.sqlite_version}, expected 3.35 or later")
         self.path = Path(url.database)
-        self.default_tombstones = self.path.with_name(self.path.name + ".tombstones")
+        self.default_user_keys = self.path.with_name(self.path.name + ".user-keys")
         self.name = f"database {self.path}"
         self._gate = Gate()
         self._writer = Lock()

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from penname.serve.store.database import Database, selected
 from penname.serve.store.documents import Documents
 from penname.serve.store.erasing import Eraser
+from penname.serve.store.exporting import Exports
 from penname.serve.store.feedback import Feedbacks
 from penname.serve.store.forgetting import Forgetting
 from penname.serve.store.keys import Keys
@@ -17,23 +18,22 @@ from penname.serve.store.part import checked_id, checked_limit
 from penname.serve.store.reasonings import Reasonings
 from penname.serve.store.records import AuditEntry
 from penname.serve.store.tables import audit
-from penname.serve.store.tombstones import TombstoneFile
 from penname.serve.store.usage import Usages
-from penname.serve.store.users import Users
+from penname.serve.store.user_keys import UserKeys
 
 
-class Store(Keys, Usages, Users, Documents, Reasonings, Feedbacks, Forgetting):
+class Store(Keys, Usages, Exports, Documents, Reasonings, Feedbacks, Forgetting):
     """A database that is open, which many threads may use at once; each call is a transaction of its own.
 
     Names of tenants and users that a call is given are checked: all calls raise ArgumentError for one that cannot be.
     Where the database fails they raise StoreError, whose message has no text of a user's.
 
     database: one whose tables are of the newest revision.
-    tombstone_file: see `Forgetting`.
+    user_keys: the file that the database is used with.
     """
 
-    def __init__(self, database: Database, tombstone_file: TombstoneFile | None) -> None:
-        super().__init__(database, Eraser(database.erase), tombstone_file)
+    def __init__(self, database: Database, user_keys: UserKeys) -> None:
+        super().__init__(database, Eraser(database.erase), user_keys)
 
     def audit(self, tenant: str, after: int = 0, limit: int = 100) -> list[AuditEntry]:
         """A page of what was done to a tenant's data: at most `limit` entries, those behind the number `after`."""
@@ -56,6 +56,7 @@ class Store(Keys, Usages, Users, Documents, Reasonings, Feedbacks, Forgetting):
         """Give back the connections."""
         self._eraser.close()
         self._database.close()
+        self._user_keys.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,7 @@
-"""The tables. What is about a user is keyed (tenant, user) and goes with the user's row."""
+"""The tables. What is about a user goes with the user's row, and is sealed with the user's key.
+
+A mark stands for an id, so that no id of a user's or of a document can be read either.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Double,
     ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -29,7 +32,7 @@ def _of_tenant() -> ForeignKeyConstraint:
 
 
 def _of_user() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["tenant", "user_id"], ["users.tenant", "users.id"], ondelete="CASCADE")
+    return ForeignKeyConstraint(["tenant", "user_mark"], ["users.tenant", "users.mark"], ondelete="CASCADE")
 
 
 tenants = Table(
@@ -37,7 +40,7 @@ tenants = Table(
     METADATA,
     Column("name", _ID, primary_key=True),
     Column("created", Text, nullable=False),
-    Column("tombstone_key", Text, nullable=False),  # in hex
+    Column("fingerprint", Text),  # of the file that has its users' keys; none before it has any
 )
 
 keys = Table(
@@ -85,10 +88,12 @@ users = Table(
     "users",
     METADATA,
     Column("tenant", _ID, nullable=False),
-    Column("id", _ID, nullable=False),
+    Column("mark", _ID, nullable=False),
+    Column("slot", BigInteger, nullable=False),  # where the user's key is
     Column("created", Text, nullable=False),
     Column("profile_version", BigInteger, nullable=False),
-    PrimaryKeyConstraint("tenant", "id"),
+    Column("sealed_id", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "mark"),
     _of_tenant(),
 )
 
@@ -96,18 +101,13 @@ documents = Table(
     "documents",
     METADATA,
     Column("tenant", _ID, nullable=False),
-    Column("user_id", _ID, nullable=False),
-    Column("id", _ID, nullable=False),
+    Column("user_mark", _ID, nullable=False),
+    Column("mark", _ID, nullable=False),
     # The order in which documents came: the version of the profile that each came with, and its place in the request.
     Column("added", BigInteger, nullable=False),
     Column("place", Integer, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("title", Text),
-    Column("date", Text),
-    Column("item_id", Text),
-    Column("rating", Double),
-    Column("description", Text),
-    PrimaryKeyConstraint("tenant", "user_id", "id"),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_mark", "mark"),
     _of_user(),
 )
 
@@ -115,12 +115,12 @@ reasonings = Table(
     "reasonings",
     METADATA,
     Column("tenant", _ID, nullable=False),
-    Column("user_id", _ID, nullable=False),
+    Column("user_mark", _ID, nullable=False),
     Column("model", _ID, nullable=False),
     Column("profile_version", BigInteger, nullable=False),
-    Column("text", Text, nullable=False),
     Column("locked", Boolean, nullable=False),
-    PrimaryKeyConstraint("tenant", "user_id", "model"),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_mark", "model"),
     _of_user(),
 )
 
@@ -128,17 +128,11 @@ feedback = Table(
     "feedback",
     METADATA,
     Column("tenant", _ID, nullable=False),
-    Column("user_id", _ID, nullable=False),
+    Column("user_mark", _ID, nullable=False),
     Column("id", _ID, nullable=False),
-    Column("prompt", Text, nullable=False),
-    Column("response", Text, nullable=False),
-    Column("chosen", Text),
-    Column("edited", Text),
-    Column("thumbs", Text),
-    Column("method", Text),
-    Column("seed", BigInteger),
     Column("created", Text, nullable=False),
-    PrimaryKeyConstraint("tenant", "user_id", "id"),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_mark", "id"),
     _of_user(),
 )
 
@@ -152,14 +146,4 @@ audit = Table(
     Column("count", BigInteger, nullable=False),
     _of_tenant(),
     Index("audit_of_tenant", "tenant", "number"),
-)
-
-tombstones = Table(
-    "tombstones",
-    METADATA,
-    Column("tenant", _ID, nullable=False),
-    Column("mark", _ID, nullable=False),
-    Column("time", Text, nullable=False),
-    PrimaryKeyConstraint("tenant", "mark"),
-    _of_tenant(),
 )

@@ -1,29 +1,30 @@
-"""Who is written as, and all that is kept of a user."""
+"""Who is written as."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
-from penname.serve.store import tombstones
-from penname.serve.store.database import selected
-from penname.serve.store.part import Part, checked_id, checked_limit, checked_text, checked_user, note, now
+from penname.serve.store.part import (
+    KnownUser,
+    UserPart,
+    checked_id,
+    checked_limit,
+    checked_text,
+    checked_user,
+    note,
+    now,
+)
 from penname.serve.store.records import UnknownTenant, UnknownUser, User
-from penname.serve.store.tables import documents, feedback, reasonings, tenants, users
+from penname.serve.store.tables import reasonings, tenants, users
 
-_EXPORTED = {
-    "documents": (documents, (documents.c.added, documents.c.place), ("added", "place")),
-    "reasonings": (reasonings, (reasonings.c.model,), ()),
-    "feedback": (feedback, (feedback.c.created, feedback.c.id), ()),
-}
-"""By kind: its table, the order of its rows, and the columns that mean nothing outside the store."""
-
-_SHOWN = (users.c.id, users.c.created, users.c.profile_version)
+_SHOWN = (users.c.mark, users.c.slot, users.c.sealed_id, users.c.created, users.c.profile_version)
+_CHANGES = 2**32
+"""Room for the versions of one user's profile."""
 
 
-class Users(Part):
+class Users(UserPart):
     """A tenant's users."""
 
     def put_user(self, tenant: str, user: str) -> User:
@@ -33,106 +34,101 @@ class Users(Part):
         """
         tenant, user = checked_user(tenant, user)
         with self._database.writing(tenant) as connection:
-            key = connection.scalar(select(tenants.c.tombstone_key).where(tenants.c.name == tenant))
-            if key is None:
-                raise UnknownTenant
-            created = _after(tombstones.time_of(connection, tenant, tombstones.mark(key, user)))
-            values = {"tenant": tenant, "id": user, "created": created, "profile_version": _first_version(created)}
-            connection.execute(self._database.insert(users).values(values).on_conflict_do_nothing())
-            return _user(connection, tenant, user)
+            self._leave_fingerprint(connection, tenant)
+            row = self._row(connection, tenant, user)
+            if row and self._user_keys.key(row.slot) is None:  # what was to delete the row as well has failed
+                connection.execute(delete(users).where(users.c.tenant == tenant, users.c.slot == row.slot))
+                row = None
+            if row is None:
+                self._add(connection, tenant, user)
+            return self._user(connection, tenant, user)
 
     def user(self, tenant: str, user: str) -> User:
         """A user. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)
         with self._database.reading(tenant) as connection:
-            return _user(connection, tenant, user)
+            return self._user(connection, tenant, user)
 
     def users(self, tenant: str, after: str = "", limit: int = 100) -> list[User]:
-        """A page of a tenant's users in the order of their ids: at most `limit`, those behind the id `after`."""
-        tenant, after = checked_id("tenant", tenant), checked_text("after", after)
-        own = (users.c.tenant == tenant, users.c.id > after)
-        query = select(*_SHOWN).where(*own).order_by(users.c.id).limit(checked_limit(limit))
-        with self._database.reading(tenant) as connection:
-            return [User(**selected(row)) for row in connection.execute(query)]
+        """A page of a tenant's users in the order of their ids: at most `limit`, those behind the id `after`.
 
-    def export(self, tenant: str, user: str) -> dict[str, Any]:
-        """All that is kept of a user: `user`, and lists of `documents`, `reasonings` and `feedback`, as JSON has them.
-
-        Raises UnknownUser.
+        All of the tenant's ids are unsealed for it, as the database cannot put them in order.
         """
-        tenant, user = checked_user(tenant, user)
+        tenant, after, limit = checked_id("tenant", tenant), checked_text("after", after), checked_limit(limit)
         with self._database.reading(tenant) as connection:
-            exported: dict[str, Any] = {"user": vars(_user(connection, tenant, user))}
-            for kind, (table, order, inner) in _EXPORTED.items():
-                own = (table.c.tenant == tenant, table.c.user_id == user)
-                hidden = {"tenant", "user_id", *inner}
-                columns = [column for column in table.columns if column.name not in hidden]
-                rows = connection.execute(select(*columns).where(*own).order_by(*order))
-                exported[kind] = [selected(row) for row in rows]
-        return exported
+            rows = connection.execute(select(*_SHOWN).where(users.c.tenant == tenant)).all()
+        found = (self._unsealed(row) for row in rows)
+        behind = (user for user in found if user is not None and user.id > after)
+        return sorted(behind, key=lambda user: user.id)[:limit]
+
+    def _leave_fingerprint(self, connection: Connection, tenant: str) -> None:
+        """Note which file has the keys of a tenant's users."""
+        this = tenants.c.name == tenant
+        row = connection.execute(select(tenants.c.fingerprint).where(this)).one_or_none()
+        if row is None:
+            raise UnknownTenant
+        if row.fingerprint is None:
+            left = self._user_keys.fingerprint(tenant)
+            connection.execute(update(tenants).where(this).values(fingerprint=left))
+
+    def _add(self, connection: Connection, tenant: str, user: str) -> None:
+        mark, slot = self._user_keys.mark(tenant, user), self._user_keys.add()
+        key = self._user_keys.key(slot)
+        assert key is not None
+        row = {
+            "tenant": tenant,
+            "mark": mark,
+            "slot": slot,
+            "created": now(),
+            # No version that an earlier user of the id had, whose reasoning may still be written.
+            "profile_version": slot * _CHANGES,
+            "sealed_id": key.seal("users", mark, user),
+        }
+        connection.execute(self._database.insert(users).values(row).on_conflict_do_nothing())
+
+    def _user(self, connection: Connection, tenant: str, user: str) -> User:
+        row = self._row(connection, tenant, user)
+        found = self._unsealed(row) if row else None
+        if found is None:
+            raise UnknownUser
+        return found
+
+    def _row(self, connection: Connection, tenant: str, user: str) -> Row[*tuple[Any, ...]] | None:
+        mark = self._user_keys.mark(tenant, user)
+        query = select(*_SHOWN).where(users.c.tenant == tenant, users.c.mark == mark)
+        return connection.execute(query).one_or_none()
+
+    def _unsealed(self, row: Row[*tuple[Any, ...]]) -> User | None:
+        """The user of a row; None where the key is gone already and the row is about to go."""
+        key = self._user_keys.key(row.slot)
+        return User(key.unseal("users", row.mark, row.sealed_id), row.created, row.profile_version) if key else None
 
 
-def version_of(connection: Connection, tenant: str, user: str, *, hold: bool = False) -> int:
-    """The version of a user's profile.
-
-    hold: whether others are kept from changing or forgetting the user until the transaction ends.
-
-    Raises UnknownUser.
-    """
-    query = select(users.c.profile_version).where(users.c.tenant == tenant, users.c.id == user)
-    # SQLite, with one writer at a time, has no such clause, and SQLAlchemy leaves it out.
-    version = connection.scalar(query.with_for_update(key_share=True) if hold else query)
-    if version is None:
-        raise UnknownUser
-    return int(version)
-
-
-def raise_version(connection: Connection, tenant: str, user: str) -> int:
+def raise_version(connection: Connection, tenant: str, known: KnownUser) -> int:
     """Give a user's profile its next version, and drop the reasonings that were written from the one before.
 
     Raises UnknownUser.
     """
-    own = (users.c.tenant == tenant, users.c.id == user)
+    own = (users.c.tenant == tenant, users.c.mark == known.mark)
     raised = update(users).where(*own).values(profile_version=users.c.profile_version + 1)
     version = connection.scalar(raised.returning(users.c.profile_version))
     if version is None:
         raise UnknownUser
-    written = (reasonings.c.tenant == tenant, reasonings.c.user_id == user, reasonings.c.locked.is_(False))
+    written = (reasonings.c.tenant == tenant, reasonings.c.user_mark == known.mark, reasonings.c.locked.is_(False))
     connection.execute(delete(reasonings).where(*written))
     return int(version)
 
 
 def delete_rows(
-    connection: Connection, table: Table, tenant: str, user: str, action: str, *which: ColumnElement[bool]
+    connection: Connection, table: Table, tenant: str, known: KnownUser, action: str, *which: ColumnElement[bool]
 ) -> int:
-    """Delete rows of a user's and enter that into the audit; how many there were. Raises UnknownUser.
+    """Delete rows of a user's and enter that into the audit; how many there were.
 
     action: what the audit calls it.
     which: conditions of the rows.
     """
-    version_of(connection, tenant, user, hold=True)
-    own = (table.c.tenant == tenant, table.c.user_id == user, *which)
+    own = (table.c.tenant == tenant, table.c.user_mark == known.mark, *which)
     deleted = connection.execute(delete(table).where(*own)).rowcount
     if deleted:
         note(connection, tenant, action, deleted)
     return deleted
-
-
-def _user(connection: Connection, tenant: str, user: str) -> User:
-    row = connection.execute(select(*_SHOWN).where(users.c.tenant == tenant, users.c.id == user)).one_or_none()
-    if row is None:
-        raise UnknownUser
-    return User(**selected(row))
-
-
-def _after(time: str | None) -> str:
-    """This moment, or the one after `time` where the clock was set back."""
-    if time is None:
-        return now()
-    later = datetime.fromisoformat(time) + timedelta(microseconds=1)
-    return max(now(), later.isoformat(timespec="microseconds").replace("+00:00", "Z"))
-
-
-def _first_version(created: str) -> int:
-    """Microseconds since 1970: no version that an earlier user of the id had, whose reasoning may still be written."""
-    return (datetime.fromisoformat(created) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

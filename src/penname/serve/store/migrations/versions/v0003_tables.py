@@ -1,15 +1,15 @@
-"""The first tables and, in PostgreSQL, the wall between tenants."""
+"""The first tables and, in PostgreSQL, the wall between tenants. Revisions 0001 and 0002 were in no version."""
 
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0003"
 down_revision = None
 
 ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-TABLES = ("keys", "usage", "users", "documents", "reasonings", "feedback", "audit", "tombstones")
+TABLES = ("keys", "usage", "leases", "users", "documents", "reasonings", "feedback", "audit")
 
 
 def column(name: str, kind: sa.types.TypeEngine[Any], *, nullable: bool = False) -> sa.Column[Any]:
@@ -24,8 +24,8 @@ def of_tenant() -> sa.ForeignKeyConstraint:
 
 def of_user() -> tuple[sa.Column[Any], sa.Column[Any], sa.ForeignKeyConstraint]:
     """The user whose rows these are."""
-    user = sa.ForeignKeyConstraint(["tenant", "user_id"], ["users.tenant", "users.id"], ondelete="CASCADE")
-    return column("tenant", ID), column("user_id", ID), user
+    user = sa.ForeignKeyConstraint(["tenant", "user_mark"], ["users.tenant", "users.mark"], ondelete="CASCADE")
+    return column("tenant", ID), column("user_mark", ID), user
 
 
 def upgrade() -> None:
@@ -42,7 +42,7 @@ def make_tables_of_tenants() -> None:
         "tenants",
         sa.Column("name", ID, primary_key=True),
         column("created", sa.Text()),
-        column("tombstone_key", sa.Text()),
+        column("fingerprint", sa.Text(), nullable=True),
     )
     op.create_table(
         "keys",
@@ -68,6 +68,13 @@ def make_tables_of_tenants() -> None:
         sa.PrimaryKeyConstraint("tenant", "key_id", "day"),
         sa.ForeignKeyConstraint(["tenant", "key_id"], ["keys.tenant", "keys.id"], ondelete="CASCADE"),
     )
+    op.create_table(
+        "leases",
+        *(column(name, ID) for name in ("tenant", "key_id", "day", "process")),
+        column("reserved", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("tenant", "key_id", "day", "process"),
+        sa.ForeignKeyConstraint(["tenant", "key_id"], ["keys.tenant", "keys.id"], ondelete="CASCADE"),
+    )
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "audit",
@@ -79,14 +86,6 @@ def make_tables_of_tenants() -> None:
         of_tenant(),
     )
     op.create_index("audit_of_tenant", "audit", ["tenant", "number"])
-    op.create_table(
-        "tombstones",
-        column("tenant", ID),
-        column("mark", ID),
-        column("time", sa.Text()),
-        sa.PrimaryKeyConstraint("tenant", "mark"),
-        of_tenant(),
-    )
 
 
 def make_tables_of_users() -> None:
@@ -94,43 +93,39 @@ def make_tables_of_users() -> None:
     op.create_table(
         "users",
         column("tenant", ID),
-        column("id", ID),
+        column("mark", ID),
+        column("slot", sa.BigInteger()),
         column("created", sa.Text()),
         column("profile_version", sa.BigInteger()),
-        sa.PrimaryKeyConstraint("tenant", "id"),
+        column("sealed_id", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("tenant", "mark"),
         of_tenant(),
     )
     op.create_table(
         "documents",
         *of_user(),
-        column("id", ID),
+        column("mark", ID),
         column("added", sa.BigInteger()),
         column("place", sa.Integer()),
-        column("text", sa.Text()),
-        *(column(name, sa.Text(), nullable=True) for name in ("title", "date", "item_id")),
-        column("rating", sa.Double(), nullable=True),
-        column("description", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("tenant", "user_id", "id"),
+        column("sealed", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("tenant", "user_mark", "mark"),
     )
     op.create_table(
         "reasonings",
         *of_user(),
         column("model", ID),
         column("profile_version", sa.BigInteger()),
-        column("text", sa.Text()),
         column("locked", sa.Boolean()),
-        sa.PrimaryKeyConstraint("tenant", "user_id", "model"),
+        column("sealed", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("tenant", "user_mark", "model"),
     )
     op.create_table(
         "feedback",
         *of_user(),
         column("id", ID),
-        column("prompt", sa.Text()),
-        column("response", sa.Text()),
-        *(column(name, sa.Text(), nullable=True) for name in ("chosen", "edited", "thumbs", "method")),
-        column("seed", sa.BigInteger(), nullable=True),
         column("created", sa.Text()),
-        sa.PrimaryKeyConstraint("tenant", "user_id", "id"),
+        column("sealed", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("tenant", "user_mark", "id"),
     )
 
 
