@@ -92,7 +92,7 @@ def _user_keys(database: Database, path: Path | None, tenants: Mapping[str, str 
     from penname.serve.store.user_keys import UserKeys
 
     if path is None:
-        raise UserError(f"{database.name}: found no file of users' keys, expected --user-keys FILE")
+        raise UserError(f"user_keys: found none, expected the file of the users' keys of {database.name}")
     used = {tenant: fingerprint for tenant, fingerprint in tenants.items() if fingerprint}
     keys = UserKeys(path, new=not used)
     with ExitStack() as at_failure:
