@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 
 from penname.serve.errors import ApiError
 from penname.serve.metrics import Metrics
 
+MOST_WAITS = 100
+"""How many of the latest waits count for how much longer one may be than was foretold."""
+
+FEWEST_WAITS = 20
+"""With fewer, that is not known."""
+
+TELLING_SECONDS = 1.0
+"""Shorter waits tell nothing of longer ones."""
+
+LATE = 0.95
+"""The share of waits that are no longer than is allowed for."""
+
 
 class Admission:
     """Refuses requests while the server stops, or where they would wait too long, and notes what the others take.
+
+    What is foretold is sometimes too little: it is allowed for how much later first tokens have come of late.
 
     longest_wait: seconds until the first token, above which a request is refused.
     metrics: where it is noted.
@@ -19,24 +34,34 @@ class Admission:
     def __init__(self, longest_wait: float, metrics: Metrics) -> None:
         self._longest_wait = longest_wait
         self._metrics = metrics
+        self._lateness: deque[float] = deque(maxlen=MOST_WAITS)
         self.stopping = False
 
-    def check(self, wait: float) -> None:
+    def check(self, foretold: float) -> None:
         """Raise ApiError for a request that may not wait: 503 while the server stops, 429 where it would take long.
 
-        wait: seconds that its first token would take.
+        foretold: seconds from its arrival to its first token, as its engine expects.
         """
         if self.stopping:
             raise ApiError(503, "the server stops", "stopping", retry_after=30)
+        wait = foretold * self._margin()
         if wait > self._longest_wait:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"
             # When those before will have been answered: sooner, all who were refused would only ask in vain again. And
             # not all at once.
             raise ApiError(429, problem, "server_busy", retry_after=math.ceil(random.uniform(wait, 2 * wait)))
 
-    def note_first_token(self, seconds: float) -> None:
-        """Note how long a request waited for its first token."""
+    def note_first_token(self, seconds: float, foretold: float) -> None:
+        """Note how long a request waited for its first token. foretold: what was expected when it arrived."""
         self._metrics.first_token.observe(seconds)
+        if foretold >= TELLING_SECONDS:
+            self._lateness.append(seconds / foretold)
+
+    def _margin(self) -> float:
+        """By how much waits are longer than is foretold, of which few are longer still."""
+        if len(self._lateness) < FEWEST_WAITS:
+            return 1.0
+        return max(1.0, sorted(self._lateness)[int(LATE * len(self._lateness))])
 
     def note_tokens(self, prompt: int, completions: int) -> None:
         """Note how many tokens a request took, once it has ended."""

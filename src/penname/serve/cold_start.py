@@ -114,7 +114,7 @@ class ColdWriting(Writing):
         if order.most_likely is not None:
             raise ApiError(400, f"log probabilities are not told by the method {NAME}", "invalid_value", "logprobs")
         await run_sync(self._read_profile)
-        self._admission.check(self._cold_start.expected_wait())
+        self._check_wait(self._cold_start.expected_wait())
         await self._reserve(self._cold_start.most_tokens(order.choices, order.candidates))
 
     async def pieces(self) -> AsyncGenerator[Piece]:

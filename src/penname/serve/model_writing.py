@@ -33,13 +33,13 @@ class ModelWriting(Writing):
         self._candidates = order.candidates or self._writer.setup.evaluation.candidates
         completions = order.choices * self._candidates
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
-        self._admission.check(self._backend.expected_wait(None, completions))
+        self._check_wait(self._backend.expected_wait(None, completions))
         await self._reserve(completions)  # each has a token at least; whoever has none left costs nothing further
         with self._backend.preparing(completions):
             await run_sync(self._prepare)
         prepared = self._prepared
         self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
-        self._admission.check(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
+        self._check_wait(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
         most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
         most += order.choices * self._most_behind(prepared.sampling.max_new_tokens)
         await self._reserve(most - completions)

@@ -108,6 +108,7 @@ class Writing(ABC):
         self._profile = NOBODY
         self._created: str | None = None
         self._closed = False
+        self._foretold: float | None = None
         self._reserved: tuple[str, int] | None = None
 
     async def start(self) -> None:
@@ -201,5 +202,12 @@ class Writing(ABC):
             raise ApiError(429, problem, "insufficient_quota", retry_after=wait)
         self._reserved = day, reserved + tokens
 
+    def _check_wait(self, expected: float) -> None:
+        """Raise ApiError where the first token would come too late. expected: seconds from now."""
+        foretold = time.perf_counter() - self._started + expected
+        self._admission.check(foretold)
+        if self._foretold is None:
+            self._foretold = foretold
+
     def _note_first_token(self) -> None:
-        self._admission.note_first_token(time.perf_counter() - self._started)
+        self._admission.note_first_token(time.perf_counter() - self._started, self._foretold or 0.0)

@@ -162,7 +162,9 @@ def test_keys_of_tenants_are_added_without_the_file_of_users_keys(empty, user_ke
 
 
 def test_postgresql_has_no_file_of_keys_by_itself(cluster, migrated):
-    with pytest.raises(UserError, match="user_keys: found none, expected the file of the users' keys of database postgresql://"):
+    with pytest.raises(
+        UserError, match="user_keys: found none, expected the file of the users' keys of database postgresql://"
+    ):
         open_store(cluster.url(migrated, "penname"))
 
 
