@@ -31,6 +31,6 @@ async def new_writing(state: State, method: str | None, order: Order) -> Writing
 def _is_new(store: Store, order: Order) -> bool:
     """Whether a request is for a user without documents."""
     try:
-        return order.user is None or not store.documents(order.caller.tenant, order.user, limit=1)
+        return order.user is None or not store.has_documents(order.caller.tenant, order.user)
     except UnknownUser:
         return True

@@ -16,6 +16,7 @@ CALLS = {
     "export": (),
     "profile": (),
     "documents": (),
+    "has_documents": (),
     "feedback": (),
     "add_documents": ([],),
     "remove_document": ("d",),
@@ -122,11 +123,14 @@ def test_pages_and_search_of_documents(store, ada):
     given = [Document("", f"Text {n} about {'Straße' if n % 3 else 'rain_%'}", id=f"{n:03}") for n in range(700)]
     store.add_documents("t", "ada", [*given, Document("", "untitled", id="x", title="Über STRASSE")])
     assert texts(store, limit=2) == [given[0].text, given[1].text]
+    assert texts(store, after="500", limit=3) == [document.text for document in given[501:504]]
     assert texts(store, after="698", limit=5) == [given[699].text, "untitled"]
     assert texts(store, search="strasse", limit=1000)[-1] == "untitled"
     assert len(texts(store, search="strasse", limit=1000)) == 467
     assert texts(store, search="n_%", after="690", limit=1) == [given[693].text]
     assert texts(store, search="rain-") == []
+    with pytest.raises(ArgumentError, match="after: found the id of no document of this user"):
+        texts(store, after="none")
 
 
 def test_pages_that_cannot_be(store, ada):

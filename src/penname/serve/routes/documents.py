@@ -82,7 +82,7 @@ def list_documents(
     page: PageOf,
     search: Annotated[str | None, Query(max_length=4000, description="only those that have this in them")] = None,
 ) -> Listed[DocumentAnswer]:
-    """List a user's documents in the order of their ids."""
+    """List a user's documents in the order in which they were added."""
     found = state.store.documents(caller.tenant, user, page.after, page.limit + 1, search)
     shown, about = shown_page(found, page.limit, lambda document: str(document.id))
     return Listed(data=list(map(_answer, shown)), **about)

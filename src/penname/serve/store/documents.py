@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, Select, select, tuple_
 
 from penname.data.records import Document
+from penname.errors import ArgumentError
 from penname.serve.store.part import KnownUser, UserPart, checked_id, checked_limit, checked_text, checked_user, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
@@ -16,6 +20,10 @@ from penname.serve.store.users import delete_rows, raise_version
 
 _TEXTS = ("text", "title", "date", "item_id", "description")
 _FIELDS = ("id", *_TEXTS, "rating")
+_FIRST = (-1, -1)
+"""The place before the first document."""
+
+_ROWS_AT_ONCE = 500
 
 
 class Documents(UserPart):
@@ -66,17 +74,30 @@ class Documents(UserPart):
     def documents(
         self, tenant: str, user: str, after: str = "", limit: int = 100, search: str | None = None
     ) -> list[Document]:
-        """A page of a user's documents in the order of their ids: at most `limit`, those behind the id `after`.
+        """A page of a user's documents in the order in which they were added: at most `limit`.
 
+        after: the id of the document that they are behind; empty for the first page.
         search: only those whose title or text has this in it, in whatever case.
 
-        Raises UnknownUser.
+        Raises UnknownUser, and ArgumentError where no document has the id `after`.
         """
         tenant, user = checked_user(tenant, user)
         after, limit = checked_text("after", after), checked_limit(limit)
-        found = sorted(self.profile(tenant, user).documents, key=lambda document: str(document.id))
-        folded = search.casefold() if search else ""
-        return [document for document in found if str(document.id) > after and _has(document, folded)][:limit]
+        folded = (search or "").casefold()
+        with self._database.reading(tenant) as connection:
+            known = self._known(connection, tenant, user)
+            place = _place(connection, tenant, known, after) if after else _FIRST
+            at_once = min(limit, _ROWS_AT_ONCE) if search is None else _ROWS_AT_ONCE
+            behind = _behind(connection, tenant, known, place, at_once)
+            found = (Document(user, **known.key.unseal("documents", row.mark, row.sealed)) for row in behind)
+            return list(islice((document for document in found if _has(document, folded)), limit))
+
+    def has_documents(self, tenant: str, user: str) -> bool:
+        """Whether a user has any. Raises UnknownUser."""
+        tenant, user = checked_user(tenant, user)
+        with self._database.reading(tenant) as connection:
+            known = self._known(connection, tenant, user)
+            return next(_behind(connection, tenant, known, _FIRST, 1), None) is not None
 
     def profile(self, tenant: str, user: str) -> Profile:
         """A user's documents in the order in which they were added, and the version of the profile that they are.
@@ -91,8 +112,7 @@ class Documents(UserPart):
 
 def read_documents(connection: Connection, tenant: str, user: str, known: KnownUser) -> list[Document]:
     """A user's documents in the order in which they were added."""
-    own = (documents.c.tenant == tenant, documents.c.user_mark == known.mark)
-    query = select(documents.c.mark, documents.c.sealed).where(*own).order_by(documents.c.added, documents.c.place)
+    query = _rows(tenant, known).order_by(documents.c.added, documents.c.place)
     unsealed = (known.key.unseal("documents", row.mark, row.sealed) for row in connection.execute(query))
     return [Document(user, **fields) for fields in unsealed]
 
@@ -115,6 +135,31 @@ def _sealed(known: KnownUser, document: Document) -> dict[str, str | bytes]:
     mark = _mark(known, str(document.id))
     fields = {name: value for name in _FIELDS if (value := getattr(document, name)) is not None}
     return {"mark": mark, "sealed": known.key.seal("documents", mark, fields)}
+
+
+def _rows(tenant: str, known: KnownUser) -> Select[*tuple[Any, ...]]:
+    columns = (documents.c.mark, documents.c.sealed, documents.c.added, documents.c.place)
+    return select(*columns).where(documents.c.tenant == tenant, documents.c.user_mark == known.mark)
+
+
+def _place(connection: Connection, tenant: str, known: KnownUser, document_id: str) -> tuple[int, int]:
+    """Where a document is among those of its user. Raises ArgumentError where there is none."""
+    mark = _mark(known, unicodedata.normalize("NFC", document_id))
+    row = connection.execute(_rows(tenant, known).where(documents.c.mark == mark)).one_or_none()
+    if row is None:
+        raise ArgumentError("after", "found the id of no document of this user, expected that of one")
+    return row.added, row.place
+
+
+def _behind(
+    connection: Connection, tenant: str, known: KnownUser, place: tuple[int, int], at_once: int
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """The rows behind a place. at_once: how many are read at a time."""
+    order = tuple_(documents.c.added, documents.c.place)
+    query = _rows(tenant, known).order_by(documents.c.added, documents.c.place).limit(at_once)
+    while rows := connection.execute(query.where(order > tuple_(*place))).all():
+        yield from rows
+        place = rows[-1].added, rows[-1].place
 
 
 def _has(document: Document, folded: str) -> bool:
