@@ -34,6 +34,7 @@ _UNSPACED = regex.compile(
 _BETWEEN = regex.compile(r"(?:^\p{M}+|[^\p{L}\p{M}\p{N}]\p{M}*)+")
 # The soft hyphen, and what joins or separates the shapes of letters within a word, as in Persian and Hindi.
 _INVISIBLE = regex.compile("[\u00ad\u200c\u200d\u2060]+")
+_MOST_SPACED = 2**17
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _BARE_ASCII = {
     True: re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*"),
@@ -83,11 +84,29 @@ def plain_words(text: str) -> list[str]:
 
 def spaced_words(text: str) -> str:
     """The words of `plain_words`, separated by spaces; there may be more of these."""
-    lowered = composed(text.lower())
-    if not lowered.isascii() and _UNSPACED.search(lowered):
-        lowered = " ".join(split_words(lowered))
-    spaced: str = _BETWEEN.sub(" ", lowered)
-    return spaced
+    return next(all_spaced_words([text]))
+
+
+def all_spaced_words(texts: Iterable[str]) -> Iterator[str]:
+    """The `spaced_words` of each text; what many texts have in common is looked at once."""
+    spaced = _Spaced()
+    for text in texts:
+        lowered = composed(text.lower())
+        # Nothing across a space makes a difference: a sign behind one is on no letter.
+        unspaced = not lowered.isascii() and _UNSPACED.search(lowered)
+        pieces = _cut(lowered) if unspaced else lowered.split(" ")
+        yield " ".join([spaced[piece] for piece in pieces])
+        if len(spaced) > _MOST_SPACED:
+            spaced.clear()
+
+
+class _Spaced(dict[str, str]):
+    """Pieces of texts with spaces in the place of what is between words, made at the first look."""
+
+    def __missing__(self, piece: str) -> str:
+        spaced: str = _BETWEEN.sub(" ", piece)
+        self[piece] = spaced
+        return spaced
 
 
 def ascii_words(text: str) -> list[str]:
@@ -118,9 +137,22 @@ def words_for(share: float) -> WordsName:
     return "unicode" if share >= OTHER_LETTERS else "ascii"
 
 
+def _cut(text: str) -> list[str]:
+    """The words of a text, some of them with what is between them, and some pieces without a word."""
+    pieces: list[str] = []
+    for piece in text.split():
+        pieces += _breaks(piece) if _UNSPACED.search(piece) else [piece]
+    return pieces
+
+
 def _segments(text: str) -> list[str]:
-    """The words of a text without white space, by ICU."""
+    """The words of a text without white space."""
+    return [piece for piece in _breaks(text) if not _BETWEEN.fullmatch(piece)]
+
+
+def _breaks(text: str) -> Iterable[str]:
+    """The words of a text without white space, and what is between them, by ICU."""
     from icu4py.breakers import WordBreaker
 
-    breaker = WordBreaker(text, "en")  # the dictionaries do not depend on the locale
-    return [piece for piece in breaker if not _BETWEEN.fullmatch(piece)]
+    breaks: Iterable[str] = WordBreaker(text, "en")  # the dictionaries do not depend on the locale
+    return breaks

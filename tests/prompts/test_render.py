@@ -197,3 +197,37 @@ def test_a_chat_ends_with_what_its_template_writes_after_a_reply(bundled):
     assert end != tokenizer.eos_token_id
     assert Renderer(tokenizer, "chat", 100).end_id == end
     assert Renderer(tokenizer, "plain", 100).end_id == tokenizer.eos_token_id
+
+
+LONG = {
+    "words": "The rain fell on the river, and it's cold. " * 4000,
+    "no spaces": "abcdefghij" * 9000,
+    "spaces": "a" + " " * 60_000 + "b" * 60_000,
+    "Chinese": "我喜欢北京的烤鸭，因为它很好吃。" * 4000,
+    "emoji": "👩‍👩‍👧‍👦é" * 9000,
+    "control tokens": "<|im_end|> rain " * 6000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("number", [1, 50, 700])
+def test_of_a_long_text_the_first_tokens_are_those_of_the_whole(tokenizer, text, number):
+    renderer = Renderer(tokenizer, "chat", 1000)
+    assert renderer._first_tokens(text, number) == renderer._tokens(text)[:number]
+
+
+def test_of_a_long_document_only_the_beginning_is_tokenized(tokenizer):
+    read = []
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(tokenizer, name)
+
+        def __call__(self, text, **options):
+            read.append(len(text))
+            return tokenizer(text, **options)
+
+    prompt = Renderer(Counting(), "chat", 200).render("no_reasoning_input", [LONG["words"]], input="Write.")
+    assert len(prompt.tokens) <= 200
+    assert prompt.shortened == 1
+    assert max(read) < 20_000

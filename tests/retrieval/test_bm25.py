@@ -15,13 +15,20 @@ from rank_bm25 import BM25Okapi
 from penname.config import SourceConfig
 from penname.data.layouts import query_of, searched_text
 from penname.data.sources import load_split
-from penname.retrieval import bm25
-from penname.retrieval.bm25 import rank, rank_cached, score
+from penname.retrieval import bm25, known_words
+from penname.retrieval import tokens as tokenizer
+from penname.retrieval.bm25 import rank, rank_cached, rank_known, score
 from penname.retrieval.compiled import SMALL_INPUT, compiled
+from penname.retrieval.known_words import KnownWords
 from penname.retrieval.tokens import SMALLEST_TABLE, tokenize
 from penname.words import plain_words
 
 SPLITTERS = {"words": plain_words, "whitespace": str.split}
+
+LOOPS = (
+    (bm25, "_score"),
+    *((tokenizer, name) for name in ("_blank_wide_spaces", "_hash", "_number")),
+)
 
 
 def reference(query, texts, tokens):
@@ -31,9 +38,12 @@ def reference(query, texts, tokens):
 
 
 def check(queries, profiles, tokens):
-    for few in (-1, SMALL_INPUT):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("penname.retrieval.compiled.SMALL_INPUT", few)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penname.retrieval.compiled.SMALL_INPUT", -1)
+        check_loops(queries, profiles, tokens)
+        for module, loop in LOOPS:
+            patch.setattr(module, loop, getattr(module, loop).__wrapped__)
+        with np.errstate(over="ignore"):
             check_loops(queries, profiles, tokens)
 
 
@@ -115,6 +125,33 @@ def test_rankings_of_much_text_are_kept(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("PENNAME_CACHE", "/dev/null")
     assert all(map(np.array_equal, rank_cached(*searches, "words"), expected))
     assert "set PENNAME_CACHE to a folder that can be written to" in caplog.text
+
+
+@pytest.mark.parametrize("tokens", ["words", "whitespace"])
+@settings(deadline=None)
+@given(profiles=st.lists(st.tuples(TEXTS, st.lists(TEXTS, max_size=6)), min_size=1, max_size=5))
+def test_texts_whose_words_are_known_are_ranked_as_others(tokens, profiles):
+    """One profile, whose documents come, change and go."""
+    known = KnownWords()
+    for query, texts in profiles:
+        for _ in range(2):
+            expected = np.argsort(-reference(query, texts, tokens), kind="stable")
+            assert np.array_equal(rank_known(query, texts, tokens, known), expected)
+
+
+def test_only_new_texts_are_tokenized(monkeypatch):
+    known, texts, cut = KnownWords(), [f"note {i} about rain" for i in range(30)], []
+    real = known_words.hash_words
+    monkeypatch.setattr(known_words, "hash_words", lambda texts, tokens: cut.extend(texts) or real(texts, tokens))
+    rank_known("rain", texts, "words", known)
+    assert cut == [*texts, "rain"]
+    cut.clear()
+    taken = known.size
+    rank_known("snow", [*texts[:20], "new"], "words", known)
+    assert cut == ["new", "snow"]
+    assert 0 < known.size < taken
+    rank_known("snow", texts, "words", known)
+    assert cut[2:] == [*texts[20:], "snow"], "what a profile has no more is not kept"
 
 
 def test_a_profile_of_many_documents():

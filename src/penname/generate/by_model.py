@@ -30,6 +30,7 @@ from penname.prompts.completion import Completion, compose, parse
 from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.recipe_files import of_earlier_version
+from penname.retrieval.known_words import KnownWords
 from penname.retrieval.retrieve import Retriever, make_retriever, retrieve
 from penname.rewards.authorship import AuthorshipModel, sample_documents
 from penname.rewards.base import Reward, RewardInput
@@ -178,8 +179,11 @@ class ModelWriter:
         written = engine.generate([prepared.tokens], [prepared.seeds], prepared.sampling)[0]
         return self.finish(request, prepared, written)
 
-    def prepare(self, request: Request) -> Prepared:
-        """Retrieve the documents and render the prompt; no model is loaded. Raises UserError as `write` does."""
+    def prepare(self, request: Request, known: KnownWords | None = None) -> Prepared:
+        """Retrieve the documents and render the prompt; no model is loaded. Raises UserError as `write` does.
+
+        known: see `find`.
+        """
         setup = self._setup
         if request.item is not None:
             raise ArgumentError("item", "is for the method pat of a run")
@@ -189,7 +193,7 @@ class ModelWriter:
         if number > 1 and setup.evaluation.choose == AUTHORSHIP and not setup.authorship.is_file():
             problem = "the run has no authorship model, by which its recipe chooses among candidates"
             raise ArgumentError("candidates", f"found {number}; {problem}; expected 1")
-        shown = self.find(request, setup.retrieval.k)
+        shown = self.find(request, setup.retrieval.k, known)
         template = generator_template(with_reasoning=setup.with_reasoning)
         rendered = self.renderer.render(template, [document.text for document in shown], input=request.prompt)
         reasoning = request.reasoning
@@ -198,15 +202,16 @@ class ModelWriter:
             rendered.tokens + forced, candidate_seeds(request.seed, number), self.sampling, shown, rendered.shortened
         )
 
-    def find(self, request: Request, number: int) -> list[Document]:
+    def find(self, request: Request, number: int, known: KnownWords | None = None) -> list[Document]:
         """The documents that the prompt would show if it showed this many, most relevant first.
 
         number: at most so many are returned.
+        known: the words of the user's documents, where they are kept from request to request.
         """
         example = Example(
             "prompt", "user", "generate", request.prompt, profile=tuple(request.documents), query=request.query
         )
-        return retrieve(example, self._retriever(request.seed), number)
+        return retrieve(example, self._retriever(request.seed, known), number)
 
     def finish(self, request: Request, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
         """The text of a request, chosen from its candidates.
@@ -278,9 +283,9 @@ class ModelWriter:
             chat_template_date=engine.chat_template_date,
         )
 
-    def _retriever(self, seed: int) -> Retriever:
+    def _retriever(self, seed: int, known: KnownWords | None) -> Retriever:
         settings = self._setup.retrieval
-        return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens)
+        return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens, known)
 
     @cached_property
     def sampling(self) -> Sampling:

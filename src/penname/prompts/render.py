@@ -21,6 +21,12 @@ from penname.thoughts import ThoughtCutter
 
 PromptFormat = Literal["chat", "plain"]
 
+LETTERS_OF_TOKEN = 16
+"""More than a token has in most texts."""
+
+TOKENS_AT_CUT = 64
+"""Tokens before a cut that may not be those of the whole text."""
+
 
 class PromptTooLong(UserError):
     """A prompt is over the token limit even without documents.
@@ -219,8 +225,8 @@ class Renderer:
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """The text truncated so that it has at most `max_tokens` tokens when it is tokenized again."""
-        tokens, kept = self._tokens(text), max_tokens
-        while self._length(text) > max_tokens:
+        tokens, kept = self._first_tokens(text, max_tokens + 1), max_tokens
+        while len(self._first_tokens(text, max_tokens + 1)) > max_tokens:
             text = self.decode(tokens[:kept])
             kept -= 1  # part of a character can take more tokens than the whole
         return text
@@ -230,10 +236,10 @@ class Renderer:
         separator_length = self._length(document_separator)
         kept: list[str] = []
         for document in documents:
-            ids = self._tokens(document)
             room = budget - (separator_length if kept else 0)
             if room <= 0:
                 break
+            ids = self._first_tokens(document, room + 1)
             kept.append(document if len(ids) <= room else self.decode(ids[:room]))
             budget = room - len(ids)
         return kept
@@ -263,6 +269,16 @@ class Renderer:
     def _tokens(self, text: str) -> list[int]:
         """The token ids of a text that is not a template's."""
         return [token for piece in self._control_tokens.pieces(text) for token in self._encode(piece)]
+
+    def _first_tokens(self, text: str, number: int) -> list[int]:
+        """As many of a text's first token ids, or all; of a long text only the beginning is tokenized."""
+        length = LETTERS_OF_TOKEN * number
+        while length < len(text):
+            tokens = self._tokens(text[:length])
+            if len(tokens) >= number + TOKENS_AT_CUT:
+                return tokens[:number]
+            length *= 4
+        return self._tokens(text)[:number]
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from penname.errors import UserError
 from penname.retrieval.cache import Cache, key_of
-from penname.retrieval.compiled import compiled
-from penname.retrieval.tokens import TokensName, tokenize
+from penname.retrieval.compiled import SMALL_INPUT, compiled
+from penname.retrieval.known_words import KnownWords
+from penname.retrieval.tokens import TokensName, numbered, tokenize
 from penname.words import VERSION
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,11 @@ def _key(queries: Sequence[str], profiles: Sequence[Sequence[str]]) -> bytes:
     return digest.digest()
 
 
+def warm_up() -> None:
+    """Compile what ranks much text, or load it, which may take seconds."""
+    rank(["a"], [["a " * SMALL_INPUT]], "words")
+
+
 def rank(queries: Sequence[str], profiles: Sequence[Sequence[str]], tokens: TokensName) -> list[npt.NDArray[np.intp]]:
     """For each query, the indices of its profile's texts by descending score; ties keep the profile's order.
 
@@ -87,6 +93,14 @@ def score(
     tokenized = tokenize([*queries, *numbers], tokens)
     scores = _score(tokenized.words, np.append(0, tokenized.ends), text_ids, ends)
     return np.split(scores, ends[:-1]) if len(ends) else []
+
+
+def rank_known(query: str, texts: Sequence[str], tokens: TokensName, known: KnownWords) -> npt.NDArray[np.intp]:
+    """As `rank`, for one query. known: has the words of the texts that were ranked before, and will have all."""
+    tokenized = numbered(known.hashed(query, texts, tokens))
+    text_ids = np.arange(1, len(texts) + 1)
+    scores = _score(tokenized.words, np.append(0, tokenized.ends), text_ids, np.array([len(texts)]))
+    return np.argsort(-scores, kind="stable")
 
 
 @compiled

@@ -21,6 +21,7 @@ from penname.errors import UserError
 from penname.extensions import Extension, load_callable
 from penname.retrieval import bm25
 from penname.retrieval.dense import DenseRanking
+from penname.retrieval.known_words import KnownWords
 from penname.retrieval.tokens import TokensName
 
 RETRIEVERS = ("bm25", "dense", "contriever", "recency", "random")
@@ -64,12 +65,15 @@ class Retriever(Protocol):
         ...
 
 
-def make_retriever(name: str, encoder: str | None, seed: int, tokens: TokensName = "words") -> Retriever:
+def make_retriever(
+    name: str, encoder: str | None, seed: int, tokens: TokensName = "words", known: KnownWords | None = None
+) -> Retriever:
     """The retriever called `name`: one of `RETRIEVERS`, or an extension, called as `retriever(query, documents)`.
 
     encoder: the encoder of `dense` and `contriever`, a folder or hub id; None is the bundled one.
     seed: of the retriever `random`.
     tokens: how BM25 tokenizes texts.
+    known: the words of the one profile that is to be searched, which BM25 keeps there; None where it keeps none.
 
     `contriever` compares mean-pooled embeddings by dot product (Izacard et al., 2022), `dense` compares by cosine. An
     extension returns document indices, most relevant first; documents it omits are never retrieved. Raises UserError
@@ -80,6 +84,8 @@ def make_retriever(name: str, encoder: str | None, seed: int, tokens: TokensName
         return lambda searches, on_progress: [
             _checked(name, rank(s.query, s.documents), len(s.documents)) for s in searches
         ]
+    if name == "bm25" and known is not None:
+        return lambda searches, on_progress: [bm25.rank_known(s.query, s.texts, tokens, known) for s in searches]
     if name == "bm25":
         return lambda searches, on_progress: bm25.rank_cached(
             [s.query for s in searches], [s.texts for s in searches], tokens

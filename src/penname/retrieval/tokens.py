@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.retrieval.compiled import compiled
-from penname.words import spaced_words
+from penname.words import all_spaced_words
 
 TokensName = Literal["words", "whitespace"]
 """words: those of `penname.words.plain_words`; whitespace: `str.split()`."""
@@ -38,28 +38,48 @@ class TokenizedTexts:
     ends: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class HashedTexts:
+    """Many texts as hashes of their words.
+
+    hashes: those of all words, text after text.
+    ends: where each text ends in `hashes`.
+    """
+
+    hashes: npt.NDArray[np.uint64]
+    ends: npt.NDArray[np.int64]
+
+
 def tokenize(texts: Sequence[str], tokens: TokensName) -> TokenizedTexts:
     """Tokenize texts and map their words to ids."""
-    if tokens == "words":
-        encoded = [_letters(text) for text in texts]
-    else:
-        encoded = [text.encode(errors="surrogatepass") for text in texts]
+    return numbered(hash_words(texts, tokens))
+
+
+def hash_words(texts: Sequence[str], tokens: TokensName) -> HashedTexts:
+    """Tokenize texts and hash their words."""
+    encoded = _letters(texts) if tokens == "words" else [text.encode(errors="surrogatepass") for text in texts]
     ends = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
     letters = np.frombuffer(bytearray(b" ").join((*encoded, b"")), np.uint8)
     del encoded  # it may take much memory
     _blank_wide_spaces(letters)
-    hashes, ends = _hash(letters, ends)
+    return HashedTexts(*_hash(letters, ends))
+
+
+def numbered(texts: HashedTexts) -> TokenizedTexts:
+    """Map words to ids by their hashes."""
     size = SMALLEST_TABLE
-    while len(numbers := _number(hashes, size)) < len(hashes):
+    while len(numbers := _number(texts.hashes, size)) < len(texts.hashes):
         size *= 4
-    return TokenizedTexts(numbers, ends)
+    return TokenizedTexts(numbers, texts.ends)
 
 
-def _letters(text: str) -> bytes:
-    """The text in lower case and UTF-8, with spaces for everything but letters and digits."""
-    if text.isascii():
-        return text.encode().translate(_LETTERS)
-    return spaced_words(text).encode(errors="surrogatepass")
+def _letters(texts: Sequence[str]) -> list[bytes]:
+    """Texts in lower case and UTF-8, with spaces for everything but letters and digits."""
+    spaced = all_spaced_words(text for text in texts if not text.isascii())
+    return [
+        text.encode().translate(_LETTERS) if text.isascii() else next(spaced).encode(errors="surrogatepass")
+        for text in texts
+    ]
 
 
 @compiled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -19,7 +18,6 @@ from penname.serve.callers import Callers
 from penname.serve.errors import ApiError, invalid, of_user_error
 from penname.serve.failures import Failures
 from penname.serve.headers import SecurityHeaders
-from penname.serve.in_flight import InFlight
 from penname.serve.limits import Limits
 from penname.serve.mcp.http import make_manager
 from penname.serve.methods import Methods
@@ -50,7 +48,7 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
         methods.watch_steps(metrics.step.observe)
         metrics.watch_texts(lambda: methods.in_progress - methods.waiting, lambda: methods.waiting)
         access, admission = Access(store, required=key_required), Admission(longest_wait, metrics)
-        state = State(store, methods, access, admission, metrics, InFlight(), int(time.time()))
+        state = State(store, methods, access, admission, metrics)
         app.state.penname, app.state.mcp = state, make_manager(state)
         try:
             async with app.state.mcp.run():

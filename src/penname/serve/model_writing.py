@@ -9,12 +9,15 @@ from functools import partial
 
 from anyio.to_thread import run_sync
 
+from penname.data.records import Document
 from penname.engines.base import FinishReason, GeneratedTokens, Sampling, TokenIds
 from penname.errors import UserError
 from penname.generate.by_model import Prepared, candidate_seeds
 from penname.generate.request import Request
 from penname.prompts.completion import compose, without_phrases
+from penname.retrieval.known_words import KnownWords
 from penname.serve.backend import Added
+from penname.serve.in_flight import user_key
 from penname.serve.methods import ServedMethod
 from penname.serve.store.records import UnknownUser
 from penname.serve.streaming import Pieces, StreamedCompletion
@@ -26,6 +29,7 @@ class ModelWriting(Writing):
 
     def __init__(self, desk: Desk, method: ServedMethod, order: Order) -> None:
         super().__init__(desk, method.name, order)
+        self._large_profiles = desk.large_profiles
         self._model, self._writer, self._backend = method.model, method.writer, method.backend
 
     async def _begin(self) -> None:
@@ -35,8 +39,9 @@ class ModelWriting(Writing):
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
         self._check_wait(self._backend.expected_wait(None, completions))
         await self._reserve(completions)  # each has a token at least; whoever has none left costs nothing further
-        with self._backend.preparing(completions):
-            await run_sync(self._prepare)
+        whose = user_key(order.caller.tenant, order.user or "")
+        place = self._backend.preparing(completions)
+        self._prepared = await self._large_profiles.search(whose, self._documents_read, self._prepare, place)
         prepared = self._prepared
         self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._check_wait(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
@@ -58,10 +63,16 @@ class ModelWriting(Writing):
         """See `Writing.decode`."""
         return self._writer.renderer.decode(tokens)
 
-    def _prepare(self) -> None:
-        """Read the profile and the reasoning, retrieve, and render the prompt."""
-        order, writer = self.order, self._writer
+    def _documents_read(self) -> Sequence[Document]:
         self._read_profile()
+        return self._profile.documents
+
+    def _prepare(self, documents: Sequence[Document], known: KnownWords | None) -> Prepared:
+        """Read the reasoning, retrieve, and render the prompt.
+
+        known: see `ModelWriter.find`.
+        """
+        order, writer = self.order, self._writer
         reasoning = order.reasoning
         if reasoning is None and order.user is not None and writer.setup.with_reasoning:
             with suppress(UnknownUser):
@@ -72,17 +83,21 @@ class ModelWriting(Writing):
         self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
         self._request = Request(
             order.prompt,
-            self._profile.documents,
+            documents,
             order.query,
             order.item,
             self.seed,
             self._candidates,
             reasoning,
         )
-        prepared = writer.prepare(self._request)
+        prepared = writer.prepare(self._request, known)
         self.documents = [document.id for document in prepared.shown]
+        self._has_documents = bool(documents)
+        if self._candidates == 1:  # nothing is compared with the documents, which may take much memory
+            self._profile = self._profile._replace(documents=[])
+            self._request = replace(self._request, documents=())
         seeds = candidate_seeds(self.seed, order.choices * self._candidates)
-        self._prepared: Prepared = replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
+        return replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
 
     def _sampling(self, of_run: Sampling) -> Sampling:
         asked = self.order.sampling
@@ -207,7 +222,7 @@ class ModelWriting(Writing):
     async def _keep_reasoning(self, text: StreamedCompletion, choice: int) -> None:
         """Keep what the model wrote about a user it had no reasoning of, for later texts."""
         order = self.order
-        if choice or not text.in_response or not self._reasons or order.user is None or not self._profile.documents:
+        if choice or not text.in_response or not self._reasons or order.user is None or not self._has_documents:
             return
         keep = (order.caller.tenant, order.user, self._model, text.reasoning, self._profile.version)
         with suppress(UserError):  # the user was forgotten meanwhile

@@ -20,7 +20,8 @@ async def new_writing(state: State, method: str | None, order: Order) -> Writing
 
     Raises ApiError (404) for a method that is not served.
     """
-    desk, cold_start = Desk(state.store, state.admission, state.in_flight), state.methods.cold_start
+    desk = Desk(state.store, state.admission, state.in_flight, state.large_profiles)
+    cold_start = state.methods.cold_start
     if cold_start is not None:
         by_itself = method is None and order.reasoning is None
         if method == COLD_START or (by_itself and await run_sync(_is_new, state.store, order)):

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 
 from penname.errors import UserError
@@ -67,12 +68,15 @@ def serve(settings: ServerSettings) -> None:
 async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.socket]) -> None:
     import uvicorn
 
+    from penname.retrieval.bm25 import warm_up
     from penname.serve.app import make_app
     from penname.serve.connections import Connection
     from penname.serve.methods import Methods
 
     # Before the server itself starts, which would tell an error as a traceback.
     methods = Methods(settings.model, settings.methods, settings.rows, settings.engine, print)
+    # What searches large profiles may have to be compiled; a text that is asked for meanwhile does not wait for it.
+    Thread(target=warm_up, daemon=True).start()
     app = make_app(
         store, lambda: methods, key_required=not is_loopback(settings.host), longest_wait=settings.longest_wait
     )

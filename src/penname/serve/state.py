@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from penname.serve.access import Access
 from penname.serve.admission import Admission
 from penname.serve.in_flight import InFlight
+from penname.serve.large_profiles import LargeProfiles
 from penname.serve.methods import Methods
 from penname.serve.metrics import Metrics
 from penname.serve.store.store import Store
@@ -21,5 +23,6 @@ class State:
     access: Access
     admission: Admission
     metrics: Metrics
-    in_flight: InFlight
-    started: int
+    in_flight: InFlight = field(default_factory=InFlight)
+    large_profiles: LargeProfiles = field(default_factory=LargeProfiles)
+    started: int = field(default_factory=lambda: int(time.time()))

@@ -21,6 +21,7 @@ from penname.serve.access import Caller
 from penname.serve.admission import Admission
 from penname.serve.errors import ApiError
 from penname.serve.in_flight import InFlight
+from penname.serve.large_profiles import LargeProfiles
 from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.store import Store
 from penname.text_caches import empty_text_caches
@@ -76,11 +77,12 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Desk:
-    """What every writing works with: the store, who may begin, and who is being written as."""
+    """What every writing works with: the store, who may begin, who is being written as, and how documents are found."""
 
     store: Store
     admission: Admission
     in_flight: InFlight
+    large_profiles: LargeProfiles
 
 
 class Writing(ABC):

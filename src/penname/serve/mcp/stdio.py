@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from functools import partial
@@ -128,10 +127,9 @@ async def _serve(store: Store, caller: Caller, load_methods: Callable[[], Method
 def _state(store: Store, methods: Methods) -> State:
     from penname.serve.access import Access
     from penname.serve.admission import Admission
-    from penname.serve.in_flight import InFlight
     from penname.serve.metrics import Metrics
     from penname.serve.state import State
 
     metrics = Metrics()
     access, admission = Access(store, required=False), Admission(LONGEST_WAIT, metrics)
-    return State(store, methods, access, admission, metrics, InFlight(), int(time.time()))
+    return State(store, methods, access, admission, metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,9 +15,11 @@ from starlette.datastructures import Headers
 from penname.data.records import Document
 from penname.engines.base import FinishReason
 from penname.generate.request import Request
+from penname.retrieval.known_words import KnownWords
 from penname.serve.access import Caller
 from penname.serve.backend import EngineFailed
 from penname.serve.errors import engine_failed, forgotten
+from penname.serve.in_flight import user_key
 from penname.serve.new_writing import new_writing
 from penname.serve.requests import Text, TextWithWords
 from penname.serve.routes.common import MOST_ON_A_PAGE
@@ -171,7 +173,16 @@ async def style_card(state: State, agent: Agent, given: StyleGiven) -> StyleShow
 
 async def find_documents(state: State, agent: Agent, given: SearchGiven) -> DocumentsFound:
     """Find documents as a prompt would show them. Raises UserError."""
-    return await run_sync(_find, state, agent, _whom(agent, given.user), given)
+    user, tenant, writer = _whom(agent, given.user), agent.caller.tenant, state.methods.get(None).writer
+
+    def found_in(documents: Sequence[Document], known: KnownWords | None) -> DocumentsFound:
+        found = writer.find(Request(given.query, documents), given.limit, known)
+        return DocumentsFound(user=user, documents=list(map(_shown, found)), total=len(documents))
+
+    def documents() -> Sequence[Document]:
+        return state.store.profile(tenant, user).documents
+
+    return await state.large_profiles.search(user_key(tenant, user), documents, found_in)
 
 
 async def list_users(state: State, agent: Agent, given: UsersGiven) -> UsersListed:
@@ -275,12 +286,6 @@ def _style(state: State, agent: Agent, user: str) -> StyleShown:
         reasoning=kept.text if kept else None,
         notes=list(style.notes),
     )
-
-
-def _find(state: State, agent: Agent, user: str, given: SearchGiven) -> DocumentsFound:
-    documents = state.store.profile(agent.caller.tenant, user).documents
-    found = state.methods.get(None).writer.find(Request(given.query, documents), given.limit)
-    return DocumentsFound(user=user, documents=list(map(_shown, found)), total=len(documents))
 
 
 def _shown(document: Document) -> Found:
