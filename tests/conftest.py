@@ -67,6 +67,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)  # tests make objects by the million, and hardly any in circles
     gc.enable()
 
 
