@@ -60,6 +60,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
+    hide_imports()
+    gc.set_threshold(20_000)  # tests make objects by the million, and hardly any in circles
+    gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_of_earlier_files() -> None:
+    hide_imports()
+
+
+def hide_imports() -> None:
     """Keep what is imported by now out of the garbage collector's sight.
 
     It is called whenever a model is given back, and half of the time of a tiny model's run would go into this; in a
@@ -67,7 +78,6 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -235,18 +235,21 @@ def cannot_be_made(name, run):
     return kind in ("summaries", "candidates", "rewards") and all(training > name for training in trained)
 
 
+@pytest.mark.usefixtures("data")
 def test_the_plan_counts_workers_gpus_and_hours():
-    alone = make_plan(load_recipe("quickstart"))
+    def planned(*changes):
+        return make_plan(load_recipe("quickstart", [*CHANGES["quickstart"], *changes]))
+
+    alone = planned()
     tokens = sum(stage.new_tokens for stage in alone.stages)
     assert alone.machines(None) == []
     assert alone.machines(100) == [
         f"writing: at most {tokens / 360_000:,.1f} hours at 100 tokens/s a worker, without judging and training"
     ]
-    many = make_plan(load_recipe("quickstart", ["scale={kind: ray, workers: 4, threads: 8, gpus: 0.5}"]))
-    workers, hours = many.machines(1)
+    workers, hours = planned("scale={kind: ray, workers: 4, threads: 8, gpus: 0.5}").machines(1)
     assert workers == "workers: 4, together 32 threads, 2 GPUs"
     assert f"at most {tokens / 4 / 3600:,.1f} hours at 1 tokens/s" in hours
-    assert make_plan(load_recipe("quickstart", ["training.processes=2"])).machines(None) == [
+    assert planned("training.processes=2").machines(None) == [
         "training: 2 processes, on as many GPUs where there are GPUs"
     ]
 

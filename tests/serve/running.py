@@ -120,7 +120,8 @@ def as_command(model: Path, database: str, *options: str, log: Path | None = Non
     """A server in a process of its own, started by `penname serve`. log: the file of what it prints."""
     port = free_port()
     command = [sys.executable, "-c", "from penname.cli.app import main; main()", "serve", str(model)]
-    command += ["--db", database, "--port", str(port), *options]
+    # A machine that is busy with other tests is no reason to refuse a request.
+    command += ["--db", database, "--port", str(port), "--longest-wait", "600", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     output = subprocess.PIPE if log is None else log.open("w")
     process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment)

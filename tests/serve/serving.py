@@ -22,8 +22,8 @@ METHODS = ("sft", "sft-reasoning")
 TEMPLATES = {"sft": ["no_reasoning_input"], "sft-reasoning": ["figure8_input", "figure8_output"]}
 
 
-def make_run(folder: Path) -> Path:
-    """A run's folder as training leaves it, with models of random weights."""
+def make_run(folder: Path, **changes: Any) -> Path:
+    """A run's folder as training leaves it, with models of random weights. changes: sections of its recipe."""
     from penname.config import Recipe
     from penname.experiments.train import model_folder
     from penname.method_table import METHODS as ROWS
@@ -37,6 +37,7 @@ def make_run(folder: Path) -> Path:
         "retrieval": {"k": 1},
         "evaluation": {"candidates": 1},
         "reward": {"mixture": {"rouge1": 1}},
+        **changes,
     }
     recipe = Recipe.model_validate(settings)
     folder.mkdir(parents=True)

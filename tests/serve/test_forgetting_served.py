@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import threading
 from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -47,6 +48,16 @@ def fill(server, words=WORDS, user=ID):
     return written.json["choices"][0]["message"]["content"]
 
 
+def begin(server):
+    """A stream of texts for the user, of which the first words have come."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    body = {"model": f"penname/{ID}", "messages": [{"role": "user", "content": "Write."}], "stream": True, **ENDLESS}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert answer.readline().startswith(b"data: ")
+    return answer
+
+
 def found_in(folder, sought=None):
     """The files below a folder that have one of the words, in any of the encodings that they could be in."""
     words = [code for word in WORDS for code in (word.encode(), word.encode("utf-16-le"), word.encode().hex().encode())]
@@ -68,17 +79,11 @@ def test_a_forgotten_users_words_are_in_no_file_log_or_metric(model, tmp_path, m
         key = (tmp_path / "penname.db.user-keys").read_bytes()[KEY_BYTES : 2 * KEY_BYTES]
         assert any(key)
         assert found_in(tmp_path) == []
-        body = {
-            "model": f"penname/{ID}",
-            "messages": [{"role": "user", "content": "Write."}],
-            "stream": True,
-            **ENDLESS,
-        }
-        stream = threading.Thread(target=server.ask, args=("POST", "/v1/chat/completions", body))
-        stream.start()
+        stream = begin(server)
         assert server.ask("DELETE", f"/v1/users/{ID}").status == 200
         assert found_in(tmp_path, [key]) == []
-        stream.join()
+        end = json.loads(stream.read().decode().rpartition("data: ")[2])
+        assert end["error"]["code"] == "user_not_found"
         assert found_in(tmp_path) == []
         metrics += server.ask("GET", "/metrics").body.decode()
         assert not any(word in metrics for word in WORDS)

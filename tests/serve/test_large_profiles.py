@@ -11,11 +11,11 @@ from penname.errors import UserError
 from penname.retrieval.known_words import KnownWords
 from penname.serve import large_profiles
 from penname.serve.errors import ApiError
-from penname.serve.in_flight import user_key
+from penname.serve.in_flight import tenant_user
 from penname.serve.large_profiles import MOST_WAITING, LargeProfiles
 from penname.serve.store.opening import open_store
 
-ADA = user_key("local", "ada")
+ADA = tenant_user("local", "ada")
 
 
 @pytest.fixture(scope="module")

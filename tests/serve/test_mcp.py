@@ -19,7 +19,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from tests.serve.running import in_this_process, wait_until
-from tests.serve.serving import save_model
+from tests.serve.serving import make_run, save_model
 
 from penname.cli.app import main
 from penname.data.records import Document
@@ -279,27 +279,22 @@ def test_a_program_that_names_its_user_gets_no_other(ada, served_store):
     assert asyncio.run(ask("ben")) == "found another user than the one who is signed in"
 
 
+LASTING = {
+    "prompt": {"max_input_tokens": 600, "max_output_tokens": 1400},
+    "decoding": {"no_repeat_ngram": 0},
+    "evaluation": {"candidates": 1, "temperature": 0.1},
+}
+"""With these settings a text takes seconds."""
+
+
 @pytest.fixture(scope="module")
-def lasting_model(tmp_path_factory):
-    """A model whose texts take seconds."""
+def lasting(tmp_path_factory):
+    """A server on the loopback, of a model whose texts take seconds."""
     folder = tmp_path_factory.mktemp("lasting") / "model"
     save_model(folder)
-    facts = {
-        "with_reasoning": False,
-        "format": "plain",
-        "templates": {},
-        "prompt": {"max_input_tokens": 600, "max_output_tokens": 1400},
-        "decoding": {"no_repeat_ngram": 0},
-        "evaluation": {"temperature": 0.1},
-    }
+    facts = {"with_reasoning": False, "format": "plain", "templates": {}, **LASTING}
     (folder / "penname.json").write_text(json.dumps(facts))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lasting(lasting_model):
-    """A server of it on the loopback."""
-    with open_store(f"sqlite:///{lasting_model}.db") as store, in_this_process(store, lasting_model) as server:
+    with open_store(f"sqlite:///{folder}.db") as store, in_this_process(store, folder) as server:
         store.put_user("local", "ada")
         store.add_documents("local", "ada", [Document("ada", "I planted quinces.", "note")])
         yield server
@@ -400,37 +395,26 @@ async def started(mode, *arguments, **environment):
     assert faults == []
 
 
-def test_a_run_answers_over_stdio(served_run, tmp_path):
+def test_a_run_answers_over_stdio_and_writes_no_further_about_whom_a_server_forgets(tmp_path):
     database = f"sqlite:///{tmp_path}/penname.db"
-
-    async def work(store, key):
-        async with started("auto", str(served_run), "--db", database, PENNAME_KEY=key) as agent:
-            assert len((await agent.list_tools()).tools) == 4
-            written = read(await agent.call_tool("write_as_user", {"user": "ada", "prompt": PROMPT, "seed": 1}))
-            assert (written["documents"], written["method"]) == (["note"], "sft-reasoning")
-            assert read(await agent.call_tool("list_users"))["users"] == ["ada"]
-            store.forget("acme", "ada")
-            assert "who was added" in read(await agent.call_tool("find_documents", {"user": "ada", "query": "rain"}))
-
-    with open_store(database) as store:
-        secret = store.add_key("acme")
-        store.put_user("acme", "ada")
-        store.add_documents("acme", "ada", [Document("ada", "Rain is patient.", "note")])
-        asyncio.run(work(store, secret))
-        assert store.usage(store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime())).used > 20
-
-
-def test_a_user_whom_a_server_forgets_is_not_written_about_over_stdio(lasting_model, tmp_path):
-    database = f"sqlite:///{tmp_path}/penname.db"
+    run = make_run(tmp_path / "run", **LASTING)
 
     async def work(store, secret):
-        async with started("auto", str(lasting_model), "--db", database, PENNAME_KEY=secret) as agent:
-            asked = asyncio.create_task(agent.call_tool("write_as_user", {"user": "ada", "prompt": PROMPT}))
+        async with started("auto", str(run), "--db", database, PENNAME_KEY=secret) as agent:
+            assert len((await agent.list_tools()).tools) == 4
+            asked = {"user": "ada", "prompt": PROMPT, "seed": 1}
+            written = read(await agent.call_tool("write_as_user", {**asked, "max_tokens": 40}))
+            assert (written["documents"], written["method"]) == (["note"], "sft-reasoning")
+            assert read(await agent.call_tool("list_users"))["users"] == ["ada"]
             key, day = store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime())
+            before = store.usage(key, day).used
+            assert before > 20
+            writing = asyncio.create_task(agent.call_tool("write_as_user", asked))
             await asyncio.to_thread(wait_until, lambda: store.usage(key, day).reserved > 1000)
             assert store.forget("acme", "ada")
-            assert read(await asked) == "the user was forgotten while this was written"
-            assert 0 < store.usage(key, day).used < 1400
+            assert read(await writing) == "the user was forgotten while this was written"
+            assert 0 < store.usage(key, day).used - before < 1400
+            assert "who was added" in read(await agent.call_tool("find_documents", {"user": "ada", "query": "rain"}))
 
     with open_store(database) as store:
         secret = store.add_key("acme")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Protocol
 
-UserKey = tuple[str, str]
-"""A tenant and a user, see `user_key`."""
+TenantUser = tuple[str, str]
+"""A tenant and a user, see `tenant_user`."""
 
 
 class Stoppable(Protocol):
@@ -21,15 +21,15 @@ class InFlight:
     """Requests by tenant and user; all calls are made in the server's event loop."""
 
     def __init__(self) -> None:
-        self._requests: dict[UserKey, set[Stoppable]] = {}
+        self._requests: dict[TenantUser, set[Stoppable]] = {}
 
     def add(self, tenant: str, user: str, request: Stoppable) -> None:
         """Take in a request, before it reads anything of the user's."""
-        self._requests.setdefault(user_key(tenant, user), set()).add(request)
+        self._requests.setdefault(tenant_user(tenant, user), set()).add(request)
 
     def remove(self, tenant: str, user: str, request: Stoppable) -> None:
         """Let go of a request, which may be one that was never taken in."""
-        key = user_key(tenant, user)
+        key = tenant_user(tenant, user)
         requests = self._requests.get(key, set())
         requests.discard(request)
         if not requests:
@@ -37,10 +37,10 @@ class InFlight:
 
     def stop(self, tenant: str, user: str) -> None:
         """Stop all requests of a user, who has been forgotten."""
-        for request in tuple(self._requests.get(user_key(tenant, user), ())):
+        for request in tuple(self._requests.get(tenant_user(tenant, user), ())):
             request.stop()
 
 
-def user_key(tenant: str, user: str) -> UserKey:
+def tenant_user(tenant: str, user: str) -> TenantUser:
     """What a user is called here: the same for each form of the same letters, as the store takes them for one user."""
     return tenant, unicodedata.normalize("NFC", user)

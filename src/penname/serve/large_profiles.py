@@ -15,7 +15,7 @@ from penname.data.records import Document
 from penname.errors import UserError
 from penname.retrieval.known_words import KnownWords
 from penname.serve.errors import ApiError
-from penname.serve.in_flight import UserKey
+from penname.serve.in_flight import TenantUser
 
 Found = TypeVar("Found")
 Read = Callable[[], Sequence[Document]]
@@ -46,14 +46,14 @@ class LargeProfiles:
         self._most_bytes = most_bytes
         self._turns = CapacityLimiter(AT_ONCE)
         self._lock = Lock()
-        self._known: OrderedDict[UserKey, KnownWords] = OrderedDict()
+        self._known: OrderedDict[TenantUser, KnownWords] = OrderedDict()
 
     async def search(
-        self, key: UserKey, read: Read, work: Work[Found], place: AbstractContextManager[None] | None = None
+        self, key: TenantUser, read: Read, work: Work[Found], place: AbstractContextManager[None] | None = None
     ) -> Found:
         """What is made of a user's documents in a thread; where they are very many, in its turn.
 
-        key: see `user_key`.
+        key: see `tenant_user`.
         read: reads the documents.
         work: is given them and the words that are known of them; its result is returned, which is not None.
         place: is left before a large profile is searched.
@@ -69,12 +69,12 @@ class LargeProfiles:
         async with self._turn():
             return await run_sync(self._search_large, key, read, work)
 
-    def forget(self, key: UserKey) -> None:
+    def forget(self, key: TenantUser) -> None:
         """Keep nothing of a user any more; what is searched at the moment has the last hold of its words."""
         with self._lock:
             self._known.pop(key, None)
 
-    def _has(self, key: UserKey) -> bool:
+    def _has(self, key: TenantUser) -> bool:
         with self._lock:
             return key in self._known
 
@@ -86,7 +86,7 @@ class LargeProfiles:
         async with self._turns:
             yield
 
-    def _search_large(self, key: UserKey, read: Read, work: Work[Found]) -> Found:
+    def _search_large(self, key: TenantUser, read: Read, work: Work[Found]) -> Found:
         with self._lock:  # before anything is read: who forgets the user later will find it
             known = self._known.setdefault(key, KnownWords())
             self._known.move_to_end(key)
@@ -101,7 +101,7 @@ class LargeProfiles:
         finally:
             self._drop(key, known)
 
-    def _drop(self, key: UserKey, used: KnownWords) -> None:
+    def _drop(self, key: TenantUser, used: KnownWords) -> None:
         """Let go of what is too much, and of a user of whom nothing is known."""
         with self._lock:
             if not used.size and self._known.get(key) is used:

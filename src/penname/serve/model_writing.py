@@ -17,7 +17,7 @@ from penname.generate.request import Request
 from penname.prompts.completion import compose, without_phrases
 from penname.retrieval.known_words import KnownWords
 from penname.serve.backend import Added
-from penname.serve.in_flight import user_key
+from penname.serve.in_flight import tenant_user
 from penname.serve.methods import ServedMethod
 from penname.serve.store.records import UnknownUser
 from penname.serve.streaming import Pieces, StreamedCompletion
@@ -39,7 +39,7 @@ class ModelWriting(Writing):
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
         self._check_wait(self._backend.expected_wait(None, completions))
         await self._reserve(completions)  # each has a token at least; whoever has none left costs nothing further
-        whose = user_key(order.caller.tenant, order.user or "")
+        whose = tenant_user(order.caller.tenant, order.user or "")
         place = self._backend.preparing(completions)
         self._prepared = await self._large_profiles.search(whose, self._documents_read, self._prepare, place)
         prepared = self._prepared

@@ -19,7 +19,7 @@ from penname.retrieval.known_words import KnownWords
 from penname.serve.access import Caller
 from penname.serve.backend import EngineFailed
 from penname.serve.errors import engine_failed, forgotten
-from penname.serve.in_flight import user_key
+from penname.serve.in_flight import tenant_user
 from penname.serve.new_writing import new_writing
 from penname.serve.requests import Text, TextWithWords
 from penname.serve.routes.common import MOST_ON_A_PAGE
@@ -182,7 +182,7 @@ async def find_documents(state: State, agent: Agent, given: SearchGiven) -> Docu
     def documents() -> Sequence[Document]:
         return state.store.profile(tenant, user).documents
 
-    return await state.large_profiles.search(user_key(tenant, user), documents, found_in)
+    return await state.large_profiles.search(tenant_user(tenant, user), documents, found_in)
 
 
 async def list_users(state: State, agent: Agent, given: UsersGiven) -> UsersListed:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from penname.data.records import Document
 from penname.serve.documents_given import BODY, documents_given
 from penname.serve.errors import ApiError
-from penname.serve.in_flight import user_key
+from penname.serve.in_flight import tenant_user
 from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
 from penname.serve.store.records import UnknownUser
 from penname.serve.store.store import Store
@@ -94,7 +94,7 @@ def delete_document(user: Id, document: Id, caller: CallerOf, state: StateOf) ->
     """Delete a document."""
     if not state.store.remove_document(caller.tenant, user, document):
         raise ApiError(404, "found an id that the user has no document of", "document_not_found", "document")
-    state.large_profiles.forget(user_key(caller.tenant, user))
+    state.large_profiles.forget(tenant_user(caller.tenant, user))
     return Deleted(object="document", id=document)
 
 

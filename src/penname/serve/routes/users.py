@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from penname.serve.in_flight import user_key
+from penname.serve.in_flight import tenant_user
 from penname.serve.routes.common import (
     JSONL,
     CallerOf,
@@ -68,7 +68,7 @@ def forget_user(user: Id, caller: CallerOf, state: StateOf) -> Deleted:
         forgotten = state.store.forget(caller.tenant, user)
     finally:  # what was begun meanwhile
         from_thread.run_sync(state.in_flight.stop, caller.tenant, user)
-        state.large_profiles.forget(user_key(caller.tenant, user))
+        state.large_profiles.forget(tenant_user(caller.tenant, user))
     if not forgotten:
         raise UnknownUser
     return Deleted(object="user", id=user)
