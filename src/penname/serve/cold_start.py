@@ -115,7 +115,8 @@ class ColdWriting(Writing):
             raise ApiError(400, f"log probabilities are not told by the method {NAME}", "invalid_value", "logprobs")
         await run_sync(self._read_profile)
         self._admission.check(self._cold_start.expected_wait())
-        await self._reserve(self._cold_start.most_tokens(order.choices, order.candidates))
+        most = self._cold_start.most_tokens(order.choices, order.candidates)
+        await self._reserve(most, most)
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """See `Writing.pieces`; raises UserError too, as what the prompt lacks is found on the way."""

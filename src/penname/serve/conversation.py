@@ -25,8 +25,9 @@ def asked(messages: Sequence[Message]) -> Asked:
     """
     *before, last = messages
     if last.role != "user" or not last.text.strip():
+        found = repr(last.role) if last.role != "user" else "one without text"
         raise ApiError(
-            400, f"found {last.role!r}, expected a last turn of 'user' with text", "invalid_value", "messages"
+            400, f"messages: found {found}, expected a last turn of 'user' with text", "invalid_value", "messages"
         )
     instructions = [turn.text for turn in before if turn.role in ("system", "developer") and turn.text.strip()]
     turns = [f"{_NAMES[turn.role]}: {turn.text}" for turn in before if turn.role in _NAMES and turn.text.strip()]
