@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import partial
 
 from anyio.to_thread import run_sync
 
@@ -13,7 +12,7 @@ from penname.data.records import Document
 from penname.engines.base import GeneratedTokens, Sampling, TokenIds
 from penname.errors import UserError
 from penname.generate.by_model import Prepared, candidate_seeds
-from penname.generate.request import Request
+from penname.generate.request import TextRequest
 from penname.prompts.completion import compose, without_phrases
 from penname.retrieval.known_words import KnownWords
 from penname.serve.backend import Added
@@ -81,7 +80,7 @@ class ModelWriting(Writing):
         self._reasoning = reasoning
         self._reasons = writer.setup.with_reasoning and reasoning is None
         self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
-        self._request = Request(
+        self._request = TextRequest(
             order.prompt,
             documents,
             order.query,
@@ -231,7 +230,7 @@ class ModelWriting(Writing):
 
     def _read(self, *, given: bool) -> Callable[[Sequence[int]], str]:
         """How token ids become text. given: whether the model continues a reasoning that it was given."""
-        return partial(self._writer.renderer.completion, continued=given)
+        return self._writer.renderer.growing_completion(continued=given)
 
     async def _keep_reasoning(self, text: StreamedCompletion, choice: int) -> None:
         """Keep what the model wrote about a user it had no reasoning of, for later texts."""
