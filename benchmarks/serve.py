@@ -34,7 +34,7 @@ from common import finish
 from penname.data.presidents import load_examples
 from penname.data.records import Document
 from penname.generate.by_model import ModelWriter, Prepared
-from penname.generate.request import Request
+from penname.generate.request import TextRequest
 
 TARGET = 0.9
 CLIENTS, USERS, TOKENS, ROWS = 200, 50, 48, 64
@@ -129,7 +129,7 @@ def documents_of(user: int) -> list[dict[str, str]]:
 def prepared_by(writer: ModelWriter, key: Key) -> Prepared:
     """A user's prompt as the server makes it."""
     documents = [Document(f"u{key[0]}", document["text"]) for document in documents_of(key[0])]
-    return writer.prepare(Request(prompt_of(key), documents, seed=key[1], candidates=1))
+    return writer.prepare(TextRequest(prompt_of(key), documents, seed=key[1], candidates=1))
 
 
 def engine_tokens_a_second(rows: int, texts: int) -> float:

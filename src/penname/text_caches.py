@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -24,6 +23,6 @@ def text_cache(maxsize: int) -> Callable[[Callable[..., Result]], Callable[..., 
 
 
 def empty_text_caches() -> None:
-    """Empty all of these caches, and that of patterns, which may have names in them that are searched for."""
-    for empty in (*_EMPTY, re.purge):
+    """Empty all of these caches."""
+    for empty in _EMPTY:
         empty()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 
+import httpx
 import openai
 import pytest
 from tests.serve.open_webui import AUTOCOMPLETION, FOLLOW_UPS, HEADERS, TAGS, TITLE, conversation, job, job_request
@@ -120,7 +122,9 @@ def test_openai_names_errors(client, fields, error, param):
 
 def test_openai_keys_and_quotas(address, database):
     with open_store(database) as store:
-        key = store.add_key("acme", "", 10)
+        key = store.add_key("acme", "", 10_000)
+        assert store.reserve(store.key_of(key), datetime.now(UTC).date().isoformat(), 9_990)
+        small = store.add_key("acme", "", 10)
     for wrong in ("pn-nobody", key[:-1]):
         with (
             openai.OpenAI(base_url=f"{address}/v1", api_key=wrong) as client,
@@ -132,6 +136,14 @@ def test_openai_keys_and_quotas(address, database):
             written(client)
         assert caught.value.code == "insufficient_quota"
         assert int(caught.value.response.headers["retry-after"]) > 0
+        assert int(re.findall(r"the (\d+) that this may take", caught.value.message)[0]) > 10
+    sent = []
+    asked = httpx.Client(event_hooks={"request": [sent.append]})
+    never = pytest.raises(openai.BadRequestError, match="expected at most the 10 that its key has in a day")
+    with openai.OpenAI(base_url=f"{address}/v1", api_key=small, http_client=asked) as client, never as caught:
+        written(client)
+    assert (caught.value.code, caught.value.param) == ("insufficient_quota", "max_tokens")
+    assert len(sent) == 1, "what can never be answered is asked for once"
 
 
 def test_openai_unknown_fields_are_passed_over(client):

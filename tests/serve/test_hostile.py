@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import threading
@@ -126,6 +127,26 @@ def test_a_body_that_cannot_be_read_is_refused(address, body):
 )
 def test_a_wrong_field_is_named(address, wrong, param):
     assert refused(exchange(address, "POST", CHAT, json.dumps({**GOOD, **wrong}).encode()), 400)["param"] == param
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+@pytest.mark.parametrize("path", [CHAT, "/v1/users/ada/documents"])
+def test_a_body_in_another_encoding_is_named(address, encoding, path):
+    body = {**GOOD, "text": "naïve"}
+    error = refused(exchange(address, "POST", path, json.dumps(body, ensure_ascii=False).encode(encoding)), 400)
+    assert (error["param"], error["message"].endswith("expected UTF-8")) == ("body", True)
+    assert exchange(address, "POST", CHAT, json.dumps(GOOD).encode("utf-8-sig"))[0] == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "GZIP", "gzip, identity"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_body_that_is_compressed_or_said_to_be_is_refused(address, coding, packed):
+    body = json.dumps(GOOD).encode()
+    answer = exchange(
+        address, "POST", CHAT, gzip.compress(body) if packed else body, (*JSON, f"Content-Encoding: {coding}")
+    )
+    assert refused(answer, 415, "unsupported_media_type")["param"] == "content-encoding"
+    assert exchange(address, "POST", CHAT, body, (*JSON, "Content-Encoding: identity"))[0] == 200
 
 
 def test_a_body_that_is_no_json_is_named(address):

@@ -12,7 +12,7 @@ from tests.serve.running import in_this_process, with_facts
 from penname.data.records import Document
 from penname.engines.local import LocalEngine
 from penname.generate.by_model import candidate_seeds
-from penname.generate.request import Request
+from penname.generate.request import TextRequest
 from penname.serve.store.opening import open_store
 
 TENANTS = ("acme", "globex")
@@ -56,7 +56,7 @@ def texts_alone(server):
         for user in USERS:
             for prompt in PROMPTS:
                 reasoning = f"Likes {planted(tenant, user)}."
-                request = Request(prompt, documents_of(tenant, user), seed=7, candidates=1, reasoning=reasoning)
+                request = TextRequest(prompt, documents_of(tenant, user), seed=7, candidates=1, reasoning=reasoning)
                 prepared = writer.prepare(request)
                 written = engine.generate([prepared.tokens], [candidate_seeds(7, 1)], prepared.sampling)[0]
                 found = [document.id for document in prepared.shown]

@@ -68,9 +68,9 @@ def test_nobody_waits_for_a_large_profile_that_is_searched(server, ada):
 
 
 def request(prompt, store):
-    from penname.generate.request import Request
+    from penname.generate.request import TextRequest
 
-    return Request(prompt, store.profile("local", "ada").documents)
+    return TextRequest(prompt, store.profile("local", "ada").documents)
 
 
 def test_the_words_of_a_large_profile_are_kept_until_it_changes_or_goes(server, ada):

@@ -254,10 +254,11 @@ def test_without_a_valid_key_nothing_is_answered(server, mode):
 
 def test_a_keys_tokens_are_reserved_and_settled(ada, served_store):
     tenant = served_store.key_of(ada.key).tenant
-    poor = served_store.add_key(tenant, tokens_a_day=10)
-    assert call(ada.with_key(poor), "write_as_user", user="ada", prompt=PROMPT).startswith(
-        "the key's tokens of this day"
-    )
+    for tokens, refusal in ((10, "found a request that may take"), (10_000, "the key's tokens of this day")):
+        poor = served_store.add_key(tenant, tokens_a_day=tokens)
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        assert served_store.reserve(served_store.key_of(poor), today, tokens - 5)
+        assert call(ada.with_key(poor), "write_as_user", user="ada", prompt=PROMPT).startswith(refusal)
     rich = served_store.add_key(tenant, tokens_a_day=10_000)
     call(ada.with_key(rich), "write_as_user", user="ada", prompt=PROMPT)
     usage = served_store.usage(served_store.key_of(rich), time.strftime("%Y-%m-%d", time.gmtime()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from urllib.parse import quote
 
 import pytest
@@ -112,7 +113,9 @@ def test_metrics_name_no_user_and_stay_few(client):
 
 
 def test_requests_that_are_refused_are_counted_by_their_reason(server, served_store):
-    poor = server.with_key(served_store.add_key("poor", tokens_a_day=10))
+    secret = served_store.add_key("poor", tokens_a_day=10_000)
+    assert served_store.reserve(served_store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime()), 9_995)
+    poor = server.with_key(secret)
     assert ask(poor).error["code"] == "insufficient_quota"
     assert 'penname_refused_total{reason="insufficient_quota"}' in poor("GET", "/metrics").body.decode()
 

@@ -80,12 +80,14 @@ def test_a_reasoning_is_written_once_until_the_documents_change(server, user):
 
 def test_a_reasoning_that_comes_to_no_end_is_followed_by_a_text_still(server, user):
     """A model that is asked for much else than it was trained on may never write the phrase that ends its reasoning."""
+    prompt = server.write(user, "bread " * 40, max_tokens=1).json["usage"]["prompt_tokens"]
     answers = [server.write(user, "bread " * 40, seed=seed, temperature=1.5).json for seed in range(8)]
     cut = [answer for answer in answers if "the reasoning came to no end by itself" in answer["penname"]["notes"]]
     assert cut
     for answer in cut:
         assert answer["choices"][0]["message"]["content"]
         assert answer["choices"][0]["finish_reason"] in ("stop", "length")
+        assert answer["usage"]["prompt_tokens"] > 2 * prompt + 5, "of both prompts"
     spent = server.write(user, "bread " * 40, max_tokens=5).json
     assert spent["choices"][0]["finish_reason"] == "length"
     assert spent["choices"][0]["message"]["content"] == ""
@@ -109,6 +111,27 @@ def test_an_unknown_user_is_written_as_a_new_one_and_that_is_said(server):
 def test_that_a_user_has_no_documents_is_said(server):
     server.state.store.put_user("local", "empty")
     assert "this user has no documents" in server.write("empty", seed=1).json["penname"]["notes"][0]
+
+
+def test_a_longest_completion_above_the_models_is_said_to_be_cut(server, user):
+    answer = server.write(user, max_tokens=5000).json
+    assert "max_tokens: found 5000, the model writes at most 100" in answer["penname"]["notes"]
+    assert "max_tokens" not in str(server.write(user, max_tokens=100).json["penname"]["notes"])
+
+
+@pytest.mark.parametrize("content", ["", " \n", None, [{"type": "text", "text": ""}]])
+def test_a_turn_without_text_is_named(server, content):
+    body = {"messages": [{"role": "user", "content": content}]}
+    error = server.ask("POST", "/v1/chat/completions", body).json["error"]
+    assert (error["param"], error["code"]) == ("messages", "invalid_value")
+    assert error["message"] == "messages: found one without text, expected a last turn of 'user' with text"
+
+
+def test_the_reasonings_of_candidates_are_counted(server, user):
+    usage = server.write(user, seed=1, candidates=3).json["usage"]
+    alone = server.write(user, seed=1, reasoning="Plain.", candidates=3).json["usage"]
+    assert 3 <= usage["completion_tokens_details"]["reasoning_tokens"] < usage["completion_tokens"]
+    assert alone["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
 def test_a_seed_gives_the_same_texts_and_choices_differ(server, user):
@@ -172,6 +195,7 @@ def test_a_completion_is_written_as_a_turn_of_a_conversation_is(server, user):
         ({"messages": [{"role": "user", "content": "rain " * 500}]}, 400, "messages", "too long"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, 400, None, ""),
         ({"n": 99}, 400, "n", "16"),
+        ({"candidates": 17}, 400, "candidates", "16"),
         ({"item": "a shop"}, 400, "item", "pat"),
         ({"n": 16, "candidates": 8}, 400, None, "at most 4"),
         ({"unknown": {"field": 1}}, 200, None, ""),
@@ -248,11 +272,13 @@ def test_a_keys_tokens_are_never_overspent(reasoning_model, url, user_keys):
 
 
 def most_tokens(server, store):
-    """The most tokens that a request of the test above can take: its prompt's and those of the longest completion."""
+    """At least the most tokens that a request of the test above can take: a reasoning without an end is put into a
+    second prompt, of which the answer comes.
+    """
     secret = store.add_key("measure")
     store.put_user("measure", "ada")
     usage = server.ask("POST", "/v1/chat/completions", {"model": "penname/ada", **ENDLESS}, secret).json["usage"]
-    return usage["prompt_tokens"] + ENDLESS["max_tokens"]
+    return 2 * usage["prompt_tokens"] + 2 * ENDLESS["max_tokens"] + 60
 
 
 def test_without_a_valid_key_nothing_is_written(reasoning_model, url, user_keys):

@@ -24,7 +24,7 @@ from penname.engines.sampling import sample_seed
 from penname.engines.tokenizer import load_light_tokenizer
 from penname.errors import ArgumentError, UserError
 from penname.experiments.train import model_folder
-from penname.generate.request import Request, Written, notes_on_limits
+from penname.generate.request import TextRequest, Written, notes_on_limits
 from penname.method_table import METHODS
 from penname.prompts.completion import Completion, compose, parse
 from penname.prompts.render import PromptFormat, Renderer
@@ -172,14 +172,14 @@ class ModelWriter:
             problem = "was trained with a benchmark's own prompts, which only the benchmark's records can fill in"
             raise ArgumentError("model", f"{setup.engine.model} {problem}")
 
-    def write(self, request: Request) -> Written:
+    def write(self, request: TextRequest) -> Written:
         """Write one text. Raises UserError for an item, or a reasoning that the model cannot be given."""
         prepared = self.prepare(request)
         engine = self._engines.engine(self._setup.engine)
         written = engine.generate([prepared.tokens], [prepared.seeds], prepared.sampling)[0]
         return self.finish(request, prepared, written)
 
-    def prepare(self, request: Request, known: KnownWords | None = None) -> Prepared:
+    def prepare(self, request: TextRequest, known: KnownWords | None = None) -> Prepared:
         """Retrieve the documents and render the prompt; no model is loaded. Raises UserError as `write` does.
 
         known: see `find`.
@@ -202,7 +202,7 @@ class ModelWriter:
             rendered.tokens + forced, candidate_seeds(request.seed, number), self.sampling, shown, rendered.shortened
         )
 
-    def find(self, request: Request, number: int, known: KnownWords | None = None) -> list[Document]:
+    def find(self, request: TextRequest, number: int, known: KnownWords | None = None) -> list[Document]:
         """The documents that the prompt would show if it showed this many, most relevant first.
 
         number: at most so many are returned.
@@ -213,7 +213,7 @@ class ModelWriter:
         )
         return retrieve(example, self._retriever(request.seed, known), number)
 
-    def finish(self, request: Request, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
+    def finish(self, request: TextRequest, prepared: Prepared, written: Sequence[GeneratedTokens]) -> Written:
         """The text of a request, chosen from its candidates.
 
         written: what an engine has written for `prepared`.
@@ -232,7 +232,7 @@ class ModelWriter:
         response = parts.response or texts[number].strip()
         return Written(response, parts.reasoning, tuple(notes), parts.response is not None)
 
-    def choose(self, request: Request, written: Sequence[GeneratedTokens]) -> int:
+    def choose(self, request: TextRequest, written: Sequence[GeneratedTokens]) -> int:
         """The index of the candidate that `finish` would take."""
         texts = [self._completion(generated, request.reasoning) for generated in written]
         return self._choose(request, [parse(text, with_reasoning=self._setup.with_reasoning) for text in texts])
@@ -294,7 +294,7 @@ class ModelWriter:
         max_tokens = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
         return setup.decoding.sampling(max_tokens, evaluation.temperature, evaluation.top_p, self.renderer.stop_ids)
 
-    def _choose(self, request: Request, candidates: Sequence[Completion]) -> int:
+    def _choose(self, request: TextRequest, candidates: Sequence[Completion]) -> int:
         """The index of the chosen candidate, by the recipe's `evaluation.choose`."""
         if len(candidates) == 1:
             return 0

@@ -16,7 +16,7 @@ from penname.config import PromptConfig, Recipe
 from penname.data.records import Example, LayoutName
 from penname.engines.base import OnWritten
 from penname.errors import ArgumentError
-from penname.generate.request import Request, Written, notes_on_limits
+from penname.generate.request import TextRequest, Written, notes_on_limits
 from penname.method_table import AGENTS, AgentName
 from penname.pat.agents import Agents, refine
 from penname.pat.contexts import (
@@ -60,7 +60,7 @@ class PaTWriter:
         self._run = run
         self._engines = Engines(on_written)
 
-    def write(self, request: Request) -> Written:
+    def write(self, request: TextRequest) -> Written:
         """Write one text. Raises UserError if the prompt is too long, the run is damaged, or its data is missing."""
         if request.reasoning is not None:
             self.check_reasoning()
@@ -170,7 +170,7 @@ def _agents(run: Path, recipe: Recipe) -> Agents:
     return agents
 
 
-def _notes(request: Request, record: Record, levels: Sequence[str], prompt: PromptConfig) -> list[str]:
+def _notes(request: TextRequest, record: Record, levels: Sequence[str], prompt: PromptConfig) -> list[str]:
     counts = ", ".join(f"{count} {level}" for level, count in Counter(levels).items())
     notes = [f"topic documents by level: {counts}"]
     if request.item is not None and "topic" not in levels:

@@ -9,7 +9,7 @@ from penname.data.records import Document
 
 
 @dataclass(frozen=True)
-class Request:
+class TextRequest:
     """What to write, and for whom; the fields are the arguments of `penname.generate.writer.Writer.write`."""
 
     prompt: str

@@ -15,7 +15,7 @@ from penname.experiments.run_recipe import load_run_recipe
 from penname.experiments.train import model_folder
 from penname.generate.by_model import ModelWriter, setup_of_model, setup_of_run
 from penname.generate.by_pat import PaTWriter, can_write
-from penname.generate.request import Request, Written
+from penname.generate.request import TextRequest, Written
 from penname.session import stage_names
 from penname.session.fine_tune import PROMPT_FILE
 
@@ -100,7 +100,7 @@ class Writer:
             if text != text.encode(errors="replace").decode():
                 raise ArgumentError(name, "found characters that are not UTF-8, expected a text in UTF-8")
         notes: list[str] = []
-        request = Request(prompt, _documents(documents, notes), query, item, seed, candidates, reasoning)
+        request = TextRequest(prompt, _documents(documents, notes), query, item, seed, candidates, reasoning)
         written = self._writer.write(request)
         return replace(written, notes=(*notes, *written.notes))
 

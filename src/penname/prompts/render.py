@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from penname.control_tokens import ControlTokens
 from penname.errors import UserError
 from penname.prompts.chat_template import DATE, ChatTemplate
+from penname.prompts.growing_text import GrowingText
 from penname.prompts.templates import DOCUMENT_SEPARATOR, TemplateName, fill, separator
 from penname.thoughts import ThoughtCutter
 
@@ -215,9 +216,16 @@ class Renderer:
         tokens: the token ids that the model wrote.
         continued: whether it continued a `prefix`.
         """
+        return self._completion(tokens, continued=continued, decode=self.decode)
+
+    def growing_completion(self, *, continued: bool = False) -> Callable[[Sequence[int]], str]:
+        """As `completion`, for one completion that grows: what was decoded before is not decoded again."""
+        return partial(self._completion, continued=continued, decode=GrowingText(self.decode))
+
+    def _completion(self, tokens: Sequence[int], *, continued: bool, decode: Callable[[Sequence[int]], str]) -> str:
         if self.chat is not None and not continued:
             tokens = [*self._encode(self.chat.opened_thought), *tokens]
-        return self._thoughts.cut_text(self.decode(self._thoughts.cut_tokens(tokens)))
+        return self._thoughts.cut_text(decode(self._thoughts.cut_tokens(tokens)))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from penname import __version__
 from penname.errors import UserError
@@ -78,20 +78,16 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     return app
 
 
-def _answer(error: ApiError) -> Response:
-    return JSONResponse(error.body(), error.status, error.headers())
-
-
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     if error.status == 429:
         request.app.state.penname.metrics.count_refusal(error.code)
-    return _answer(error)
+    return error.answer()
 
 
 async def _user_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, UserError)
-    return _answer(of_user_error(error))
+    return of_user_error(error).answer()
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -101,10 +97,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     parts = first["loc"][1:] if first["loc"][:1] in _PARTS_OF_REQUESTS else first["loc"]
     if first["type"] == "json_invalid":  # it has the place in the body, in letters
         parts = ()
-    return _answer(invalid(parts, first["msg"]))
+    return invalid(parts, first["msg"]).answer()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-    return _answer(ApiError(error.status_code, str(error.detail), codes.get(error.status_code, "invalid_request")))
+    return ApiError(error.status_code, str(error.detail), codes.get(error.status_code, "invalid_request")).answer()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penname.errors import UserError
@@ -37,15 +37,11 @@ class Callers:
         try:
             request.state.caller = await access.caller(request)
         except (ApiError, UserError) as error:
-            refused = _refusal(scope["path"], of_user_error(error) if isinstance(error, UserError) else error)
-            refused.headers["Connection"] = "close"  # the body would be the next request
-            await refused(scope, receive, send)
+            refused = of_user_error(error) if isinstance(error, UserError) else error
+            answer: Response = refusal(refused) if scope["path"] == MCP else refused.answer(close=True)
+            await answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-
-def _refusal(path: str, error: ApiError) -> Response:
-    return refusal(error) if path == MCP else JSONResponse(error.body(), error.status, error.headers())
 
 
 def _without_body(receive: Receive) -> Receive:

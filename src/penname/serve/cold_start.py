@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 from penname.config import Recipe
 from penname.engines.pace import moving_mean
 from penname.generate.by_pat import PaTWriter
-from penname.generate.request import Request, Written
+from penname.generate.request import TextRequest, Written
 from penname.serve.errors import ApiError
 from penname.serve.writing import Desk, Order, Piece, Writing
 from penname.text_caches import empty_text_caches
@@ -65,7 +65,7 @@ class ColdStart:
         """The number of texts that are being written or wait."""
         return self._waiting
 
-    async def write(self, request: Request, on_tokens: Callable[[int], None]) -> Written:
+    async def write(self, request: TextRequest, on_tokens: Callable[[int], None]) -> Written:
         """Write a text. Where nobody waits for it any more, it ends at the next step of its engine.
 
         on_tokens: called in the engine's thread with the number of tokens that each step adds.
@@ -86,7 +86,7 @@ class ColdStart:
         with self._engine:
             self._writer.close()
 
-    def _write(self, request: Request, job: _Job) -> Written:
+    def _write(self, request: TextRequest, job: _Job) -> Written:
         try:
             with self._engine:
                 self._job, started = job, time.perf_counter()
@@ -115,14 +115,17 @@ class ColdWriting(Writing):
             raise ApiError(400, f"log probabilities are not told by the method {NAME}", "invalid_value", "logprobs")
         await run_sync(self._read_profile)
         self._check_wait(self._cold_start.expected_wait())
-        await self._reserve(self._cold_start.most_tokens(order.choices, order.candidates))
+        most = self._cold_start.most_tokens(order.choices, order.candidates)
+        await self._reserve(most, most)
 
     async def pieces(self) -> AsyncGenerator[Piece]:
         """See `Writing.pieces`; raises UserError too, as what the prompt lacks is found on the way."""
         order, documents = self.order, self._profile.documents
         for choice in range(order.choices):
             seed = self.seed + choice
-            request = Request(order.prompt, documents, order.query, order.item, seed, order.candidates, order.reasoning)
+            request = TextRequest(
+                order.prompt, documents, order.query, order.item, seed, order.candidates, order.reasoning
+            )
             written = await self._cold_start.write(request, self._count)
             if choice == 0:
                 self._note_first_token()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import h11
@@ -63,10 +62,9 @@ class Connection(H11Protocol):
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()
             return
-        body = json.dumps(ApiError(400, "found no request of HTTP", "invalid_http").body()).encode()
-        about = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
-        headers = [*HEADERS.items(), *about.items()]
-        for event in (h11.Response(status_code=400, headers=headers), h11.Data(body), h11.EndOfMessage()):
+        answer = ApiError(400, "found no request of HTTP", "invalid_http").answer(close=True)
+        head = h11.Response(status_code=answer.status_code, headers=[*HEADERS.items(), *answer.headers.items()])
+        for event in (head, h11.Data(bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event))
         self.transport.close()
 

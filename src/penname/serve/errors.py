@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from starlette.responses import JSONResponse, Response
+
 from penname.errors import ArgumentError, UserError
 from penname.prompts.render import PromptTooLong
 from penname.serve.store.records import StoreError, UnknownTenant, UnknownUser
@@ -35,14 +37,19 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
-        """The answer's body."""
+        """The body of the answer, and what a stream ends with."""
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
-    def headers(self) -> dict[str, str]:
-        """The answer's headers."""
+    def headers(self, *, close: bool = False) -> dict[str, str]:
+        """The answer's headers. close: whether the connection ends, as what is left of a body would be a request."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
+        headers |= {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        return headers | ({"Connection": "close"} if close else {})
+
+    def answer(self, *, close: bool = False) -> Response:
+        """The answer; see `headers`."""
+        return JSONResponse(self.body(), self.status, self.headers(close=close))
 
 
 def invalid(place: Sequence[str | int], problem: str) -> ApiError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penname.serve.errors import ApiError
@@ -35,5 +34,4 @@ class Failures:
             route = getattr(scope.get("route"), "path", "unknown path")
             logger.error("%s %s: %s", scope["method"], route, type(error).__name__)
             if not begun:  # an answer that has begun is broken off
-                failed = ApiError(500, "the server failed", "server_error")
-                await JSONResponse(failed.body(), failed.status)(scope, receive, send)
+                await ApiError(500, "the server failed", "server_error").answer()(scope, receive, send)

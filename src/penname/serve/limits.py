@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import anyio
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penname.serve.errors import ApiError
@@ -54,9 +54,9 @@ class Limits:
         try:
             self._check_headers(scope)
             body = await self._body(receive)
+            _check_encoding(scope, body or b"")
         except ApiError as error:
-            headers = {**error.headers(), "Connection": "close"}  # the rest of the body would be the next request
-            await JSONResponse(error.body(), error.status, headers)(scope, receive, send)
+            await error.answer(close=True)(scope, receive, send)
             return
         if body is None:
             return
@@ -81,8 +81,11 @@ class Limits:
                 )
         if found[b"transfer-encoding"] and found[b"content-length"]:
             raise ApiError(400, "found content-length and transfer-encoding, expected one of them", "invalid_header")
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(length) > self._most_bytes:
+        headers = dict(scope["headers"])
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            problem = "found the header content-encoding, expected a body that is not compressed"
+            raise ApiError(415, problem, "unsupported_media_type", "content-encoding")
+        if int(headers.get(b"content-length", b"0")) > self._most_bytes:
             raise self._too_large()
 
     async def _body(self, receive: Receive) -> bytes | None:
@@ -113,3 +116,17 @@ class Limits:
 
     def _too_large(self) -> ApiError:
         return ApiError(413, f"expected a body of at most {self._most_bytes} bytes", "too_large")
+
+
+def _check_encoding(scope: Scope, body: bytes) -> None:
+    """Raise ApiError for a body of JSON in another encoding, which others on the way could read otherwise."""
+    if b"json" not in dict(scope["headers"]).get(b"content-type", b"").lower():
+        return
+    found: str = json.detect_encoding(body)
+    try:
+        if found.startswith("utf-8"):
+            body.decode()
+            return
+    except UnicodeDecodeError:
+        found = "another encoding"
+    raise ApiError(400, f"body: found {found}, expected UTF-8", "invalid_value", "body")

@@ -9,7 +9,7 @@ from pathlib import Path
 from penname.data.records import Document
 from penname.errors import ArgumentError, UserError
 from penname.generate.by_model import ModelWriter
-from penname.generate.request import Request
+from penname.generate.request import TextRequest
 from penname.generate.writer import cold_start_recipe, model_writers
 from penname.serve.backend import Backend, LocalBackend
 from penname.serve.cold_start import NAME as COLD_START
@@ -18,7 +18,7 @@ from penname.serve.errors import ApiError
 from penname.serve.remote import RemoteBackend
 from penname.serve.vllm_server import find_models
 
-WARM_UP = Request("One.", [Document("user", "One two."), Document("user", "Two three.")])
+WARM_UP = TextRequest("One.", [Document("user", "One two."), Document("user", "Two three.")])
 """Prepared once when the server starts, as what is compiled and loaded for the first prompt takes seconds."""
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import partial
 
 from anyio.to_thread import run_sync
 
 from penname.data.records import Document
-from penname.engines.base import FinishReason, GeneratedTokens, Sampling, TokenIds
+from penname.engines.base import GeneratedTokens, Sampling, TokenIds
 from penname.errors import UserError
 from penname.generate.by_model import Prepared, candidate_seeds
-from penname.generate.request import Request
+from penname.generate.request import TextRequest
 from penname.prompts.completion import compose, without_phrases
 from penname.retrieval.known_words import KnownWords
 from penname.serve.backend import Added
@@ -38,16 +37,16 @@ class ModelWriting(Writing):
         completions = order.choices * self._candidates
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
         self._check_wait(self._backend.expected_wait(None, completions))
-        await self._reserve(completions)  # each has a token at least; whoever has none left costs nothing further
+        # Each has a token at least; whoever has none left costs nothing further.
+        await self._reserve(completions, completions * self._most_written(self._writer.sampling))
         whose = tenant_user(order.caller.tenant, order.user or "")
         place = self._backend.preparing(completions)
         self._prepared = await self._large_profiles.search(whose, self._documents_read, self._prepare, place)
         prepared = self._prepared
         self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
         self._check_wait(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
-        most = len(prepared.tokens) + len(prepared.seeds) * prepared.sampling.max_new_tokens
-        most += order.choices * self._most_behind(prepared.sampling.max_new_tokens)
-        await self._reserve(most - completions)
+        most = self._most_tokens(prepared)
+        await self._reserve(most - completions, most)
         self.prompt_tokens = len(prepared.tokens)
 
     async def pieces(self) -> AsyncGenerator[Piece]:
@@ -81,7 +80,7 @@ class ModelWriting(Writing):
         self._reasoning = reasoning
         self._reasons = writer.setup.with_reasoning and reasoning is None
         self._answer_tokens = writer.setup.prompt.max_output_tokens if self._reasons else 0
-        self._request = Request(
+        self._request = TextRequest(
             order.prompt,
             documents,
             order.query,
@@ -100,10 +99,24 @@ class ModelWriting(Writing):
         return replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
 
     def _sampling(self, of_run: Sampling) -> Sampling:
-        asked = self.order.sampling
-        if self.order.most_tokens is not None:
-            asked = {**asked, "max_new_tokens": min(self.order.most_tokens, of_run.max_new_tokens)}
-        return replace(of_run, **asked)
+        most = self._most_written(of_run)
+        if self.order.most_tokens is not None and most < self.order.most_tokens:
+            self.notes.append(f"max_tokens: found {self.order.most_tokens}, the model writes at most {most}")
+        return replace(of_run, **{**self.order.sampling, "max_new_tokens": most})
+
+    def _most_written(self, of_run: Sampling) -> int:
+        """The most tokens of a completion."""
+        asked = self.order.most_tokens
+        return of_run.max_new_tokens if asked is None else min(asked, of_run.max_new_tokens)
+
+    def _most_tokens(self, prepared: Prepared) -> int:
+        """The most tokens of all prompts and completions."""
+        prompt, written = len(prepared.tokens), prepared.sampling.max_new_tokens
+        most = prompt + len(prepared.seeds) * written
+        if not self._reasons:
+            return most
+        second = prompt + written + len(self._writer.renderer.prefix(compose("", "")))
+        return most + self.order.choices * (second + self._most_behind(written))
 
     def _most_behind(self, written: int) -> int:
         """The most tokens of a text behind a reasoning that came to no end. written: the reasoning's."""
@@ -139,27 +152,26 @@ class ModelWriting(Writing):
     async def _chosen(self) -> AsyncGenerator[Piece]:
         """Each text in one piece, chosen from its candidates once all of them are written."""
         prepared, order = self._prepared, self.order
-        tokens: list[list[int]] = [[] for _ in prepared.seeds]
-        reasons: dict[int, FinishReason] = {}
+        texts = [self._streamed() for _ in prepared.seeds]
+        whole = [Piece(0, "", "", [], [], None)] * len(texts)
+        written: dict[int, GeneratedTokens] = {}
         updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, None)
         async with aclosing(updates):
             async for update in updates:
-                tokens[update.index] += update.tokens
+                index = update.index
+                whole[index] = _joined(whole[index], self._piece(texts[index], update, index // self._candidates))
                 if update.finish_reason is not None:
-                    reasons[update.index] = update.finish_reason
-        written = [GeneratedTokens(of_text, reasons[i]) for i, of_text in enumerate(tokens)]
+                    written[index] = GeneratedTokens(whole[index].tokens, update.finish_reason)
         for choice in range(order.choices):
-            candidates = written[choice * self._candidates : (choice + 1) * self._candidates]
-            best = candidates[await run_sync(self._writer.choose, self._request, candidates)]
-            text = self._streamed()
-            parts = _sum(text.add(best.tokens), text.end())
-            await self._keep_reasoning(text, choice)
-            if text.in_response:
-                reason = "stop" if text.stopped else best.finish_reason
-                yield Piece(choice, *parts, best.tokens, [], reason)
+            candidates = range(choice * self._candidates, (choice + 1) * self._candidates)
+            of_choice = [written[index] for index in candidates]
+            best = candidates[await run_sync(self._writer.choose, self._request, of_choice)]
+            await self._keep_reasoning(texts[best], choice)
+            if texts[best].in_response:
+                yield whole[best]
                 continue
-            yield Piece(choice, *parts, best.tokens, [], None)
-            async with aclosing(self._answered(text, choice)) as pieces:
+            yield whole[best]._replace(finish_reason=None)
+            async with aclosing(self._answered(texts[best], choice)) as pieces:
                 async for piece in pieces:
                     yield piece
 
@@ -178,6 +190,7 @@ class ModelWriting(Writing):
             yield Piece(choice, "", "", [], [], "length")
             return
         self.notes.append("the reasoning came to no end by itself")
+        self.prompt_tokens += len(prompt)
         text = StreamedCompletion(self._read(given=True), with_reasoning=False, stop=order.stop)
         seed = prepared.seeds[choice * self._candidates]
         updates = self._updates(prompt, [seed], sampling, order.most_likely)
@@ -217,7 +230,7 @@ class ModelWriting(Writing):
 
     def _read(self, *, given: bool) -> Callable[[Sequence[int]], str]:
         """How token ids become text. given: whether the model continues a reasoning that it was given."""
-        return partial(self._writer.renderer.completion, continued=given)
+        return self._writer.renderer.growing_completion(continued=given)
 
     async def _keep_reasoning(self, text: StreamedCompletion, choice: int) -> None:
         """Keep what the model wrote about a user it had no reasoning of, for later texts."""
@@ -227,6 +240,18 @@ class ModelWriting(Writing):
         keep = (order.caller.tenant, order.user, self._model, text.reasoning, self._profile.version)
         with suppress(UserError):  # the user was forgotten meanwhile
             await run_sync(self._store.keep_reasoning, *keep)
+
+
+def _joined(piece: Piece, further: Piece) -> Piece:
+    """Two pieces of one text as one."""
+    return Piece(
+        further.choice,
+        piece.reasoning + further.reasoning,
+        piece.text + further.text,
+        [*piece.tokens, *further.tokens],
+        [],
+        further.finish_reason,
+    )
 
 
 def _sum(first: Pieces, second: Pieces) -> Pieces:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penname.serve.errors import ApiError
@@ -38,7 +37,7 @@ class IdsInPaths:
                 scope["path"] = with_ids(scope["raw_path"].decode("latin-1"))
             except UnicodeDecodeError:
                 error = ApiError(400, "found an id in another encoding, expected UTF-8", "invalid_value", "path")
-                await JSONResponse(error.body(), error.status)(scope, receive, send)
+                await error.answer()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

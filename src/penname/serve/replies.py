@@ -33,7 +33,7 @@ _HEAD = {
 _FAILED, _FORGOTTEN = engine_failed(), forgotten()
 
 
-class Asked(NamedTuple):
+class Form(NamedTuple):
     """How a response is asked for.
 
     model: the request's model, which the response repeats.
@@ -46,16 +46,16 @@ class Asked(NamedTuple):
     with_usage: bool
 
 
-def reply_of(text: str, asked: Asked) -> Response:
+def reply_of(text: str, form: Form) -> Response:
     """A conversation's next turn that is known already, and took nothing."""
-    head = {**_head(asked.kind), "model": asked.model}
+    head = {**_head(form.kind), "model": form.model}
     usage = _usage(0, 0, 0)
     turn = {"role": "assistant", "content": text}
     ended = {"index": 0, "finish_reason": "stop", "logprobs": None}
-    if not asked.stream:
+    if not form.stream:
         return JSONResponse({**head, "choices": [{"message": turn, **ended}], "usage": usage})
     head["object"] = _CHUNK
-    last = [{**head, "choices": [], "usage": usage}] if asked.with_usage else []
+    last = [{**head, "choices": [], "usage": usage}] if form.with_usage else []
     events = [*map(_json, ({**head, "choices": [{"delta": turn, **ended}]}, *last)), _DONE]
     return Response(b"".join(map(_event, events)), media_type=_EVENTS)
 
@@ -66,19 +66,19 @@ class WritingResponse(Response):
     writing: one that was started.
     """
 
-    def __init__(self, writing: Writing, asked: Asked) -> None:
+    def __init__(self, writing: Writing, form: Form) -> None:
         super().__init__()
         self._writing = writing
-        self._asked = asked
+        self._form = form
         self._decode = writing.decode
-        self._head = _head(asked.kind)
+        self._head = _head(form.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, until it is done or the client has gone."""
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(cancel_when_gone, receive, group.cancel_scope)
-                if self._asked.stream:
+                if self._form.stream:
                     await self._stream(send)
                 else:
                     await (await self._whole())(scope, receive, send)
@@ -96,9 +96,9 @@ class WritingResponse(Response):
                     async for piece in pieces:
                         texts.setdefault(piece.choice, []).append(piece)
         except EngineFailed:
-            return JSONResponse(_FAILED.body(), _FAILED.status)
+            return _FAILED.answer()
         if scope.cancelled_caught:
-            return JSONResponse(_FORGOTTEN.body(), _FORGOTTEN.status)
+            return _FORGOTTEN.answer()
         await self._writing.close()  # whoever has the answer can rely on what it took being settled
         choices = [self._choice(index, texts[index]) for index in sorted(texts)]
         return JSONResponse({**self._head, **self._about(), "choices": choices, "usage": self._usage()})
@@ -108,7 +108,7 @@ class WritingResponse(Response):
         text, reasoning = ("".join(getattr(p, name) for p in pieces) for name in ("text", "reasoning"))
         ended = {"index": index, "finish_reason": pieces[-1].finish_reason, "logprobs": self._log_probs(*pieces)}
         beside = {"reasoning_content": reasoning} if reasoning else {}
-        if self._asked.kind == "completion":
+        if self._form.kind == "completion":
             return {"text": text, **beside, **ended}
         return {"message": {"role": "assistant", "content": text, **beside}, **ended}
 
@@ -128,8 +128,8 @@ class WritingResponse(Response):
 
     async def _events(self) -> AsyncGenerator[bytes]:
         """The data of the stream's events. Raises UserError where there is none yet."""
-        head = self._head | ({"object": _CHUNK} if self._asked.kind == "chat" else {})
-        head["model"] = self._asked.model
+        head = self._head | ({"object": _CHUNK} if self._form.kind == "chat" else {})
+        head["model"] = self._form.model
         begun: set[int] = set()
         try:
             async with aclosing(self._writing.given_out()) as pieces:
@@ -146,7 +146,7 @@ class WritingResponse(Response):
                 raise
             yield _json(of_user_error(error).body())
             return
-        usage = {"usage": self._usage()} if self._asked.with_usage else {}
+        usage = {"usage": self._usage()} if self._form.with_usage else {}
         await self._writing.close()
         yield _json({**head, **self._about(), "choices": [], **usage})
         yield _DONE
@@ -155,7 +155,7 @@ class WritingResponse(Response):
         """A piece as a stream has it. first: whether it is the first one of its text."""
         ended = {"index": piece.choice, "finish_reason": piece.finish_reason, "logprobs": self._log_probs(piece)}
         beside = {"reasoning_content": piece.reasoning} if piece.reasoning else {}
-        if self._asked.kind == "completion":
+        if self._form.kind == "completion":
             return {"text": piece.text, **beside, **ended}
         text = {"content": piece.text} if piece.text or first else {}
         return {"delta": {**({"role": "assistant"} if first else {}), **text, **beside}, **ended}
@@ -169,7 +169,7 @@ class WritingResponse(Response):
             "documents": writing.documents,
             "notes": writing.notes,
         }
-        return {"model": self._asked.model, "penname": about}
+        return {"model": self._form.model, "penname": about}
 
     def _usage(self) -> dict[str, Any]:
         writing = self._writing
@@ -181,7 +181,7 @@ class WritingResponse(Response):
             return None
         tokens = [token for piece in pieces for token in piece.tokens]
         told = [log_probs for piece in pieces for log_probs in piece.log_probs]
-        of_kind = _of_chat if self._asked.kind == "chat" else _of_completion
+        of_kind = _of_chat if self._form.kind == "chat" else _of_completion
         return of_kind(tokens, told, self._decode)
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-MOST_CHOICES = 16
+MOST_TEXTS = 16
+"""Most texts of a request, and most candidates of a text; the engine may have room for fewer together."""
+
 MOST_LIKELY = 20
 
 Text = Annotated[str, Field(max_length=1_000_000)]
@@ -67,7 +69,7 @@ class WritingRequest(BaseModel):
     )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] | None = Field(None, description="number of texts")
+    n: Annotated[int, Field(ge=1, le=MOST_TEXTS)] | None = Field(None, description="number of texts")
     seed: Seed | None = Field(None, description="the same seed gives the same text; by default another each time")
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = Field(
         None, description="strings before which the response ends"
@@ -78,7 +80,7 @@ class WritingRequest(BaseModel):
     min_p: Annotated[float, Field(ge=0, lt=1)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
     no_repeat_ngram: Annotated[int, Field(ge=0, le=1000)] | None = None
-    candidates: Annotated[int, Field(ge=1, le=64)] | None = Field(
+    candidates: Annotated[int, Field(ge=1, le=MOST_TEXTS)] | None = Field(
         None, description="texts that are written for each one that is returned, which is the one most like the others"
     )
     reasoning: Text | None = Field(None, description="a reasoning in the place of the user's own")

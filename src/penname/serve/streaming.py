@@ -12,10 +12,8 @@ from typing import NamedTuple
 import regex
 
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE
+from penname.prompts.growing_text import UNFINISHED
 from penname.thoughts import MARKS
-
-UNFINISHED = "\N{REPLACEMENT CHARACTER}"
-"""What a tokenizer writes for the first bytes of a character."""
 
 
 class Pieces(NamedTuple):
@@ -36,7 +34,7 @@ _MARK = regex.compile("|".join(regex.escape(mark) for marks in MARKS for mark in
 class StreamedCompletion:
     """A completion that grows token by token.
 
-    read: the text of token ids, as `Renderer.completion` gives it.
+    read: the text of token ids, as `Renderer.growing_completion` gives it.
     with_reasoning: whether the model writes a reasoning before the response.
     stop: strings before which the response ends.
 

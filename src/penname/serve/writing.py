@@ -188,19 +188,24 @@ class Writing(ABC):
         except UnknownUser:
             return None
 
-    async def _reserve(self, tokens: int) -> None:
+    async def _reserve(self, tokens: int, needed: int) -> None:
         """Reserve tokens that the request may take, beside those that are reserved for it.
 
-        Raises ApiError (429) where the key has no more.
+        needed: all that it may take, as far as is known.
+
+        Raises ApiError where the key has no more: 429, or 400 where no day of the key's has so many.
         """
         key = self.order.caller.key
         if key is None:
             return
+        if key.tokens_a_day is not None and needed > key.tokens_a_day:
+            problem = f"found a request that may take {needed} tokens, expected at most the {key.tokens_a_day}"
+            raise ApiError(400, f"{problem} that its key has in a day", "insufficient_quota", "max_tokens")
         now = datetime.now(UTC)
         day, reserved = self._reserved or (now.date().isoformat(), 0)
         if not await run_sync(self._store.reserve, key, day, tokens):
             wait = 86400 - (now.hour * 3600 + now.minute * 60 + now.second)
-            problem = f"the key's tokens of this day do not suffice for the {tokens} that this may take"
+            problem = f"the key's tokens of this day do not suffice for the {needed} that this may take"
             raise ApiError(429, problem, "insufficient_quota", retry_after=wait)
         self._reserved = day, reserved + tokens
 

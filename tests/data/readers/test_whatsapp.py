@@ -1,5 +1,7 @@
 """WhatsApp's chats as telephones in many languages export them."""
 
+import re
+
 import pytest
 from test_chats import found_in, written
 
@@ -251,3 +253,11 @@ def test_deleted_messages_and_calls_in_many_languages(tmp_path, text):
 def test_who_writes_of_calls_and_deleted_messages_is_no_program(tmp_path, text):
     chat = f"31/12/24, 10:00 - Ann: {text}\n31/12/24, 10:02 - Ben: b\n"
     assert [text.document.text for text in found_in(written(tmp_path / "chat.txt", chat))[0]] == [text, "b"]
+
+
+def test_no_name_is_left_in_a_pattern(tmp_path):
+    """Python keeps patterns, and a server is to keep nothing of a chat."""
+    lines = [*["Ann: one", "Quincetrellis: two"] * 3, "Our trip: Ann added Quincetrellis", "Ann: three"]
+    chat = "".join(f"[31/12/24, 10:00:0{n}] {line}\n" for n, line in enumerate(lines))
+    assert len(found_in(written(tmp_path / "chat.txt", chat))[0]) == 7
+    assert not [key for key in re._cache if "Quince" in str(key)]

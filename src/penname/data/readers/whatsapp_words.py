@@ -87,6 +87,7 @@ _NAME_OF_FILE = re.compile(r"[^\n]{1,200}\.\w{2,5}( \u2022 [^\n]*)?")
 _YOU = re.compile(r"(You|Du hast|Añadiste|Eliminaste|Você|Vous avez|Tu as|Hai|Je hebt|Вы) ")
 _PHONE = re.compile(r"\+\d[\d\s()‑-]{6,}\W*$")
 _MARKS = re.compile(MARK)
+_EDGE = re.compile(r"\b")
 
 
 def is_notice(author: str, text: str) -> bool:
@@ -111,8 +112,17 @@ def is_event(author: str, content: str, senders: frozenset[str]) -> bool:
     if plain.startswith(f"{author} "):
         return True
     by_member = _YOU.match(plain) or any(plain.startswith(f"{name} ") for name in senders)
-    of_member = _PHONE.search(plain) or any(re.search(rf"\b{re.escape(name)}\b.?$", plain) for name in senders)
+    of_member = _PHONE.search(plain) or any(_ends_in(plain, name) for name in senders)
     return bool(by_member and (of_member or _EVENT.search(plain)))
+
+
+def _ends_in(text: str, name: str) -> bool:
+    """Whether a text ends in a name, with one character behind it at most."""
+    # No pattern of the name: Python would keep it.
+    return any(
+        text.endswith(name, 0, end) and _EDGE.match(text, end - len(name)) and _EDGE.match(text, end)
+        for end in (len(text), len(text) - 1)
+    )
 
 
 def written(content: str, is_marked: bool) -> str | None:

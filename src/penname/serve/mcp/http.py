@@ -55,10 +55,10 @@ class _Body:
 
 
 def refusal(error: ApiError) -> Response:
-    """An error as the protocol has it, since its clients show no other."""
+    """An error before the body has come, as the protocol has it, since its clients show no other."""
     told = error.body()["error"]
     body = {"code": INVALID_REQUEST, "message": told.pop("message"), "data": told}
-    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": body}, error.status, error.headers())
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": body}, error.status, error.headers(close=True))
 
 
 def _agent_of(context: Context) -> Agent:

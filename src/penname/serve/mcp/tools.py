@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 
 from penname.data.records import Document
 from penname.engines.base import FinishReason
-from penname.generate.request import Request
+from penname.generate.request import TextRequest
 from penname.retrieval.known_words import KnownWords
 from penname.serve.access import Caller
 from penname.serve.backend import EngineFailed
@@ -176,7 +176,7 @@ async def find_documents(state: State, agent: Agent, given: SearchGiven) -> Docu
     user, tenant, writer = _whom(agent, given.user), agent.caller.tenant, state.methods.get(None).writer
 
     def found_in(documents: Sequence[Document], known: KnownWords | None) -> DocumentsFound:
-        found = writer.find(Request(given.query, documents), given.limit, known)
+        found = writer.find(TextRequest(given.query, documents), given.limit, known)
         return DocumentsFound(user=user, documents=list(map(_shown, found)), total=len(documents))
 
     def documents() -> Sequence[Document]:

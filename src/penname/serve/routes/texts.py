@@ -10,12 +10,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from penname.serve.access import Caller
-from penname.serve.conversation import asked
+from penname.serve.conversation import task_of
 from penname.serve.errors import ApiError
 from penname.serve.methods import Methods
 from penname.serve.new_writing import new_writing
 from penname.serve.open_webui import job_reply
-from penname.serve.replies import Asked, Kind, WritingResponse, reply_of
+from penname.serve.replies import Form, Kind, WritingResponse, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
 from penname.serve.state import State
 from penname.serve.writing import Order
@@ -49,9 +49,9 @@ async def chat(body: ChatRequest, request: Request) -> Response:
     job = job_reply(body.messages)
     if job is not None:
         named_by(body.model, request.app.state.penname.methods)
-        return reply_of(job, _asked("chat", body))
-    conversation = asked(body.messages)
-    return await _write("chat", body, request, conversation.prompt, conversation.query, body.most_tokens)
+        return reply_of(job, _form_of("chat", body))
+    task = task_of(body.messages)
+    return await _write("chat", body, request, task.prompt, task.query, body.most_tokens)
 
 
 @router.post("/completions")
@@ -93,12 +93,12 @@ async def _write(
     except BaseException:
         await writing.close()
         raise
-    return WritingResponse(writing, _asked(kind, body))
+    return WritingResponse(writing, _form_of(kind, body))
 
 
-def _asked(kind: Kind, body: WritingRequest) -> Asked:
+def _form_of(kind: Kind, body: WritingRequest) -> Form:
     with_usage = body.stream_options is not None and body.stream_options.include_usage
-    return Asked(kind, body.model, bool(body.stream), with_usage)
+    return Form(kind, body.model, bool(body.stream), with_usage)
 
 
 def named_by(model: str, methods: Methods) -> Named:
