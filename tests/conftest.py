@@ -51,6 +51,9 @@ LONGEST_FIRST = (
 The second one needs no tiny model, and goes on while the first one makes it for all.
 """
 
+hidden_imports = 0
+"""The number of modules that were imported when the garbage collector was last told to leave them alone."""
+
 SUBJECTS = ("rain", "bread", "trains", "chess", "birds", "stones")
 
 
@@ -65,9 +68,10 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def imports_of_earlier_files() -> None:
-    hide_imports()
+def pytest_runtest_setup() -> None:
+    """Some libraries are imported by the first test that needs them only."""
+    if len(sys.modules) - hidden_imports > 100:
+        hide_imports()
 
 
 def hide_imports() -> None:
@@ -76,6 +80,8 @@ def hide_imports() -> None:
     It is called whenever a model is given back, and half of the time of a tiny model's run would go into this; in a
     forked process every object that it looks at is copied besides.
     """
+    global hidden_imports
+    hidden_imports = len(sys.modules)
     gc.collect()
     gc.freeze()
 

@@ -65,6 +65,7 @@ def recipe_of(folder, tiny_model, methods, **changes):
                 "summary_temperature": 0.8,
                 "samples": 4,
                 "margin": 0,
+                "style": {"epochs": 6},
                 "dpo": {"lora_rank": 2, "batch_size": 2, "save_every": 1},
             },
             "shard_size": 3,
