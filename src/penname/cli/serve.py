@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -72,11 +74,15 @@ def add(
     ] = False,
     db: DatabaseOption = DATABASE,
 ) -> None:
-    """Make a key and print it; it is not kept, and cannot be shown again."""
+    """Make a key and print it, and its id beside it; the key is not kept, and cannot be shown again."""
     from penname.serve.store.opening import open_store
 
     with open_store(db) as store:
-        print(store.add_key(tenant, label, tokens_a_day, proxy=proxy))
+        secret = store.add_key(tenant, label, tokens_a_day, proxy=proxy)
+        known = store.key_of(secret)
+    print(secret)
+    if known is not None:  # apart from the key, which programs read from the output
+        print(f"its id is {known.id}: penname keys revoke {known.id} --tenant {shlex.quote(tenant)}", file=sys.stderr)
 
 
 @keys.command(name="list", epilog=examples("penname keys list --tenant acme"))
