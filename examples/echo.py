@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Sequence
 
-from penname.config import EngineConfig
+from penname.engine_config import EngineConfig
 from penname.engines.base import GeneratedTokens, Sampling, TokenIds
 
 

@@ -23,6 +23,7 @@ TOOLS = {
     "runs",
     "evaluation",
     "config",
+    "engine_config",
     "recipe_files",
 }
 PAPERS = {"rest_pg", "pat"}
@@ -36,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"engines"},
     "runs": set(),
     "evaluation": {"data", "rewards"},
-    "config": {"data", "engines", "prompts", "retrieval", "runs"},
+    "engine_config": {"engines", "prompts"},
+    "config": {"data", "engine_config", "engines", "prompts", "retrieval", "runs"},
     "recipe_files": {"config"},
     "session": TOOLS,
     "scale": {*TOOLS, "session"},

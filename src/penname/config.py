@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
 from typing import Annotated, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from penname.data.pgraphrag import SharedNames, TaskName
 from penname.data.sources import FORMATS
+from penname.engine_config import Count, EndpointSetting, EngineConfig, Section
 from penname.engines.base import Sampling
-from penname.engines.connection import Endpoint
 from penname.extensions import Extension, Named, short_name
 from penname.method_table import AGENTS, METHODS, AgentName, Method, row_of
-from penname.prompts.chat_template import DATE, RESERVED
-from penname.prompts.render import PromptFormat
 from penname.retrieval.retrieve import RETRIEVERS, DocumentsName
 from penname.retrieval.tokens import TokensName
 from penname.runs.tracking import TrackerName
@@ -25,98 +22,13 @@ from penname.words import WordsName, other_letters, words_for
 
 REWARDS = ("judge", "rouge1", "rougeL", "meteor", "cosine", "bertscore", "traits", "authorship")
 HOST_AND_PORT = re.compile(r".*[^:/\s]:\d{1,5}")
-ENGINES = ("local", "vllm", "openai")
 Split = Literal["train", "val", "test"]
 RewardName = Annotated[str, Named(REWARDS)]
 RetrieverName = Annotated[str, Named(RETRIEVERS)]
 Format = Annotated[str, Named(FORMATS)]
-EngineKind = Annotated[str, Named(ENGINES)]
 MethodName = Annotated[str, Named(tuple(METHODS))]
 WriterName = Annotated[str, Named(tuple(name for name, row in METHODS.items() if row.shows == "own"))]
-EndpointSetting = Literal["auto", Endpoint]
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A section of a recipe; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class EngineConfig(Section):
-    """A model and the engine that runs it."""
-
-    kind: EngineKind = "local"
-    model: str = "bundled"
-    format: PromptFormat = Field(
-        "chat",
-        description="chat: the prompt is wrapped in the model's chat template; plain: it is not, as for base models",
-    )
-    chat_template_kwargs: dict[str, JsonValue] = Field(
-        {}, description="arguments of the model's chat template, as enable_thinking; the model does not think without"
-    )
-    chat_template_date: date = Field(
-        DATE, description="what the chat template prints as today's date, so that no result depends on the day"
-    )
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="compute dtype; auto: bfloat16 where the device computes in it, otherwise float32"
-    )
-    batch_size: Count = Field(64, description="completions that the local engine writes at once")
-    base_url: str | tuple[str, ...] | None = Field(
-        None,
-        description="address of the openai engine's server, ending in /v1; or several, of servers of the same "
-        "model, among which requests are divided",
-    )
-    server: Literal["openai", "vllm", "transformers"] = Field("openai", description="which software that server runs")
-    endpoint: EndpointSetting = Field(
-        "auto",
-        description="completions: the server completes prompts that are rendered here; chat: it is sent messages, for "
-        "servers with nothing else; auto: the run asks the server when it starts, and prefers completions",
-    )
-    tokenizer: str | None = Field(
-        None,
-        description="hub id or folder of the tokenizer of that server's model; null: that of the hub id or folder "
-        "model, and with chat an estimate of the number of tokens",
-    )
-
-    @field_validator("chat_template_kwargs")
-    @classmethod
-    def _own_arguments(cls, given: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if reserved := [name for name in RESERVED if name in given]:
-            raise ValueError(f"found {reserved[0]}, which penname gives the template itself")
-        return given
-
-    @model_validator(mode="after")
-    def _server(self) -> Self:
-        if self.kind == "openai" and not self.base_url:
-            raise ValueError("kind openai needs base_url, the server's address")
-        if self.kind != "openai" and (self.endpoint != "auto" or self.tokenizer is not None):
-            raise ValueError("endpoint and tokenizer are for kind openai")
-        return self
-
-    @model_validator(mode="after")
-    def _chat(self) -> Self:
-        if self.endpoint == "chat" and self.server != "openai":
-            raise ValueError(
-                f"endpoint chat is for server openai; server {self.server} has completions, which are exact"
-            )
-        if self.endpoint == "chat" and self.format == "plain":
-            raise ValueError(
-                "format plain needs endpoint completions, as endpoint chat puts a chat template around prompts"
-            )
-        return self
-
-    @property
-    def asks_for_endpoint(self) -> bool:
-        """Whether its endpoint is to be found out by asking the server."""
-        undecided = self.kind == "openai" and self.endpoint == "auto"
-        return undecided and self.server == "openai" and self.format == "chat"
-
-    @property
-    def tokenizer_name(self) -> str | None:
-        """What its tokenizer is loaded from; None where the number of tokens is estimated."""
-        return self.tokenizer or (None if self.endpoint == "chat" else self.model)
 
 
 class SourceConfig(Section):
@@ -387,7 +299,7 @@ class EvaluationConfig(Section):
         description="consensus: the candidate with the highest mean reward when the others stand for expected outputs "
         "(minimum Bayes risk); authorship: the one most likely to be by the user",
     )
-    metrics: list[RewardName] = ["rouge1", "rougeL", "meteor"]
+    metrics: list[RewardName] = Field(["rouge1", "rougeL", "meteor"])
     reuse_reasoning: bool = Field(
         False,
         description="reuse a user's first reasoning for all of the user's inputs, so that it is written only once",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -73,11 +75,15 @@ def add(
     ] = False,
     db: DatabaseOption = DATABASE,
 ) -> None:
-    """Make a key and print it; it is not kept, and cannot be shown again."""
+    """Make a key and print it, and its id beside it; the key is not kept, and cannot be shown again."""
     from penname.serve.store.opening import open_keys
 
-    with open_keys(db) as known:
-        print(known.add_key(tenant, label, tokens_a_day, proxy=proxy))
+    with open_keys(db) as tenants:
+        secret = tenants.add_key(tenant, label, tokens_a_day, proxy=proxy)
+        known = tenants.key_of(secret)
+    print(secret)
+    if known is not None:  # apart from the key, which programs read from the output
+        print(f"its id is {known.id}: penname keys revoke {known.id} --tenant {shlex.quote(tenant)}", file=sys.stderr)
 
 
 @keys.command(name="list", epilog=examples("penname keys list --tenant acme"))
@@ -89,8 +95,8 @@ def list_keys(
     """List keys, without their secrets."""
     from penname.serve.store.opening import open_keys
 
-    with open_keys(db) as known:
-        found = [key for name in ([tenant] if tenant else known.tenants()) for key in known.list_keys(name)]
+    with open_keys(db) as tenants:
+        found = [key for name in ([tenant] if tenant else tenants.tenants()) for key in tenants.list_keys(name)]
     if as_json:
         print(json.dumps([vars(key) for key in found], ensure_ascii=False))
         return
@@ -109,6 +115,6 @@ def revoke(
     """End a key's validity at once."""
     from penname.serve.store.opening import open_keys
 
-    with open_keys(db) as known:
-        if not known.revoke_key(tenant, key):
+    with open_keys(db) as tenants:
+        if not tenants.revoke_key(tenant, key):
             raise ArgumentError("key", f"found no valid key {key!r} of this tenant")

@@ -91,7 +91,8 @@ class LiveEngine:
     and its sampling alone, up to rounding. No prompt is kept once its completions have ended, and none is shared
     between requests. Raises UserError where the model cannot be loaded.
 
-    on_seconds: called in one of the engine's threads with the seconds that each step took.
+    on_seconds: what is set here is called with the seconds that each step took, in one of the engine's threads, for
+        which all others wait meanwhile; nothing is by default.
     """
 
     on_seconds: Callable[[float], None] = staticmethod(lambda seconds: None)

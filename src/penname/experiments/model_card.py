@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from penname.config import EngineConfig, Recipe
+from penname.config import Recipe
+from penname.engine_config import EngineConfig
 from penname.engines.models import BUNDLED, BUNDLED_ON_HUB, generation_ends
 from penname.engines.tokenizer import load_light_tokenizer
 from penname.evaluation.table import Results, averages

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from penname.config import EngineConfig
+from penname.engine_config import EngineConfig
 from penname.errors import UserError
 from penname.experiments.run_recipe import first_difference
 from penname.prompts.render import Renderer

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from penname.config import (
     DecodingConfig,
-    EngineConfig,
     EvaluationConfig,
     PromptConfig,
     Recipe,
@@ -18,6 +17,7 @@ from penname.config import (
     RewardConfig,
 )
 from penname.data.records import Document, Example
+from penname.engine_config import EngineConfig
 from penname.engines.base import GeneratedTokens, Sampling
 from penname.engines.models import generation_ends, locate_model
 from penname.engines.sampling import sample_seed

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from penname.config import EngineConfig, Recipe
+from penname.config import Recipe
+from penname.engine_config import EngineConfig
 from penname.engines.connection import PATHS
 from penname.engines.endpoints import FoundEndpoint, find_endpoint
 from penname.engines.models import load_tokenizer

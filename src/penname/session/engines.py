@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from penname.config import EngineConfig
+from penname.engine_config import EngineConfig
 from penname.engines.base import Engine, OnWritten
 from penname.engines.memory import free_memory
 from penname.engines.messages import MessageTokenizer

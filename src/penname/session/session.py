@@ -9,10 +9,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from penname.config import EngineConfig, Recipe, SourceConfig, Split
+from penname.config import Recipe, SourceConfig, Split
 from penname.data.load_report import LoadReport
 from penname.data.records import Example
 from penname.data.sources import Examples, load_split
+from penname.engine_config import EngineConfig
 from penname.engines.base import Engine
 from penname.engines.sampling import sample_seed
 from penname.errors import UserError
