@@ -76,17 +76,22 @@ postgresql:
 
 # Of some 14,000 files 500 are imported: pip would compile all, so most of those are imported once here, and the others
 # compiled when Python first needs them. The loops of retrieval are compiled at their first large input: that is here.
+define compile
+	$(VENV)/bin/python -c 'import penname.experiments.train, penname.training.fine_tuning, peft'
+	$(VENV)/bin/python -c 'from penname.retrieval.bm25 import warm_up; warm_up()'
+endef
+
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
-	$(VENV)/bin/python -c 'import penname.experiments.train, penname.training.fine_tuning, peft'
-	$(VENV)/bin/python -c 'from penname.retrieval import bm25; bm25.rank(["words"], [["some words " * 100000]], "words")'
+	$(compile)
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[test]'
+	$(compile)
 	touch $@ $(VENV)/.installed
