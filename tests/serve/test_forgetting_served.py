@@ -17,6 +17,7 @@ from tests.serve.running import as_command, in_this_process, wait_until, with_fa
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.sealing import KEY_BYTES
+from penname.serve.store.user_keys import SLOT_BYTES
 
 WORDS = ("xylophoneplum", "quincetrellis", "vermilionotter", "zephyrlantern")
 ID = "ada-vermilionotter"
@@ -76,7 +77,7 @@ def test_a_forgotten_users_words_are_in_no_file_log_or_metric(model, tmp_path, m
     with as_command(model, f"sqlite:///{tmp_path}/penname.db", log=log) as server:
         fill(server)
         metrics = server.ask("GET", "/metrics").body.decode()
-        key = (tmp_path / "penname.db.user-keys").read_bytes()[KEY_BYTES : 2 * KEY_BYTES]
+        key = (tmp_path / "penname.db.user-keys").read_bytes()[SLOT_BYTES : SLOT_BYTES + KEY_BYTES]
         assert any(key)
         assert found_in(tmp_path) == []
         stream = begin(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from penname.errors import ArgumentError, UserError
 from penname.prompts.render import PromptTooLong
 from penname.serve.store.records import StoreError, UnknownTenant, UnknownUser
+
+logger = logging.getLogger(__name__)
 
 _TYPE = re.compile(r"[-\[]|^str$")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -75,7 +78,8 @@ def of_user_error(error: UserError) -> ApiError:
     if isinstance(error, UnknownUser | UnknownTenant):
         return ApiError(404, message, "user_not_found", "user")
     if isinstance(error, StoreError):
-        return ApiError(503, message, "database_unavailable")
+        logger.error("%s", message)  # whoever asks is not to know where the database is
+        return ApiError(503, "the server's database failed, its log says how", "database_unavailable")
     if isinstance(error, PromptTooLong):
         # The message of the error itself has the beginning of the prompt.
         excess = f"the prompt is {error.excess} tokens too long for {error.setting} without any document"

@@ -125,6 +125,8 @@ def test_a_process_whose_connections_broke_goes_on_and_its_tokens_are_still_coun
         with open_store(url, user_keys) as other:  # takes the first for dead
             assert other.usage(key, DAY) == Usage()
             assert store.reserve(key, DAY, 10)
+            with open_store(url, user_keys) as third:  # sees the first at work again
+                assert third.usage(key, DAY) == Usage(reserved=10)
             store.settle(key, DAY, 40, 30)
             assert other.usage(key, DAY) == Usage(reserved=10, used=30)
             store.settle(key, DAY, 10, 5)

@@ -18,9 +18,8 @@ from penname.errors import UserError
 from penname.serve.store.migrating import VERSION_TABLE
 from penname.serve.store.opening import open_keys, open_store
 from penname.serve.store.records import StoreError
-from penname.serve.store.sealing import KEY_BYTES
 from penname.serve.store.tables import METADATA
-from penname.serve.store.user_keys import UserKeys
+from penname.serve.store.user_keys import SLOT_BYTES, UserKeys
 
 
 def engine_of(url):
@@ -123,8 +122,8 @@ def test_opening_is_imported_without_the_extra():
 
 def test_files_are_their_owner_s_alone(tmp_path):
     with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
-        store.put_tenant("t")
-        modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+        with store._database.reading("t"):
+            modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
     assert set(modes) >= {"penname.db", "penname.db-wal", "penname.db.user-keys"}
     assert set(modes.values()) == {0}
 
@@ -132,25 +131,90 @@ def test_files_are_their_owner_s_alone(tmp_path):
 def test_files_of_keys_that_are_not_the_database_s(empty, user_keys, tmp_path):
     with open_store(empty, user_keys) as store:
         store.put_tenant("t")
-        for user in ("ada", "bob"):
+        for user in ("ada", "bob", "eve"):
             store.put_user("t", user)
-    older, damaged, another = tmp_path / "older", tmp_path / "damaged", tmp_path / "another"
-    older.write_bytes(user_keys.read_bytes()[:-KEY_BYTES])
-    damaged.write_bytes(b"some notes " * 20)
-    UserKeys(another, new=True).close()
-    for path, found in (
-        (tmp_path / "none", "user keys .*none: found no such file or folder, expected the one without which nothing"),
-        (tmp_path, "user keys .*: found is a directory"),
-        (older, "user keys .*older: found 1 keys, expected 2 or more: an older copy has none of newer users"),
-        (damaged, "damaged: found no keys of users, expected the file that penname made"),
-        (another, "user keys .*another: found another database's, expected those that database .* was used with"),
+        store.forget("t", "eve")
+    content = user_keys.read_bytes()
+    files = {
+        "older": content[:-SLOT_BYTES],
+        "empty": b"",
+        "notes": b"some notes " * 20,
+        "sparse": content[:SLOT_BYTES] + bytes(SLOT_BYTES) + content[2 * SLOT_BYTES :],
+        "flipped": content[: SLOT_BYTES + 5] + bytes([content[SLOT_BYTES + 5] ^ 1]) + content[SLOT_BYTES + 6 :],
+    }
+    for name, found in files.items():
+        (tmp_path / name).write_bytes(found)
+    UserKeys(tmp_path / "another", new=True).close()
+    for name, found in (
+        ("none", "none: found no such file or folder, expected the one without which nothing of the users can be read"),
+        (".", "found is a directory"),
+        ("older", "older: found 2 keys, expected 3 or more: this is an older copy"),
+        ("empty", "empty: found no keys of users, expected the file that penname made"),
+        ("notes", "notes: found no keys of users, expected the file that penname made"),
+        ("another", "another: found another database's, expected those that database .* was used with"),
+        ("sparse", "sparse: found 1 damaged keys, the first at slot 0"),
+        ("flipped", "flipped: found 1 damaged keys, the first at slot 0"),
     ):
         with pytest.raises(UserError, match=found) as error:
-            open_store(empty, path)
+            open_store(empty, tmp_path / name)
         assert "\n" not in str(error.value)
+        assert name not in files or (tmp_path / name).read_bytes() == files[name]
     assert not (tmp_path / "none").exists()
     with open_store(empty, user_keys) as store:
         assert [user.id for user in store.users("t")] == ["ada", "bob"]
+
+
+def test_without_users_another_file_of_keys_is_begun(empty, tmp_path):
+    with open_store(empty, tmp_path / "lost") as store:
+        store.put_tenant("t")
+        store.put_user("t", "ada")
+        store.forget("t", "ada")
+    (tmp_path / "lost").unlink()
+    for _ in range(2):
+        with open_store(empty, tmp_path / "new") as store:
+            store.put_user("t", "bob")
+            assert [user.id for user in store.users("t")] == ["bob"]
+
+
+def test_a_file_of_keys_that_is_replaced_under_a_store_is_told_before_anything_is_lost(store, user_keys):
+    store.put_tenant("t")
+    store.put_user("t", "ada")
+    copy = user_keys.read_bytes()
+    user_keys.unlink()
+    for call in (store.ping, lambda: store.put_user("t", "bob"), lambda: store.forget("t", "ada")):
+        with pytest.raises(StoreError, match="found no such file any more"):
+            call()
+    user_keys.write_bytes(copy)
+    for call in (store.ping, lambda: store.put_user("t", "bob"), lambda: store.forget("t", "ada")):
+        with pytest.raises(StoreError, match="found another file than at the start; stop the server to replace it"):
+            call()
+    assert [user.id for user in store.users("t")] == ["ada"]
+
+
+def test_two_copies_of_the_file_of_keys_are_not_both_written_to(store, url, user_keys, tmp_path):
+    store.put_tenant("t")
+    store.put_user("t", "ada")
+    (tmp_path / "copy").write_bytes(user_keys.read_bytes())
+    with open_store(url, tmp_path / "copy") as other:
+        store.put_user("t", "bob")
+        with pytest.raises(StoreError, match="it refused a statement"):
+            other.put_user("t", "carl")
+    assert [user.id for user in store.users("t")] == ["ada", "bob"]
+
+
+def test_damage_to_one_user_s_key_is_no_other_user_s(store, user_keys, caplog):
+    store.put_tenant("t")
+    for user in ("ada", "bob"):
+        store.put_user("t", user)
+    content = bytearray(user_keys.read_bytes())
+    content[SLOT_BYTES + 40] ^= 1
+    user_keys.write_bytes(content)
+    assert [user.id for user in store.users("t")] == ["bob"]
+    assert "found damage at slot 0" in caplog.text
+    with pytest.raises(StoreError, match="found damage at slot 0, expected a key"):
+        store.profile("t", "ada")
+    assert store.forget("t", "ada")
+    assert store.put_user("t", "ada")
 
 
 def test_keys_of_tenants_are_added_without_the_file_of_users_keys(empty, user_keys):
@@ -176,7 +240,7 @@ def test_a_key_that_a_crash_left_unfinished_is_nobody_s(tmp_path):
         file.write(b"some of a key")
     assert len(keys) == 1
     assert keys.add() == 1
-    assert len(path.read_bytes()) == 3 * KEY_BYTES
+    assert len(path.read_bytes()) == 3 * SLOT_BYTES
     keys.close()
 
 

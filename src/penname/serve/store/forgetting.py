@@ -35,14 +35,14 @@ class Forgetting(UserPart):
 
     def forget_again(self, tenants: Sequence[str]) -> int:
         """Delete the users of these tenants who have no key any more, as a backup brings back; how many these were."""
-        destroyed = self._user_keys.destroyed()
-        returned = sum(self._delete(tenant, destroyed) for tenant in tenants) if destroyed else 0
+        forgotten, _ = self._user_keys.states()
+        returned = sum(self._delete(tenant, forgotten) for tenant in tenants) if forgotten else 0
         self._erase_soon()
         return returned
 
-    def _delete(self, tenant: str, destroyed: set[int]) -> int:
+    def _delete(self, tenant: str, forgotten: set[int]) -> int:
         with self._database.reading(tenant) as connection:
-            slots = set(connection.scalars(select(users.c.slot).where(users.c.tenant == tenant))) & destroyed
+            slots = set(connection.scalars(select(users.c.slot).where(users.c.tenant == tenant))) & forgotten
         if slots:
             with self._database.writing(tenant) as connection:
                 for slot in slots:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from penname.errors import UserError
 
@@ -33,7 +33,7 @@ def open_store(url: str, user_keys: Path | None = None) -> Store:
         at_failure.callback(database.close)
         from penname.serve.store.store import Store
 
-        tenants = _fingerprints(database)
+        tenants = _uses(database)
         keys = _user_keys(database, user_keys or database.default_user_keys, tenants)
         store = Store(database, keys)
         at_failure.pop_all()
@@ -76,46 +76,51 @@ def _migrated(url: str) -> Database:
     return database
 
 
-def _fingerprints(database: Database) -> dict[str, str | None]:
-    """Each tenant with the fingerprint of the file that has its users' keys."""
+class _Use(NamedTuple):
+    """How a tenant uses the file of keys: its fingerprint, how many slots it had at least, and those of its users."""
+
+    fingerprint: str | None
+    most: int
+    slots: set[int]
+
+
+def _uses(database: Database) -> dict[str, _Use]:
+    """How each tenant uses the file of keys."""
     from sqlalchemy import select
 
-    from penname.serve.store.tables import tenants
+    from penname.serve.store.tables import tenants, users
 
     with database.listing() as connection:
-        rows = connection.execute(select(tenants.c.name, tenants.c.fingerprint).order_by(tenants.c.name))
-        return {row.name: row.fingerprint for row in rows}
+        rows = connection.execute(select(tenants).order_by(tenants.c.name)).all()
+    found = {}
+    for row in rows:
+        with database.reading(row.name) as connection:
+            slots = set(connection.scalars(select(users.c.slot).where(users.c.tenant == row.name)))
+        found[row.name] = _Use(row.fingerprint, row.slots or 0, slots)
+    return found
 
 
-def _user_keys(database: Database, path: Path | None, tenants: Mapping[str, str | None]) -> UserKeys:
-    """The file of keys that a database was used with. tenants: see `_fingerprints`."""
+def _user_keys(database: Database, path: Path | None, tenants: Mapping[str, _Use]) -> UserKeys:
+    """The file of keys that a database was used with; another one only where there is no user any more."""
     from penname.serve.store.user_keys import UserKeys
 
     if path is None:
         raise UserError(f"user_keys: found none, expected the file of the users' keys of {database.name}")
-    used = {tenant: fingerprint for tenant, fingerprint in tenants.items() if fingerprint}
+    used = {tenant: use for tenant, use in tenants.items() if use.slots}
     keys = UserKeys(path, new=not used)
     with ExitStack() as at_failure:
         at_failure.callback(keys.close)
-        if any(keys.fingerprint(tenant) != fingerprint for tenant, fingerprint in used.items()):
+        if any(keys.fingerprint(tenant) != use.fingerprint for tenant, use in used.items()):
             raise UserError(f"{keys.name}: found another database's, expected those that {database.name} was used with")
-        slots = max((_highest_slot(database, tenant) for tenant in used), default=-1) + 1
-        if len(keys) < slots:
-            raise UserError(
-                f"{keys.name}: found {len(keys)} keys, expected {slots} or more: an older copy has none of newer users"
-            )
+        ours = [use for tenant, use in tenants.items() if keys.fingerprint(tenant) == use.fingerprint]
+        most = max((use.most for use in ours), default=0)
+        if len(keys) < most:
+            raise UserError(f"{keys.name}: found {len(keys)} keys, expected {most} or more: this is an older copy")
+        _, damaged = keys.states()
+        if damaged := damaged & set().union(*(use.slots for use in used.values())):
+            raise UserError(f"{keys.name}: found {len(damaged)} damaged keys, the first at slot {min(damaged)}")
         at_failure.pop_all()
     return keys
-
-
-def _highest_slot(database: Database, tenant: str) -> int:
-    from sqlalchemy import func, select
-
-    from penname.serve.store.tables import users
-
-    with database.reading(tenant) as connection:
-        highest = connection.scalar(select(func.max(users.c.slot)).where(users.c.tenant == tenant))
-    return -1 if highest is None else int(highest)
 
 
 def _database(url: str) -> Database:

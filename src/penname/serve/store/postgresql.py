@@ -9,6 +9,7 @@ from threading import Lock
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, func, select, text
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from penname.errors import UserError
 from penname.serve.store.database import KEEPING_NO_VALUES, WAIT_SECONDS, Database
@@ -104,12 +105,13 @@ class Postgresql(Database):
     def process(self) -> str:
         """See `Database.process`: the lock is one of a connection's, and the server takes it back when that ends."""
         with self._naming:
-            if self._process is None:
-                number = secrets.randbits(62)
+            number, connection = self._process or (secrets.randbits(62), None)
+            if connection is None or not _answers(connection):  # the server was started anew, and has no lock of ours
                 connection = self._without_transactions().connect()
-                connection.execute(select(func.pg_advisory_lock(number)))
+                # Not to be waited for: where a connection broke, the server may not have noticed and still hold it.
+                connection.execute(select(func.pg_try_advisory_lock(number)))
                 self._process = number, connection
-            return str(self._process[0])
+            return str(number)
 
     def is_running(self, process: str) -> bool:
         """See `Database.is_running`."""
@@ -130,3 +132,13 @@ class Postgresql(Database):
     def erase(self) -> bool:
         """See `Database.erase`: PostgreSQL uses the room of deleted rows again in its own time."""
         return True
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        connection.execute(select(1))
+    except SQLAlchemyError:
+        connection.invalidate()
+        connection.close()
+        return False
+    return True

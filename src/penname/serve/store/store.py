@@ -45,8 +45,9 @@ class Store(Keys, Usages, Exports, Documents, Reasonings, Feedbacks, Forgetting)
             return [AuditEntry(**selected(row)) for row in rows]
 
     def ping(self) -> None:
-        """Raise StoreError where the database does not answer."""
+        """Raise StoreError where the database does not answer, or the file of keys is gone."""
         self._database.check()
+        self._user_keys.check()
 
     def watch(self, on_seconds: Callable[[float], None]) -> None:
         """Have it told how many seconds each transaction takes."""

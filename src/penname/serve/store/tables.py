@@ -40,7 +40,9 @@ tenants = Table(
     METADATA,
     Column("name", _ID, primary_key=True),
     Column("created", Text, nullable=False),
-    Column("fingerprint", Text),  # of the file that has its users' keys; none before it has any
+    # Of the file that has its users' keys, and how many slots that had at least; none before it has any.
+    Column("fingerprint", Text),
+    Column("slots", BigInteger),
 )
 
 keys = Table(
@@ -94,6 +96,7 @@ users = Table(
     Column("profile_version", BigInteger, nullable=False),
     Column("sealed_id", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "mark"),
+    UniqueConstraint("slot"),  # no two copies of the file may be written to
     _of_tenant(),
 )
 

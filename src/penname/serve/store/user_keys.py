@@ -16,11 +16,17 @@ from pathlib import Path
 from threading import Lock
 
 from penname.errors import DataError, UserError
+from penname.serve.store.records import StoreError
 from penname.serve.store.sealing import KEY_BYTES, MARK_BYTES, UserKey
 
+_CHECK_BYTES = 16
+SLOT_BYTES = KEY_BYTES + _CHECK_BYTES
+"""A key, and a hash of it that tells whether it is as it was written. The header is as long."""
+
 _MAGIC = b"penname user keys 1\n"
-_HEADER_BYTES = KEY_BYTES  # the magic, zeros, and the secret that names are hashed with
 _SECRET_BYTES = 32
+_FORGOTTEN = b"forgotten".ljust(SLOT_BYTES, b"\0")
+"""What a slot has once its user was forgotten: not zeros alone, as files have where they are damaged."""
 
 
 class UserKeys:
@@ -44,15 +50,20 @@ class UserKeys:
             found = "no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
             expected = "a file that can be written" if new else "the one without which nothing of the users can be read"
             raise UserError(f"{self.name}: found {found}, expected {expected}") from None
-        with self._locked():
-            if not os.fstat(self._handle).st_size:
-                header = _MAGIC.ljust(_HEADER_BYTES - _SECRET_BYTES, b"\0") + secrets.token_bytes(_SECRET_BYTES)
-                self._write(0, header)
-                _sync_folder(path.parent)
-        header = self._read(0, _HEADER_BYTES)
-        if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
+        if new:
+            self._begin()
+        header = self._read(0, SLOT_BYTES)
+        if not header.startswith(_MAGIC) or len(header) < SLOT_BYTES:
             raise DataError(path, found="no keys of users", expected="the file that penname made")
         self._secret = header[-_SECRET_BYTES:]
+
+    def _begin(self) -> None:
+        """Write the header, unless another process has."""
+        with self._locked():
+            if not os.fstat(self._handle).st_size:
+                header = _MAGIC.ljust(SLOT_BYTES - _SECRET_BYTES, b"\0") + secrets.token_bytes(_SECRET_BYTES)
+                self._write(0, header)
+                _sync_folder(self.path.parent)
 
     def mark(self, tenant: str, user: str) -> str:
         """What stands for a user's id in the database."""
@@ -67,55 +78,86 @@ class UserKeys:
 
     def __len__(self) -> int:
         """The number of slots, those of forgotten users too."""
-        return (os.fstat(self._handle).st_size - _HEADER_BYTES) // KEY_BYTES
+        return max(0, os.fstat(self._handle).st_size - SLOT_BYTES) // SLOT_BYTES
 
     def add(self) -> int:
-        """Make a key, which outlives the loss of power; its slot."""
+        """Make a key, which outlives the loss of power; its slot. Raises StoreError as `check` does."""
         with self._locked():
             slot = len(self)  # a slot that a crash left unfinished belongs to nobody, and is written over
-            self._write(_place(slot), secrets.token_bytes(KEY_BYTES))
+            key = secrets.token_bytes(KEY_BYTES)
+            self._write(_place(slot), key + self._check_of(slot, key))
         return slot
 
     def key(self, slot: int) -> UserKey | None:
-        """The key in a slot; None where its user was forgotten."""
-        key = self._read(_place(slot), KEY_BYTES)
-        return UserKey(key) if any(key) else None
+        """The key in a slot; None where its user was forgotten. Raises StoreError for a slot that is damaged."""
+        found = self._read(_place(slot), SLOT_BYTES)
+        if found == _FORGOTTEN:
+            return None
+        if not self._is_whole(slot, found):
+            raise StoreError(f"{self.name}: found damage at slot {slot}, expected a key")
+        return UserKey(found[:KEY_BYTES])
 
-    def destroyed(self) -> set[int]:
-        """The slots of forgotten users."""
-        keys = self._read(_HEADER_BYTES, len(self) * KEY_BYTES)
-        nothing = bytes(KEY_BYTES)
-        return {slot for slot in range(len(keys) // KEY_BYTES) if keys[slot * KEY_BYTES :][:KEY_BYTES] == nothing}
+    def states(self) -> tuple[set[int], set[int]]:
+        """The slots of forgotten users, and those that are damaged."""
+        content = self._read(SLOT_BYTES, len(self) * SLOT_BYTES)
+        slots = [content[place : place + SLOT_BYTES] for place in range(0, len(content), SLOT_BYTES)]
+        forgotten = {slot for slot, found in enumerate(slots) if found == _FORGOTTEN}
+        whole = {slot for slot, found in enumerate(slots) if self._is_whole(slot, found)}
+        return forgotten, set(range(len(slots))) - forgotten - whole
 
     def destroy(self, slot: int) -> None:
-        """Overwrite a key where it is, so that what was sealed with it is lost, wherever it may be."""
+        """Overwrite a key where it is, so that what was sealed with it is lost, wherever it may be.
+
+        Raises StoreError as `check` does.
+        """
         with self._locked():
-            self._write(_place(slot), bytes(KEY_BYTES))
+            self._write(_place(slot), _FORGOTTEN)
+
+    def check(self) -> None:
+        """Raise StoreError where the file is not there any more, or is another one: what is written would be lost."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            raise StoreError(f"{self.name}: found no such file any more, expected it to stay") from None
+        if not os.path.samestat(found, os.fstat(self._handle)):
+            raise StoreError(f"{self.name}: found another file than at the start; stop the server to replace it")
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._handle)
 
+    def _check_of(self, slot: int, key: bytes) -> bytes:
+        return hmac.digest(self._secret, b"slot %d " % slot + key, "sha256")[:_CHECK_BYTES]
+
+    def _is_whole(self, slot: int, found: bytes) -> bool:
+        return hmac.compare_digest(found[KEY_BYTES:], self._check_of(slot, found[:KEY_BYTES]))
+
     def _read(self, place: int, length: int) -> bytes:
         return os.pread(self._handle, length, place)
 
     def _write(self, place: int, content: bytes) -> None:
-        os.pwrite(self._handle, content, place)
-        os.fsync(self._handle)
+        try:
+            written = os.pwrite(self._handle, content, place)
+            os.fsync(self._handle)
+        except OSError as error:
+            raise StoreError(f"{self.name}: {(error.strerror or str(error)).lower()}") from None
+        if written < len(content):
+            raise StoreError(f"{self.name}: found no room for a key")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other threads, and other processes, from writing."""
+        """Keep other threads, and other processes, from writing. Raises StoreError as `check` does."""
         with self._lock:
             fcntl.flock(self._handle, fcntl.LOCK_EX)
             try:
+                self.check()
                 yield
             finally:
                 fcntl.flock(self._handle, fcntl.LOCK_UN)
 
 
 def _place(slot: int) -> int:
-    return _HEADER_BYTES + slot * KEY_BYTES
+    return (1 + slot) * SLOT_BYTES
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, or_, select, update
 
 from penname.serve.store.part import (
     KnownUser,
@@ -16,12 +19,14 @@ from penname.serve.store.part import (
     note,
     now,
 )
-from penname.serve.store.records import UnknownTenant, UnknownUser, User
+from penname.serve.store.records import StoreError, UnknownTenant, UnknownUser, User
 from penname.serve.store.tables import reasonings, tenants, users
 
+logger = logging.getLogger(__name__)
+
 _SHOWN = (users.c.mark, users.c.slot, users.c.sealed_id, users.c.created, users.c.profile_version)
-_CHANGES = 2**32
-"""Room for the versions of one user's profile."""
+_BITS_OF_VERSION = 52
+"""Of the first version of a profile: so that JSON's numbers, which programs read as floats, hold it exactly."""
 
 
 class Users(UserPart):
@@ -34,7 +39,8 @@ class Users(UserPart):
         """
         tenant, user = checked_user(tenant, user)
         with self._database.writing(tenant) as connection:
-            self._leave_fingerprint(connection, tenant)
+            if connection.scalar(select(tenants.c.name).where(tenants.c.name == tenant)) is None:
+                raise UnknownTenant
             row = self._row(connection, tenant, user)
             if row and self._user_keys.key(row.slot) is None:  # what was to delete the row as well has failed
                 connection.execute(delete(users).where(users.c.tenant == tenant, users.c.slot == row.slot))
@@ -57,19 +63,19 @@ class Users(UserPart):
         tenant, after, limit = checked_id("tenant", tenant), checked_text("after", after), checked_limit(limit)
         with self._database.reading(tenant) as connection:
             rows = connection.execute(select(*_SHOWN).where(users.c.tenant == tenant)).all()
-        found = (self._unsealed(row) for row in rows)
-        behind = (user for user in found if user is not None and user.id > after)
+        behind = (user for user in self._readable(rows) if user.id > after)
         return sorted(behind, key=lambda user: user.id)[:limit]
 
-    def _leave_fingerprint(self, connection: Connection, tenant: str) -> None:
-        """Note which file has the keys of a tenant's users."""
-        this = tenants.c.name == tenant
-        row = connection.execute(select(tenants.c.fingerprint).where(this)).one_or_none()
-        if row is None:
-            raise UnknownTenant
-        if row.fingerprint is None:
-            left = self._user_keys.fingerprint(tenant)
-            connection.execute(update(tenants).where(this).values(fingerprint=left))
+    def _readable(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[User]:
+        """The users of rows, but for those whose row or key is damaged, which the log tells."""
+        for row in rows:
+            try:
+                user = self._unsealed(row)
+            except StoreError as error:
+                logger.error("%s (slot %d)", error, row.slot)
+                continue
+            if user is not None:
+                yield user
 
     def _add(self, connection: Connection, tenant: str, user: str) -> None:
         mark, slot = self._user_keys.mark(tenant, user), self._user_keys.add()
@@ -81,10 +87,15 @@ class Users(UserPart):
             "slot": slot,
             "created": now(),
             # No version that an earlier user of the id had, whose reasoning may still be written.
-            "profile_version": slot * _CHANGES,
+            "profile_version": secrets.randbits(_BITS_OF_VERSION),
             "sealed_id": key.seal("users", mark, user),
         }
-        connection.execute(self._database.insert(users).values(row).on_conflict_do_nothing())
+        new = self._database.insert(users).values(row)
+        connection.execute(new.on_conflict_do_nothing(index_elements=[users.c.tenant, users.c.mark]))
+        # So that neither another file nor an older copy is taken for this one.
+        known = {"fingerprint": self._user_keys.fingerprint(tenant), "slots": slot + 1}
+        older = or_(tenants.c.fingerprint.is_distinct_from(known["fingerprint"]), tenants.c.slots <= slot)
+        connection.execute(update(tenants).where(tenants.c.name == tenant, older).values(known))
 
     def _user(self, connection: Connection, tenant: str, user: str) -> User:
         row = self._row(connection, tenant, user)

@@ -43,6 +43,7 @@ def make_tables_of_tenants() -> None:
         sa.Column("name", ID, primary_key=True),
         column("created", sa.Text()),
         column("fingerprint", sa.Text(), nullable=True),
+        column("slots", sa.BigInteger(), nullable=True),
     )
     op.create_table(
         "keys",
@@ -99,6 +100,7 @@ def make_tables_of_users() -> None:
         column("profile_version", sa.BigInteger()),
         column("sealed_id", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("tenant", "mark"),
+        sa.UniqueConstraint("slot"),
         of_tenant(),
     )
     op.create_table(
