@@ -75,20 +75,20 @@ def request(prompt, store):
 
 def test_the_words_of_a_large_profile_are_kept_until_it_changes_or_goes(server, ada):
     state = server.state
-    known = state.large_profiles._known
+    kept = state.large_profiles._kept_of
     assert server.write(ada, "雨7").json["penname"]["documents"][0] == "7"
-    first = known[ADA]
+    first = kept[ADA].known
     size = first.size
     state.store.add_documents("local", "ada", [Document("ada", "雨99", id="new")])
     assert server.write(ada, "雨99").json["penname"]["documents"][0] == "new"
-    assert known[ADA] is first
+    assert kept[ADA].known is first
     assert first.size > size
     assert server.ask("DELETE", "/v1/users/ada/documents/7").status == 200
-    assert ADA not in known
+    assert ADA not in kept
     assert "7" not in server.write(ada, "雨7").json["penname"]["documents"]
-    assert ADA in known
+    assert ADA in kept
     assert server.ask("DELETE", "/v1/users/ada").status == 200
-    assert not known
+    assert not kept
 
 
 def test_nothing_is_kept_of_a_user_who_is_forgotten_while_the_documents_are_searched(server, ada):
@@ -99,14 +99,14 @@ def test_nothing_is_kept_of_a_user_who_is_forgotten_while_the_documents_are_sear
     assert server.ask("DELETE", "/v1/users/ada").status == 200
     writing.join()
     wait_until(lambda: not turns().borrowed_tokens)
-    assert not server.state.large_profiles._known
+    assert not server.state.large_profiles._kept_of
 
 
 def test_a_profile_that_has_become_small_is_none_of_the_large_ones(server, ada):
     server.write(ada)
     server.state.store.remove_document("local", "ada", "long")  # as another process does
     assert server.write(ada).status == 200
-    assert not server.state.large_profiles._known
+    assert not server.state.large_profiles._kept_of
 
 
 DOCUMENTS = [Document("ada", f"note {n} about rain and bread") for n in range(50)]
@@ -132,7 +132,7 @@ def test_the_words_of_those_go_who_were_not_asked_for_longest(few_letters):
             await profiles.search(("acme", user), lambda: DOCUMENTS, words_of)
 
     anyio.run(ask, "ada", "ben", "cy", "ada", "dot")
-    assert list(profiles._known) == [("acme", user) for user in ("cy", "ada", "dot")]
+    assert list(profiles._kept_of) == [("acme", user) for user in ("cy", "ada", "dot")]
 
 
 def test_too_many_who_wait_are_refused(few_letters):
@@ -140,7 +140,7 @@ def test_too_many_who_wait_are_refused(few_letters):
 
     def work(documents, known):
         go_on.wait()
-        return known
+        return words_of(documents, known)
 
     async def ask(number):
         try:
@@ -155,8 +155,32 @@ def test_too_many_who_wait_are_refused(few_letters):
                 group.start_soon(ask, number)
 
     anyio.run(all_of_them)
+    assert len(profiles._kept_of) == large_profiles.AT_ONCE + MOST_WAITING
     assert [(error.status, error.code) for error in refused] == [(429, "server_busy")]
     assert refused[0].retry_after
+
+
+def test_requests_of_one_user_share_what_the_first_one_keeps(few_letters):
+    profiles, waiting, shared = LargeProfiles(), threading.Event(), []
+
+    def work(documents, known):
+        shared.append(known)
+        waiting.wait()
+        return words_of(documents, known)
+
+    async def ask():
+        try:
+            await profiles.search(ADA, lambda: DOCUMENTS, work)
+        except ApiError:
+            waiting.set()
+
+    async def all_of_them():
+        async with anyio.create_task_group() as group:
+            for _ in range(large_profiles.AT_ONCE + MOST_WAITING + 1):
+                group.start_soon(ask)
+
+    anyio.run(all_of_them)
+    assert {id(known) for known in shared} == {id(profiles._kept_of[ADA].known)}
 
 
 def test_a_user_whom_nobody_knows_any_more_leaves_nothing(few_letters):
@@ -168,4 +192,4 @@ def test_a_user_whom_nobody_knows_any_more_leaves_nothing(few_letters):
 
     with pytest.raises(UserError):
         anyio.run(profiles.search, ADA, unknown, words_of)
-    assert not profiles._known
+    assert not profiles._kept_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -46,7 +47,7 @@ class LargeProfiles:
         self._most_bytes = most_bytes
         self._turns = CapacityLimiter(AT_ONCE)
         self._lock = Lock()
-        self._known: OrderedDict[TenantUser, KnownWords] = OrderedDict()
+        self._kept_of: OrderedDict[TenantUser, _Kept] = OrderedDict()
 
     async def search(
         self, key: TenantUser, read: Read, work: Work[Found], place: AbstractContextManager[None] | None = None
@@ -60,23 +61,39 @@ class LargeProfiles:
 
         Raises ApiError (429) where too many large profiles are to be searched.
         """
-        if not self._has(key):
-            with place or nullcontext():
-                found = await run_sync(_if_small, read, work)
-            if found is not None:
-                return found
-        # What was read is read anew: those who wait hold nothing.
-        async with self._turn():
-            return await run_sync(self._search_large, key, read, work)
+        with self._kept(key) as known:  # before anything is read: who forgets the user later will find it
+            few = _Few[Found]()
+            if not known.size:
+                with place or nullcontext():
+                    few = await run_sync(_search_few, read, work)
+            if few.found is not None:
+                return few.found
+            # Those who wait hold nothing, and read again.
+            documents = few.documents if self._turns.available_tokens else None
+            async with self._turn():
+                return await run_sync(self._search_many, key, documents, read, work, known)
 
     def forget(self, key: TenantUser) -> None:
         """Keep nothing of a user any more; what is searched at the moment has the last hold of its words."""
         with self._lock:
-            self._known.pop(key, None)
+            self._kept_of.pop(key, None)
 
-    def _has(self, key: TenantUser) -> bool:
+    @contextmanager
+    def _kept(self, key: TenantUser) -> Iterator[KnownWords]:
+        """The words of a user, which stay where there are any, and what is kept of others is not too much."""
         with self._lock:
-            return key in self._known
+            kept = self._kept_of.setdefault(key, _Kept())
+            self._kept_of.move_to_end(key)
+            kept.requests += 1
+        try:
+            yield kept.known
+        finally:
+            with self._lock:
+                kept.requests -= 1
+                if not kept.requests and not kept.known.size and self._kept_of.get(key) is kept:
+                    del self._kept_of[key]
+                while sum(kept.known.size for kept in self._kept_of.values()) > self._most_bytes:
+                    self._kept_of.popitem(last=False)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -86,33 +103,37 @@ class LargeProfiles:
         async with self._turns:
             yield
 
-    def _search_large(self, key: TenantUser, read: Read, work: Work[Found]) -> Found:
-        with self._lock:  # before anything is read: who forgets the user later will find it
-            known = self._known.setdefault(key, KnownWords())
-            self._known.move_to_end(key)
+    def _search_many(
+        self, key: TenantUser, documents: Sequence[Document] | None, read: Read, work: Work[Found], known: KnownWords
+    ) -> Found:
         try:
-            documents = read()
+            documents = documents or read()
             if not _are_many(documents):
                 self.forget(key)
             return work(documents, known)
         except UserError:  # nobody knows the user any more, or what is known is of no use
             self.forget(key)
             raise
-        finally:
-            self._drop(key, known)
-
-    def _drop(self, key: TenantUser, used: KnownWords) -> None:
-        """Let go of what is too much, and of a user of whom nothing is known."""
-        with self._lock:
-            if not used.size and self._known.get(key) is used:
-                del self._known[key]
-            while sum(known.size for known in self._known.values()) > self._most_bytes:
-                self._known.popitem(last=False)
 
 
-def _if_small(read: Read, work: Work[Found]) -> Found | None:
+@dataclass
+class _Kept:
+    """The words of a user. requests: those that are searching with them."""
+
+    known: KnownWords = field(default_factory=KnownWords)
+    requests: int = 0
+
+
+class _Few(NamedTuple, Generic[Found]):
+    """What was found in a user's documents; where they are very many, these in its place."""
+
+    found: Found | None = None
+    documents: Sequence[Document] | None = None
+
+
+def _search_few(read: Read, work: Work[Found]) -> _Few[Found]:
     documents = read()
-    return None if _are_many(documents) else work(documents, None)
+    return _Few(documents=documents) if _are_many(documents) else _Few(work(documents, None))
 
 
 def _are_many(documents: Sequence[Document]) -> bool:
