@@ -121,9 +121,8 @@ def test_opening_is_imported_without_the_extra():
 
 
 def test_files_are_their_owner_s_alone(tmp_path):
-    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
-        with store._database.reading("t"):
-            modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, store._database.reading("t"):
+        modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
     assert set(modes) >= {"penname.db", "penname.db-wal", "penname.db.user-keys"}
     assert set(modes.values()) == {0}
 
