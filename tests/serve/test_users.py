@@ -132,7 +132,7 @@ def test_documents_come_as_json_or_as_lines(client, kind, body):
         ("application/json", b'{"text": " "}', "document:1: field 'text': found empty text"),
         ("application/json", b'{"documents": []}', "documents: List should have at least 1 item"),
         ("application/json", b"[" * 100_000, "body: found no JSON"),
-        ("application/json", b"\xff\xfe", "body: found another encoding, expected UTF-8"),
+        ("application/json", b"\xff\xfe", "body: found utf-16, expected UTF-8"),
         ("application/json", b"[]", "Input should be a valid dictionary"),
         ("application/x-ndjson", b'{"text": "Good."}\n{"text": 7}', "line 2.text: Input should be a valid string"),
         ("application/x-ndjson", b"\n", "body: found no document"),
