@@ -6,11 +6,13 @@ import sqlite3
 import numpy as np
 import pytest
 
+from penname.data.records import Document
 from penname.encoders import SentenceEncoder
 from penname.errors import UserError
 from penname.retrieval import dense
 from penname.retrieval.cache import key_of, key_of_ranking
 from penname.retrieval.dense import DenseRanking
+from penname.retrieval.retrieve import DENSE, Search, make_retriever
 
 PROFILES = [
     ["The cat sleeps.", "Stock prices fell.", "A kitten naps."],
@@ -145,3 +147,17 @@ def test_a_text_over_the_window_is_told_once(caplog, monkeypatch):
     monkeypatch.setattr(dense, "EMBEDDING_BATCH", 2)
     ranked(["q"], [[f"{i} " + "word " * 600 for i in range(3)]])
     assert [r.message.startswith("3 of 4 texts are longer") for r in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("name", ["bm25", *DENSE])
+def test_nothing_of_the_texts_stays_on_disk_where_that_is_asked_for(name, cache, monkeypatch):
+    monkeypatch.setattr("penname.retrieval.bm25.MIN_CACHED_CHARACTERS", 0)
+    searches = [Search(QUERIES[0], [Document("u", text) for text in PROFILES[0]], PROFILES[0])]
+    orders = [make_retriever(name, None, 0, cached=cached)(searches, lambda note: None) for cached in (False, True)]
+    assert orders[0][0].tolist() == orders[1][0].tolist()
+    kept = list(cache.rglob("*.sqlite"))
+    assert kept
+    for file in kept:
+        file.unlink()
+    make_retriever(name, None, 0, cached=False)(searches, lambda note: None)
+    assert not list(cache.rglob("*.sqlite"))

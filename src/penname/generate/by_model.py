@@ -31,7 +31,7 @@ from penname.prompts.render import PromptFormat, Renderer
 from penname.prompts.templates import generator_template, template_hash
 from penname.recipe_files import of_earlier_version
 from penname.retrieval.known_words import KnownWords
-from penname.retrieval.retrieve import Retriever, make_retriever, retrieve
+from penname.retrieval.retrieve import DENSE, Retriever, make_retriever, retrieve
 from penname.rewards.authorship import AuthorshipModel, sample_documents
 from penname.rewards.base import Reward, RewardInput
 from penname.rewards.judge import Judge
@@ -159,12 +159,14 @@ class ModelWriter:
     """Writes with one model, whose prompt shows the user's own documents.
 
     setup: the model, how it is prompted and how it samples.
+    cached: whether what is computed of documents is kept on disk.
 
     Raises UserError for a model that was trained with a benchmark's own prompts.
     """
 
-    def __init__(self, setup: ModelSetup) -> None:
+    def __init__(self, setup: ModelSetup, *, cached: bool = True) -> None:
         self._setup = setup
+        self._cached = cached
         self._said: list[str] = []
         self._engines = Engines(lambda tokens, completions: None, say=self._said.append)
         self._judges = Engines(lambda tokens, completions: None, say=self._said.append)
@@ -285,7 +287,15 @@ class ModelWriter:
 
     def _retriever(self, seed: int, known: KnownWords | None) -> Retriever:
         settings = self._setup.retrieval
-        return make_retriever(settings.retriever, settings.encoder, seed, settings.tokens, known)
+        if settings.retriever in DENSE:
+            return self._dense
+        return make_retriever(settings.retriever, None, seed, settings.tokens, known, cached=self._cached)
+
+    @cached_property
+    def _dense(self) -> Retriever:
+        """A retriever with an encoder, which is loaded once."""
+        settings = self._setup.retrieval
+        return make_retriever(settings.retriever, settings.encoder, 0, cached=self._cached)
 
     @cached_property
     def sampling(self) -> Sampling:

@@ -122,6 +122,8 @@ class Writer:
 def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, ModelWriter]:
     """Writers with one model each, by the names of their methods, whose models are loaded for their first text.
 
+    They keep nothing of users' documents on disk.
+
     model: see `Writer`.
     methods: methods of the run; empty for the last one in its order that can write and has one model. `pat`, which has
         several, is passed over: see `cold_start_recipe`.
@@ -132,7 +134,7 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
     if not (folder / "recipe.yaml").is_file():
         if methods:
             raise ArgumentError("method", f"found {methods[0]!r}, but {model} is no run, and only a run has methods")
-        return {"rag": ModelWriter(setup_of_model(str(model)))}
+        return {"rag": ModelWriter(setup_of_model(str(model)), cached=False)}
     recipe = load_run_recipe(folder)
     available = _available_methods(folder, recipe)
     if not available:
@@ -140,7 +142,8 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
     if unknown := [name for name in methods if name not in available]:
         raise ArgumentError("method", f"found {unknown[0]!r}, expected one of {', '.join(available)}")
     with_one = [name for name in methods or available if not recipe.method_rows[name].writes_summaries]
-    return {name: ModelWriter(setup_of_run(folder, recipe, name)) for name in (with_one if methods else with_one[-1:])}
+    chosen = with_one if methods else with_one[-1:]
+    return {name: ModelWriter(setup_of_run(folder, recipe, name), cached=False) for name in chosen}
 
 
 def cold_start_recipe(model: str | Path) -> Recipe | None:

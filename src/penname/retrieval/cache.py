@@ -32,6 +32,17 @@ Kind = Literal["vectors", "rankings"]
 Result = TypeVar("Result")
 
 
+class NoCache:
+    """In the place of a cache where nothing of the texts may stay."""
+
+    def read(self, kind: Kind, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """No entries."""
+        return {}
+
+    def write(self, kind: Kind, entries: Mapping[bytes, bytes]) -> None:
+        """Store nothing."""
+
+
 class Cache:
     """The cache of one ranker.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penname.encoders import Pooling, SentenceEncoder, locate_encoder, warn_truncated
-from penname.retrieval.cache import Cache, fingerprint, key_of, key_of_ranking
+from penname.retrieval.cache import Cache, NoCache, fingerprint, key_of, key_of_ranking
 
 Vector = npt.NDArray[np.float32]
 
@@ -24,14 +24,16 @@ class DenseRanking:
     encoder: a folder or hub id; None is the bundled encoder.
     pooling: how token embeddings become one vector.
     normalize: whether to compare by cosine similarity instead of the plain dot product.
+    cached: whether embeddings and rankings are kept on disk.
 
     An encoder in a folder is loaded only when a text is missing from the cache.
     """
 
-    def __init__(self, encoder: str | None, *, pooling: Pooling, normalize: bool) -> None:
+    def __init__(self, encoder: str | None, *, pooling: Pooling, normalize: bool, cached: bool = True) -> None:
         self._name = locate_encoder(encoder)
         self._pooling = pooling
         self._normalize = normalize
+        self._cached = cached
 
     def rank(
         self, queries: Sequence[str], profiles: Sequence[Sequence[str]], on_progress: Callable[[str], None]
@@ -85,7 +87,9 @@ class DenseRanking:
         return SentenceEncoder(self._name, self._pooling)
 
     @cached_property
-    def _cache(self) -> Cache:
+    def _cache(self) -> Cache | NoCache:
+        if not self._cached:
+            return NoCache()
         # The folder behind a hub id is known only after loading.
         folder = Path(self._name) if Path(self._name).is_dir() else self._encoder.folder
         return Cache(f"{fingerprint(folder)} {self._pooling} {self._normalize}")

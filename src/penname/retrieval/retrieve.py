@@ -17,6 +17,7 @@ import numpy.typing as npt
 from penname.data.duplicates import CopyDetector
 from penname.data.layouts import query_of, searched_text
 from penname.data.records import Document, Example, LayoutName
+from penname.encoders import Pooling
 from penname.errors import UserError
 from penname.extensions import Extension, load_callable
 from penname.retrieval import bm25
@@ -24,6 +25,7 @@ from penname.retrieval.dense import DenseRanking
 from penname.retrieval.known_words import KnownWords
 from penname.retrieval.tokens import TokensName
 
+DENSE = ("dense", "contriever")
 RETRIEVERS = ("bm25", "dense", "contriever", "recency", "random")
 DocumentsName = Literal["own", "neighbours", "both"]
 """Whose documents are retrieved: the user's own, other users' on the item, or k of each (PGraphRAG, section 4)."""
@@ -66,7 +68,13 @@ class Retriever(Protocol):
 
 
 def make_retriever(
-    name: str, encoder: str | None, seed: int, tokens: TokensName = "words", known: KnownWords | None = None
+    name: str,
+    encoder: str | None,
+    seed: int,
+    tokens: TokensName = "words",
+    known: KnownWords | None = None,
+    *,
+    cached: bool = True,
 ) -> Retriever:
     """The retriever called `name`: one of `RETRIEVERS`, or an extension, called as `retriever(query, documents)`.
 
@@ -74,6 +82,7 @@ def make_retriever(
     seed: of the retriever `random`.
     tokens: how BM25 tokenizes texts.
     known: the words of the one profile that is to be searched, which BM25 keeps there; None where it keeps none.
+    cached: whether what is computed of texts is kept on disk.
 
     `contriever` compares mean-pooled embeddings by dot product (Izacard et al., 2022), `dense` compares by cosine. An
     extension returns document indices, most relevant first; documents it omits are never retrieved. Raises UserError
@@ -87,15 +96,15 @@ def make_retriever(
     if name == "bm25" and known is not None:
         return lambda searches, on_progress: [bm25.rank_known(s.query, s.texts, tokens, known) for s in searches]
     if name == "bm25":
-        return lambda searches, on_progress: bm25.rank_cached(
-            [s.query for s in searches], [s.texts for s in searches], tokens
-        )
+        rank_all = bm25.rank_cached if cached else bm25.rank
+        return lambda searches, on_progress: rank_all([s.query for s in searches], [s.texts for s in searches], tokens)
     if name == "recency":
         return lambda searches, on_progress: [rank_by_date(search.documents) for search in searches]
     if name == "random":
         return lambda searches, on_progress: [rank_randomly(s.query, len(s.documents), seed) for s in searches]
     contriever = name == "contriever"
-    dense = DenseRanking(encoder, pooling="mean" if contriever else "model default", normalize=not contriever)
+    pooling: Pooling = "mean" if contriever else "model default"
+    dense = DenseRanking(encoder, pooling=pooling, normalize=not contriever, cached=cached)
     return lambda searches, on_progress: dense.rank(
         [s.query for s in searches], [s.texts for s in searches], on_progress
     )
