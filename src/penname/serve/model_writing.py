@@ -40,7 +40,7 @@ class ModelWriting(Writing):
         self._check_wait(self._backend.expected_wait(None, completions), before)
         # Each has a token at least; whoever has none left costs nothing further.
         await self._reserve(completions, completions * self._most_written(self._writer.sampling))
-        whose = tenant_user(order.caller.tenant, order.user or "")
+        whose = None if order.user is None else tenant_user(order.caller.tenant, order.user)
         place = self._backend.preparing(completions)
         self._prepared = await self._large_profiles.search(whose, self._documents_read, self._prepare, place)
         prepared = self._prepared
