@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -17,9 +18,12 @@ from starlette.responses import StreamingResponse
 from tests.serve.serving import in_thread
 
 from penname.serve import connections
+from penname.serve.access import Access
+from penname.serve.callers import Callers
 from penname.serve.connections import Connection
 from penname.serve.failures import Failures
 from penname.serve.limits import MOST_BYTES, Limits
+from penname.serve.store.opening import open_store
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CHAT = "/v1/chat/completions"
@@ -318,17 +322,49 @@ def test_a_body_that_never_ends_is_cut_off():
     assert 0.2 < time.monotonic() - started < 5
 
 
-def test_all_bodies_together_have_a_limit():
+@pytest.fixture
+def room_for_1000(tmp_path):
+    """A server that receives bodies of 1000 bytes in all, and keys of three tenants."""
     app = FastAPI()
     app.add_middleware(Limits, most_held=1000)
-    with serving(app) as address, closing(connected(address)) as first:
-        first.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 901\r\n\r\n" + b"a" * 900)
+    app.add_middleware(Callers)
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, serving(app) as address:
+        app.state.penname = SimpleNamespace(access=Access(store, required=False))
+        yield address, [store.add_key(tenant) for tenant in ("acme", "other", "third")]
+
+
+@contextmanager
+def unfinished(address, size, *headers):
+    """A body of so many bytes whose last one is sent at the end, and its answer's status in the list it yields."""
+    head = ["POST /v1/x HTTP/1.1", f"Host: {address.removeprefix('http://')}", f"Content-Length: {size}", *headers]
+    statuses = []
+    with closing(connected(address)) as client:
+        client.sendall("\r\n".join([*head, "", ""]).encode() + b"a" * (size - 1))
         time.sleep(0.1)
-        status, headers, _ = exchange(address, "POST", "/", b"a" * 200)
-        assert (status, headers["retry-after"]) == (503, "5")
-        first.sendall(b"a")
-        assert answer_of(first)[0] == 404
-        assert exchange(address, "POST", "/", b"a" * 200)[0] == 404
+        yield statuses
+        client.sendall(b"a")
+        statuses.append(answer_of(client)[0])
+
+
+def test_one_sender_has_half_of_the_room_for_bodies_and_all_together_the_whole(room_for_1000):
+    address, keys = room_for_1000
+    acme, other, third = (f"Authorization: Bearer {key}" for key in keys)
+
+    def send(size, *headers):
+        status, told, _ = exchange(address, "POST", "/v1/x", b"a" * size, headers)
+        return status, told.get("retry-after")
+
+    with unfinished(address, 400, acme) as first:
+        assert send(200, acme) == (429, "5")
+        assert send(100, acme) == send(400, other) == send(400) == (404, None)
+        with unfinished(address, 400, other) as second:
+            assert send(250, third) == send(250) == (503, "5")
+            assert send(150, third) == (404, None)
+    assert first == second == [404]
+    assert send(500, acme) == (404, None)
+    with unfinished(address, 400):  # without a key, whoever has the address is one sender
+        assert send(200) == (429, "5")
+        assert send(400, acme) == (404, None)
 
 
 def test_a_head_that_never_ends_is_cut_off(monkeypatch):

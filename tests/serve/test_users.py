@@ -8,8 +8,10 @@ import random
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import quote
@@ -35,6 +37,31 @@ def test_a_user_is_added_shown_and_forgotten(client):
     for method in ("GET", "DELETE"):
         assert client(method, ADA).status == 404
     assert client("GET", "/v1/users").json["data"] == []
+
+
+def test_documents_that_are_added_while_the_user_is_deleted_are_never_refused(client):
+    """They add the user, however often others delete it meanwhile."""
+    statuses, done = Counter(), threading.Event()
+
+    def add(n):
+        for k in range(6):
+            statuses["POST", client("POST", f"{ADA}/documents", {"text": f"Text {n} {k}"}).status] += 1
+            statuses["PUT", client("PUT", ADA).status] += 1
+
+    def delete():
+        while not done.is_set():
+            client("DELETE", ADA)
+
+    adding = [threading.Thread(target=add, args=(n,)) for n in range(3)]
+    deleting = [threading.Thread(target=delete) for _ in range(3)]
+    for thread in [*adding, *deleting]:
+        thread.start()
+    for thread in adding:
+        thread.join()
+    done.set()
+    for thread in deleting:
+        thread.join()
+    assert statuses == {("POST", 200): 18, ("PUT", 200): 18}
 
 
 def test_pages_of_users_have_each_once(client):

@@ -214,6 +214,12 @@ class LiveEngine:
             return waiting + sum(worker.in_progress for worker in self._workers)
 
     @property
+    def in_preparation(self) -> int:
+        """The number of completions whose prompts are being prepared; see `preparing`."""
+        with self._changed:
+            return sum(self._preparing)
+
+    @property
     def alive(self) -> bool:
         """Whether its threads are running."""
         return all(thread.is_alive() for thread in self._threads)

@@ -60,6 +60,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def in_preparation(self) -> int:
+        """The number of completions whose prompts are being prepared; see `preparing`."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """The number of completions that wait for their first token."""
         ...
@@ -124,6 +129,11 @@ class LocalBackend:
     def in_progress(self) -> int:
         """See `Backend.in_progress`."""
         return self.engine.in_progress
+
+    @property
+    def in_preparation(self) -> int:
+        """See `Backend.in_preparation`."""
+        return self.engine.in_preparation
 
     @property
     def waiting(self) -> int:

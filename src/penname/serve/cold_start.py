@@ -114,7 +114,7 @@ class ColdWriting(Writing):
         if order.most_likely is not None:
             raise ApiError(400, f"log probabilities are not told by the method {NAME}", "invalid_value", "logprobs")
         await run_sync(self._read_profile)
-        self._check_wait(self._cold_start.expected_wait())
+        self._check_wait(self._cold_start.expected_wait(), self._cold_start.in_progress)
         most = self._cold_start.most_tokens(order.choices, order.candidates)
         await self._reserve(most, most)
 

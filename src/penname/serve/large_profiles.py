@@ -1,15 +1,15 @@
-"""Profiles that take seconds to search: few are searched at once, and their words are kept for the next request."""
+"""Profiles that take seconds to search: one at a time, and their words are kept for the next request."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from threading import Lock
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
+from weakref import WeakValueDictionary
 
-from anyio import CapacityLimiter
+import anyio
 from anyio.to_thread import run_sync
 
 from penname.data.records import Document
@@ -28,8 +28,11 @@ LETTERS = 1_000_000
 MOST_BYTES = 2**28
 """Largest size together of the words that are kept: those of some ten profiles of 20 MB."""
 
-AT_ONCE, MOST_WAITING = 2, 8
-"""Requests for large profiles that are prepared at once, and those that wait for it; others are refused."""
+MOST_USERS = 10_000
+"""Most users of whom it is known whether they have large profiles."""
+
+MOST_ASKED, MOST_OF_A_TENANT = 10, 5
+"""Requests for large profiles that are in their turn or wait for it, and those of one tenant; others are refused."""
 
 SECONDS_TO_WAIT = 20
 """When those are to ask again."""
@@ -45,95 +48,108 @@ class LargeProfiles:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._turns = CapacityLimiter(AT_ONCE)
+        self._turn = anyio.Lock()
+        self._turns_of_tenants: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._asked: Counter[str] = Counter()
+        self._readings: WeakValueDictionary[TenantUser, anyio.Lock] = WeakValueDictionary()
         self._lock = Lock()
-        self._kept_of: OrderedDict[TenantUser, _Kept] = OrderedDict()
+        self._large: OrderedDict[TenantUser, bool | None] = OrderedDict()
+        self._known: OrderedDict[TenantUser, KnownWords] = OrderedDict()
 
     async def search(
-        self, key: TenantUser, read: Read, work: Work[Found], place: AbstractContextManager[None] | None = None
+        self, key: TenantUser | None, read: Read, work: Work[Found], place: AbstractContextManager[None] | None = None
     ) -> Found:
         """What is made of a user's documents in a thread; where they are very many, in its turn.
 
-        key: see `tenant_user`.
+        key: see `tenant_user`; None for nobody, who has no documents.
         read: reads the documents.
-        work: is given them and the words that are known of them; its result is returned, which is not None.
+        work: is given them and the words that are known of them.
         place: is left before a large profile is searched.
 
         Raises ApiError (429) where too many large profiles are to be searched.
         """
-        with self._kept(key) as known:  # before anything is read: who forgets the user later will find it
-            few = _Few[Found]()
-            if not known.size:
-                with place or nullcontext():
-                    few = await run_sync(_search_few, read, work)
-            if few.found is not None:
-                return few.found
-            # Those who wait hold nothing, and read again.
-            documents = few.documents if self._turns.available_tokens else None
-            async with self._turn():
-                return await run_sync(self._search_many, key, documents, read, work, known)
+        with place or nullcontext():
+            documents = await run_sync(read) if key is None else await self._read_small(key, read)
+            if key is None or documents is not None:
+                return await run_sync(work, documents, None)
+        # What was read is read anew: those who wait hold nothing.
+        async with self._turn_of(key[0]):
+            return await run_sync(self._search_large, key, read, work)
 
     def forget(self, key: TenantUser) -> None:
         """Keep nothing of a user any more; what is searched at the moment has the last hold of its words."""
         with self._lock:
-            self._kept_of.pop(key, None)
+            self._known.pop(key, None)
+            self._large.pop(key, None)
 
-    @contextmanager
-    def _kept(self, key: TenantUser) -> Iterator[KnownWords]:
-        """The words of a user, which stay where there are any, and what is kept of others is not too much."""
+    async def _read_small(self, key: TenantUser, read: Read) -> Sequence[Document] | None:
+        """A user's documents; None where they are very many, for which they are read only the first time."""
+        with self._lock:  # before anything is read: who forgets the user later will find it
+            size_is_known = self._large.setdefault(key, None) is not None
+            self._large.move_to_end(key)
+            if len(self._large) > MOST_USERS:
+                self._large.popitem(last=False)
+        if size_is_known:
+            return await self._read_unless_large(key, read)
+        # One at a time: were they very many, the others need not find it out.
+        async with self._readings.setdefault(key, anyio.Lock()):
+            return await self._read_unless_large(key, read)
+
+    async def _read_unless_large(self, key: TenantUser, read: Read) -> Sequence[Document] | None:
         with self._lock:
-            kept = self._kept_of.setdefault(key, _Kept())
-            self._kept_of.move_to_end(key)
-            kept.requests += 1
+            if self._large.get(key):
+                return None
         try:
-            yield kept.known
-        finally:
-            with self._lock:
-                kept.requests -= 1
-                if not kept.requests and not kept.known.size and self._kept_of.get(key) is kept:
-                    del self._kept_of[key]
-                while sum(kept.known.size for kept in self._kept_of.values()) > self._most_bytes:
-                    self._kept_of.popitem(last=False)
+            documents = await run_sync(read)
+        except UserError:  # nobody knows the user
+            self.forget(key)
+            raise
+        if not documents:
+            self.forget(key)
+        are_many = _are_many(documents)
+        with self._lock:
+            if key in self._large:
+                self._large[key] = are_many
+        return None if are_many else documents
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._turns.statistics().tasks_waiting >= MOST_WAITING:
+    async def _turn_of(self, tenant: str) -> AsyncIterator[None]:
+        """A tenant's turn to search; tenants take turns, however many requests one of them has.
+
+        Raises ApiError where too many wait.
+        """
+        if self._asked[tenant] >= MOST_OF_A_TENANT or self._asked.total() >= MOST_ASKED:
             problem = "too many requests at once for users with very many documents"
             raise ApiError(429, problem, "server_busy", retry_after=SECONDS_TO_WAIT)
-        async with self._turns:
-            yield
-
-    def _search_many(
-        self, key: TenantUser, documents: Sequence[Document] | None, read: Read, work: Work[Found], known: KnownWords
-    ) -> Found:
+        self._asked[tenant] += 1
         try:
-            documents = documents or read()
+            async with self._turns_of_tenants.setdefault(tenant, anyio.Lock()), self._turn:
+                yield
+        finally:
+            self._asked -= Counter([tenant])
+
+    def _search_large(self, key: TenantUser, read: Read, work: Work[Found]) -> Found:
+        with self._lock:  # before anything is read: who forgets the user later will find it
+            known = self._known.setdefault(key, KnownWords())
+            self._known.move_to_end(key)
+        try:
+            documents = read()
             if not _are_many(documents):
                 self.forget(key)
             return work(documents, known)
         except UserError:  # nobody knows the user any more, or what is known is of no use
             self.forget(key)
             raise
+        finally:
+            self._drop(key, known)
 
-
-@dataclass
-class _Kept:
-    """The words of a user. requests: those that are searching with them."""
-
-    known: KnownWords = field(default_factory=KnownWords)
-    requests: int = 0
-
-
-class _Few(NamedTuple, Generic[Found]):
-    """What was found in a user's documents; where they are very many, these in its place."""
-
-    found: Found | None = None
-    documents: Sequence[Document] | None = None
-
-
-def _search_few(read: Read, work: Work[Found]) -> _Few[Found]:
-    documents = read()
-    return _Few(documents=documents) if _are_many(documents) else _Few(work(documents, None))
+    def _drop(self, key: TenantUser, used: KnownWords) -> None:
+        """Let go of what is too much, and of a user of whom nothing is known."""
+        with self._lock:
+            if not used.size and self._known.get(key) is used:
+                del self._known[key]
+            while sum(known.size for known in self._known.values()) > self._most_bytes:
+                self._known.popitem(last=False)
 
 
 def _are_many(documents: Sequence[Document]) -> bool:

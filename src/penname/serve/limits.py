@@ -8,6 +8,7 @@ from collections import Counter
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from penname.serve.access import Caller
 from penname.serve.errors import ApiError
 
 MOST_BYTES = 32 * 2**20
@@ -17,7 +18,7 @@ MOST_IN_HEADERS = 64 * 2**10
 """Largest size of a request's headers."""
 
 MOST_HELD = 8 * MOST_BYTES
-"""Largest size together of the bodies that are being received."""
+"""Largest size together of the bodies that are being received; half of it for those of one sender."""
 
 SECONDS_FOR_BODY = 60.0
 
@@ -29,7 +30,7 @@ class Limits:
     """Receives a request's body as a whole, and refuses what is too large or too slow, or could be read in two ways.
 
     most_bytes: largest body of a request.
-    most_held: largest size together of the bodies that are being received.
+    most_held: see `MOST_HELD`.
     seconds: how long a body may take.
     """
 
@@ -44,7 +45,7 @@ class Limits:
         self._most_bytes = most_bytes
         self._most_held = most_held
         self._seconds = seconds
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
@@ -53,7 +54,7 @@ class Limits:
             return
         try:
             self._check_headers(scope)
-            body = await self._body(receive)
+            body = await self._body(receive, _sender(scope))
             _check_encoding(scope, body or b"")
         except ApiError as error:
             await error.answer(close=True)(scope, receive, send)
@@ -88,7 +89,7 @@ class Limits:
         if int(headers.get(b"content-length", b"0")) > self._most_bytes:
             raise self._too_large()
 
-    async def _body(self, receive: Receive) -> bytes | None:
+    async def _body(self, receive: Receive, sender: str) -> bytes | None:
         """The body; None where the client hangs up. Raises ApiError."""
         parts: list[bytes] = []
         size = 0
@@ -102,20 +103,35 @@ class Limits:
                     part, more = message.get("body", b""), message.get("more_body", False)
                     parts.append(part)
                     size += len(part)
-                    self._held += len(part)
+                    self._held[sender] += len(part)
                     if size > self._most_bytes:
                         raise self._too_large()
-                    if self._held > self._most_held:
-                        raise ApiError(503, "too many large requests at once", "server_busy", retry_after=5)
+                    self._check_room(sender)
         except TimeoutError:
             problem = f"expected the whole body within {self._seconds:g} s"
             raise ApiError(408, problem, "request_timeout") from None
         finally:
-            self._held -= size
+            self._held -= Counter({sender: size})
         return b"".join(parts)
+
+    def _check_room(self, sender: str) -> None:
+        """Raise ApiError where too much is being received: 429 where it comes from one sender, 503 from all."""
+        if self._held[sender] > self._most_held / 2:
+            problem = "too many large requests at once, expected some of them later"
+            raise ApiError(429, problem, "server_busy", retry_after=5)
+        if self._held.total() > self._most_held:
+            raise ApiError(503, "too many large requests at once", "server_busy", retry_after=5)
 
     def _too_large(self) -> ApiError:
         return ApiError(413, f"expected a body of at most {self._most_bytes} bytes", "too_large")
+
+
+def _sender(scope: Scope) -> str:
+    """Who sends a request: its key's tenant, or without a key its address."""
+    caller: Caller | None = scope.get("state", {}).get("caller")
+    if caller is not None and caller.key is not None:
+        return f"tenant {caller.tenant}"
+    return f"address {(scope.get('client') or ('',))[0]}"
 
 
 def _check_encoding(scope: Scope, body: bytes) -> None:

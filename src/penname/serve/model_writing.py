@@ -36,15 +36,18 @@ class ModelWriting(Writing):
         self._candidates = order.candidates or self._writer.setup.evaluation.candidates
         completions = order.choices * self._candidates
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
-        self._check_wait(self._backend.expected_wait(None, completions))
+        before = self._backend.in_progress + self._backend.in_preparation
+        self._check_wait(self._backend.expected_wait(None, completions), before)
         # Each has a token at least; whoever has none left costs nothing further.
         await self._reserve(completions, completions * self._most_written(self._writer.sampling))
-        whose = tenant_user(order.caller.tenant, order.user or "")
+        whose = None if order.user is None else tenant_user(order.caller.tenant, order.user)
         place = self._backend.preparing(completions)
         self._prepared = await self._large_profiles.search(whose, self._documents_read, self._prepare, place)
         prepared = self._prepared
         self._backend.check(len(prepared.tokens), len(prepared.seeds), prepared.sampling)
-        self._check_wait(self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds)))
+        # Those that are still being prepared may come before it or not.
+        expected = self._backend.expected_wait(len(prepared.tokens), len(prepared.seeds))
+        self._check_wait(expected, self._backend.in_progress)
         most = self._most_tokens(prepared)
         await self._reserve(most - completions, most)
         self.prompt_tokens = len(prepared.tokens)
@@ -72,6 +75,7 @@ class ModelWriting(Writing):
         known: see `ModelWriter.find`.
         """
         order, writer = self.order, self._writer
+        self._has_large_profile = known is not None
         reasoning = order.reasoning
         if reasoning is None and order.user is not None and writer.setup.with_reasoning:
             with suppress(UnknownUser):

@@ -105,6 +105,11 @@ class RemoteBackend:
         return self._in_progress
 
     @property
+    def in_preparation(self) -> int:
+        """See `Backend.in_preparation`."""
+        return self._preparing
+
+    @property
     def waiting(self) -> int:
         """See `Backend.waiting`."""
         return self._first_tokens.waiting

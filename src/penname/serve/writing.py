@@ -110,7 +110,7 @@ class Writing(ABC):
         self._profile = NOBODY
         self._created: str | None = None
         self._closed = False
-        self._foretold: float | None = None
+        self._has_large_profile = False
         self._reserved: tuple[str, int] | None = None
 
     async def start(self) -> None:
@@ -209,12 +209,18 @@ class Writing(ABC):
             raise ApiError(429, problem, "insufficient_quota", retry_after=wait)
         self._reserved = day, reserved + tokens
 
-    def _check_wait(self, expected: float) -> None:
-        """Raise ApiError where the first token would come too late. expected: seconds from now."""
-        foretold = time.perf_counter() - self._started + expected
-        self._admission.check(foretold)
-        if self._foretold is None:
-            self._foretold = foretold
+    def _check_wait(self, expected: float, before: int) -> None:
+        """Raise ApiError where the first token would come too late.
+
+        expected: seconds from now.
+        before: see `Admission.check`.
+        """
+        now = time.perf_counter()
+        # Whoever has so many documents waits for them, however soon the engine would write.
+        spent = 0.0 if self._has_large_profile else now - self._started
+        self._admission.check(self.method, expected, spent, before)
+        self._checked, self._foretold = now, expected
 
     def _note_first_token(self) -> None:
-        self._admission.note_first_token(time.perf_counter() - self._started, self._foretold or 0.0)
+        now = time.perf_counter()
+        self._admission.note_first_token(self.method, now - self._started, now - self._checked, self._foretold)

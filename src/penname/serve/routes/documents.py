@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -13,7 +14,7 @@ from penname.data.records import Document
 from penname.serve.documents_given import BODY, documents_given
 from penname.serve.errors import ApiError
 from penname.serve.in_flight import tenant_user
-from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
+from penname.serve.routes.common import MOST_TRIES, CallerOf, Deleted, Id, Listed, PageOf, StateOf, put_user, shown_page
 from penname.serve.store.records import UnknownUser
 from penname.serve.store.store import Store
 
@@ -100,11 +101,11 @@ def delete_document(user: Id, document: Id, caller: CallerOf, state: StateOf) ->
 
 def _add(store: Store, tenant: str, user: str, documents: Sequence[Document]) -> list[str]:
     """Add the documents, and only with them a user whom nobody knows; their ids."""
-    try:
-        return store.add_documents(tenant, user, documents)
-    except UnknownUser:
-        store.put_user(tenant, user)
-        return store.add_documents(tenant, user, documents)
+    for _ in range(MOST_TRIES):
+        with suppress(UnknownUser):
+            return store.add_documents(tenant, user, documents)
+        put_user(store, tenant, user)
+    return store.add_documents(tenant, user, documents)
 
 
 def _answer(document: Document) -> DocumentAnswer:

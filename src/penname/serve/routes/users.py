@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from penname.serve.in_flight import tenant_user
+from penname.serve.routes import common
 from penname.serve.routes.common import (
     JSONL,
     CallerOf,
@@ -51,7 +52,7 @@ def list_users(caller: CallerOf, state: StateOf, page: PageOf) -> Listed[UserAns
 @router.put("/{user}")
 def put_user(user: Id, caller: CallerOf, state: StateOf) -> UserAnswer:
     """Add a user, unless there is one of this id."""
-    return _answer(state.store.put_user(caller.tenant, user))
+    return _answer(common.put_user(state.store, caller.tenant, user))
 
 
 @router.get("/{user}")
