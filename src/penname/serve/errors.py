@@ -72,6 +72,11 @@ def forgotten() -> ApiError:
     return ApiError(404, "the user was forgotten while this was written", "user_not_found", "user")
 
 
+def stopping() -> ApiError:
+    """The answer to a request that the server has no time left for, as it stops."""
+    return ApiError(503, "the server stops", "stopping", retry_after=30)
+
+
 def of_user_error(error: UserError) -> ApiError:
     """The answer to a request that could not be met."""
     message = " ".join(str(error).split())

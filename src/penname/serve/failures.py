@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from penname.serve.errors import ApiError
+from penname.serve.errors import ApiError, stopping
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,9 @@ class Failures:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         begun = False
 
         async def noticed(message: Message) -> None:
@@ -29,9 +33,10 @@ class Failures:
         try:
             await self._app(scope, receive, noticed)
         except Exception as error:
-            if scope["type"] != "http":
-                raise
             route = getattr(scope.get("route"), "path", "unknown path")
             logger.error("%s %s: %s", scope["method"], route, type(error).__name__)
             if not begun:  # an answer that has begun is broken off
                 await ApiError(500, "the server failed", "server_error").answer()(scope, receive, send)
+        except asyncio.CancelledError:  # the server stops, and has no time left
+            if not begun:
+                await stopping().answer()(scope, receive, send)

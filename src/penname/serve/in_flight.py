@@ -1,9 +1,11 @@
-"""The requests that are being answered, so that nobody goes on writing as a user who is forgotten."""
+"""The requests that are being answered: nobody goes on writing as a user who is forgotten, or for a server that ends."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Protocol
+
+from penname.serve.errors import ApiError
 
 TenantUser = tuple[str, str]
 """A tenant and a user, see `tenant_user`."""
@@ -12,8 +14,8 @@ TenantUser = tuple[str, str]
 class Stoppable(Protocol):
     """Something that can be told to stop."""
 
-    def stop(self) -> None:
-        """Stop at the next opportunity."""
+    def stop(self, why: ApiError) -> None:
+        """Stop at the next opportunity. why: what the client is told."""
         ...
 
 
@@ -23,22 +25,32 @@ class InFlight:
     def __init__(self) -> None:
         self._requests: dict[TenantUser, set[Stoppable]] = {}
 
-    def add(self, tenant: str, user: str, request: Stoppable) -> None:
-        """Take in a request, before it reads anything of the user's."""
-        self._requests.setdefault(tenant_user(tenant, user), set()).add(request)
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._requests)
 
-    def remove(self, tenant: str, user: str, request: Stoppable) -> None:
+    def add(self, tenant: str, user: str | None, request: Stoppable) -> None:
+        """Take in a request, before it reads anything of the user's. user: None for a new one."""
+        self._requests.setdefault(tenant_user(tenant, user or ""), set()).add(request)
+
+    def remove(self, tenant: str, user: str | None, request: Stoppable) -> None:
         """Let go of a request, which may be one that was never taken in."""
-        key = tenant_user(tenant, user)
+        key = tenant_user(tenant, user or "")
         requests = self._requests.get(key, set())
         requests.discard(request)
         if not requests:
             self._requests.pop(key, None)
 
-    def stop(self, tenant: str, user: str) -> None:
-        """Stop all requests of a user, who has been forgotten."""
+    def stop(self, tenant: str, user: str, why: ApiError) -> None:
+        """Stop all requests of a user."""
         for request in tuple(self._requests.get(tenant_user(tenant, user), ())):
-            request.stop()
+            request.stop(why)
+
+    def stop_all(self, why: ApiError) -> None:
+        """Stop all requests of all users."""
+        for requests in tuple(self._requests.values()):
+            for request in tuple(requests):
+                request.stop(why)
 
 
 def tenant_user(tenant: str, user: str) -> TenantUser:

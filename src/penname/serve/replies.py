@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from penname.engines.batch import TokenLogProbs
 from penname.errors import UserError
 from penname.serve.backend import EngineFailed
-from penname.serve.errors import engine_failed, forgotten, of_user_error
+from penname.serve.errors import ApiError, engine_failed, of_user_error
 from penname.serve.writing import Piece, Writing
 
 Kind = Literal["chat", "completion"]
@@ -30,7 +30,6 @@ _HEAD = {
     "status": 200,
     "headers": [(b"content-type", _EVENTS.encode()), (b"cache-control", b"no-store")],
 }
-_FAILED, _FORGOTTEN = engine_failed(), forgotten()
 
 
 class Form(NamedTuple):
@@ -91,14 +90,11 @@ class WritingResponse(Response):
     async def _whole(self) -> Response:
         texts: dict[int, list[Piece]] = {}
         try:
-            with self._writing.until_forgotten as scope:
-                async with aclosing(self._writing.given_out()) as pieces:
-                    async for piece in pieces:
-                        texts.setdefault(piece.choice, []).append(piece)
+            async with self._writing.until_stopped(), aclosing(self._writing.given_out()) as pieces:
+                async for piece in pieces:
+                    texts.setdefault(piece.choice, []).append(piece)
         except EngineFailed:
-            return _FAILED.answer()
-        if scope.cancelled_caught:
-            return _FORGOTTEN.answer()
+            raise engine_failed() from None
         await self._writing.close()  # whoever has the answer can rely on what it took being settled
         choices = [self._choice(index, texts[index]) for index in sorted(texts)]
         return JSONResponse({**self._head, **self._about(), "choices": choices, "usage": self._usage()})
@@ -113,39 +109,33 @@ class WritingResponse(Response):
         return {"message": {"role": "assistant", "content": text, **beside}, **ended}
 
     async def _stream(self, send: Send) -> None:
-        begun = False
-        with self._writing.until_forgotten as scope:
-            async with aclosing(self._events()) as events:
+        begun, last = False, b""
+        try:
+            async with self._writing.until_stopped(), aclosing(self._events()) as events:
                 async for event in events:
-                    if not begun:  # until then what cannot be written is refused with a status of its own
+                    if not begun:
                         await send(_HEAD)
                         begun = True
                     await send({"type": "http.response.body", "body": _event(event), "more_body": True})
-        if scope.cancelled_caught and not begun:
-            raise forgotten()
-        last = _event(_json(_FORGOTTEN.body())) if scope.cancelled_caught else b""
+        except (ApiError, UserError, EngineFailed) as error:
+            failure = _failure(error)
+            if not begun:  # until then what cannot be written is refused with a status of its own
+                raise failure from None
+            last = _event(_json(failure.body()))
+            await self._writing.close()  # a client that reads nothing any more would keep it waiting
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _events(self) -> AsyncGenerator[bytes]:
-        """The data of the stream's events. Raises UserError where there is none yet."""
+        """The data of the stream's events."""
         head = self._head | ({"object": _CHUNK} if self._form.kind == "chat" else {})
         head["model"] = self._form.model
         begun: set[int] = set()
-        try:
-            async with aclosing(self._writing.given_out()) as pieces:
-                async for piece in pieces:
-                    first = piece.choice not in begun
-                    begun.add(piece.choice)
-                    if first or piece.text or piece.reasoning or piece.log_probs or piece.finish_reason:
-                        yield _json({**head, "choices": [self._delta(piece, first=first)]})
-        except EngineFailed:
-            yield _json(_FAILED.body())
-            return
-        except UserError as error:
-            if not begun:
-                raise
-            yield _json(of_user_error(error).body())
-            return
+        async with aclosing(self._writing.given_out()) as pieces:
+            async for piece in pieces:
+                first = piece.choice not in begun
+                begun.add(piece.choice)
+                if first or piece.text or piece.reasoning or piece.log_probs or piece.finish_reason:
+                    yield _json({**head, "choices": [self._delta(piece, first=first)]})
         usage = {"usage": self._usage()} if self._form.with_usage else {}
         await self._writing.close()
         yield _json({**head, **self._about(), "choices": [], **usage})
@@ -183,6 +173,13 @@ class WritingResponse(Response):
         told = [log_probs for piece in pieces for log_probs in piece.log_probs]
         of_kind = _of_chat if self._form.kind == "chat" else _of_completion
         return of_kind(tokens, told, self._decode)
+
+
+def _failure(error: ApiError | UserError | EngineFailed) -> ApiError:
+    """Why a text came to no end, as a client is told."""
+    if isinstance(error, ApiError):
+        return error
+    return engine_failed() if isinstance(error, EngineFailed) else of_user_error(error)
 
 
 async def cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -15,8 +16,11 @@ from penname.serve.listening import bound_sockets
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store
 
-SECONDS_TO_STOP = 25.0
+SECONDS_TO_WRITE = 24.0
 """How long texts that are being written may take after the server was told to stop."""
+
+SECONDS_TO_SETTLE = 2.0
+"""How long it then waits until those that were ended are settled, and how long until their clients have read it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,10 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
     from penname.retrieval.bm25 import warm_up
     from penname.serve.app import make_app
     from penname.serve.connections import Connection
+    from penname.serve.errors import stopping
+    from penname.serve.in_flight import InFlight
     from penname.serve.methods import Methods
+    from penname.serve.state import State
 
     # Before the server itself starts, which would tell an error as a traceback.
     methods = Methods(settings.model, settings.methods, settings.rows, settings.engine, print)
@@ -82,16 +89,18 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
     )
 
     class Server(uvicorn.Server):
-        """Finishes what is being written before it stops; told so twice, it stops at once."""
+        """Finishes what is being written before it stops, as far as there is time; told so twice, it stops at once."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            state = getattr(app.state, "penname", None)
-            if state is None or state.admission.stopping:
+            state: State | None = getattr(app.state, "penname", None)
+            if state is None:
                 super().handle_exit(sig, frame)
-                return
-            state.admission.stopping = True
-            print("stopping once all texts are written; tell it once more to leave them", flush=True)
-            self._stopping = asyncio.get_running_loop().create_task(self._exit_when_done())
+            elif state.admission.stopping:
+                self._leaves_texts = True
+            else:
+                state.admission.stopping, self._leaves_texts = True, False
+                print("stopping once all texts are written; tell it once more to leave them", flush=True)
+                self._stopping = asyncio.get_running_loop().create_task(self._stop(state.in_flight))
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -99,12 +108,14 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
                 host, port = listening.getsockname()[:2]
                 print(f"listening on {host}, port {port}: see /docs there", flush=True)
 
-        async def _exit_when_done(self) -> None:
-            waited = 0.0
-            while waited < SECONDS_TO_STOP and methods.in_progress:
-                await asyncio.sleep(0.05)
-                waited += 0.05
+        async def _stop(self, in_flight: InFlight) -> None:
+            await _wait(lambda: self._leaves_texts or not in_flight, SECONDS_TO_WRITE)
+            in_flight.stop_all(stopping())
+            await _wait(lambda: not in_flight, SECONDS_TO_SETTLE)
             self.should_exit = True
+            await asyncio.sleep(SECONDS_TO_SETTLE)
+            for connection in tuple(self.server_state.connections):  # of clients that do not read
+                connection.transport.abort()
 
     config = uvicorn.Config(
         app,
@@ -116,6 +127,14 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
         timeout_graceful_shutdown=3,
     )
     await Server(config).serve(sockets)
+
+
+async def _wait(true: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is true, but not for longer."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    while not true() and clock() < end:
+        await asyncio.sleep(0.05)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,12 +6,12 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from anyio import CancelScope
+from anyio import CancelScope, create_task_group, sleep
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
@@ -19,14 +19,14 @@ from penname.engines.base import FinishReason
 from penname.engines.batch import TokenLogProbs
 from penname.serve.access import Caller
 from penname.serve.admission import Admission
-from penname.serve.errors import ApiError
+from penname.serve.errors import ApiError, forgotten
 from penname.serve.in_flight import InFlight
 from penname.serve.large_profiles import LargeProfiles
 from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.store import Store
 from penname.text_caches import empty_text_caches
 
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS = 0.8
 """How often it is looked whether another process has forgotten the user of a text that is being written."""
 
 NOBODY = Profile(0, [])
@@ -86,14 +86,13 @@ class Desk:
 
 
 class Writing(ABC):
-    """One request on its way. `start` it, then iterate over its `pieces`; `close` it in any case.
+    """One request on its way. `start` it, iterate over what is `given_out`, `until_stopped`; `close` it in any case.
 
     Its attributes say what it has taken so far; all are known once its pieces have ended.
 
     method: the name of the method that writes.
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
-    until_forgotten: the scope to write in, which is cancelled when the user is forgotten.
     documents: ids of the user's documents that were found for the prompt, most relevant first.
     notes: what a reader of the texts should know.
     """
@@ -101,7 +100,8 @@ class Writing(ABC):
     def __init__(self, desk: Desk, method: str, order: Order) -> None:
         self.order = order
         self.method = method
-        self.until_forgotten = CancelScope()
+        self._scope = CancelScope()
+        self._why_stopped: ApiError | None = None
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
         self.documents: list[str | None] = []
@@ -115,9 +115,8 @@ class Writing(ABC):
 
     async def start(self) -> None:
         """Do all that can refuse the request. Raises ApiError, and UserError for what the model cannot be asked."""
-        self._started = self._looked = time.perf_counter()
-        if self.order.user is not None:
-            self._in_flight.add(self.order.caller.tenant, self.order.user, self)
+        self._started = time.perf_counter()
+        self._in_flight.add(self.order.caller.tenant, self.order.user, self)
         await self._begin()
 
     @abstractmethod
@@ -128,11 +127,31 @@ class Writing(ABC):
     def pieces(self) -> AsyncGenerator[Piece]:
         """The texts as they are written. Raises EngineFailed."""
 
+    @asynccontextmanager
+    async def until_stopped(self) -> AsyncGenerator[None]:
+        """A context in which to write once, which is left where the request is stopped.
+
+        The user may be forgotten by whatever process has the same database. Raises ApiError, which says why it was
+        stopped.
+        """
+        try:
+            with self._scope:
+                async with create_task_group() as group:
+                    if self._created is not None:
+                        group.start_soon(self._watch_user)
+                    yield
+                    group.cancel_scope.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        if self._scope.cancelled_caught:
+            assert self._why_stopped is not None
+            raise self._why_stopped
+
     async def given_out(self) -> AsyncGenerator[Piece]:
-        """The pieces, until the user is forgotten, by whatever process has the same database. Raises EngineFailed."""
+        """The pieces; none is the last one of a text of a user who was forgotten before. Raises EngineFailed."""
         async with aclosing(self.pieces()) as pieces:
             async for piece in pieces:
-                if piece.finish_reason is not None or time.perf_counter() > self._looked + SECONDS_BETWEEN_LOOKS:
+                if piece.finish_reason is not None:
                     await self._stop_if_forgotten()
                 yield piece
 
@@ -140,14 +159,20 @@ class Writing(ABC):
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
 
-    def stop(self) -> None:
-        """The user has been forgotten: nothing more is written."""
-        self.until_forgotten.cancel()
+    def stop(self, why: ApiError) -> None:
+        """Nothing more is written. why: what the client is told."""
+        self._why_stopped = self._why_stopped or why
+        self._scope.cancel()
+
+    async def _watch_user(self) -> None:
+        """Look again and again, as no piece may come for long: none does before all candidates are written."""
+        while True:
+            await sleep(SECONDS_BETWEEN_LOOKS)
+            await self._stop_if_forgotten()
 
     async def _stop_if_forgotten(self) -> None:
-        self._looked = time.perf_counter()
         if self._created is not None and await run_sync(self._when_created) != self._created:
-            self.stop()
+            self.stop(forgotten())
             await checkpoint()  # where it ends
 
     async def close(self) -> None:
@@ -155,8 +180,12 @@ class Writing(ABC):
         if self._closed:
             return
         self._closed = True
-        if self.order.user is not None:
+        try:
+            await self._settle()
+        finally:  # until then a server that stops waits for it
             self._in_flight.remove(self.order.caller.tenant, self.order.user, self)
+
+    async def _settle(self) -> None:
         if self._profile is not NOBODY:
             empty_text_caches()
         self._admission.note_tokens(self.prompt_tokens, self.completion_tokens)

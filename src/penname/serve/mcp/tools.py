@@ -18,7 +18,7 @@ from penname.generate.request import TextRequest
 from penname.retrieval.known_words import KnownWords
 from penname.serve.access import Caller
 from penname.serve.backend import EngineFailed
-from penname.serve.errors import engine_failed, forgotten
+from penname.serve.errors import engine_failed
 from penname.serve.in_flight import tenant_user
 from penname.serve.new_writing import new_writing
 from penname.serve.requests import Text, TextWithWords
@@ -264,14 +264,10 @@ def _whom(agent: Agent, named: str) -> str:
 
 async def _pieces(writing: Writing) -> list[Piece]:
     try:
-        with writing.until_forgotten as scope:
-            async with aclosing(writing.given_out()) as written:
-                pieces = [piece async for piece in written]
+        async with writing.until_stopped(), aclosing(writing.given_out()) as written:
+            return [piece async for piece in written]
     except EngineFailed:
         raise engine_failed() from None
-    if scope.cancelled_caught:
-        raise forgotten()
-    return pieces
 
 
 def _style(state: State, agent: Agent, user: str) -> StyleShown:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from penname.serve.errors import forgotten
 from penname.serve.in_flight import tenant_user
 from penname.serve.routes import common
 from penname.serve.routes.common import (
@@ -64,13 +65,13 @@ def get_user(user: Id, caller: CallerOf, state: StateOf) -> UserAnswer:
 @router.delete("/{user}")
 def forget_user(user: Id, caller: CallerOf, state: StateOf) -> Deleted:
     """Delete all that is kept of a user, for good."""
-    from_thread.run_sync(state.in_flight.stop, caller.tenant, user)
+    from_thread.run_sync(state.in_flight.stop, caller.tenant, user, forgotten())
     try:
-        forgotten = state.store.forget(caller.tenant, user)
+        known = state.store.forget(caller.tenant, user)
     finally:  # what was begun meanwhile
-        from_thread.run_sync(state.in_flight.stop, caller.tenant, user)
+        from_thread.run_sync(state.in_flight.stop, caller.tenant, user, forgotten())
         state.large_profiles.forget(tenant_user(caller.tenant, user))
-    if not forgotten:
+    if not known:
         raise UnknownUser
     return Deleted(object="user", id=user)
 

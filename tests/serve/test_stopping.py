@@ -1,0 +1,87 @@
+"""A server that stops while texts are written that take longer than it has: each of them is ended in order."""
+
+import json
+import re
+import signal
+import threading
+import time
+from http.client import HTTPConnection
+
+import pytest
+from tests.serve.running import as_command, wait_until
+from tests.serve.serving import save_model
+
+from penname.serve.store.opening import open_store
+
+LASTING = {
+    "prompt": {"max_input_tokens": 600, "max_output_tokens": 1400},
+    "retrieval": {"retriever": "bm25", "k": 1},
+    "evaluation": {"temperature": 1.0, "top_p": 1.0},
+}
+"""With these settings a text takes long."""
+BODY = {"messages": [{"role": "user", "content": "Write about rain."}], "n": 8, "temperature": 2, "min_p": 0}
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lasting") / "model"
+    save_model(folder)
+    facts = {"with_reasoning": False, "format": "plain", "templates": {}, **LASTING}
+    (folder / "penname.json").write_text(json.dumps(facts))
+    return folder
+
+
+class Asked:
+    """A text that was asked for. reads: whether the client reads the answer, or only its beginning."""
+
+    def __init__(self, port, key, *, reads=True, **fields):
+        self.status = self.answer = None
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+        self._connection.request("POST", "/v1/chat/completions", json.dumps({**BODY, **fields}), headers)
+        self._thread = threading.Thread(target=self._read)
+        if reads:
+            self._thread.start()
+
+    def _read(self):
+        response = self._connection.getresponse()
+        self.status, self.answer = response.status, response.read().decode()
+
+    def error(self):
+        """What its answer ended with."""
+        self._thread.join()
+        return json.loads(self.answer.rpartition("data: ")[2])["error"]
+
+
+def texts_at(server):
+    """The number of texts that a server writes or has waiting."""
+    metrics = server.ask("GET", "/metrics").body.decode()
+    return sum(map(float, re.findall(r"^penname_texts_\S+ (\S+)$", metrics, re.MULTILINE)))
+
+
+@pytest.mark.parametrize(
+    ("told", "whole"), [([signal.SIGTERM, signal.SIGINT], 1), pytest.param([signal.SIGTERM], 20, marks=pytest.mark.slow)]
+)
+def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, whole):
+    database, log = f"sqlite:///{tmp_path}/penname.db", tmp_path / "log"
+    with open_store(database) as store:
+        secret = store.add_key("acme")
+        key = store.key_of(secret)
+    with as_command(lasting, database, "--rows", "8", log=log) as server:
+        asked = [Asked(server.port, secret, stream=stream) for stream in [True] * 3 + [False] * whole]
+        Asked(server.port, secret, reads=False, stream=True, logprobs=True, top_logprobs=20)
+        wait_until(lambda: texts_at(server) == 8 * len(asked) + 8)
+        began = time.monotonic()
+        for signum in told:
+            server.process.send_signal(signum)
+            wait_until(lambda: "stopping" in log.read_text())
+        assert server.process.wait(60) == 0
+        assert time.monotonic() - began < 30
+    assert [text.error()["code"] for text in asked] == ["stopping"] * len(asked)
+    assert {text.error()["message"] for text in asked} == {"the server stops"}
+    assert {text.status for text in asked[3:]} == {503}
+    assert log.read_text().count("\n") == 2
+    with open_store(database) as store:
+        usage = store.usage(key, time.strftime("%Y-%m-%d", time.gmtime()))
+    assert usage.reserved == 0
+    assert usage.used > 0
