@@ -69,8 +69,10 @@ class LargeProfiles:
         Raises ApiError (429) where too many large profiles are to be searched.
         """
         with place or nullcontext():
-            documents = await run_sync(read) if key is None else await self._read_small(key, read)
-            if key is None or documents is not None:
+            if key is None:
+                return await run_sync(work, await run_sync(read), None)
+            documents = await self._read_small(key, read)
+            if documents is not None:
                 return await run_sync(work, documents, None)
         # What was read is read anew: those who wait hold nothing.
         async with self._turn_of(key[0]):
