@@ -48,6 +48,9 @@ class Asked:
         response = self._connection.getresponse()
         self.status, self.answer = response.status, response.read().decode()
 
+    def close(self):
+        self._connection.close()
+
     def error(self):
         """What its answer ended with."""
         self._thread.join()
@@ -71,7 +74,7 @@ def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, w
         key = store.key_of(secret)
     with as_command(lasting, database, "--rows", "8", log=log) as server:
         asked = [Asked(server.port, secret, stream=stream) for stream in [True] * 3 + [False] * whole]
-        Asked(server.port, secret, reads=False, stream=True, logprobs=True, top_logprobs=20)
+        unread = Asked(server.port, secret, reads=False, stream=True, logprobs=True, top_logprobs=20)
         wait_until(lambda: texts_at(server) >= 24)
         began = time.monotonic()
         for signum in told:
@@ -79,6 +82,7 @@ def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, w
             wait_until(lambda: "stopping" in log.read_text())
         assert server.process.wait(60) == 0
         assert time.monotonic() - began < 30
+        unread.close()
     assert [text.error()["code"] for text in asked] == ["stopping"] * len(asked)
     assert {text.error()["message"] for text in asked} == {"the server stops"}
     assert {text.status for text in asked[3:]} == {503}
