@@ -108,6 +108,22 @@ def test_hanging_up_ends_the_servers_request_at_once(served):
     assert served.left == 2
 
 
+def test_a_completion_that_is_not_to_go_on_is_left_at_once(served):
+    async def leave():
+        backend = RemoteBackend(find_models(address, {"rag": "tiny"})["rag"], 8)
+        endless = Sampling(LIMIT, 0.0, 1.0, ())
+        found = await told(backend, PROMPT, [1, 2], endless, None, goes_on=lambda index: index == 1)
+        assert backend.in_progress == 0
+        await backend.close()
+        return found
+
+    with vllm_running(served) as address:
+        found = asyncio.run(leave())
+    assert [found[0][2], found[1][2]] == [None, "length"]
+    assert 0 < len(found[0][0]) < len(found[1][0])
+    assert served.left == 1
+
+
 @pytest.mark.parametrize("fault", ["error", "gone"])
 def test_a_server_that_fails_is_told_to_whoever_waits(served, fault):
     async def ask():

@@ -1,4 +1,4 @@
-"""A server that stops while texts are written that take longer than it has: each of them is ended in order."""
+"""Texts that take long are ended in order when the server stops, or when another process forgets their user."""
 
 import json
 import re
@@ -8,9 +8,10 @@ import time
 from http.client import HTTPConnection
 
 import pytest
-from tests.serve.running import as_command, wait_until
+from tests.serve.running import as_command, in_this_process, wait_until
 from tests.serve.serving import save_model
 
+from penname.data.records import Document
 from penname.serve.store.opening import open_store
 
 LASTING = {
@@ -47,6 +48,9 @@ class Asked:
         response = self._connection.getresponse()
         self.status, self.answer = response.status, response.read().decode()
 
+    def close(self):
+        self._connection.close()
+
     def error(self):
         """What its answer ended with."""
         self._thread.join()
@@ -60,7 +64,8 @@ def texts_at(server):
 
 
 @pytest.mark.parametrize(
-    ("told", "whole"), [([signal.SIGTERM, signal.SIGINT], 1), pytest.param([signal.SIGTERM], 20, marks=pytest.mark.slow)]
+    ("told", "whole"),
+    [([signal.SIGTERM, signal.SIGINT], 1), pytest.param([signal.SIGTERM], 20, marks=pytest.mark.slow)],
 )
 def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, whole):
     database, log = f"sqlite:///{tmp_path}/penname.db", tmp_path / "log"
@@ -69,14 +74,15 @@ def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, w
         key = store.key_of(secret)
     with as_command(lasting, database, "--rows", "8", log=log) as server:
         asked = [Asked(server.port, secret, stream=stream) for stream in [True] * 3 + [False] * whole]
-        Asked(server.port, secret, reads=False, stream=True, logprobs=True, top_logprobs=20)
-        wait_until(lambda: texts_at(server) == 8 * len(asked) + 8)
+        unread = Asked(server.port, secret, reads=False, stream=True, logprobs=True, top_logprobs=20)
+        wait_until(lambda: texts_at(server) >= 24)
         began = time.monotonic()
         for signum in told:
             server.process.send_signal(signum)
             wait_until(lambda: "stopping" in log.read_text())
         assert server.process.wait(60) == 0
         assert time.monotonic() - began < 30
+        unread.close()
     assert [text.error()["code"] for text in asked] == ["stopping"] * len(asked)
     assert {text.error()["message"] for text in asked} == {"the server stops"}
     assert {text.status for text in asked[3:]} == {503}
@@ -85,3 +91,19 @@ def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, w
         usage = store.usage(key, time.strftime("%Y-%m-%d", time.gmtime()))
     assert usage.reserved == 0
     assert usage.used > 0
+
+
+@pytest.mark.parametrize("fields", [{"candidates": 4, "n": 2}, {"candidates": 4, "n": 2, "stream": True}])
+def test_candidates_for_a_user_whom_another_process_forgets_are_written_no_further(lasting, tmp_path, fields):
+    database = f"sqlite:///{tmp_path}/penname.db"
+    with open_store(database) as store, open_store(database) as other:
+        secret = store.add_key("acme")
+        store.put_user("acme", "ada")
+        store.add_documents("acme", "ada", [Document("ada", "I planted quinces.", "note")])
+        with in_this_process(store, lasting, rows=8) as server:
+            asked = [Asked(server.port, secret, model="penname/ada", **fields) for _ in range(4)]
+            wait_until(lambda: server.engine.in_progress >= 24)
+            assert other.forget("acme", "ada")
+            wait_until(lambda: server.engine.in_progress == 0, 3)
+            assert [text.error()["code"] for text in asked] == ["user_not_found"] * 4
+            assert server.tokens_written() < 32 * 1400 / 2

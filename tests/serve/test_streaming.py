@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penname.engines.batch import TokenLogProbs
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE, compose, parse
 from penname.serve.streaming import StreamedCompletion
 
@@ -64,6 +65,24 @@ def test_a_response_ends_before_a_stop_string(size):
         del tokens[:size]
     assert response + completion.end().response == "One. Two. E.ND"
     assert completion.stopped
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize("text", ["One. Two. E.NDEND of it.", "ENDED.", "One EN", "Five <EN", "É.END"])
+def test_tokens_of_a_stop_string_are_not_told(text, size):
+    completion = StreamedCompletion(**BYTES, with_reasoning=False, stop=("END", "<END"))
+    tokens = list(text.encode())
+    told = []
+    for begin in range(0, len(tokens), size):
+        if not completion.stopped:
+            some = tokens[begin : begin + size]
+            completion.add(some, [TokenLogProbs(-float(token), []) for token in some])
+            told.append(completion.told())
+    completion.end()
+    told.append(completion.told())
+    found = [token for tokens, _ in told for token in tokens]
+    assert bytes(found).decode() == text.partition("END")[0]
+    assert [-here.log_prob for _, log_probs in told for here in log_probs] == found
 
 
 def test_half_a_character_waits_for_its_other_half():

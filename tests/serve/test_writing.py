@@ -157,6 +157,42 @@ def test_a_response_ends_before_a_stop_string(server, user):
     assert joined(events, "content") == text_of(stopped)["content"]
 
 
+def test_a_text_that_has_come_to_its_stop_string_takes_no_more_while_others_go_on(server, user):
+    asked = {"seed": 1, "reasoning": "Plain.", "n": 3, "logprobs": True}
+    whole = server.write(user, **asked).json
+    texts = [choice["message"]["content"] for choice in whole["choices"]]
+    stop = next(word for word in texts[0].split()[2:] if not any(word in text for text in texts[1:]))
+    stopped = server.write(user, **asked, stop=stop).json
+    events = server.write(user, **asked, stop=stop, stream=True, stream_options={"include_usage": True})
+    told = [token_texts([choice]) for choice in stopped["choices"]]
+    assert told[0].removesuffix(stop).strip() == texts[0].partition(stop)[0].strip()
+    assert told[1:] == [token_texts([choice]) for choice in whole["choices"][1:]]
+    streamed = [choice for event in events for choice in event["choices"]]
+    assert [token_texts(c for c in streamed if c["index"] == index) for index in range(3)] == told
+    assert stopped["usage"] == events[-1]["usage"]
+    written = [len(choice["logprobs"]["content"]) for choice in whole["choices"]]
+    assert stopped["usage"]["completion_tokens"] < sum(written)
+    assert whole["usage"]["completion_tokens"] == sum(written)
+
+
+def token_texts(choices):
+    return "".join(entry["token"] for choice in choices for entry in choice["logprobs"]["content"])
+
+
+def test_that_no_log_probabilities_are_told_of_chosen_texts_is_said(server, user):
+    asked = {"reasoning": "Plain.", "candidates": 2, "logprobs": True}
+    whole, events = server.write(user, **asked).json, server.write(user, **asked, stream=True)
+    assert [about["penname"]["notes"][0].partition(":")[0] for about in (whole, events[-1])] == ["logprobs"] * 2
+    assert {str(choice["logprobs"]) for event in (whole, *events) for choice in event["choices"]} == {"None"}
+
+
+def test_what_there_is_never_room_for_is_not_to_be_asked_again(server, monkeypatch):
+    monkeypatch.setattr(server.state.admission, "_longest_wait", -1.0)
+    answers = [server.write("ada", n=16, candidates=candidates) for candidates in (1, 16)]
+    assert [answer.status for answer in (server.write("ada"), *answers)] == [429, 400, 400]
+    assert not any("retry-after" in answer.headers for answer in answers)
+
+
 def test_the_candidate_most_like_the_others_is_chosen(server, user):
     one = [server.write(user, seed=seed, reasoning="Plain.").json for seed in (1,)]
     best = server.write(user, seed=1, reasoning="Plain.", candidates=4).json
@@ -298,6 +334,30 @@ def test_without_a_valid_key_nothing_is_written(reasoning_model, url, user_keys)
 def test_on_this_machine_other_hosts_names_are_refused_without_a_key(server):
     assert server.ask("POST", "/v1/completions", {"prompt": "Hi there."}, Host="evil.example").status == 403
     assert server.ask("POST", "/v1/completions", {"prompt": "Hi there."}, key="sk-anything").status == 200
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Basic pn-abc", 401),
+        ("Basic dXNlcjpwYXNz", 401),
+        ("pn-abc", 401),
+        ("none", 401),
+        ("Bearer: pn-abc", 401),
+        ("Bearer Bearer pn-abc", 401),
+        ('Bearer "pn-abc"', 401),
+        ("Bearer none", 200),
+        ("bearer", 200),
+        ("", 200),
+    ],
+)
+def test_who_means_to_show_a_key_is_not_answered_without_one(server, authorization, status):
+    answer = server.ask(
+        "POST", "/v1/completions", {"prompt": "Hi there.", "max_tokens": 1}, Authorization=authorization
+    )
+    assert answer.status == status
+    if status == 401:
+        assert answer.error["code"] == "invalid_api_key"
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])

@@ -230,9 +230,12 @@ class LiveEngine:
         with self._changed:
             return sum(c.in_progress for ticket in self._queue for c in ticket.completions)
 
-    def cancel(self, ticket: Ticket) -> None:
-        """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told."""
-        for completion in ticket.completions:
+    def cancel(self, ticket: Ticket, index: int | None = None) -> None:
+        """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told.
+
+        index: which of its completions nobody waits for; None for all.
+        """
+        for completion in ticket.completions if index is None else [ticket.completions[index]]:
             completion.stopped = True
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from anyio.to_thread import run_sync
@@ -20,6 +21,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers that tell that a request was passed on."""
+
+_MEANT_AS_KEY = re.compile(rf"\b{re.escape(KEY_PREFIX)}")
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,18 @@ class Access:
 
     async def caller(self, request: HTTPConnection) -> Caller:
         """Who sends a request. Raises ApiError (401) for a missing or invalid key."""
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        given = request.headers.get("authorization", "").strip()
+        kind, _, secret = given.partition(" ")
         secret = secret.strip()
-        if kind.lower() == "bearer" and (self._required or secret.startswith(KEY_PREFIX)):
+        is_bearer = kind.lower() == "bearer"
+        if is_bearer and (self._required or _MEANT_AS_KEY.search(secret)):
             key = await run_sync(self._store.key_of, secret)
             if key is None:
                 raise ApiError(401, "found a key that is not valid", "invalid_api_key")
             return Caller(key.tenant, key)
+        if given and not is_bearer:
+            problem = "found another kind of authorization, expected the header Authorization: Bearer pn-..."
+            raise ApiError(401, problem, "invalid_api_key")
         if self._required:
             raise ApiError(401, "found no key, expected the header Authorization: Bearer pn-...", "missing_api_key")
         # Clients that cannot do without a key send any text.

@@ -28,6 +28,15 @@ class Added:
     finish_reason: FinishReason | None
 
 
+GoesOn = Callable[[int], bool]
+"""Whether a completion, by its index, is to get further tokens."""
+
+
+def to_its_end(index: int) -> bool:
+    """The `GoesOn` of completions that nothing ends but the model or their length."""
+    return True
+
+
 class Backend(Protocol):
     """An engine that many requests share."""
 
@@ -36,11 +45,18 @@ class Backend(Protocol):
         ...
 
     def write(
-        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None, tenant: str
+        self,
+        prompt: TokenIds,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        most_likely: int | None,
+        tenant: str,
+        goes_on: GoesOn = to_its_end,
     ) -> AsyncGenerator[Added]:
         """Ask for completions, see `LiveEngine.submit`, and tell what is added to them until all have ended.
 
         tenant: whose prompt it is; no other tenant can notice that it was computed.
+        goes_on: asked after each addition; a completion that is not to go on ends at the engine's next step.
 
         Whoever stops iterating sets the engine free. Raises EngineFailed.
         """
@@ -99,7 +115,13 @@ class LocalBackend:
         self.engine.check(prompt_tokens, completions, sampling)
 
     async def write(
-        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None, tenant: str
+        self,
+        prompt: TokenIds,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        most_likely: int | None,
+        tenant: str,
+        goes_on: GoesOn = to_its_end,
     ) -> AsyncGenerator[Added]:
         """See `Backend.write`; the local engine shares no prompt between requests."""
         ticket = self.engine.submit(prompt, seeds, sampling, most_likely)
@@ -110,9 +132,14 @@ class LocalBackend:
                 update = await updates.get()
                 if update.error is not None:
                     raise EngineFailed from update.error
-                if update.finish_reason is not None:
-                    unfinished.discard(update.index)
+                if update.index not in unfinished:
+                    continue
                 yield Added(update.index, update.tokens, update.log_probs, update.finish_reason)
+                if update.finish_reason is not None:
+                    unfinished.remove(update.index)
+                elif not goes_on(update.index):
+                    unfinished.remove(update.index)
+                    self.engine.cancel(ticket, update.index)
         finally:
             self.engine.cancel(ticket)
             del self._waiting[ticket]

@@ -1,4 +1,4 @@
-"""The requests that are being answered: nobody goes on writing as a user who is forgotten, or for a server that ends."""
+"""The requests that are being answered: none goes on for a user who is forgotten, or once a server has to end."""
 
 from __future__ import annotations
 

@@ -35,6 +35,11 @@ class ModelWriting(Writing):
         order = self.order
         self._candidates = order.candidates or self._writer.setup.evaluation.candidates
         completions = order.choices * self._candidates
+        # What there is never room for is of no use to ask again.
+        self._backend.check(0, completions, self._writer.sampling)
+        if self._candidates > 1 and order.most_likely is not None:
+            self.most_likely = None
+            self.notes.append("logprobs: none are told of a text that is chosen from candidates")
         # Before anything is read or rendered: whoever cannot be answered soon is to know it at once.
         before = self._backend.in_progress + self._backend.in_preparation
         self._check_wait(self._backend.expected_wait(None, completions), before)
@@ -96,8 +101,8 @@ class ModelWriting(Writing):
         prepared = writer.prepare(self._request, known)
         self.documents = [document.id for document in prepared.shown]
         self._has_documents = bool(documents)
-        if self._candidates == 1:  # nothing is compared with the documents, which may take much memory
-            self._profile = self._profile._replace(documents=[])
+        self._profile = self._profile._replace(documents=[])  # they may take much memory
+        if self._candidates == 1:  # nothing is compared with them
             self._request = replace(self._request, documents=())
         seeds = candidate_seeds(self.seed, order.choices * self._candidates)
         return replace(prepared, seeds=seeds, sampling=self._sampling(prepared.sampling))
@@ -129,25 +134,20 @@ class ModelWriting(Writing):
 
     async def _written(self) -> AsyncGenerator[Piece]:
         """Pieces of the texts as the model writes them."""
-        prepared, order = self._prepared, self.order
+        prepared = self._prepared
         texts = [self._streamed() for _ in prepared.seeds]
-        unfinished, unanswered = set(range(len(texts))), []
-        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, order.most_likely)
+        unanswered = []
+        updates = self._updates(prepared.tokens, texts, prepared.seeds, prepared.sampling, self.most_likely)
         async with aclosing(updates):
             async for update in updates:
                 text = texts[update.index]
-                if update.index not in unfinished:  # it has come to a stop string, which the engine does not know
-                    continue
                 piece = self._piece(text, update, update.index)
                 if piece.finish_reason is not None:
-                    unfinished.remove(update.index)
                     await self._keep_reasoning(text, update.index)
                     if not text.in_response:
                         unanswered.append(update.index)
                         piece = piece._replace(finish_reason=None)
                 yield piece
-                if not unfinished:
-                    break
         for choice in unanswered:
             async with aclosing(self._answered(texts[choice], choice)) as pieces:
                 async for piece in pieces:
@@ -159,13 +159,14 @@ class ModelWriting(Writing):
         texts = [self._streamed() for _ in prepared.seeds]
         whole = [Piece(0, "", "", [], [], None)] * len(texts)
         written: dict[int, GeneratedTokens] = {}
-        updates = self._updates(prepared.tokens, prepared.seeds, prepared.sampling, None)
+        updates = self._updates(prepared.tokens, texts, prepared.seeds, prepared.sampling, self.most_likely)
         async with aclosing(updates):
             async for update in updates:
                 index = update.index
-                whole[index] = _joined(whole[index], self._piece(texts[index], update, index // self._candidates))
-                if update.finish_reason is not None:
-                    written[index] = GeneratedTokens(whole[index].tokens, update.finish_reason)
+                piece = self._piece(texts[index], update, index // self._candidates)
+                whole[index] = _joined(whole[index], piece)
+                if piece.finish_reason is not None:
+                    written[index] = GeneratedTokens(whole[index].tokens, piece.finish_reason)
         for choice in range(order.choices):
             candidates = range(choice * self._candidates, (choice + 1) * self._candidates)
             of_choice = [written[index] for index in candidates]
@@ -197,19 +198,30 @@ class ModelWriting(Writing):
         self.prompt_tokens += len(prompt)
         text = StreamedCompletion(self._read(given=True), with_reasoning=False, stop=order.stop)
         seed = prepared.seeds[choice * self._candidates]
-        updates = self._updates(prompt, [seed], sampling, order.most_likely)
+        updates = self._updates(prompt, [text], [seed], sampling, self.most_likely)
         async with aclosing(updates):
             async for update in updates:
-                piece = self._piece(text, update, choice)
-                yield piece
-                if piece.finish_reason is not None:
-                    break
+                yield self._piece(text, update, choice)
 
     async def _updates(
-        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None
+        self,
+        prompt: TokenIds,
+        texts: Sequence[StreamedCompletion],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        most_likely: int | None,
     ) -> AsyncGenerator[Added]:
-        """What the engine adds to completions, counted; the arguments are those of `Backend.write`."""
-        written = self._backend.write(prompt, seeds, sampling, most_likely, self.order.caller.tenant)
+        """What the engine adds to completions, counted.
+
+        texts: what whoever iterates makes of them; the engine does not know their stop strings.
+
+        The other arguments are those of `Backend.write`.
+        """
+
+        def goes_on(index: int) -> bool:
+            return not texts[index].stopped
+
+        written = self._backend.write(prompt, seeds, sampling, most_likely, self.order.caller.tenant, goes_on)
         async with aclosing(written) as updates:
             async for update in updates:
                 if update.tokens and not self.completion_tokens:
@@ -219,13 +231,13 @@ class ModelWriting(Writing):
 
     def _piece(self, text: StreamedCompletion, update: Added, choice: int) -> Piece:
         """What an update adds to a text."""
-        added, reason = text.add(update.tokens), update.finish_reason
+        added, reason = text.add(update.tokens, update.log_probs), update.finish_reason
         self.reasoning_tokens += 0 if text.in_response else len(update.tokens)
         if text.stopped:
             reason = "stop"
         elif reason is not None:
             added = _sum(added, text.end())
-        return Piece(choice, *added, update.tokens, update.log_probs, reason)
+        return Piece(choice, *added, *text.told(), reason)
 
     def _streamed(self) -> StreamedCompletion:
         """A completion before its first token."""

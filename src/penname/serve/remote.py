@@ -18,7 +18,7 @@ from penname.engines.base import FinishReason, Sampling, TokenIds
 from penname.engines.batch import TokenLogProbs
 from penname.engines.pace import moving_mean
 from penname.errors import UserError
-from penname.serve.backend import Added, EngineFailed
+from penname.serve.backend import Added, EngineFailed, GoesOn, to_its_end
 from penname.serve.vllm_server import VLLMModel, client_options
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,13 @@ class RemoteBackend:
         self._model.check(sampling)
 
     async def write(
-        self, prompt: TokenIds, seeds: Sequence[int], sampling: Sampling, most_likely: int | None, tenant: str
+        self,
+        prompt: TokenIds,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        most_likely: int | None,
+        tenant: str,
+        goes_on: GoesOn = to_its_end,
     ) -> AsyncGenerator[Added]:
         """See `Backend.write`; each completion is a request of its own, with its own seed."""
         request = self._request(prompt, sampling, most_likely, tenant)
@@ -76,11 +82,15 @@ class RemoteBackend:
                 if isinstance(added, Exception):
                     logger.error("the engine at %s failed: %s", self._model.address, type(added).__name__)
                     raise EngineFailed from added
-                if added.finish_reason is not None:
-                    unfinished.discard(added.index)
+                if added.index not in unfinished:
+                    continue
                 yield added
+                if added.finish_reason is not None or not goes_on(added.index):
+                    unfinished.remove(added.index)
+                    self._in_progress -= 1
+                    tasks[added.index].cancel()
         finally:
-            self._in_progress -= len(seeds)
+            self._in_progress -= len(unfinished)
             for task in tasks:
                 task.cancel()
             with CancelScope(shield=True):

@@ -167,7 +167,7 @@ class WritingResponse(Response):
 
     def _log_probs(self, *pieces: Piece) -> dict[str, Any] | None:
         """The log probabilities of the tokens in these pieces; None where they were not asked for."""
-        if self._writing.order.most_likely is None:
+        if self._writing.most_likely is None:
             return None
         tokens = [token for piece in pieces for token in piece.tokens]
         told = [log_probs for piece in pieces for log_probs in piece.log_probs]

@@ -6,11 +6,13 @@ All the pieces together are what `penname.prompts.completion.parse` makes of the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import regex
 
+from penname.engines.batch import TokenLogProbs
 from penname.prompts.completion import ANSWER_PHRASE, OPENING_PHRASE
 from penname.prompts.growing_text import UNFINISHED
 from penname.thoughts import MARKS
@@ -47,6 +49,10 @@ class StreamedCompletion:
         self._with_reasoning = with_reasoning
         self._stop = regex.compile("|".join(map(regex.escape, stop)), cache_pattern=False) if stop else None
         self._tokens: list[int] = []
+        self._log_probs: list[TokenLogProbs] = []
+        self._begins: list[int] = []  # where in the completion the text of each token begins
+        self._certain: int | None = None  # the letters that no stop string can take back; None for all
+        self._told = 0
         self._given = Pieces("", "")
         self.stopped = False
         self.in_response = not with_reasoning
@@ -61,14 +67,27 @@ class StreamedCompletion:
         """The reasoning as far as it was given out."""
         return self._given.reasoning
 
-    def add(self, tokens: Sequence[int]) -> Pieces:
-        """The pieces that further tokens add; once `stopped`, none."""
-        self._tokens += tokens
+    def add(self, tokens: Sequence[int], log_probs: Sequence[TokenLogProbs] = ()) -> Pieces:
+        """The pieces that further tokens add; once `stopped`, none.
+
+        log_probs: those of the tokens, where they are wanted.
+        """
+        for token in tokens:
+            if self._stop is not None:
+                self._begins.append(len(self._read(self._tokens).rstrip(UNFINISHED)))
+            self._tokens.append(token)
+        self._log_probs += log_probs
         return self._give(self._parts(self._read(self._tokens), ended=False))
 
     def end(self) -> Pieces:
         """The pieces that were waiting for further tokens, of which there are none."""
         return self._give(self._parts(self._read(self._tokens), ended=True))
+
+    def told(self) -> tuple[list[int], list[TokenLogProbs]]:
+        """The tokens that became certain since the last call, with their log probabilities: none of a stop string."""
+        end = len(self._tokens) if self._certain is None else bisect_left(self._begins, self._certain)
+        begin, self._told = self._told, end
+        return self._tokens[begin:end], self._log_probs[begin:end]
 
     def _give(self, parts: Pieces) -> Pieces:
         """What of these parts has not been given out yet."""
@@ -83,26 +102,28 @@ class StreamedCompletion:
         if not ended:
             text = _before_beginning_of(_MARK, text.rstrip(UNFINISHED))
         if not self._with_reasoning:
-            return Pieces("", self._response(text, ended=ended))
+            return Pieces("", self._response(text, 0, ended=ended))
         answer = _ANSWER.search(text)
         if answer is not None:
             self.in_response = True
-            return Pieces(_reasoning(text[: answer.start()]), self._response(text[answer.end() :], ended=ended))
+            return Pieces(_reasoning(text[: answer.start()]), self._response(text, answer.end(), ended=ended))
         if not ended:
             text = _before_beginning_of(_OPENING, _before_beginning_of(_ANSWER, text))
         # A completion without the answer phrase is all reasoning, as nothing says what else it could be.
         return Pieces(_reasoning(text), "")
 
-    def _response(self, text: str, *, ended: bool) -> str:
-        """The response in the text behind the reasoning, up to a stop string."""
+    def _response(self, text: str, begin: int, *, ended: bool) -> str:
+        """The response in a text, behind the reasoning and up to a stop string. begin: where the reasoning ends."""
+        response = text[begin:]
         if self._stop is not None:
-            found = self._stop.search(text)
+            found = self._stop.search(response)
             if found is not None:
                 self.stopped = True
-                return text[: found.start()].strip()
-            if not ended:
-                text = _before_beginning_of(self._stop, text)
-        return text.strip()
+                response = response[: found.start()]
+            elif not ended:
+                response = _before_beginning_of(self._stop, response)
+            self._certain = None if ended and not self.stopped else begin + len(response)
+        return response.strip()
 
 
 def _reasoning(text: str) -> str:

@@ -93,6 +93,7 @@ class Writing(ABC):
     method: the name of the method that writes.
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
+    most_likely: as ordered; None where no log probabilities are told of its texts.
     documents: ids of the user's documents that were found for the prompt, most relevant first.
     notes: what a reader of the texts should know.
     """
@@ -103,6 +104,7 @@ class Writing(ABC):
         self._scope = CancelScope()
         self._why_stopped: ApiError | None = None
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
+        self.most_likely = order.most_likely
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
         self.documents: list[str | None] = []
         self.notes: list[str] = []

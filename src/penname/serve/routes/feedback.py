@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from penname.serve.errors import ApiError
-from penname.serve.requests import Seed, Text
+from penname.serve.requests import Seed, Text, TextWithWords
 from penname.serve.routes.common import JSONL, CallerOf, Deleted, Id, Listed, StateOf, jsonl, without_none
 from penname.serve.store.feedback import preference_pairs, written_documents
 from penname.serve.store.records import Feedback, Thumbs
@@ -20,10 +20,10 @@ router = APIRouter(prefix="/v1/users/{user}/feedback", tags=["feedback"])
 class FeedbackGiven(BaseModel):
     """What a user thought of a text: one or more of `chosen`, `edited` and `thumbs`."""
 
-    prompt: Text
-    response: Text = Field(description="the text that was written")
-    chosen: Text | None = Field(None, description="the text that the user took instead")
-    edited: Text | None = Field(None, description="the text as the user changed it")
+    prompt: TextWithWords
+    response: TextWithWords = Field(description="the text that was written")
+    chosen: TextWithWords | None = Field(None, description="the text that the user took instead")
+    edited: TextWithWords | None = Field(None, description="the text as the user changed it")
     thumbs: Thumbs | None = None
     method: Annotated[str, Field(max_length=200)] | None = Field(None, description="what wrote the text")
     seed: Seed | None = None
@@ -39,6 +39,11 @@ class FeedbackAdded(BaseModel):
 class FeedbackAnswer(FeedbackGiven, FeedbackAdded):
     """Feedback that is kept."""
 
+    # Earlier versions took texts without words.
+    prompt: Text
+    response: Text
+    chosen: Text | None = None
+    edited: Text | None = None
     created: str
 
 
