@@ -70,8 +70,9 @@ class LargeProfiles:
         """
         with place or nullcontext():
             documents = await run_sync(read) if key is None else await self._read_small(key, read)
-            if key is None or documents is not None:
+            if documents is not None:
                 return await run_sync(work, documents, None)
+        assert key is not None
         # What was read is read anew: those who wait hold nothing.
         async with self._turn_of(key[0]):
             return await run_sync(self._search_large, key, read, work)
