@@ -30,6 +30,7 @@ class DataError(UserError):
     Its message is ``FILE:LINE: field NAME: found FOUND, expected EXPECTED``, without the parts that do not apply.
 
     line, field: where the fault is in the file.
+    found, expected: what is there, and what was to be there; `problem` has both.
     reason: the kind of fault, by which equal ones are counted; by default it is named after the field.
     """
 
@@ -45,5 +46,6 @@ class DataError(UserError):
     ) -> None:
         location = f"{path}:{line}" if line is not None else str(path)
         about = f"field {field!r}: " if field else ""
-        super().__init__(" ".join(f"{location}: {about}found {found}, expected {expected}".splitlines()))
+        self.field, self.problem = field, f"found {found}, expected {expected}"
+        super().__init__(" ".join(f"{location}: {about}{self.problem}".splitlines()))
         self.reason = reason or (f"bad {re.sub(r'[0-9]+', '', field)}" if field else found)

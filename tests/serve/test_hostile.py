@@ -116,21 +116,52 @@ def test_a_body_that_cannot_be_read_is_refused(address, body):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "param"),
+    ("wrong", "param", "problem"),
     [
-        ({"n": "2"}, "n"),
-        ({"n": True}, "n"),
-        ({"stream": "yes"}, "stream"),
-        ({"temperature": True}, "temperature"),
-        ({"max_tokens": True}, "max_tokens"),
-        ({"logprobs": "yes"}, "logprobs"),
-        ({"stop": ["x"] * 17}, "stop"),
-        ({"messages": [{"role": "user", "content": 3}]}, "messages.0.content"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
+        ({"n": "2"}, "n", "found '2', expected an integer"),
+        ({"n": True}, "n", "found true, expected an integer"),
+        ({"n": 99}, "n", "found 99, expected at most 16"),
+        ({"stream": "yes"}, "stream", "found a string, expected true or false"),
+        ({"temperature": True}, "temperature", "found true, expected a number"),
+        ({"max_tokens": True}, "max_tokens", "found true, expected an integer"),
+        ({"logprobs": "yes"}, "logprobs", "found a string, expected true or false"),
+        ({"stop": ["x"] * 17}, "stop", "found a list of length 17, expected at most 16"),
+        ({"stop": [""]}, "stop[0]", "found a string of length 0, expected at least 1"),
+        ({"stop": ["x", 3]}, "stop[1]", "found 3, expected a string"),
+        ({"stop": {}}, "stop", "found an object, expected a string or a list"),
+        ({"query": " "}, "query", "found nothing but white space, expected a text"),
+        ({"user": "\ud800"}, "user", "found a string that is not in Unicode, expected one in Unicode"),
+        ({"messages": None}, "messages", "found null, expected a list"),
+        ({"messages": ["rain"]}, "messages[0]", "found a string, expected an object"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content", "found 3, expected a string or a list"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages[0].content[0].type",
+            "found 'image_url', expected 'text' or 'input_text'",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "text"}]}]},
+            "messages[0].content[1].text",
+            "found none, expected a value",
+        ),
     ],
 )
-def test_a_wrong_field_is_named(address, wrong, param):
-    assert refused(exchange(address, "POST", CHAT, json.dumps({**GOOD, **wrong}).encode()), 400)["param"] == param
+def test_a_wrong_field_is_named_with_what_it_has_and_may_have(address, wrong, param, problem):
+    error = refused(exchange(address, "POST", CHAT, json.dumps({**GOOD, **wrong}).encode()), 400)
+    assert (error["param"], error["message"]) == (param, f"{param}: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/users?limit=0", "limit: found '0', expected at least 1"),
+        ("/v1/users?limit=many", "limit: found a string, expected an integer"),
+        ("/v1/models?limit=5000", "limit: found '5000', expected at most 1000"),
+        (f"/v1/users?after={'a' * 4001}", "after: found a string of length 4001, expected at most 4000"),
+    ],
+)
+def test_a_wrong_field_of_an_address_is_named_too(address, path, told):
+    assert refused(exchange(address, "GET", path), 400)["message"] == told
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])

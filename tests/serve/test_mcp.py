@@ -212,12 +212,16 @@ def test_a_forgotten_user_is_nobodys(ada):
 @pytest.mark.parametrize(
     ("tool", "arguments", "message"),
     [
-        ("write_as_user", {"prompt": PROMPT}, "user: Field required"),
+        ("write_as_user", {"prompt": PROMPT}, "user: found none, expected a value"),
         ("write_as_user", {"user": "ada", "prompt": " "}, "prompt: .*expected a text"),
-        ("write_as_user", {"user": "ada", "prompt": PROMPT, "max_token": 3}, "max_token: Extra inputs.*"),
+        (
+            "write_as_user",
+            {"user": "ada", "prompt": PROMPT, "max_token": 3},
+            "max_token: found one, expected no.*",
+        ),
         ("write_as_user", {"user": "ada", "prompt": PROMPT, "seed": "one"}, "seed: .*integer.*"),
         ("write_as_user", {"user": "ada", "prompt": "rain " * 400}, "the prompt is .* tokens too long for .*"),
-        ("find_documents", {"user": "ada", "query": "rain", "limit": 0}, "limit: .*greater than or equal to 1"),
+        ("find_documents", {"user": "ada", "query": "rain", "limit": 0}, "limit: found 0, expected at least 1"),
         ("style_card", {"user": "\t"}, "user: found no letter, expected a name"),
     ],
 )

@@ -46,6 +46,18 @@ def test_users_models_come_in_pages(client):
     assert (first["has_more"], rest["has_more"]) == (True, False)
 
 
+def test_menus_which_show_the_first_page_alone_have_many_users(client, served_store):
+    tenant = served_store.key_of(client.key).tenant
+    for n in range(150):
+        served_store.put_user(tenant, f"user{n:03}")
+    listed = client("GET", "/v1/models").json
+    assert [model["id"] for model in listed["data"] if "@" not in model["id"]][1:] == [
+        f"penname/user{n:03}" for n in range(150)
+    ]
+    assert not listed["has_more"]
+    assert len(client("GET", "/v1/users").json["data"]) == 100
+
+
 def test_the_openai_client_lists_and_shows_models(client):
     import openai
 

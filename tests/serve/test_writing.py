@@ -224,7 +224,7 @@ def test_a_completion_is_written_as_a_turn_of_a_conversation_is(server, user):
     ("body", "status", "param", "found"),
     [
         ({"messages": []}, 400, "messages", "at least 1"),
-        ({"temperature": 7}, 400, "temperature", "less than or equal to 2"),
+        ({"temperature": 7}, 400, "temperature", "found 7, expected at most 2"),
         ({"model": "gpt-4"}, 404, "model", "penname/USER"),
         ({"model": "penname/ada@sft"}, 200, None, ""),  # the user's id may have an @
         ({"messages": [{"role": "assistant", "content": "Hi"}]}, 400, "messages", "last turn"),

@@ -15,8 +15,9 @@ from penname.errors import UserError
 from penname.serve.access import Access
 from penname.serve.admission import Admission
 from penname.serve.callers import Callers
-from penname.serve.errors import ApiError, invalid, of_user_error
+from penname.serve.errors import ApiError, of_user_error
 from penname.serve.failures import Failures
+from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
 from penname.serve.limits import Limits
 from penname.serve.mcp.http import make_manager
@@ -27,8 +28,6 @@ from penname.serve.routes import docs, documents, feedback, health, mcp, models,
 from penname.serve.routes.common import ERRORS
 from penname.serve.state import State
 from penname.serve.store.store import Store
-
-_PARTS_OF_REQUESTS = (("body",), ("query",), ("path",), ("header",))
 
 ROUTERS = (texts.router, models.router, users.router, documents.router, reasonings.router, feedback.router, mcp.router)
 
@@ -91,13 +90,10 @@ async def _user_error(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """What a field of a request lacks; what was found stays out of the answer, as it may be a user's text."""
+    """What a field of a request lacks."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    parts = first["loc"][1:] if first["loc"][:1] in _PARTS_OF_REQUESTS else first["loc"]
-    if first["type"] == "json_invalid":  # it has the place in the body, in letters
-        parts = ()
-    return invalid(parts, first["msg"]).answer()
+    # Where a field is: in the body, the path and so on.
+    return invalid([{**fault, "loc": fault["loc"][1:]} for fault in error.errors()]).answer()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import UploadFile
 
 from penname.data.jsonl import document_of
 from penname.data.records import Document, Location
-from penname.errors import ArgumentError
+from penname.errors import ArgumentError, DataError
 from penname.serve.errors import ApiError
+from penname.serve.faults import field_of, invalid
 from penname.serve.requests import Text
 from penname.serve.uploads import Sent, Taken, documents_of_files
 from penname.text_caches import empty_text_caches
@@ -29,6 +29,9 @@ FILES_AT_ONCE = CapacityLimiter(2)
 
 JSON, FORM = "application/json", "multipart/form-data"
 LINES = ("application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines")
+
+Place = tuple[str | int, ...]
+"""Where a document is in a request, from the outside in."""
 
 _Known = Annotated[str, Field(max_length=4000)] | int
 
@@ -101,7 +104,7 @@ async def documents_given(request: Request, user: str, me: Sequence[str]) -> Tak
 
     me: names of the user that the request's address has, beside those in its form.
 
-    Raises ApiError, UserError or RequestValidationError where one of them is faulty.
+    Raises ApiError or UserError where one of them is faulty.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
@@ -134,21 +137,21 @@ def _of_json(body: bytes, user: str) -> Taken:
     if isinstance(value, dict) and "documents" in value:
         with _told_as():
             given = DocumentsGiven.model_validate(value).documents
-        return _taken(enumerate(given, 1), user, "documents")
+        return _taken(((("documents", index), document) for index, document in enumerate(given)), user)
     with _told_as():
         document = DocumentGiven.model_validate(value)
-    return _taken([(1, document)], user, "document")
+    return _taken([((), document)], user)
 
 
 def _of_lines(body: bytes, user: str) -> Taken:
-    return _taken(_lines(body), user, "line")
+    return _taken(_lines(body), user)
 
 
-def _lines(body: bytes) -> Iterator[tuple[int, DocumentGiven]]:
+def _lines(body: bytes) -> Iterator[tuple[Place, DocumentGiven]]:
     for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if line.strip():
             with _told_as(f"line {number}"):
-                yield number, DocumentGiven.model_validate_json(line)
+                yield (f"line {number}",), DocumentGiven.model_validate_json(line)
 
 
 @contextmanager
@@ -157,22 +160,21 @@ def _told_as(*place: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
+        raise invalid(error.errors(include_url=False), *place) from None
 
 
-def _taken(numbered: Iterable[tuple[int, DocumentGiven]], user: str, place: str) -> Taken:
-    """The documents, with dates and ids as penname's own files have them.
-
-    place: what is numbered, for messages.
-    """
+def _taken(placed: Iterable[tuple[Place, DocumentGiven]], user: str) -> Taken:
+    """The documents, with dates and ids as penname's own files have them. placed: each with its place."""
     documents: list[Document] = []
     authors: set[str] = set()
-    for number, given in numbered:
+    for place, given in placed:
         if given.user_id is not None:
             authors.add(str(given.user_id))
         record = given.model_dump(exclude={"user_id"}, exclude_none=True)
-        documents.append(document_of({**record, "user_id": user}, Location(Path(place), number)))
+        try:
+            documents.append(document_of({**record, "user_id": user}, Location(Path("body"), len(documents) + 1)))
+        except DataError as error:
+            raise ArgumentError(field_of((*place, *filter(None, [error.field]))), error.problem) from None
     if not documents:
         raise ArgumentError("body", "found no document, expected one or more")
     if len(authors) > 1:

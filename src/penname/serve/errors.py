@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -15,7 +13,6 @@ from penname.serve.store.records import StoreError, UnknownTenant, UnknownUser
 
 logger = logging.getLogger(__name__)
 
-_TYPE = re.compile(r"[-\[]|^str$")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -53,13 +50,6 @@ class ApiError(Exception):
     def answer(self, *, close: bool = False) -> Response:
         """The answer; see `headers`."""
         return JSONResponse(self.body(), self.status, self.headers(close=close))
-
-
-def invalid(place: Sequence[str | int], problem: str) -> ApiError:
-    """The answer to a request with a fault in one of its fields. place: the field, from the outside in."""
-    # pydantic names types among the fields, such as constrained-str or list[...].
-    field = ".".join(part for part in map(str, place) if not _TYPE.search(part)) or "body"
-    return ApiError(400, f"{field}: {problem}", "invalid_value", field)
 
 
 def engine_failed() -> ApiError:

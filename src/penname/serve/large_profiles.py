@@ -69,11 +69,10 @@ class LargeProfiles:
         Raises ApiError (429) where too many large profiles are to be searched.
         """
         with place or nullcontext():
-            if key is None:
-                return await run_sync(work, await run_sync(read), None)
-            documents = await self._read_small(key, read)
+            documents = await run_sync(read) if key is None else await self._read_small(key, read)
             if documents is not None:
                 return await run_sync(work, documents, None)
+        assert key is not None
         # What was read is read anew: those who wait hold nothing.
         async with self._turn_of(key[0]):
             return await run_sync(self._search_large, key, read, work)

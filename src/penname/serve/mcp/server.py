@@ -23,7 +23,8 @@ from pydantic import ValidationError
 
 from penname import __version__
 from penname.errors import UserError
-from penname.serve.errors import ApiError, invalid, of_user_error
+from penname.serve.errors import ApiError, of_user_error
+from penname.serve.faults import invalid
 from penname.serve.mcp.tools import TOOLS, Agent, Tool
 from penname.serve.state import State
 
@@ -98,8 +99,7 @@ class _Answers:
 def _told(error: Exception) -> ApiError | None:
     """An error as HTTP tells it; None for a failure of the server itself."""
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return invalid(first["loc"], first["msg"])
+        return invalid(error.errors(include_url=False))
     if isinstance(error, UserError):
         return of_user_error(error)
     return error if isinstance(error, ApiError) else None

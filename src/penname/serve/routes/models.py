@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
 from penname.serve.errors import ApiError
 from penname.serve.methods import Methods
-from penname.serve.routes.common import CallerOf, Id, Listed, PageOf, StateOf
+from penname.serve.routes.common import MOST_ON_A_PAGE, CallerOf, Id, Listed, Page, StateOf
 from penname.serve.routes.texts import MODEL, named_by
 from penname.serve.store.records import UnknownUser, User
 
@@ -27,8 +27,14 @@ class ModelAnswer(BaseModel):
     owned_by: str = MODEL
 
 
+class ModelsPage(Page):
+    """Which users' models are asked for; the menus of most programs show the first page alone."""
+
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = MOST_ON_A_PAGE
+
+
 @router.get("")
-def list_models(caller: CallerOf, state: StateOf, page: PageOf) -> Listed[ModelAnswer]:
+def list_models(caller: CallerOf, state: StateOf, page: Annotated[ModelsPage, Query()]) -> Listed[ModelAnswer]:
     """List `penname` and `penname/USER`, and where several methods are served those with `@METHOD`.
 
     A page has up to `limit` users. A key of a program that names the user of each request lists no users: whoever uses
