@@ -110,7 +110,7 @@ class Writing(ABC):
         self.notes: list[str] = []
         self._store, self._admission, self._in_flight = desk.store, desk.admission, desk.in_flight
         self._profile = NOBODY
-        self._created: str | None = None
+        self._slot: int | None = None
         self._closed = False
         self._has_large_profile = False
         self._reserved: tuple[str, int] | None = None
@@ -139,7 +139,7 @@ class Writing(ABC):
         try:
             with self._scope:
                 async with create_task_group() as group:
-                    if self._created is not None:
+                    if self._slot is not None:
                         group.start_soon(self._watch_user)
                     yield
                     group.cancel_scope.cancel()
@@ -173,7 +173,7 @@ class Writing(ABC):
             await self._stop_if_forgotten()
 
     async def _stop_if_forgotten(self) -> None:
-        if self._created is not None and await run_sync(self._when_created) != self._created:
+        if self._slot is not None and self._store.is_forgotten(self._slot):
             self.stop(forgotten())
             await checkpoint()  # where it ends
 
@@ -202,22 +202,15 @@ class Writing(ABC):
     def _read_profile(self) -> None:
         """Read the user's documents; that nobody knows the user is noted."""
         if self.order.user is not None:
-            self._created = self._when_created()
-            if self._created is None:
+            try:
+                self._slot = self._store.slot(self.order.caller.tenant, self.order.user)
+            except UnknownUser:
                 self.notes.append("nobody knows this user: written as for a new user")
                 return
             self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
         if not self._profile.documents:
             whose = "no user is named" if self.order.user is None else "this user has no documents"
             self.notes.append(f"{whose}: written as for a new user")
-
-    def _when_created(self) -> str | None:
-        """When the user was added; None where nobody knows the user. Another time is that of another user."""
-        assert self.order.user is not None
-        try:
-            return self._store.user(self.order.caller.tenant, self.order.user).created
-        except UnknownUser:
-            return None
 
     async def _reserve(self, tokens: int, needed: int) -> None:
         """Reserve tokens that the request may take, beside those that are reserved for it.

@@ -14,6 +14,7 @@ from penname.serve.store.records import Feedback, Reasoning, UnknownTenant, Unkn
 CALLS = {
     "user": (),
     "export": (),
+    "slot": (),
     "profile": (),
     "documents": (),
     "has_documents": (),

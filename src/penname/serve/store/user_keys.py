@@ -97,6 +97,10 @@ class UserKeys:
             raise StoreError(f"{self.name}: found damage at slot {slot}, expected a key")
         return UserKey(found[:KEY_BYTES])
 
+    def is_forgotten(self, slot: int) -> bool:
+        """Whether the user was forgotten, by whatever process has the same file; it is known without waiting."""
+        return self._read(_place(slot), SLOT_BYTES) == _FORGOTTEN
+
     def states(self) -> tuple[set[int], set[int]]:
         """The slots of forgotten users, and those that are damaged."""
         content = self._read(SLOT_BYTES, len(self) * SLOT_BYTES)
