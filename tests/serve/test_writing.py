@@ -187,10 +187,17 @@ def test_that_no_log_probabilities_are_told_of_chosen_texts_is_said(server, user
 
 
 def test_what_there_is_never_room_for_is_not_to_be_asked_again(server, monkeypatch):
+    # As nobody is refused who has nobody before.
+    before = threading.Thread(target=server.write, args=("ada",), kwargs={**ENDLESS, "n": 4})
+    before.start()
+    wait_until(lambda: server.engine.in_progress)
     monkeypatch.setattr(server.state.admission, "_longest_wait", -1.0)
-    answers = [server.write("ada", n=16, candidates=candidates) for candidates in (1, 16)]
-    assert [answer.status for answer in (server.write("ada"), *answers)] == [429, 400, 400]
-    assert not any("retry-after" in answer.headers for answer in answers)
+    busy, *never = [
+        server.write("ada", **more) for more in ({}, {"n": 16, "candidates": 1}, {"n": 16, "candidates": 16})
+    ]
+    before.join()
+    assert [answer.status for answer in (busy, *never)] == [429, 400, 400]
+    assert not any("retry-after" in answer.headers for answer in never)
 
 
 def test_the_candidate_most_like_the_others_is_chosen(server, user):
