@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Security
@@ -16,14 +15,9 @@ from penname.serve.access import Caller
 from penname.serve.methods import ServedMethod
 from penname.serve.paths import id_of
 from penname.serve.state import State
-from penname.serve.store.records import UnknownUser, User
-from penname.serve.store.store import Store
 
 JSONL = "application/x-ndjson"
 MOST_ON_A_PAGE = 1000
-
-MOST_TRIES = 50
-"""How often something is tried for a user whom others delete at the same time."""
 
 Shown = TypeVar("Shown", bound=BaseModel)
 Kept = TypeVar("Kept")
@@ -105,14 +99,6 @@ class Deleted(BaseModel):
     object: str
     id: str
     deleted: Literal[True] = True
-
-
-def put_user(store: Store, tenant: str, user: str) -> User:
-    """Add a user, unless there is one of this id; the user."""
-    for _ in range(MOST_TRIES):
-        with suppress(UnknownUser):  # deleted while it was added
-            return store.put_user(tenant, user)
-    return store.put_user(tenant, user)
 
 
 def shown_page(

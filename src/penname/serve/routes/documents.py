@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -14,9 +13,7 @@ from penname.data.records import Document
 from penname.serve.documents_given import BODY, documents_given
 from penname.serve.errors import ApiError
 from penname.serve.in_flight import tenant_user
-from penname.serve.routes.common import MOST_TRIES, CallerOf, Deleted, Id, Listed, PageOf, StateOf, put_user, shown_page
-from penname.serve.store.records import UnknownUser
-from penname.serve.store.store import Store
+from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
 
 router = APIRouter(prefix="/v1/users/{user}/documents", tags=["documents"])
 
@@ -71,7 +68,7 @@ async def add_documents(
     or none is: of files, all that are the user's texts.
     """
     taken = await documents_given(request, user, me or [])
-    ids = await run_sync(_add, state.store, caller.tenant, user, taken.documents)
+    ids = await run_sync(partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=True))
     skipped = [Skipped.model_validate(record) for record in taken.skipped]
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 
@@ -97,15 +94,6 @@ def delete_document(user: Id, document: Id, caller: CallerOf, state: StateOf) ->
         raise ApiError(404, "found an id that the user has no document of", "document_not_found", "document")
     state.large_profiles.forget(tenant_user(caller.tenant, user))
     return Deleted(object="document", id=document)
-
-
-def _add(store: Store, tenant: str, user: str, documents: Sequence[Document]) -> list[str]:
-    """Add the documents, and only with them a user whom nobody knows; their ids."""
-    for _ in range(MOST_TRIES):
-        with suppress(UnknownUser):
-            return store.add_documents(tenant, user, documents)
-        put_user(store, tenant, user)
-    return store.add_documents(tenant, user, documents)
 
 
 def _answer(document: Document) -> DocumentAnswer:

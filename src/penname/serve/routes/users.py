@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from penname.serve.errors import forgotten
 from penname.serve.in_flight import tenant_user
-from penname.serve.routes import common
 from penname.serve.routes.common import (
     JSONL,
     CallerOf,
@@ -53,7 +52,7 @@ def list_users(caller: CallerOf, state: StateOf, page: PageOf) -> Listed[UserAns
 @router.put("/{user}")
 def put_user(user: Id, caller: CallerOf, state: StateOf) -> UserAnswer:
     """Add a user, unless there is one of this id."""
-    return _answer(common.put_user(state.store, caller.tenant, user))
+    return _answer(state.store.put_user(caller.tenant, user))
 
 
 @router.get("/{user}")

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, Select, select, tuple_
 
 from penname.data.records import Document
 from penname.errors import ArgumentError
-from penname.serve.store.part import KnownUser, UserPart, checked_id, checked_limit, checked_text, checked_user, note
+from penname.serve.store.part import KnownUser, checked_id, checked_limit, checked_text, checked_user, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
-from penname.serve.store.users import delete_rows, raise_version
+from penname.serve.store.users import Users, delete_rows, raise_version
 
 _TEXTS = ("text", "title", "date", "item_id", "description")
 _FIELDS = ("id", *_TEXTS, "rating")
@@ -26,13 +26,14 @@ _FIRST = (-1, -1)
 _ROWS_AT_ONCE = 500
 
 
-class Documents(UserPart):
+class Documents(Users):
     """A user's documents. Each change raises the version of the profile and drops the reasonings written from it."""
 
-    def add_documents(self, tenant: str, user: str, added: Iterable[Document]) -> list[str]:
+    def add_documents(self, tenant: str, user: str, added: Iterable[Document], *, put_user: bool = False) -> list[str]:
         """Add documents: all of them, or none where one is faulty. The result is their ids.
 
         added: those without an id get one; one whose id the user has, or that comes twice, replaces the one before.
+        put_user: whether a user whom nobody knows is added with them.
 
         Raises UnknownUser, and ArgumentError for a text or an id that cannot be kept.
         """
@@ -44,6 +45,8 @@ class Documents(UserPart):
             return []
         last = {document.id: document for document in ready}
         with self._database.writing(tenant) as connection:
+            if put_user:
+                self._put(connection, tenant, user)
             known = self._known(connection, tenant, user, hold=True)
             own = {"tenant": tenant, "user_mark": known.mark, "added": raise_version(connection, tenant, known)}
             rows = [{**own, "place": place, **_sealed(known, document)} for place, document in enumerate(last.values())]

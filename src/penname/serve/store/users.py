@@ -39,14 +39,7 @@ class Users(UserPart):
         """
         tenant, user = checked_user(tenant, user)
         with self._database.writing(tenant) as connection:
-            if connection.scalar(select(tenants.c.name).where(tenants.c.name == tenant)) is None:
-                raise UnknownTenant
-            row = self._row(connection, tenant, user)
-            if row and self._user_keys.key(row.slot) is None:  # what was to delete the row as well has failed
-                connection.execute(delete(users).where(users.c.tenant == tenant, users.c.slot == row.slot))
-                row = None
-            if row is None:
-                self._add(connection, tenant, user)
+            self._put(connection, tenant, user)
             return self._user(connection, tenant, user)
 
     def user(self, tenant: str, user: str) -> User:
@@ -90,6 +83,17 @@ class Users(UserPart):
             if user is not None:
                 yield user
 
+    def _put(self, connection: Connection, tenant: str, user: str) -> None:
+        """Add a user, unless there is one of this id; nobody forgets the user until the transaction ends."""
+        if connection.scalar(select(tenants.c.name).where(tenants.c.name == tenant)) is None:
+            raise UnknownTenant
+        row = self._row(connection, tenant, user, hold=True)
+        if row and self._user_keys.key(row.slot) is None:  # what was to delete the row as well has failed
+            connection.execute(delete(users).where(users.c.tenant == tenant, users.c.slot == row.slot))
+            row = None
+        if row is None:
+            self._add(connection, tenant, user)
+
     def _add(self, connection: Connection, tenant: str, user: str) -> None:
         mark, slot = self._user_keys.mark(tenant, user), self._user_keys.add()
         key = self._user_keys.key(slot)
@@ -104,7 +108,11 @@ class Users(UserPart):
             "sealed_id": key.seal("users", mark, user),
         }
         new = self._database.insert(users).values(row)
-        connection.execute(new.on_conflict_do_nothing(index_elements=[users.c.tenant, users.c.mark]))
+        # One whom another process has added meanwhile stays so, and is held.
+        put = new.on_conflict_do_update(
+            index_elements=[users.c.tenant, users.c.mark], set_={"created": users.c.created}
+        )
+        connection.execute(put)
         # So that neither another file nor an older copy is taken for this one.
         known = {"fingerprint": self._user_keys.fingerprint(tenant), "slots": slot + 1}
         older = or_(tenants.c.fingerprint.is_distinct_from(known["fingerprint"]), tenants.c.slots <= slot)
@@ -117,10 +125,13 @@ class Users(UserPart):
             raise UnknownUser
         return found
 
-    def _row(self, connection: Connection, tenant: str, user: str) -> Row[*tuple[Any, ...]] | None:
+    def _row(
+        self, connection: Connection, tenant: str, user: str, *, hold: bool = False
+    ) -> Row[*tuple[Any, ...]] | None:
+        """A user's row. hold: see `_known`."""
         mark = self._user_keys.mark(tenant, user)
         query = select(*_SHOWN).where(users.c.tenant == tenant, users.c.mark == mark)
-        return connection.execute(query).one_or_none()
+        return connection.execute(query.with_for_update(key_share=True) if hold else query).one_or_none()
 
     def _unsealed(self, row: Row[*tuple[Any, ...]]) -> User | None:
         """The user of a row; None where the key is gone already and the row is about to go."""
