@@ -6,7 +6,7 @@ import math
 import random
 from collections import defaultdict, deque
 
-from penname.serve.errors import ApiError
+from penname.serve.errors import ApiError, stopping
 from penname.serve.metrics import Metrics
 
 MOST_WAITS = 100
@@ -49,7 +49,7 @@ class Admission:
         before: number of the texts that are written before it or with it.
         """
         if self.stopping:
-            raise ApiError(503, "the server stops", "stopping", retry_after=30)
+            raise stopping()
         wait = spent + foretold * self._margin(engine)
         if before and wait > self._longest_wait:
             problem = f"the first token would take about {math.ceil(wait)} s, expected at most {self._longest_wait:g} s"

@@ -135,9 +135,7 @@ class LocalBackend:
                 if update.index not in unfinished:
                     continue
                 yield Added(update.index, update.tokens, update.log_probs, update.finish_reason)
-                if update.finish_reason is not None:
-                    unfinished.remove(update.index)
-                elif not goes_on(update.index):
+                if update.finish_reason is not None or not goes_on(update.index):
                     unfinished.remove(update.index)
                     self.engine.cancel(ticket, update.index)
         finally:

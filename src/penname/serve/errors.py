@@ -63,7 +63,7 @@ def forgotten() -> ApiError:
 
 
 def stopping() -> ApiError:
-    """The answer to a request that the server has no time left for, as it stops."""
+    """The answer to a request that comes while the server stops, or that it has no time left for."""
     return ApiError(503, "the server stops", "stopping", retry_after=30)
 
 
