@@ -61,6 +61,14 @@ def make_run(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def save_trained_model(folder: Path, **settings: Any) -> Path:
+    """`save_model`, with what penname writes beside models that it trained: settings in the place of its defaults."""
+    save_model(folder)
+    facts = {"with_reasoning": False, "format": "plain", "templates": {}, **settings}
+    (folder / "penname.json").write_text(json.dumps(facts))
+    return folder
+
+
 def save_model(folder: Path) -> None:
     """A Llama of one small layer with a tokenizer of bytes."""
     import torch

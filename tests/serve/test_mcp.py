@@ -19,7 +19,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from tests.serve.running import in_this_process, wait_until
-from tests.serve.serving import make_run, save_model
+from tests.serve.serving import make_run, save_trained_model
 
 from penname.cli.app import main
 from penname.data.records import Document
@@ -295,10 +295,7 @@ LASTING = {
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory):
     """A server on the loopback, of a model whose texts take seconds."""
-    folder = tmp_path_factory.mktemp("lasting") / "model"
-    save_model(folder)
-    facts = {"with_reasoning": False, "format": "plain", "templates": {}, **LASTING}
-    (folder / "penname.json").write_text(json.dumps(facts))
+    folder = save_trained_model(tmp_path_factory.mktemp("lasting") / "model", **LASTING)
     with open_store(f"sqlite:///{folder}.db") as store, in_this_process(store, folder) as server:
         store.put_user("local", "ada")
         store.add_documents("local", "ada", [Document("ada", "I planted quinces.", "note")])

@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 
 import pytest
 from tests.serve.running import as_command, in_this_process, wait_until
-from tests.serve.serving import save_model
+from tests.serve.serving import save_trained_model
 
 from penname.data.records import Document
 from penname.serve.store.opening import open_store
@@ -25,11 +25,7 @@ BODY = {"messages": [{"role": "user", "content": "Write about rain."}], "n": 8, 
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lasting") / "model"
-    save_model(folder)
-    facts = {"with_reasoning": False, "format": "plain", "templates": {}, **LASTING}
-    (folder / "penname.json").write_text(json.dumps(facts))
-    return folder
+    return save_trained_model(tmp_path_factory.mktemp("lasting") / "model", **LASTING)
 
 
 class Asked:
