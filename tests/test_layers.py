@@ -52,8 +52,12 @@ ALLOWED: dict[str, set[str]] = {
         *("data", "retrieval", "prompts", "engines", "rewards"),
         *("config", "session", "experiments", "generate"),
     },
+    "studio": {
+        *("data", "retrieval", "prompts", "engines", "rewards", "evaluation", "runs"),
+        *("config", "recipe_files", "session", "experiments", "reporting", "generate", "serve"),
+    },
     "api": {*TOOLS, "experiments", "reporting", "generate"},
-    "cli": {*TOOLS, "session", "experiments", "reporting", "generate", "api", "serve"},
+    "cli": {*TOOLS, "session", "experiments", "reporting", "generate", "api", "serve", "studio"},
     "__main__": {"cli"},
 }
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.stem != "__init__")

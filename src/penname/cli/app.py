@@ -19,6 +19,7 @@ from penname.cli import data as cli_data
 from penname.cli import humans as cli_humans
 from penname.cli import mcp as cli_mcp
 from penname.cli import serve as cli_serve
+from penname.cli import studio as cli_studio
 from penname.cli.help import (
     DATA,
     MACHINE,
@@ -73,6 +74,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data", rich_help_panel=DATA)
 app.add_typer(cli_humans.app, name="judge-humans", rich_help_panel=TRAIN)
+cli_studio.register(app)
 cli_serve.register(app)
 cli_mcp.register(app)
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLE = TEMPLATES / "page.css"
+"""The style sheet that all pages have."""
 
 
 def render(name: str, **values: Any) -> str:
@@ -29,7 +33,7 @@ def render(name: str, **values: Any) -> str:
 
 
 def _template(name: str) -> str:
-    return (files("penname.reporting") / "templates" / name).read_text(encoding="utf-8")
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def as_script(data: Any) -> Markup:

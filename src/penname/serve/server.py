@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from penname.errors import UserError
 from penname.serve.listening import bound_sockets
 from penname.serve.store.opening import open_store
 from penname.serve.store.store import Store
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 SECONDS_TO_WRITE = 24.0
 """How long texts that are being written may take after the server was told to stop."""
@@ -48,8 +53,23 @@ class ServerSettings:
     engine: str | None = None
 
 
-def serve(settings: ServerSettings) -> None:
+def _alone(app: FastAPI) -> ASGIApp:
+    return app
+
+
+def _say_where(host: str, port: int) -> None:
+    print(f"listening on {host}, port {port}: see /docs there", flush=True)
+
+
+def serve(
+    settings: ServerSettings,
+    around: Callable[[FastAPI], ASGIApp] = _alone,
+    on_listening: Callable[[str, int], None] = _say_where,
+) -> None:
     """Serve until SIGTERM or SIGINT: then no new text is begun, and those that are being written are finished.
+
+    around: makes the application that is served of the server's own.
+    on_listening: told each host and port once requests are answered there.
 
     Raises UserError where packages are missing, nobody can listen there, the model cannot be loaded or the database
     cannot be opened.
@@ -66,10 +86,16 @@ def serve(settings: ServerSettings) -> None:
     ):
         if is_loopback(settings.host):
             store.put_tenant(LOCAL_TENANT)
-        asyncio.run(_serve(settings, store, sockets))
+        asyncio.run(_serve(settings, store, sockets, around, on_listening))
 
 
-async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.socket]) -> None:
+async def _serve(
+    settings: ServerSettings,
+    store: Store,
+    sockets: list[socket.socket],
+    around: Callable[[FastAPI], ASGIApp],
+    on_listening: Callable[[str, int], None],
+) -> None:
     import uvicorn
 
     from penname.retrieval.bm25 import warm_up
@@ -106,7 +132,7 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
             await super().startup(sockets)
             for listening in sockets or []:
                 host, port = listening.getsockname()[:2]
-                print(f"listening on {host}, port {port}: see /docs there", flush=True)
+                on_listening(host, port)
 
         async def _stop(self, in_flight: InFlight) -> None:
             await _wait(lambda: self._leaves_texts or not in_flight, SECONDS_TO_WRITE)
@@ -118,7 +144,7 @@ async def _serve(settings: ServerSettings, store: Store, sockets: list[socket.so
                 connection.transport.abort()
 
     config = uvicorn.Config(
-        app,
+        around(app),
         http=Connection,
         ws="none",
         access_log=False,  # paths have the ids of users
