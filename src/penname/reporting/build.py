@@ -89,7 +89,8 @@ class _Pictures:
     def add(self, name: str, figure: Figure, caption: str) -> dict[str, str]:
         """Add a figure; returns it as the page's template takes it."""
         self.figures_by_name[name] = figure
-        return {"svg": Markup(figures.to_inline_svg(figure, name.replace("-", " "))), "caption": caption}
+        shown = name.replace("-", " ")
+        return {"svg": Markup(figures.to_inline_svg(figure, shown)), "name": shown, "caption": caption}
 
 
 def make_report(
@@ -305,9 +306,7 @@ def _times(run: RunData, prefix: str) -> PageTable:
     ]
     rest, rest_tokens = all_seconds - sum(s for s, _ in long.values()), all_tokens - sum(t for _, t in long.values())
     rows.append([PageCell("other stages"), PageCell(f"{rest:,.1f}"), PageCell(f"{rest_tokens:,.0f}"), PageCell("")])
-    rows.append(
-        [PageCell("all stages"), PageCell(f"{all_seconds:,.1f}"), PageCell(f"{all_tokens:,.0f}"), PageCell("")]
-    )
+    rows.append([PageCell("all stages"), PageCell(f"{all_seconds:,.1f}"), PageCell(f"{all_tokens:,.0f}"), PageCell("")])
     return PageTable(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
 
 

@@ -84,6 +84,15 @@ class Results:
         compared = self.compare(choice)
         return self._reports.get(choice, lambda: _stamp(folders), lambda: _report(folders, choice, compared, back))
 
+    def splits(self, choice: Choice) -> list[str]:
+        """The splits that something in the chosen runs is evaluated on."""
+        folders = self._folders_of(choice)
+        return [
+            split
+            for split in ("val", "test")
+            if any(next(f.glob(f"evaluation/{split}/*/stage.json"), None) for f in folders)
+        ]
+
     def cards(self, name: str) -> dict[str, Path]:
         """The model cards of a run by the names of their trainings, as in `rest-em/iteration-1`."""
         (folder,) = self._folders_of(Choice((name,)))
@@ -130,4 +139,6 @@ def _in_a_line(choice: Choice) -> Iterator[None]:
         raise
     except Exception as error:  # records of other programs and other versions can hold anything
         logger.error("results: %s", type(error).__name__)
-        raise UserError(f"{', '.join(choice.runs)}: found records that cannot be read ({type(error).__name__})") from error
+        raise UserError(
+            f"{', '.join(choice.runs)}: found records that cannot be read ({type(error).__name__})"
+        ) from error

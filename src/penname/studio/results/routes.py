@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -63,7 +64,8 @@ async def compare(request: Request, results: ResultsOf, choice: ChoiceOf) -> Res
     """Show the table of runs with its tests."""
     compared = await to_thread.run_sync(results.compare, choice)
     cards = {name: list(await to_thread.run_sync(results.cards, name)) for name in choice.runs}
-    return page(request, "results_table.html", choice=choice, cards=cards, files=FILES, **_shown(compared))
+    splits = await to_thread.run_sync(results.splits, choice)
+    return page(request, "results_table.html", choice=choice, cards=cards, splits=splits, **_shown(compared))
 
 
 @router.get("/report")
@@ -106,6 +108,5 @@ def _shown(compared: Comparison) -> dict[str, Any]:
     }
 
 
-def _text_of(path: Any) -> str:
-    text: str = path.read_text(encoding="utf-8", errors="replace")
-    return text
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -21,6 +21,8 @@ Order = Literal["date", "name", "recipe", "reward"]
 """By what runs are sorted: the latest, the first in the alphabet, or the best come first."""
 
 RECIPE = "recipe.yaml"
+MOST_LETTERS = 160
+"""Letters that are shown of a problem."""
 _TIMED = (RECIPE, "log.txt", "timing.jsonl")
 """Files that change while a run goes on."""
 
@@ -103,7 +105,7 @@ def describe(run: Run) -> Line:
         problem = str(error).removeprefix(f"{run.folder}{os.sep}")
     except Exception as error:  # files of other programs and other versions can hold anything
         problem = f"cannot be read ({type(error).__name__})"
-    return Line(run.name, date, problem=problem[:300])
+    return Line(run.name, date, problem=problem if len(problem) <= MOST_LETTERS else f"{problem[:MOST_LETTERS]} …")
 
 
 def _best(folder: Path, recipe: Recipe) -> tuple[str, float] | None:
