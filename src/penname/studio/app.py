@@ -20,10 +20,14 @@ from penname.serve.headers import SecurityHeaders
 from penname.studio import home
 from penname.studio.door import Door
 from penname.studio.pages import FOLDER, ROOT, error_page
+from penname.studio.results import routes as results
 from penname.studio.session import Session
 from penname.studio.state import Studio
 
-ROUTERS = (home.router,)
+ROUTERS = (
+    home.router,
+    results.router,
+)
 
 
 def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:

@@ -19,7 +19,10 @@ POLICY = (
 )
 """Files of this server alone, no script or style in the page itself, and no form that is sent without a script."""
 
-MENU = (("", "Studio"),)
+MENU = (
+    ("", "Studio"),
+    ("results", "Results"),
+)
 """The pages in the menu: path below `ROOT` and name."""
 
 
