@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -9,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penname.errors import UserError
 from penname.reporting.page import STYLE
@@ -19,11 +21,14 @@ from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
 from penname.studio import home
 from penname.studio.door import Door
+from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
 from penname.studio.session import Session
 from penname.studio.state import Studio
+from penname.studio.write import routes as write
+from penname.studio.write.sheets import Sheets
 
-ROUTERS = (home.router,)
+ROUTERS = (home.router, write.router)
 
 
 def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
@@ -34,7 +39,9 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
     session: who may see the pages.
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    pages.state.studio = Studio(runs, session, server)
+    pages.state.studio = studio = Studio(runs, session, server)
+    pages.state.models = models = Models(lambda: studio.state.methods, runs)
+    pages.state.sheets = Sheets(lambda: studio.state, models)
     pages.add_middleware(Failures)
     for router in ROUTERS:
         pages.include_router(router, prefix=ROOT)
@@ -44,20 +51,32 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
     pages.add_exception_handler(UserError, _error)
     pages.add_exception_handler(RequestValidationError, _error)
     pages.add_exception_handler(HTTPException, _error)
-    return _Beside(server, SecurityHeaders(Door(pages, session)))
+    return _Beside(server, SecurityHeaders(Door(pages, session)), models.close)
 
 
 class _Beside:
-    """Two applications: all below `ROOT` is the pages'."""
+    """Two applications: all below `ROOT` is the pages'.
 
-    def __init__(self, server: ASGIApp, pages: ASGIApp) -> None:
+    close: releases what the pages have, once the server has ended.
+    """
+
+    def __init__(self, server: ASGIApp, pages: ASGIApp, close: Callable[[], Awaitable[None]]) -> None:
         self._server = server
         self._pages = pages
+        self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._server(scope, receive, partial(self._send_of_lifespan, send))
+            return
         path = scope.get("path", "")
         ours = scope["type"] == "http" and (path == ROOT or path.startswith(f"{ROOT}/"))
         await (self._pages if ours else self._server)(scope, receive, send)
+
+    async def _send_of_lifespan(self, send: Send, message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown"):
+            await self._close()
+        await send(message)
 
 
 async def _style() -> FileResponse:
