@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -23,15 +24,16 @@ from penname.studio import home
 from penname.studio.door import Door
 from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
+from penname.studio.rate import routes as rate
 from penname.studio.session import Session
 from penname.studio.state import Studio
 from penname.studio.write import routes as write
 from penname.studio.write.sheets import Sheets
 
-ROUTERS = (home.router, write.router)
+ROUTERS = (home.router, write.router, rate.router)
 
 
-def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
+def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     """The server's application with the pages beside it.
 
     server: the server's application.
@@ -51,16 +53,18 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
     pages.add_exception_handler(UserError, _error)
     pages.add_exception_handler(RequestValidationError, _error)
     pages.add_exception_handler(HTTPException, _error)
-    return _Beside(server, SecurityHeaders(Door(pages, session)), models.close)
+    return Beside(server, SecurityHeaders(Door(pages, session)), pages.state, models.close)
 
 
-class _Beside:
+class Beside:
     """Two applications: all below `ROOT` is the pages'.
 
-    close: releases what the pages have, once the server has ended.
+    state: what the pages have.
+    close: releases it, once the server has ended.
     """
 
-    def __init__(self, server: ASGIApp, pages: ASGIApp, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, server: ASGIApp, pages: ASGIApp, state: State, close: Callable[[], Awaitable[None]]) -> None:
+        self.state = state
         self._server = server
         self._pages = pages
         self._close = close

@@ -53,6 +53,7 @@ class Column:
     number: among those of the sheet, from 0.
     sheet: the id of the sheet, for addresses.
     user: who is written as; None for nobody, and once the user is forgotten.
+    compared: whether another text of the sheet is written as the same user.
     slot: where the user's key is; None where nobody knows the user.
     problem: why there is no text, or no more of it.
     """
@@ -63,6 +64,7 @@ class Column:
     user: str | None
     asked: Asked
     log: EventLog = field(repr=False)
+    compared: bool = False
     stage: Stage = "begun"
     slot: int | None = None
     reasoning: str = ""

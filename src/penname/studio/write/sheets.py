@@ -30,8 +30,10 @@ class Sheet:
         self.id = secrets.token_hex(6)
         self.asked = asked
         self.log = EventLog()
+        users = [user for _, user in columns]
         self.columns = [
-            Column(number, self.id, choice, user, asked, self.log) for number, (choice, user) in enumerate(columns)
+            Column(number, self.id, choice, user, asked, self.log, users.count(user) > 1)
+            for number, (choice, user) in enumerate(columns)
         ]
         self._tasks: list[asyncio.Task[None]] = []
         self._count = len(columns)
