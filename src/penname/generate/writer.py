@@ -141,9 +141,24 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
         raise ArgumentError("model", f"{model}: no method of this run can write for a new user yet")
     if unknown := [name for name in methods if name not in available]:
         raise ArgumentError("method", f"found {unknown[0]!r}, expected one of {', '.join(available)}")
-    with_one = [name for name in methods or available if not recipe.method_rows[name].writes_summaries]
+    with_one = _with_one_model(recipe, methods or available)
     chosen = with_one if methods else with_one[-1:]
     return {name: ModelWriter(setup_of_run(folder, recipe, name), cached=False) for name in chosen}
+
+
+def methods_to_write_with(run: Path, recipe: Recipe) -> list[str]:
+    """The methods of a run that `model_writers` can be asked for; none before one is trained.
+
+    run: the run's folder.
+    recipe: its recipe.
+    """
+    found = _with_one_model(recipe, _available_methods(run, recipe))
+    return found if any(recipe.method_rows[name].trained for name in found) else []
+
+
+def _with_one_model(recipe: Recipe, methods: Sequence[str]) -> list[str]:
+    """Those of some methods that write with one model; `pat` writes with several."""
+    return [name for name in methods if not recipe.method_rows[name].writes_summaries]
 
 
 def cold_start_recipe(model: str | Path) -> Recipe | None:

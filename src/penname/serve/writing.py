@@ -15,6 +15,7 @@ from anyio import CancelScope, create_task_group, sleep
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
+from penname.data.records import Document
 from penname.engines.base import FinishReason
 from penname.engines.batch import TokenLogProbs
 from penname.serve.access import Caller
@@ -94,7 +95,7 @@ class Writing(ABC):
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
     most_likely: as ordered; None where no log probabilities are told of its texts.
-    documents: ids of the user's documents that were found for the prompt, most relevant first.
+    shown: the user's documents that were found for the prompt, most relevant first.
     notes: what a reader of the texts should know.
     """
 
@@ -106,7 +107,7 @@ class Writing(ABC):
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.most_likely = order.most_likely
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
-        self.documents: list[str | None] = []
+        self.shown: Sequence[Document] = ()
         self.notes: list[str] = []
         self._store, self._admission, self._in_flight = desk.store, desk.admission, desk.in_flight
         self._profile = NOBODY
@@ -155,6 +156,11 @@ class Writing(ABC):
                 if piece.finish_reason is not None:
                     await self._stop_if_forgotten()
                 yield piece
+
+    @property
+    def documents(self) -> list[str | None]:
+        """The ids of the documents that were found."""
+        return [document.id for document in self.shown]
 
     @abstractmethod
     def decode(self, tokens: Sequence[int]) -> str:
