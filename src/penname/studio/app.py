@@ -22,8 +22,9 @@ from penname.studio.door import Door
 from penname.studio.pages import FOLDER, ROOT, error_page
 from penname.studio.session import Session
 from penname.studio.state import Studio
+from penname.studio.train import routes as train
 
-ROUTERS = (home.router,)
+ROUTERS = (home.router, train.router)
 
 
 def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:

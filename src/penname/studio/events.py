@@ -74,7 +74,7 @@ class EventLog:
         yield "retry: 500\n\n"
         while True:
             for event in self._events[number:]:
-                yield _written(f"{self._name}-{number}", event)
+                yield written(f"{self._name}-{number}", event)
                 number += 1
             if self._ended and number == len(self._events):
                 return
@@ -89,6 +89,7 @@ class EventLog:
         self._more = asyncio.Event()
 
 
-def _written(number: str, event: Event) -> str:
+def written(number: str, event: Event) -> str:
+    """An event as it is sent. number: what a page that has it says, to get those behind it."""
     lines = event.html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return f"id: {number}\nevent: {event.kind}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
