@@ -92,6 +92,8 @@ class _Linear:
             self._weights = (torch.ops.mkldnn._reorder_linear_weight(self._weights[0], BLOCK),)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self._by_onednn and len(x) == 1:
+            return self(_twice(x))[:1]
         if self._by_onednn:  # for small batches twice as fast as `linear`, even with weights in their original order
             parts = [torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "") for weight in self._weights]
         else:
@@ -103,8 +105,15 @@ class _Linear:
         (weight,) = self._weights
         if not self._by_onednn:
             return torch.addmm(residual, x, weight.T)
+        if len(x) == 1:
+            return self.add_to(_twice(residual), _twice(x))[:1]
         result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, weight, None, "add")
         return result
+
+
+def _twice(x: torch.Tensor) -> torch.Tensor:
+    """A row two times: oneDNN sums a single row's products in another order, so it would be rounded otherwise alone."""
+    return x.expand(2, -1).contiguous()
 
 
 def _onednn_supports(dtype: torch.dtype) -> bool:
