@@ -341,6 +341,14 @@ def test_what_is_written_about_a_user_is_in_no_file(run, tmp_path, monkeypatch):
     assert files_below(run[1]) == of_run
 
 
+def test_candidates_are_not_chosen_by_a_model_that_the_run_lacks(run):
+    evaluation = run[0].evaluation.model_copy(update={"choose": "authorship"})
+    with Writer(run[1], recipe=run[0].model_copy(update={"evaluation": evaluation})) as writer:
+        with pytest.raises(UserError, match="candidates: found 2; the run has no authorship model"):
+            writer.write("Write of the soap.", candidates=2)
+        assert writer.write("Write of the soap.", candidates=1).reasoning
+
+
 @pytest.mark.slow
 def test_a_server_that_is_killed_leaves_no_words_of_users(run, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"

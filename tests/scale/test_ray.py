@@ -130,9 +130,12 @@ def test_a_shard_that_ends_every_worker_stops_the_run_and_is_named(tiny_model, m
     assert sorted(p.name for p in (tmp_path / "run").rglob("metrics/*.parquet"))  # what is finished is kept
 
 
-@pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("workers", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in (2, 4))])
-def test_the_number_of_workers_changes_nothing(alone, tiny_model, many_notes, tmp_path, workers):
+@pytest.mark.parametrize(
+    ("workers", "machines"),
+    [(1, "one_machine"), *(pytest.param(number, "cluster", marks=pytest.mark.slow) for number in (2, 4))],
+)
+def test_the_number_of_workers_changes_nothing(alone, tiny_model, many_notes, tmp_path, request, workers, machines):
+    request.getfixturevalue(machines)
     start(recipe_of(tiny_model, many_notes, workers=workers), tmp_path / "run")
     assert contents(tmp_path / "run") == alone
     assert len(events(tmp_path / "run", "started")) == workers
