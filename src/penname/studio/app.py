@@ -19,11 +19,14 @@ from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
 from penname.studio import home
 from penname.studio.door import Door
+from penname.studio.importing import routes as importing
+from penname.studio.importing.work import Importing
 from penname.studio.pages import FOLDER, ROOT, error_page
 from penname.studio.session import Session
 from penname.studio.state import Studio
+from penname.studio.users import routes as users
 
-ROUTERS = (home.router,)
+ROUTERS = (home.router, importing.router, users.router)
 
 
 def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
@@ -35,6 +38,7 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     pages.state.studio = Studio(runs, session, server)
+    server.state.importing = Importing()
     pages.add_middleware(Failures)
     for router in ROUTERS:
         pages.include_router(router, prefix=ROOT)

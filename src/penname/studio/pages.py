@@ -19,7 +19,7 @@ POLICY = (
 )
 """Files of this server alone, no script or style in the page itself, and no form that is sent without a script."""
 
-MENU = (("", "Studio"),)
+MENU = (("", "Studio"), ("import", "Import"), ("users", "Users"))
 """The pages in the menu: path below `ROOT` and name."""
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
 from penname.data.records import Document
 from penname.errors import ArgumentError
 from penname.serve.store.part import KnownUser, checked_id, checked_limit, checked_text, checked_user, note
 from penname.serve.store.records import Profile
 from penname.serve.store.tables import documents
+from penname.serve.store.tables import users as user_rows
 from penname.serve.store.users import Users, delete_rows, raise_version
 
 _TEXTS = ("text", "title", "date", "item_id", "description")
@@ -24,6 +25,10 @@ _FIRST = (-1, -1)
 """The place before the first document."""
 
 _ROWS_AT_ONCE = 500
+
+
+class _Unwanted(Exception):
+    """A user is not to be added any more."""
 
 
 class Documents(Users):
@@ -38,27 +43,90 @@ class Documents(Users):
         Raises UnknownUser, and ArgumentError for a text or an id that cannot be kept.
         """
         tenant, user = checked_user(tenant, user)
-        ready = [_ready(document, number) for number, document in enumerate(added)]
+        ready = list(map(_ready, added, count()))
         if not ready:
             with self._database.reading(tenant) as connection:
                 self._known(connection, tenant, user)
             return []
-        last = {document.id: document for document in ready}
         with self._database.writing(tenant) as connection:
             if put_user:
                 self._put(connection, tenant, user)
-            known = self._known(connection, tenant, user, hold=True)
-            own = {"tenant": tenant, "user_mark": known.mark, "added": raise_version(connection, tenant, known)}
-            rows = [{**own, "place": place, **_sealed(known, document)} for place, document in enumerate(last.values())]
-            new = self._database.insert(documents)
-            put = new.on_conflict_do_update(
-                index_elements=[documents.c.tenant, documents.c.user_mark, documents.c.mark],
-                set_={"sealed": new.excluded.sealed},
-            )
-            connection.execute(put, rows)
-            note(connection, tenant, "documents added", len(rows))
+            for count in self._extend(connection, tenant, user, ready):
+                note(connection, tenant, "documents added", count)
         self._erase_soon()
         return [str(document.id) for document in ready]
+
+    def add_profiles(
+        self,
+        tenant: str,
+        profiles: Mapping[str, Sequence[Document]],
+        advance: Callable[[int], None] = lambda count: None,
+        wanted: Callable[[str], bool] = lambda user: True,
+    ) -> int:
+        """Add documents of several users, and those users whom nobody knows: all of them, or nothing.
+
+        profiles: each user's documents, see `add_documents`; users without documents are not added.
+        advance: called with the number of documents that were added since it was last called; nothing is added where it
+            raises.
+        wanted: whether a user is still to be added, asked again at the end.
+
+        The result is the number of documents. Raises ArgumentError for a text or a name that cannot be kept.
+        """
+        tenant = checked_id("tenant", tenant)
+        ready = {checked_user(tenant, user)[1]: list(map(_ready, added, count())) for user, added in profiles.items() if added}
+        while True:
+            new: list[int | None] = []
+            try:
+                with self._database.writing(tenant) as connection:
+                    users = {user: added for user, added in ready.items() if wanted(user)}
+                    total = 0
+                    for user, added in users.items():
+                        new.append(self._put(connection, tenant, user))
+                        for more in self._extend(connection, tenant, user, added):
+                            advance(more)
+                            total += more
+                    note(connection, tenant, "documents added", total)
+                    if not all(map(wanted, users)):
+                        raise _Unwanted
+                self._erase_soon()
+                return total
+            except BaseException as error:  # what may be left of the rows in the database's files is closed
+                for slot in new:
+                    if slot is not None:
+                        self._user_keys.destroy(slot)
+                self._erase_soon()
+                if not isinstance(error, _Unwanted):
+                    raise
+
+    def _extend(
+        self, connection: Connection, tenant: str, user: str, ready: Sequence[Document]
+    ) -> Iterator[int]:
+        """Add documents to a user's profile; yields how many more were added. Raises UnknownUser."""
+        last = list({document.id: document for document in ready}.values())
+        known = self._known(connection, tenant, user, hold=True)
+        own = {"tenant": tenant, "user_mark": known.mark, "added": raise_version(connection, tenant, known)}
+        new = self._database.insert(documents)
+        put = new.on_conflict_do_update(
+            index_elements=[documents.c.tenant, documents.c.user_mark, documents.c.mark],
+            set_={"sealed": new.excluded.sealed},
+        )
+        for start in range(0, len(last), _ROWS_AT_ONCE):
+            some = last[start : start + _ROWS_AT_ONCE]
+            rows = [{**own, "place": start + place, **_sealed(known, one)} for place, one in enumerate(some)]
+            connection.execute(put, rows)
+            yield len(rows)
+
+    def count_documents(self, tenant: str, users: Iterable[str]) -> dict[str, int]:
+        """The number of documents of those of these users who are known. users: as they are kept, see `checked_id`."""
+        tenant = checked_id("tenant", tenant)
+        marks = {self._user_keys.mark(tenant, user): user for user in users}
+        in_database = select(user_rows.c.mark, func.count(documents.c.mark)).select_from(
+            user_rows.outerjoin(documents)
+        )
+        query = in_database.where(user_rows.c.tenant == tenant, user_rows.c.mark.in_(marks))
+        with self._database.reading(tenant) as connection:
+            found = connection.execute(query.group_by(user_rows.c.mark)).all()
+        return {marks[mark]: count for mark, count in found}
 
     def remove_document(self, tenant: str, user: str, document_id: str) -> bool:
         """Delete a document; whether the user had it. Raises UnknownUser."""
