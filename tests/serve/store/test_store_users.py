@@ -24,6 +24,7 @@ CALLS = {
     "reasoning": ("m",),
     "keep_reasoning": ("m", "text", 1),
     "put_reasoning": ("m", "text"),
+    "reasonings": (),
     "delete_reasoning": (),
     "add_feedback": (Feedback("p", "r", thumbs="up"),),
     "delete_feedback": ("f",),

@@ -6,7 +6,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, tuple_
@@ -43,7 +43,7 @@ class Documents(Users):
         Raises UnknownUser, and ArgumentError for a text or an id that cannot be kept.
         """
         tenant, user = checked_user(tenant, user)
-        ready = list(map(_ready, added, count()))
+        ready = _all_ready(added)
         if not ready:
             with self._database.reading(tenant) as connection:
                 self._known(connection, tenant, user)
@@ -51,8 +51,7 @@ class Documents(Users):
         with self._database.writing(tenant) as connection:
             if put_user:
                 self._put(connection, tenant, user)
-            for count in self._extend(connection, tenant, user, ready):
-                note(connection, tenant, "documents added", count)
+            note(connection, tenant, "documents added", sum(self._extend(connection, tenant, user, ready)))
         self._erase_soon()
         return [str(document.id) for document in ready]
 
@@ -73,34 +72,45 @@ class Documents(Users):
         The result is the number of documents. Raises ArgumentError for a text or a name that cannot be kept.
         """
         tenant = checked_id("tenant", tenant)
-        ready = {checked_user(tenant, user)[1]: list(map(_ready, added, count())) for user, added in profiles.items() if added}
+        ready = {checked_user(tenant, user)[1]: _all_ready(added) for user, added in profiles.items() if added}
         while True:
-            new: list[int | None] = []
+            new: list[int] = []
             try:
                 with self._database.writing(tenant) as connection:
-                    users = {user: added for user, added in ready.items() if wanted(user)}
-                    total = 0
-                    for user, added in users.items():
-                        new.append(self._put(connection, tenant, user))
-                        for more in self._extend(connection, tenant, user, added):
-                            advance(more)
-                            total += more
-                    note(connection, tenant, "documents added", total)
-                    if not all(map(wanted, users)):
-                        raise _Unwanted
-                self._erase_soon()
-                return total
-            except BaseException as error:  # what may be left of the rows in the database's files is closed
-                for slot in new:
-                    if slot is not None:
-                        self._user_keys.destroy(slot)
-                self._erase_soon()
+                    return self._put_profiles(connection, tenant, ready, advance, wanted, new)
+            except BaseException as error:
+                for slot in new:  # what the database's files may still have of the rows is closed
+                    self._user_keys.destroy(slot)
                 if not isinstance(error, _Unwanted):
                     raise
+            finally:
+                self._erase_soon()
 
-    def _extend(
-        self, connection: Connection, tenant: str, user: str, ready: Sequence[Document]
-    ) -> Iterator[int]:
+    def _put_profiles(
+        self,
+        connection: Connection,
+        tenant: str,
+        profiles: Mapping[str, Sequence[Document]],
+        advance: Callable[[int], None],
+        wanted: Callable[[str], bool],
+        new: list[int],
+    ) -> int:
+        """What `add_profiles` does in its transaction. new: is filled with where new users' keys are."""
+        users = {user: added for user, added in profiles.items() if wanted(user)}
+        total = 0
+        for user, added in users.items():
+            slot = self._put(connection, tenant, user)
+            new += [] if slot is None else [slot]
+            for count in self._extend(connection, tenant, user, added):
+                advance(count)
+                total += count
+        if total:
+            note(connection, tenant, "documents added", total)
+        if not all(map(wanted, users)):
+            raise _Unwanted
+        return total
+
+    def _extend(self, connection: Connection, tenant: str, user: str, ready: Sequence[Document]) -> Iterator[int]:
         """Add documents to a user's profile; yields how many more were added. Raises UnknownUser."""
         last = list({document.id: document for document in ready}.values())
         known = self._known(connection, tenant, user, hold=True)
@@ -120,9 +130,7 @@ class Documents(Users):
         """The number of documents of those of these users who are known. users: as they are kept, see `checked_id`."""
         tenant = checked_id("tenant", tenant)
         marks = {self._user_keys.mark(tenant, user): user for user in users}
-        in_database = select(user_rows.c.mark, func.count(documents.c.mark)).select_from(
-            user_rows.outerjoin(documents)
-        )
+        in_database = select(user_rows.c.mark, func.count(documents.c.mark)).select_from(user_rows.outerjoin(documents))
         query = in_database.where(user_rows.c.tenant == tenant, user_rows.c.mark.in_(marks))
         with self._database.reading(tenant) as connection:
             found = connection.execute(query.group_by(user_rows.c.mark)).all()
@@ -186,6 +194,10 @@ def read_documents(connection: Connection, tenant: str, user: str, known: KnownU
     query = _rows(tenant, known).order_by(documents.c.added, documents.c.place)
     unsealed = (known.key.unseal("documents", row.mark, row.sealed) for row in connection.execute(query))
     return [Document(user, **fields) for fields in unsealed]
+
+
+def _all_ready(added: Iterable[Document]) -> list[Document]:
+    return [_ready(document, number) for number, document in enumerate(added)]
 
 
 def _ready(document: Document, number: int) -> Document:

@@ -5,17 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from statistics import median
 from typing import Literal
 
 from penname.data.duplicates import without_copies
 from penname.data.records import Document
+from penname.errors import ArgumentError
 from penname.reporting.histograms import bins_of
+from penname.serve.store.part import checked_id
 from penname.studio.importing.found import Author, Found
 
 As = Literal["one", "each"]
 """Whether those who are chosen are one person, or a user each."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a person changes of a choice.
+
+    ticked: places of authors who are ticked. shown: those whose boxes were there to be ticked.
+    as_, name: see `Choice`; None where they stay.
+    all: whether all or none are ticked, also those whose boxes were not there.
+    """
+
+    ticked: frozenset[int] = frozenset()
+    shown: frozenset[int] = frozenset()
+    as_: As | None = None
+    name: str | None = None
+    all: Literal["all", "none"] | None = None
+
 
 SAMPLES, LETTERS = 4, 400
 """How many texts are shown, and how many letters of each."""
@@ -32,6 +51,18 @@ class Choice:
     as_: As
     chosen: set[int] = field(default_factory=set)
     name: str = ""
+
+    def change(self, found: Found, change: Change) -> None:
+        """Change it. Raises ArgumentError for authors who are not there, and a name that cannot be kept."""
+        everybody = set(range(len(found.authors)))
+        if not change.ticked | change.shown <= everybody:
+            raise ArgumentError("author", f"found one who is not there, expected one of {len(everybody)}")
+        chosen = everybody if change.all else self.chosen - change.shown | change.ticked
+        name = self.name if change.name is None else change.name
+        name = checked_id("user", name, "name") if name.strip() else ""
+        self.chosen = set() if change.all == "none" else chosen
+        self.as_ = change.as_ or self.as_
+        self.name = found.authors[min(self.chosen)].name if self.chosen and not name else name
 
     def authors(self, found: Found) -> list[Author]:
         """Those who are chosen."""
@@ -105,7 +136,7 @@ def lengths_of(words: Sequence[int]) -> list[tuple[str, int]]:
     if not words:
         return []
     edges, counts = bins_of(words)
-    names = [f"{low:,}" if high - low == 1 else f"{low:,} to {high - 1:,}" for low, high in zip(edges, edges[1:])]
+    names = [f"{low:,}" if high - low == 1 else f"{low:,} to {high - 1:,}" for low, high in pairwise(edges)]
     if max(words) >= edges[-1]:
         names[-1] = f"{edges[-2]:,} or more"
     return list(zip(names, counts, strict=True))

@@ -30,7 +30,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W_]+")
 
 _WORDS = {
-    "English": "the and of to in is that it for was with as on be this have are not you but they",
+    "English": "the and of to in is that it for was with as on be this have are not you but i by my we at from",
     "German": "der die das und ist nicht ich ein eine zu mit auf den von für es sich auch wir dem wie",
     "French": "le la les des et est une un que pas pour dans je vous qui sur avec ce nous du au",
     "Spanish": "el los las que y en un una por con para no es del se lo como pero más su al",
@@ -62,5 +62,5 @@ def language_of(text: str) -> str:
                 return name
     words = Counter(_WORD.findall(text.lower()))
     counts = {language: sum(words[word] for word in small) for language, small in _SMALL.items()}
-    best = max(counts, key=lambda language: counts[language])  # the first of equal ones
-    return best if counts[best] >= _FEWEST else UNKNOWN
+    (best, most), (_, next_most) = Counter(counts).most_common(2)
+    return best if most >= _FEWEST and most > next_most else UNKNOWN

@@ -11,16 +11,16 @@ from typing import BinaryIO
 
 from anyio.to_thread import run_sync
 
-from penname.data.readers.table_preview import TablePreview
 from penname.errors import UserError
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.errors import ApiError, of_user_error
 from penname.serve.in_flight import InFlight, TenantUser
 from penname.serve.store.store import Store
 from penname.studio.events import EventLog
-from penname.studio.importing.choice import Choice, Summary, first_choice, summary_of
+from penname.studio.importing.choice import Change, Choice, first_choice
 from penname.studio.importing.folder import UploadFolder, remove_leftovers
 from penname.studio.importing.found import Found, Read, Unread, read
+from penname.studio.importing.held import Held
 from penname.studio.importing.progress import Progress, Stopped
 from penname.text_caches import empty_text_caches
 
@@ -54,31 +54,19 @@ class Importing:
     number: of the step, so that a page knows whether it shows the one that there is.
     log: what a page that shows this step is sent.
     progress: how far a step is that takes its time.
-    expected: number of files that a page has said it will send.
-    received: number of files that have come.
-    problem: why nothing was read or saved, in a line.
-    table: how the table is understood, where the files are one.
-    found: what was read.
-    choice: whose texts are saved.
-    saved: number of documents of each user that was saved.
+    held: what it holds.
     """
 
     def __init__(self) -> None:
         remove_leftovers()
-        self._in_flight: InFlight | None = None
         self.step = Step.EMPTY
         self.number = 0
         self.log = EventLog()
         self.progress = Progress("")
-        self._folder: UploadFolder | None = None
+        self.held = Held()
+        self._in_flight: InFlight | None = None
         self._task: asyncio.Task[None] | None = None
         self._forgotten: set[str] = set()
-        self._drop()
-
-    @property
-    def received(self) -> int:
-        """Number of files that have come."""
-        return self._folder.count if self._folder else 0
 
     def hear_of(self, in_flight: InFlight) -> None:
         """Hear which users are forgotten."""
@@ -98,14 +86,13 @@ class Importing:
         if not 0 <= size <= MOST_BYTES:
             problem = f"found {size:,} bytes, expected at most {MOST_BYTES:,}: penname data convert reads more"
             raise ApiError(413, problem, "too_large", "size")
-        self._clear()
-        self._folder = UploadFolder()
-        self.expected = files
+        self._forgotten.clear()
+        self._hold(Held(files, UploadFolder()))
         self._enter(Step.RECEIVING)
 
     async def receive(self, files: Sequence[tuple[str, BinaryIO]]) -> None:
         """Take some of the files: their names, and what is in them. Raises ApiError as `UploadFolder.add` does."""
-        folder = self._of(Step.RECEIVING)
+        folder = self._files(Step.RECEIVING)
         if folder.count + len(files) > MOST_FILES:
             raise ApiError(400, f"found more than {MOST_FILES:,} files, expected fewer", "invalid_value", "file")
         await run_sync(_put, folder, files)
@@ -113,34 +100,46 @@ class Importing:
             self.cancel()
             raise ApiError(413, f"expected at most {MOST_BYTES:,} bytes", "too_large", "file")
 
-    def read(self) -> None:
-        """Read what was received. Raises ApiError where there is nothing."""
-        if not self._of(Step.RECEIVING).count:
-            raise ApiError(400, "found no file, expected one or more", "invalid_value", "file")
-        self._read(())
+    def read(self, columns: Sequence[tuple[str, str]] | None = None) -> None:
+        """Read what was received, or again a table. columns: those of a table, see `ReadingSettings`.
 
-    def read_again(self, columns: Sequence[tuple[str, str]]) -> None:
-        """Read the table again, of which other columns are to be read. columns: see `ReadingSettings`."""
-        if self.table is None:
-            raise ApiError(409, "found no table, expected one", "conflict")
-        self._of(Step.PREVIEW, Step.UNREAD)
-        self._read(columns)
+        Raises ApiError where there is nothing.
+        """
+        folder = self._files(*([Step.RECEIVING] if columns is None else [Step.PREVIEW, Step.UNREAD]))
+        if not folder.count:
+            raise ApiError(400, "found no file, expected one or more", "invalid_value", "file")
+        self.held = Held(self.held.expected, folder)
+        self.progress = Progress("Reading")
+        self._enter(Step.READING)
+        self._start(self._read(folder, columns or (), self.progress))
+
+    def choose(self, number: int, change: Change) -> None:
+        """Change whose texts are saved.
+
+        number: of the step in which that was shown.
+
+        Raises ApiError where that is another one by now, and ArgumentError as `Choice.change` does.
+        """
+        found, choice = self.preview()
+        if number != self.number:
+            raise _at_another_step()
+        choice.change(found, change)
 
     def save(self, store: Store) -> None:
         """Save the documents of those who are chosen. Raises ApiError where nobody is."""
         found, choice = self.preview()
         if not choice.chosen:
             raise ApiError(400, "found nobody who is ticked, expected one or more", "invalid_value", "chosen")
-        self.problem = None
+        self.held.problem = None
         self._forgotten.clear()
         self.progress = Progress("Preparing")
         self._enter(Step.SAVING)
-        self._start(self._save(store, found, choice, self.progress), self.progress)
+        self._start(self._save(store, found, choice, self.progress))
 
     async def stop_saving(self) -> None:
         """Leave off saving: nothing of it is kept, and what was read is there as before."""
-        self.progress.stop()
-        if self._task is not None:
+        if self.step is Step.SAVING and self._task is not None:
+            self.progress.stop()
             await asyncio.wait([self._task])
 
     def cancel(self) -> None:
@@ -148,7 +147,7 @@ class Importing:
         if self.step is Step.SAVING:
             raise ApiError(409, "found an import that is being saved: stop that first", "conflict")
         self.progress.stop()
-        self._clear()
+        self._hold(Held())
         self._enter(Step.EMPTY)
 
     def forget(self, key: TenantUser) -> None:
@@ -156,82 +155,54 @@ class Importing:
         tenant, user = key
         if tenant != LOCAL_TENANT:
             return
-        self.saved.pop(user, None)
-        self._forgotten.add(user)
-        if self.found is None or self.choice is None:
-            return
-        if self.choice.as_ == "one" and self.choice.name == user and self.choice.chosen:
-            gone = set(self.choice.chosen)
-        else:
-            gone = {place for place, author in enumerate(self.found.authors) if author.name == user}
-        if gone and self.step is not Step.SAVING:
-            self._keep_others(self.found, gone)
+        self._forgotten.add(user)  # for what is being read or saved
+        self.held.saved.pop(user, None)
+        if self.step is Step.PREVIEW:
+            self._drop(self.held.by(user))
 
     def preview(self) -> tuple[Found, Choice]:
         """What was read, and what is chosen of it. Raises ApiError where nothing is shown."""
         self._at(Step.PREVIEW)
-        assert self.found is not None
-        assert self.choice is not None
-        return self.found, self.choice
+        assert self.held.found is not None
+        assert self.held.choice is not None
+        return self.held.found, self.held.choice
 
-    def summary(self) -> Summary:
-        """What there is of those who are chosen."""
-        return summary_of(*self.preview())
-
-    def _read(self, columns: Sequence[tuple[str, str]]) -> None:
-        folder = self._folder
-        assert folder is not None
-        self.found = self.choice = self.problem = None
-        self._forgotten.clear()
-        self.progress = Progress("Reading")
-        self._enter(Step.READING)
-        self._start(self._reading(folder, columns, self.progress), self.progress)
-
-    async def _reading(self, folder: UploadFolder, columns: Sequence[tuple[str, str]], progress: Progress) -> None:
+    async def _read(self, folder: UploadFolder, columns: Sequence[tuple[str, str]], progress: Progress) -> None:
         try:
             done = await run_sync(_read_folder, folder, columns, progress, abandon_on_cancel=True)
         except Unread as error:
-            if not progress.stopping:
-                self.problem, self.table = folder.shortened(error.line), error.table
-                self._let_go_unless_table()
-                self._enter(Step.UNREAD)
+            progress.check()
+            self.held.problem, self.held.table = folder.shortened(error.line), error.table
+            self.held.delete_files_unless_table()
+            self._enter(Step.UNREAD)
             return
-        if progress.stopping:
-            return
-        self.found, self.table = done.found, done.table
-        self.found.lines = [folder.shortened(line) for line in self.found.lines]
-        self.choice = first_choice(self.found)
-        self._let_go_unless_table()
-        if gone := {place for place, author in enumerate(self.found.authors) if author.name in self._forgotten}:
-            self._keep_others(self.found, gone)
-        else:
-            self._enter(Step.PREVIEW)
+        progress.check()
+        found = done.found
+        found.lines = [folder.shortened(line) for line in found.lines]
+        self.held.found, self.held.table, self.held.choice = found, done.table, first_choice(found)
+        self.held.delete_files_unless_table()
+        self._enter(Step.PREVIEW)
+        self._drop({place for place, author in enumerate(found.authors) if author.name in self._forgotten})
 
     async def _save(self, store: Store, found: Found, choice: Choice, progress: Progress) -> None:
         try:
-            self.saved = await run_sync(partial(_save_all, store, found, choice, progress, self._forgotten))
-        except Stopped:
-            self.problem = "Nothing was saved: it was stopped."
+            saved = await run_sync(partial(_save_all, store, found, choice, progress, self._forgotten))
+        except (Stopped, UserError) as error:
+            why = "it was stopped" if isinstance(error, Stopped) else of_user_error(error).message
+            self.held.problem = f"Nothing was saved: {why}."
             self._enter(Step.PREVIEW)
+            for user in self._forgotten:
+                self._drop(self.held.by(user))
             return
-        except UserError as error:
-            self.problem = f"Nothing was saved: {of_user_error(error).message}"
-            self._enter(Step.PREVIEW)
-            return
-        for user in self._forgotten:
-            self.saved.pop(user, None)
-        saved = self.saved
-        self._clear()
-        self.saved = saved
+        self._hold(Held(saved={user: count for user, count in saved.items() if user not in self._forgotten}))
         self._enter(Step.SAVED)
 
-    def _start(self, work: Awaitable[None], progress: Progress) -> None:
-        self._task = asyncio.create_task(self._told(work, progress))
+    def _start(self, work: Awaitable[None]) -> None:
+        self._task = asyncio.create_task(self._told(work, self.progress))
 
     async def _told(self, work: Awaitable[None], progress: Progress) -> None:
         """Do something, and tell meanwhile how far it is."""
-        log = self.log
-        news = asyncio.create_task(_tell(log, progress))
+        news = asyncio.create_task(_tell(self.log, progress))
         try:
             await work
         except Stopped:
@@ -239,59 +210,35 @@ class Importing:
         except Exception as error:  # its message may have a user's text
             if not progress.stopping:
                 logger.error("import: %s", type(error).__name__)
-                self._clear()
-                self.problem = f"The studio failed at this ({type(error).__name__})."
+                self._hold(Held(problem=f"The studio failed at this ({type(error).__name__})."))
                 self._enter(Step.UNREAD)
         finally:
             progress.stop()  # where the studio ends
             news.cancel()
             empty_text_caches()
 
-    def _keep_others(self, found: Found, gone: set[int]) -> None:
-        """Keep what others wrote; without any, nothing."""
-        assert self.choice is not None
-        kept = [(place, author) for place, author in enumerate(found.authors) if place not in gone]
-        self.choice.chosen = {new for new, (place, _) in enumerate(kept) if place in self.choice.chosen}
-        found.authors = [author for _, author in kept]
-        self._close_folder()  # its files have the texts too
-        self.table = None
-        if found.authors:
+    def _drop(self, authors: set[int]) -> None:
+        """Drop the texts of authors, and the import where there are no others."""
+        if authors:
+            self.held.drop(authors)
             self._enter(Step.PREVIEW)
-        else:
+        if self.held.found is not None and not self.held.found.authors:
             self.cancel()
 
-    def _let_go_unless_table(self) -> None:
-        """Delete the files, but for a table's, which is read again where other columns are chosen."""
-        if self.table is None:
-            self._close_folder()
+    def _hold(self, held: Held) -> None:
+        self.held.delete_files()
+        self.held = held
 
-    def _close_folder(self) -> None:
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
-
-    def _clear(self) -> None:
-        self._close_folder()
-        self._drop()
-
-    def _drop(self) -> None:
-        self.expected = 0
-        self.problem: str | None = None
-        self.table: TablePreview | None = None
-        self.found: Found | None = None
-        self.choice: Choice | None = None
-        self.saved: dict[str, int] = {}
-
-    def _of(self, *steps: Step) -> UploadFolder:
+    def _files(self, *steps: Step) -> UploadFolder:
         self._at(*steps)
-        if self._folder is None:
+        if self.held.folder is None:
             raise ApiError(409, "found no file any more: choose the files anew", "conflict")
-        return self._folder
+        return self.held.folder
 
     def _at(self, *steps: Step) -> None:
         """Raise ApiError where the import is at another step, as another page has taken it there."""
         if self.step not in steps:
-            raise ApiError(409, "the import is at another step by now: load the page anew", "conflict")
+            raise _at_another_step()
 
     def _enter(self, step: Step) -> None:
         """Go to a step, which open pages are told."""
@@ -300,6 +247,10 @@ class Importing:
         self.number += 1
         before.add(CHANGED, "")
         before.end()
+
+
+def _at_another_step() -> ApiError:
+    return ApiError(409, "the import is at another step by now: load the page anew", "conflict")
 
 
 async def _tell(log: EventLog, progress: Progress) -> None:

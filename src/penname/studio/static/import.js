@@ -30,10 +30,7 @@
     document.getElementById("sent").textContent = `${(sent / 1e6).toFixed(1)} of ${(size / 1e6).toFixed(1)} MB`;
   };
 
-  const fail = (text) => {
-    document.getElementById("alert").textContent = text;
-  };
-
+  // What went wrong in a line, or nothing.
   const sendPortion = (portion, before, size) =>
     new Promise((done) => {
       const form = new FormData();
@@ -43,15 +40,11 @@
       for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
       request.upload.onprogress = (event) => show(Math.min(before + event.loaded, size), size);
       request.onload = () => {
-        const problem = new DOMParser().parseFromString(request.responseText, "text/html").body.textContent.trim();
-        if (request.status >= 400) fail(problem);
-        done(request.status < 400);
+        const answer = new DOMParser().parseFromString(request.responseText, "text/html");
+        done(request.status < 400 ? "" : answer.body.textContent.trim());
       };
       // A file that cannot be read any more, or a studio that has ended.
-      request.onerror = () => {
-        fail("The files could not be sent: is penname studio still running, and are they still there?");
-        done(false);
-      };
+      request.onerror = () => done("The files could not be sent: is penname studio running, and are they still there?");
       request.send(form);
     });
 
@@ -63,8 +56,11 @@
     let sent = 0;
     show(0, size);
     for (const portion of portions(files)) {
-      if (!(await sendPortion(portion, sent, size))) {
-        if (document.getElementById("sending")) await fetch(`${address}/cancel`, { method: "POST", headers: headers() });
+      const problem = await sendPortion(portion, sent, size);
+      if (!document.getElementById("sending")) return; // cancelled
+      if (problem) {
+        await swap("POST", "cancel", {});
+        document.getElementById("alert").textContent = problem;
         return;
       }
       sent += portion.reduce((sum, { file }) => sum + file.size, 0);
