@@ -10,10 +10,13 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from tests.serve.serving import form
+from tests.studio.hostile import FRAGMENTS, check_is_text, check_nothing_ran, hostile_texts
+from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 
 from penname.serve.access import LOCAL_TENANT
@@ -48,7 +51,7 @@ def send(studio: Any, *files: tuple[str, bytes]) -> None:
 
 
 def importing(studio: Any) -> Any:
-    return studio.app.state.importing
+    return studio.pages.importing
 
 
 def step(studio: Any) -> str:
@@ -289,14 +292,36 @@ def test_ten_thousand_documents(studio):
 
 
 def test_texts_are_nowhere_markup(studio, browser):
-    evil = "<script>window.ran=1</script><img src=x onerror='window.ran=1'>{{ 7*7 }} and more words here"
-    rows = [{"user": f"<b onclick=alert(1)>\"'{n}", "text": f"{evil} {n}", "title": evil} for n in range(3)]
-    send(studio, ("<i>x</i>.json", json.dumps(rows).encode()))
+    names = [" ".join(text.split())[:90] for text in FRAGMENTS]
+    rows = [
+        {
+            "user": names[n % len(names)],
+            "text": f"There are five words and {text}",
+            "title": text,
+            "<b data-hostile>": text,
+        }
+        for n, text in enumerate(hostile_texts())
+    ]
+    send(studio, ("<i data-hostile>.json", json.dumps(rows).encode()))
     browser.get(f"{studio.url}/import")
-    assert "{{ 7*7 }}" in browser.page_source
-    assert browser.execute_script("return window.ran") is None
-    assert browser.find_elements("css selector", "main b, main img, main i") == []
-    check_console(browser)
+    check_nothing_ran(browser)
+    for first in range(0, 100, 50):
+        check_is_text(studio.ask("GET", f"/import/authors?first={first}").body.decode())
+    save(studio)
+    browser.get(f"{studio.url}/import")
+    check_nothing_ran(browser)
+    browser.get(f"{studio.url}/users")
+    check_nothing_ran(browser)
+    ids = list(users(studio))
+    assert len(ids) > 50
+    for user in ids:
+        for part in ("", "/documents", "/reasonings"):
+            answer = studio.ask("GET", f"/users/user{part}?id={quote(user, safe='')}")
+            assert answer.status == 200
+            check_is_text(answer.body.decode())
+    browser.get(f"{studio.url}/users/user?id={quote(ids[0], safe='')}")
+    shown(browser, "Words that")
+    check_nothing_ran(browser)
 
 
 def press(browser: Any, *keys: str) -> None:
@@ -324,6 +349,7 @@ def shown(browser: Any, text: str, seconds: float = 20) -> None:
 def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     browser.get(f"{studio.url}/import")
     check_looks(browser, "import-empty")
+    check_keys(browser)
     file = tmp_path / "chat.txt"
     file.write_text(CHAT)
     browser.find_element("id", "files").send_keys(str(file))  # what the system's dialog does
@@ -337,6 +363,7 @@ def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     shown(browser, "Save 6 documents")
     assert browser.switch_to.active_element.get_attribute("id") == f"author-{place}"
     check_looks(browser, "import-preview")
+    check_keys(browser)
     tab_to(browser, "Save 6 documents")
     press(browser, Keys.ENTER)
     shown(browser, "6 documents of 1 user are in the studio")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.keys import Keys
+from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 
 from penname.data.presidents import load_examples
@@ -243,3 +244,4 @@ def test_a_user_s_page_looks_as_before(studio, browser, presidents):
     shown(browser, "Who writes most alike")
     shown(browser, "None is kept")
     check_looks(browser, "user")
+    check_keys(browser)

@@ -14,7 +14,7 @@ from penname.studio.importing.choice import Change
 from penname.studio.importing.shown import import_shown
 from penname.studio.importing.work import CHANGED, Importing
 from penname.studio.pages import page
-from penname.studio.state import StateOf, StudioOf
+from penname.studio.state import StateOf
 
 router = APIRouter(prefix="/import")
 
@@ -22,9 +22,9 @@ FILES_AT_ONCE = 1000
 """Most files of a request."""
 
 
-def _importing_of(studio: StudioOf) -> Importing:
-    importing: Importing = studio.server.state.importing
-    importing.hear_of(studio.state.in_flight)
+def _importing_of(request: Request, state: StateOf) -> Importing:
+    importing: Importing = request.app.state.importing
+    importing.hear_of(state.in_flight)
     return importing
 
 

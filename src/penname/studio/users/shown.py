@@ -7,18 +7,17 @@ from typing import Any
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.state import State
 from penname.serve.store.part import checked_id
+from penname.studio.train.documents import all_users
 
 USERS_ON_A_PAGE, DOCUMENTS_ON_A_PAGE = 50, 20
 LETTERS = 20_000
 """How many letters of a document are shown."""
 
-_IDS_AT_ONCE = 10_000
-
 
 def users_shown(state: State, search: str, first: int) -> dict[str, Any]:
     """A page of the users whose names have something in them, and how many there are. first: the place of the first."""
     folded = search.strip().casefold()
-    ids = _ids(state)
+    ids = all_users(state.store)
     fitting = [user for user in ids if folded in user.casefold()]
     here = fitting[first : first + USERS_ON_A_PAGE]
     return {
@@ -52,12 +51,3 @@ def documents_shown(state: State, user: str, after: str = "", search: str = "", 
         "message": message,
         "letters": LETTERS,
     }
-
-
-def _ids(state: State) -> list[str]:
-    found: list[str] = []
-    while some := state.store.users(LOCAL_TENANT, found[-1] if found else "", _IDS_AT_ONCE):
-        found += [user.id for user in some]
-        if len(some) < _IDS_AT_ONCE:
-            break
-    return found
