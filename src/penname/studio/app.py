@@ -22,7 +22,7 @@ from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
 from penname.studio import home
 from penname.studio.door import Door
-from penname.studio.importing import routes as importing
+from penname.studio.importing import routes as imports
 from penname.studio.importing.work import Importing
 from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
@@ -37,7 +37,7 @@ from penname.studio.write.sheets import Sheets
 
 ROUTERS = (
     home.router,
-    importing.router,
+    imports.router,
     users.router,
     write.router,
     train.router,
@@ -55,7 +55,7 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     pages.state.studio = studio = Studio(runs, session, server)
-    pages.state.importing = Importing()
+    pages.state.importing = importing = Importing()
     pages.state.models = models = Models(lambda: studio.state.methods, runs)
     pages.state.sheets = Sheets(lambda: studio.state, models)
     pages.add_middleware(Failures)
@@ -67,7 +67,12 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     pages.add_exception_handler(UserError, _error)
     pages.add_exception_handler(RequestValidationError, _error)
     pages.add_exception_handler(HTTPException, _error)
-    return Beside(server, SecurityHeaders(Door(pages, session)), pages.state, models.close)
+
+    async def close() -> None:
+        await importing.close()
+        await models.close()
+
+    return Beside(server, SecurityHeaders(Door(pages, session)), pages.state, close)
 
 
 class Beside:

@@ -160,6 +160,11 @@ class Importing:
         if self.step is Step.PREVIEW:
             self._drop(self.held.by(user))
 
+    async def close(self) -> None:
+        """Leave off, as the studio ends: what is not saved by now is not saved, and no file is left."""
+        await self.stop_saving()
+        self.cancel()
+
     def preview(self) -> tuple[Found, Choice]:
         """What was read, and what is chosen of it. Raises ApiError where nothing is shown."""
         self._at(Step.PREVIEW)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,7 +83,7 @@ def picture_of(store: Store, user: str) -> Picture:
     own = _latest(profile)
     texts = [document.text[:LONGEST] for document in own]
     others = _others(store, known) if own else {}
-    usual: Counter[str] = sum(others.values(), Counter())
+    usual = _together(others.values())
     words = Counter(word for text in texts for word in lower_words(text))
     favoured = favoured_words(texts, usual)[:WORDS] if others else []
     return Picture(
@@ -121,6 +121,13 @@ def _others(store: Store, user: str) -> dict[str, Counter[str]]:
     return found
 
 
+def _together(counts: Iterable[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total
+
+
 def _spans(documents: Sequence[Document], words: Counter[str]) -> list[Span]:
     """The latest months or years with documents, in their order. words: of all documents."""
     dates = [document.date for document in documents if document.date]
@@ -140,7 +147,7 @@ def _nearest(own: Counter[str], others: Mapping[str, Counter[str]]) -> list[Near
     """Who uses the most frequent words most alike: cosine Delta (Smith and Aldridge, 2011, after Burrows, 2002)."""
     users = [own, *others.values()]
     totals = np.array([max(1, counts.total()) for counts in users])
-    common = [word for word, _ in sum(users, Counter[str]()).most_common(COMMON_WORDS)]
+    common = [word for word, _ in _together(users).most_common(COMMON_WORDS)]
     if len(users) < 3 or not common:  # of two alone every difference is as large as can be
         return []
     rates = np.array([[counts[word] for word in common] for counts in users]) / totals[:, None]
