@@ -268,13 +268,13 @@ def test_who_is_forgotten_is_dropped_from_what_was_read(studio):
 
 
 def test_who_is_forgotten_while_all_are_saved_is_not_there_afterwards(studio):
-    send(studio, ("texts.csv", table(120, users=60)))
+    send(studio, ("texts.csv", table(120, users=30)))
     studio.ask("POST", "/import/save", {"number": number(studio)})
     wait(studio, lambda: importing(studio).progress.done > 20)
     forget(studio, "user1")
     wait(studio, lambda: step(studio) == "saved")
     assert "user1" not in users(studio)
-    assert len(users(studio)) == 59
+    assert len(users(studio)) == 29
 
 
 @pytest.mark.slow
@@ -292,7 +292,7 @@ def test_ten_thousand_documents(studio):
 
 
 def test_texts_are_nowhere_markup(studio, browser):
-    names = [" ".join(text.split())[:90] for text in FRAGMENTS]
+    names = [" ".join(text.split())[:90] for text in FRAGMENTS[::4]]
     rows = [
         {
             "user": names[n % len(names)],
@@ -305,15 +305,14 @@ def test_texts_are_nowhere_markup(studio, browser):
     send(studio, ("<i data-hostile>.json", json.dumps(rows).encode()))
     browser.get(f"{studio.url}/import")
     check_nothing_ran(browser)
-    for first in range(0, 100, 50):
-        check_is_text(studio.ask("GET", f"/import/authors?first={first}").body.decode())
+    check_is_text(studio.ask("GET", "/import/authors").body.decode())
     save(studio)
     browser.get(f"{studio.url}/import")
     check_nothing_ran(browser)
     browser.get(f"{studio.url}/users")
     check_nothing_ran(browser)
     ids = list(users(studio))
-    assert len(ids) > 50
+    assert len(ids) > 15
     for user in ids:
         for part in ("", "/documents", "/reasonings"):
             answer = studio.ask("GET", f"/users/user{part}?id={quote(user, safe='')}")
@@ -333,7 +332,7 @@ def tab_to(browser: Any, text: str, most: int = 60) -> None:
     """Go on with the tab key until something with this text has the focus."""
     for _ in range(most):
         here = browser.switch_to.active_element
-        if text in (here.text or here.get_attribute("id") or ""):
+        if here.tag_name != "body" and text in (here.text or here.get_attribute("id") or ""):
             return
         here.send_keys(Keys.TAB)
     raise AssertionError(f"the tab key does not lead to {text!r}")
@@ -346,6 +345,13 @@ def shown(browser: Any, text: str, seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+def focused(browser: Any, text: str, seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while browser.switch_to.active_element.text != text:
+        assert time.monotonic() < end, browser.switch_to.active_element.text
+        time.sleep(0.05)
+
+
 def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     browser.get(f"{studio.url}/import")
     check_looks(browser, "import-empty")
@@ -354,7 +360,7 @@ def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     file.write_text(CHAT)
     browser.find_element("id", "files").send_keys(str(file))  # what the system's dialog does
     shown(browser, "Who of these is you?")
-    assert browser.switch_to.active_element.text == "This is what was understood"
+    focused(browser, "This is what was understood")
     browser.refresh()  # another tab sees the same
     shown(browser, "Who of these is you?")
     place = [author.name for author in importing(studio).held.found.authors].index("Ada")
@@ -367,7 +373,7 @@ def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     tab_to(browser, "Save 6 documents")
     press(browser, Keys.ENTER)
     shown(browser, "6 documents of 1 user are in the studio")
-    assert browser.switch_to.active_element.text == "Saved"
+    focused(browser, "Saved")
     check_looks(browser, "import-saved")
     tab_to(browser, "see how they write")
     check_console(browser)
