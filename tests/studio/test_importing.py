@@ -119,6 +119,8 @@ def test_columns_that_are_not_known_are_chosen(studio):
     shown = studio.ask("GET", "/import").body.decode()
     assert step(studio) == "unread"
     assert '<option value="was">' in shown
+    assert '<option value="date" selected>' in shown
+    assert "found no column that is known to have the text, among wer, was, ding, date" in shown
     chosen = {"user": "wer", "text": "was", "title": "", "date": "date", "item": "", "rating": ""}
     assert studio.ask("POST", "/import/columns", chosen).status == 200
     wait(studio, lambda: step(studio) == "preview")

@@ -34,8 +34,9 @@ def test_rows_of_json_have_columns_of_their_own(tmp_path):
     assert found.rows == [["ada", "one", ""], ["bo", "two", ""]]
 
 
-def test_a_table_that_cannot_be_read_so_shows_what_was_chosen(tmp_path):
-    file = table(tmp_path, "wer,was\nada,eins\n")
+def test_a_table_that_cannot_be_read_so_shows_what_is_known(tmp_path):
+    file = table(tmp_path, "wer,was,Date\nada,eins,2024\n")
+    assert preview_table(file, ReadingSettings()).of_kinds == {"date": "Date"}
     found = preview_table(file, ReadingSettings((("user", "wer"), ("date", "nowhere"))))
     assert found.of_kinds == {"user": "wer"}
     with pytest.raises(DataError, match="no row"):

@@ -8,7 +8,7 @@ from itertools import islice
 
 from penname.data.load_report import LoadReport
 from penname.data.readers.base import ReadingSettings, SourceFile
-from penname.data.readers.table_columns import columns_of
+from penname.data.readers.table_columns import COLUMNS, columns_of
 from penname.data.readers.table_rows import Table
 from penname.data.records import Location
 from penname.errors import DataError
@@ -41,9 +41,16 @@ def preview_table(file: SourceFile, settings: ReadingSettings) -> TablePreview:
     try:
         of_kinds = columns_of(names, chosen, Location(file.path, 1), author_known=settings.author is not None).of_kinds
     except DataError:
-        of_kinds = {kind: name for kind, name in chosen.items() if name in names}
+        of_kinds = _told(names, chosen)
     rows = [[_short(record.get(name)) for name in names] for record in records[:ROWS]]
     return TablePreview(names, of_kinds, rows)
+
+
+def _told(names: list[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """The columns that are chosen, or known by their names, of a table that lacks others."""
+    lowered = {name.lower(): name for name in reversed(names)}
+    usual = {kind: next((lowered[name] for name in known if name in lowered), "") for kind, known in COLUMNS.items()}
+    return {kind: name for kind, name in {**usual, **chosen}.items() if name in names}
 
 
 def _short(cell: object) -> str:

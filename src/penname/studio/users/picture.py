@@ -18,7 +18,7 @@ from penname.data.records import Document
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.store import Store
 from penname.serve.style import LONGEST, texts_of_others
-from penname.session.style_card import favoured_words, lower_words
+from penname.session.style_card import SUBJECT_LETTERS, favoured_words, lower_words
 from penname.studio.importing.choice import lengths_of
 from penname.words import split_words
 
@@ -30,6 +30,9 @@ SECONDS_FOR_OTHERS = 0.5
 
 WORDS, WORDS_OF_SPAN, SPANS, NEAREST = 24, 6, 24, 6
 """How many favoured words are shown in all and of a span of time, how many spans, and how many other users."""
+
+FEWEST_YEARS = 3
+"""From so many years with documents on the spans are years, else months."""
 
 COMMON_WORDS = 150
 """How many of the most frequent words tell who writes alike."""
@@ -131,16 +134,21 @@ def _together(counts: Iterable[Counter[str]]) -> Counter[str]:
 def _spans(documents: Sequence[Document], words: Counter[str]) -> list[Span]:
     """The latest months or years with documents, in their order. words: of all documents."""
     dates = [document.date for document in documents if document.date]
-    months = {date[:7] for date in dates}
-    length = 7 if len(months) <= SPANS and all(len(date) >= 7 for date in dates) else 4
+    years = {date[:4] for date in dates}
+    length = 7 if len(years) < FEWEST_YEARS and all(len(date) >= 7 for date in dates) else 4
     texts: dict[str, list[str]] = defaultdict(list)
     for document in documents:
         if document.date:
             texts[document.date[:length]].append(document.text[:LONGEST])
     return [
-        Span(name, len(texts[name]), [word for word, _ in favoured_words(texts[name], words)[:WORDS_OF_SPAN]])
-        for name in sorted(texts)[-SPANS:]
+        Span(name, len(texts[name]), _subjects(favoured_words(texts[name], words))) for name in sorted(texts)[-SPANS:]
     ]
+
+
+def _subjects(favoured: Sequence[tuple[str, float]]) -> list[str]:
+    """The first of favoured words, long ones before others, as these are of the style more than of a subject."""
+    words = sorted((word for word, _ in favoured), key=lambda word: len(word) <= SUBJECT_LETTERS)
+    return words[:WORDS_OF_SPAN]
 
 
 def _nearest(own: Counter[str], others: Mapping[str, Counter[str]]) -> list[Near]:
