@@ -48,8 +48,7 @@ class Style:
 def style_of(store: Store, tenant: str, user: str) -> Style:
     """How a user writes, compared with a sample of the tenant's other users. Raises UnknownUser."""
     known = store.user(tenant, user).id
-    profile = store.profile(tenant, known).documents
-    own = counted(reversed(profile), OWN_LETTERS)
+    own = counted(store.latest_documents(tenant, known, OWN_LETTERS), OWN_LETTERS)
     if not own:
         return Style(None, 0, 0, ("the user has no documents",))
     others = [texts for _, texts in islice(texts_of_others(store, tenant, known), MOST_OTHERS)]
@@ -59,8 +58,9 @@ def style_of(store: Store, tenant: str, user: str) -> Style:
     notes = []
     if len(others) < FEWEST_OTHERS:
         notes.append(f"there are few other users to compare with ({len(others)}): what is called unusual may not be")
-    if len(own) < len(profile):
-        notes.append(f"the latest {len(own):,} of {len(profile):,} documents were counted")
+    all_documents = store.count_documents(tenant, [known]).get(known, 0)
+    if len(own) < all_documents:
+        notes.append(f"the latest {len(own):,} of {all_documents:,} documents were counted")
     if any(len(text) == LONGEST for text in own):
         notes.append(f"of long documents the first {LONGEST:,} letters were counted")
     return Style(style_card(own, population_statistics(others)), len(others), documents, tuple(notes))

@@ -89,3 +89,11 @@ def test_documents_are_counted_for_each_tenant_alone(store):
     store.put_user("t", "bo")
     assert store.count_documents("t", ["ada", "bo", "nobody"]) == {"ada": 2, "bo": 0}
     assert store.count_documents("t", []) == {}
+
+
+def test_the_latest_documents_come_first_and_no_more_than_are_asked_for(store):
+    store.add_profiles("t", {"ada": documents(3), "bo": documents(2)})
+    store.add_documents("t", "ada", [Document("", "the newest", id="new")])
+    assert [document.id for document in store.latest_documents("t", "ada", 12)] == ["new", "d2"]
+    assert [document.id for document in store.latest_documents("t", "ada", 10**6)] == ["new", "d2", "d1", "d0"]
+    assert store.latest_documents("t", "ada", 0) == []

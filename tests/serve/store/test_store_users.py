@@ -17,6 +17,7 @@ CALLS = {
     "profile": (),
     "documents": (),
     "has_documents": (),
+    "latest_documents": (9,),
     "feedback": (),
     "add_documents": ([],),
     "remove_document": ("d",),

@@ -171,6 +171,24 @@ class Documents(Users):
             found = (Document(user, **known.key.unseal("documents", row.mark, row.sealed)) for row in behind)
             return list(islice((document for document in found if _has(document, folded)), limit))
 
+    def latest_documents(self, tenant: str, user: str, letters: int) -> list[Document]:
+        """A user's latest documents, the last one first: so many that they have this many letters, or all.
+
+        Raises UnknownUser.
+        """
+        tenant, user = checked_user(tenant, user)
+        found: list[Document] = []
+        with self._database.reading(tenant) as connection:
+            known = self._known(connection, tenant, user)
+            query = _rows(tenant, known).order_by(documents.c.added.desc(), documents.c.place.desc())
+            with connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)) as rows:
+                for row in rows:
+                    if letters <= 0:
+                        break
+                    found.append(Document(user, **known.key.unseal("documents", row.mark, row.sealed)))
+                    letters -= len(found[-1].text)
+        return found
+
     def has_documents(self, tenant: str, user: str) -> bool:
         """Whether a user has any. Raises UnknownUser."""
         tenant, user = checked_user(tenant, user)

@@ -82,15 +82,14 @@ class Picture:
 def picture_of(store: Store, user: str) -> Picture:
     """How a user writes. Raises UnknownUser."""
     known = store.user(LOCAL_TENANT, user).id
-    profile = store.profile(LOCAL_TENANT, known).documents
-    own = _latest(profile)
+    own = store.latest_documents(LOCAL_TENANT, known, OWN_LETTERS)[::-1]
     texts = [document.text[:LONGEST] for document in own]
     others = _others(store, known) if own else {}
     usual = _together(others.values())
     words = Counter(word for text in texts for word in lower_words(text))
     favoured = favoured_words(texts, usual)[:WORDS] if others else []
     return Picture(
-        documents=len(profile),
+        documents=store.count_documents(LOCAL_TENANT, [known]).get(known, 0),
         counted=len(own),
         others=len(others),
         lengths=lengths_of([len(split_words(text)) for text in texts]),
@@ -99,18 +98,6 @@ def picture_of(store: Store, user: str) -> Picture:
         undated=sum(document.date is None for document in own),
         nearest=_nearest(words, others),
     )
-
-
-def _latest(profile: Sequence[Document]) -> list[Document]:
-    """The documents that are counted, in the order in which they were added."""
-    found: list[Document] = []
-    letters = OWN_LETTERS
-    for document in reversed(profile):
-        if letters <= 0:
-            break
-        found.append(document)
-        letters -= min(LONGEST, len(document.text))
-    return found[::-1]
 
 
 def _others(store: Store, user: str) -> dict[str, Counter[str]]:
