@@ -381,7 +381,7 @@ def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     check_console(browser)
 
 
-def test_a_folder_that_is_dropped_is_sent_whole(studio, browser, tmp_path):
+def test_a_folder_that_is_chosen_is_sent_whole(studio, browser, tmp_path):
     for who in ("ada", "bo"):
         for n in range(3):
             file = tmp_path / "mine" / who / f"{n}.txt"
@@ -390,6 +390,22 @@ def test_a_folder_that_is_dropped_is_sent_whole(studio, browser, tmp_path):
     browser.get(f"{studio.url}/import")
     browser.find_element("id", "folder").send_keys(str(tmp_path / "mine"))
     shown(browser, "6 texts by 2 authors")
+    check_console(browser)
+
+
+def test_a_folder_that_is_dropped_is_sent_whole(studio, browser, tmp_path):
+    file = tmp_path / "mine" / "ada" / "1.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("The heron stood in the water and looked at the boats.")
+    browser.get(f"{studio.url}/import")
+    x, y = browser.execute_script(
+        "const box = document.getElementById('drop').getBoundingClientRect(); return [box.x + 20, box.y + 20]"
+    )
+    data = {"items": [], "files": [str(tmp_path / "mine")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+    shown(browser, "1 text by 1 author")
+    assert importing(studio).held.found.authors[0].name == "ada"
     check_console(browser)
 
 
