@@ -52,7 +52,7 @@ def own_texts(
     _leave_out("near-duplicate of another document", len(documents) - len(unique), report)
     if not unique:
         raise DataError(path.name, found=f"no text to keep ({report.summary() or 'no row'})", expected="a text")
-    return [replace(document, user_id=user_id, id=_id(document)) for document in unique]
+    return [replace(document, user_id=user_id, id=id_of_text(document)) for document in unique]
 
 
 def _by(author: OwnAuthor, found: Sequence[SourceText], report: LoadReport) -> list[SourceText]:
@@ -90,7 +90,7 @@ def _leave_out(reason: str, count: int, report: LoadReport) -> None:
         report.skipped[reason] += count
 
 
-def _id(document: Document) -> str:
+def id_of_text(document: Document) -> str:
     """The same for the same text, so that a file that is read again adds nothing."""
     told = "\n".join(value or "" for value in (document.date, document.title, document.text))
     return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Protocol
 
 from penname.serve.errors import ApiError
@@ -24,6 +25,7 @@ class InFlight:
 
     def __init__(self) -> None:
         self._requests: dict[TenantUser, set[Stoppable]] = {}
+        self._holders: list[Callable[[TenantUser], None]] = []
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -41,8 +43,14 @@ class InFlight:
         if not requests:
             self._requests.pop(key, None)
 
+    def tell(self, holder: Callable[[TenantUser], None]) -> None:
+        """Have someone who holds users' texts between requests told whose requests are stopped, so that they go too."""
+        self._holders.append(holder)
+
     def stop(self, tenant: str, user: str, why: ApiError) -> None:
         """Stop all requests of a user."""
+        for holder in self._holders:
+            holder(tenant_user(tenant, user))
         for request in tuple(self._requests.get(tenant_user(tenant, user), ())):
             request.stop(why)
 

@@ -48,43 +48,48 @@ class Style:
 def style_of(store: Store, tenant: str, user: str) -> Style:
     """How a user writes, compared with a sample of the tenant's other users. Raises UnknownUser."""
     known = store.user(tenant, user).id
-    profile = store.profile(tenant, known).documents
-    own = _counted(reversed(profile), OWN_LETTERS)
+    own = counted(store.latest_documents(tenant, known, OWN_LETTERS), OWN_LETTERS)
     if not own:
         return Style(None, 0, 0, ("the user has no documents",))
-    others = list(islice(_texts_of_others(store, tenant, known), MOST_OTHERS))
+    others = [texts for _, texts in islice(texts_of_others(store, tenant, known), MOST_OTHERS)]
     documents = sum(map(len, others))
     if not others:
         return Style(None, 0, 0, ("there is no card: no other user of the tenant has documents to compare with",))
     notes = []
     if len(others) < FEWEST_OTHERS:
         notes.append(f"there are few other users to compare with ({len(others)}): what is called unusual may not be")
-    if len(own) < len(profile):
-        notes.append(f"the latest {len(own):,} of {len(profile):,} documents were counted")
+    all_documents = store.count_documents(tenant, [known]).get(known, 0)
+    if len(own) < all_documents:
+        notes.append(f"the latest {len(own):,} of {all_documents:,} documents were counted")
     if any(len(text) == LONGEST for text in own):
         notes.append(f"of long documents the first {LONGEST:,} letters were counted")
     return Style(style_card(own, population_statistics(others)), len(others), documents, tuple(notes))
 
 
-def _texts_of_others(store: Store, tenant: str, user: str) -> Iterator[list[str]]:
-    """The documents of each user of a sample, which changes by one where one user comes or goes."""
+def texts_of_others(
+    store: Store, tenant: str, user: str, letters: int = OTHERS_LETTERS
+) -> Iterator[tuple[str, list[str]]]:
+    """The users of a sample, which changes by one where one user comes or goes, and the documents of each.
+
+    letters: about so many of each user.
+    """
     others = (known for known in _ids(store, tenant) if known != user)
     for other in heapq.nsmallest(_CANDIDATES, others, key=_place):
         with suppress(UnknownUser):  # forgotten meanwhile
             found = store.documents(tenant, other, limit=MOST_DOCUMENTS)
             if found:
-                yield _counted(found, OTHERS_LETTERS)
+                yield other, counted(found, letters)
 
 
-def _counted(documents: Iterable[Document], letters: int) -> list[str]:
+def counted(documents: Iterable[Document], letters: int) -> list[str]:
     """The first of the documents, until they have about so many letters."""
-    counted: list[str] = []
+    found: list[str] = []
     for document in documents:
         if letters <= 0:
             break
-        counted.append(document.text[:LONGEST])
-        letters -= len(counted[-1])
-    return counted
+        found.append(document.text[:LONGEST])
+        letters -= len(found[-1])
+    return found
 
 
 def _place(user: str) -> bytes:

@@ -54,7 +54,7 @@ def _word_rate(words: str) -> Callable[[str], float]:
     counted = frozenset(words.split())
 
     def rate(text: str) -> float:
-        tokens = _lower_words(text)
+        tokens = lower_words(text)
         return sum(word in counted for word in tokens) / max(1, len(tokens))
 
     return rate
@@ -106,7 +106,7 @@ def population_statistics(users: Iterable[Sequence[str]]) -> PopulationStatistic
         if documents:
             rates.append(_rates(documents))
             sentences.append(_sentence_words(documents))
-            words.update(word for text in documents for word in _lower_words(text))
+            words.update(word for text in documents for word in lower_words(text))
             first += _edge_words(documents, 0)
             last += _edge_words(documents, -1)
             document_count += len(documents)
@@ -131,7 +131,7 @@ def style_card(documents: Sequence[str], population: PopulationStatistics) -> st
     if not documents:
         return ""
     lines = [_lengths(documents, population), _habits(documents, population), *_edges(documents, population)]
-    favourites = _favourites(documents, population)
+    favourites = [word for word, _ in favoured_words(documents, population.words)]
     style_words = [word for word in favourites if len(word) <= SUBJECT_LETTERS][:WORDS]
     subjects = [word for word in favourites if len(word) > SUBJECT_LETTERS][:SUBJECTS]
     lines += [f"Favourite words: {', '.join(style_words)}."] if style_words else []
@@ -185,22 +185,25 @@ def _edge_words(documents: Sequence[str], index: int) -> Counter[str]:
     return Counter(words[index] for text in documents if (words := split_words(text)))
 
 
-def _favourites(documents: Sequence[str], population: PopulationStatistics) -> list[str]:
-    """Words that the user uses more often than the population does, by descending significance."""
-    counts = Counter(word for text in documents for word in _lower_words(text))
-    documents_with = Counter(word for text in documents for word in set(_lower_words(text)))
+def favoured_words(documents: Sequence[str], usual: Counter[str]) -> list[tuple[str, float]]:
+    """Words that documents use more often than usual, the most significant first, and by how many deviations.
+
+    usual: counts of words, see `lower_words`, that the documents' are compared with.
+    """
+    counts = Counter(word for text in documents for word in lower_words(text))
+    documents_with = Counter(word for text in documents for word in set(lower_words(text)))
     fewest = min(FEWEST_DOCUMENTS, len(documents))
-    total, usual_total = counts.total(), max(1, population.words.total())
+    total, usual_total = counts.total(), max(1, usual.total())
     scored = []
     for word, times in counts.items():
         if documents_with[word] < fewest or len(word) < 2:
             continue
-        share = (population.words[word] + 0.5) / usual_total
+        share = (usual[word] + 0.5) / usual_total
         rate = (times + PRIOR * share) / (total + PRIOR)
         log_odds = math.log(rate / (1 - rate)) - math.log(share / (1 - share)) if share < 1 else 0.0
         # In standard deviations: a word used twice is not yet a habit.
         scored.append((log_odds / math.sqrt(1 / (times + PRIOR * share)), word))
-    return [word for score, word in sorted(scored, key=lambda pair: (-pair[0], pair[1])) if score > 1.0]
+    return [(word, score) for score, word in sorted(scored, key=lambda pair: (-pair[0], pair[1])) if score > 1.0]
 
 
 def _rates(documents: Sequence[str]) -> list[float]:
@@ -214,7 +217,8 @@ def _sentence_words(documents: Sequence[str]) -> float:
     return fmean(counts) if counts else 0.0
 
 
-def _lower_words(text: str) -> list[str]:
+def lower_words(text: str) -> list[str]:
+    """The words of a text in lower case, without digits."""
     return [word.lower() for word in bare_words(text, digits=False)]
 
 

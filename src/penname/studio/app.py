@@ -22,6 +22,8 @@ from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
 from penname.studio import home
 from penname.studio.door import Door
+from penname.studio.importing import routes as imports
+from penname.studio.importing.work import Importing
 from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
 from penname.studio.rate import routes as rate
@@ -29,10 +31,19 @@ from penname.studio.results import routes as results
 from penname.studio.session import Session
 from penname.studio.state import Studio
 from penname.studio.train import routes as train
+from penname.studio.users import routes as users
 from penname.studio.write import routes as write
 from penname.studio.write.sheets import Sheets
 
-ROUTERS = (home.router, write.router, train.router, rate.router, results.router)
+ROUTERS = (
+    home.router,
+    imports.router,
+    users.router,
+    write.router,
+    train.router,
+    rate.router,
+    results.router,
+)
 
 
 def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
@@ -44,6 +55,7 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     pages.state.studio = studio = Studio(runs, session, server)
+    pages.state.importing = importing = Importing()
     pages.state.models = models = Models(lambda: studio.state.methods, runs)
     pages.state.sheets = Sheets(lambda: studio.state, models)
     pages.add_middleware(Failures)
@@ -55,7 +67,12 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     pages.add_exception_handler(UserError, _error)
     pages.add_exception_handler(RequestValidationError, _error)
     pages.add_exception_handler(HTTPException, _error)
-    return Beside(server, SecurityHeaders(Door(pages, session)), pages.state, models.close)
+
+    async def close() -> None:
+        await importing.close()
+        await models.close()
+
+    return Beside(server, SecurityHeaders(Door(pages, session)), pages.state, close)
 
 
 class Beside:

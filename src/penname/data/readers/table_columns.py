@@ -71,7 +71,7 @@ def columns_of(
     """The columns that are read of those of a table.
 
     names: the table's columns.
-    chosen: column names that the user gave, by key of `COLUMNS`.
+    chosen: column names that the user gave, by key of `COLUMNS`; an empty one for a kind that is not to be read.
     author_known: whether the texts have an author without a column for the user.
 
     Raises DataError where there is no column for the user or the text, or a chosen one does not exist.
@@ -80,10 +80,10 @@ def columns_of(
     lowered = {str(name).lower(): name for name in reversed(names)}
     layout = layout_of(names)
     for kind, known in (COLUMNS if layout is None else layout.columns_or(COLUMNS)).items():
-        name = chosen.get(kind) or next((lowered[k] for k in known if k in lowered), None)
-        if name is not None and name not in names:
+        name = chosen[kind] if kind in chosen else next((lowered[k] for k in known if k in lowered), "")
+        if name and name not in names:
             raise location.error(None, f"the columns {', '.join(names)}"[:300], f"a column {name!r}", "missing column")
-        if name is not None:
+        if name:
             of_kinds[kind] = name
     for kind in ("text",) if author_known else ("user", "text"):
         if kind not in of_kinds and (layout is None or kind in layout.columns):

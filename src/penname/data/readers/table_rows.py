@@ -47,7 +47,7 @@ class Table:
         Raises DataError where no row has them, or more than `MAX_UNKNOWN_ROWS` on end do not.
         """
         unknown: list[DataError] = []
-        for location, record in self._rows(report):
+        for location, record in self.rows(report):
             try:
                 columns = self._columns_of(record, location)
             except DataError as error:
@@ -67,7 +67,7 @@ class Table:
         if column is None or self._settings.dates is not None:
             return self._settings.dates or DateColumn()
         if column not in self._dates:
-            cells = (_value(record.get(column)) for _, record in self._rows(LoadReport()))
+            cells = (_value(record.get(column)) for _, record in self.rows(LoadReport()))
             self._dates[column], said = told_column(str(cell) for cell in cells if cell is not None)
             if said is not None:
                 self._settings.say(f"{self._file.path}: {column}: {said}")
@@ -77,14 +77,15 @@ class Table:
         """Whether the texts of a column are HTML, as its rows show before any of them is taken."""
         column = columns.of_kinds["text"]
         if column not in self._html:
-            cells = (_value(record.get(column)) for _, record in self._rows(LoadReport()))
+            cells = (_value(record.get(column)) for _, record in self.rows(LoadReport()))
             marks = markup_in(cell for cell in cells if isinstance(cell, str))
             self._html[column] = marks is not None
             if marks is not None:
                 self._settings.say(f"{self._file.path}: {column}: read as HTML, as {marks}")
         return self._html[column]
 
-    def _rows(self, report: LoadReport) -> Iterator[tuple[Location, Mapping[str, Any]]]:
+    def rows(self, report: LoadReport) -> Iterator[tuple[Location, Mapping[str, Any]]]:
+        """The rows as they are, each with its place."""
         if self._list is not None:
             for location, record, _ in json_items(self._file, (self._list,), report):
                 if isinstance(record, dict):

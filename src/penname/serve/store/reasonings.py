@@ -32,6 +32,12 @@ class Reasonings(UserPart):
             row = connection.execute(select(*_SHOWN).where(*own, valid)).one_or_none()
         return _reasoning(known, row) if row else None
 
+    def reasonings(self, tenant: str, user: str) -> list[Reasoning]:
+        """All of a user's reasonings, also those whose documents have changed since. Raises UnknownUser."""
+        tenant, user = checked_user(tenant, user)
+        with self._database.reading(tenant) as connection:
+            return read_reasonings(connection, tenant, self._known(connection, tenant, user))
+
     def keep_reasoning(self, tenant: str, user: str, model: str, text: str, version: int) -> bool:
         """Keep what a model wrote, unless the documents have changed since or a reasoning was put by hand.
 

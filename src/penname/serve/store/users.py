@@ -74,18 +74,20 @@ class Users(UserPart):
             if user is not None:
                 yield user
 
-    def _put(self, connection: Connection, tenant: str, user: str) -> None:
-        """Add a user, unless there is one of this id; nobody forgets the user until the transaction ends."""
+    def _put(self, connection: Connection, tenant: str, user: str) -> int | None:
+        """Add a user, unless there is one of this id; nobody forgets the user until the transaction ends.
+
+        The result is where a new user's key is.
+        """
         if connection.scalar(select(tenants.c.name).where(tenants.c.name == tenant)) is None:
             raise UnknownTenant
         row = self._row(connection, tenant, user, hold=True)
         if row and self._user_keys.key(row.slot) is None:  # what was to delete the row as well has failed
             connection.execute(delete(users).where(users.c.tenant == tenant, users.c.slot == row.slot))
             row = None
-        if row is None:
-            self._add(connection, tenant, user)
+        return self._add(connection, tenant, user) if row is None else None
 
-    def _add(self, connection: Connection, tenant: str, user: str) -> None:
+    def _add(self, connection: Connection, tenant: str, user: str) -> int:
         mark, slot = self._user_keys.mark(tenant, user), self._user_keys.add()
         key = self._user_keys.key(slot)
         assert key is not None
@@ -108,6 +110,7 @@ class Users(UserPart):
         known = {"fingerprint": self._user_keys.fingerprint(tenant), "slots": slot + 1}
         older = or_(tenants.c.fingerprint.is_distinct_from(known["fingerprint"]), tenants.c.slots <= slot)
         connection.execute(update(tenants).where(tenants.c.name == tenant, older).values(known))
+        return slot
 
     def _user(self, connection: Connection, tenant: str, user: str) -> User:
         row = self._row(connection, tenant, user)
