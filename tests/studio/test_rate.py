@@ -147,9 +147,9 @@ def test_the_result_tells_wins_and_the_agreement_of_each_metric(studio, browser)
     rate_all(studio, rating, choose)
     studio.enter(browser, f"/rate/{rating}/result")
     text = browser.find_element("id", "main").text
-    low, high = stats.binomtest(1, 6).proportion_ci(method="wilson")
-    assert f"sft was chosen on 17 % of the pairs on which one was (1 of 6; 95 % interval {low:.0%}"[:-1] in text
-    assert f"to {100 * high:.0f} %" in text
+    low, high = stats.binomtest(5, 6).proportion_ci(method="wilson")
+    told = f"(5 of 6; 95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+    assert f"rest-pg was chosen on 83 % of the pairs on which one was {told}" in text
     rows = {
         row.find_element("tag name", "td").text: [cell.text for cell in row.find_elements("tag name", "td")[1:]]
         for row in browser.find_elements("css selector", "[aria-label='Agreement of metrics'] tbody tr")
