@@ -100,7 +100,7 @@ class Writer:
             if text != text.encode(errors="replace").decode():
                 raise ArgumentError(name, "found characters that are not UTF-8, expected a text in UTF-8")
         notes: list[str] = []
-        request = TextRequest(prompt, _documents(documents, notes), query, item, seed, candidates, reasoning)
+        request = TextRequest(prompt, read_documents(documents, notes), query, item, seed, candidates, reasoning)
         written = self._writer.write(request)
         return replace(written, notes=(*notes, *written.notes))
 
@@ -170,8 +170,14 @@ def cold_start_recipe(model: str | Path) -> Recipe | None:
     return recipe if can_write(folder, recipe) else None
 
 
-def _documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:
-    """The documents; what is said of their files is appended to `notes`."""
+def read_documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:
+    """A user's documents.
+
+    documents: see `Writer.write`.
+    notes: what is said of their files is appended.
+
+    Raises UserError for documents that cannot be read.
+    """
     if isinstance(documents, str):
         raise ArgumentError("documents", "found one text, expected a list of texts, or a Path of a file or folder")
     if isinstance(documents, Path):

@@ -30,7 +30,7 @@ from penname.text_caches import empty_text_caches
 SECONDS_BETWEEN_LOOKS = 0.8
 """How often it is looked whether another process has forgotten the user of a text that is being written."""
 
-NOBODY = Profile(0, [])
+NOBODY = Profile(None, 0, [])
 """The profile of a user whom nobody knows."""
 
 
@@ -111,7 +111,6 @@ class Writing(ABC):
         self.notes: list[str] = []
         self._store, self._admission, self._in_flight = desk.store, desk.admission, desk.in_flight
         self._profile = NOBODY
-        self._slot: int | None = None
         self._closed = False
         self._has_large_profile = False
         self._reserved: tuple[str, int] | None = None
@@ -140,7 +139,7 @@ class Writing(ABC):
         try:
             with self._scope:
                 async with create_task_group() as group:
-                    if self._slot is not None:
+                    if self._profile.slot is not None:
                         group.start_soon(self._watch_user)
                     yield
                     group.cancel_scope.cancel()
@@ -179,7 +178,8 @@ class Writing(ABC):
             await self._stop_if_forgotten()
 
     async def _stop_if_forgotten(self) -> None:
-        if self._slot is not None and self._store.is_forgotten(self._slot):
+        slot = self._profile.slot
+        if slot is not None and self._store.is_forgotten(slot):
             self.stop(forgotten())
             await checkpoint()  # where it ends
 
@@ -209,11 +209,10 @@ class Writing(ABC):
         """Read the user's documents; that nobody knows the user is noted."""
         if self.order.user is not None:
             try:
-                self._slot = self._store.slot(self.order.caller.tenant, self.order.user)
+                self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
             except UnknownUser:
                 self.notes.append("nobody knows this user: written as for a new user")
                 return
-            self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
         if not self._profile.documents:
             whose = "no user is named" if self.order.user is None else "this user has no documents"
             self.notes.append(f"{whose}: written as for a new user")
