@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from scipy import stats
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.studio.evaluated import evaluated_run
 from tests.studio.looks import check_console, check_looks
@@ -87,6 +88,17 @@ def test_by_keyboard_from_the_choice_of_methods_to_the_result(studio, browser):
     check_console(browser)
 
 
+def test_another_run_has_other_methods(studio, browser):
+    evaluated_run(studio.runs / "other-run", {"sft-reasoning": 0.3, "rest-em": 0.2}, 2)
+    studio.enter(browser, "/rate")
+    run = browser.find_element("name", "run")
+    before = browser.find_element("name", "first")
+    run.send_keys("rated" if run.get_attribute("value") == "other-run" else "other")
+    WebDriverWait(browser, 10).until(staleness_of(before))
+    listed = [option.text for option in browser.find_elements("css selector", "[name=first] option")]
+    assert listed == (list(REWARDS) if run.get_attribute("value") == "rated-run" else ["sft-reasoning", "rest-em"])
+
+
 def test_keys_do_nothing_outside_the_pair(studio, browser):
     rating = begun(studio)
     studio.enter(browser, f"/rate/{rating}")
@@ -121,16 +133,21 @@ def test_the_second_of_two_answers_to_a_pair_is_passed_over(studio):
     assert find_rating(studio.runs, rating).answered["answers"] == {"1": "a"}
 
 
-def test_the_command_takes_what_is_kept(studio, tmp_path):
-    rating = begun(studio, pairs=8)
+def test_the_command_takes_what_several_people_answered(studio, tmp_path):
+    rating, other = begun(studio, pairs=8), begun(studio, pairs=8, annotator="Böb", first="rest-pg", second="sft")
     rate_all(studio, rating, lambda a, b: "a" if a == "rest-pg" else "b")
+    rate_all(studio, other, lambda a, b: "a")
     files = []
     for name in ("key", "answers"):
         files.append(tmp_path / f"{name}.json")
         files[-1].write_bytes(studio.ask("GET", f"/rate/{rating}/{name}.json").body)
-    run = CliRunner().invoke(app, ["judge-humans", "import", *map(str, files), "--json"])
+    answers_of_other = find_rating(studio.runs, other).answers_file
+    run = CliRunner().invoke(app, ["judge-humans", "import", *map(str, [*files, answers_of_other]), "--json"])
     assert run.exit_code == 0, run.output
-    ann = json.loads(run.stdout)["annotators"]["Ann"]
+    report = json.loads(run.stdout)
+    assert report["annotators"]["Böb"]["agreement"] == 0.5
+    assert report["kappa"][0]["pairs"] == 8
+    ann = report["annotators"]["Ann"]
     assert (ann["pairs"], ann["undecided"], ann["agreement"]) == (8, 0, 1.0)
     kept = find_rating(studio.runs, rating)
     assert json.loads(files[1].read_text()) == kept.answered

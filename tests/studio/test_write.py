@@ -136,8 +136,14 @@ def test_by_keyboard_from_a_prompt_to_feedback(studio, browser):
         ("sft-reasoning", first.text, None, None),
     ]
     assert kept[2].edited.endswith(" Mine.")
+    browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]})
+    press(browser, "//*[@id='foot-0']//button[.='Copy']", Keys.ENTER)
+    wait_for(browser, lambda b: shown(b, "#copied-0") == "Copied.")
+    copied = browser.execute_async_script("navigator.clipboard.readText().then(arguments[0], arguments[0])")
+    assert copied == first.text
     press(browser, "#back-0", Keys.ENTER)
     wait_for(browser, lambda b: shown(b, "#told-0") == "Nothing is kept.")
+    assert browser.switch_to.active_element.get_attribute("id") == "title-0"
     assert studio.store.feedback(LOCAL_TENANT, "ada") == []
     check_console(browser)
 
@@ -228,7 +234,7 @@ def test_a_run_that_is_damaged_cannot_be_chosen_or_says_what_it_lacks(studio, se
     assert (column.stage, column.text) == ("failed", "")
     assert column.problem
     (run / "recipe.yaml").write_text("seed: [")
-    assert "damaged:sft" not in studio.ask("GET", "/write").body.decode()
+    assert 'value="damaged:sft"' not in studio.ask("GET", "/write").body.decode()
     assert studio.ask("POST", "/write", {**WRITE, "method": ["damaged:sft"], "user": ["ada"]}).status == 404
 
 
@@ -245,7 +251,7 @@ def test_nothing_that_users_wrote_is_markup(studio, browser):
     studio.store.add_documents(
         LOCAL_TENANT, user, [Document(user, f"The river. {HOSTILE}", title=HOSTILE)], put_user=True
     )
-    studio.enter(browser, f"/write?user={quote(user)}")
+    browser.get(f"{studio.url}/write?user={quote(user)}")
     assert browser.find_element("name", "user").get_attribute("value") == user
     browser.find_element("id", "prompt").send_keys(f"Write about the river. {HOSTILE}")
     browser.find_element("id", "write").send_keys(Keys.ENTER)
@@ -284,10 +290,11 @@ def test_bad_requests_are_told_in_a_line(studio, changes, status, told):
     assert answer.headers["hx-retarget"] == "#alert"
 
 
-@pytest.mark.parametrize("form", [{}, {"thought": "well"}, {"thought": "edited"}, {"thought": "edited", "edited": " "}])
-def test_bad_feedback_is_told(studio, form):
+def test_bad_feedback_is_told(studio):
     sheet = ended(begun(studio))
-    assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", form).status == 400
+    for form in ({}, {"thought": "well"}, {"thought": "edited"}, {"thought": "edited", "edited": " "}):
+        assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", form).status == 400
+    assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", {"thought": "chosen"}).status == 400
     assert studio.ask("POST", f"/write/{sheet.id}/2/feedback", {"thought": "up"}).status == 404
     assert studio.ask("POST", f"/write/{sheet.id}/1/feedback", {"thought": "up"}).status == 400
     assert studio.store.feedback(LOCAL_TENANT, "ada") == []
@@ -302,12 +309,16 @@ def test_settings_are_those_that_texts_are_written_with(studio):
 
 
 def test_words_are_shared_as_documents_are_searched():
-    found = found_documents(
-        [Document("u", "Rivers? The RIVER, the rivière. 東京は雨です", title=None, date="2020")], "the river in 東京"
-    )[0]
-    assert [piece.text for piece in found.pieces if piece.shared] == ["The", "RIVER", "the", "東京"]
-    assert "".join(piece.text for piece in found.pieces) == "Rivers? The RIVER, the rivière. 東京は雨です"
-    assert found.shared == ["the", "river", "東京"]
+    text = "Rivers? The RIVER, the rivière. 東京は雨です"
+    shown = [Document("u", text, date="2020"), Document("u", "x" * 5000)]
+    first, second = found_documents(shown, "the river in 東京", [])
+    assert [piece.text for piece in first.pieces if piece.shared] == ["The", "RIVER", "the", "東京"]
+    assert "".join(piece.text for piece in first.pieces) == text
+    assert (first.title, first.shared) == ("2020", ["the", "river", "東京"])
+    assert (second.shared, second.left_out) == ([], 1000)
+    # What most documents of the user have is no sign of what this one is about.
+    usual = [Document("u", f"the rain of {day}") for day in range(9)]
+    assert found_documents(shown, "the river in 東京", usual)[0].shared == ["river", "東京"]
 
 
 def test_users_are_found_by_what_is_typed(studio):

@@ -192,8 +192,8 @@ def _groups(choices: Iterable[Choice]) -> list[Group]:
 
 
 def _log_of_what_is_gone() -> EventLog:
-    """What an open page is told by a studio that was started anew."""
+    """What an open page is told whose texts are kept no longer."""
     log = EventLog()
-    log.add("told", "The studio was started anew, and what it had not finished is gone: write it again.")
+    log.add("told", "The studio keeps these texts no longer: it was started anew, or has written others since.")
     log.end()
     return log
