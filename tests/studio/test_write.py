@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import time
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +14,9 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.serve.serving import Client, make_run
+from tests.serve.test_forgetting_served import SHORTEST, backwards, held
 from tests.studio.looks import check_console, check_looks
-from tests.studio.studios import Studio
+from tests.studio.studios import Studio, running_studio
 
 from penname.data.records import Document
 from penname.serve.access import LOCAL_TENANT
@@ -58,6 +61,18 @@ def wait_until(true: Any, seconds: float = 20) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def first_events(studio: Studio, sheet: str) -> str:
+    """What a page is sent that opens the stream and leaves."""
+    connection = HTTPConnection("127.0.0.1", studio.port, timeout=60)
+    cookie = {"Cookie": f"penname-studio-{studio.port}={studio.session.cookie}"}
+    connection.request("GET", f"/studio/write/{sheet}/events", headers=cookie)
+    answer, lines = connection.getresponse(), b""
+    while b"event: told" not in lines:
+        lines += answer.readline()
+    connection.close()
+    return lines.decode()
 
 
 def ended(sheet: Any) -> Any:
@@ -114,6 +129,7 @@ def test_by_keyboard_from_a_prompt_to_feedback(studio, browser):
         assert content(browser, f"text-{column.number}") == column.text != ""
         assert content(browser, f"reasoning-{column.number}") == column.reasoning
     assert [column.reasoning == "" for column in sheet.columns] == [False, False, True]
+    browser.execute_script("scrollTo(0, 0)")
     check_looks(browser, "write")
     press(browser, "#found-0 summary", Keys.ENTER)
     assert [mark.text for mark in browser.find_elements("css selector", "#found-0 mark")] == ["the", "river"]
@@ -136,7 +152,8 @@ def test_by_keyboard_from_a_prompt_to_feedback(studio, browser):
         ("sft-reasoning", first.text, None, None),
     ]
     assert kept[2].edited.endswith(" Mine.")
-    browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]})
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", permissions)
     press(browser, "//*[@id='foot-0']//button[.='Copy']", Keys.ENTER)
     wait_for(browser, lambda b: shown(b, "#copied-0") == "Copied.")
     copied = browser.execute_async_script("navigator.clipboard.readText().then(arguments[0], arguments[0])")
@@ -203,6 +220,26 @@ def test_who_is_forgotten_is_in_no_text_that_is_written_or_was(studio, browser, 
     assert not studio.app.state.penname.in_flight
 
 
+@pytest.mark.slow
+def test_memory_holds_nothing_of_a_forgotten_user(studio):
+    planted = [secrets.token_hex(SHORTEST // 2) for _ in range(3)]  # backwards, so as not to be found here
+    user, title, word = backwards(planted)
+    documents = [Document(user, f"The river, {word}, and rain: {n}.", title=title) for n in range(9)]
+    studio.store.add_documents(LOCAL_TENANT, user, documents, put_user=True)
+    del documents, title, word
+    sheet = ended(begun(studio, user=[user, user]))
+    assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", {"thought": "chosen"}).status == 200
+    assert "event: found-0" in studio.ask("GET", f"/write/{sheet.id}").body.decode() + first_events(studio, sheet.id)
+    assert held(planted) != []
+    assert Client(studio.port)("DELETE", f"/v1/users/{user}").status == 200
+    del user
+    wait_until(lambda: [column.stage for column in sheet.columns] == ["forgotten"] * 2)
+    for _ in range(2):  # loops keep what they did last until they do something else
+        studio.ask("GET", "/write")
+        left = held(planted)
+    assert left == []
+
+
 def test_what_was_written_before_a_restart_is_said_to_be_gone(studio, browser):
     studio.enter(browser, "/write/0123456789ab")
     assert "The texts of this address are gone" in shown(browser, ".notice")
@@ -211,6 +248,19 @@ def test_what_was_written_before_a_restart_is_said_to_be_gone(studio, browser):
     assert events.endswith("event: end\ndata: \n\n")
     assert studio.ask("POST", "/write/0123456789ab/0/stop").status == 404
     check_console(browser)
+
+
+@pytest.mark.slow
+def test_an_open_page_is_told_of_a_restart(studio, served_run, opened, tmp_path):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
+        with running_studio(store, served_run, tmp_path / "runs") as first:
+            first.enter(opened, f"/write/{ended(begun(first, user=['', ''])).id}")
+            wait_for(opened, lambda b: content(b, "text-0") != "")
+        with running_studio(store, served_run, tmp_path / "runs", first.port):
+            wait_for(opened, lambda b: "keeps these texts no longer" in shown(b, "#stream [role=status]"))
+            assert content(opened, "text-0") != "", "what is on the screen stays there"
+            opened.refresh()
+            assert "The texts of this address are gone" in shown(opened, ".notice")
 
 
 def test_at_most_two_models_of_runs_are_loaded_and_all_texts_are_written(studio, served_run):

@@ -23,18 +23,18 @@ MOST_SHEETS = 8
 class Sheet:
     """A prompt with its texts.
 
-    asked: what was asked for.
+    asked: what was asked for, without the users.
     columns: the texts.
     log: what pages show of them.
     """
 
     def __init__(self, asked: Asked, columns: Sequence[tuple[Choice, str | None]]) -> None:
         self.id = secrets.token_hex(6)
-        self.asked = asked
+        self.asked = asked.model_copy(update={"user": []})  # columns have theirs, until these are forgotten
         self.log = EventLog()
         users = [user for _, user in columns]
         self.columns = [
-            Column(number, self.id, choice, user, asked, self.log, users.count(user) > 1)
+            Column(number, self.id, choice, user, self.asked, self.log, users.count(user) > 1)
             for number, (choice, user) in enumerate(columns)
         ]
         self._tasks: list[asyncio.Task[None]] = []
