@@ -6,7 +6,6 @@ shows as text.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,12 @@ from markupsafe import Markup
 
 from penname.evaluation.authorship import AttributionCase, attribution
 from penname.evaluation.formats import to_files
-from penname.evaluation.table import Results, Scored, known_value, names_of, notes_of, sections
+from penname.evaluation.table import Results, Scored, known_value, names_of, notes_of
 from penname.method_table import METHODS
 from penname.reporting import figures
 from penname.reporting.figures import Iteration
 from penname.reporting.page import as_script, render
+from penname.reporting.tables import PageCell, PageTable, main_tables, small, table_of_tests
 from penname.runs.folder import Record
 from penname.session import stage_names
 from penname.words import split_words
@@ -80,23 +80,6 @@ class ReportContents:
     tables: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _PageCell:
-    """A cell of a table. marks: superscripts."""
-
-    text: str
-    marks: str = ""
-
-
-@dataclass(frozen=True)
-class _PageTable:
-    """A table of the page."""
-
-    title: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[_PageCell]]
-
-
 @dataclass
 class _Pictures:
     """The figures that the page shows."""
@@ -106,15 +89,19 @@ class _Pictures:
     def add(self, name: str, figure: Figure, caption: str) -> dict[str, str]:
         """Add a figure; returns it as the page's template takes it."""
         self.figures_by_name[name] = figure
-        return {"svg": Markup(figures.to_inline_svg(figure, name.replace("-", " "))), "caption": caption}
+        shown = name.replace("-", " ")
+        return {"svg": Markup(figures.to_inline_svg(figure, shown)), "name": shown, "caption": caption}
 
 
-def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequence[str] = ()) -> ReportContents:
+def make_report(
+    runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequence[str] = (), back: str = ""
+) -> ReportContents:
     """The report of runs.
 
     runs: the runs; with several, their methods are named RUN:METHOD.
     summary: the summary of all methods of the runs; see `penname.evaluation.table.summary`.
     notes: remarks that the page shows with the summary.
+    back: the address of the page that the report is opened from; empty where it is a file of its own.
     """
     names = names_of(summary, runs[0].names)
     pictures = _Pictures()
@@ -135,8 +122,8 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         "report",
         title="penname: " + ", ".join(run.name for run in runs),
         sections=list(anchors.items()),
-        tables=_main_tables(summary, names),
-        tests=_tests(summary, names),
+        tables=main_tables(summary, names),
+        tests=table_of_tests(summary, names, next(iter(names))),
         notes=[*notes_of(summary, names), *notes, *_run_notes(runs)],
         rewards=rewards,
         authors=authors,
@@ -147,6 +134,7 @@ def make_report(runs: Sequence[RunData], summary: Mapping[str, Any], notes: Sequ
         readable=bool(data["examples"]),
         runs=runs,
         data=as_script(data),
+        back=back,
     )
     return ReportContents(html, pictures.figures_by_name, to_files(summary, names))
 
@@ -170,55 +158,17 @@ def _present(examples: Iterable[Scored]) -> list[float]:
     return [reward for e in examples if (reward := known_value(e["metrics"], "reward")) is not None]
 
 
-def _main_tables(summary: Mapping[str, Any], names: Mapping[str, str]) -> list[_PageTable]:
-    found = []
-    for section in sections(summary, names):
-        rows = []
-        for number, (name, entry) in enumerate(summary["methods"].items()):
-            cells = [cells[number] for _, cells in section.columns]
-            values = [
-                _PageCell("–" if c.value is None else f"{c.value:.4f}", ", ".join(map(str, c.beaten))) for c in cells
-            ]
-            rows.append([_PageCell(str(number + 1)), _PageCell(name), *values, _PageCell(str(entry["n"]))])
-        found.append(_PageTable(section.title, ["", "Method", *(heading for heading, _ in section.columns), "n"], rows))
-    return found
-
-
-def _tests(summary: Mapping[str, Any], names: Mapping[str, str]) -> _PageTable:
-    """The tests in the first metric; those in the other metrics are in the file of tests."""
-    metric = next(iter(names))
-    own = [test for test in summary["tests"] if test["metric"] == metric]
-    corrected = ["p (Holm)"] if any("p_corrected" in test for test in own) else []
-    rows = []
-    for test in own:
-        low, high = (_signed(end) for end in test["interval"])
-        numbers = [_signed(test["difference"]), f"{low} to {high}", _small(test["p"])]
-        numbers += [_small(test["p_corrected"])] if corrected else []
-        numbers += [_signed(test["effect"], 2), str(test["n"])]
-        rows.append([_PageCell(test["b"]), _PageCell(test["a"]), *map(_PageCell, numbers)])
-    headings = ["Method", "minus", "difference", "95 % interval", "p", *corrected, "d", "n"]
-    return _PageTable(f"Differences in {names[metric]}", headings, rows)
-
-
-def _signed(number: float | None, digits: int = 4) -> str:
-    return "–" if number is None else f"{number:+.{digits}f}"
-
-
-def _small(p: float | None) -> str:
-    return "–" if p is None or math.isnan(p) else f"{p:.2g}"
-
-
 def _three_authors(run: RunData, prefix: str) -> Record:
     """Each prompt with its authors' real texts and the methods' texts, and how well these match their authors."""
     methods = list(run.voices[0].texts)
     real = sum(voice.sounds_like == voice.author for voice in run.voices)
     rows = [
         [
-            _PageCell("real texts"),
-            _PageCell(f"{real} of {len(run.voices)}"),
-            _PageCell(""),
-            _PageCell(""),
-            _PageCell(""),
+            PageCell("real texts"),
+            PageCell(f"{real} of {len(run.voices)}"),
+            PageCell(""),
+            PageCell(""),
+            PageCell(""),
         ]
     ]
     for method in methods:
@@ -227,15 +177,15 @@ def _three_authors(run: RunData, prefix: str) -> Record:
             f"{found.correct} of {found.texts}",
             f"{found.author_reward:.4f}",
             f"{found.other_reward:.4f}",
-            _small(found.p),
+            small(found.p),
         )
-        rows.append([_PageCell(prefix + method), *map(_PageCell, values)])
+        rows.append([PageCell(prefix + method), *map(PageCell, values)])
     headings = ["Text", "attributed to its author", "reward with the author's real text", "with the others'", "p"]
     prompts: dict[int, list[AttributionCase]] = {}
     for voice in run.voices:
         prompts.setdefault(voice.number, []).append(voice)
     return {
-        "table": _PageTable("", headings, rows),
+        "table": PageTable("", headings, rows),
         "prompts": list(prompts.values()),
         "methods": methods,
         "prefix": prefix,
@@ -300,7 +250,7 @@ def _reasoning(runs: Sequence[RunData], pictures: _Pictures) -> list[dict[str, s
     return [pictures.add("reasoning-length", figures.length_against_reward(words, rewards), caption)]
 
 
-def _latency(runs: Sequence[RunData]) -> _PageTable:
+def _latency(runs: Sequence[RunData]) -> PageTable:
     """The cost of a completion, and its ratio to the same method without reasoning."""
     rows = []
     for run in runs:
@@ -313,13 +263,13 @@ def _latency(runs: Sequence[RunData]) -> _PageTable:
             each = seconds[method]
             rows.append(
                 [
-                    _PageCell(_run_prefix(runs, run) + method),
-                    _PageCell(f"{mean:.0f}"),
-                    _PageCell("–" if each is None else f"{each:.2f}"),
-                    _PageCell(f"{times} tokens{slower and f', {slower} time'} of {without}" if times else ""),
+                    PageCell(_run_prefix(runs, run) + method),
+                    PageCell(f"{mean:.0f}"),
+                    PageCell("–" if each is None else f"{each:.2f}"),
+                    PageCell(f"{times} tokens{slower and f', {slower} time'} of {without}" if times else ""),
                 ]
             )
-    return _PageTable(
+    return PageTable(
         "Cost of a completion", ["Method", "new tokens", "seconds (in batches)", "relative to no reasoning"], rows
     )
 
@@ -336,7 +286,7 @@ def _seconds_each(run: RunData, method: str) -> float | None:
     return sum(t["seconds"] for t in own) / count / run.texts if count else None
 
 
-def _times(run: RunData, prefix: str) -> _PageTable:
+def _times(run: RunData, prefix: str) -> PageTable:
     """Seconds, and tokens written or trained on, of each stage; stages below 0.5 % of the time are summed."""
     stages: dict[str, list[float]] = {}
     for timed in run.timing:
@@ -347,19 +297,17 @@ def _times(run: RunData, prefix: str) -> _PageTable:
     long = {stage: total for stage, total in stages.items() if total[0] and total[0] >= 0.005 * all_seconds}
     rows = [
         [
-            _PageCell(stage),
-            _PageCell(f"{seconds:,.1f}"),
-            _PageCell(f"{tokens:,.0f}"),
-            _PageCell(f"{tokens / seconds:,.0f}"),
+            PageCell(stage),
+            PageCell(f"{seconds:,.1f}"),
+            PageCell(f"{tokens:,.0f}"),
+            PageCell(f"{tokens / seconds:,.0f}"),
         ]
         for stage, (seconds, tokens) in long.items()
     ]
     rest, rest_tokens = all_seconds - sum(s for s, _ in long.values()), all_tokens - sum(t for _, t in long.values())
-    rows.append([_PageCell("other stages"), _PageCell(f"{rest:,.1f}"), _PageCell(f"{rest_tokens:,.0f}"), _PageCell("")])
-    rows.append(
-        [_PageCell("all stages"), _PageCell(f"{all_seconds:,.1f}"), _PageCell(f"{all_tokens:,.0f}"), _PageCell("")]
-    )
-    return _PageTable(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
+    rows.append([PageCell("other stages"), PageCell(f"{rest:,.1f}"), PageCell(f"{rest_tokens:,.0f}"), PageCell("")])
+    rows.append([PageCell("all stages"), PageCell(f"{all_seconds:,.1f}"), PageCell(f"{all_tokens:,.0f}"), PageCell("")])
+    return PageTable(f"{prefix}Time and tokens by stage", ["Stage", "seconds", "tokens", "tokens/s"], rows)
 
 
 def merge_runs(runs: Sequence[RunData]) -> tuple[dict[str, Mapping[str, Record]], dict[str, Record]]:

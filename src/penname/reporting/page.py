@@ -24,12 +24,17 @@ def render(name: str, **values: Any) -> str:
     """
     loader = jinja2.FunctionLoader(_template)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    script = _template(f"{name}.js")
-    hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    # The page loads nothing from a network, and runs no script but ours.
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hashed}'; img-src data:"
-    parts = {"css": Markup(_template("page.css")), "js": Markup(script), "policy": policy}
+    parts = {"css": Markup(_template("page.css")), "js": Markup(_template(f"{name}.js")), "policy": policy(name)}
     return environment.get_template(f"{name}.html").render(**values, **parts)
+
+
+def policy(name: str) -> str:
+    """The content security policy of a page: it loads nothing from a network, and runs no script but its own.
+
+    name: the name of its template.
+    """
+    hashed = base64.b64encode(hashlib.sha256(_template(f"{name}.js").encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hashed}'; img-src data:"
 
 
 def _template(name: str) -> str:

@@ -25,12 +25,14 @@ from penname.studio.door import Door
 from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
 from penname.studio.rate import routes as rate
+from penname.studio.results import routes as results
 from penname.studio.session import Session
 from penname.studio.state import Studio
+from penname.studio.train import routes as train
 from penname.studio.write import routes as write
 from penname.studio.write.sheets import Sheets
 
-ROUTERS = (home.router, write.router, rate.router)
+ROUTERS = (home.router, write.router, train.router, rate.router, results.router)
 
 
 def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:

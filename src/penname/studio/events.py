@@ -79,7 +79,7 @@ class EventLog:
         while True:
             while number < len(self._events):  # none is held here while a page is slow to take it
                 if (event := self._events[number]) is not None:
-                    yield _written(f"{self._name}-{number}", event)
+                    yield written(f"{self._name}-{number}", event)
                 number += 1
             if self._ended and number == len(self._events):
                 return
@@ -94,6 +94,7 @@ class EventLog:
         self._more = asyncio.Event()
 
 
-def _written(number: str, event: Event) -> str:
+def written(number: str, event: Event) -> str:
+    """An event as it is sent. number: what a page that has it says, to get those behind it."""
     lines = event.html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return f"id: {number}\nevent: {event.kind}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"

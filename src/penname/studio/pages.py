@@ -19,7 +19,7 @@ POLICY = (
 )
 """Files of this server alone, no script or style in the page itself, and no form that is sent without a script."""
 
-MENU = (("", "Studio"), ("write", "Write"), ("rate", "Rate"))
+MENU = (("", "Studio"), ("write", "Write"), ("train", "Train"), ("rate", "Rate"), ("results", "Results"))
 """The pages in the menu: path below `ROOT` and name."""
 
 

@@ -1,0 +1,1 @@
+"""The page of results: all runs, compared and reported in place."""
