@@ -13,15 +13,19 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.studio.evaluated import evaluated_run
+from tests.studio.hostile import check_is_text, check_nothing_ran, hostile_texts
+from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 from tests.studio.studios import Studio
 from typer.testing import CliRunner
 
 from penname.cli.app import app
 from penname.reporting.human_evaluation import agreement
-from penname.studio.rate.ratings import find_rating
+from penname.studio.pages import part
+from penname.studio.rate.pairs import draw_key, shown_pairs
+from penname.studio.rate.ratings import find_rating, new_rating
 
-HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>{{ 7 * 7 }} \" ' & </article>"
+HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </article>"
 REWARDS = {"rag": 0.2, "sft": 0.4, "rest-pg": 0.7}
 METHODS = re.compile(r"rest-pg|sft|rag\b|rated-run", re.IGNORECASE)
 """What would tell who wrote a text; the run's name as well, which could be a method's."""
@@ -29,7 +33,7 @@ METHODS = re.compile(r"rest-pg|sft|rag\b|rated-run", re.IGNORECASE)
 
 @pytest.fixture(scope="module", autouse=True)
 def rated_run(studio: Studio) -> Path:
-    return evaluated_run(studio.runs / "rated-run", REWARDS, 8, HOSTILE)
+    return evaluated_run(studio.runs / "rated-run", REWARDS, 8, [HOSTILE] * 8)
 
 
 def begin(studio: Studio, **changes: Any) -> Any:
@@ -72,7 +76,7 @@ def test_by_keyboard_from_the_choice_of_methods_to_the_result(studio, browser):
     WebDriverWait(browser, 10).until(lambda b: b.execute_script("return document.activeElement?.id") == "pair")
     rating = find_rating(studio.runs, browser.current_url.rpartition("/")[2])
     assert place(browser) == "Pair 1 of 4"
-    assert browser.execute_script("return window.ran") is None
+    check_nothing_ran(browser)
     check_looks(browser, "rate-pair")
     press(browser, "a", "Pair 2")
     press(browser, "u", "Pair 1")
@@ -86,6 +90,25 @@ def test_by_keyboard_from_the_choice_of_methods_to_the_result(studio, browser):
     browser.find_element("link text", "Show the result").send_keys(Keys.ENTER)
     WebDriverWait(browser, 10).until(lambda b: b.find_elements("tag name", "table"))
     check_console(browser)
+
+
+def test_a_thousand_hostile_texts_stay_texts(studio, tmp_path):
+    run = evaluated_run(tmp_path / "run", REWARDS, 1000, hostile_texts())
+    key = draw_key(run, ["sft", "rest-pg"], 1000)
+    pairs = shown_pairs(new_rating(run, key, "Ann"))
+    assert len(pairs) == 1000
+    for number, pair in pairs.items():
+        check_is_text(part("rate_pair.html", rating="0" * 12, number=number, pair=pair, done=1, count=1000))
+
+
+def test_all_of_the_pages_is_reached_by_keys(studio, browser):
+    studio.enter(browser, "/rate")
+    assert 'name="annotator"' in "".join(check_keys(browser))
+    rating = begun(studio)
+    studio.ask("POST", f"/rate/{rating}/answers", {"pair": 1, "choice": "b"})
+    browser.get(f"{studio.url}/rate/{rating}")
+    reached = "".join(check_keys(browser))
+    assert all(f'id="{name}"' in reached for name in ("pair", "choose-a", "choose-b", "choose-neither", "undo"))
 
 
 def test_another_run_has_other_methods(studio, browser):
@@ -177,7 +200,7 @@ def test_the_result_tells_wins_and_the_agreement_of_each_metric(studio, browser)
     assert rows["same"] == ["–", "–", "–", "0"], "equal scores neither agree nor disagree"
     assert rows["judge"] == ["–", "–", "–", "0"]
     check_looks(browser, "rate-result")
-    assert browser.execute_script("return window.ran") is None
+    check_nothing_ran(browser)
 
 
 def test_choices_become_pairs_for_dpo(studio):

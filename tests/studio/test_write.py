@@ -15,15 +15,18 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.serve.serving import Client, make_run
 from tests.serve.test_forgetting_served import SHORTEST, backwards, held
+from tests.studio.hostile import check_is_text, check_nothing_ran, hostile_texts
+from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 from tests.studio.studios import Studio, running_studio
 
 from penname.data.records import Document
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_store
+from penname.studio.pages import part
 from penname.studio.write.found import found_documents
 
-HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>{{ 7 * 7 }} \" ' & </textarea>"
+HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </textarea>"
 DOCUMENTS = [
     Document(
         "ada", "I grew up by the river Elbe. Water is patient, and so are we.", title="The Elbe", date="2020-05-01"
@@ -301,18 +304,46 @@ def test_nothing_that_users_wrote_is_markup(studio, browser):
     studio.store.add_documents(
         LOCAL_TENANT, user, [Document(user, f"The river. {HOSTILE}", title=HOSTILE)], put_user=True
     )
+    reasoning = Client(studio.port)("PUT", f"/v1/users/{quote(user, safe='')}/reasoning", {"text": HOSTILE})
+    assert reasoning.status == 200, reasoning.body
     browser.get(f"{studio.url}/write?user={quote(user)}")
     assert browser.find_element("name", "user").get_attribute("value") == user
     browser.find_element("id", "prompt").send_keys(f"Write about the river. {HOSTILE}")
     browser.find_element("id", "write").send_keys(Keys.ENTER)
     wait_for(browser, lambda b: shown(b, "#stream [role=status]") == "All done")
-    press(browser, "#found-0 summary", Keys.ENTER)
-    assert HOSTILE in shown(browser, "#found-0")
+    assert content(browser, "reasoning-0") == HOSTILE
+    assert HOSTILE in content(browser, "found-0")
     browser.refresh()
-    wait_for(browser, lambda b: HOSTILE in b.find_element("id", "column-0").text)
+    wait_for(browser, lambda b: HOSTILE in content(b, "reasoning-0"))
     assert browser.find_element("id", "prompt").get_attribute("value") == f"Write about the river. {HOSTILE}"
-    assert browser.execute_script("return window.ran") is None
-    check_console(browser)
+    check_nothing_ran(browser)
+
+
+def test_a_thousand_hostile_texts_stay_texts(studio):
+    texts = hostile_texts()
+    for text in texts:
+        document = Document("eve", text, title=text[:100], date="2020-01-01")
+        html = part("write_found.html", documents=found_documents([document], f"river {text}", []))
+        check_is_text(html)
+    sheet = ended(begun(studio, prompt=" ".join(texts)[:100_000], method=["sft"], user=[""]))
+    assert sheet.columns[0].stage == "failed", "it is too long"
+    check_is_text(studio.ask("GET", f"/write/{sheet.id}").body.decode())
+    for text in texts[::50]:
+        check_is_text(studio.ask("GET", f"/write?user={quote(text[:300])}&run={quote(text[:300])}").body.decode())
+
+
+def test_all_of_the_page_is_reached_by_keys(studio, browser):
+    sheet = ended(begun(studio, user=["ada", "ada"]))
+    studio.enter(browser, f"/write/{sheet.id}")
+    wait_for(browser, lambda b: content(b, "foot-1") != "")
+    reached = "".join(check_keys(browser))
+    for name in ('name="user"', 'name="method"', "Another seed", ">Write<", "Copy", "Best of this user", "Edit"):
+        assert name in reached
+
+
+def test_a_link_to_a_run_chooses_its_last_method(studio):
+    html = studio.ask("GET", "/write?run=long").body.decode()
+    assert html.count('<option value="long:sft-reasoning" selected>') == html.count("<select") == 2
 
 
 @pytest.mark.parametrize(
