@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,26 @@ from penname.session import stage_names
 from penname.session.examples import PreparedExample
 
 
-def evaluated_run(folder: Path, rewards: Mapping[str, float], examples: int, words: str = "") -> Path:
+def evaluated_run(folder: Path, rewards: Mapping[str, float], examples: int, words: Sequence[str] = ()) -> Path:
     """A run whose methods wrote a text for each example.
 
     rewards: the reward of each method's texts, less on later examples.
-    words: are in all prompts and texts.
+    words: what is in all texts of each example.
     """
     settings = {"data": [{"format": "presidents"}], "methods": list(rewards), "reward": {"mixture": {"rouge1": 1}}}
     recipe = Recipe.model_validate(settings)
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    run, split, ids = RunFolder(folder, None), recipe.evaluation.split, [f"e{number}" for number in range(examples)]  # type: ignore[arg-type]
+    run, split = RunFolder(folder, None), recipe.evaluation.split  # type: ignore[arg-type]
+    texts = {f"e{number}": words[number] if words else "" for number in range(examples)}
     prepared = [
-        asdict(PreparedExample(i, f"user {i}", "notes", f"Write {i}. {words}", f"Real {i}. {words}", ())) for i in ids
+        asdict(PreparedExample(i, f"user {i}", "notes", f"Write {i}. {own}", f"Real {i}. {own}", ()))
+        for i, own in texts.items()
     ]
     _stage(run, stage_names.data(split), "", prepared)
     for method, reward in rewards.items():
         stage = stage_names.evaluation(split, method)
-        written = [_written(i, f"Text {len(method)} of {i}. {words}", reward - n / 1000) for n, i in enumerate(ids)]
+        written = [_written(i, f"Text {len(method)} of {i}. {texts[i]}", reward - n / 1e4) for n, i in enumerate(texts)]
         _stage(run, stage, stage_names.metrics(stage).removeprefix(stage), written)
     return folder
 

@@ -17,8 +17,9 @@ const stops = [...document.querySelectorAll(focusable)].filter((e) => seen(e) &&
     .filter((o) => o.form === e.form && seen(o) && !o.disabled);
   return e === (group.find((o) => o.checked) || group[0]);
 });
-const others = /load|sse:|every|revealed|change|input|drop|from:/;
-const byClick = (e) => !(e.getAttribute('hx-trigger') || 'click').match(others);
+const usual = (e) => e.matches('form') ? 'submit' : e.matches('input, select, textarea') ? 'change' : 'click';
+const byClick = (e) => !(e.getAttribute('hx-trigger') || usual(e))
+  .match(/load|sse:|every|revealed|change|input|submit|drop|from:/);
 const deaf = [...document.querySelectorAll(clicked)]
   .filter((e) => seen(e) && !e.disabled && !e.matches('label, form') && byClick(e) && !reachable(e));
 window.keys_stops = stops;

@@ -81,3 +81,18 @@ def test_a_page_that_has_all_is_told_not_to_ask_again():
         return log.answer(request_after(everything[-1]["id"])).status_code
 
     assert asyncio.run(through()) == 204
+
+
+def test_what_is_dropped_is_sent_to_nobody_and_the_rest_comes_once():
+    async def through() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        log = EventLog()
+        for number in range(4):
+            log.add(("mine", "yours")[number % 2], f"words {number}")
+        first = await read(log, None, 1)
+        log.drop(["yours"])
+        log.end()
+        return await read(log, first[-1]["id"]), await read(log, None)
+
+    behind, everything = asyncio.run(through())
+    assert [event.get("data") for event in behind] == ["words 2", ""]
+    assert [event.get("data") for event in everything] == ["words 0", "words 2", ""]

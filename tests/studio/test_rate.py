@@ -10,17 +10,22 @@ from typing import Any
 import pytest
 from scipy import stats
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.studio.evaluated import evaluated_run
+from tests.studio.hostile import check_is_text, check_nothing_ran, hostile_texts
+from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 from tests.studio.studios import Studio
 from typer.testing import CliRunner
 
 from penname.cli.app import app
 from penname.reporting.human_evaluation import agreement
-from penname.studio.rate.ratings import find_rating
+from penname.studio.pages import part
+from penname.studio.rate.pairs import draw_key, shown_pairs
+from penname.studio.rate.ratings import find_rating, new_rating
 
-HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>{{ 7 * 7 }} \" ' & </article>"
+HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </article>"
 REWARDS = {"rag": 0.2, "sft": 0.4, "rest-pg": 0.7}
 METHODS = re.compile(r"rest-pg|sft|rag\b|rated-run", re.IGNORECASE)
 """What would tell who wrote a text; the run's name as well, which could be a method's."""
@@ -28,7 +33,7 @@ METHODS = re.compile(r"rest-pg|sft|rag\b|rated-run", re.IGNORECASE)
 
 @pytest.fixture(scope="module", autouse=True)
 def rated_run(studio: Studio) -> Path:
-    return evaluated_run(studio.runs / "rated-run", REWARDS, 8, HOSTILE)
+    return evaluated_run(studio.runs / "rated-run", REWARDS, 8, [HOSTILE] * 8)
 
 
 def begin(studio: Studio, **changes: Any) -> Any:
@@ -71,7 +76,7 @@ def test_by_keyboard_from_the_choice_of_methods_to_the_result(studio, browser):
     WebDriverWait(browser, 10).until(lambda b: b.execute_script("return document.activeElement?.id") == "pair")
     rating = find_rating(studio.runs, browser.current_url.rpartition("/")[2])
     assert place(browser) == "Pair 1 of 4"
-    assert browser.execute_script("return window.ran") is None
+    check_nothing_ran(browser)
     check_looks(browser, "rate-pair")
     press(browser, "a", "Pair 2")
     press(browser, "u", "Pair 1")
@@ -85,6 +90,36 @@ def test_by_keyboard_from_the_choice_of_methods_to_the_result(studio, browser):
     browser.find_element("link text", "Show the result").send_keys(Keys.ENTER)
     WebDriverWait(browser, 10).until(lambda b: b.find_elements("tag name", "table"))
     check_console(browser)
+
+
+def test_a_thousand_hostile_texts_stay_texts(studio, tmp_path):
+    run = evaluated_run(tmp_path / "run", REWARDS, 1000, hostile_texts())
+    key = draw_key(run, ["sft", "rest-pg"], 1000)
+    pairs = shown_pairs(new_rating(run, key, "Ann"))
+    assert len(pairs) == 1000
+    for number, pair in pairs.items():
+        check_is_text(part("rate_pair.html", rating="0" * 12, number=number, pair=pair, done=1, count=1000))
+
+
+def test_all_of_the_pages_is_reached_by_keys(studio, browser):
+    studio.enter(browser, "/rate")
+    assert 'name="annotator"' in "".join(check_keys(browser))
+    rating = begun(studio)
+    studio.ask("POST", f"/rate/{rating}/answers", {"pair": 1, "choice": "b"})
+    browser.get(f"{studio.url}/rate/{rating}")
+    reached = "".join(check_keys(browser))
+    assert all(f'id="{name}"' in reached for name in ("pair", "choose-a", "choose-b", "choose-neither", "undo"))
+
+
+def test_another_run_has_other_methods(studio, browser):
+    evaluated_run(studio.runs / "other-run", {"sft-reasoning": 0.3, "rest-em": 0.2}, 2)
+    studio.enter(browser, "/rate")
+    run = browser.find_element("name", "run")
+    before = browser.find_element("name", "first")
+    run.send_keys("rated" if run.get_attribute("value") == "other-run" else "other")
+    WebDriverWait(browser, 10).until(staleness_of(before))
+    listed = [option.text for option in browser.find_elements("css selector", "[name=first] option")]
+    assert listed == (list(REWARDS) if run.get_attribute("value") == "rated-run" else ["sft-reasoning", "rest-em"])
 
 
 def test_keys_do_nothing_outside_the_pair(studio, browser):
@@ -121,16 +156,21 @@ def test_the_second_of_two_answers_to_a_pair_is_passed_over(studio):
     assert find_rating(studio.runs, rating).answered["answers"] == {"1": "a"}
 
 
-def test_the_command_takes_what_is_kept(studio, tmp_path):
-    rating = begun(studio, pairs=8)
+def test_the_command_takes_what_several_people_answered(studio, tmp_path):
+    rating, other = begun(studio, pairs=8), begun(studio, pairs=8, annotator="Böb", first="rest-pg", second="sft")
     rate_all(studio, rating, lambda a, b: "a" if a == "rest-pg" else "b")
+    rate_all(studio, other, lambda a, b: "a")
     files = []
     for name in ("key", "answers"):
         files.append(tmp_path / f"{name}.json")
         files[-1].write_bytes(studio.ask("GET", f"/rate/{rating}/{name}.json").body)
-    run = CliRunner().invoke(app, ["judge-humans", "import", *map(str, files), "--json"])
+    answers_of_other = find_rating(studio.runs, other).answers_file
+    run = CliRunner().invoke(app, ["judge-humans", "import", *map(str, [*files, answers_of_other]), "--json"])
     assert run.exit_code == 0, run.output
-    ann = json.loads(run.stdout)["annotators"]["Ann"]
+    report = json.loads(run.stdout)
+    assert report["annotators"]["Böb"]["agreement"] == 0.5
+    assert report["kappa"][0]["pairs"] == 8
+    ann = report["annotators"]["Ann"]
     assert (ann["pairs"], ann["undecided"], ann["agreement"]) == (8, 0, 1.0)
     kept = find_rating(studio.runs, rating)
     assert json.loads(files[1].read_text()) == kept.answered
@@ -147,9 +187,9 @@ def test_the_result_tells_wins_and_the_agreement_of_each_metric(studio, browser)
     rate_all(studio, rating, choose)
     studio.enter(browser, f"/rate/{rating}/result")
     text = browser.find_element("id", "main").text
-    low, high = stats.binomtest(1, 6).proportion_ci(method="wilson")
-    assert f"sft was chosen on 17 % of the pairs on which one was (1 of 6; 95 % interval {low:.0%}"[:-1] in text
-    assert f"to {100 * high:.0f} %" in text
+    low, high = stats.binomtest(5, 6).proportion_ci(method="wilson")
+    told = f"(5 of 6; 95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+    assert f"rest-pg was chosen on 83 % of the pairs on which one was {told}" in text
     rows = {
         row.find_element("tag name", "td").text: [cell.text for cell in row.find_elements("tag name", "td")[1:]]
         for row in browser.find_elements("css selector", "[aria-label='Agreement of metrics'] tbody tr")
@@ -160,7 +200,7 @@ def test_the_result_tells_wins_and_the_agreement_of_each_metric(studio, browser)
     assert rows["same"] == ["–", "–", "–", "0"], "equal scores neither agree nor disagree"
     assert rows["judge"] == ["–", "–", "–", "0"]
     check_looks(browser, "rate-result")
-    assert browser.execute_script("return window.ran") is None
+    check_nothing_ran(browser)
 
 
 def test_choices_become_pairs_for_dpo(studio):

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
+import secrets
+import shutil
 import time
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-from tests.serve.serving import make_run
-from tests.studio.looks import check_looks
-from tests.studio.studios import Studio
+from tests.serve.serving import Client, make_run
+from tests.serve.test_forgetting_served import SHORTEST, backwards, held
+from tests.studio.hostile import check_is_text, check_nothing_ran, hostile_texts
+from tests.studio.keys import check_keys
+from tests.studio.looks import check_console, check_looks
+from tests.studio.studios import Studio, running_studio
 
 from penname.data.records import Document
 from penname.serve.access import LOCAL_TENANT
+from penname.serve.store.opening import open_store
+from penname.studio.pages import part
+from penname.studio.write.found import found_documents
 
-HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>{{ 7 * 7 }} \" ' & </textarea>"
+HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </textarea>"
 DOCUMENTS = [
     Document(
         "ada", "I grew up by the river Elbe. Water is patient, and so are we.", title="The Elbe", date="2020-05-01"
@@ -56,6 +66,18 @@ def wait_until(true: Any, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def first_events(studio: Studio, sheet: str) -> str:
+    """What a page is sent that opens the stream and leaves."""
+    connection = HTTPConnection("127.0.0.1", studio.port, timeout=60)
+    cookie = {"Cookie": f"penname-studio-{studio.port}={studio.session.cookie}"}
+    connection.request("GET", f"/studio/write/{sheet}/events", headers=cookie)
+    answer, lines = connection.getresponse(), b""
+    while b"event: told" not in lines:
+        lines += answer.readline()
+    connection.close()
+    return lines.decode()
+
+
 def ended(sheet: Any) -> Any:
     wait_until(lambda: not any(column.under_way for column in sheet.columns))
     return sheet
@@ -63,6 +85,29 @@ def ended(sheet: Any) -> Any:
 
 def shown(browser: Any, css: str) -> str:
     return browser.find_element("css selector", css).text
+
+
+def content(browser: Any, element: str) -> str:
+    """All letters of an element, also of one that is not on the screen."""
+    return browser.execute_script("return document.getElementById(arguments[0])?.textContent ?? ''", element)
+
+
+def press(browser: Any, found_by: str, key: str) -> None:
+    """Press a key where an element has the focus. found_by: a path of XPath, or a selector."""
+    by = "xpath" if found_by.startswith("/") else "css selector"
+    wait_for(browser, lambda b: b.find_elements(by, found_by))
+    browser.find_element(by, found_by).send_keys(key)
+
+
+def quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def close_other_tab(browser: Any) -> None:
+    """Go on in the tab that was opened first."""
+    if len(browser.window_handles) > 1:
+        browser.close()
+        browser.switch_to.window(browser.window_handles[0])
 
 
 def wait_for(browser: Any, condition: Any) -> None:
@@ -74,15 +119,291 @@ def test_by_keyboard_from_a_prompt_to_feedback(studio, browser):
     browser.find_element("id", "prompt").send_keys("Write about the river.", Keys.TAB)
     active = browser.switch_to.active_element
     assert (active.get_attribute("name"), active.get_attribute("value")) == ("user", "ada")
+    browser.find_element("id", "add").send_keys(Keys.ENTER)
+    wait_for(browser, lambda b: len(b.find_elements("css selector", "[data-column]")) == 3)
+    wait_for(browser, lambda b: b.switch_to.active_element.get_attribute("name") == "user")
+    browser.switch_to.active_element.send_keys("ada", Keys.TAB, "sft", Keys.TAB, Keys.TAB)
     browser.find_element("id", "seed").clear()
     browser.find_element("id", "seed").send_keys("7", Keys.ENTER)
-    wait_for(browser, lambda b: shown(b, "[role=status]") == "All done")
+    wait_for(browser, lambda b: shown(b, "#stream [role=status]") == "All done")
     assert re.search(r"/studio/write/\w+$", browser.current_url)
     sheet = studio.pages.sheets.newest
-    assert [shown(browser, f"#text-{n}") for n in (0, 1)] != ["", ""]
     for column in sheet.columns:
-        text = browser.execute_script(
-            "return document.getElementById(arguments[0]).textContent", f"text-{column.number}"
-        )
-        assert text == column.text
+        assert content(browser, f"text-{column.number}") == column.text != ""
+        assert content(browser, f"reasoning-{column.number}") == column.reasoning
+    assert [column.reasoning == "" for column in sheet.columns] == [False, False, True]
+    browser.execute_script("scrollTo(0, 0)")
     check_looks(browser, "write")
+    press(browser, "#found-0 summary", Keys.ENTER)
+    assert [mark.text for mark in browser.find_elements("css selector", "#found-0 mark")] == ["the", "river"]
+    for name, told in (
+        ("Best of this user's", "you chose it"),
+        ("I like it", "you like it"),
+        ("I do not like it", "not"),
+    ):
+        press(browser, f"//*[@id='foot-0']//button[.={quoted(name)}]", Keys.ENTER)
+        wait_for(browser, lambda b, told=told: told in shown(b, "#told-0"))
+    press(browser, "#foot-0 summary", Keys.ENTER)
+    browser.find_element("id", "edited-0").send_keys(" Mine.", Keys.TAB, Keys.ENTER)
+    wait_for(browser, lambda b: "your edited text" in shown(b, "#told-0"))
+    kept = studio.store.feedback(LOCAL_TENANT, "ada")
+    first, _, third = sheet.columns
+    assert {(one.prompt, one.seed) for one in kept} == {("Write about the river.", 7)}
+    assert [(one.method, one.response, one.chosen, one.thumbs) for one in kept] == [
+        ("sft", third.text, first.text, None),
+        ("sft-reasoning", first.text, None, "down"),
+        ("sft-reasoning", first.text, None, None),
+    ]
+    assert kept[2].edited.endswith(" Mine.")
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    press(browser, "//*[@id='foot-0']//button[.='Copy']", Keys.ENTER)
+    wait_for(browser, lambda b: shown(b, "#copied-0") == "Copied.")
+    copied = browser.execute_async_script("navigator.clipboard.readText().then(arguments[0], arguments[0])")
+    assert copied == first.text
+    press(browser, "#back-0", Keys.ENTER)
+    wait_for(browser, lambda b: shown(b, "#told-0") == "Nothing is kept.")
+    assert browser.switch_to.active_element.get_attribute("id") == "title-0"
+    assert studio.store.feedback(LOCAL_TENANT, "ada") == []
+    check_console(browser)
+
+
+def test_the_same_seed_writes_the_same_text_again(studio):
+    first, again, other = (ended(begun(studio, seed=seed)) for seed in (7, 7, 8))
+    assert [column.text for column in first.columns] == [column.text for column in again.columns]
+    assert [column.text for column in first.columns] != [column.text for column in other.columns]
+
+
+def test_reloaded_and_in_another_tab_it_goes_on(studio, browser):
+    sheet = begun(studio, **LONG)
+    studio.enter(browser, f"/write/{sheet.id}")
+    wait_for(browser, lambda b: content(b, "text-0") != "")
+    browser.refresh()
+    wait_for(browser, lambda b: content(b, "text-0") != "")
+    browser.switch_to.new_window("tab")
+    browser.get(f"{studio.url}/write")
+    wait_for(browser, lambda b: content(b, "text-0") != "")
+    assert sheet.columns[0].under_way, "it was written too soon for this test"
+    press(browser, "#stop-0", Keys.ENTER)
+    for _ in range(2):
+        wait_for(browser, lambda b: shown(b, "#state-0") == "stopped")
+        assert content(browser, "text-0") == sheet.columns[0].text != ""
+        close_other_tab(browser)
+    assert not studio.app.state.penname.in_flight
+
+
+def test_the_focus_stays_where_the_stop_button_was(studio, browser):
+    sheet = begun(studio, **LONG)
+    studio.enter(browser, f"/write/{sheet.id}")
+    press(browser, "#stop-0", Keys.ENTER)
+    wait_for(browser, lambda b: shown(b, "#state-0") == "stopped")
+    assert browser.switch_to.active_element.get_attribute("id") == "title-0"
+
+
+@pytest.mark.parametrize("by", ["the server", "another process"])
+def test_who_is_forgotten_is_in_no_text_that_is_written_or_was(studio, browser, by):
+    done, going = ended(begun(studio)), begun(studio, **LONG)
+    studio.enter(browser, f"/write/{going.id}")
+    wait_for(browser, lambda b: content(b, "text-0") != "")
+    assert going.columns[0].under_way, "it was written too soon for this test"
+    if by == "the server":
+        assert Client(studio.port)("DELETE", "/v1/users/ada").status == 200
+    else:
+        with open_store(f"sqlite:///{studio.runs.parent}/penname.db") as other:
+            assert other.forget(LOCAL_TENANT, "ada")
+    wait_for(browser, lambda b: "This user was forgotten" in shown(b, "#column-0"))
+    wait_until(lambda: done.columns[0].stage == "forgotten")
+    assert "ada" not in browser.find_element("id", "main").text
+    for column in (done.columns[0], going.columns[0]):
+        assert (column.user, column.text, column.reasoning, column.kept) == (None, "", "", [])
+    assert done.columns[1].text != "", "that of nobody stays"
+    for sheet in (done, going):
+        assert not [word for word in ("ada", "Elbe", "Bread") if word in str(vars(sheet.log))]
+    assert studio.ask("POST", f"/write/{done.id}/0/feedback", {"thought": "up"}).status == 400
+    assert not studio.app.state.penname.in_flight
+
+
+@pytest.mark.slow
+def test_memory_holds_nothing_of_a_forgotten_user(studio):
+    planted = [secrets.token_hex(SHORTEST // 2) for _ in range(3)]  # backwards, so as not to be found here
+    user, title, word = backwards(planted)
+    documents = [Document(user, f"The river, {word}, and rain: {n}.", title=title) for n in range(9)]
+    studio.store.add_documents(LOCAL_TENANT, user, documents, put_user=True)
+    del documents, title, word
+    sheet = ended(begun(studio, user=[user, user]))
+    assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", {"thought": "chosen"}).status == 200
+    assert "event: found-0" in studio.ask("GET", f"/write/{sheet.id}").body.decode() + first_events(studio, sheet.id)
+    assert held(planted) != []
+    assert Client(studio.port)("DELETE", f"/v1/users/{user}").status == 200
+    del user
+    wait_until(lambda: [column.stage for column in sheet.columns] == ["forgotten"] * 2)
+    for _ in range(2):  # loops keep what they did last until they do something else
+        studio.ask("GET", "/write")
+        left = held(planted)
+    assert left == []
+
+
+def test_what_was_written_before_a_restart_is_said_to_be_gone(studio, browser):
+    studio.enter(browser, "/write/0123456789ab")
+    assert "The texts of this address are gone" in shown(browser, ".notice")
+    events = studio.ask("GET", "/write/0123456789ab/events").body.decode()
+    assert "event: told" in events
+    assert events.endswith("event: end\ndata: \n\n")
+    assert studio.ask("POST", "/write/0123456789ab/0/stop").status == 404
+    check_console(browser)
+
+
+@pytest.mark.slow
+def test_an_open_page_is_told_of_a_restart(studio, served_run, opened, tmp_path):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
+        with running_studio(store, served_run, tmp_path / "runs") as first:
+            first.enter(opened, f"/write/{ended(begun(first, user=['', ''])).id}")
+            wait_for(opened, lambda b: content(b, "text-0") != "")
+        with running_studio(store, served_run, tmp_path / "runs", first.port):
+            wait_for(opened, lambda b: "keeps these texts no longer" in shown(b, "#stream [role=status]"))
+            assert content(opened, "text-0") != "", "what is on the screen stays there"
+            opened.refresh()
+            assert "The texts of this address are gone" in shown(opened, ".notice")
+
+
+def test_at_most_two_models_of_runs_are_loaded_and_all_texts_are_written(studio, served_run):
+    for name in ("one", "two"):
+        if not (studio.runs / name).exists():
+            shutil.copytree(served_run, studio.runs / name)
+    methods = ["one:sft", "one:sft-reasoning", "two:sft", "two:sft-reasoning"]
+    sheet = ended(begun(studio, method=methods, user=["ada"] * 4))
+    assert [column.stage for column in sheet.columns] == ["written"] * 4
+    of_the_studio = ended(begun(studio, method=["sft", "sft-reasoning"], user=["ada"] * 2)).columns
+    texts = [column.text for column in of_the_studio]
+    assert [column.text for column in sheet.columns] == texts * 2, "a copy of the model writes the same"
+    assert len(studio.pages.models.loaded) == 2
+
+
+def test_a_run_that_is_damaged_cannot_be_chosen_or_says_what_it_lacks(studio, served_run):
+    run = studio.runs / "damaged"
+    shutil.copytree(served_run, run)
+    next(run.glob("sft/training/**/model.safetensors")).write_bytes(b"x")
+    column = ended(begun(studio, method=["damaged:sft"], user=["ada"])).columns[0]
+    assert (column.stage, column.text) == ("failed", "")
+    assert column.problem
+    (run / "recipe.yaml").write_text("seed: [")
+    assert 'value="damaged:sft"' not in studio.ask("GET", "/write").body.decode()
+    assert studio.ask("POST", "/write", {**WRITE, "method": ["damaged:sft"], "user": ["ada"]}).status == 404
+
+
+def test_nobody_known_is_written_for_with_a_note(studio):
+    columns = ended(begun(studio, user=["nobody knows me", ""])).columns
+    assert [column.stage for column in columns] == ["written"] * 2
+    foot = [event.html for event in columns[0].log._events if event and event.kind == "foot-0"]
+    assert "nobody knows this user: written as for a new user" in foot[-1]
+    assert "Feedback is kept with a user" in foot[-1]
+
+
+def test_nothing_that_users_wrote_is_markup(studio, browser):
+    user = f"eve {HOSTILE}"
+    studio.store.add_documents(
+        LOCAL_TENANT, user, [Document(user, f"The river. {HOSTILE}", title=HOSTILE)], put_user=True
+    )
+    reasoning = Client(studio.port)("PUT", f"/v1/users/{quote(user, safe='')}/reasoning", {"text": HOSTILE})
+    assert reasoning.status == 200, reasoning.body
+    browser.get(f"{studio.url}/write?user={quote(user)}")
+    assert browser.find_element("name", "user").get_attribute("value") == user
+    browser.find_element("id", "prompt").send_keys(f"Write about the river. {HOSTILE}")
+    browser.find_element("id", "write").send_keys(Keys.ENTER)
+    wait_for(browser, lambda b: shown(b, "#stream [role=status]") == "All done")
+    assert content(browser, "reasoning-0") == HOSTILE
+    assert HOSTILE in content(browser, "found-0")
+    browser.refresh()
+    wait_for(browser, lambda b: HOSTILE in content(b, "reasoning-0"))
+    assert browser.find_element("id", "prompt").get_attribute("value") == f"Write about the river. {HOSTILE}"
+    check_nothing_ran(browser)
+
+
+def test_a_thousand_hostile_texts_stay_texts(studio):
+    texts = hostile_texts()
+    for text in texts:
+        document = Document("eve", text, title=text[:100], date="2020-01-01")
+        html = part("write_found.html", documents=found_documents([document], f"river {text}", []))
+        check_is_text(html)
+    sheet = ended(begun(studio, prompt=" ".join(texts)[:100_000], method=["sft"], user=[""]))
+    assert sheet.columns[0].stage == "failed", "it is too long"
+    check_is_text(studio.ask("GET", f"/write/{sheet.id}").body.decode())
+    for text in texts[::50]:
+        check_is_text(studio.ask("GET", f"/write?user={quote(text[:300])}&run={quote(text[:300])}").body.decode())
+
+
+def test_all_of_the_page_is_reached_by_keys(studio, browser):
+    sheet = ended(begun(studio, user=["ada", "ada"]))
+    studio.enter(browser, f"/write/{sheet.id}")
+    wait_for(browser, lambda b: content(b, "foot-1") != "")
+    reached = "".join(check_keys(browser))
+    for name in ('name="user"', 'name="method"', "Another seed", ">Write<", "Copy", "Best of this user", "Edit"):
+        assert name in reached
+
+
+def test_a_link_to_a_run_chooses_its_last_method(studio):
+    html = studio.ask("GET", "/write?run=long").body.decode()
+    assert html.count('<option value="long:sft-reasoning" selected>') == html.count("<select") == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ({"prompt": " "}, 400, "prompt: found nothing but white space"),
+        ({"prompt": ""}, 400, "prompt: found none"),
+        ({"seed": "x"}, 400, "seed: found a string, expected an integer"),
+        ({"seed": -1}, 400, "seed: found"),
+        ({"seed": 2**53}, 400, "seed: found"),
+        ({"method": ["sft"] * 5, "user": [""] * 5}, 400, "method: found a list of length 5, expected at most 4"),
+        ({"method": [], "user": [""]}, 400, "method: found"),
+        ({"user": ["ada"]}, 400, "user: found 1, expected one for each of 2 columns"),
+        ({"method": ["sft", "nothing"]}, 404, "method: found one that cannot write here"),
+        ({"method": ["sft", "../x:sft"]}, 404, "method: found one that cannot write here"),
+        ({"temperature": "nan"}, 400, "temperature: found"),
+        ({"temperature": 3}, 400, "temperature: found"),
+        ({"most_tokens": 0}, 400, "most_tokens: found"),
+    ],
+    ids=str,
+)
+def test_bad_requests_are_told_in_a_line(studio, changes, status, told):
+    answer = studio.ask("POST", "/write", {**WRITE, **changes})
+    assert (answer.status, told in answer.body.decode()) == (status, True), answer.body.decode()
+    assert answer.headers["hx-retarget"] == "#alert"
+
+
+def test_bad_feedback_is_told(studio):
+    sheet = ended(begun(studio))
+    for form in ({}, {"thought": "well"}, {"thought": "edited"}, {"thought": "edited", "edited": " "}):
+        assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", form).status == 400
+    assert studio.ask("POST", f"/write/{sheet.id}/0/feedback", {"thought": "chosen"}).status == 400
+    assert studio.ask("POST", f"/write/{sheet.id}/2/feedback", {"thought": "up"}).status == 404
+    assert studio.ask("POST", f"/write/{sheet.id}/1/feedback", {"thought": "up"}).status == 400
+    assert studio.store.feedback(LOCAL_TENANT, "ada") == []
+
+
+def test_settings_are_those_that_texts_are_written_with(studio):
+    sheet = ended(begun(studio, most_tokens=5, temperature=0))
+    assert 0 < len(sheet.columns[1].text.encode(errors="replace")) <= 15
+    page = studio.ask("GET", "/write").body.decode()
+    assert 'name="most_tokens" type="number" min="1" max="100000" value="5"' in page
+    assert 'value="0.0"' in page
+
+
+def test_words_are_shared_as_documents_are_searched():
+    text = "Rivers? The RIVER, the rivière. 東京は雨です"
+    shown = [Document("u", text, date="2020"), Document("u", "x" * 5000)]
+    first, second = found_documents(shown, "the river in 東京", [])
+    assert [piece.text for piece in first.pieces if piece.shared] == ["The", "RIVER", "the", "東京"]
+    assert "".join(piece.text for piece in first.pieces) == text
+    assert (first.title, first.shared) == ("2020", ["the", "river", "東京"])
+    assert (second.shared, second.left_out) == ([], 1000)
+    # What most documents of the user have is no sign of what this one is about.
+    usual = [Document("u", f"the rain of {day}") for day in range(9)]
+    assert found_documents(shown, "the river in 東京", usual)[0].shared == ["river", "東京"]
+
+
+def test_users_are_found_by_what_is_typed(studio):
+    for name in ("Zoë Elbe", "zoo", "bob"):
+        studio.store.put_user(LOCAL_TENANT, name)
+    found = studio.ask("GET", f"/write/users?user={quote('ZO')}").body.decode()
+    assert re.findall('value="(.*?)"', found) == ["Zoë Elbe", "zoo"]

@@ -139,7 +139,7 @@ class Writing(ABC):
         try:
             with self._scope:
                 async with create_task_group() as group:
-                    if self._profile.slot is not None:
+                    if self.slot is not None:
                         group.start_soon(self._watch_user)
                     yield
                     group.cancel_scope.cancel()
@@ -156,6 +156,11 @@ class Writing(ABC):
                 if piece.finish_reason is not None:
                     await self._stop_if_forgotten()
                 yield piece
+
+    @property
+    def slot(self) -> int | None:
+        """Where the user's key is, see `Profile`."""
+        return self._profile.slot
 
     @property
     def documents(self) -> list[str | None]:
@@ -178,8 +183,7 @@ class Writing(ABC):
             await self._stop_if_forgotten()
 
     async def _stop_if_forgotten(self) -> None:
-        slot = self._profile.slot
-        if slot is not None and self._store.is_forgotten(slot):
+        if self.slot is not None and self._store.is_forgotten(self.slot):
             self.stop(forgotten())
             await checkpoint()  # where it ends
 

@@ -18,6 +18,9 @@ from penname.studio.recipes import recipe_of
 METRIC = "reward"
 """What the key's scores are of; the result tells the agreement with all metrics."""
 
+SEED = 0
+"""Always the same, so that several people rate the same pairs, and their answers can be compared."""
+
 Texts = Mapping[str, Mapping[str, Record]]
 
 
@@ -42,13 +45,15 @@ def methods_of(run: Path) -> list[str]:
     return [name for name in recipe.method_rows if (run / stage_names.evaluation(split, name) / "stage.json").is_file()]
 
 
-def draw_key(run: Path, methods: Sequence[str], count: int, seed: int) -> Record:
+def draw_key(run: Path, methods: Sequence[str], count: int) -> Record:
     """The key of pairs of texts of two methods, drawn at random; on half of them the better one stands first.
+
+    methods: in the run's order.
 
     Raises UserError where there is none.
     """
     split = recipe_of(run).evaluation.split
-    drawn = sample_pairs(_written(run, split, methods), METRIC, 0, count, seed)
+    drawn = sample_pairs(_written(run, split, methods), METRIC, 0, count, SEED)
     if not drawn:
         problem = "found no two texts that differ in their reward, expected methods that write differently"
         raise UserError(f"{' and '.join(methods)}: {problem}")
@@ -80,7 +85,7 @@ def _shown(rating: Rating, changed: int) -> Mapping[str, Pair]:
 def _pair(pair: Record, written: Texts, examples: Mapping[str, Record]) -> Pair:
     known = TextPair(pair["example_id"], tuple(pair["methods"]), tuple(pair["scores"]))
     example = examples[known.example_id]
-    first, second = (written[method][known.example_id]["response"] for method in known.methods)
+    first, second = (written[method][known.example_id]["response"].strip() for method in known.methods)
     return Pair(example["input"], example["output"], (first, second))
 
 

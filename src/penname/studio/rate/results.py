@@ -33,7 +33,7 @@ class Result:
     """What a rating tells.
 
     run: the run's name.
-    methods: the two methods.
+    methods: the two methods, the one first whose texts were chosen more often.
     wins: how many of their texts were chosen.
     neither: the number of pairs on which neither was.
     left: the number of pairs that are not rated.
@@ -58,8 +58,8 @@ class Result:
 def result_of(rating: Rating) -> Result:
     """What a rating tells so far. Raises UserError where its files or the run are damaged."""
     key, answers = rating.key, rating.answered["answers"]
-    first, second = key["methods"]
     chosen = [_methods_by_choice(key["pairs"][number], choice)[0] for number, choice in _decided(answers)]
+    first, second = sorted(key["methods"], key=chosen.count, reverse=True)
     wins = chosen.count(first), chosen.count(second)
     return Result(
         rating.run.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
@@ -100,7 +99,7 @@ def begin(begun: Annotated[Begun, Form()], studio: StudioOf) -> Response:
     if begun.first == begun.second:
         raise ApiError(400, "method: found the same one twice, expected two", "invalid_value", "method")
     run = studio.runs / begun.run
-    key = draw_key(run, methods, begun.pairs, secrets.randbits(53))
+    key = draw_key(run, [name for name in runs[begun.run] if name in methods], begun.pairs)
     rating = new_rating(run, key, begun.annotator)
     return Response(status_code=204, headers={"HX-Redirect": f"{ROOT}/rate/{rating.id}"})
 

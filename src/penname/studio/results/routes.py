@@ -16,7 +16,7 @@ from penname.reporting.page import policy
 from penname.reporting.tables import main_tables, table_of_tests
 from penname.serve.errors import ApiError
 from penname.studio.pages import ROOT, page
-from penname.studio.results.choice import Choice, ChoiceOf
+from penname.studio.results.choice import ChoiceOf
 from penname.studio.results.results import Results
 from penname.studio.results.runs import Order
 from penname.studio.state import StudioOf

@@ -35,14 +35,18 @@ document.addEventListener("htmx:afterSwap", (event) => {
   event.target.lastElementChild.querySelector("input").focus();
 });
 
-// A stop button that had the focus is gone once its text is written.
-let focused = null;
-document.addEventListener("htmx:sseBeforeMessage", (event) => {
-  focused = event.target.contains(document.activeElement) ? event.target.closest("section") : null;
-});
-document.addEventListener("htmx:sseMessage", () => {
-  if (focused && document.activeElement === document.body) focused.querySelector("h2").focus({preventScroll: true});
-  focused = null;
+// A button that had the focus may be gone with what it was for: that its text is written, or that feedback is kept.
+let left = null;
+
+function remember(event) {
+  left = event.target.contains(document.activeElement) ? event.target.closest("section") : null;
+}
+
+document.addEventListener("htmx:beforeSwap", remember);
+document.addEventListener("htmx:sseBeforeMessage", remember);
+document.addEventListener("htmx:afterSwap", () => {
+  if (left && document.activeElement === document.body) left.querySelector("h2").focus({preventScroll: true});
+  left = null;
 });
 
 // Refused for good, as by a studio that was started anew and does not know this browser: its page says so.

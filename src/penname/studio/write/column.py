@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
@@ -12,20 +13,21 @@ from anyio import CancelScope
 from anyio.to_thread import run_sync
 from markupsafe import escape
 
+from penname.data.records import Document
 from penname.errors import UserError
 from penname.serve.backend import EngineFailed
-from penname.serve.errors import ApiError, engine_failed, of_user_error
+from penname.serve.errors import ApiError, engine_failed, forgotten, of_user_error
 from penname.serve.methods import Methods
 from penname.serve.new_writing import new_writing
 from penname.serve.state import State
-from penname.serve.store.records import UnknownUser
+from penname.serve.store.store import Store
 from penname.serve.writing import Order, Piece, Writing
 from penname.studio.events import EventLog
 from penname.studio.models import Choice, Models
 from penname.studio.pages import part
 from penname.studio.state import CALLER
 from penname.studio.write.asked import Asked
-from penname.studio.write.found import found_documents
+from penname.studio.write.found import MOST_SAMPLED, Found, found_documents
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +91,8 @@ class Column:
             try:
                 await self._write(state, models)
             except ApiError as error:
+                if error.code == forgotten().code:
+                    self.forget()
                 self._end_badly(state, error.message)
             except UserError as error:
                 self._end_badly(state, of_user_error(error).message)
@@ -124,25 +128,29 @@ class Column:
         self._show("kept")
 
     async def _write(self, state: State, models: Models) -> None:
-        self.slot = await run_sync(self._slot, state)
         async with models.using(self.choice, lambda: self._go_on("loading")) as methods:
             self._go_on("waiting")
             writing = await new_writing(_with(state, methods), self.choice.method, self._order())
             try:
                 await writing.start()
+                self.slot = writing.slot
                 async with writing.until_stopped():
-                    await self._take(writing)
+                    await self._take(writing, state)
             finally:
                 await writing.close()
         self._end("written", "", writing.notes)
 
-    async def _take(self, writing: Writing) -> None:
-        found = await run_sync(found_documents, writing.shown, self.asked.prompt)
-        self._show("found", documents=found)
+    async def _take(self, writing: Writing, state: State) -> None:
+        self._show("found", documents=await run_sync(self._found, writing.shown, state.store))
         self._go_on("writing")
         async with aclosing(writing.given_out()) as pieces:
             async for piece in pieces:
                 self._add(piece)
+
+    def _found(self, shown: Sequence[Document], store: Store) -> list[Found]:
+        known = self.user is not None and self.slot is not None
+        sample = store.documents(CALLER.tenant, str(self.user), limit=MOST_SAMPLED) if known and shown else []
+        return found_documents(shown, self.asked.prompt, sample)
 
     def _add(self, piece: Piece) -> None:
         if self.stage == "forgotten":  # what had come before the writing could be stopped
@@ -188,14 +196,6 @@ class Column:
         asked = self.asked
         sampling = {} if asked.temperature is None else {"temperature": asked.temperature}
         return Order(CALLER, self.user, asked.prompt, seed=asked.seed, sampling=sampling, most_tokens=asked.most_tokens)
-
-    def _slot(self, state: State) -> int | None:
-        if self.user is None:
-            return None
-        try:
-            return state.store.slot(CALLER.tenant, self.user)
-        except UnknownUser:
-            return None
 
 
 def _with(state: State, methods: Methods) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,12 @@ from penname.words import plain_words, split_words, word_ends
 
 MOST_LETTERS = 4000
 """Letters of a document that are shown."""
+
+FEWEST_DOCUMENTS = 5
+"""With fewer, it is not known which words are common."""
+
+MOST_SAMPLED = 200
+"""Documents of which the words are counted."""
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
@@ -40,9 +47,15 @@ class Found:
     left_out: int
 
 
-def found_documents(documents: Sequence[Document], prompt: str) -> list[Found]:
-    """Documents as they are shown for a prompt, most relevant first."""
-    words = plain_words(prompt)
+def found_documents(documents: Sequence[Document], prompt: str, sample: Sequence[Document]) -> list[Found]:
+    """Documents as they are shown for a prompt, most relevant first.
+
+    sample: of all the user's documents. Words that most of these have tell nothing of what one is about, and are not
+        marked; where the user has few documents, that is not known.
+    """
+    counts = Counter(word for document in sample for word in set(plain_words(document.text)))
+    most = len(sample) / 2 if len(sample) >= FEWEST_DOCUMENTS else len(sample)
+    words = [word for word in plain_words(prompt) if counts[word] <= most]
     return [_found(document, words) for document in documents]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from penname.serve.errors import ApiError
 from penname.serve.requests import TextWithWords
+from penname.serve.state import State
 from penname.studio.events import EventLog
 from penname.studio.models import Choice, Models
 from penname.studio.pages import ROOT, page
@@ -70,11 +71,11 @@ ColumnOf = Annotated[Column, Depends(_column_of)]
 
 @router.get("")
 async def show(
-    request: Request, sheets: SheetsOf, models: ModelsOf, state: StateOf, user: Name = "", method: Name = ""
+    request: Request, sheets: SheetsOf, models: ModelsOf, state: StateOf, user: Name = "", run: Name = ""
 ) -> Response:
-    """The page, with what was written last, or for a user or a method that a link has."""
-    linked = bool(user or method)
-    return await _page(request, models, state, None if linked else sheets.newest, [(method, user)] if linked else None)
+    """The page, with what was written last, or for the user or the run that a link has."""
+    sheet = None if user or run else sheets.newest
+    return await _page(request, models, state, sheet, user=user, run=run)
 
 
 @router.get("/seed")
@@ -153,10 +154,11 @@ async def think_again(request: Request, column: ColumnOf, state: StateOf) -> Res
 async def _page(
     request: Request,
     models: Models,
-    state: Any,
+    state: State,
     sheet: Sheet | None,
-    columns: list[tuple[str, str]] | None = None,
     *,
+    user: str = "",
+    run: str = "",
     gone: bool = False,
 ) -> Response:
     known = await run_sync(known_users, state.store, CALLER.tenant, "")
@@ -164,8 +166,8 @@ async def _page(
     asked = sheet.asked if sheet else None
     if sheet:
         columns = [(column.choice.name, column.user or "") for column in sheet.columns]
-    elif columns is None:  # a first look shows most with somebody beside nobody
-        columns = [("", known[0]), ("", "")] if known else [("", "")]
+    else:
+        columns = _columns_to_begin_with(choices, known, user, run)
     return page(
         request,
         "write.html",
@@ -182,6 +184,16 @@ async def _page(
     )
 
 
+def _columns_to_begin_with(
+    choices: Sequence[Choice], known: Sequence[str], user: str, run: str
+) -> list[tuple[str, str]]:
+    """Method and user of each text: the run's last method, and somebody beside nobody, which shows most."""
+    of_run = [choice.name for choice in choices if choice.run is not None and choice.run.name == run]
+    method = of_run[-1] if of_run else ""
+    somebody = user or next(iter(known), "")
+    return [(method, somebody), (method, "")] if somebody else [(method, "")]
+
+
 def _seed() -> dict[str, int]:
     return {"seed": secrets.randbits(BITS_OF_SEED), "most_seed": 2**53 - 1}
 
@@ -192,8 +204,8 @@ def _groups(choices: Iterable[Choice]) -> list[Group]:
 
 
 def _log_of_what_is_gone() -> EventLog:
-    """What an open page is told by a studio that was started anew."""
+    """What an open page is told whose texts are kept no longer."""
     log = EventLog()
-    log.add("told", "The studio was started anew, and what it had not finished is gone: write it again.")
+    log.add("told", "The studio keeps these texts no longer: it was started anew, or has written others since.")
     log.end()
     return log

@@ -6,8 +6,10 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from penname.serve.state import State
+from penname.serve.store.records import StoreError
 from penname.serve.writing import SECONDS_BETWEEN_LOOKS
 from penname.studio.events import EventLog
 from penname.studio.models import Choice, Models
@@ -21,33 +23,34 @@ MOST_SHEETS = 8
 class Sheet:
     """A prompt with its texts.
 
-    asked: what was asked for.
+    asked: what was asked for, without the users.
     columns: the texts.
     log: what pages show of them.
     """
 
     def __init__(self, asked: Asked, columns: Sequence[tuple[Choice, str | None]]) -> None:
         self.id = secrets.token_hex(6)
-        self.asked = asked
+        self.asked = asked.model_copy(update={"user": []})  # columns have theirs, until these are forgotten
         self.log = EventLog()
         users = [user for _, user in columns]
         self.columns = [
-            Column(number, self.id, choice, user, asked, self.log, users.count(user) > 1)
+            Column(number, self.id, choice, user, self.asked, self.log, users.count(user) > 1)
             for number, (choice, user) in enumerate(columns)
         ]
         self._tasks: list[asyncio.Task[None]] = []
-        self._count = len(columns)
+        self._is_kept = True
 
     def begin(self, state: State, models: Models) -> None:
         """Have all of its texts written at once."""
         self._tasks = [asyncio.create_task(self._write(column, state, models)) for column in self.columns]
         self._tell()
 
-    def stop(self) -> None:
-        """Have nothing more written, and keep no page waiting."""
+    def drop(self) -> None:
+        """Have nothing more written, and no page wait for it."""
+        self._is_kept = False
         for column in self.columns:
             column.stop()
-        self.log.end()
+        self._tell()
 
     async def _write(self, column: Column, state: State, models: Models) -> None:
         await column.write(state, models)
@@ -55,9 +58,11 @@ class Sheet:
 
     def _tell(self) -> None:
         """Tell how many texts are done, which a screen reader says."""
-        left = sum(column.under_way for column in self.columns)
+        count, left = len(self.columns), sum(column.under_way for column in self.columns)
         self.log.drop(["told"])
-        self.log.add("told", f"{self._count - left} of {self._count} done" if left else "All done")
+        self.log.add("told", f"{count - left} of {count} done" if left else "All done")
+        if not left and not self._is_kept:
+            self.log.end()
 
 
 class Sheets:
@@ -86,7 +91,7 @@ class Sheets:
         sheet = Sheet(asked, columns)
         self._sheets[sheet.id] = sheet
         while len(self._sheets) > MOST_SHEETS:
-            self._sheets.popitem(last=False)[1].stop()
+            self._sheets.popitem(last=False)[1].drop()
         sheet.begin(self._state(), self._models)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._forget())
@@ -95,11 +100,12 @@ class Sheets:
     async def _forget(self) -> None:
         """Look again and again whether somebody is forgotten of whom a text is kept."""
         state = self._state()
-        while kept := [
-            c for sheet in self._sheets.values() for c in sheet.columns if c.under_way or c.slot is not None
-        ]:
-            for column in kept:
-                if column.is_forgotten(state):
-                    column.forget()
-            del kept
+        while any(column.under_way or column.slot is not None for column in self._columns()):
+            for column in self._columns():
+                with suppress(StoreError):  # the file of keys is gone for a while
+                    if column.is_forgotten(state):
+                        column.forget()
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _columns(self) -> list[Column]:
+        return [column for sheet in self._sheets.values() for column in sheet.columns]
