@@ -19,7 +19,7 @@ const stops = [...document.querySelectorAll(focusable)].filter((e) => seen(e) &&
 });
 const byClick = (e) => !(e.getAttribute('hx-trigger') || 'click').match(/load|sse:|every|revealed|change|input|drop|from:/);
 const deaf = [...document.querySelectorAll(clicked)]
-  .filter((e) => seen(e) && !e.disabled && !e.matches('label') && byClick(e) && !reachable(e));
+  .filter((e) => seen(e) && !e.disabled && !e.matches('label, form') && byClick(e) && !reachable(e));
 window.keys_stops = stops;
 return [stops.map((e) => e.outerHTML.slice(0, 160)), deaf.map((e) => e.outerHTML.slice(0, 160))];
 """

@@ -16,17 +16,20 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from tests.studio.hostile import as_file_name, check_is_text, check_nothing_ran, hostile_texts
+from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 from tests.studio.studios import Studio
 from tests.studio.train_runs import add_documents, copy_run, finished_run
 
+from penname.runs.folder import read_records, write_records
 from penname.serve.access import LOCAL_TENANT
 from penname.session.stage_names import training
 from penname.shipped import shipped_recipes
 from penname.studio.train import processes, watched
 from penname.studio.train.offers import OFFERS
 
-HOSTILE = ["<img src=x onerror=hacked()>", "\"'><script>hacked()</script>", "{{ 7 * 7 }}", "a/b?c=d&e", "\u202egnp.exe"]
+BEGUN = {"arguments": ["train", "laptop"], "folder": "/", "users": 1, "pid": 0, "created": 0.0}
 OWN = {"recipe": "own", "data": "own", "whose": "all"}
 
 
@@ -254,30 +257,65 @@ def test_few_documents_are_told_before_the_start(people):
         people.store.forget(LOCAL_TENANT, user)
 
 
-def test_what_is_written_in_ids_and_samples_is_text(people, browser, run):
-    for user in HOSTILE:
-        add_documents(people.store, user, 3)
-    for shard in (run / "rest-em/iteration-1").glob("*/*.parquet"):
-        spoil(shard)
+def test_a_thousand_hostile_texts_are_text_in_samples(studio, browser, run):
+    texts = hostile_texts(999, longest=2000)
+    spoil(run / "rest-em/iteration-1", texts)
+    (run / "evaluation/test/rest-em/stage.json").unlink()
+    (run / processes.FILE).write_text(json.dumps(BEGUN | {"arguments": ["train", *texts[:40]]}))
+    (run / processes.ERRORS).write_text("".join(f"penname: {text}\n" for text in texts[:60]), newline="")
+    seen = ""
+    for at in range(1, 35):
+        answer = studio.ask("GET", f"/train/runs/tiny/samples?at={at}", HX_Request=None)
+        check_is_text(answer.body.decode())
+        seen += answer.body.decode()
+    assert seen.count('class="card sample"') == 333
+    for _, _, part in stream(studio, "/train/runs/tiny/events", None, len(watched.PARTS)):
+        check_is_text(part)
+    for path in ("/train/runs/tiny", "/train/runs/tiny/samples"):
+        studio.enter(browser, path)
+        check_nothing_ran(browser)
+
+
+def test_hostile_names_of_people_and_runs_are_text(people, browser, run):
+    names = [name for text in hostile_texts(60) if len(name := " ".join(text.split())[:100]) > 0 and name.isprintable()]
+    for name in names[:25]:
+        add_documents(people.store, name, 2)
     people.enter(browser, "/train/new")
     shown = browser.execute_script("return [...document.querySelectorAll('input[name=user]')].map(e => e.value)")
-    assert set(HOSTILE) < set(shown)
-    people.enter(browser, "/train/runs/tiny")
-    assert HOSTILE[0] in text_of(browser, "#samples")
-    people.enter(browser, "/train/runs/tiny/samples")
-    assert HOSTILE[1] in text_of(browser, "main")
-    assert browser.execute_script("return document.querySelectorAll('main img, main script').length") == 0
-    check_console(browser)
-    for user in HOSTILE:
-        people.store.forget(LOCAL_TENANT, user)
+    assert set(shown) >= {*names[:25], "ada", "bob"}
+    check_nothing_ran(browser)
+    for number, name in enumerate(names):
+        (run.parent / as_file_name(name, number)).mkdir()
+        shutil.copy(run / "recipe.yaml", run.parent / as_file_name(name, number))
+    people.enter(browser, "/train")
+    check_nothing_ran(browser)
+    first = browser.find_element(By.CSS_SELECTOR, ".runs a")
+    named = first.text
+    first.click()
+    WebDriverWait(browser, 10, 0.05).until(lambda _: text_of(browser, "h1") == named)
+    check_nothing_ran(browser)
+    for name in names[:25]:
+        people.store.forget(LOCAL_TENANT, name)
 
 
-def spoil(shard: Path) -> None:
-    """Put hostile texts into a shard's samples."""
-    from penname.runs.folder import read_records, write_records
+def spoil(iteration: Path, texts: list[str]) -> None:
+    """Give an iteration samples of hostile texts, three in each."""
+    for stage in ("samples", "rewards"):
+        first, *others = sorted((iteration / stage).glob("*.parquet"))
+        record = read_records(first)[0]
+        hostile = [
+            record | {"response": a, "reasoning": b, "completion": c, "sample": n}
+            for n, (a, b, c) in enumerate(zip(texts[::3], texts[1::3], texts[2::3], strict=True))
+        ]
+        write_records(first, hostile)
+        for shard in others:
+            shard.unlink()
 
-    hostile = {"response": HOSTILE[0], "reasoning": HOSTILE[1], "completion": HOSTILE[2]}
-    write_records(shard, [record | hostile for record in read_records(shard)])
+
+@pytest.mark.parametrize("path", ["/train", "/train/new", "/train/runs/tiny", "/train/runs/tiny/samples"])
+def test_every_key_leads_somewhere(people, browser, run, path):
+    people.enter(browser, path)
+    check_keys(browser)
 
 
 @pytest.mark.slow
@@ -311,8 +349,7 @@ def test_it_looks_as_before(people, browser, run):
 def test_why_a_run_has_failed_is_shown(studio, browser, run):
     run = run.rename(run.with_name("failed"))
     (run / "evaluation/test/rest-em/stage.json").unlink()
-    begun = {"arguments": ["train", "laptop"], "folder": "/", "users": 1, "pid": 0, "created": 0.0}
-    (run / processes.FILE).write_text(json.dumps(begun))
+    (run / processes.FILE).write_text(json.dumps(BEGUN))
     (run / processes.ERRORS).write_text("penname: no space left on the disk\n")
     studio.enter(browser, "/train/runs/failed")
     assert text_of(browser, "#problem").startswith("no space left on the disk")
