@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penname.studio.train.processes import FILE
-from penname.studio.train.states import RunState, is_run, state_of
+from penname.studio.train.states import RunState, changed_at, is_run, state_of
 
 MOST_USERS = 30
 """People who are shown beside those that are ticked."""
@@ -34,7 +33,7 @@ def listed_runs(runs: Path, first: int, count: int) -> tuple[list[ListedRun], bo
     first, count: which of them.
     """
     folders = [folder for folder in runs.iterdir() if is_run(folder)] if runs.is_dir() else []
-    newest = sorted(folders, key=_changed, reverse=True)[first : first + count + 1]
+    newest = sorted(folders, key=changed_at, reverse=True)[first : first + count + 1]
     return [_listed(folder) for folder in newest[:count]], len(newest) > count
 
 
@@ -56,13 +55,6 @@ def shown_users(users: Sequence[str], search: str, ticked: Sequence[str]) -> tup
     folded, known = search.strip().casefold(), set(ticked)
     found = [user for user in users if folded in user.casefold() and user not in known]
     return found[:MOST_USERS], max(0, len(found) - MOST_USERS)
-
-
-def _changed(folder: Path) -> float:
-    return max(
-        (path.stat().st_mtime for name in ("log.txt", FILE, "recipe.yaml") if (path := folder / name).is_file()),
-        default=0.0,
-    )
 
 
 def _listed(folder: Path) -> ListedRun:

@@ -46,7 +46,7 @@ class Offer:
         """What is missing here, each in a line. on_own: whether it is to be trained on documents in the studio."""
         found = []
         if self.needs_data and not on_own and not os.environ.get("PENNAME_DATA"):
-            found.append("its own data needs PENNAME_DATA, a folder: set it before penname studio is started")
+            found.append("its own data is in a folder that PENNAME_DATA names, which is not set")
         if self.needs_gpu and pick_device() == "cpu":
             found.append("it needs a GPU, and this machine has none")
         return found + ([self.needs] if self.needs else [])

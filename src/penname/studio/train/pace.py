@@ -44,12 +44,14 @@ class Progress:
     """How far a run is.
 
     steps: its stages.
+    trainings: the names of those of them in which a model is trained.
     now: what it does now, in words.
     position: how far that is; None where it is not known.
     left_here, left: seconds until that is done, and until all is; None where it is not known yet.
     """
 
     steps: list[Step]
+    trainings: list[str]
     now: str
     position: Position | None
     left_here: float | None
@@ -64,13 +66,15 @@ def progress_of(run: Path, recipe: Recipe, *, goes: bool) -> Progress:
     current = _current(stages, position) if position and goes else None
     states = ["done" if done[n] else "now" if n == current else "to come" for n in range(len(stages))]
     steps = [Step(name_of(stage.name), state) for stage, state in zip(stages, states, strict=True)]
+    trainings = [stage.name for stage in stages if stage.trains]
     if position is None or not goes:
-        return Progress(steps, "", position, None, None)
+        return Progress(steps, trainings, "", position, None, None)
     here = _left_here(position)
     # One that has just begun takes as long as others of its kind did.
     others = [stage for n, stage in enumerate(stages) if not done[n] and (n != current or here is None)]
     left = _left(run, recipe, others, position)
-    return Progress(steps, name_of(position.stage), position, here, None if left is None else left + (here or 0.0))
+    whole = None if left is None else left + (here or 0.0)
+    return Progress(steps, trainings, name_of(position.stage), position, here, whole)
 
 
 def name_of(stage: str) -> str:
@@ -86,7 +90,7 @@ def name_of(stage: str) -> str:
     words = next((_WORDS[part] for part in reversed(parts) if part in _WORDS), parts[-1])
     words = f"{words}, checked on examples" if part else words
     number = next((part.removeprefix("iteration-") for part in parts if part.startswith("iteration-")), None)
-    where = [parts[0] if parts[0] not in _WORDS else "", f"iteration {number}" if number else ""]
+    where = [parts[0] if len(parts) > 1 and parts[0] not in _WORDS else "", f"iteration {number}" if number else ""]
     return ": ".join(filter(None, [", ".join(filter(None, where)), words]))
 
 

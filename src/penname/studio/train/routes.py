@@ -16,12 +16,14 @@ from starlette.responses import Response, StreamingResponse
 from penname.engines.models import pick_device
 from penname.errors import UserError
 from penname.experiments.plan import format_bytes
+from penname.runs.progress import format_duration
 from penname.serve.errors import ApiError
 from penname.studio.events import END, SECONDS_OF_SILENCE, Event, written
 from penname.studio.pages import ROOT, page, rendered
 from penname.studio.state import StateOf, StudioOf
 from penname.studio.train import processes
 from penname.studio.train.documents import all_users
+from penname.studio.train.estimate import estimate
 from penname.studio.train.listing import listed_runs, next_name, shown_users
 from penname.studio.train.offers import OFFERS, OWN
 from penname.studio.train.pace import name_of
@@ -115,7 +117,8 @@ async def find_users(
 async def plan(request: Request, studio: StudioOf, state: StateOf, asked: Asked) -> Response:
     """Show what a new run will be."""
     run = await anyio.to_thread.run_sync(planned, asked, state.store, studio.runs)
-    return page(request, "train_plan.html", **_values(run, asked))
+    estimated = await anyio.to_thread.run_sync(estimate, run.plan, studio.runs)
+    return page(request, "train_plan.html", estimated=estimated, duration=format_duration, **_values(run, asked))
 
 
 def _values(run: PlannedRun, asked: RunRequest) -> dict[str, Any]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from penname.config import Recipe
 from penname.errors import UserError
-from penname.experiments.run_recipe import load_run_recipe
 from penname.runs.progress import POSITION
 from penname.session import stage_names
+from penname.studio.recipes import recipe_of
 from penname.studio.train.processes import ERRORS, FILE, Begun, holder, read_begun
 
 State = Literal["starting", "under way", "stopping", "paused", "done", "failed", "stopped", "unreadable"]
@@ -63,10 +62,10 @@ def state_of(run: Path) -> RunState:
     begun, problem = read_begun(run), None
     pid = holder(run)  # before the folder is read, so that what it wrote last is not missed
     try:
-        recipe = recipe_of(run)
+        recipe = recipe_if_any(run)
     except UserError as error:
         recipe, problem = None, str(error)
-    changed = max((_time_of(run / name) for name in ("log.txt", FILE, POSITION, "recipe.yaml")), default=0.0)
+    changed = changed_at(run)
     if pid is not None:
         state: State = "under way" if recipe else "starting"
         if begun and begun.pid == pid:
@@ -83,15 +82,9 @@ def state_of(run: Path) -> RunState:
     return RunState("failed", recipe, begun, _why(run), changed)
 
 
-def recipe_of(run: Path) -> Recipe | None:
+def recipe_if_any(run: Path) -> Recipe | None:
     """The recipe of a run; None where it has none yet. Raises UserError for one that cannot be read."""
-    path = run / "recipe.yaml"
-    return _recipe(run, path.stat().st_mtime_ns) if path.is_file() else None
-
-
-@lru_cache(256)
-def _recipe(run: Path, changed: int) -> Recipe:
-    return load_run_recipe(run)
+    return recipe_of(run) if (run / "recipe.yaml").is_file() else None
 
 
 def is_finished(run: Path, recipe: Recipe) -> bool:
@@ -104,7 +97,14 @@ def is_finished(run: Path, recipe: Recipe) -> bool:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's."""
-    return (folder / "recipe.yaml").is_file() or (folder / FILE).is_file()
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        return (folder / "recipe.yaml").is_file() or (folder / FILE).is_file()
+    return False
+
+
+def changed_at(run: Path) -> float:
+    """When something was last written to a run's folder, in seconds since 1970."""
+    return max(_time_of(run / name) for name in ("log.txt", FILE, POSITION, "recipe.yaml"))
 
 
 def last_lines(run: Path) -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -85,17 +85,14 @@ class WatchedRun:
             "results": self._compared(state),
             "rewards": {"iterations": iterations},
             "samples": self._few_samples(iterations[-1] if iterations else None),
-            "losses": {"curves": self._curves(progress.steps if progress else ()), "name_of": name_of},
+            "losses": {"curves": self._curves(progress.trainings if progress else ()), "name_of": name_of},
             "stages": {"steps": progress.steps if progress else []},
         }
 
-    def _curves(self, steps: object) -> list[Curve]:
+    def _curves(self, trainings: Iterable[str]) -> list[Curve]:
         """The losses of the trainings that have begun."""
-        for path in sorted(self.folder.glob("**/training/losses.jsonl")) if steps else ():
-            stage = str(path.parent.relative_to(self.folder))
-            self._losses.setdefault(stage, LossFile(path.parent))
-        found = (file.curve(stage) for stage, file in self._losses.items())
-        return [curve for curve in found if curve]
+        files = {name: self._losses.setdefault(name, LossFile(self.folder / name)) for name in trainings}
+        return [curve for name, file in files.items() if (curve := file.curve(name))]
 
     def _few_samples(self, iteration: Any) -> dict[str, Any]:
         """The best and the worst samples of the newest iteration; before there are rewards, the newest ones."""
@@ -112,10 +109,11 @@ class WatchedRun:
 
     def _compared(self, state: RunState) -> dict[str, Any]:
         """The table of a run that is done."""
-        if state.state != "done":
-            return {"rows": [], "metrics": [], "problem": None}
+        if state.state != "done" or state.recipe is None:
+            return {"rows": [], "metrics": [], "problem": None, "writer": None}
         if self._results[0] != state.changed:
-            self._results = state.changed, _table(self.folder)
+            trained = [name for name, row in state.recipe.method_rows.items() if row.trained]
+            self._results = state.changed, {**_table(self.folder), "writer": trained[-1] if trained else None}
         return self._results[1]
 
 
