@@ -17,7 +17,8 @@ const stops = [...document.querySelectorAll(focusable)].filter((e) => seen(e) &&
     .filter((o) => o.form === e.form && seen(o) && !o.disabled);
   return e === (group.find((o) => o.checked) || group[0]);
 });
-const byClick = (e) => !(e.getAttribute('hx-trigger') || 'click').match(/load|sse:|every|revealed|change|input|drop|from:/);
+const other = /load|sse:|every|revealed|change|input|drop|from:/;
+const byClick = (e) => !(e.getAttribute('hx-trigger') || 'click').match(other);
 const deaf = [...document.querySelectorAll(clicked)]
   .filter((e) => seen(e) && !e.disabled && !e.matches('label') && byClick(e) && !reachable(e));
 window.keys_stops = stops;
