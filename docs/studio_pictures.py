@@ -49,17 +49,10 @@ def main(run: Path) -> None:
 @contextmanager
 def studio(run: Path, folder: Path) -> Iterator[str]:
     """The studio in a process of its own; yields the address that it prints. folder: for what it keeps."""
-    (folder / "runs").mkdir()
-    (folder / "runs" / run.name).symlink_to(run)
-    command = [
-        sys.executable,
-        "-m",
-        "penname",
-        "studio",
-        str(folder / "runs" / run.name),
-        "--runs",
-        str(folder / "runs"),
-    ]
+    shown = folder / "runs" / run.name
+    shown.parent.mkdir()
+    shown.symlink_to(run)
+    command = [sys.executable, "-m", "penname", "studio", str(shown), "--runs", str(shown.parent)]
     command += ["--db", f"sqlite:///{folder}/penname.db", "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -106,11 +99,12 @@ def writing(browser: Any) -> Iterator[Frame]:
     yield seen(browser, 900)
     one(browser, "#prompt").clear()
     one(browser, "#prompt").send_keys(PROMPT)
-    while len(browser.find_elements("css selector", "[name=user]")) < len(AUTHORS):
-        count = len(browser.find_elements("css selector", "[name=user]"))
+    fields = browser.find_elements("css selector", "[name=user]")
+    while len(fields) < len(AUTHORS):
         one(browser, "#add").click()
-        until(lambda: len(browser.find_elements("css selector", "[name=user]")) > count)
-    for field, author in zip(browser.find_elements("css selector", "[name=user]"), AUTHORS, strict=True):
+        time.sleep(0.3)
+        fields = browser.find_elements("css selector", "[name=user]")
+    for field, author in zip(fields, AUTHORS, strict=True):
         field.clear()
         field.send_keys(author)
     yield seen(browser, 1500)

@@ -17,10 +17,10 @@ const stops = [...document.querySelectorAll(focusable)].filter((e) => seen(e) &&
     .filter((o) => o.form === e.form && seen(o) && !o.disabled);
   return e === (group.find((o) => o.checked) || group[0]);
 });
-const other = /load|sse:|every|revealed|change|input|drop|from:/;
-const byClick = (e) => !(e.getAttribute('hx-trigger') || 'click').match(other);
+const others = /load|sse:|every|revealed|change|input|drop|from:/;
+const byClick = (e) => !(e.getAttribute('hx-trigger') || 'click').match(others);
 const deaf = [...document.querySelectorAll(clicked)]
-  .filter((e) => seen(e) && !e.disabled && !e.matches('label') && byClick(e) && !reachable(e));
+  .filter((e) => seen(e) && !e.disabled && !e.matches('label, form') && byClick(e) && !reachable(e));
 window.keys_stops = stops;
 return [stops.map((e) => e.outerHTML.slice(0, 160)), deaf.map((e) => e.outerHTML.slice(0, 160))];
 """

@@ -46,11 +46,9 @@ class Kept(Generic[Value]):
     def drop_gone(self) -> None:
         """Drop what was made of files that are no longer there."""
         with self._lock:
-            gone = [
-                key for key, (stamp, _) in self._values.items() if not all(os.path.exists(name) for name, *_ in stamp)
-            ]
-            for key in gone:
-                del self._values[key]
+            for key, (stamp, _) in list(self._values.items()):
+                if not all(os.path.exists(name) for name, *_ in stamp):
+                    del self._values[key]
 
 
 def files_of(folder: Path) -> Iterator[Path]:
