@@ -100,6 +100,7 @@ def main() -> None:
         "texts_unlike_alone": sum(load.texts[key] != {text} for key, text in alone.items()),
         "texts_compared_with_alone": len(alone),
         "memory_mib_first_and_second_half": [max(memory[:middle]), max(memory[middle:])],
+        "memory_mib_each_minute": [round(mib) for mib in memory[::60]],
     }
     if chosen.vllm:
         print(json.dumps(measured), flush=True)  # vLLM takes much memory

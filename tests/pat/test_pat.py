@@ -5,12 +5,14 @@ import itertools
 import json
 import random
 import shutil
+import tempfile
+import time
 from dataclasses import asdict
 from http.client import HTTPConnection
 
 import pytest
 import yaml
-from tests.serve.running import in_this_process, wait_until
+from tests.serve.running import as_command, in_this_process, wait_until
 from tests.session.test_session import Lines
 from tests.shop import ITEMS, WAYS, secret, write
 
@@ -20,6 +22,7 @@ from penname.errors import UserError
 from penname.experiments.results import results_of
 from penname.experiments.train import evaluate_in_run, train_run
 from penname.generate import by_pat
+from penname.generate.writer import Writer
 from penname.method_table import AGENTS, METHODS
 from penname.pat import algorithm as pat
 from penname.pat.agents import agent_prompt
@@ -302,8 +305,6 @@ def test_generate_writes_for_a_user_who_is_in_no_data(run, tmp_path):
 
 
 def test_a_server_writes_for_users_whom_nobody_knows(run, tmp_path):
-    from penname.generate.writer import Writer
-
     with Writer(run[1]) as writer:
         expected = writer.write("Write of the soap.", item="soap", seed=3)
     with open_store(f"sqlite:///{tmp_path}/penname.db") as store, in_this_process(store, run[1]) as server:
@@ -320,6 +321,48 @@ def test_a_server_writes_for_users_whom_nobody_knows(run, tmp_path):
         assert server.write("nobody@pat", seed=1).status == 200
         assert server.write("nobody", reasoning="Short.").json["error"]["code"] == "model_not_found"
         assert server.write("nobody", logprobs=True).json["error"]["param"] == "logprobs"
+
+
+def files_below(folder):
+    """The files below a folder, each with when it was changed."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_written_about_a_user_is_in_no_file(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENNAME_CACHE", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # a file in it cannot be made
+    of_run = files_below(run[1])
+    with Writer(run[1]) as writer:
+        assert writer.write("Write of the soap.").reasoning
+        embeddings = files_below(tmp_path)  # of the run's own documents
+        assert embeddings
+        assert writer.write("Write of quinces.", documents=["Quince and soap.", "Plum."], candidates=2).reasoning
+    assert files_below(tmp_path) == embeddings
+    assert files_below(run[1]) == of_run
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_leaves_no_words_of_users(run, tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    before = files_below(run[1])
+    with as_command(run[1], f"sqlite:///{tmp_path}/penname.db") as server:
+        assert server.ask("POST", "/v1/users/ada/documents", {"text": "I planted quincetrellis and soap."}).status < 300
+        body = {"model": "penname/ada@pat", "messages": [{"role": "user", "content": "Write."}], "n": 16}
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+        sent = json.dumps({**body, "stream": True, "seed": 3}), {"Content-Type": "application/json"}
+        connection.request("POST", "/v1/chat/completions", *sent)
+        assert connection.getresponse().readline().startswith(b"data: ")
+        time.sleep(0.2)  # the first text is written, and the next one has begun
+        server.process.kill()
+        server.process.wait()
+    left = {path.name for path in scratch.rglob("*")}
+    assert [
+        name for name in left if name != "__pycache__" and "torch_geometric" not in name
+    ] == []  # whose code is there
+    assert files_below(run[1]) == before
+    assert not any(b"quincetrellis" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("end", ["hung up", "forgotten"])

@@ -14,6 +14,7 @@ from tests.serve.postgres import NUMBERS, Cluster, running_cluster
 from tests.serve.running import running
 from tests.serve.serving import Client, make_run, serving
 
+from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_keys, open_store
 from penname.serve.store.store import Store
 
@@ -107,6 +108,12 @@ def server(served_store: Store, served_run: Path) -> Iterator[Client]:
 def client(server: Client, served_store: Store) -> Client:
     """A client with a key of a tenant of its own."""
     return server.with_key(served_store.add_key(f"tenant {next(NUMBERS)}"))
+
+
+@pytest.fixture
+def monitor(server: Client, served_store: Store) -> Client:
+    """A client that may read the metrics."""
+    return server.with_key(served_store.add_key(LOCAL_TENANT))
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def test_openai_streams_what_it_returns_whole(client):
     assert streamed == [first, second]
     assert reasons == [choice.finish_reason for choice in whole.choices]
     assert chunks[-1].usage == whole.usage
-    assert len(chunks) > LIMIT
+    assert len(chunks) > LIMIT // 2  # of two texts; a letter may take up to four tokens
     assert {chunk.id for chunk in chunks} == {chunks[0].id}
 
 

@@ -256,7 +256,7 @@ def test_without_a_valid_key_nothing_is_answered(server, mode):
             call(server.with_key(key), "list_users", mode)
 
 
-def test_a_keys_tokens_are_reserved_and_settled(ada, served_store):
+def test_a_keys_tokens_are_reserved_and_settled(ada, served_store, monitor):
     tenant = served_store.key_of(ada.key).tenant
     for tokens, refusal in ((10, "found a request that may take"), (10_000, "the key's tokens of this day")):
         poor = served_store.add_key(tenant, tokens_a_day=tokens)
@@ -267,7 +267,7 @@ def test_a_keys_tokens_are_reserved_and_settled(ada, served_store):
     call(ada.with_key(rich), "write_as_user", user="ada", prompt=PROMPT)
     usage = served_store.usage(served_store.key_of(rich), time.strftime("%Y-%m-%d", time.gmtime()))
     assert (usage.reserved, usage.used > 20) == (0, True)
-    metrics = ada("GET", "/metrics").body.decode()
+    metrics = monitor("GET", "/metrics").body.decode()
     assert 'penname_refused_total{reason="insufficient_quota"}' in metrics
     assert 'penname_requests_total{method="POST",route="/mcp",status="200"}' in metrics
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import time
 from urllib.parse import quote
 
@@ -72,6 +73,21 @@ def users_of(answer):
     return not any("nobody knows this user" in note for note in answer.json["penname"]["notes"])
 
 
+def test_a_mistyped_method_is_not_taken_for_a_part_of_an_id(client, server, served_store):
+    other = server.with_key(served_store.add_key("who knows no ada"))
+    client("PUT", "/v1/users/ada")
+    client("PUT", "/v1/users/eve@home")
+    for mistyped in ("ada@stf", "ada@", "eve@home@stf"):
+        refused = ask(client, f"penname/{mistyped}")
+        assert (refused.status, refused.error["code"]) == (404, "model_not_found")
+        assert refused.error["message"] == "found no such method, expected one of sft, sft-reasoning"
+        assert not users_of(ask(other, f"penname/{mistyped}"))
+    for nobody in ("ada@example.org", "eve@stf", "@stf", " @stf"):
+        assert not users_of(ask(client, f"penname/{nobody}"))
+    assert not users_of(ask(client, "penname@sft/ada@stf"))  # whose method is named already
+    assert users_of(ask(client, "penname/eve@home"))
+
+
 def test_a_header_names_the_user(client):
     user = "Ada Ω/100%"
     client("POST", f"/v1/users/{quote(user, safe='')}/documents", {"text": "Planted words."})
@@ -99,7 +115,7 @@ def test_open_webuis_header_counts_with_a_key_for_such_programs_alone(server, se
     assert [model["id"] for model in proxy("GET", "/v1/models").json["data"]] == ["penname", "penname@sft"]
 
 
-def test_metrics_name_no_user_and_stay_few(client):
+def test_metrics_name_no_user_and_stay_few(client, monitor):
     """A sweep over many users, paths, methods and errors."""
     planted = [f"heliotrope{n}" for n in range(20)]
     for n, user in enumerate(planted):
@@ -111,7 +127,7 @@ def test_metrics_name_no_user_and_stay_few(client):
         client.with_key(None)("GET", f"/{user}/{n}")
         client(("BREW", user.upper())[n % 2], f"{path}/documents")
     ask(client, f"penname/{planted[0]}")
-    text = client("GET", "/metrics").body.decode()
+    text = monitor("GET", "/metrics").body.decode()
     series = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert 40 < len(series) <= 200
     assert "heliotrope" not in text.lower()
@@ -124,12 +140,19 @@ def test_metrics_name_no_user_and_stay_few(client):
     assert float(found["process_resident_memory_bytes"]) > 2**20
 
 
-def test_requests_that_are_refused_are_counted_by_their_reason(server, served_store):
+def test_requests_that_are_refused_are_counted_by_their_reason(server, served_store, monitor):
     secret = served_store.add_key("poor", tokens_a_day=10_000)
     assert served_store.reserve(served_store.key_of(secret), time.strftime("%Y-%m-%d", time.gmtime()), 9_995)
     poor = server.with_key(secret)
     assert ask(poor).error["code"] == "insufficient_quota"
-    assert 'penname_refused_total{reason="insufficient_quota"}' in poor("GET", "/metrics").body.decode()
+    assert 'penname_refused_total{reason="insufficient_quota"}' in monitor("GET", "/metrics").body.decode()
+
+
+def test_the_totals_of_all_tenants_are_told_to_none_of_them(client, monitor):
+    refused = client("GET", "/metrics")
+    assert (refused.status, refused.error["code"]) == (403, "other_tenant")
+    assert "expected a key of the tenant local" in refused.error["message"]
+    assert monitor("GET", "/metrics").status == 200
 
 
 def test_labels_that_are_too_many_are_counted_as_others():
@@ -141,6 +164,29 @@ def test_labels_that_are_too_many_are_counted_as_others():
         metrics.count_request(None, f"METHOD{n}", 404)
     series = [line for line in metrics.text().decode().splitlines() if line.startswith("penname_requests_total")]
     assert len(series) <= 122
+
+
+def head(port, path):
+    """The status, the headers and the body of an answer to HEAD, as they are sent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        sent = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    top, _, body = sent.partition("\r\n\r\n")
+    status, *lines = top.split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
+
+
+def test_load_balancers_may_ask_with_head(server):
+    for path in ("/healthz", "/readyz"):
+        answer = server("GET", path)
+        status, headers, body = head(server.port, path)
+        assert (status, headers["content-length"], body) == (200, str(len(answer.body)), "")
+    admission = server.app.state.penname.admission
+    admission.stopping = True
+    try:
+        assert [head(server.port, path)[::2] for path in ("/healthz", "/readyz")] == [(200, ""), (503, "")]
+    finally:
+        admission.stopping = False
 
 
 def test_a_server_that_stops_is_alive_and_not_ready(server):

@@ -27,6 +27,8 @@ class Studio:
 
     store: has its users, who are the tenant `LOCAL_TENANT`'s.
     runs: its folder of runs.
+    app: the server's application.
+    pages: the state of the pages' application.
     """
 
     port: int
@@ -34,6 +36,7 @@ class Studio:
     runs: Path
     session: Session
     app: Any = field(repr=False)
+    pages: Any = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -77,5 +80,6 @@ def running_studio(store: Store, model: Path, runs: Path, port: int = 0) -> Iter
     store.put_tenant(LOCAL_TENANT)
     app = make_app(store, lambda: Methods(model, METHODS, rows=4), key_required=False, longest_wait=60)
     session = Session(runs)
-    with in_thread(with_studio(app, runs, session), http=Connection, ws="none", port=port) as port:
-        yield Studio(port, store, runs, session, app)
+    both = with_studio(app, runs, session)
+    with in_thread(both, http=Connection, ws="none", port=port) as port:
+        yield Studio(port, store, runs, session, app, both.state)

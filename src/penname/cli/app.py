@@ -465,17 +465,19 @@ def generate(
     as_json: JsonOption = False,
 ) -> None:
     """Write for a user in the manner of the texts in a profile; the user need not have been in training."""
-    from penname.generate.writer import Writer
+    from penname.generate.writer import Writer, read_documents
     from penname.runs.folder import write_text
 
+    notes: list[str] = []
+    documents = read_documents(profile or (), notes)  # before a model is loaded, which takes longer
     with Writer(model, method) as writer:
         kept = None
         if reuse_reasoning is not None:
             writer.check_reasoning()
             kept = _kept_reasoning(reuse_reasoning)
         options = {"seed": seed, "candidates": candidates, "query": query, "item": item}
-        written = writer.write(prompt, profile or (), reasoning=kept, **options)  # type: ignore[arg-type]
-    show_notes([*writer.notes, *written.notes])
+        written = writer.write(prompt, documents, reasoning=kept, **options)  # type: ignore[arg-type]
+    show_notes([*writer.notes, *notes, *written.notes])
     if reuse_reasoning is not None and kept is None and written.well_formed and written.reasoning:
         write_text(reuse_reasoning, written.reasoning + "\n")
     if as_json:

@@ -105,7 +105,7 @@ def convert(
             people = _collect(path, settings, own, store, report)
             if settings.mask:
                 _mask(store, people, settings, unfinished, advance)
-            _leave_out_copies(store, settings, report, advance)
+            leave_out_copies(store, settings, report, advance)
             counts = _write(path, unfinished, store, settings, report, advance)
         unfinished.replace(folder)
     finally:
@@ -143,11 +143,10 @@ def _collect(path: Path, settings: ConversionSettings, own: OwnAuthor, store: Te
         if own.names:
             authors[document.user_id] += 1
             if not is_own:
-                _skip("by others", report)
+                skip("by others", report)
                 continue
             document = replace(document, user_id=settings.me[0])
-        if len(split_words(document.text)) < settings.min_words:
-            _skip(f"shorter than {settings.min_words} words", report)
+        if is_too_short(document, settings, report):
             continue
         if settings.mask and not settings.hash_users:
             people.own.setdefault(document.user_id, set()).update(names)
@@ -164,6 +163,14 @@ def _collect(path: Path, settings: ConversionSettings, own: OwnAuthor, store: Te
             "me", f"found no text of {settings.min_words} words by {missing}, expected an author: {most}"
         )
     return people
+
+
+def is_too_short(document: Document, settings: ConversionSettings, report: LoadReport) -> bool:
+    """Whether a document has too few words, which the report then counts."""
+    if len(split_words(document.text)) >= settings.min_words:
+        return False
+    skip(f"shorter than {settings.min_words} words", report)
+    return True
 
 
 def _user_id(name: str, settings: ConversionSettings) -> str:
@@ -201,8 +208,8 @@ def _short(text: str) -> str:
     return repr(line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}...")
 
 
-def _leave_out_copies(store: TextStore, settings: ConversionSettings, report: LoadReport, advance: Advance) -> None:
-    """Leave out near-duplicates among each user's texts, and users with too few texts."""
+def leave_out_copies(store: TextStore, settings: ConversionSettings, report: LoadReport, advance: Advance) -> None:
+    """Leave out near-duplicates among each user's texts, and users with too few texts; see `convert`."""
     users = store.users()
     total = sum(users.values())
     for user, count in users.items():
@@ -210,9 +217,9 @@ def _leave_out_copies(store: TextStore, settings: ConversionSettings, report: Lo
         for place in without_copies(_texts_of(user, store, lambda: advance("comparing", 1, total))):
             is_unique[place] = True
         unique = sum(is_unique)
-        _skip("near-duplicate of another document of its user", report, count - unique)
+        skip("near-duplicate of another document of its user", report, count - unique)
         if unique < settings.min_documents:
-            _skip(f"of a user with fewer than {settings.min_documents} documents", report, unique)
+            skip(f"of a user with fewer than {settings.min_documents} documents", report, unique)
             store.drop_user(user)
         else:
             store.drop(number for number, kept in zip(store.numbers_of(user), is_unique, strict=True) if not kept)
@@ -224,7 +231,7 @@ def _texts_of(user: str, store: TextStore, advance: Callable[[], None]) -> Itera
         yield found.document.text
 
 
-def _skip(reason: str, report: LoadReport, count: int = 1) -> None:
+def skip(reason: str, report: LoadReport, count: int = 1) -> None:
     """Count valid rows as skipped that were counted as kept."""
     if count:
         report.kept -= count
@@ -246,7 +253,7 @@ def _write(
     if split_by != settings.split_by and split_by == "texts":
         settings.reading.say(f"{_users(len(users))}: the texts of each are divided into train, val and test")
     if split_by != "leave-one-out":
-        _skip("without a date", report, drop_undated(store, where_most_are_dated=split_by == "texts"))
+        skip("without a date", report, drop_undated(store, where_most_are_dated=split_by == "texts"))
     if split_by == "leave-one-out":
         targets = leave_one_out(store, settings.per_user)
     else:
@@ -273,7 +280,7 @@ def _write_examples(
     with ExitStack() as stack:
         files = {split: stack.enter_context(_open(folder / f"{split}.jsonl")) for split in SPLITS}
         for target in targets:
-            example = _example(target, settings)
+            example = example_of(target, settings)
             if example is not None:
                 _append(files[target.split], example)
                 counts[target.split] += 1
@@ -291,10 +298,10 @@ def _write_documents(path: Path, store: TextStore, hidden: set[int], advance: Ad
             for number, found in store.texts_of(user):
                 advance("writing", 1, total)
                 if number not in hidden:
-                    _append(file, _record(replace(found.document, id=document_id(number))))
+                    _append(file, document_record(number, found))
 
 
-def _example(target: Target, settings: ConversionSettings) -> dict[str, Any] | None:
+def example_of(target: Target, settings: ConversionSettings) -> dict[str, Any] | None:
     """An example with the document as its target; None where too little is left to write."""
     made = input_and_output(target.found, bool(settings.me))
     if made is None:
@@ -316,7 +323,9 @@ def _users(count: int) -> str:
     return f"{count:,} user{'s' if count != 1 else ''}"
 
 
-def _record(document: Document) -> dict[str, Any]:
+def document_record(number: int, found: SourceText) -> dict[str, Any]:
+    """A document as it is written. number: that of its text."""
+    document = replace(found.document, id=document_id(number))
     return {name: value for name, value in vars(document).items() if value is not None}
 
 

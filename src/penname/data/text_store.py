@@ -13,6 +13,9 @@ from typing import Self
 from penname.data.readers.base import SourceText
 from penname.data.records import Document
 
+IN_MEMORY = Path(":memory:")
+"""The path of a store that is on no disk."""
+
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;

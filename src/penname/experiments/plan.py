@@ -20,7 +20,7 @@ from penname.engines.models import (
 from penname.engines.openai import check_server
 from penname.errors import UserError
 from penname.experiments.prompting import describe_prompting
-from penname.experiments.stages import UNKNOWN, Stage, optimizer_steps, stages_of
+from penname.experiments.stages import UNKNOWN, Counts, Stage, optimizer_steps, stages_of
 from penname.method_table import AGENTS
 from penname.rewards.traits import check_traits
 from penname.session import stage_names
@@ -77,15 +77,16 @@ class Plan:
         return lines
 
 
-def make_plan(recipe: Recipe) -> Plan:
+def make_plan(recipe: Recipe, known: Counts | None = None) -> Plan:
     """The plan of a recipe.
 
     recipe: the recipe.
+    known: the number of examples in each split, where they are not yet where the recipe's data will be.
 
     If its data is missing, the plan has no counts, and a note says so.
     """
     notes: list[str] = []
-    counts = {**UNKNOWN, **{split: _count(recipe, split, notes) for split in _splits(recipe)}}
+    counts = known or {**UNKNOWN, **{split: _count(recipe, split, notes) for split in _splits(recipe)}}
     stages = [stage for stage in stages_of(recipe, counts) if stage.computes]
     parameters, origin = count_parameters(recipe.generator.model)
     models = sum(stage.trains for stage in stages)
@@ -152,6 +153,12 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
 
     Raises UserError for data or a model that is missing or does not fit the recipe.
     """
+    check_data(recipe, folder)
+    check_engines(recipe)
+
+
+def check_data(recipe: Recipe, folder: Path) -> None:
+    """Check a run's data; arguments and errors are those of `check_inputs`."""
     rows = recipe.method_rows.values()
     trained = [row for row in rows if row.trained]
     splits = [*(["train"] if recipe.learns else []), recipe.evaluation.split]
@@ -162,6 +169,11 @@ def check_inputs(recipe: Recipe, folder: Path) -> None:
             examples = load_split(recipe.data, split, None, recipe.seed)
             if "traits" in recipe.rewards_in_use() and len(examples):
                 check_traits(examples[0].output or "")
+
+
+def check_engines(recipe: Recipe) -> None:
+    """Check a recipe's models, and the packages that they need. Raises UserError as `check_inputs` does."""
+    rows = recipe.method_rows.values()
     agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
     if recipe.scale.kind == "ray" and find_spec("ray") is None:
         raise UserError("scale.kind ray: not installed; pip install 'penname[ray]'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +27,8 @@ from penname.pat.contexts import (
     sentence_encoder,
 )
 from penname.pat.prompts import response_prompt
-from penname.retrieval.retrieve import Retriever, retrieve
+from penname.retrieval.retrieve import make_retriever, retrieve
+from penname.rewards.mixture import AUTHORSHIP
 from penname.runs.folder import Record, RunFolder, intact_stage, read_json, read_stage
 from penname.runs.progress import ConsoleProgress
 from penname.session import stage_names
@@ -36,7 +36,7 @@ from penname.session.engines import Engines
 from penname.session.evaluate import EVALUATION, choose_texts
 from penname.session.examples import PreparedExample
 from penname.session.session import GenerationInput, Session
-from penname.session.stage_names import GENERATOR, STYLE_MODEL
+from penname.session.stage_names import AUTHORSHIP_MODEL, GENERATOR, STYLE_MODEL
 
 if TYPE_CHECKING:
     from penname.pat.graph.trajectories import Finder
@@ -49,6 +49,8 @@ def can_write(run: Path, recipe: Recipe) -> bool:
 
 class PaTWriter:
     """Writes with a run's agents and generator; the graph of its train split is built once, for the first text.
+
+    Of whom it writes for it keeps nothing on disk: neither summaries nor embeddings.
 
     run: the folder of the run.
     recipe: the recipe of the run.
@@ -65,6 +67,8 @@ class PaTWriter:
         if request.reasoning is not None:
             self.check_reasoning()
         recipe = self._recipe.model_copy(update={"seed": request.seed})
+        candidates = request.candidates or recipe.evaluation.candidates
+        self._check_choice(candidates)
         example = Example(
             "prompt",
             "",
@@ -76,9 +80,9 @@ class PaTWriter:
             layout=self._layout,
         )
         generator = _generator(self._run) if recipe.tune_generator else None
-        with tempfile.TemporaryDirectory() as scratch:
-            quiet = ConsoleProgress(Console(quiet=True))
-            session = Session(recipe, RunFolder(Path(scratch), quiet), self._engines)
+        with ConsoleProgress(Console(quiet=True)) as quiet:
+            quiet.start("summaries", recipe.pat.rounds * len(AGENTS), "summaries")
+            session = Session(recipe, RunFolder(self._run, quiet), self._engines)
             prepared = PreparedExample(
                 "prompt",
                 "",
@@ -90,12 +94,11 @@ class PaTWriter:
                 profile_size=len(request.documents),
                 user_documents=session.users.sample("", [document.text for document in request.documents]),
             )
-            contexts = self._contexts(example, session.retriever())
+            contexts = self._contexts(example, request.seed)
             contexts_by_id = {"prompt": contexts}
             agents = _agents(self._run, recipe)
-            summaries = refine(session, "summaries", agents, [prepared], contexts_by_id, recipe.pat.rounds)[-1][
-                "prompt"
-            ]
+            rounds = refine(session, "summaries", agents, [prepared], contexts_by_id, recipe.pat.rounds, kept=False)
+            summaries = rounds[-1]["prompt"]
             prompt = response_prompt(
                 session,
                 prepared,
@@ -108,7 +111,7 @@ class PaTWriter:
                 [GenerationInput(prepared, prompt)],
                 model=generator,
                 purpose=EVALUATION,
-                samples=request.candidates or recipe.evaluation.candidates,
+                samples=candidates,
                 temperature=recipe.evaluation.temperature,
                 top_p=recipe.evaluation.top_p,
                 with_reasoning=False,
@@ -122,6 +125,17 @@ class PaTWriter:
     def check_reasoning(self) -> None:
         """Raise UserError, as the agents' summaries depend on the prompt too."""
         raise ArgumentError("reasoning", "the method pat writes its summaries anew for each prompt")
+
+    def _check_choice(self, candidates: int) -> None:
+        """Raise UserError where the run cannot choose among so many candidates, or what it chooses by is damaged."""
+        evaluation, folder = self._recipe.evaluation, self._run / AUTHORSHIP_MODEL
+        by_authorship = evaluation.choose == AUTHORSHIP or AUTHORSHIP in self._recipe.reward.mixture
+        if candidates == 1 or not by_authorship:
+            return
+        if not folder.is_dir():
+            problem = "the run has no authorship model, by which its recipe chooses among candidates"
+            raise ArgumentError("candidates", f"found {candidates}; {problem}; expected 1")
+        intact_stage(folder)
 
     def close(self) -> None:
         """Release the loaded models."""
@@ -137,10 +151,10 @@ class PaTWriter:
     def _finder(self) -> Finder:
         documents, shared = read_all_sources(self._recipe.data, "train")
         intact_stage(self._run / STYLE_MODEL)
-        encode = sentence_encoder(lambda note: None)
+        encode = sentence_encoder(lambda note: None, kept={document.text for document in documents})
         return load_finder(self._run, documents, shared, encode, self._recipe.pat.nearest_topics)
 
-    def _contexts(self, example: Example, retriever: Retriever) -> Contexts:
+    def _contexts(self, example: Example, seed: int) -> Contexts:
         recipe, finder = self._recipe, self._finder
 
         def name_in_graph(item: str | None) -> str | None:
@@ -150,7 +164,9 @@ class PaTWriter:
 
         profile = tuple(replace(d, item_id=name_in_graph(d.item_id)) for d in example.profile)
         found = finder.find(replace(example, item_id=name_in_graph(example.item_id), profile=profile), recipe.pat.k)
-        history = format_documents(example, retrieve(example, retriever, recipe.retrieval.k))
+        settings = recipe.retrieval
+        retriever = make_retriever(settings.retriever, settings.encoder, seed, settings.tokens, cached=False)
+        history = format_documents(example, retrieve(example, retriever, settings.k))
         style, topic = format_documents(example, found.style), format_documents(example, found.topic)
         return Contexts("prompt", (), (), (), history, style, topic, tuple(found.levels), ())
 

@@ -100,7 +100,7 @@ class Writer:
             if text != text.encode(errors="replace").decode():
                 raise ArgumentError(name, "found characters that are not UTF-8, expected a text in UTF-8")
         notes: list[str] = []
-        request = TextRequest(prompt, _documents(documents, notes), query, item, seed, candidates, reasoning)
+        request = TextRequest(prompt, read_documents(documents, notes), query, item, seed, candidates, reasoning)
         written = self._writer.write(request)
         return replace(written, notes=(*notes, *written.notes))
 
@@ -141,9 +141,24 @@ def model_writers(model: str | Path, methods: Sequence[str] = ()) -> dict[str, M
         raise ArgumentError("model", f"{model}: no method of this run can write for a new user yet")
     if unknown := [name for name in methods if name not in available]:
         raise ArgumentError("method", f"found {unknown[0]!r}, expected one of {', '.join(available)}")
-    with_one = [name for name in methods or available if not recipe.method_rows[name].writes_summaries]
+    with_one = _with_one_model(recipe, methods or available)
     chosen = with_one if methods else with_one[-1:]
     return {name: ModelWriter(setup_of_run(folder, recipe, name), cached=False) for name in chosen}
+
+
+def methods_to_write_with(run: Path, recipe: Recipe) -> list[str]:
+    """The methods of a run that `model_writers` can be asked for; none before one is trained.
+
+    run: the run's folder.
+    recipe: its recipe.
+    """
+    found = _with_one_model(recipe, _available_methods(run, recipe))
+    return found if any(recipe.method_rows[name].trained for name in found) else []
+
+
+def _with_one_model(recipe: Recipe, methods: Sequence[str]) -> list[str]:
+    """Those of some methods that write with one model; `pat` writes with several."""
+    return [name for name in methods if not recipe.method_rows[name].writes_summaries]
 
 
 def cold_start_recipe(model: str | Path) -> Recipe | None:
@@ -155,8 +170,14 @@ def cold_start_recipe(model: str | Path) -> Recipe | None:
     return recipe if can_write(folder, recipe) else None
 
 
-def _documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:
-    """The documents; what is said of their files is appended to `notes`."""
+def read_documents(documents: Path | Iterable[str | Document], notes: list[str]) -> list[Document]:
+    """A user's documents.
+
+    documents: see `Writer.write`.
+    notes: what is said of their files is appended.
+
+    Raises UserError for documents that cannot be read.
+    """
     if isinstance(documents, str):
         raise ArgumentError("documents", "found one text, expected a list of texts, or a Path of a file or folder")
     if isinstance(documents, Path):

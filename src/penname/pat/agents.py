@@ -140,6 +140,8 @@ def refine(
     examples: Sequence[PreparedExample],
     contexts: Mapping[str, Contexts],
     rounds: int,
+    *,
+    kept: bool = True,
 ) -> list[Summaries]:
     """Write the summaries of all rounds; from the second round on, each agent sees the other's latest summary.
 
@@ -149,11 +151,13 @@ def refine(
     examples: the examples to summarize for.
     contexts: the contexts of each example, by example id.
     rounds: number of rounds.
+    kept: whether the run's folder keeps the summaries; else they are in memory alone.
 
     Returns the summaries of each round, in order. That agents refine their summaries iteratively is known of PaT; what
     a round is, is our reconstruction.
     """
     rounds_so_far: list[Summaries] = []
+    write = session.shards if kept else session.compute
     for number in range(1, rounds + 1):
         previous: Summaries = rounds_so_far[-1] if rounds_so_far else {}
         current: dict[str, dict[AgentName, str]] = {e.example_id: {} for e in examples}
@@ -161,7 +165,7 @@ def refine(
             prompted = LazyItems(examples, partial(_prompt_of_round, session, agent, contexts, previous))
             write_shard = partial(_write_round, agent=agent, model=model, number=number)
             name = stage_names.round_of(stage, number, agent)
-            for record in session.shards(name, prompted, session.recipe.agent(agent).batch_size, write_shard):
+            for record in write(name, prompted, session.recipe.agent(agent).batch_size, write_shard):
                 current[record["example_id"]][agent] = record["summary"]
         rounds_so_far.append(current)
     return rounds_so_far

@@ -180,15 +180,18 @@ def _note_progress(session: Session) -> OnProgress:
     return lambda note: session.run.progress.advance(0, note=note)
 
 
-def sentence_encoder(note_progress: OnProgress) -> Callable[[Sequence[str]], Vectors]:
+def sentence_encoder(
+    note_progress: OnProgress, kept: Collection[str] | None = None
+) -> Callable[[Sequence[str]], Vectors]:
     """A function that computes normalized sentence embeddings, shape (texts, dimension).
 
     note_progress: called with a note on the encoder's progress.
+    kept: the texts whose embeddings are kept on disk; None for all.
     """
     encoder = DenseRanking(None, pooling="model default", normalize=True)
 
     def encode(texts: Sequence[str]) -> Vectors:
-        vectors = encoder.vectors(list(dict.fromkeys(texts)), note_progress)
+        vectors = encoder.vectors(list(dict.fromkeys(texts)), note_progress, kept)
         return np.stack([vectors[text] for text in texts])
 
     return encode

@@ -141,7 +141,7 @@ def _with_metric(pairs: Mapping[str, Record], answers: Mapping[str, str]) -> Rec
         "pairs": len(answers),
         "undecided": len(answers) - len(decided),
         "agreement": sum(decided) / len(decided) if decided else None,
-        "interval": _wilson(sum(decided), len(decided)),
+        "interval": wilson(sum(decided), len(decided)),
         "correlation": _correlation(differences, choices),
     }
 
@@ -156,7 +156,7 @@ def _majority(answers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return found
 
 
-def _wilson(hits: int, n: int) -> list[float] | None:
+def wilson(hits: int, n: int) -> list[float] | None:
     """The 95 % interval of a proportion (Wilson, 1927)."""
     if n == 0:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -60,10 +60,13 @@ class DenseRanking:
         self._cache.write("rankings", {key: orders[key].astype(np.int32).tobytes() for key in new})
         return [orders.get(key, np.zeros(0, np.intp)) for key in keys]
 
-    def vectors(self, texts: Sequence[str], on_progress: Callable[[str], None]) -> dict[str, Vector]:
+    def vectors(
+        self, texts: Sequence[str], on_progress: Callable[[str], None], kept: Collection[str] | None = None
+    ) -> dict[str, Vector]:
         """The embeddings of distinct texts; those missing from the cache are computed and added to it.
 
         on_progress: called with the progress of embedding, in words.
+        kept: the texts whose embeddings may be added; None for all.
         """
         keys = {text: key_of(text) for text in texts}
         cached = self._cache.read("vectors", keys.values())
@@ -74,7 +77,8 @@ class DenseRanking:
         for start in range(0, len(missing), EMBEDDING_BATCH):
             batch = missing[start : start + EMBEDDING_BATCH]
             new = dict(zip(batch, self._encoder.embed(batch, normalize=self._normalize), strict=True))
-            self._cache.write("vectors", {keys[text]: vector.tobytes() for text, vector in new.items()})
+            added = {text: vector for text, vector in new.items() if kept is None or text in kept}
+            self._cache.write("vectors", {keys[text]: vector.tobytes() for text, vector in added.items()})
             vectors |= new
             truncated += self._encoder.truncated(batch)
             on_progress(f"{start + len(batch)} of {len(missing)} texts embedded")

@@ -2,6 +2,7 @@
 
 Beside the log, `timing.jsonl` gets a line whenever a stage ends or is interrupted, with how much was done in which
 time. A stage that several processes worked on has several lines; the work of a process that was killed is not recorded.
+`progress.json` says how far the current stage is, for whoever watches the run from another process.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import html
 import json
+import os
 import sys
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -20,9 +23,34 @@ from rich.progress import Progress as RichProgress
 
 SECONDS_BETWEEN_LINES = 10.0
 TIMING = "timing.jsonl"
+POSITION = "progress.json"
+
+SECONDS_BETWEEN_POSITIONS = 1.0
+"""Least time between two writes of `progress.json`."""
 
 ESTIMATE_FROM = 0.05
 """Share of a stage from which on the time left is estimated."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a stage is.
+
+    stage: its name.
+    unit: what is counted, in the plural.
+    total, done: number of its units, and of those that are done, in this process.
+    tokens: number of tokens of these.
+    seconds: since this process began the stage.
+    time: when this was so, in seconds since 1970.
+    """
+
+    stage: str
+    unit: str
+    total: int
+    done: float
+    tokens: int
+    seconds: float
+    time: float
 
 
 class Bar(Protocol):
@@ -124,6 +152,7 @@ class ConsoleProgress:
         self._log = log
         self._bar: Bar | None = None
         self._open = False
+        self._noted = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +180,7 @@ class ConsoleProgress:
         self._finished = self._tokens = self._completions_finished = 0
         self._open = True
         self._started = self._last_line = time.monotonic()
+        self._note_position(at_once=True)
         if in_notebook():
             self._bar = NotebookBar(stage, total)
         elif self._console.is_terminal:
@@ -170,14 +200,15 @@ class ConsoleProgress:
         self._show(note)
 
     def _show(self, note: str = "") -> None:
-        reached = self._finished + self._completions_finished / self._completions
+        reached = self._reached()
+        self._note_position()
         if self._bar is not None:
             self._bar.update(reached, f"{self._speed()} {note}")
         elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES and reached < self._total:
             self._last_line = time.monotonic()
             elapsed = self._last_line - self._started
             estimated = reached >= ESTIMATE_FROM * self._total
-            left = _duration(elapsed / reached * (self._total - reached)) if estimated else "?"
+            left = format_duration(elapsed / reached * (self._total - reached)) if estimated else "?"
             self.say(
                 f"{self._title}: {int(reached)}/{self._total} {self._unit}{self._speed()}"
                 f"{', ' + note if note else ''}, {left} left"
@@ -189,9 +220,10 @@ class ConsoleProgress:
             self._bar.stop()
             self._bar = None
         self._log_timing()
+        self._note_position(at_once=True)
         elapsed = time.monotonic() - self._started
         self.say(
-            f"{self._title}: {self._finished} {self._unit} in {_duration(elapsed)}{self._speed()}"
+            f"{self._title}: {self._finished} {self._unit} in {format_duration(elapsed)}{self._speed()}"
             f"{', ' + note if note else ''}"
         )
 
@@ -209,6 +241,22 @@ class ConsoleProgress:
             with self._log.with_name(TIMING).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(timing | {"seconds": seconds}) + "\n")
         self._open = False
+
+    def _reached(self) -> float:
+        return self._finished + self._completions_finished / self._completions
+
+    def _note_position(self, *, at_once: bool = False) -> None:
+        """Write how far the stage is, if that was not just written. at_once: in any case."""
+        now = time.monotonic()
+        if self._log is None or (not at_once and now - self._noted < SECONDS_BETWEEN_POSITIONS):
+            return
+        self._noted = now
+        elapsed, seconds = round(now - self._started, 1), round(time.time(), 1)
+        position = Position(self._title, self._unit, self._total, self._reached(), self._tokens, elapsed, seconds)
+        scratch = self._log.with_name(f"{POSITION}.{os.getpid()}.partial")
+        with contextlib.suppress(OSError):  # a full disk is reported where results are written
+            scratch.write_text(json.dumps(asdict(position)), encoding="utf-8")
+            scratch.replace(self._log.with_name(POSITION))
 
     def _speed(self) -> str:
         elapsed = time.monotonic() - self._started
@@ -231,6 +279,18 @@ def read_timing(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _duration(seconds: float) -> str:
+def read_position(folder: Path) -> Position | None:
+    """How far the current or last stage of a run is; None where that is not known. folder: the run folder."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        found = Position(**json.loads((folder / POSITION).read_text(encoding="utf-8")))
+        numbers = (found.total, found.done, found.tokens, found.seconds, found.time)
+        texts = (found.stage, found.unit)
+        if all(isinstance(n, int | float) for n in numbers) and all(isinstance(t, str) for t in texts):
+            return found
+    return None
+
+
+def format_duration(seconds: float) -> str:
+    """A time in minutes and seconds as text."""
     seconds_rounded = round(seconds)
     return f"{seconds_rounded // 60}m {seconds_rounded % 60:02d}s" if seconds_rounded >= 60 else f"{seconds_rounded}s"

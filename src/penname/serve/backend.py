@@ -99,13 +99,21 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """The local engine in a thread of this process. It must be made in the event loop that waits for it.
+    """The local engine in a thread of this process.
 
     model, dtype, rows, max_new_tokens: see `LiveEngine`.
+    loop: the event loop that waits for it; None for the one that it is made in.
     """
 
-    def __init__(self, model: str, dtype: str, rows: int, max_new_tokens: int) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self,
+        model: str,
+        dtype: str,
+        rows: int,
+        max_new_tokens: int,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._loop = loop or asyncio.get_running_loop()
         self._waiting: dict[Ticket, asyncio.Queue[Update]] = {}
         self.engine = LiveEngine(model, self._on_step, dtype, rows, max_new_tokens)
         self.engine.warm_up()

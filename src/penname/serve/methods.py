@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +42,12 @@ class ServedMethod:
 class Methods:
     """The methods that are served, the default one last; PaT is first, and writes for users without documents.
 
-    They must be loaded in the event loop that serves them.
-
     model: a run's folder, or another model, see `penname.generate.writer.Writer`.
     chosen: the methods of a run to be served; empty for the last one that can write.
     rows: the largest number of texts that the local engine writes at once, and another one for one request.
     engine: address of a vLLM server of the models, ending in /v1; None for the local engine.
     say: told which models of the server are used.
+    loop: the event loop that serves them; None for the one that they are loaded in.
 
     Raises UserError where a model is missing, a method cannot write, or its engine cannot be used.
     """
@@ -59,12 +59,13 @@ class Methods:
         rows: int,
         engine: str | None = None,
         say: Callable[[str], object] = lambda line: None,
+        loop: AbstractEventLoop | None = None,
     ) -> None:
         if rows < 1:
             raise UserError(f"rows: found {rows}, expected 1 or more")
         writers = model_writers(model, chosen)
         if engine is None:
-            backends: dict[str, Backend] = {name: _local(name, writer, rows) for name, writer in writers.items()}
+            backends: dict[str, Backend] = {name: _local(name, writer, rows, loop) for name, writer in writers.items()}
         else:
             backends = _remote(engine, writers, rows, say)
         self.served = {
@@ -121,13 +122,13 @@ class Methods:
             self.cold_start.close()
 
 
-def _local(name: str, writer: ModelWriter, rows: int) -> LocalBackend:
+def _local(name: str, writer: ModelWriter, rows: int, loop: AbstractEventLoop | None) -> LocalBackend:
     setup = writer.setup
     if setup.engine.kind != "local":
         problem = f"{name}: written with an engine of kind {setup.engine.kind}, expected local, or a server as engine"
         raise ArgumentError("method", problem)
     longest = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-    return LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest)
+    return LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest, loop)
 
 
 def _remote(

@@ -99,7 +99,7 @@ class ModelWriting(Writing):
             reasoning,
         )
         prepared = writer.prepare(self._request, known)
-        self.documents = [document.id for document in prepared.shown]
+        self.shown = prepared.shown
         self._has_documents = bool(documents)
         self._profile = self._profile._replace(documents=[])  # they may take much memory
         if self._candidates == 1:  # nothing is compared with them

@@ -15,6 +15,7 @@ from anyio import CancelScope, create_task_group, sleep
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
+from penname.data.records import Document
 from penname.engines.base import FinishReason
 from penname.engines.batch import TokenLogProbs
 from penname.serve.access import Caller
@@ -29,7 +30,7 @@ from penname.text_caches import empty_text_caches
 SECONDS_BETWEEN_LOOKS = 0.8
 """How often it is looked whether another process has forgotten the user of a text that is being written."""
 
-NOBODY = Profile(0, [])
+NOBODY = Profile(None, 0, [])
 """The profile of a user whom nobody knows."""
 
 
@@ -94,7 +95,7 @@ class Writing(ABC):
     prompt_tokens, completion_tokens, reasoning_tokens: numbers of tokens; candidates that are not returned count too.
     seed: of its sampling.
     most_likely: as ordered; None where no log probabilities are told of its texts.
-    documents: ids of the user's documents that were found for the prompt, most relevant first.
+    shown: the user's documents that were found for the prompt, most relevant first.
     notes: what a reader of the texts should know.
     """
 
@@ -106,11 +107,10 @@ class Writing(ABC):
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.most_likely = order.most_likely
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
-        self.documents: list[str | None] = []
+        self.shown: Sequence[Document] = ()
         self.notes: list[str] = []
         self._store, self._admission, self._in_flight = desk.store, desk.admission, desk.in_flight
         self._profile = NOBODY
-        self._slot: int | None = None
         self._closed = False
         self._has_large_profile = False
         self._reserved: tuple[str, int] | None = None
@@ -139,7 +139,7 @@ class Writing(ABC):
         try:
             with self._scope:
                 async with create_task_group() as group:
-                    if self._slot is not None:
+                    if self._profile.slot is not None:
                         group.start_soon(self._watch_user)
                     yield
                     group.cancel_scope.cancel()
@@ -157,6 +157,11 @@ class Writing(ABC):
                     await self._stop_if_forgotten()
                 yield piece
 
+    @property
+    def documents(self) -> list[str | None]:
+        """The ids of the documents that were found."""
+        return [document.id for document in self.shown]
+
     @abstractmethod
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
@@ -173,7 +178,8 @@ class Writing(ABC):
             await self._stop_if_forgotten()
 
     async def _stop_if_forgotten(self) -> None:
-        if self._slot is not None and self._store.is_forgotten(self._slot):
+        slot = self._profile.slot
+        if slot is not None and self._store.is_forgotten(slot):
             self.stop(forgotten())
             await checkpoint()  # where it ends
 
@@ -203,11 +209,10 @@ class Writing(ABC):
         """Read the user's documents; that nobody knows the user is noted."""
         if self.order.user is not None:
             try:
-                self._slot = self._store.slot(self.order.caller.tenant, self.order.user)
+                self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
             except UnknownUser:
                 self.notes.append("nobody knows this user: written as for a new user")
                 return
-            self._profile = self._store.profile(self.order.caller.tenant, self.order.user)
         if not self._profile.documents:
             whose = "no user is named" if self.order.user is None else "this user has no documents"
             self.notes.append(f"{whose}: written as for a new user")

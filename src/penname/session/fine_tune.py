@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -23,6 +24,9 @@ from penname.training.packing import TrainingSample
 
 PROMPT_FILE = "penname.json"
 """File beside a model that says how it must be prompted."""
+
+LOSSES = "losses.jsonl"
+"""File of a training that gets a line for each step as it is done."""
 
 
 def within_limit(session: Session, samples: Sequence[TrainingSample], *, with_reasoning: bool) -> list[TrainingSample]:
@@ -119,6 +123,7 @@ class TrainingProgress:
     def __init__(self, run: RunFolder, stage: str, steps: int, step_tokens: int = 0) -> None:
         self._run, self._stage, self._steps, self._step_tokens = run, stage, steps, step_tokens
         self._reported = 0
+        self._losses = run.path(stage) / LOSSES
         run.progress.start(stage, steps, "steps")
 
     def on_step(self, step: int, loss: float) -> None:
@@ -127,13 +132,32 @@ class TrainingProgress:
         step: number of steps done.
         """
         progress = self._run.progress
-        if not self._reported and step > 1:
-            progress.start(self._stage, self._steps - step + 1, "steps")
-            self._reported = step - 1
+        if not self._reported:
+            _keep_steps_before(step, self._losses)
+            if step > 1:
+                progress.start(self._stage, self._steps - step + 1, "steps")
+                self._reported = step - 1
+        with self._losses.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "loss": loss}) + "\n")
         done = step - self._reported
         progress.advance(done, self._step_tokens * done, f"loss {loss:.3f}")
         self._run.tracker.log({f"{self._stage}/loss": loss}, step)
         self._reported = step
+
+
+def _keep_steps_before(step: int, losses: Path) -> None:
+    """Remove what a killed process has noted of steps that are repeated. step: the first of them."""
+    noted = losses.read_text(encoding="utf-8").splitlines() if losses.is_file() else []
+    kept = [line for line in noted if (found := loss_of(line)) and found[0] < step]
+    write_text(losses, "".join(f"{line}\n" for line in kept))
+
+
+def loss_of(line: str) -> tuple[int, float] | None:
+    """The step and the loss in a line of `LOSSES`; None for one that a killed process has left incomplete."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        found = json.loads(line)
+        return int(found["step"]), float(found["loss"])
+    return None
 
 
 def _checkpoint_scorer(session: Session, stage: str, with_reasoning: bool) -> Callable[[Path], float]:

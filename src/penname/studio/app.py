@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penname.errors import UserError
 from penname.reporting.page import STYLE
@@ -19,18 +22,20 @@ from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
 from penname.studio import home
 from penname.studio.door import Door
+from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
+from penname.studio.rate import routes as rate
 from penname.studio.results import routes as results
 from penname.studio.session import Session
 from penname.studio.state import Studio
+from penname.studio.train import routes as train
+from penname.studio.write import routes as write
+from penname.studio.write.sheets import Sheets
 
-ROUTERS = (
-    home.router,
-    results.router,
-)
+ROUTERS = (home.router, write.router, train.router, rate.router, results.router)
 
 
-def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
+def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     """The server's application with the pages beside it.
 
     server: the server's application.
@@ -38,7 +43,9 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
     session: who may see the pages.
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    pages.state.studio = Studio(runs, session, server)
+    pages.state.studio = studio = Studio(runs, session, server)
+    pages.state.models = models = Models(lambda: studio.state.methods, runs)
+    pages.state.sheets = Sheets(lambda: studio.state, models)
     pages.add_middleware(Failures)
     for router in ROUTERS:
         pages.include_router(router, prefix=ROOT)
@@ -48,20 +55,34 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> ASGIApp:
     pages.add_exception_handler(UserError, _error)
     pages.add_exception_handler(RequestValidationError, _error)
     pages.add_exception_handler(HTTPException, _error)
-    return _Beside(server, SecurityHeaders(Door(pages, session)))
+    return Beside(server, SecurityHeaders(Door(pages, session)), pages.state, models.close)
 
 
-class _Beside:
-    """Two applications: all below `ROOT` is the pages'."""
+class Beside:
+    """Two applications: all below `ROOT` is the pages'.
 
-    def __init__(self, server: ASGIApp, pages: ASGIApp) -> None:
+    state: what the pages have.
+    close: releases it, once the server has ended.
+    """
+
+    def __init__(self, server: ASGIApp, pages: ASGIApp, state: State, close: Callable[[], Awaitable[None]]) -> None:
+        self.state = state
         self._server = server
         self._pages = pages
+        self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._server(scope, receive, partial(self._send_of_lifespan, send))
+            return
         path = scope.get("path", "")
         ours = scope["type"] == "http" and (path == ROOT or path.startswith(f"{ROOT}/"))
         await (self._pages if ours else self._server)(scope, receive, send)
+
+    async def _send_of_lifespan(self, send: Send, message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown"):
+            await self._close()
+        await send(message)
 
 
 async def _style() -> FileResponse:

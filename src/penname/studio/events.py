@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -33,7 +33,7 @@ class EventLog:
 
     def __init__(self) -> None:
         self._name = secrets.token_hex(6)
-        self._events: list[Event] = []
+        self._events: list[Event | None] = []
         self._more = asyncio.Event()
         self._ended = False
 
@@ -46,6 +46,10 @@ class EventLog:
         """Add an event."""
         self._events.append(Event(kind, html))
         self._wake()
+
+    def drop(self, kinds: Collection[str]) -> None:
+        """Keep nothing of the events of these kinds; pages that do not have them yet never get them."""
+        self._events = [None if event and event.kind in kinds else event for event in self._events]
 
     def end(self) -> None:
         """Say that no event follows."""
@@ -73,8 +77,9 @@ class EventLog:
     async def _stream(self, number: int) -> AsyncGenerator[str]:
         yield "retry: 500\n\n"
         while True:
-            for event in self._events[number:]:
-                yield _written(f"{self._name}-{number}", event)
+            while number < len(self._events):  # none is held here while a page is slow to take it
+                if (event := self._events[number]) is not None:
+                    yield written(f"{self._name}-{number}", event)
                 number += 1
             if self._ended and number == len(self._events):
                 return
@@ -89,6 +94,7 @@ class EventLog:
         self._more = asyncio.Event()
 
 
-def _written(number: str, event: Event) -> str:
+def written(number: str, event: Event) -> str:
+    """An event as it is sent. number: what a page that has it says, to get those behind it."""
     lines = event.html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return f"id: {number}\nevent: {event.kind}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"

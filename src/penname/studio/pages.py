@@ -19,10 +19,7 @@ POLICY = (
 )
 """Files of this server alone, no script or style in the page itself, and no form that is sent without a script."""
 
-MENU = (
-    ("", "Studio"),
-    ("results", "Results"),
-)
+MENU = (("", "Studio"), ("write", "Write"), ("train", "Train"), ("rate", "Rate"), ("results", "Results"))
 """The pages in the menu: path below `ROOT` and name."""
 
 
@@ -41,6 +38,11 @@ def rendered(request: HTTPConnection, template: str, **values: Any) -> str:
     session = request.app.state.studio.session if "app" in request.scope else None
     common = {"root": ROOT, "menu": MENU, "here": path.partition("/")[0], "csrf": session.csrf if session else ""}
     return _templates().get_template(template).render(**common, **values)
+
+
+def part(template: str, **values: Any) -> str:
+    """A part of a page for its stream, where no request is at hand; see `page`."""
+    return _templates().get_template(template).render(root=ROOT, **values)
 
 
 def error_page(request: HTTPConnection, status: int, message: str) -> HTMLResponse:

@@ -86,14 +86,14 @@ def test_a_forgotten_user_s_key_is_in_no_file(store, user_keys, tmp_path):
 
 def test_what_another_process_forgets_is_known_at_once(store, url, user_keys):
     plant(store)
-    slot = store.slot("t", "ada")
+    slot = store.profile("t", "ada").slot
     with open_store(url, user_keys) as other:
         assert not store.is_forgotten(slot)
         other.forget("t", "ada")
         assert store.is_forgotten(slot)
         other.put_user("t", "ada")
         assert store.is_forgotten(slot)
-        assert store.slot("t", "ada") != slot
+        assert store.profile("t", "ada").slot != slot
 
 
 def test_a_copy_of_the_database_from_before_is_closed_with_the_keys_from_after(store, url, user_keys, request):

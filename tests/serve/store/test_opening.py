@@ -276,7 +276,7 @@ def test_200_requests_at_once_of_40_threads(store):
         if number % 4:
             return store.reasoning("t", user, "m")
         store.add_documents("t", user, [Document("", f"text {number}")])
-        version, documents = store.profile("t", user)
+        _, version, documents = store.profile("t", user)
         store.keep_reasoning("t", user, "m", f"of {len(documents)}", version)
         return None
 
@@ -284,7 +284,7 @@ def test_200_requests_at_once_of_40_threads(store):
         list(threads.map(request, range(200)))
     assert sum(len(store.profile("t", f"u{number}").documents) for number in range(5)) == 50
     for number in range(5):
-        version, documents = store.profile("t", f"u{number}")
+        _, version, documents = store.profile("t", f"u{number}")
         kept = store.reasoning("t", f"u{number}", "m")
         assert kept is None or (kept.profile_version, kept.text) == (version, f"of {len(documents)}")
 

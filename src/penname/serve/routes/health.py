@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from penname.errors import UserError
+from penname.serve.access import LOCAL_TENANT
 from penname.serve.errors import ApiError
 from penname.serve.routes.common import CallerOf, StateOf
 from penname.serve.store.store import Store
@@ -28,12 +29,14 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+@router.head("/healthz", include_in_schema=False)  # as load balancers ask
 @router.get("/healthz")
 async def alive() -> Health:
     """Say that the process answers."""
     return Health()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def ready(state: StateOf) -> Health:
     """Say that requests are answered: 503 while the server stops, and without its database or an engine."""
@@ -50,9 +53,12 @@ async def ready(state: StateOf) -> Health:
 def metrics(caller: CallerOf, state: StateOf) -> Response:
     """Show the metrics in Prometheus' text format.
 
-    Where requests need a key this one needs one too, of any tenant: how much is written at what times is nobody else's
-    business. They are of all tenants together, and name none.
+    They are of all tenants together, and how much others have written is nobody's business: they are for whoever needs
+    no key here, and elsewhere for keys of the tenant `local`. Raises ApiError (403) for others.
     """
+    if caller.tenant != LOCAL_TENANT:
+        problem = f"the metrics are of all tenants, expected a key of the tenant {LOCAL_TENANT}"
+        raise ApiError(403, problem, "other_tenant")
     return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -18,6 +19,8 @@ from penname.serve.open_webui import job_reply
 from penname.serve.replies import Form, Kind, WritingResponse, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
 from penname.serve.state import State
+from penname.serve.store.records import UnknownUser
+from penname.serve.store.store import Store
 from penname.serve.writing import Order
 
 
@@ -72,6 +75,8 @@ async def _write(
     caller: Caller = request.state.caller
     named = named_by(body.model, state.methods)
     user = user_asked(named.user or body.user, request.headers, caller)
+    if named.user is not None and named.method is None:
+        await run_sync(_check_end, state, caller.tenant, named.user)
     order = Order(
         caller,
         user,
@@ -119,6 +124,26 @@ def named_by(model: str, methods: Methods) -> Named:
     if at and method in methods.names:  # a user's id may have an @ itself, as addresses have
         return Named(before or None, method)
     return Named(user, None)
+
+
+def _check_end(state: State, tenant: str, user: str) -> None:
+    """Raise ApiError (404) for a mistyped method: `ada@sfd` where nobody knows a user of this id, but `ada` is known.
+
+    What ends as an address does (`ada@example.org`) is an id. user: whom a model's name names.
+    """
+    before, _, end = user.rpartition("@")
+    if not before.strip() or "." in end or _knows(state.store, tenant, user):
+        return
+    if _knows(state.store, tenant, before):
+        state.methods.check(end)
+
+
+def _knows(store: Store, tenant: str, user: str) -> bool:
+    try:
+        store.user(tenant, user)
+    except UnknownUser:
+        return False
+    return True
 
 
 def user_asked(named: str | None, headers: Headers, caller: Caller) -> str | None:

@@ -110,7 +110,7 @@ class Documents(Users):
         tenant, user = checked_user(tenant, user)
         with self._database.reading(tenant) as connection:
             known = self._known(connection, tenant, user)
-            return Profile(known.version, read_documents(connection, tenant, user, known))
+            return Profile(known.slot, known.version, read_documents(connection, tenant, user, known))
 
 
 def read_documents(connection: Connection, tenant: str, user: str, known: KnownUser) -> list[Document]:

@@ -38,11 +38,13 @@ class KnownUser(NamedTuple):
     """A user's row, as a transaction needs it.
 
     mark: stands for the user's id.
+    slot: where the user's key is.
     version: the profile's.
     key: seals what is kept of the user.
     """
 
     mark: str
+    slot: int
     version: int
     key: UserKey
 
@@ -73,7 +75,7 @@ class UserPart(Part):
         key = row and self._user_keys.key(row.slot)
         if not row or not key:
             raise UnknownUser
-        return KnownUser(mark, row.profile_version, key)
+        return KnownUser(mark, row.slot, row.profile_version, key)
 
     def _erase_soon(self) -> None:
         """Have rows that were deleted or changed overwritten, where the database can do that."""

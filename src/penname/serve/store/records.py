@@ -73,8 +73,12 @@ class User:
 
 
 class Profile(NamedTuple):
-    """A user's documents, in the order in which they were added, and the version of the profile that they are."""
+    """A user's documents, in the order in which they were added, and the version of the profile that they are.
 
+    slot: where the user's key is, and never that of another user, also of the same id; None where nobody is meant.
+    """
+
+    slot: int | None
     version: int
     documents: list[Document]
 

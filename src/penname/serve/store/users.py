@@ -48,17 +48,8 @@ class Users(UserPart):
         with self._database.reading(tenant) as connection:
             return self._user(connection, tenant, user)
 
-    def slot(self, tenant: str, user: str) -> int:
-        """Where a user's key is, and never that of another user, also of the same id. Raises UnknownUser."""
-        tenant, user = checked_user(tenant, user)
-        with self._database.reading(tenant) as connection:
-            row = self._row(connection, tenant, user)
-        if row is None or self._user_keys.is_forgotten(row.slot):
-            raise UnknownUser
-        return int(row.slot)
-
     def is_forgotten(self, slot: int) -> bool:
-        """Whether a user was forgotten, by whatever process; no query, as it is asked often. slot: see `slot`."""
+        """Whether a user was forgotten, by whatever process; no query, as it is asked often. slot: see `Profile`."""
         return self._user_keys.is_forgotten(slot)
 
     def users(self, tenant: str, after: str = "", limit: int = 100) -> list[User]:

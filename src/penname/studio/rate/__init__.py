@@ -1,0 +1,1 @@
+"""The pages on which a person chooses between texts without knowing what wrote them."""

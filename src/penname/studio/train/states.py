@@ -1,0 +1,135 @@
+"""What has become of a run: told from its folder and from the processes that there are."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from penname.config import Recipe
+from penname.errors import UserError
+from penname.experiments.run_recipe import load_run_recipe
+from penname.runs.progress import POSITION
+from penname.session import stage_names
+from penname.studio.train.processes import ERRORS, FILE, Begun, holder, read_begun
+
+State = Literal["starting", "under way", "stopping", "paused", "done", "failed", "stopped", "unreadable"]
+SAID: dict[State, str] = {
+    "starting": "Starting",
+    "under way": "Under way",
+    "stopping": "Stopping",
+    "paused": "Paused",
+    "done": "Done",
+    "failed": "Failed",
+    "stopped": "Stopped",
+    "unreadable": "Cannot be read",
+}
+_LINES_SHOWN = 20
+_BYTES_READ = 2**16
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What has become of a run.
+
+    state: in a word.
+    recipe: its recipe; None where it has none yet, or none that can be read.
+    begun: what was begun in the studio; None where it was begun elsewhere.
+    problem: why it ended or cannot be read, in a line.
+    changed: when something was last written to its folder, in seconds since 1970.
+    """
+
+    state: State
+    recipe: Recipe | None
+    begun: Begun | None
+    problem: str | None
+    changed: float
+
+    @property
+    def goes(self) -> bool:
+        """Whether a process works on it."""
+        return self.state in ("starting", "under way", "stopping")
+
+    @property
+    def said(self) -> str:
+        """Its state, as it is shown."""
+        return SAID[self.state]
+
+
+def state_of(run: Path) -> RunState:
+    """What has become of a run. run: its folder."""
+    begun, problem = read_begun(run), None
+    pid = holder(run)  # before the folder is read, so that what it wrote last is not missed
+    try:
+        recipe = recipe_of(run)
+    except UserError as error:
+        recipe, problem = None, str(error)
+    changed = max((_time_of(run / name) for name in ("log.txt", FILE, POSITION, "recipe.yaml")), default=0.0)
+    if pid is not None:
+        state: State = "under way" if recipe else "starting"
+        if begun and begun.pid == pid:
+            state = "stopping" if begun.paused else "starting" if _time_of(run / POSITION) < begun.created else state
+        return RunState(state, recipe, begun, None, changed)
+    if recipe and is_finished(run, recipe):
+        return RunState("done", recipe, begun, None, changed)
+    if problem:
+        return RunState("unreadable", None, begun, problem, changed)
+    if begun is None:
+        return RunState("stopped", recipe, None, None, changed)
+    if begun.paused:
+        return RunState("paused", recipe, begun, None, changed)
+    return RunState("failed", recipe, begun, _why(run), changed)
+
+
+def recipe_of(run: Path) -> Recipe | None:
+    """The recipe of a run; None where it has none yet. Raises UserError for one that cannot be read."""
+    path = run / "recipe.yaml"
+    return _recipe(run, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@lru_cache(256)
+def _recipe(run: Path, changed: int) -> Recipe:
+    return load_run_recipe(run)
+
+
+def is_finished(run: Path, recipe: Recipe) -> bool:
+    """Whether all that a run computes is computed."""
+    split = recipe.evaluation.split
+    stages = [stage_names.evaluation(split, name) for name in recipe.method_rows]
+    stages += [stage_names.three_authors(split, name) for name in recipe.writers(recipe.method_rows)]
+    return all((run / stage / "stage.json").is_file() for stage in stages)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's."""
+    return (folder / "recipe.yaml").is_file() or (folder / FILE).is_file()
+
+
+def last_lines(run: Path) -> list[str]:
+    """The last lines that a run's process wrote, to its log and to its standard error."""
+    return [*_lines(run / "log.txt")[-_LINES_SHOWN:], *_lines(run / ERRORS)[-_LINES_SHOWN:]]
+
+
+def _why(run: Path) -> str:
+    """Why a process ended, in a line."""
+    lines = _lines(run / ERRORS)
+    said = [line.removeprefix("penname: ") for line in lines if line.startswith("penname: ") and ": note: " not in line]
+    if said or any(line.startswith("Traceback") for line in lines):
+        return (said or lines)[-1]
+    return "its process was ended from outside, as happens where memory runs out; go on repeats at most a few minutes"
+
+
+def _lines(path: Path) -> list[str]:
+    """The last lines of a file that are not blank."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _BYTES_READ))
+        return [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return []
+
+
+def _time_of(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0

@@ -1,0 +1,199 @@
+"""The page to write on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Annotated, Any, NamedTuple
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import Response
+
+from penname.serve.errors import ApiError
+from penname.serve.requests import TextWithWords
+from penname.studio.events import EventLog
+from penname.studio.models import Choice, Models
+from penname.studio.pages import ROOT, page
+from penname.studio.state import CALLER, StateOf
+from penname.studio.write.asked import BITS_OF_SEED, Asked
+from penname.studio.write.column import Column
+from penname.studio.write.feedback import Thought, keep_feedback, take_back
+from penname.studio.write.sheets import MOST_SHEETS, Sheet, Sheets
+from penname.studio.write.users import known_users
+
+router = APIRouter(prefix="/write")
+
+Name = Annotated[str, Query(max_length=2000)]
+
+
+class Group(NamedTuple):
+    """The methods of one run in the list of methods."""
+
+    label: str
+    choices: list[Choice]
+
+
+def _sheets_of(request: Request) -> Sheets:
+    sheets: Sheets = request.app.state.sheets
+    return sheets
+
+
+def _models_of(request: Request) -> Models:
+    models: Models = request.app.state.models
+    return models
+
+
+SheetsOf = Annotated[Sheets, Depends(_sheets_of)]
+ModelsOf = Annotated[Models, Depends(_models_of)]
+
+
+def _sheet_of(sheet: str, sheets: SheetsOf) -> Sheet:
+    found = sheets.get(sheet)
+    if found is None:
+        raise ApiError(404, "these texts are gone: the studio keeps them in memory alone", "not_found")
+    return found
+
+
+SheetOf = Annotated[Sheet, Depends(_sheet_of)]
+
+
+def _column_of(number: int, sheet: SheetOf) -> Column:
+    if not 0 <= number < len(sheet.columns):
+        raise ApiError(404, f"text: found {number}, expected one of {len(sheet.columns)}", "not_found")
+    return sheet.columns[number]
+
+
+ColumnOf = Annotated[Column, Depends(_column_of)]
+
+
+@router.get("")
+async def show(
+    request: Request, sheets: SheetsOf, models: ModelsOf, state: StateOf, user: Name = "", method: Name = ""
+) -> Response:
+    """The page, with what was written last, or for a user or a method that a link has."""
+    linked = bool(user or method)
+    return await _page(request, models, state, None if linked else sheets.newest, [(method, user)] if linked else None)
+
+
+@router.get("/seed")
+async def another_seed(request: Request) -> Response:
+    """Another seed than the one that is shown."""
+    return page(request, "write_seed.html", **_seed())
+
+
+@router.get("/users")
+async def find_users(request: Request, state: StateOf, user: Annotated[list[Name] | None, Query()] = None) -> Response:
+    """Users whose ids have in them what was typed."""
+    typed = (user or [""])[0]
+    return page(request, "write_users.html", known=await run_sync(known_users, state.store, CALLER.tenant, typed))
+
+
+@router.get("/asked")
+async def another_column(request: Request, models: ModelsOf) -> Response:
+    """One more text to be asked for."""
+    groups = _groups(await models.choices())
+    return page(request, "write_asked.html", groups=groups, method="", user="")
+
+
+@router.post("")
+async def write(request: Request, asked: Annotated[Asked, Form()], sheets: SheetsOf, models: ModelsOf) -> Response:
+    """Have texts written."""
+    columns = [(await models.chosen(method), user) for method, user in asked.columns]
+    sheet = sheets.begin(asked, columns)
+    answer = page(request, "write_sheet.html", sheet=sheet)
+    answer.headers["HX-Push-Url"] = f"{ROOT}/write/{sheet.id}"
+    return answer
+
+
+@router.get("/{sheet}")
+async def show_again(request: Request, sheet: str, sheets: SheetsOf, models: ModelsOf, state: StateOf) -> Response:
+    """The page with texts that were asked for before."""
+    found = sheets.get(sheet)
+    return await _page(request, models, state, found, gone=found is None)
+
+
+@router.get("/{sheet}/events")
+async def events(request: Request, sheet: str, sheets: SheetsOf) -> Response:
+    """What is shown of the texts as they are written."""
+    found = sheets.get(sheet)
+    return (found.log if found else _log_of_what_is_gone()).answer(request)
+
+
+@router.post("/{sheet}/{number}/stop")
+async def stop(column: ColumnOf) -> Response:
+    """Have a text written no further."""
+    column.stop()
+    return Response(status_code=204)
+
+
+@router.post("/{sheet}/{number}/feedback")
+async def think(
+    request: Request,
+    sheet: SheetOf,
+    column: ColumnOf,
+    state: StateOf,
+    thought: Annotated[Thought, Form()],
+    edited: Annotated[TextWithWords | None, Form()] = None,
+) -> Response:
+    """Keep what the person thinks of a text."""
+    column.keep(await run_sync(keep_feedback, state, column, sheet.columns, thought, edited))
+    return page(request, "write_kept.html", column=column)
+
+
+@router.delete("/{sheet}/{number}/feedback")
+async def think_again(request: Request, column: ColumnOf, state: StateOf) -> Response:
+    """Keep it no longer."""
+    await run_sync(take_back, state, column.kept)
+    column.keep([])
+    return page(request, "write_kept.html", column=column)
+
+
+async def _page(
+    request: Request,
+    models: Models,
+    state: Any,
+    sheet: Sheet | None,
+    columns: list[tuple[str, str]] | None = None,
+    *,
+    gone: bool = False,
+) -> Response:
+    known = await run_sync(known_users, state.store, CALLER.tenant, "")
+    choices = await models.choices()
+    asked = sheet.asked if sheet else None
+    if sheet:
+        columns = [(column.choice.name, column.user or "") for column in sheet.columns]
+    elif columns is None:  # a first look shows most with somebody beside nobody
+        columns = [("", known[0]), ("", "")] if known else [("", "")]
+    return page(
+        request,
+        "write.html",
+        gone=gone,
+        most_sheets=MOST_SHEETS,
+        prompt=asked.prompt if asked else "",
+        columns=columns,
+        groups=_groups(choices),
+        known=known,
+        most_tokens=asked.most_tokens if asked else None,
+        temperature=asked.temperature if asked else None,
+        sheet=sheet,
+        **(_seed() | ({"seed": asked.seed} if asked else {})),
+    )
+
+
+def _seed() -> dict[str, int]:
+    return {"seed": secrets.randbits(BITS_OF_SEED), "most_seed": 2**53 - 1}
+
+
+def _groups(choices: Iterable[Choice]) -> list[Group]:
+    grouped = groupby(choices, lambda choice: choice.run)
+    return [Group(run.name if run else "this studio's model", list(own)) for run, own in grouped]
+
+
+def _log_of_what_is_gone() -> EventLog:
+    """What an open page is told by a studio that was started anew."""
+    log = EventLog()
+    log.add("told", "The studio was started anew, and what it had not finished is gone: write it again.")
+    log.end()
+    return log
