@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,8 @@ from penname.data.presidents import read_passages
 HERE = Path(__file__).parent
 AUTHORS = ("George Washington", "Abraham Lincoln", "Calvin Coolidge")
 PROMPT = "Write the passage of an annual message about railroads, farmers and peace."
-WIDTH, HEIGHT, WIDTH_OF_ANIMATION = 1280, 860, 800
+SEED = 7
+WIDTH, HEIGHT, WIDTH_OF_ANIMATION = 1280, 1040, 800
 MOST_SECONDS = 240.0
 """How long one step may take: a model is loaded in some of them."""
 
@@ -79,7 +81,7 @@ def chromium() -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     for switch in ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars"):
         options.add_argument(f"--{switch}")
-    browser = webdriver.Chrome(options)
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     sizes = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
     try:
@@ -107,9 +109,11 @@ def writing(browser: Any) -> Iterator[Frame]:
     for field, author in zip(fields, AUTHORS, strict=True):
         field.clear()
         field.send_keys(author)
+    browser.execute_script("document.getElementById('seed').value = arguments[0]", SEED)
     yield seen(browser, 1500)
     one(browser, "#write").click()
     until(lambda: written(browser) > 0)
+    browser.execute_script("document.getElementById('asked').scrollIntoView()")
     while not is_done(browser):
         yield seen(browser, 350)
         time.sleep(2.0)
@@ -185,7 +189,7 @@ def save_animation(frames: list[Frame], path: Path) -> None:
     every = Image.new("RGB", (WIDTH_OF_ANIMATION, height * len(small)))
     for number, picture in enumerate(small):
         every.paste(picture, (0, number * height))
-    palette = every.quantize(48, dither=Image.Dither.NONE)
+    palette = every.quantize(128, dither=Image.Dither.NONE)
     first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
     durations = [milliseconds for _, milliseconds in frames]
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
