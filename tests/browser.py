@@ -12,8 +12,11 @@ import pytest
 
 
 @contextmanager
-def chromium(downloads: Path) -> Iterator[Any]:
-    """Debian's Chromium, which saves files to its `downloads`; without it the test is skipped."""
+def chromium(downloads: Path, *, with_requests: bool = False) -> Iterator[Any]:
+    """Debian's Chromium, which saves files to its `downloads`; without it the test is skipped.
+
+    with_requests: whether its log `performance` has what its pages ask for.
+    """
     from selenium import webdriver
 
     driver = shutil.which("chromedriver")
@@ -23,7 +26,8 @@ def chromium(downloads: Path) -> Iterator[Any]:
     for switch in "headless no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking".split():
         options.add_argument(f"--{switch}")
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    logs = {"browser": "ALL"} | ({"performance": "ALL"} if with_requests else {})
+    options.set_capability("goog:loggingPrefs", logs)
     opened: Any = webdriver.Chrome(options, webdriver.ChromeService(driver))
     opened.downloads = downloads
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 NAMES = "penname-first", "penname-second"
 ADDRESSES = "10.77.0.1", "10.77.0.2"
 CABLES = "cable-first", "cable-second"
+NEW_NETWORK = 0x40000000
+"""Linux's CLONE_NEWNET."""
 
 
 def ip(*arguments):
@@ -48,6 +52,23 @@ def two_machines():
 def on_machine(number, *command, **options):
     """Start a command on one of the machines."""
     return subprocess.Popen(["ip", "netns", "exec", NAMES[number], *command], **options)
+
+
+def without_network(work):
+    """Call a function where there is no network but a loopback of its own; returns what it returns.
+
+    It is called in a thread, which alone is in another namespace, with the threads and processes that it starts.
+    """
+
+    def in_namespace():
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(NEW_NETWORK):
+            raise OSError(ctypes.get_errno(), "a namespace of its own")
+        ip("link", "set", "lo", "up")
+        return work()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(in_namespace).result()
 
 
 def cut_the_cable():

@@ -35,7 +35,6 @@ class Kept(Generic[Value]):
         make: makes it.
         """
         with self._lock:
-            self._forget_what_is_gone()
             now = stamp()
             before = self._values.pop(key, None)
             value = before[1] if before is not None and before[0] == now else make()
@@ -44,11 +43,12 @@ class Kept(Generic[Value]):
                 self._values.popitem(last=False)
             return value
 
-    def _forget_what_is_gone(self) -> None:
-        """A run that was deleted is nowhere to be read any more."""
-        gone = [key for key, (stamp, _) in self._values.items() if stamp and not os.path.exists(stamp[0][0])]
-        for key in gone:
-            del self._values[key]
+    def drop_gone(self) -> None:
+        """Drop what was made of files that are no longer there."""
+        with self._lock:
+            for key, (stamp, _) in list(self._values.items()):
+                if not all(os.path.exists(name) for name, *_ in stamp):
+                    del self._values[key]
 
 
 def files_of(folder: Path) -> Iterator[Path]:

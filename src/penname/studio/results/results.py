@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+from anyio import CapacityLimiter, to_thread
 
 from penname.errors import UserError
 from penname.evaluation.formats import to_files
@@ -19,7 +25,11 @@ from penname.studio.results.kept import Kept, Stamp, files_of, stamp_of
 from penname.studio.results.runs import Line, Order, Run, describe, find_run, find_runs
 
 LINES_OF_A_PAGE = 50
+THREADS = 4
+"""Threads at most, so that other pages are served whatever is computed here."""
 _CARD = ("model", "README.md")
+
+Value = TypeVar("Value")
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +49,7 @@ class Lines:
 
 
 class Results:
-    """What is computed from the runs in a folder. All of it blocks, and may be called from any thread.
+    """What is computed from the runs in a folder. It takes its time: `asked` calls any of it beside the event loop.
 
     folder: the folder of runs.
     """
@@ -49,9 +59,17 @@ class Results:
         self._lines: Kept[Line] = Kept(10_000)
         self._comparisons: Kept[Comparison] = Kept(30)
         self._reports: Kept[str] = Kept(3)
+        self._warmed_up = cache(_warm_up)
+        self._limiter = CapacityLimiter(THREADS)
+
+    async def asked(self, work: Callable[..., Value], *arguments: Any) -> Value:
+        """What one of the other methods returns, called in a thread."""
+        return await to_thread.run_sync(work, *arguments, limiter=self._limiter)
 
     def lines(self, order: Order, number: int) -> Lines:
         """A page of the list of runs. number: of the page, from 1; of those behind the last one, the last one."""
+        self._reports.drop_gone()  # what a deleted run has said is not to be kept here
+        self._warmed_up()
         runs = find_runs(self._folder)
         by_name = sorted(runs, key=lambda run: run.name.casefold())
         if order == "date":
@@ -107,6 +125,12 @@ class Results:
         if missing := [name for name, run in found if run is None]:
             raise ApiError(404, f"found no run {missing[0]!r}", "run_not_found", "run")
         return [run.folder for _, run in found if run is not None]
+
+
+def _warm_up() -> None:
+    """Import what tables and reports need, while somebody still looks at the list: it takes seconds."""
+    for name in ("scipy.stats", "matplotlib.backends.backend_svg"):
+        Thread(target=importlib.import_module, args=(name,), daemon=True).start()
 
 
 def _stamp(folders: Sequence[Path]) -> Stamp:

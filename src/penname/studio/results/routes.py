@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
@@ -49,7 +48,7 @@ async def runs(
     number: Annotated[int, Query(alias="page", ge=1, le=1_000_000)] = 1,
 ) -> Response:
     """Show all runs."""
-    shown = await to_thread.run_sync(results.lines, sort, number)
+    shown = await results.asked(results.lines, sort, number)
     return page(request, "results.html", shown=shown, sort=sort, folder=str(studio.runs))
 
 
@@ -62,26 +61,26 @@ async def chosen(choice: ChoiceOf) -> Response:
 @router.get("/compare")
 async def compare(request: Request, results: ResultsOf, choice: ChoiceOf) -> Response:
     """Show the table of runs with its tests."""
-    compared = await to_thread.run_sync(results.compare, choice)
-    cards = {name: list(await to_thread.run_sync(results.cards, name)) for name in choice.runs}
-    splits = await to_thread.run_sync(results.splits, choice)
+    compared = await results.asked(results.compare, choice)
+    cards = {name: list(await results.asked(results.cards, name)) for name in choice.runs}
+    splits = await results.asked(results.splits, choice)
     return page(request, "results_table.html", choice=choice, cards=cards, splits=splits, **_shown(compared))
 
 
 @router.get("/report")
 async def report(results: ResultsOf, choice: ChoiceOf) -> Response:
     """Show the report of runs, a page with scripts and styles of its own."""
-    html = await to_thread.run_sync(results.report, choice, f"{ROOT}/results/compare?{choice.query}")
+    html = await results.asked(results.report, choice, f"{ROOT}/results/compare?{choice.query}")
     return HTMLResponse(html, headers={"Content-Security-Policy": POLICY_OF_REPORTS})
 
 
 @router.get("/card")
 async def card(request: Request, results: ResultsOf, choice: ChoiceOf, model: str) -> Response:
     """Show the card of a model that a run has trained."""
-    cards = await to_thread.run_sync(results.cards, choice.runs[0])
+    cards = await results.asked(results.cards, choice.runs[0])
     if model not in cards:
         raise ApiError(404, f"found no model card {model!r}", "card_not_found", "model")
-    text = await to_thread.run_sync(_text_of, cards[model])
+    text = await results.asked(_text_of, cards[model])
     folder = str(cards[model].parent)
     return page(request, "results_card.html", choice=choice, model=model, text=text, folder=folder)
 
@@ -91,7 +90,7 @@ async def download(results: ResultsOf, choice: ChoiceOf, name: str) -> Response:
     """Send the table or its tests as a file."""
     if name not in FILES:
         raise ApiError(404, f"found no file {name!r}, expected one of {', '.join(FILES)}", "file_not_found", "name")
-    text = (await to_thread.run_sync(results.tables, choice))[name]
+    text = (await results.asked(results.tables, choice))[name]
     saved = f"{'-'.join(choice.runs)}-{name}".replace("/", "-")[-150:]
     headers = {"Content-Disposition": f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(saved, safe='')}"}
     return Response(text, media_type=f"{FILES[name]}; charset=utf-8", headers=headers)
