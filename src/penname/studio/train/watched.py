@@ -115,7 +115,9 @@ class WatchedRun:
             return {"rows": [], "metrics": [], "problem": None, "writer": None}
         if self._results[0] != state.changed:
             trained = [name for name, row in state.recipe.method_rows.items() if row.trained]
-            self._results = state.changed, {**_table(self.folder), "writer": trained[-1] if trained else None}
+            table = _table(self.folder)
+            rewards = {name: entry["reward"] or 0.0 for name, entry in table["rows"] if name in trained}
+            self._results = state.changed, {**table, "writer": max(rewards, key=rewards.__getitem__, default=None)}
         return self._results[1]
 
 
