@@ -111,7 +111,7 @@ def test_a_run_is_begun_paused_and_deleted_by_keyboard_alone(people, browser, ru
     written = "".join(path.read_text() for path in (runs / "by-hand" / "texts").iterdir())
     assert "bob said" in written
     assert "ada said" not in written
-    tab_to(browser, "summary").send_keys(Keys.ENTER)
+    tab_to(browser, "#delete summary").send_keys(Keys.ENTER)
     tab_to(browser, "#typed").send_keys("by-hand", Keys.ENTER)
     WebDriverWait(browser, 10, 0.05).until(lambda _: browser.current_url.endswith("/train"))
     assert not (runs / "by-hand").exists()
@@ -165,12 +165,12 @@ def test_fifty_broken_connections_leave_nothing_out_and_send_nothing_twice(studi
     for number in range(50):
         with losses.open("a") as file:
             file.write(f'{{"step": {1000 + number}, "loss": {number}.5}}\n')
-        events = stream(studio, path, last, len(watched.PARTS) if number == 0 else 1)
+        events = stream(studio, path, last, len(watched.PARTS) if number == 0 else 2)
         last, seen = events[-1][0], seen + events
     assert sorted(kind for _, kind, _ in seen[: len(watched.PARTS)]) == sorted(watched.PARTS)
     rest = seen[len(watched.PARTS) :]
-    assert [kind for _, kind, _ in rest] == ["losses"] * 49
-    assert all(f">{1000 + number:,}<" in text for number, (_, _, text) in enumerate(rest, 1))
+    assert [kind for _, kind, _ in rest] == ["losses", "points"] * 49
+    assert all(f">{1001 + number // 2:,}<" in text for number, (_, _, text) in enumerate(rest))
     assert stream(studio, path, last, 1) == []
 
 

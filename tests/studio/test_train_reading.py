@@ -92,6 +92,8 @@ def test_a_long_training_has_a_bounded_number_of_points(tmp_path):
     assert len(found.points) <= MOST_POINTS
     assert found.points[0] == (4, pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4))
     assert (found.steps_a_point, found.points[-1][0], found.last) == (4, 1000, 0.001)
+    assert [step for step, _ in found.some()][:: len(found.some()) - 1] == [4, 1000]
+    assert len(found.some()) == 12
 
 
 def test_a_run_says_how_far_its_stage_is(run):
@@ -126,6 +128,11 @@ def test_time_left_is_that_of_the_stages_to_come_at_the_pace_so_far(run):
     # 54 texts took 108 seconds, so the 6 of the evaluation take 12.
     assert found.left == pytest.approx(total + 12)
     assert [step.state for step in found.steps] == ["done", "done", "done", "now", "to come"]
+    position |= {"stage": "evaluation/test/rest-em/responses", "unit": "examples", "total": 3, "done": 0, "seconds": 0}
+    (run / POSITION).write_text(json.dumps(position | {"time": time.time()}))
+    (run / training(PARENT) / "stage.json").write_text("{}")
+    found = progress_of(run, recipe_of(run), goes=True)
+    assert (found.left_here, found.left) == (None, pytest.approx(6))  # half of it was done before
 
 
 @pytest.mark.parametrize(
@@ -201,7 +208,7 @@ def test_a_page_is_sent_what_it_does_not_have_and_nothing_twice(run, monkeypatch
     assert list(news(parts(), known_from(told(known)))) == []
     with (run / training(PARENT) / LOSSES).open("a") as file:
         file.write('{"step": 500, "loss": 0.5}\n')
-    assert [name for name, _ in news(parts(), known_from(told(known)))] == ["losses"]
+    assert [name for name, _ in news(parts(), known_from(told(known)))] == ["losses", "points"]
 
 
 @pytest.mark.parametrize("text", ["", "x", "status-1", "status-zzzzzzzz", "nothing-01234567", "\n" * 999, "-" * 5000])

@@ -11,6 +11,8 @@ from penname.session.fine_tune import LOSSES, loss_of
 MOST_POINTS = 300
 """Points of a curve; of more steps, each point is the mean of several."""
 
+_SOME = 12
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -30,6 +32,11 @@ class Curve:
     last: float
     lowest: float
     steps: int
+
+    def some(self) -> list[tuple[int, float]]:
+        """A dozen of the points, from the first to the last."""
+        last = len(self.points) - 1
+        return [self.points[n] for n in sorted({round(last * part / (_SOME - 1)) for part in range(_SOME)})]
 
 
 @dataclass

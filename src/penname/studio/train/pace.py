@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penname.config import Recipe, Split
@@ -71,7 +71,9 @@ def progress_of(run: Path, recipe: Recipe, *, goes: bool) -> Progress:
         return Progress(steps, trainings, "", position, None, None)
     here = _left_here(position)
     # One that has just begun takes as long as others of its kind did.
-    others = [stage for n, stage in enumerate(stages) if not done[n] and (n != current or here is None)]
+    others = [stage for n, stage in enumerate(stages) if not done[n] and n != current]
+    if current is not None and here is None:
+        others.append(_rest_of(stages[current], position))
     left = _left(run, recipe, others, position)
     whole = None if left is None else left + (here or 0.0)
     return Progress(steps, trainings, name_of(position.stage), position, here, whole)
@@ -128,6 +130,13 @@ def _left_here(position: Position) -> float | None:
     if position.done < max(ESTIMATE_FROM * position.total, 1e-9):
         return None
     return position.seconds / position.done * max(0.0, position.total - position.done)
+
+
+def _rest_of(stage: Stage, position: Position) -> Stage:
+    """A stage, of which a part may have been done before."""
+    if stage.trains or not stage.examples or stage.completions is None:
+        return stage
+    return replace(stage, completions=round(stage.completions * min(1.0, position.total / stage.examples)))
 
 
 def _left(run: Path, recipe: Recipe, others: Sequence[Stage], position: Position) -> float | None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -49,6 +50,11 @@ class Begun:
     pid: int
     created: float
     paused: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that does the same in a terminal."""
+        return shlex.join(["penname", *map(str, self.arguments)])
 
 
 def start(run: Path, arguments: list[str], users: int) -> None:

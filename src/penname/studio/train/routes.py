@@ -45,7 +45,7 @@ def _folder_of(name: str, studio: StudioOf) -> Path:
     return folder
 
 
-def _watched_of(request: Request) -> WatchedRuns:
+async def _watched_of(request: Request) -> WatchedRuns:
     state = request.app.state
     if not hasattr(state, "watched_runs"):
         state.watched_runs = WatchedRuns()
@@ -196,8 +196,10 @@ async def samples(
 ) -> Response:
     """Show all samples of an iteration, a page at a time."""
 
+    found = watched.of(folder).samples
+
     def read() -> dict[str, Any]:
-        found, state = watched.of(folder).samples, state_of(folder)
+        state = state_of(folder)
         iterations = found.iterations(state.recipe) if state.recipe else []
         chosen = next((i for i in iterations if i.parent == of), iterations[-1] if iterations else None)
         if chosen is None:

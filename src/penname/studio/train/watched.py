@@ -20,7 +20,7 @@ from penname.studio.train.pace import name_of, progress_of
 from penname.studio.train.samples import BEST, NEWEST, WORST, Samples
 from penname.studio.train.states import RunState, last_lines, state_of
 
-PARTS = ("status", "actions", "progress", "problem", "results", "rewards", "samples", "losses", "stages")
+PARTS = ("status", "actions", "progress", "problem", "results", "rewards", "samples", "losses", "points", "stages")
 """The parts of the page, from top to bottom; `train_NAME.html` is the template of each."""
 
 SHOWN = 3
@@ -77,6 +77,7 @@ class WatchedRun:
         now = progress.now if progress else ""
         iterations = self._samples.iterations(recipe) if recipe else []
         failed = state.state in ("failed", "unreadable")
+        curves = {"curves": self._curves(progress.trainings if progress else ()), "name_of": name_of}
         return {
             "status": {"state": state, "now": now},
             "actions": {"state": state},
@@ -85,7 +86,8 @@ class WatchedRun:
             "results": self._compared(state),
             "rewards": {"iterations": iterations},
             "samples": self._few_samples(iterations[-1] if iterations else None),
-            "losses": {"curves": self._curves(progress.trainings if progress else ()), "name_of": name_of},
+            "losses": curves,
+            "points": curves,
             "stages": {"steps": progress.steps if progress else []},
         }
 
@@ -113,7 +115,9 @@ class WatchedRun:
             return {"rows": [], "metrics": [], "problem": None, "writer": None}
         if self._results[0] != state.changed:
             trained = [name for name, row in state.recipe.method_rows.items() if row.trained]
-            self._results = state.changed, {**_table(self.folder), "writer": trained[-1] if trained else None}
+            table = _table(self.folder)
+            rewards = {name: entry["reward"] or 0.0 for name, entry in table["rows"] if name in trained}
+            self._results = state.changed, {**table, "writer": max(rewards, key=rewards.__getitem__, default=None)}
         return self._results[1]
 
 
