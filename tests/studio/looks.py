@@ -1,8 +1,8 @@
 """What a page looks like: light and dark, narrow and wide, without faults of accessibility, and as it did before.
 
-`PENNAME_PICTURES=write pytest tests/studio` makes the pictures anew that pages are compared with. They are so small that
-letters cannot be read in them, and another machine's fonts make little difference. Whole screenshots are written to the
-folder that `PENNAME_SCREENSHOTS` names.
+`PENNAME_PICTURES=write pytest tests/studio` makes the pictures anew that pages are compared with. They are so small
+that letters cannot be read in them, and another machine's fonts make little difference. Whole screenshots are written
+to the folder that `PENNAME_SCREENSHOTS` names.
 """
 
 from __future__ import annotations
