@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,9 @@ from anyio import CapacityLimiter, to_thread
 
 from penname.errors import UserError
 from penname.evaluation.formats import to_files
+from penname.evaluation.significance import bootstrap_interval, paired_t_test
 from penname.experiments.comparison import Comparison, compare_runs
+from penname.reporting import figures
 from penname.reporting.build import make_report
 from penname.reporting.run_data import read_runs
 from penname.serve.errors import ApiError
@@ -128,9 +129,14 @@ class Results:
 
 
 def _warm_up() -> None:
-    """Import what tables and reports need, while somebody still looks at the list: it takes seconds."""
-    for name in ("scipy.stats", "matplotlib.backends.backend_svg"):
-        Thread(target=importlib.import_module, args=(name,), daemon=True).start()
+    """Load what tables and reports need, while somebody still looks at the list: it takes seconds."""
+    Thread(target=_use_once, daemon=True).start()
+
+
+def _use_once() -> None:
+    bootstrap_interval([0.0, 1.0], [1.0, 1.0], 0)
+    paired_t_test([0.0, 1.0], [1.0, 1.0])
+    figures.to_inline_svg(figures.curves({"x": [0.0, 1.0]}, ["0", "1"], ("x", "y")), "")
 
 
 def _stamp(folders: Sequence[Path]) -> Stamp:
