@@ -68,7 +68,7 @@ generator: {{model: {tiny_model}, dtype: float32}}
 retrieval: {{k: 1}}
 prompt: {{max_input_tokens: 400, max_output_tokens: 130}}
 reasoning: {{source: data}}
-training: {{learning_rate: 8.0e-3, warmup_steps: 5, epochs: 70, batch_size: 6}}
+training: {{learning_rate: 4.0e-3, warmup_steps: 5, epochs: 90, batch_size: 6}}
 evaluation: {{temperature: 0}}
 reward: {{mixture: {{rouge1: 1}}}}
 """

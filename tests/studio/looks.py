@@ -19,13 +19,25 @@ AXE = (Path(__file__).parent / "axe.min.js").read_text()
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = {"wide": (1280, 900), "narrow": (360, 740)}
 THEMES = ("light", "dark")
+REPLACE = """
+window.looks_before = [...document.querySelectorAll(arguments[0])].map((e) => [e, e.textContent]);
+for (const [e, text] of window.looks_before) if (text) e.textContent = 'The river is wide and slow here. '.repeat(3);
+"""
+PUT_BACK = "for (const [e, text] of window.looks_before) e.textContent = text;"
 SCALE = 10
 MOST_DIFFERENT = 0.02
 """Share of a picture's points that may differ from those of before by more than a fifth of the whole range."""
 
 
-def check_looks(browser: Any, name: str) -> None:
-    """Look at the page that is open, in each size and theme. name: of its pictures."""
+def check_looks(browser: Any, name: str, written: str = "") -> None:
+    """Look at the page that is open, in each size and theme.
+
+    name: of its pictures.
+    written: selects what a model of random weights has written, another text on each kind of processor; meanwhile
+        there are other words in its place.
+    """
+    if written:
+        browser.execute_script(REPLACE, written)
     for theme in THEMES:
         for size, (width, height) in SIZES.items():
             _show_as(browser, theme, width, height)
@@ -33,6 +45,8 @@ def check_looks(browser: Any, name: str) -> None:
             _check_access(browser, seen)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width, f"{seen}: too wide"
             _compare(browser.get_screenshot_as_png(), seen)
+    if written:
+        browser.execute_script(PUT_BACK)
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     check_console(browser)
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch.nn.functional import embedding, linear, rms_norm, silu
+from torch.nn.functional import embedding, linear, pad, rms_norm, silu
 
 from penname.engines.memory import keep_freed_memory
 from penname.engines.packed_attention import attend_packed
@@ -92,28 +92,38 @@ class _Linear:
             self._weights = (torch.ops.mkldnn._reorder_linear_weight(self._weights[0], BLOCK),)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if self._by_onednn and len(x) == 1:
-            return self(_twice(x))[:1]
         if self._by_onednn:  # for small batches twice as fast as `linear`, even with weights in their original order
-            parts = [torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "") for weight in self._weights]
+            rows = _filled_up(x)
+            parts = [torch.ops.mkldnn._linear_pointwise(rows, weight, None, "none", [], "") for weight in self._weights]
         else:
             parts = [linear(x, weight) for weight in self._weights]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1))[: len(x)]
 
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """`residual` plus the product of `x` and the only weight matrix."""
         (weight,) = self._weights
         if not self._by_onednn:
             return torch.addmm(residual, x, weight.T)
-        if len(x) == 1:
-            return self.add_to(_twice(residual), _twice(x))[:1]
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, weight, None, "add")
-        return result
+        rows, to = _filled_up(x), _filled_up(residual)
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, to, weight, None, "add")
+        return result[: len(x)]
 
 
-def _twice(x: torch.Tensor) -> torch.Tensor:
-    """A row two times: oneDNN sums a single row's products in another order, so it would be rounded otherwise alone."""
-    return x.expand(2, -1).contiguous()
+def _filled_up(x: torch.Tensor) -> torch.Tensor:
+    """Rows with some of zeros behind them, so that their number is one of few.
+
+    For each number of rows oneDNN makes code of its own, which takes milliseconds, and keeps a limited number of these.
+    For a single row it also sums products in another order: a text that is written alone would be rounded otherwise.
+    """
+    missing = _rows_computed(len(x)) - len(x)
+    return pad(x, (0, 0, 0, missing)) if missing else x
+
+
+def _rows_computed(rows: int) -> int:
+    if rows <= 16:
+        return max(2, rows)
+    step = 8 if rows <= 64 else 32
+    return -(-rows // step) * step
 
 
 def _onednn_supports(dtype: torch.dtype) -> bool:

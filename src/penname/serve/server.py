@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from penname.serve.store.store import Store
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp
+
+PREPARED_PRODUCTS = 1024
+"""How many shapes of matrix products oneDNN keeps prepared: prompts of all lengths come and go, and with the fewer that
+penname sets otherwise many products would be prepared again and again."""
 
 SECONDS_TO_WRITE = 24.0
 """How long texts that are being written may take after the server was told to stop."""
@@ -80,6 +85,7 @@ def serve(
         from penname.serve.access import LOCAL_TENANT
     except ImportError as error:
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
+    _keep_products_prepared()
     with (
         bound_sockets(settings.host, settings.port) as sockets,
         open_store(settings.database, settings.user_keys) as store,
@@ -87,6 +93,12 @@ def serve(
         if is_loopback(settings.host):
             store.put_tenant(LOCAL_TENANT)
         asyncio.run(_serve(settings, store, sockets, around, on_listening))
+
+
+def _keep_products_prepared() -> None:
+    """Set what oneDNN reads at its first product."""
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    os.environ[name] = str(max(PREPARED_PRODUCTS, int(os.environ.get(name, 0))))
 
 
 async def _serve(
