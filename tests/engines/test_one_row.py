@@ -1,4 +1,4 @@
-"""A row alone is computed as it is among others, bit for bit, so that a text does not depend on what else is written."""
+"""A row alone is computed as among others, bit for bit, so that a text does not depend on what else is written."""
 
 from __future__ import annotations
 
