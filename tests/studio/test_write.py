@@ -74,6 +74,11 @@ def wait_until(true: Any, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def feet(column: Any) -> list[str]:
+    """What is told below a text, once it has ended."""
+    return [event.html for event in column.log._events if event and event.kind == f"foot-{column.number}"]
+
+
 def first_events(studio: Studio, sheet: str) -> str:
     """What a page is sent that opens the stream and leaves."""
     connection = HTTPConnection("127.0.0.1", studio.port, timeout=60)
@@ -307,7 +312,8 @@ def test_a_run_that_is_damaged_cannot_be_chosen_or_says_what_it_lacks(studio, se
 def test_nobody_known_is_written_for_with_a_note(studio):
     columns = ended(begun(studio, user=["nobody knows me", ""])).columns
     assert [column.stage for column in columns] == ["written"] * 2
-    foot = [event.html for event in columns[0].log._events if event and event.kind == "foot-0"]
+    wait_until(lambda: feet(columns[0]))
+    foot = feet(columns[0])
     assert "nobody knows this user: written as for a new user" in foot[-1]
     assert "Feedback is kept with a user" in foot[-1]
 
