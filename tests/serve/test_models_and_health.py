@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import time
 from urllib.parse import quote
 
-import pytest
+from tests.browser import chromium
 from tests.serve.serving import serving
 
 from penname.serve.store.opening import open_store
@@ -250,11 +249,10 @@ def test_the_description_has_every_route_and_its_errors(server):
 
 def test_the_page_of_the_interface_asks_no_other_host(served_run, tmp_path):
     with open_store(f"sqlite:///{tmp_path}/penname.db") as store, serving(store, served_run, methods=["sft"]) as server:
-        check_page(server)
+        check_page(server, tmp_path)
 
 
-def check_page(server):
-    from selenium import webdriver
+def check_page(server, folder):
     from selenium.webdriver.support.ui import WebDriverWait
 
     page = server("GET", "/docs")
@@ -265,19 +263,9 @@ def check_page(server):
     for address in re.findall(r"(?:src|href)=\"([^\"]+)\"", page.body.decode()):
         assert address.startswith("/docs/files/")
         assert server("GET", address).status == 200
-    driver = shutil.which("chromedriver")
-    if driver is None:
-        pytest.skip("no chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    for switch in "headless no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking".split():
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
+    with chromium(folder) as browser:
         browser.get(f"http://127.0.0.1:{server.port}/docs")
         WebDriverWait(browser, 15).until(lambda browser: "/v1/users/{user}/documents" in browser.page_source)
         loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         assert all(name.startswith((f"http://127.0.0.1:{server.port}/", "data:")) for name in loaded), loaded
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    finally:
-        browser.quit()

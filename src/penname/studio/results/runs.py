@@ -15,7 +15,7 @@ from penname.errors import UserError
 from penname.experiments.run_recipe import load_run_recipe
 from penname.runs.folder import read_json
 from penname.session import stage_names
-from penname.studio.results.recipes import describe_recipe
+from penname.studio.results.recipe_names import describe_recipe
 
 Order = Literal["date", "name", "recipe", "reward"]
 """By what runs are sorted: the latest, the first in the alphabet, or the best come first."""
