@@ -88,7 +88,7 @@ OFFERS = (
         "Control",
         "the five methods where the right answers are known, to test a method",
         "twenty minutes on two cores",
-        needs="it needs the folder that `penname data control --out control` makes beside this studio",
+        needs="it needs a folder `control` beside this studio, which the command `penname data control` makes",
     ),
     Offer(
         "pat-laptop",
