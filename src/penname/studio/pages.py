@@ -23,8 +23,8 @@ MENU = (
     ("", "Studio"),
     ("import", "Import"),
     ("users", "Users"),
-    ("write", "Write"),
     ("train", "Train"),
+    ("write", "Write"),
     ("rate", "Rate"),
     ("results", "Results"),
 )
