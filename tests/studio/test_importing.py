@@ -446,6 +446,7 @@ def renamed(studio: Any, name: str) -> None:
 
 
 def test_a_name_is_typed_and_the_save_button_pressed(studio, browser):
+    studio.store.put_user(LOCAL_TENANT, "Ada")  # which is told beside the button
     send(studio, ("ada.txt", ONE))
     browser.get(f"{studio.url}/import")
     rename(browser, "Ada")
