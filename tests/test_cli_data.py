@@ -72,7 +72,7 @@ def test_stats_prints_a_table_and_draws_histograms(penname, posts, tmp_path):
     assert "0.50 ± 0.50" in done.stdout
     assert "train: profile size" in done.stdout
     assert "█" in done.stdout
-    assert "skipped 1 rows: empty output; 1 rows: broken JSON" in done.stdout
+    assert "skipped 1 row: empty output; 1 row: broken JSON" in done.stdout
     pictures = {path.name: path.read_bytes()[:4] for path in (tmp_path / "png").iterdir()}
     assert pictures == {"train.png": b"\x89PNG", "val.png": b"\x89PNG"}
 
@@ -87,7 +87,7 @@ def test_validate_names_every_bad_row_and_goes_on(penname, posts):
     write(posts / "train.jsonl", RECORD, {**RECORD, "output": ""})
     done = penname("data", "validate", posts)
     assert done.returncode == 0
-    assert "train: 2 rows, 1 kept; skipped 1 rows: empty output" in done.stdout
+    assert "train: 2 rows, 1 kept; skipped 1 row: empty output" in done.stdout
 
 
 def test_validate_counts_texts_with_control_tokens(penname, posts):
@@ -104,7 +104,7 @@ def test_leaks_are_found_and_told(penname, posts):
     assert penname("data", "leaks", posts).stdout == "no leak found (contexts and users checked)\n"
     write(posts / "train.jsonl", RECORD, {"author": "d", "output": "No input."})
     done = penname("data", "leaks", posts)
-    assert "skipped 1 rows: bad input" in done.stderr
+    assert "skipped 1 row: bad input" in done.stderr
     undated = penname("data", "leaks", posts, "--setting", "temporal").stdout
     assert "no leak found (contexts and dates checked; the dates of 2 examples could not be checked)" in undated
     copied = {**RECORD, "profile": [{"input": "i", "output": "IT rains, today"}, {"input": "i", "output": "Another."}]}
@@ -143,7 +143,7 @@ def test_rank_writes_a_line_an_example(penname, posts, tmp_path):
     broken = {"author": "d", "output": "No input."}
     write(posts / "train.jsonl", {**RECORD, "profile": [profile[2], profile[0], profile[2]]}, broken)
     done = penname("data", "rank", posts, "--out", tmp_path / "ranked.jsonl")
-    assert "skipped 1 rows: bad input" in done.stderr
+    assert "skipped 1 row: bad input" in done.stderr
     first = json.loads((tmp_path / "ranked.jsonl").read_text().splitlines()[0])
     assert [d["place"] for d in first["documents"]] == [1, 0, 2]
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "ranked.jsonl")

@@ -257,7 +257,7 @@ def test_what_was_guessed_and_left_out_is_told(client):
         ({"x.zip": b"PK\x03\x04"}, [], "x.zip: found a broken archive"),
         ({"x.docx": b"PK\x03\x04"}, [], "x.docx"),
         ({"x.unknown": b"\0\1"}, [], "a file named x.unknown of no known format"),
-        ({"a.txt": "Too short."}, [], "a.txt: found no text to keep (skipped 1 rows: shorter than 5 words)"),
+        ({"a.txt": "Too short."}, [], "a.txt: found no text to keep (skipped 1 row: shorter than 5 words)"),
         ({"a.txt": ""}, [], "a.txt"),
         ({"": "text"}, [], "found a file without a name"),
         ({"../../": "text"}, [], "found a file without a name"),

@@ -64,7 +64,7 @@ def test_documents_are_shown_as_raw_text(tmp_path, tiny_model):
     (example,) = made.prepare("test")
     assert example.context == ("On rain.", "On snow.")
     assert "context: On rain. | On snow." in made.prompt(example, with_reasoning=False).text
-    assert "data/test: skipped 1 rows: empty output" in made.run.progress.said
+    assert "data/test: skipped 1 row: empty output" in made.run.progress.said
 
 
 def test_documents_are_shown_as_the_benchmark_shows_them(tmp_path, tiny_model):

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from tests.serve.serving import form
 from tests.studio.hostile import FRAGMENTS, check_is_text, check_nothing_ran, hostile_texts
@@ -147,6 +148,56 @@ def test_two_names_are_one_person(studio):
     assert list(users(studio)) == ["Ada Ä"]
 
 
+def choose(studio: Any, *ticked: int, **fields: Any) -> str:
+    given = {"number": number(studio), "as": "one", "shown": [0, 1], "author": list(ticked), **fields}
+    answer = studio.ask("POST", "/import/chosen", given)
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+def test_the_name_follows_the_ticks_until_one_is_typed(studio):
+    send(studio, ("WhatsApp Chat with Bo.txt", CHAT.encode()))
+    first, second = [author.name for author in importing(studio).held.found.authors]
+    choose(studio, 0, name="", name_before="")
+    assert f'value="{first}"' in choose(studio, 0, name="", name_before="")
+    assert importing(studio).held.choice.name == first
+    choose(studio, name=first, name_before=first)
+    choose(studio, 1, name="", name_before="")
+    assert importing(studio).held.choice.name == second
+    choose(studio, name=second, name_before=second, all="none")
+    choose(studio, 0, name="", name_before="")
+    assert importing(studio).held.choice.name == first
+    choose(studio, 1, name="typed", name_before=first)
+    choose(studio, 0, name="typed", name_before="typed")
+    assert importing(studio).held.choice.name == "typed"
+    choose(studio, 1, name=" ", name_before="typed")
+    assert importing(studio).held.choice.name == second
+
+
+def test_a_name_that_was_changed_on_another_page_is_shown_before_it_is_saved(studio):
+    send(studio, ("WhatsApp Chat with Bo.txt", CHAT.encode()))
+    choose(studio, 0, name="here", name_before="Ada")
+    given = {"number": number(studio), "as": "one", "shown": [0, 1], "author": 0}
+    answer = studio.ask("POST", "/import/save", given | {"name": "Ada", "name_before": "Ada"}).body.decode()
+    assert "the name was changed on another page meanwhile" in answer
+    assert 'value="here"' in answer
+    assert (step(studio), users(studio)) == ("preview", {})
+    studio.ask("POST", "/import/save", given | {"name": "here", "name_before": "here"})
+    wait(studio, lambda: step(studio) == "saved")
+    assert users(studio) == {"here": 6}
+
+
+def test_who_is_a_user_already_is_told_of_the_name_that_is_typed(studio):
+    send(studio, ("texts.csv", table(6, users=2)))
+    save(studio)
+    studio.ask("POST", "/import/cancel")
+    send(studio, ("WhatsApp Chat with Bo.txt", CHAT.encode()))
+    assert "a user of this name already" not in choose(studio, 0, name="", name_before="")
+    given = {"number": number(studio), "as": "one", "shown": [0, 1], "author": 0, "name": "user1", "name_before": "Ada"}
+    answer = studio.ask("POST", "/import/name", given)
+    assert "There is a user of this name already, with 3 documents" in answer.body.decode()
+
+
 def test_folders_are_authors_and_the_folder_that_was_chosen_is_not(studio):
     text = "The heron stood in the water and looked at the boats number {}."
     files = [(f"all/{who}/{n}.txt", text.format(f"{who} {n} " * 9).encode()) for who in ("ada", "bo") for n in (1, 2)]
@@ -158,6 +209,7 @@ def test_what_is_left_out_is_said(studio):
     twice = b"user,text\nada,too short\n" + b"ada,The heron stood in the water and looked at us.\n" * 2
     send(studio, ("texts.csv", twice))
     shown = studio.ask("GET", "/import").body.decode()
+    assert "3 texts by 1 author, 2 left out (see below)" in shown
     assert "shorter than 5 words" in shown
     assert "near-duplicate" in shown
 
@@ -378,6 +430,59 @@ def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     focused(browser, "Saved")
     check_looks(browser, "import-saved")
     tab_to(browser, "see how they write")
+    check_console(browser)
+
+
+ONE = b"The heron stood in the water and looked at the boats."
+
+
+def rename(browser: Any, name: str) -> None:
+    browser.find_element("id", "user-name").clear()
+    browser.find_element("id", "user-name").send_keys(name)
+
+
+def renamed(studio: Any, name: str) -> None:
+    wait(studio, lambda: importing(studio).held.choice.name == name)
+
+
+def test_a_name_is_typed_and_the_save_button_pressed(studio, browser):
+    studio.store.put_user(LOCAL_TENANT, "Ada")  # which is told beside the button
+    send(studio, ("ada.txt", ONE))
+    browser.get(f"{studio.url}/import")
+    rename(browser, "Ada")
+    press_button = ActionChains(browser).click_and_hold(browser.find_element("id", "save"))
+    press_button.pause(0.3).release().perform()  # the name is taken meanwhile, as the focus leaves it
+    shown(browser, "1 document of 1 user is in the studio")
+    assert users(studio) == {"Ada": 1}
+    check_console(browser)
+
+
+def test_a_name_is_typed_and_enter_saves(studio, browser):
+    send(studio, ("ada.txt", ONE))
+    browser.get(f"{studio.url}/import")
+    rename(browser, "Ada")
+    press(browser, Keys.TAB)
+    renamed(studio, "Ada")
+    time.sleep(0.2)  # what the answer would swap is swapped
+    assert browser.switch_to.active_element.get_attribute("id") == "save"
+    rename(browser, "Ida")
+    press(browser, Keys.ENTER)
+    shown(browser, "1 document of 1 user is in the studio")
+    assert users(studio) == {"Ida": 1}
+    check_console(browser)
+
+
+def test_columns_are_chosen_by_keyboard(studio, browser):
+    send(studio, ("texts.csv", table(6, text="was")))
+    browser.get(f"{studio.url}/import")
+    before = number(studio)
+    browser.find_element("id", "column-text").send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    time.sleep(0.2)  # nothing is read meanwhile
+    assert browser.switch_to.active_element.get_attribute("id") == "column-text"
+    assert number(studio) == before
+    tab_to(browser, "Read again")
+    press(browser, Keys.ENTER)
+    shown(browser, "6 texts by 3 authors")
     check_console(browser)
 
 

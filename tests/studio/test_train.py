@@ -207,7 +207,7 @@ def test_all_samples_are_read_a_page_at_a_time(studio, run):
         ({"recipe": "quickstart"}, 400, "has data of its own"),
         ({"data": "recipe"}, 400, "has no data of its own"),
         ({"whose": "some"}, 400, "tick one or more"),
-        ({"whose": "some", "user": "nobody"}, 404, "found an id that this tenant has no user of"),
+        ({"whose": "some", "user": "nobody"}, 404, "found an id that no user has"),
     ],
     ids=str,
 )

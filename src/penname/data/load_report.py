@@ -61,7 +61,7 @@ class LoadReport:
 
     def summary(self) -> str:
         """All counts in one line; empty where there was no problem."""
-        skipped = [f"{count:,} rows: {reason}" for reason, count in self.skipped.most_common()]
-        noted = [f"{count:,} times: {reason}" for reason, count in self.noted.most_common()]
+        skipped = [f"{count:,} row{'s' * (count != 1)}: {reason}" for reason, count in self.skipped.most_common()]
+        noted = [f"{count:,} time{'s' * (count != 1)}: {reason}" for reason, count in self.noted.most_common()]
         parts = [f"skipped {'; '.join(skipped)}"] if skipped else []
         return ", ".join([*parts, *([f"noted {'; '.join(noted)}"] if noted else [])])

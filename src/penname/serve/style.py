@@ -54,7 +54,7 @@ def style_of(store: Store, tenant: str, user: str) -> Style:
     others = [texts for _, texts in islice(texts_of_others(store, tenant, known), MOST_OTHERS)]
     documents = sum(map(len, others))
     if not others:
-        return Style(None, 0, 0, ("there is no card: no other user of the tenant has documents to compare with",))
+        return Style(None, 0, 0, ("there is nothing to compare with: no other user has documents",))
     notes = []
     if len(others) < FEWEST_OTHERS:
         notes.append(f"there are few other users to compare with ({len(others)}): what is called unusual may not be")

@@ -49,7 +49,7 @@ def test_a_user_is_put_once(store, ada):
 
 def test_no_call_knows_a_user_who_was_not_added(store, ada):
     for call, arguments in CALLS.items():
-        with pytest.raises(UnknownUser, match="found an id that this tenant has no user of"):
+        with pytest.raises(UnknownUser, match="found an id that no user has"):
             getattr(store, call)("t", "bob", *arguments)
 
 

@@ -19,7 +19,7 @@ class UnknownUser(UserError):
     """A tenant has no user of that id: never added, another tenant's, or forgotten."""
 
     def __init__(self) -> None:
-        super().__init__("user: found an id that this tenant has no user of, expected that of a user who was added")
+        super().__init__("user: found an id that no user has, expected that of a user who was added")
 
 
 class UnknownTenant(UserError):

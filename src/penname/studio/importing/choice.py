@@ -26,6 +26,7 @@ class Change:
 
     ticked: places of authors who are ticked. shown: those whose boxes were there to be ticked.
     as_, name: see `Choice`; None where they stay.
+    name_before: the name that was shown before one was typed; None for the one that there is.
     all: whether all or none are ticked, also those whose boxes were not there.
     """
 
@@ -33,6 +34,7 @@ class Change:
     shown: frozenset[int] = frozenset()
     as_: As | None = None
     name: str | None = None
+    name_before: str | None = None
     all: Literal["all", "none"] | None = None
 
 
@@ -46,11 +48,13 @@ class Choice:
 
     chosen: places in `Found.authors`.
     name: of the user, where those who are chosen are one person.
+    is_typed: whether the person has typed the name, which is the first author's before.
     """
 
     as_: As
     chosen: set[int] = field(default_factory=set)
     name: str = ""
+    is_typed: bool = False
 
     def change(self, found: Found, change: Change) -> None:
         """Change it. Raises ArgumentError for authors who are not there, and a name that cannot be kept."""
@@ -58,11 +62,23 @@ class Choice:
         if not change.ticked | change.shown <= everybody:
             raise ArgumentError("author", f"found one who is not there, expected one of {len(everybody)}")
         chosen = everybody if change.all else self.chosen - change.shown | change.ticked
-        name = self.name if change.name is None else change.name
-        name = checked_id("user", name, "name") if name.strip() else ""
+        before = self.name if change.name_before is None else change.name_before
+        if change.name is not None and change.name != before:
+            self.name = checked_id("user", change.name, "name") if change.name.strip() else ""
+            self.is_typed = bool(self.name)
         self.chosen = set() if change.all == "none" else chosen
         self.as_ = change.as_ or self.as_
-        self.name = found.authors[min(self.chosen)].name if self.chosen and not name else name
+        if not self.is_typed:
+            self.name = self.first_name(found)
+
+    def is_outdated(self, change: Change) -> bool:
+        """Whether a change would save a name that the person neither typed nor finds in the choice as it is now."""
+        before, name = change.name_before, change.name
+        return change.as_ != "each" and name == before is not None and name != self.name
+
+    def first_name(self, found: Found) -> str:
+        """The name of the first of those who are chosen; empty without any."""
+        return found.authors[min(self.chosen)].name if self.chosen else ""
 
     def authors(self, found: Found) -> list[Author]:
         """Those who are chosen."""

@@ -37,9 +37,10 @@ def _change_given(
     shown: Annotated[list[int] | None, Form()] = None,
     as_: Annotated[Literal["one", "each"] | None, Form(alias="as")] = None,
     name: Annotated[str | None, Form(max_length=4000)] = None,
+    name_before: Annotated[str | None, Form(max_length=4000)] = None,
     all: Annotated[Literal["all", "none"] | None, Form()] = None,
 ) -> tuple[int, Change]:
-    return number, Change(frozenset(author or ()), frozenset(shown or ()), as_, name, all)
+    return number, Change(frozenset(author or ()), frozenset(shown or ()), as_, name, name_before, all)
 
 
 ChangeGiven = Annotated[tuple[int, Change], Depends(_change_given)]
@@ -119,8 +120,15 @@ async def choose(
     """Choose whose texts are saved. first, search: see `authors`."""
     importing.choose(*given)
     return page(
-        request, "import_choice.html", swapped=False, **await import_shown(importing, state.store, first, search)
+        request, "import_chosen.html", swapped=False, **await import_shown(importing, state.store, first, search)
     )
+
+
+@router.post("/name")
+async def rename(request: Request, importing: ImportingOf, state: StateOf, given: ChangeGiven) -> Response:
+    """Take the name that was typed; nothing that can be pressed is swapped, as a press may go on meanwhile."""
+    importing.choose(*given)
+    return page(request, "import_named.html", **await import_shown(importing, state.store))
 
 
 @router.get("/authors")
@@ -140,7 +148,10 @@ async def authors(
 
 @router.post("/save")
 async def save(request: Request, importing: ImportingOf, state: StateOf, given: ChangeGiven) -> Response:
-    """Save what is chosen, with what was changed last."""
+    """Save what is chosen, with what was changed last; where that is outdated, show the choice as it is now."""
+    if importing.is_outdated(*given):
+        values = await import_shown(importing, state.store)
+        return page(request, "import_part.html", swapped=True, **values | {"is_outdated": True})
     importing.choose(*given)
     importing.save(state.store)
     return await part(request, importing, state)

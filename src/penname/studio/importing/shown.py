@@ -20,7 +20,7 @@ ON_A_PAGE = 50
 
 @dataclass(frozen=True)
 class Row:
-    """An author. place: among all authors. known: number of documents that the user of this name has already."""
+    """An author. place: among all authors. known: documents of the user of this name; None where there is none."""
 
     place: int
     author: Author
@@ -49,11 +49,14 @@ async def import_shown(importing: Importing, store: Store, first: int = 0, searc
     values |= {
         "summary": summary_of(found, choice),
         "samples": samples_of(found, choice),
+        "is_outdated": False,
+        "suggested": choice.first_name(found),
         "first": first,
         "fitting": len(fitting),
         "search": search,
         "on_a_page": ON_A_PAGE,
     }
     names = [author.name for _, author in here]
-    known = await run_sync(store.count_documents, LOCAL_TENANT, names)
+    known = await run_sync(store.count_documents, LOCAL_TENANT, {*names, choice.name})
+    values["known"] = known.get(choice.name)
     return values | {"rows": [Row(place, author, known.get(author.name)) for place, author in here]}

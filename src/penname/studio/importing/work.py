@@ -120,10 +120,12 @@ class Importing:
 
         Raises ApiError where that is another one by now, and ArgumentError as `Choice.change` does.
         """
-        found, choice = self.preview()
-        if number != self.number:
-            raise _at_another_step()
+        found, choice = self._shown(number)
         choice.change(found, change)
+
+    def is_outdated(self, number: int, change: Change) -> bool:
+        """Whether another page has changed the choice, see `Choice.is_outdated`. Raises ApiError as `choose` does."""
+        return self._shown(number)[1].is_outdated(change)
 
     def save(self, store: Store) -> None:
         """Save the documents of those who are chosen. Raises ApiError where nobody is."""
@@ -171,6 +173,13 @@ class Importing:
         assert self.held.found is not None
         assert self.held.choice is not None
         return self.held.found, self.held.choice
+
+    def _shown(self, number: int) -> tuple[Found, Choice]:
+        """What `preview` gives. Raises ApiError where it is not what was shown in the step of this number."""
+        shown = self.preview()
+        if number != self.number:
+            raise _at_another_step()
+        return shown
 
     async def _read(self, folder: UploadFolder, columns: Sequence[tuple[str, str]], progress: Progress) -> None:
         try:
