@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-from tests.serve.serving import Client, make_run
+from tests.serve.serving import METHODS, Client, make_run
 from tests.serve.test_forgetting_served import SHORTEST, backwards, held
 from tests.studio.hostile import check_is_text, check_nothing_ran, hostile_texts
 from tests.studio.keys import check_keys
@@ -26,6 +28,8 @@ from penname.engines import batch
 from penname.engines.live import LiveEngine
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_store
+from penname.session import stage_names
+from penname.studio.models import Choice, choices_of_runs, usual_choice
 from penname.studio.pages import part
 from penname.studio.write.found import found_documents
 
@@ -363,6 +367,31 @@ def test_all_of_the_page_is_reached_by_keys(studio, browser):
 def test_a_link_to_a_run_chooses_its_last_method(studio):
     html = studio.ask("GET", "/write?run=long").body.decode()
     assert html.count('<option value="long:sft-reasoning" selected>') == html.count("<select") == 2
+    assert "that can write" not in html
+
+
+def test_a_link_to_a_method_chooses_it_in_all_columns(studio):
+    begun(studio)  # what was written last is in no link's way
+    html = studio.ask("GET", f"/write?method={quote('long:sft')}").body.decode()
+    assert html.count('<option value="long:sft" selected>') == html.count("<select") == 2
+    added = studio.ask("GET", f"/write/asked?method=sft&method={quote('long:sft')}").body.decode()
+    assert added.count('<option value="long:sft" selected>') == 1
+    unknown = studio.ask("GET", f"/write?method={quote('<b>:sft')}").body.decode()
+    assert "Nothing here is called &lt;b&gt;:sft that can write" in unknown
+    assert unknown.count('<option value="sft-reasoning" selected>') == 2
+
+
+def test_where_nothing_is_chosen_the_newest_finished_run_writes_unless_the_studio_has_a_trained_model(tmp_path):
+    for name, seconds in (("finished", 1), ("newer", 2), ("goes-on", 3)):
+        os.utime(make_run(tmp_path / name) / "recipe.yaml", (seconds, seconds))
+    for run, method in product(("finished", "newer"), METHODS):
+        evaluated = tmp_path / run / stage_names.evaluation("test", method) / "stage.json"
+        evaluated.parent.mkdir(parents=True)
+        evaluated.write_text("{}")
+    of_runs = choices_of_runs(tmp_path)
+    assert usual_choice([Choice("rag", "rag"), *of_runs]).name == "newer:sft-reasoning"
+    assert usual_choice([Choice("rag", "rag")]).name == "rag"
+    assert usual_choice([Choice("sft", "sft"), *of_runs]).name == "sft"
 
 
 @pytest.mark.parametrize(

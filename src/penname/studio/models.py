@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -19,9 +20,12 @@ from penname.serve.methods import Methods
 from penname.session.fine_tune import PROMPT_FILE
 from penname.studio.recipes import recipe_of
 from penname.studio.start import ROWS
+from penname.studio.train.states import is_finished
 
 MOST_LOADED = 2
 """Most models of runs that are loaded at once."""
+
+_UNTRAINED = "rag"
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,19 @@ class Models:
             else:
                 self._released.clear()
                 await self._released.wait()
+
+
+def usual_choice(choices: Sequence[Choice]) -> Choice:
+    """What is written with where nothing is chosen: where the studio's own model is untrained, the newest finished run.
+
+    choices: what can be chosen, as `Models.choices` gives it; of a run, its last method is taken.
+    """
+    if choices[0].method == _UNTRAINED:
+        for run, own in groupby(choices, lambda choice: choice.run):
+            with suppress(UserError, OSError):  # it may just be deleted
+                if run is not None and is_finished(run, recipe_of(run)):
+                    return list(own)[-1]
+    return choices[0]
 
 
 def choices_of_runs(runs: Path) -> list[Choice]:
