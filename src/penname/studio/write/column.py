@@ -41,11 +41,18 @@ PARTS = ("column", "state", "found", "reasoning", "text", "foot", "kept")
 
 
 class Kept(NamedTuple):
-    """Feedback that was given to the text. user: whose; id: by which it can be taken back; what: in words."""
+    """Feedback that was given to the text.
+
+    user: whose.
+    id: by which it can be taken back.
+    what: in words.
+    is_learned: whether the next training learns from it.
+    """
 
     user: str
     id: str
     what: str
+    is_learned: bool
 
 
 @dataclass(eq=False)

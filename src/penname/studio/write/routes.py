@@ -178,10 +178,10 @@ async def _page(
     if sheet:
         columns = [(column.choice.name, column.user or "") for column in sheet.columns]
     else:
-        named = _named(choices, run, method)
-        usual = named or await run_sync(usual_choice, choices)
-        lacking = "" if named else method or run
-        columns = _columns_to_begin_with(usual, user or next(iter(known), ""))
+        chosen = _named(choices, run, method)
+        if chosen is None:
+            lacking, chosen = method or run, await run_sync(usual_choice, choices)
+        columns = _columns_to_begin_with(chosen, user or next(iter(known), ""))
     return page(
         request,
         "write.html",
