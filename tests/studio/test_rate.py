@@ -199,6 +199,10 @@ def test_the_result_tells_wins_and_the_agreement_of_each_metric(studio, browser)
     assert rows["meteor"][:2] == ["17 %", f"{100 * disagrees.low:.0f} to {100 * disagrees.high:.0f} %"]
     assert rows["same"] == ["–", "–", "–", "0"], "equal scores neither agree nor disagree"
     assert rows["judge"] == ["–", "–", "–", "0"]
+    kept = find_rating(studio.runs, rating)
+    told = agreement(kept.key, {"Ann": kept.answered["answers"]})["majority"]
+    assert told["undecided"] == 2
+    assert rows["reward"][2:] == [f"{told['correlation']:.2f}", "6"], "as the command tells it"
     check_looks(browser, "rate-result")
     check_nothing_ran(browser)
 
