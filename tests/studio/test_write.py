@@ -31,6 +31,7 @@ from penname.serve.store.opening import open_store
 from penname.session import stage_names
 from penname.studio.models import Choice, choices_of_runs, usual_choice
 from penname.studio.pages import part
+from penname.studio.write import users
 from penname.studio.write.found import found_documents
 
 HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </textarea>"
@@ -322,6 +323,28 @@ def test_nobody_known_is_written_for_with_a_note(studio):
     assert "Feedback is kept with a user" in foot[-1]
 
 
+def test_a_name_that_nobody_has_is_no_heading_and_leads_on(studio, browser):
+    sheet = ended(begun(studio, user=["Annn", "ada"]))
+    studio.enter(browser, f"/write/{sheet.id}")
+    wait_for(browser, lambda b: shown(b, "#title-0") == "as a new user")
+    assert "Nobody in the studio is called Annn" in shown(browser, "#found-0 .notice")
+    links = [link.get_attribute("href") for link in browser.find_elements("css selector", "#found-0 .notice a")]
+    assert links == [f"{studio.url}/users", f"{studio.url}/import"]
+    assert shown(browser, "#title-1") == "as ada"
+    assert browser.find_elements("css selector", "#found-1 .notice") == []
+    check_console(browser)
+
+
+def test_every_user_is_found_by_a_part_of_the_name(studio, monkeypatch):
+    monkeypatch.setattr(users, "_AT_ONCE", 2)
+    for name in ("few a", "few b", "few c", "few d", "few e"):
+        studio.store.put_user(LOCAL_TENANT, name)
+    assert users.known_users(studio.store, LOCAL_TENANT, "FEW") == [f"few {letter}" for letter in "abcde"]
+    assert users.known_users(studio.store, LOCAL_TENANT, "few e") == ["few e"]
+    for letter in "abcde":
+        studio.store.forget(LOCAL_TENANT, f"few {letter}")
+
+
 def test_nothing_that_users_wrote_is_markup(studio, browser):
     user = f"eve {HOSTILE}"
     studio.store.add_documents(
@@ -344,11 +367,11 @@ def test_nothing_that_users_wrote_is_markup(studio, browser):
 
 def test_a_thousand_hostile_texts_stay_texts(studio):
     texts = hostile_texts()
+    sheet = ended(begun(studio, prompt=" ".join(texts)[:100_000], method=["sft"], user=[""]))
     for text in texts:
         document = Document("eve", text, title=text[:100], date="2020-01-01")
-        html = part("write_found.html", documents=found_documents([document], f"river {text}", []))
-        check_is_text(html)
-    sheet = ended(begun(studio, prompt=" ".join(texts)[:100_000], method=["sft"], user=[""]))
+        documents = found_documents([document], f"river {text}", [])
+        check_is_text(part("write_found.html", column=sheet.columns[0], documents=documents))
     assert sheet.columns[0].stage == "failed", "it is too long"
     check_is_text(studio.ask("GET", f"/write/{sheet.id}").body.decode())
     for text in texts[::50]:
