@@ -326,7 +326,8 @@ def test_nobody_known_is_written_for_with_a_note(studio):
 def test_a_name_that_nobody_has_is_no_heading_and_leads_on(studio, browser):
     sheet = ended(begun(studio, user=["Annn", "ada"]))
     studio.enter(browser, f"/write/{sheet.id}")
-    wait_for(browser, lambda b: shown(b, "#title-0") == "as a new user")
+    wait_for(browser, lambda b: shown(b, "#stream [role=status]") == "All done")
+    assert shown(browser, "#title-0") == "as a new user"
     assert "Nobody in the studio is called Annn" in shown(browser, "#found-0 .notice")
     links = [link.get_attribute("href") for link in browser.find_elements("css selector", "#found-0 .notice a")]
     assert links == [f"{studio.url}/users", f"{studio.url}/import"]
