@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,14 @@ def test_another_run_has_other_methods(studio, browser):
     WebDriverWait(browser, 10).until(staleness_of(before))
     listed = [option.text for option in browser.find_elements("css selector", "[name=first] option")]
     assert listed == (list(REWARDS) if run.get_attribute("value") == "rated-run" else ["sft-reasoning", "rest-em"])
+
+
+def test_a_run_of_a_sweep_can_be_rated(studio):
+    evaluated_run(studio.runs / "sweep" / "seed-1", REWARDS, 4)
+    rating = begun(studio, run="sweep/seed-1")
+    assert "Pair 1 of 4" in studio.ask("GET", f"/rate/{rating}").body.decode()
+    assert f"/studio/rate/{rating}" in studio.ask("GET", "/rate").body.decode()
+    shutil.rmtree(studio.runs / "sweep")
 
 
 def test_keys_do_nothing_outside_the_pair(studio, browser):

@@ -405,6 +405,15 @@ def test_a_link_to_a_method_chooses_it_in_all_columns(studio):
     assert unknown.count('<option value="sft-reasoning" selected>') == 2
 
 
+def test_the_runs_of_a_sweep_can_be_chosen(studio, served_run):
+    shutil.copytree(served_run, studio.runs / "sweep" / "seed-1")
+    html = studio.ask("GET", f"/write?run={quote('sweep/seed-1')}").body.decode()
+    assert html.count('<option value="sweep/seed-1:sft-reasoning" selected>') == html.count("<select") == 2
+    assert '<optgroup label="sweep/seed-1">' in html
+    column = ended(begun(studio, method=["sweep/seed-1:sft"], user=["ada"])).columns[0]
+    assert (column.stage, column.text == "") == ("written", False)
+
+
 def test_where_nothing_is_chosen_the_newest_finished_run_writes_unless_the_studio_has_a_trained_model(tmp_path):
     for name, seconds in (("finished", 1), ("newer", 2), ("goes-on", 3)):
         os.utime(make_run(tmp_path / name) / "recipe.yaml", (seconds, seconds))

@@ -201,7 +201,7 @@ async def _page(
 
 def _named(choices: Sequence[Choice], run: str, method: str) -> Choice | None:
     """What a link chooses: the choice that it names, or the last method of its run; None where there is none."""
-    own = (one for one in reversed(choices) if one.run is not None and one.run.name == run)
+    own = (one for one in reversed(choices) if run and one.run_name == run)
     return next((one for one in choices if one.name == method), None) if method else next(own, None)
 
 
@@ -215,8 +215,8 @@ def _seed() -> dict[str, int]:
 
 
 def _groups(choices: Iterable[Choice]) -> list[Group]:
-    grouped = groupby(choices, lambda choice: choice.run)
-    return [Group(run.name if run else "this studio's model", list(own)) for run, own in grouped]
+    grouped = groupby(choices, lambda choice: choice.run_name)
+    return [Group(run or "this studio's model", list(own)) for run, own in grouped]
 
 
 def _log_of_what_is_gone() -> EventLog:
