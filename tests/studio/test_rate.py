@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,14 @@ def test_another_run_has_other_methods(studio, browser):
     assert listed == (list(REWARDS) if run.get_attribute("value") == "rated-run" else ["sft-reasoning", "rest-em"])
 
 
+def test_a_run_of_a_sweep_can_be_rated(studio):
+    evaluated_run(studio.runs / "sweep" / "seed-1", REWARDS, 4)
+    rating = begun(studio, run="sweep/seed-1")
+    assert "Pair 1 of 4" in studio.ask("GET", f"/rate/{rating}").body.decode()
+    assert f"/studio/rate/{rating}" in studio.ask("GET", "/rate").body.decode()
+    shutil.rmtree(studio.runs / "sweep")
+
+
 def test_keys_do_nothing_outside_the_pair(studio, browser):
     rating = begun(studio)
     studio.enter(browser, f"/rate/{rating}")
@@ -199,6 +208,10 @@ def test_the_result_tells_wins_and_the_agreement_of_each_metric(studio, browser)
     assert rows["meteor"][:2] == ["17 %", f"{100 * disagrees.low:.0f} to {100 * disagrees.high:.0f} %"]
     assert rows["same"] == ["–", "–", "–", "0"], "equal scores neither agree nor disagree"
     assert rows["judge"] == ["–", "–", "–", "0"]
+    kept = find_rating(studio.runs, rating)
+    told = agreement(kept.key, {"Ann": kept.answered["answers"]})["majority"]
+    assert told["undecided"] == 2
+    assert rows["reward"][2:] == [f"{told['correlation']:.2f}", "6"], "as the command tells it"
     check_looks(browser, "rate-result")
     check_nothing_ran(browser)
 

@@ -10,7 +10,7 @@ import pytest
 from penname.recipe_files import load_recipe
 from penname.studio.results.kept import Kept, files_of, stamp_of
 from penname.studio.results.recipe_names import MOST_CHANGES, describe_recipe
-from penname.studio.results.runs import find_run, find_runs
+from penname.studio.runs import find_run, find_runs
 
 
 class Making:

@@ -22,12 +22,15 @@ from tests.studio.looks import check_console, check_looks
 from tests.studio.studios import Studio
 from tests.studio.train_runs import add_documents, copy_run, finished_run
 
+from penname.data.sources import load_split
 from penname.runs.folder import read_records, write_records
 from penname.serve.access import LOCAL_TENANT
+from penname.serve.store.records import Feedback
 from penname.session.stage_names import training
 from penname.shipped import shipped_recipes
 from penname.studio.train import processes, watched
 from penname.studio.train.offers import OFFERS
+from penname.studio.train.request import DATA_FOLDER, RunRequest, planned
 
 BEGUN = {"arguments": ["train", "laptop"], "folder": "/", "users": 1, "pid": 0, "created": 0.0}
 OWN = {"recipe": "own", "data": "own", "whose": "all"}
@@ -244,6 +247,34 @@ def test_nothing_of_a_forgotten_person_is_planned_or_begun(people, runs):
     assert "gone" not in plain(people.ask("GET", "/train/new?user=gone", HX_Request=None).body)
     assert "2 people" in plain(people.ask("POST", "/train/new/plan", {"name": "without", **OWN}).body)
     assert not (runs / "without").exists()
+
+
+def test_what_was_chosen_and_edited_in_write_is_trained_on_and_not_tested_with(people, runs):
+    add_documents(people.store, "writer", 12)
+    request = RunRequest("taken", OWN["recipe"], own=True, users=("writer",))
+    before = planned(request, people.store, runs)
+    given = [
+        Feedback("Write about rain.", "It rains.", chosen="The rain came early."),
+        Feedback("Write about rain.", "Rain!", chosen="The rain came early."),
+        Feedback("Write about snow.", "It snows.", edited="Snow lay on the roofs."),
+        Feedback("Write about hail.", "It hails.", thumbs="up"),
+    ]
+    for one in given:
+        people.store.add_feedback(LOCAL_TENANT, "writer", one)
+    run = planned(request, people.store, runs)
+    assert run.data.examples["train"][: len(before.data.examples["train"])] == before.data.examples["train"]
+    learned = run.data.examples["train"][len(before.data.examples["train"]) :]
+    assert [(one["user_id"], one["input"], one["output"]) for one in learned] == [
+        ("writer", "Write about rain.", "The rain came early."),
+        ("writer", "Write about snow.", "Snow lay on the roofs."),
+    ]
+    for split in ("val", "test"):
+        assert run.data.examples[split] == before.data.examples[split] != []
+    assert run.data.documents == before.data.documents
+    assert "among the texts to train on: 2 that were kept in Write" in run.notes
+    run.data.write(runs / "taken" / DATA_FOLDER)
+    assert {one["id"] for one in learned} <= {one.id for one in load_split(run.recipe.data, "train", None, seed=0)}
+    people.store.forget(LOCAL_TENANT, "writer")
 
 
 def test_few_documents_are_told_before_the_start(people):

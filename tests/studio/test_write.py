@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-from tests.serve.serving import Client, make_run
+from tests.serve.serving import METHODS, Client, make_run
 from tests.serve.test_forgetting_served import SHORTEST, backwards, held
 from tests.studio.hostile import check_is_text, check_nothing_ran, hostile_texts
 from tests.studio.keys import check_keys
@@ -26,7 +28,10 @@ from penname.engines import batch
 from penname.engines.live import LiveEngine
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_store
+from penname.session import stage_names
+from penname.studio.models import Choice, choices_of_runs, usual_choice
 from penname.studio.pages import part
+from penname.studio.write import users
 from penname.studio.write.found import found_documents
 
 HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </textarea>"
@@ -318,6 +323,29 @@ def test_nobody_known_is_written_for_with_a_note(studio):
     assert "Feedback is kept with a user" in foot[-1]
 
 
+def test_a_name_that_nobody_has_is_no_heading_and_leads_on(studio, browser):
+    sheet = ended(begun(studio, user=["Annn", "ada"]))
+    studio.enter(browser, f"/write/{sheet.id}")
+    wait_for(browser, lambda b: shown(b, "#stream [role=status]") == "All done")
+    assert shown(browser, "#title-0") == "as a new user"
+    assert "Nobody in the studio is called Annn" in shown(browser, "#found-0 .notice")
+    links = [link.get_attribute("href") for link in browser.find_elements("css selector", "#found-0 .notice a")]
+    assert links == [f"{studio.url}/users", f"{studio.url}/import"]
+    assert shown(browser, "#title-1") == "as ada"
+    assert browser.find_elements("css selector", "#found-1 .notice") == []
+    check_console(browser)
+
+
+def test_every_user_is_found_by_a_part_of_the_name(studio, monkeypatch):
+    monkeypatch.setattr(users, "_AT_ONCE", 2)
+    for name in ("few a", "few b", "few c", "few d", "few e"):
+        studio.store.put_user(LOCAL_TENANT, name)
+    assert users.known_users(studio.store, LOCAL_TENANT, "FEW") == [f"few {letter}" for letter in "abcde"]
+    assert users.known_users(studio.store, LOCAL_TENANT, "few e") == ["few e"]
+    for letter in "abcde":
+        studio.store.forget(LOCAL_TENANT, f"few {letter}")
+
+
 def test_nothing_that_users_wrote_is_markup(studio, browser):
     user = f"eve {HOSTILE}"
     studio.store.add_documents(
@@ -340,11 +368,11 @@ def test_nothing_that_users_wrote_is_markup(studio, browser):
 
 def test_a_thousand_hostile_texts_stay_texts(studio):
     texts = hostile_texts()
+    sheet = ended(begun(studio, prompt=" ".join(texts)[:100_000], method=["sft"], user=[""]))
     for text in texts:
         document = Document("eve", text, title=text[:100], date="2020-01-01")
-        html = part("write_found.html", documents=found_documents([document], f"river {text}", []))
-        check_is_text(html)
-    sheet = ended(begun(studio, prompt=" ".join(texts)[:100_000], method=["sft"], user=[""]))
+        documents = found_documents([document], f"river {text}", [])
+        check_is_text(part("write_found.html", column=sheet.columns[0], documents=documents))
     assert sheet.columns[0].stage == "failed", "it is too long"
     check_is_text(studio.ask("GET", f"/write/{sheet.id}").body.decode())
     for text in texts[::50]:
@@ -363,6 +391,40 @@ def test_all_of_the_page_is_reached_by_keys(studio, browser):
 def test_a_link_to_a_run_chooses_its_last_method(studio):
     html = studio.ask("GET", "/write?run=long").body.decode()
     assert html.count('<option value="long:sft-reasoning" selected>') == html.count("<select") == 2
+    assert "that can write" not in html
+
+
+def test_a_link_to_a_method_chooses_it_in_all_columns(studio):
+    begun(studio)  # what was written last is in no link's way
+    html = studio.ask("GET", f"/write?method={quote('long:sft')}").body.decode()
+    assert html.count('<option value="long:sft" selected>') == html.count("<select") == 2
+    added = studio.ask("GET", f"/write/asked?method=sft&method={quote('long:sft')}").body.decode()
+    assert added.count('<option value="long:sft" selected>') == 1
+    unknown = studio.ask("GET", f"/write?method={quote('<b>:sft')}").body.decode()
+    assert "Nothing here is called &lt;b&gt;:sft that can write" in unknown
+    assert unknown.count('<option value="sft-reasoning" selected>') == 2
+
+
+def test_the_runs_of_a_sweep_can_be_chosen(studio, served_run):
+    shutil.copytree(served_run, studio.runs / "sweep" / "seed-1")
+    html = studio.ask("GET", f"/write?run={quote('sweep/seed-1')}").body.decode()
+    assert html.count('<option value="sweep/seed-1:sft-reasoning" selected>') == html.count("<select") == 2
+    assert '<optgroup label="sweep/seed-1">' in html
+    column = ended(begun(studio, method=["sweep/seed-1:sft"], user=["ada"])).columns[0]
+    assert (column.stage, column.text == "") == ("written", False)
+
+
+def test_where_nothing_is_chosen_the_newest_finished_run_writes_unless_the_studio_has_a_trained_model(tmp_path):
+    for name, seconds in (("finished", 1), ("newer", 2), ("goes-on", 3)):
+        os.utime(make_run(tmp_path / name) / "recipe.yaml", (seconds, seconds))
+    for run, method in product(("finished", "newer"), METHODS):
+        evaluated = tmp_path / run / stage_names.evaluation("test", method) / "stage.json"
+        evaluated.parent.mkdir(parents=True)
+        evaluated.write_text("{}")
+    of_runs = choices_of_runs(tmp_path)
+    assert usual_choice([Choice("rag", "rag"), *of_runs]).name == "newer:sft-reasoning"
+    assert usual_choice([Choice("rag", "rag")]).name == "rag"
+    assert usual_choice([Choice("sft", "sft"), *of_runs]).name == "sft"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -18,10 +19,14 @@ from penname.serve.errors import ApiError
 from penname.serve.methods import Methods
 from penname.session.fine_tune import PROMPT_FILE
 from penname.studio.recipes import recipe_of
+from penname.studio.runs import RECIPE, Run, find_runs
 from penname.studio.start import ROWS
+from penname.studio.train.states import is_finished
 
 MOST_LOADED = 2
 """Most models of runs that are loaded at once."""
+
+_UNTRAINED = "rag"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ class Choice:
     method: str
     run: Path | None = None
     trained: int = 0
+
+    @property
+    def run_name(self) -> str:
+        """The run's name, which is its path below the folder of runs; empty for one of the studio's own."""
+        return self.name.removesuffix(f":{self.method}") if self.run else ""
 
 
 class Models:
@@ -130,22 +140,36 @@ class Models:
                 await self._released.wait()
 
 
+def usual_choice(choices: Sequence[Choice]) -> Choice:
+    """What is written with where nothing is chosen: where the studio's own model is untrained, the newest finished run.
+
+    choices: what can be chosen, as `Models.choices` gives it; of a run, its last method is taken.
+    """
+    if choices[0].method == _UNTRAINED:
+        for run, own in groupby(choices, lambda choice: choice.run):
+            with suppress(UserError, OSError):  # it may just be deleted
+                if run is not None and is_finished(run, recipe_of(run)):
+                    return list(own)[-1]
+    return choices[0]
+
+
 def choices_of_runs(runs: Path) -> list[Choice]:
     """The methods of the runs in a folder that have a trained model, the newest run first."""
     found: list[tuple[float, list[Choice]]] = []
-    for path in runs.glob("*/recipe.yaml"):
-        with suppress(UserError, OSError):  # of a run that is damaged, or just deleted, nothing can be chosen
-            found.append((path.stat().st_mtime, _choices_of(path.parent)))
+    for run in find_runs(runs):
+        with suppress(UserError, OSError):  # of what is no run, is damaged or was just deleted nothing can be chosen
+            found.append(((run.folder / RECIPE).stat().st_mtime, _choices_of(run)))
     return [choice for _, choices in sorted(found, key=lambda one: -one[0]) for choice in choices]
 
 
-def _choices_of(run: Path) -> list[Choice]:
-    recipe = recipe_of(run)
+def _choices_of(run: Run) -> list[Choice]:
+    recipe = recipe_of(run.folder)
     found = []
-    for name in methods_to_write_with(run, recipe):
+    for name in methods_to_write_with(run.folder, recipe):
         row = recipe.method_rows[name]
-        file = model_folder(run, row, recipe.expectation.iterations) / PROMPT_FILE
-        found.append(Choice(f"{run.name}:{name}", name, run, file.stat().st_mtime_ns if row.trained else 0))
+        file = model_folder(run.folder, row, recipe.expectation.iterations) / PROMPT_FILE
+        trained = file.stat().st_mtime_ns if row.trained else 0
+        found.append(Choice(f"{run.name}:{name}", name, run.folder, trained))
     return found
 
 

@@ -15,6 +15,7 @@ from penname.errors import UserError
 from penname.reporting.human_evaluation import CHOICES
 from penname.runs.folder import Record, read_json, write_text
 from penname.serve.errors import ApiError
+from penname.studio.runs import find_runs
 
 FOLDER = "ratings"
 _KEY, _ANSWERS = ".key.json", ".answers.json"
@@ -94,19 +95,19 @@ def new_rating(run: Path, key: Record, annotator: str) -> Rating:
 def ratings_of(runs: Path) -> list[Rating]:
     """The ratings of the runs in a folder, the latest first."""
     found: list[tuple[float, Rating]] = []
-    for file in runs.glob(f"*/{FOLDER}/*{_ANSWERS}"):
-        with suppress(OSError):
-            found.append((file.stat().st_mtime, Rating(file.name.removesuffix(_ANSWERS), file.parent.parent)))
+    for run in find_runs(runs):
+        for file in (run.folder / FOLDER).glob(f"*{_ANSWERS}"):
+            with suppress(OSError):
+                found.append((file.stat().st_mtime, Rating(file.name.removesuffix(_ANSWERS), run.folder)))
     return [rating for _, rating in sorted(found, key=lambda one: -one[0])]
 
 
 def find_rating(runs: Path, rating: str) -> Rating:
     """A rating by its id. Raises ApiError (404)."""
-    found = runs.glob(f"*/{FOLDER}/{rating}{_ANSWERS}") if _ID.fullmatch(rating) else iter(())
-    file = next(found, None)
-    if file is None:
-        raise ApiError(404, "found no such rating, expected one of the list at Rate", "not_found")
-    return Rating(rating, file.parent.parent)
+    for run in find_runs(runs) if _ID.fullmatch(rating) else ():
+        if (found := Rating(rating, run.folder)).answers_file.is_file():
+            return found
+    raise ApiError(404, "found no such rating, expected one of the list at Rate", "not_found")
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from penname.studio.rate.ratings import Rating
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a metric agrees with the choices.
+    """How far a metric agrees with the choices, as `penname judge-humans import` computes it.
 
     pairs: the decided pairs on which its scores differ.
     share: the share of them whose chosen text has the higher score.
     interval: its 95 % Wilson interval.
-    correlation: Pearson's between the difference of scores and the choice.
+    correlation: Pearson's between the difference of scores and the choice, of which neither is the middle.
     """
 
     metric: str
@@ -107,12 +107,13 @@ def _agreements(rating: Rating, key: Record, answers: Record) -> list[Agreement]
     found = []
     for metric in metrics:
         scored: dict[str, Record] = {}
-        for number, _ in _decided(answers):
+        for number in answers:
             pair = key["pairs"][number]
             scores = [written[method][pair["example_id"]]["metrics"].get(metric) for method in pair["methods"]]
             if None not in scores and scores[0] != scores[1]:  # equal scores neither agree nor disagree
                 scored[number] = {"scores": scores}
         own = {number: answers[number] for number in scored}
         told = agreement({"metric": metric, "pairs": scored}, {"": own})["majority"]
-        found.append(Agreement(metric, told["pairs"], told["agreement"], told["interval"], told["correlation"]))
+        decided = told["pairs"] - told["undecided"]
+        found.append(Agreement(metric, decided, told["agreement"], told["interval"], told["correlation"]))
     return found

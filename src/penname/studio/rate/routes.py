@@ -20,6 +20,7 @@ from penname.studio.pages import ROOT, page
 from penname.studio.rate.pairs import draw_key, methods_of, shown_pairs
 from penname.studio.rate.ratings import Rating, find_rating, new_rating, ratings_of
 from penname.studio.rate.results import preference_pairs, result_of
+from penname.studio.runs import Run, find_runs
 from penname.studio.state import StudioOf
 
 router = APIRouter(prefix="/rate")
@@ -174,12 +175,12 @@ def _at(rating: Rating) -> dict[str, Any]:
 
 def _runs(folder: Path) -> dict[str, list[str]]:
     """The names of the runs with two or more methods whose texts can be rated, with these; the newest first."""
-    found: dict[Path, list[str]] = {}
-    for file in folder.glob("*/recipe.yaml"):
-        with suppress(UserError):  # nothing of a damaged run can be rated
-            if len(methods := methods_of(file.parent)) > 1:
-                found[file.parent] = methods
-    newest = sorted(found, key=lambda run: -run.stat().st_mtime)
+    found: dict[Run, list[str]] = {}
+    for run in find_runs(folder):
+        with suppress(UserError):  # nothing of what is no run, or is damaged, can be rated
+            if len(methods := methods_of(run.folder)) > 1:
+                found[run] = methods
+    newest = sorted(found, key=lambda run: -run.changed)
     return {run.name: found[run] for run in newest}
 
 

@@ -23,7 +23,8 @@ from penname.reporting.run_data import read_runs
 from penname.serve.errors import ApiError
 from penname.studio.results.choice import Choice
 from penname.studio.results.kept import Kept, Stamp, files_of, stamp_of
-from penname.studio.results.runs import Line, Order, Run, describe, find_run, find_runs
+from penname.studio.results.runs import Line, Order, describe
+from penname.studio.runs import Run, find_run, find_runs
 
 LINES_OF_A_PAGE = 50
 THREADS = 4

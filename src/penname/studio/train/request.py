@@ -19,6 +19,7 @@ from penname.recipe_files import load_recipe
 from penname.serve.store.store import Store
 from penname.studio.train import processes
 from penname.studio.train.documents import FEW, LONGEST, all_users, fitted_settings, lengths_of, own_data
+from penname.studio.train.learned import add_feedback
 from penname.studio.train.offers import OWN, Offer, offer_of
 
 DATA_FOLDER = "texts"
@@ -116,8 +117,11 @@ def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) ->
     """What a run on documents in the studio will be."""
     report = LoadReport()
     data = own_data(store, users, report)
+    learned = add_feedback(data, store, users)
     settings: dict[str, object] = {"data": [{"format": "jsonl", "path": str(folder / DATA_FOLDER)}]}
     notes = [f"left out: {found.removeprefix('skipped ')}"] if (found := report.summary()) else []
+    if learned:
+        notes.append(f"among the texts to train on: {learned:,} that {'was' if learned == 1 else 'were'} kept in Write")
     if report.kept < FEW:
         notes.append(
             f"{report.kept} documents are few: from less than {FEW} a model learns little of a manner, and the method "

@@ -36,16 +36,23 @@ SECONDS_BETWEEN_PIECES = 0.08
 
 Stage = Literal["begun", "loading", "waiting", "writing", "written", "stopped", "failed", "forgotten"]
 UNDER_WAY = ("begun", "loading", "waiting", "writing")
-PARTS = ("column", "state", "found", "reasoning", "text", "foot", "kept")
+PARTS = ("column", "title", "state", "found", "reasoning", "text", "foot", "kept")
 """The parts of a column that the page shows; each is an event of its own, with the column's number."""
 
 
 class Kept(NamedTuple):
-    """Feedback that was given to the text. user: whose; id: by which it can be taken back; what: in words."""
+    """Feedback that was given to the text.
+
+    user: whose.
+    id: by which it can be taken back.
+    what: in words.
+    is_learned: whether the next training learns from it.
+    """
 
     user: str
     id: str
     what: str
+    is_learned: bool
 
 
 @dataclass(eq=False)
@@ -57,6 +64,7 @@ class Column:
     user: who is written as; None for nobody, and once the user is forgotten.
     compared: whether another text of the sheet is written as the same user.
     slot: where the user's key is; None where nobody knows the user.
+    is_unknown: whether nobody in the studio has the user's name, once that was looked up.
     problem: why there is no text, or no more of it.
     """
 
@@ -69,6 +77,7 @@ class Column:
     compared: bool = False
     stage: Stage = "begun"
     slot: int | None = None
+    is_unknown: bool = False
     reasoning: str = ""
     text: str = ""
     problem: str = ""
@@ -134,6 +143,8 @@ class Column:
             try:
                 await writing.start()
                 self.slot = writing.slot
+                self.is_unknown = self.user is not None and self.slot is None
+                self._show("title")
                 async with writing.until_stopped():
                     await self._take(writing, state)
             finally:

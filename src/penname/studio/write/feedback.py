@@ -40,7 +40,8 @@ def keep_feedback(
             raise ApiError(400, problem, "invalid_value")
     replaced = {WORDS["up"], WORDS["down"]} if thought in ("up", "down") else {WORDS[thought]}
     take_back(state, [kept for kept in column.kept if kept.what in replaced])
-    new = [Kept(user, state.store.add_feedback(CALLER.tenant, user, one), WORDS[thought]) for one in given]
+    learned = thought in ("chosen", "edited")
+    new = [Kept(user, state.store.add_feedback(CALLER.tenant, user, one), WORDS[thought], learned) for one in given]
     return [kept for kept in column.kept if kept.what not in replaced] + new
 
 

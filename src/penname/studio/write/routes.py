@@ -15,7 +15,7 @@ from penname.serve.errors import ApiError
 from penname.serve.requests import TextWithWords
 from penname.serve.state import State
 from penname.studio.events import EventLog
-from penname.studio.models import Choice, Models
+from penname.studio.models import Choice, Models, usual_choice
 from penname.studio.pages import ROOT, page
 from penname.studio.state import CALLER, StateOf
 from penname.studio.write.asked import BITS_OF_SEED, Asked
@@ -71,11 +71,17 @@ ColumnOf = Annotated[Column, Depends(_column_of)]
 
 @router.get("")
 async def show(
-    request: Request, sheets: SheetsOf, models: ModelsOf, state: StateOf, user: Name = "", run: Name = ""
+    request: Request,
+    sheets: SheetsOf,
+    models: ModelsOf,
+    state: StateOf,
+    user: Name = "",
+    run: Name = "",
+    method: Name = "",
 ) -> Response:
-    """The page, with what was written last, or for the user or the run that a link has."""
-    sheet = None if user or run else sheets.newest
-    return await _page(request, models, state, sheet, user=user, run=run)
+    """The page, with what was written last, or for the user, the run or the method that a link has."""
+    sheet = None if user or run or method else sheets.newest
+    return await _page(request, models, state, sheet, user=user, run=run, method=method)
 
 
 @router.get("/seed")
@@ -92,10 +98,13 @@ async def find_users(request: Request, state: StateOf, user: Annotated[list[Name
 
 
 @router.get("/asked")
-async def another_column(request: Request, models: ModelsOf) -> Response:
-    """One more text to be asked for."""
-    groups = _groups(await models.choices())
-    return page(request, "write_asked.html", groups=groups, method="", user="")
+async def another_column(
+    request: Request, models: ModelsOf, method: Annotated[list[Name] | None, Query()] = None
+) -> Response:
+    """One more text to be asked for. method: those of the texts that are there; the last one's is chosen again."""
+    choices = await models.choices()
+    chosen = method[-1] if method else (await run_sync(usual_choice, choices)).name
+    return page(request, "write_asked.html", groups=_groups(choices), method=chosen, user="")
 
 
 @router.post("")
@@ -159,19 +168,25 @@ async def _page(
     *,
     user: str = "",
     run: str = "",
+    method: str = "",
     gone: bool = False,
 ) -> Response:
     known = await run_sync(known_users, state.store, CALLER.tenant, "")
     choices = await models.choices()
     asked = sheet.asked if sheet else None
+    lacking = ""
     if sheet:
         columns = [(column.choice.name, column.user or "") for column in sheet.columns]
     else:
-        columns = _columns_to_begin_with(choices, known, user, run)
+        chosen = _named(choices, run, method)
+        if chosen is None:
+            lacking, chosen = method or run, await run_sync(usual_choice, choices)
+        columns = _columns_to_begin_with(chosen, user or next(iter(known), ""))
     return page(
         request,
         "write.html",
         gone=gone,
+        lacking=lacking,
         most_sheets=MOST_SHEETS,
         prompt=asked.prompt if asked else "",
         columns=columns,
@@ -184,14 +199,15 @@ async def _page(
     )
 
 
-def _columns_to_begin_with(
-    choices: Sequence[Choice], known: Sequence[str], user: str, run: str
-) -> list[tuple[str, str]]:
-    """Method and user of each text: the run's last method, and somebody beside nobody, which shows most."""
-    of_run = [choice.name for choice in choices if choice.run is not None and choice.run.name == run]
-    method = of_run[-1] if of_run else ""
-    somebody = user or next(iter(known), "")
-    return [(method, somebody), (method, "")] if somebody else [(method, "")]
+def _named(choices: Sequence[Choice], run: str, method: str) -> Choice | None:
+    """What a link chooses: the choice that it names, or the last method of its run; None where there is none."""
+    own = (one for one in reversed(choices) if run and one.run_name == run)
+    return next((one for one in choices if one.name == method), None) if method else next(own, None)
+
+
+def _columns_to_begin_with(choice: Choice, somebody: str) -> list[tuple[str, str]]:
+    """Method and user of each text: somebody beside nobody, which shows most, by the same method."""
+    return [(choice.name, somebody), (choice.name, "")] if somebody else [(choice.name, "")]
 
 
 def _seed() -> dict[str, int]:
@@ -199,8 +215,8 @@ def _seed() -> dict[str, int]:
 
 
 def _groups(choices: Iterable[Choice]) -> list[Group]:
-    grouped = groupby(choices, lambda choice: choice.run)
-    return [Group(run.name if run else "this studio's model", list(own)) for run, own in grouped]
+    grouped = groupby(choices, lambda choice: choice.run_name)
+    return [Group(run or "this studio's model", list(own)) for run, own in grouped]
 
 
 def _log_of_what_is_gone() -> EventLog:

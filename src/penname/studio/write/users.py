@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 from penname.serve.store.store import Store
@@ -13,5 +14,11 @@ _AT_ONCE = 10_000
 def known_users(store: Store, tenant: str, typed: str) -> list[str]:
     """The first users, in the order of their ids, that have in them what was typed, in whatever case."""
     folded = typed.strip().casefold()
-    found = (user.id for user in store.users(tenant, limit=_AT_ONCE) if folded in user.id.casefold())
-    return list(islice(found, MOST_SHOWN))
+    return list(islice((user for user in _every_user(store, tenant) if folded in user.casefold()), MOST_SHOWN))
+
+
+def _every_user(store: Store, tenant: str) -> Iterator[str]:
+    last = ""
+    while found := store.users(tenant, last, _AT_ONCE):
+        last = found[-1].id
+        yield from (user.id for user in found)
