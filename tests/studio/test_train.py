@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -331,6 +333,40 @@ def test_a_thousand_people_are_shown_a_few_at_a_time(studio):
     assert answer.body.count(b'name="user"') == 12
     for number in range(1000):
         studio.store.forget(LOCAL_TENANT, f"person {number}")
+
+
+@pytest.fixture
+def asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The machines whose addresses are asked for, of which none is found; the hub may be asked, no model is here."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def refuse(host: Any, *about: Any, **more: Any) -> Any:
+        if host == "127.0.0.1":
+            return resolve(host, *about, **more)
+        asked.append(host)
+        raise socket.gaierror(f"nobody is to be asked for {host}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ({"recipe": "control", "data": "recipe"}, "It cannot be begun: control: found no such file or folder"),
+        ({"recipe": "pat", "data": "recipe"}, "hf download meta-llama/Llama-3.1-8B-Instruct"),
+        ({"recipe": "paper", "data": "own", "whose": "all"}, "hf download google/gemma-2b"),
+    ],
+    ids=str,
+)
+def test_no_hub_is_asked_for_a_plan(people, runs, asked_for, form, shown):
+    answer = people.ask("POST", "/train/new/plan", {"name": "new", **form})
+    assert answer.status == 200, answer.body
+    assert shown in plain(answer.body)
+    assert asked_for == []
 
 
 def test_every_recipe_that_comes_with_penname_is_offered():

@@ -11,7 +11,7 @@ from pathlib import Path
 from penname.config import Recipe, Split
 from penname.data.from_documents import DataSet
 from penname.data.load_report import LoadReport
-from penname.engines.models import load_tokenizer
+from penname.engines.models import ModelNotHere, load_tokenizer, locate_model, only_models_here
 from penname.errors import UserError
 from penname.experiments.plan import Plan, check_data, check_engines, check_room, make_plan
 from penname.experiments.stages import Counts
@@ -99,17 +99,23 @@ class PlannedRun:
 
 
 def planned(request: RunRequest, store: Store, runs: Path) -> PlannedRun:
-    """What a run will be; nothing is written. Raises UserError for a request that cannot be met."""
+    """What a run will be; nothing is written and no hub is asked. Raises UserError for a request that cannot be met."""
     folder, offer = request.folder(runs), request.offer()
-    if request.own:
-        return _on_documents(folder, offer, list(request.users) or all_users(store), store)
+    with only_models_here():
+        if request.own:
+            return _on_documents(folder, offer, list(request.users) or all_users(store), store)
+        return _on_its_own(folder, offer)
+
+
+def _on_its_own(folder: Path, offer: Offer) -> PlannedRun:
+    """What a run on the recipe's own data will be."""
     recipe = load_recipe(offer.recipe)
     plan = make_plan(recipe)
     problem = _first_problem(
         lambda: check_data(recipe, folder), lambda: check_engines(recipe), lambda: check_room(plan, folder)
     )
     # What make_plan could not count is what check_data says.
-    return PlannedRun(offer, recipe, [], plan, notes=offer.warnings(), problem=problem)
+    return PlannedRun(offer, recipe, [], plan, notes=offer.warnings() + _to_download(recipe), problem=problem)
 
 
 def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) -> PlannedRun:
@@ -138,7 +144,7 @@ def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) ->
     recipe = load_recipe(offer.recipe, given)
     plan = make_plan(recipe, _counts(data, recipe))
     problem = problem or _first_problem(lambda: check_engines(recipe), lambda: check_room(plan, folder))
-    notes += offer.warnings(on_own=True)
+    notes += offer.warnings(on_own=True) + _to_download(recipe)
     return PlannedRun(offer, recipe, given, plan, data, len(users), report.kept, notes, problem)
 
 
@@ -168,11 +174,27 @@ def _counts(data: DataSet, recipe: Recipe) -> Counts:
     return found
 
 
+def _to_download(recipe: Recipe) -> list[str]:
+    """The models that a run downloads first, each in a line."""
+    notes = []
+    for model in dict.fromkeys(e.model for e in recipe.engines_in_use().values() if e.kind != "openai"):
+        try:
+            locate_model(model)
+        except ModelNotHere:
+            said = "is not on this machine: the run downloads it first, as this command does: hf download"
+            notes.append(f"the model {model} {said} {model}")
+        except UserError:  # what a path lacks is a problem, not a note
+            continue
+    return notes
+
+
 def _first_problem(*checks: Callable[[], object]) -> str | None:
-    """What the first of the checks that fails says."""
+    """What the first of the checks that fails says; that a model is to be downloaded is no problem."""
     for check in checks:
         try:
             check()
+        except ModelNotHere:
+            continue
         except UserError as error:
             return str(error)
     return None
