@@ -21,11 +21,12 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.studio.hostile import as_file_name, check_is_text, check_nothing_ran, hostile_texts
 from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
-from tests.studio.studios import Studio
+from tests.studio.studios import Studio, running_studio
 from tests.studio.train_runs import add_documents, copy_run, finished_run
 
 from penname.runs.folder import read_records, write_records
 from penname.serve.access import LOCAL_TENANT
+from penname.serve.store.opening import open_store
 from penname.session.stage_names import training
 from penname.shipped import shipped_recipes
 from penname.studio.train import processes, watched
@@ -131,6 +132,21 @@ def test_a_page_that_is_open_shows_what_comes(studio, browser, run):
         file.write(f'{{"step": {before + 1}, "loss": 0.25}}\n')
     WebDriverWait(browser, 10, 0.05).until(lambda _: browser.execute_script(steps) == str(before + 1))
     check_console(browser)
+
+
+@pytest.mark.slow
+def test_a_page_tells_that_the_studio_does_not_answer_until_it_does(served_run, run, tmp_path, opened):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
+        with running_studio(store, served_run, run.parent) as studio:
+            studio.enter(opened, "/train/runs/tiny")
+            assert text_of(opened, "#silent") == ""
+        wait_for_text(opened, "#silent", "The studio does not answer")
+        before = len(opened.get_log("browser"))
+        time.sleep(3)
+        assert before + len(opened.get_log("browser")) < 9  # not one each half second
+        with running_studio(store, served_run, run.parent, studio.port):
+            WebDriverWait(opened, 10, 0.05).until(lambda _: text_of(opened, "#silent") == "")
+    opened.get_log("browser")
 
 
 def stream(studio: Studio, path: str, last: str | None, most: int) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from penname.errors import UserError
 from penname.experiments.plan import format_bytes
 from penname.runs.progress import format_duration
 from penname.serve.errors import ApiError
-from penname.studio.events import END, SECONDS_OF_SILENCE, Event, written
+from penname.studio.events import END, MILLISECONDS_TO_RETRY, SECONDS_OF_SILENCE, Event, written
 from penname.studio.pages import ROOT, page, rendered
 from penname.studio.state import StateOf, StudioOf
 from penname.studio.train import processes
@@ -169,7 +169,7 @@ async def events(
 
 
 async def _stream(request: Request, run: WatchedRun, studio: StudioOf, known: Versions) -> AsyncGenerator[str]:
-    yield "retry: 500\n\n"
+    yield f"retry: {MILLISECONDS_TO_RETRY}\n\n"
     silent = 0.0
     while is_run(run.folder) and not studio.state.admission.stopping:
         found = await anyio.to_thread.run_sync(_parts, run, request)
