@@ -22,9 +22,11 @@ from tests.studio.hostile import as_file_name, check_is_text, check_nothing_ran,
 from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 from tests.studio.studios import Studio, running_studio
-from tests.studio.train_runs import add_documents, copy_run, finished_run
+from tests.studio.train_runs import SUBJECTS, add_documents, copy_run, finished_run
 
+from penname.data.records import Document
 from penname.runs.folder import read_records, write_records
+from penname.runs.progress import format_duration
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_store
 from penname.session.stage_names import training
@@ -267,7 +269,8 @@ def test_nothing_of_a_forgotten_person_is_planned_or_begun(people, runs):
 def test_few_documents_are_told_before_the_start(people):
     add_documents(people.store, "few", 4)
     few = {"name": "few", "recipe": "own", "data": "own", "whose": "some", "user": "few"}
-    assert "4 documents are few" in plain(people.ask("POST", "/train/new/plan", few).body)
+    shown = plain(people.ask("POST", "/train/new/plan", few).body)
+    assert "4 documents are few: from fewer than 12 a model" in shown
     add_documents(people.store, "two", 2)
     answer = people.ask("POST", "/train/new/plan", few | {"user": "two"})
     assert (answer.status, "too few for an example" in plain(answer.body)) == (400, True)
@@ -408,3 +411,30 @@ def test_why_a_run_has_failed_is_shown(studio, browser, run):
     assert text_of(browser, "#action") == "Go on"
     assert "the documents of 1 person, unencrypted" in text_of(browser, "main")
     check_looks(browser, "train-failed")
+
+
+def test_the_plan_says_what_becomes_of_each_document_and_what_the_methods_are(people):
+    dated = [
+        Document(
+            "dated", f"{number} {subject}: I said what I had to say of it, at length.", date=f"2024-01-{number:02d}"
+        )
+        for number, subject in enumerate(SUBJECTS, 1)
+    ]
+    people.store.add_documents(
+        LOCAL_TENANT, "dated", [*dated, Document("dated", "Short.", date="2024-02-01")], put_user=True
+    )
+    form = {"name": "dated", "recipe": "own", "data": "own", "whose": "some", "user": "dated"}
+    shown = plain(people.ask("POST", "/train/new/plan", form).body)
+    people.store.forget(LOCAL_TENANT, "dated")
+    assert "10 documents of 1 person: it trains on 7 texts, and tests with 1 other. The rest: 1 set aside" in shown
+    assert "; 1 left out (a person's earliest" in shown
+    assert "left out: 1 document: shorter than 5 words" in shown
+    assert (
+        "rag (the untrained model, shown some of the person's texts), sft (the model trained on people's texts)"
+        in shown
+    )
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(59.4, "59s"), (60, "1m 00s"), (3599, "59m 59s"), (22851, "6h 20m")])
+def test_a_long_time_is_said_in_hours(seconds, said):
+    assert format_duration(seconds) == said

@@ -97,6 +97,15 @@ class PlannedRun:
         limit: int | None = getattr(self.recipe.limit, split)
         return f"{count:,}" if limit is None or limit >= count else f"{limit:,} of {count:,}"
 
+    def others(self) -> list[str]:
+        """What becomes of the documents that it neither trains nor tests with, each in words."""
+        examples = self.data.examples if self.data else {}
+        set_aside = len(examples.get("val", ()))
+        rest = self.documents - sum(map(len, examples.values()))
+        why = "a person's earliest, which nothing goes before, one without a date among dated ones, or hardly a word"
+        told = [(set_aside, "set aside to compare settings on"), (rest, f"left out ({why})")]
+        return [f"{count:,} {what}" for count, what in told if count > 0]
+
 
 def planned(request: RunRequest, store: Store, runs: Path) -> PlannedRun:
     """What a run will be; nothing is written and no hub is asked. Raises UserError for a request that cannot be met."""
@@ -123,11 +132,11 @@ def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) ->
     report = LoadReport()
     data = own_data(store, users, report)
     settings: dict[str, object] = {"data": [{"format": "jsonl", "path": str(folder / DATA_FOLDER)}]}
-    notes = [f"left out: {found.removeprefix('skipped ')}"] if (found := report.summary()) else []
+    notes = [f"left out: {_documents(count)}: {reason}" for reason, count in report.skipped.most_common()]
     if report.kept < FEW:
         notes.append(
-            f"{report.kept} documents are few: from less than {FEW} a model learns little of a manner, and the method "
-            "rag, which only reads them, may write as well"
+            f"{_documents(report.kept)} are few: from fewer than {FEW} a model learns little of a manner, and the "
+            "method rag, which only reads them, may write as well"
         )
     problem = None
     if offer.name == OWN:
@@ -163,6 +172,10 @@ def begin(request: RunRequest, store: Store, runs: Path) -> Path:
     settings = [part for setting in run.settings for part in ("--set", setting)]
     processes.start(folder, ["train", run.offer.recipe, *settings, "--run", str(folder)], run.users)
     return folder
+
+
+def _documents(count: int) -> str:
+    return f"{count:,} document{'' if count == 1 else 's'}"
 
 
 def _counts(data: DataSet, recipe: Recipe) -> Counts:

@@ -25,7 +25,7 @@ from penname.studio.train import processes
 from penname.studio.train.documents import all_users
 from penname.studio.train.estimate import estimate
 from penname.studio.train.listing import listed_runs, next_name, shown_users
-from penname.studio.train.offers import OFFERS, OWN
+from penname.studio.train.offers import METHODS_SAID, OFFERS, OWN
 from penname.studio.train.pace import name_of
 from penname.studio.train.request import PlannedRun, RunRequest, begin, planned
 from penname.studio.train.samples import BEST, NEWEST, WORST
@@ -129,6 +129,7 @@ def _values(run: PlannedRun, asked: RunRequest) -> dict[str, Any]:
         "name": asked.name,
         "stages": stages,
         "notes": notes if run.problem is None else run.notes,
+        "methods": METHODS_SAID,
         "bytes": format_bytes,
         "on_cpu": pick_device() == "cpu",
     }
