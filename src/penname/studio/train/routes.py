@@ -46,10 +46,7 @@ def _folder_of(name: str, studio: StudioOf) -> Path:
 
 
 async def _watched_of(request: Request) -> WatchedRuns:
-    state = request.app.state
-    if not hasattr(state, "watched_runs"):
-        state.watched_runs = WatchedRuns()
-    found: WatchedRuns = state.watched_runs
+    found: WatchedRuns = request.app.state.watched_runs
     return found
 
 
