@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from huggingface_hub import constants
 from selenium.webdriver.common.by import By
@@ -26,7 +28,7 @@ from tests.studio.train_runs import SUBJECTS, add_documents, copy_run, finished_
 
 from penname.data.records import Document
 from penname.runs.folder import read_records, write_records
-from penname.runs.progress import format_duration
+from penname.runs.progress import POSITION, format_duration
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_store
 from penname.session.stage_names import training
@@ -433,6 +435,17 @@ def test_the_plan_says_what_becomes_of_each_document_and_what_the_methods_are(pe
         "rag (the untrained model, shown some of the person's texts), sft (the model trained on people's texts)"
         in shown
     )
+
+
+def test_a_run_that_starts_again_does_not_say_what_it_did_before(studio, run):
+    assert (run / POSITION).is_file()
+    os.utime(run / POSITION, (0, 0))
+    here = psutil.Process()
+    (run / processes.FILE).write_text(json.dumps(BEGUN | {"pid": here.pid, "created": here.create_time()}))
+    shown = plain(studio.ask("GET", "/train/runs/tiny", HX_Request=None).body)
+    (run / processes.FILE).unlink()  # or the test's own process were told to end
+    assert "Starting : the model and the data are loaded" in shown
+    assert "goes on with the same run" not in shown
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(59.4, "59s"), (60, "1m 00s"), (3599, "59m 59s"), (22851, "6h 20m")])
