@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from huggingface_hub import constants
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.studio.hostile import as_file_name, check_is_text, check_nothing_ran, hostile_texts
 from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
-from tests.studio.studios import Studio
-from tests.studio.train_runs import add_documents, copy_run, finished_run
+from tests.studio.studios import Studio, running_studio
+from tests.studio.train_runs import SUBJECTS, add_documents, copy_run, finished_run
 
+from penname.data.records import Document
 from penname.data.sources import load_split
 from penname.runs.folder import read_records, write_records
+from penname.runs.progress import POSITION, format_duration
 from penname.serve.access import LOCAL_TENANT
+from penname.serve.store.opening import open_store
 from penname.serve.store.records import Feedback
 from penname.session.stage_names import training
 from penname.shipped import shipped_recipes
@@ -132,6 +139,21 @@ def test_a_page_that_is_open_shows_what_comes(studio, browser, run):
         file.write(f'{{"step": {before + 1}, "loss": 0.25}}\n')
     WebDriverWait(browser, 10, 0.05).until(lambda _: browser.execute_script(steps) == str(before + 1))
     check_console(browser)
+
+
+@pytest.mark.slow
+def test_a_page_tells_that_the_studio_does_not_answer_until_it_does(served_run, run, tmp_path, opened):
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store:
+        with running_studio(store, served_run, run.parent) as studio:
+            studio.enter(opened, "/train/runs/tiny")
+            assert text_of(opened, "#silent") == ""
+        wait_for_text(opened, "#silent", "The studio does not answer")
+        before = len(opened.get_log("browser"))
+        time.sleep(3)
+        assert before + len(opened.get_log("browser")) < 9  # not one each half second
+        with running_studio(store, served_run, run.parent, studio.port):
+            WebDriverWait(opened, 10, 0.05).until(lambda _: text_of(opened, "#silent") == "")
+    opened.get_log("browser")
 
 
 def stream(studio: Studio, path: str, last: str | None, most: int) -> list[tuple[str, str, str]]:
@@ -280,7 +302,8 @@ def test_what_was_chosen_and_edited_in_write_is_trained_on_and_not_tested_with(p
 def test_few_documents_are_told_before_the_start(people):
     add_documents(people.store, "few", 4)
     few = {"name": "few", "recipe": "own", "data": "own", "whose": "some", "user": "few"}
-    assert "4 documents are few" in plain(people.ask("POST", "/train/new/plan", few).body)
+    shown = plain(people.ask("POST", "/train/new/plan", few).body)
+    assert "4 documents are few: from fewer than 12 a model" in shown
     add_documents(people.store, "two", 2)
     answer = people.ask("POST", "/train/new/plan", few | {"user": "two"})
     assert (answer.status, "too few for an example" in plain(answer.body)) == (400, True)
@@ -364,6 +387,40 @@ def test_a_thousand_people_are_shown_a_few_at_a_time(studio):
         studio.store.forget(LOCAL_TENANT, f"person {number}")
 
 
+@pytest.fixture
+def asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The machines whose addresses are asked for, of which none is found; the hub may be asked, no model is here."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def refuse(host: Any, *about: Any, **more: Any) -> Any:
+        if host == "127.0.0.1":
+            return resolve(host, *about, **more)
+        asked.append(host)
+        raise socket.gaierror(f"nobody is to be asked for {host}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ({"recipe": "control", "data": "recipe"}, "It cannot be begun: control: found no such file or folder"),
+        ({"recipe": "pat", "data": "recipe"}, "hf download meta-llama/Llama-3.1-8B-Instruct"),
+        ({"recipe": "paper", "data": "own", "whose": "all"}, "hf download google/gemma-2b"),
+    ],
+    ids=str,
+)
+def test_no_hub_is_asked_for_a_plan(people, runs, asked_for, form, shown):
+    answer = people.ask("POST", "/train/new/plan", {"name": "new", **form})
+    assert answer.status == 200, answer.body
+    assert shown in plain(answer.body)
+    assert asked_for == []
+
+
 def test_every_recipe_that_comes_with_penname_is_offered():
     assert {offer.recipe for offer in OFFERS} == set(shipped_recipes())
 
@@ -387,3 +444,41 @@ def test_why_a_run_has_failed_is_shown(studio, browser, run):
     assert text_of(browser, "#action") == "Go on"
     assert "the documents of 1 person, unencrypted" in text_of(browser, "main")
     check_looks(browser, "train-failed")
+
+
+def test_the_plan_says_what_becomes_of_each_document_and_what_the_methods_are(people):
+    dated = [
+        Document(
+            "dated", f"{number} {subject}: I said what I had to say of it, at length.", date=f"2024-01-{number:02d}"
+        )
+        for number, subject in enumerate(SUBJECTS, 1)
+    ]
+    people.store.add_documents(
+        LOCAL_TENANT, "dated", [*dated, Document("dated", "Short.", date="2024-02-01")], put_user=True
+    )
+    form = {"name": "dated", "recipe": "own", "data": "own", "whose": "some", "user": "dated"}
+    shown = plain(people.ask("POST", "/train/new/plan", form).body)
+    people.store.forget(LOCAL_TENANT, "dated")
+    assert "10 documents of 1 person: it trains on 7 texts, and tests with 1 other. The rest: 1 set aside" in shown
+    assert "; 1 left out (a person's earliest" in shown
+    assert "left out: 1 document: shorter than 5 words" in shown
+    assert (
+        "rag (the untrained model, shown some of the person's texts), sft (the model trained on people's texts)"
+        in shown
+    )
+
+
+def test_a_run_that_starts_again_does_not_say_what_it_did_before(studio, run):
+    assert (run / POSITION).is_file()
+    os.utime(run / POSITION, (0, 0))
+    here = psutil.Process()
+    (run / processes.FILE).write_text(json.dumps(BEGUN | {"pid": here.pid, "created": here.create_time()}))
+    shown = plain(studio.ask("GET", "/train/runs/tiny", HX_Request=None).body)
+    (run / processes.FILE).unlink()  # or the test's own process were told to end
+    assert "Starting : the model and the data are loaded" in shown
+    assert "goes on with the same run" not in shown
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(59.4, "59s"), (60, "1m 00s"), (3599, "59m 59s"), (22851, "6h 20m")])
+def test_a_long_time_is_said_in_hours(seconds, said):
+    assert format_duration(seconds) == said

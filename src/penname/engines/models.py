@@ -16,6 +16,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,52 @@ SCRATCH, SCRATCH_IS_OLD_AFTER = "making-", 3600
 BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
+_ONLY_HERE: ContextVar[bool] = ContextVar("only_here", default=False)
+
+
+class ModelNotHere(UserError):
+    """A model of the hub has not been downloaded yet, where none is to be."""
+
+
+@contextmanager
+def only_models_here() -> Iterator[None]:
+    """Ask no hub for a model, not even whether there is a newer one: what has not been downloaded is `ModelNotHere`."""
+    before = _ONLY_HERE.set(True)
+    try:
+        yield
+    finally:
+        _ONLY_HERE.reset(before)
+
+
 def locate_model(name: str) -> str:
     """What `from_pretrained` takes for a model's name.
 
     name: `bundled` for the bundled model, a hub id, or a folder with a checkpoint.
+
+    Raises UserError for a path where there is no folder, and as `only_models_here` says.
     """
-    return str(bundled_model()) if name == BUNDLED else name
+    if name == BUNDLED:
+        return str(bundled_model())
+    if Path(name).is_dir():
+        return name
+    if _is_path(name):
+        raise UserError(f"model {name!r} could not be loaded: found no such folder")
+    return _downloaded(name) if _ONLY_HERE.get() else name
+
+
+def _is_path(name: str) -> bool:
+    """Whether a model's name cannot be a hub id, which is `NAME` or `OWNER/NAME`."""
+    return name.startswith((".", "/", "~")) or name.endswith("/") or "\\" in name or name.count("/") > 1
+
+
+def _downloaded(name: str) -> str:
+    """The folder of a model of the hub on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json")
+    if not isinstance(config, str):
+        raise ModelNotHere(f"model {name!r} is not on this machine yet, expected: hf download {name}")
+    return str(Path(config).parent)
 
 
 def bundled_folder() -> Path:

@@ -291,6 +291,8 @@ def read_position(folder: Path) -> Position | None:
 
 
 def format_duration(seconds: float) -> str:
-    """A time in minutes and seconds as text."""
+    """A time as text: in hours and minutes, in minutes and seconds, or in seconds."""
     seconds_rounded = round(seconds)
+    if seconds_rounded >= 3600:
+        return f"{seconds_rounded // 3600}h {seconds_rounded // 60 % 60:02d}m"
     return f"{seconds_rounded // 60}m {seconds_rounded % 60:02d}s" if seconds_rounded >= 60 else f"{seconds_rounded}s"

@@ -28,9 +28,11 @@ from penname.studio.models import Models
 from penname.studio.pages import FOLDER, ROOT, error_page
 from penname.studio.rate import routes as rate
 from penname.studio.results import routes as results
+from penname.studio.results.results import Results
 from penname.studio.session import Session
 from penname.studio.state import Studio
 from penname.studio.train import routes as train
+from penname.studio.train.watched import WatchedRuns
 from penname.studio.users import routes as users
 from penname.studio.write import routes as write
 from penname.studio.write.sheets import Sheets
@@ -57,6 +59,8 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     pages.state.studio = studio = Studio(runs, session, server)
     pages.state.importing = importing = Importing()
     pages.state.models = models = Models(lambda: studio.state.methods, runs)
+    pages.state.watched_runs = WatchedRuns()
+    pages.state.results = Results(runs)
     pages.state.sheets = Sheets(lambda: studio.state, models)
     pages.add_middleware(Failures)
     for router in ROUTERS:

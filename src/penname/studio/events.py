@@ -13,6 +13,9 @@ from starlette.responses import Response, StreamingResponse
 SECONDS_OF_SILENCE = 15.0
 """After so long something is sent in any case, so that a connection that is gone is noticed on both sides."""
 
+MILLISECONDS_TO_RETRY = 2000
+"""How long a browser waits before it connects again, each time."""
+
 END = "end"
 """The event that tells a page that no other one follows."""
 
@@ -75,7 +78,7 @@ class EventLog:
         return min(int(number) + 1, len(self._events)) if known else 0
 
     async def _stream(self, number: int) -> AsyncGenerator[str]:
-        yield "retry: 500\n\n"
+        yield f"retry: {MILLISECONDS_TO_RETRY}\n\n"
         while True:
             while number < len(self._events):  # none is held here while a page is slow to take it
                 if (event := self._events[number]) is not None:

@@ -27,12 +27,8 @@ FILES = {"table.md": "text/markdown", "table.tex": "text/plain", "means.csv": "t
 """What can be downloaded of a comparison, and what it is."""
 
 
-async def _results_of(request: Request, studio: StudioOf) -> Results:
-    """Kept beside the pages, as what it has computed is."""
-    state = request.app.state
-    if not hasattr(state, "results"):
-        state.results = Results(studio.runs)
-    results: Results = state.results
+async def _results_of(request: Request) -> Results:
+    results: Results = request.app.state.results
     return results
 
 

@@ -1,5 +1,6 @@
 "use strict";
-// Draws the losses that the table on the page has, in the colours of the page, and moves the focus to a new plan.
+// Draws the losses that the table on the page has, in the colours of the page, moves the focus to a new plan, and tells
+// when the studio does not answer.
 (() => {
   const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [1, 2]];
   let chart = null;
@@ -46,6 +47,20 @@
     if (event.target.id === "losses") draw();
     if (event.target.id === "plan") document.getElementById("plan-title").focus();
   });
+  // A browser asks again by itself.
+  const silent = "The studio does not answer: this page stays as it is until it does. A run that is under way goes on.";
+  document.addEventListener("htmx:sseError", () => say(silent));
+  document.addEventListener("htmx:sseOpen", () => say(""));
+
+  function say(line) {
+    const place = document.getElementById("silent");
+    if (place.textContent === line) return;
+    const told = document.createElement("p");
+    told.className = "problem";
+    told.textContent = line;
+    place.replaceChildren(...(line ? [told] : []));
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     draw();
     const place = document.getElementById("chart");
@@ -70,6 +85,6 @@
     if (its.disabled) own.checked = true;
     document.getElementById("whose").hidden = !own.checked;
     document.getElementById("some").hidden = !form.elements["whose-some"].checked;
-    if (changed && !["search"].includes(changed.name)) document.getElementById("plan").replaceChildren();
+    if (changed && changed.name !== "search") document.getElementById("plan").replaceChildren();
   }
 })();

@@ -23,7 +23,7 @@ _SHARE_THAT_FITS = 0.8
 _MEASURED = 300
 """Number of texts whose length is measured."""
 _TRAINED_TOKENS = 9600
-"""Tokens of all training targets together: with more, a laptop takes longer than some ten minutes."""
+"""Tokens of all training targets together: with more, two cores take longer than ten to fifteen minutes."""
 
 
 def all_users(store: Store) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from penname.config import Recipe, Split
 from penname.data.from_documents import DataSet
 from penname.data.load_report import LoadReport
-from penname.engines.models import load_tokenizer
+from penname.engines.models import ModelNotHere, load_tokenizer, locate_model, only_models_here
 from penname.errors import UserError
 from penname.experiments.plan import Plan, check_data, check_engines, check_room, make_plan
 from penname.experiments.stages import Counts
@@ -98,19 +98,34 @@ class PlannedRun:
         limit: int | None = getattr(self.recipe.limit, split)
         return f"{count:,}" if limit is None or limit >= count else f"{limit:,} of {count:,}"
 
+    def others(self) -> list[str]:
+        """What becomes of the documents that it neither trains nor tests with, each in words."""
+        examples = self.data.examples if self.data else {}
+        set_aside = len(examples.get("val", ()))
+        rest = self.documents - sum(map(len, examples.values()))
+        why = "a person's earliest, which nothing goes before, one without a date among dated ones, or hardly a word"
+        told = [(set_aside, "set aside to compare settings on"), (rest, f"left out ({why})")]
+        return [f"{count:,} {what}" for count, what in told if count > 0]
+
 
 def planned(request: RunRequest, store: Store, runs: Path) -> PlannedRun:
-    """What a run will be; nothing is written. Raises UserError for a request that cannot be met."""
+    """What a run will be; nothing is written and no hub is asked. Raises UserError for a request that cannot be met."""
     folder, offer = request.folder(runs), request.offer()
-    if request.own:
-        return _on_documents(folder, offer, list(request.users) or all_users(store), store)
+    with only_models_here():
+        if request.own:
+            return _on_documents(folder, offer, list(request.users) or all_users(store), store)
+        return _on_its_own(folder, offer)
+
+
+def _on_its_own(folder: Path, offer: Offer) -> PlannedRun:
+    """What a run on the recipe's own data will be."""
     recipe = load_recipe(offer.recipe)
     plan = make_plan(recipe)
     problem = _first_problem(
         lambda: check_data(recipe, folder), lambda: check_engines(recipe), lambda: check_room(plan, folder)
     )
     # What make_plan could not count is what check_data says.
-    return PlannedRun(offer, recipe, [], plan, notes=offer.warnings(), problem=problem)
+    return PlannedRun(offer, recipe, [], plan, notes=offer.warnings() + _to_download(recipe), problem=problem)
 
 
 def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) -> PlannedRun:
@@ -119,13 +134,13 @@ def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) ->
     data = own_data(store, users, report)
     learned = add_feedback(data, store, users)
     settings: dict[str, object] = {"data": [{"format": "jsonl", "path": str(folder / DATA_FOLDER)}]}
-    notes = [f"left out: {found.removeprefix('skipped ')}"] if (found := report.summary()) else []
+    notes = [f"left out: {_documents(count)}: {reason}" for reason, count in report.skipped.most_common()]
     if learned:
         notes.append(f"among the texts to train on: {learned:,} that {'was' if learned == 1 else 'were'} kept in Write")
     if report.kept < FEW:
         notes.append(
-            f"{report.kept} documents are few: from less than {FEW} a model learns little of a manner, and the method "
-            "rag, which only reads them, may write as well"
+            f"{_documents(report.kept)} are few: from fewer than {FEW} a model learns little of a manner, and the "
+            "method rag, which only reads them, may write as well"
         )
     problem = None
     if offer.name == OWN:
@@ -142,7 +157,7 @@ def _on_documents(folder: Path, offer: Offer, users: list[str], store: Store) ->
     recipe = load_recipe(offer.recipe, given)
     plan = make_plan(recipe, _counts(data, recipe))
     problem = problem or _first_problem(lambda: check_engines(recipe), lambda: check_room(plan, folder))
-    notes += offer.warnings(on_own=True)
+    notes += offer.warnings(on_own=True) + _to_download(recipe)
     return PlannedRun(offer, recipe, given, plan, data, len(users), report.kept, notes, problem)
 
 
@@ -163,6 +178,10 @@ def begin(request: RunRequest, store: Store, runs: Path) -> Path:
     return folder
 
 
+def _documents(count: int) -> str:
+    return f"{count:,} document{'' if count == 1 else 's'}"
+
+
 def _counts(data: DataSet, recipe: Recipe) -> Counts:
     limits: dict[Split, int | None] = {"train": recipe.limit.train, "val": recipe.limit.val, "test": recipe.limit.test}
     found: dict[Split, int | None] = {}
@@ -172,11 +191,27 @@ def _counts(data: DataSet, recipe: Recipe) -> Counts:
     return found
 
 
+def _to_download(recipe: Recipe) -> list[str]:
+    """The models that a run downloads first, each in a line."""
+    notes = []
+    for model in dict.fromkeys(e.model for e in recipe.engines_in_use().values() if e.kind != "openai"):
+        try:
+            locate_model(model)
+        except ModelNotHere:
+            said = "is not on this machine: the run downloads it first, as this command does: hf download"
+            notes.append(f"the model {model} {said} {model}")
+        except UserError:  # what a path lacks is a problem, not a note
+            continue
+    return notes
+
+
 def _first_problem(*checks: Callable[[], object]) -> str | None:
-    """What the first of the checks that fails says."""
+    """What the first of the checks that fails says; that a model is to be downloaded is no problem."""
     for check in checks:
         try:
             check()
+        except ModelNotHere:
+            continue
         except UserError as error:
             return str(error)
     return None

@@ -18,14 +18,14 @@ from penname.errors import UserError
 from penname.experiments.plan import format_bytes
 from penname.runs.progress import format_duration
 from penname.serve.errors import ApiError
-from penname.studio.events import END, SECONDS_OF_SILENCE, Event, written
+from penname.studio.events import END, MILLISECONDS_TO_RETRY, SECONDS_OF_SILENCE, Event, written
 from penname.studio.pages import ROOT, page, rendered
 from penname.studio.state import StateOf, StudioOf
 from penname.studio.train import processes
 from penname.studio.train.documents import all_users
 from penname.studio.train.estimate import estimate
 from penname.studio.train.listing import listed_runs, next_name, shown_users
-from penname.studio.train.offers import OFFERS, OWN
+from penname.studio.train.offers import METHODS_SAID, OFFERS, OWN
 from penname.studio.train.pace import name_of
 from penname.studio.train.request import PlannedRun, RunRequest, begin, planned
 from penname.studio.train.samples import BEST, NEWEST, WORST
@@ -46,10 +46,7 @@ def _folder_of(name: str, studio: StudioOf) -> Path:
 
 
 async def _watched_of(request: Request) -> WatchedRuns:
-    state = request.app.state
-    if not hasattr(state, "watched_runs"):
-        state.watched_runs = WatchedRuns()
-    found: WatchedRuns = state.watched_runs
+    found: WatchedRuns = request.app.state.watched_runs
     return found
 
 
@@ -129,6 +126,7 @@ def _values(run: PlannedRun, asked: RunRequest) -> dict[str, Any]:
         "name": asked.name,
         "stages": stages,
         "notes": notes if run.problem is None else run.notes,
+        "methods": METHODS_SAID,
         "bytes": format_bytes,
         "on_cpu": pick_device() == "cpu",
     }
@@ -169,7 +167,7 @@ async def events(
 
 
 async def _stream(request: Request, run: WatchedRun, studio: StudioOf, known: Versions) -> AsyncGenerator[str]:
-    yield "retry: 500\n\n"
+    yield f"retry: {MILLISECONDS_TO_RETRY}\n\n"
     silent = 0.0
     while is_run(run.folder) and not studio.state.admission.stopping:
         found = await anyio.to_thread.run_sync(_parts, run, request)
