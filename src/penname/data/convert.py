@@ -143,7 +143,7 @@ def _collect(path: Path, settings: ConversionSettings, own: OwnAuthor, store: Te
         if own.names:
             authors[document.user_id] += 1
             if not is_own:
-                skip("by others", report)
+                report.leave_out("by others")
                 continue
             document = replace(document, user_id=settings.me[0])
         if is_too_short(document, settings, report):
@@ -169,7 +169,7 @@ def is_too_short(document: Document, settings: ConversionSettings, report: LoadR
     """Whether a document has too few words, which the report then counts."""
     if len(split_words(document.text)) >= settings.min_words:
         return False
-    skip(f"shorter than {settings.min_words} words", report)
+    report.leave_out(f"shorter than {settings.min_words} words")
     return True
 
 
@@ -217,9 +217,9 @@ def leave_out_copies(store: TextStore, settings: ConversionSettings, report: Loa
         for place in without_copies(_texts_of(user, store, lambda: advance("comparing", 1, total))):
             is_unique[place] = True
         unique = sum(is_unique)
-        skip("near-duplicate of another document of its user", report, count - unique)
+        report.leave_out("near-duplicate of another document of its user", count - unique)
         if unique < settings.min_documents:
-            skip(f"of a user with fewer than {settings.min_documents} documents", report, unique)
+            report.leave_out(f"of a user with fewer than {settings.min_documents} documents", unique)
             store.drop_user(user)
         else:
             store.drop(number for number, kept in zip(store.numbers_of(user), is_unique, strict=True) if not kept)
@@ -229,13 +229,6 @@ def _texts_of(user: str, store: TextStore, advance: Callable[[], None]) -> Itera
     for _, found in store.texts_of(user):
         advance()
         yield found.document.text
-
-
-def skip(reason: str, report: LoadReport, count: int = 1) -> None:
-    """Count valid rows as skipped that were counted as kept."""
-    if count:
-        report.kept -= count
-        report.skipped[reason] += count
 
 
 def _write(
@@ -253,7 +246,7 @@ def _write(
     if split_by != settings.split_by and split_by == "texts":
         settings.reading.say(f"{_users(len(users))}: the texts of each are divided into train, val and test")
     if split_by != "leave-one-out":
-        skip("without a date", report, drop_undated(store, where_most_are_dated=split_by == "texts"))
+        report.leave_out("without a date", drop_undated(store, where_most_are_dated=split_by == "texts"))
     if split_by == "leave-one-out":
         targets = leave_one_out(store, settings.per_user)
     else:

@@ -46,6 +46,12 @@ class LoadReport:
         self.skipped[error.reason] += 1
         self._on_problem(str(error))
 
+    def leave_out(self, reason: str, count: int = 1) -> None:
+        """Count rows as skipped that were valid, and counted as kept before."""
+        if count:
+            self.kept -= count
+            self.skipped[reason] += count
+
     def note(self, error: DataError) -> None:
         """Note a problem within a row that is kept: a repaired text, a skipped document, a suspicious user id."""
         self.noted[error.reason] += 1

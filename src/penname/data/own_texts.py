@@ -49,7 +49,7 @@ def own_texts(
         own = _by_one_author(found)
     documents = _without_short_ones([text.document for text in own], report)
     unique = [documents[i] for i in without_copies(document.text for document in documents)]
-    _leave_out("near-duplicate of another document", len(documents) - len(unique), report)
+    report.leave_out("near-duplicate of another document", len(documents) - len(unique))
     if not unique:
         raise DataError(path.name, found=f"no text to keep ({report.summary() or 'no row'})", expected="a text")
     return [replace(document, user_id=user_id, id=id_of_text(document)) for document in unique]
@@ -61,7 +61,7 @@ def _by(author: OwnAuthor, found: Sequence[SourceText], report: LoadReport) -> l
         raise ArgumentError(
             "me", f"found no text by {' or '.join(map(repr, author.names))}, expected an author: {_most(found)}"
         )
-    _leave_out("by others", len(found) - len(own), report)
+    report.leave_out("by others", len(found) - len(own))
     return own
 
 
@@ -79,15 +79,8 @@ def _most(found: Sequence[SourceText]) -> str:
 
 def _without_short_ones(documents: Sequence[Document], report: LoadReport) -> list[Document]:
     kept = [document for document in documents if len(split_words(document.text)) >= MIN_WORDS]
-    _leave_out(f"shorter than {MIN_WORDS} words", len(documents) - len(kept), report)
+    report.leave_out(f"shorter than {MIN_WORDS} words", len(documents) - len(kept))
     return kept
-
-
-def _leave_out(reason: str, count: int, report: LoadReport) -> None:
-    """Count valid rows as skipped that were counted as kept."""
-    if count:
-        report.kept -= count
-        report.skipped[reason] += count
 
 
 def id_of_text(document: Document) -> str:

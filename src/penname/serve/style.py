@@ -27,7 +27,6 @@ FEWEST_OTHERS = 5
 """With fewer, what is usual is not known."""
 
 _CANDIDATES = 10 * MOST_OTHERS  # some users have no documents
-_IDS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def texts_of_others(
 
     letters: about so many of each user.
     """
-    others = (known for known in _ids(store, tenant) if known != user)
+    others = (known for known in store.user_ids(tenant) if known != user)
     for other in heapq.nsmallest(_CANDIDATES, others, key=_place):
         with suppress(UnknownUser):  # forgotten meanwhile
             found = store.documents(tenant, other, limit=MOST_DOCUMENTS)
@@ -94,10 +93,3 @@ def counted(documents: Iterable[Document], letters: int) -> list[str]:
 
 def _place(user: str) -> bytes:
     return hashlib.blake2b(user.encode(), digest_size=16).digest()
-
-
-def _ids(store: Store, tenant: str) -> Iterator[str]:
-    after = ""
-    while page := store.users(tenant, after, _IDS_AT_ONCE):
-        yield from (user.id for user in page)
-        after = page[-1].id

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, or_, select, update
 
 from penname.serve.store.part import (
+    MOST_ROWS,
     KnownUser,
     UserPart,
     checked_id,
@@ -62,6 +63,13 @@ class Users(UserPart):
             rows = connection.execute(select(*_SHOWN).where(users.c.tenant == tenant)).all()
         behind = (user for user in self._readable(rows) if user.id > after)
         return sorted(behind, key=lambda user: user.id)[:limit]
+
+    def user_ids(self, tenant: str) -> Iterator[str]:
+        """The ids of all of a tenant's users, in order."""
+        last = ""
+        while found := self.users(tenant, last, MOST_ROWS):
+            last = found[-1].id
+            yield from (user.id for user in found)
 
     def _readable(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[User]:
         """The users of rows, but for those whose row or key is damaged, which the log tells."""

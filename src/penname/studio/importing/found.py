@@ -143,12 +143,12 @@ def _by_author(place: Path, settings: ReadingSettings, report: LoadReport, progr
         document = _cleaned(text.document)
         words = len(split_words(document.text))
         if words < MIN_WORDS:
-            leave_out(f"shorter than {MIN_WORDS} words", 1, report)
+            report.leave_out(f"shorter than {MIN_WORDS} words")
             continue
         try:
             name = checked_id("user", document.user_id)
         except ArgumentError:
-            leave_out("its author has a name that cannot be kept", 1, report)
+            report.leave_out("its author has a name that cannot be kept")
             continue
         letters += len(document.text)
         if letters > MOST_LETTERS:
@@ -164,7 +164,7 @@ def _without_copies(authors: dict[str, Author], report: LoadReport, progress: Pr
     progress.begin("Comparing", sum(len(author.documents) for author in authors.values()), "texts")
     for author in authors.values():
         kept = list(without_copies(_counted((document.text for document in author.documents), progress)))
-        leave_out("near-duplicate of another text of its author", len(author.documents) - len(kept), report)
+        report.leave_out("near-duplicate of another text of its author", len(author.documents) - len(kept))
         if len(kept) < len(author.documents):
             author.documents = [author.documents[place] for place in kept]
             author.words = array("q", (author.words[place] for place in kept))
@@ -175,13 +175,6 @@ def _counted(texts: Iterable[str], progress: Progress) -> Iterator[str]:
     for text in texts:
         progress.advance(1)
         yield text
-
-
-def leave_out(reason: str, count: int, report: LoadReport) -> None:
-    """Count valid rows as skipped that were counted as kept."""
-    if count:
-        report.kept -= count
-        report.skipped[reason] += count
 
 
 def _cleaned(document: Document) -> Document:

@@ -11,7 +11,6 @@ from penname.data.records import Document
 from penname.data.splits import SPLITS
 from penname.errors import UserError
 from penname.serve.access import LOCAL_TENANT
-from penname.serve.store.part import MOST_ROWS
 from penname.serve.store.store import Store
 
 FEW = 12
@@ -28,10 +27,7 @@ _TRAINED_TOKENS = 9600
 
 def all_users(store: Store) -> list[str]:
     """The ids of all users in the studio."""
-    found: list[str] = []
-    while page := store.users(LOCAL_TENANT, found[-1] if found else "", MOST_ROWS):
-        found += [user.id for user in page]
-    return found
+    return list(store.user_ids(LOCAL_TENANT))
 
 
 def documents_of(store: Store, users: Sequence[str]) -> Iterator[Document]:
