@@ -25,6 +25,14 @@ print("reserved", flush=True)
 sys.stdin.read()
 """
 
+LOOKS = """
+import sys
+from pathlib import Path
+from penname.serve.store.opening import open_store
+with open_store(sys.argv[1], Path(sys.argv[4])) as store:
+    print(store.usage(store.key_of(sys.argv[2]), sys.argv[3]))
+"""
+
 
 def test_a_key_is_known_by_its_secret_until_it_is_revoked(store, look):
     secret = store.add_key("t", "for tests", 1000, proxy=True)
@@ -114,6 +122,18 @@ def test_reservations_of_a_killed_process_are_freed_and_those_of_a_running_one_a
         assert next_one.reserve(key, DAY, 90)
         store.settle(key, DAY, 10, 4)
         assert next_one.usage(key, DAY) == Usage(reserved=90, used=4)
+
+
+def test_what_a_process_writes_is_kept_though_it_and_another_opened_the_store_again(store, url, user_keys):
+    """SQLite removes its WAL with the last process that uses it; opening again must not hide this one."""
+    secret = store.add_key("t", tokens_a_day=100)
+    key = store.key_of(secret)
+    with open_store(url, user_keys):
+        pass
+    looks = [sys.executable, "-c", LOOKS, url, secret, DAY, str(user_keys)]
+    assert subprocess.check_output(looks, text=True) == "Usage(reserved=0, used=0)\n"
+    assert store.reserve(key, DAY, 10)
+    assert subprocess.check_output(looks, text=True) == "Usage(reserved=10, used=0)\n"
 
 
 def test_a_process_whose_connections_broke_goes_on_and_its_tokens_are_still_counted(cluster, user_keys):

@@ -63,7 +63,7 @@ def test_files_that_are_no_database(tmp_path):
     for path, found in (
         ("notes.txt", "file is not a database"),
         ("none/penname.db", "found no such folder, expected a file that can be written"),
-        (".", "found is a directory"),
+        (".", "found no file, expected a file that can be written"),
     ):
         with pytest.raises(UserError, match=found) as error:
             open_store(f"sqlite:///{tmp_path}/{path}")

@@ -65,11 +65,19 @@ class Sqlite(Database):
 
     def _make_file(self) -> None:
         """Make the file, if it is not there, readable by its owner alone, as those are that SQLite puts beside it."""
+        expected = "expected a file that can be written"
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            # It is not opened to see whether it can be: closing it would take from this process the locks by which
+            # others know that it uses the file, and what it writes then would be lost.
+            if not self.path.is_file():
+                raise UserError(f"{self.name}: found no file, {expected}") from None
+            if not os.access(self.path, os.R_OK | os.W_OK):
+                raise UserError(f"{self.name}: found permission denied, {expected}") from None
         except OSError as error:
             found = "no such folder" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
-            raise UserError(f"{self.name}: found {found}, expected a file that can be written") from None
+            raise UserError(f"{self.name}: found {found}, {expected}") from None
 
     def insert(self, table: Table) -> Insert:
         """See `Database.insert`."""
