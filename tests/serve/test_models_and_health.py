@@ -106,7 +106,7 @@ def test_open_webuis_header_counts_with_a_key_for_such_programs_alone(server, se
     prompt = ask(client, "penname@sft").json["usage"]["prompt_tokens"]
     client("POST", "/v1/users/ada/documents", {"text": "Planted words."})
     signed_in = {"X_OpenWebUI_User_Id": "ada"}
-    assert ask(client, "penname@sft", **signed_in).json["usage"]["prompt_tokens"] == prompt  # nobody's documents are shown
+    assert ask(client, "penname@sft", **signed_in).json["usage"]["prompt_tokens"] == prompt
     assert ask(proxy, "penname@sft", **signed_in).json["usage"]["prompt_tokens"] > prompt
     assert ask(proxy, "penname/ada", **signed_in).status == 200
     refused = ask(proxy, "penname/bob", **signed_in)
