@@ -10,7 +10,7 @@ from penname.engines.base import Sampling
 from penname.engines.batch import Batch, completions_of
 from penname.engines.decoders import make_decoder
 from penname.engines.local import LocalEngine
-from penname.engines.prefixes import FINEST, LARGEST, Bucket, slots_for
+from penname.engines.prefixes import FINEST, Bucket, slots_for
 
 
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 255, 256, 257, 500, 1025, 4000, 100_000])
@@ -57,7 +57,7 @@ def test_completions_of_prompts_that_come_and_go_are_those_alone(tmp_path):
                 completions[0].stopped |= rng.random() < 0.02
             batch.step(joining)
             buckets = batch._cache.buckets
-            assert sum(bucket.room for bucket in buckets) <= (12 + LARGEST) * len({bucket.slots for bucket in buckets})
+            assert len(buckets) == len({bucket.slots for bucket in buckets}), "each bucket costs time at every step"
     alone = LocalEngine(model, "float32", batch_size=1, workers=1).generate(*zip(*requests, strict=True), sampling)
     for completions, expected in zip(written, alone, strict=True):
         tokens = completions[0].written.tokens

@@ -13,9 +13,6 @@ FINEST = 64
 SHORTEST = 0.5
 """A bucket takes prompts of at least this share of the longest one it has room for: the rest is padding."""
 
-LARGEST = 8
-"""Largest number of prompts in a bucket, unless more join at once: buckets never grow, so that nothing is copied."""
-
 
 def slots_for(length: int) -> int:
     """The slots of a new bucket for a prompt of this length: at most a quarter more, and few different numbers."""

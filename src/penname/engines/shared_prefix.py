@@ -20,11 +20,14 @@ import torch
 from penname.engines.attention import reject_sinks
 from penname.engines.packed_attention import packed_attention
 from penname.engines.packed_sequence import Span
-from penname.engines.prefixes import LARGEST, Bucket, slots_for
+from penname.engines.prefixes import Bucket, slots_for
 
 SHARED_PREFIX = "penname_shared_prefix"
 
 Masks = tuple[list[torch.Tensor | None], torch.Tensor | None]
+
+LARGEST = 8
+"""Largest number of prompts in a bucket on a GPU, unless more join at once: a bucket takes its whole memory at once."""
 
 GROWTH = 32
 """The completions' buffers grow by this many tokens: few copies, few unused slots."""
@@ -81,11 +84,21 @@ class SharedPrefixCache:
         taking = [bucket for bucket in self.buckets if bucket.takes(length)]
         if not taking:
             slots = slots_for(length)
-            # As large as all others together, so that there are few of them.
-            present = sum(bucket.room for bucket in self.buckets if bucket.slots == slots)
-            taking = [Bucket(slots, max(joining, min(LARGEST, present)))]
+            taking = [Bucket(slots, max(joining, self._room(slots)))]
             self.buckets += taking
         return min(taking, key=lambda bucket: bucket.slots)
+
+    def _room(self, slots: int) -> int:
+        """How many prompts a new bucket takes. It never grows, so that nothing is copied; each costs time at every step.
+
+        On a GPU it is as large as all others with as many slots together, so that there are few of them.
+
+        slots: the bucket's.
+        """
+        if self._device.type == "cpu":
+            return self._batch_size  # what is not written to takes up addresses only
+        present = sum(bucket.room for bucket in self.buckets if bucket.slots == slots)
+        return min(LARGEST, present)
 
     def begin_prefill(self, prompts: Sequence[int], spans: Sequence[Span]) -> None:
         """Announce that the next forward pass is over a packed sequence of prompts.
