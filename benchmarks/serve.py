@@ -4,8 +4,8 @@
 that it may. Every text that was accepted must be whole, and be the one that the same prompt and seed give alone. The
 ratio is the server's new tokens a second, once it is busy, over those of `LocalEngine.generate` with such prompts in
 one call, with as many at once: the mean of one call before and one after, as other machines' work on the same processor
-changes its speed. With --vllm the same clients then ask a vLLM server for completions of the
-same prompts (as token ids, as it finds no documents), as many at once, in the same data type.
+changes its speed. With --vllm the same clients then ask a vLLM server for completions of the same prompts (as token
+ids, as it finds no documents), as many at once, in the same data type.
 """
 
 from __future__ import annotations
