@@ -40,7 +40,8 @@ class Bucket:
 
     def takes(self, length: int) -> bool:
         """Whether a prompt of this length belongs here, and has room."""
-        return len(self.prompts) < self.room and SHORTEST * self.slots <= length <= self.slots
+        shortest = SHORTEST * self.slots if self.slots > FINEST else 0
+        return len(self.prompts) < self.room and shortest <= length <= self.slots
 
     def add(self, prompt: int, length: int) -> None:
         """Give a prompt the next place. prompt: its number."""

@@ -89,7 +89,7 @@ class SharedPrefixCache:
         return min(taking, key=lambda bucket: bucket.slots)
 
     def _room(self, slots: int) -> int:
-        """How many prompts a new bucket takes: it never grows, so that nothing is copied, and each costs every step time.
+        """How many prompts a new bucket takes: it never grows, so that nothing is copied, and each costs a step time.
 
         On a GPU it is as large as all others with as many slots together, so that there are few of them.
 
