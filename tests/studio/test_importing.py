@@ -232,6 +232,18 @@ def test_files_that_cannot_be_read_are_told_in_a_line(studio, name, content, lin
     assert tempfile.gettempdir() not in shown
 
 
+def test_columns_are_asked_for_only_where_others_help(studio):
+    for content, helps in (
+        (b'[{"user": "ada", "text": "The heron', False),
+        (b'[{"who": "ada", "words": "Ah."}]', True),
+    ):
+        send(studio, ("texts.json", content))
+        shown = studio.ask("GET", "/import").body.decode()
+        assert "This could not be read" in shown
+        assert ("Columns of the table" in shown) == helps
+        studio.ask("POST", "/import/cancel")
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "status"),
     [

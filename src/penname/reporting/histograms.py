@@ -27,27 +27,27 @@ def bins_of(values: Sequence[int], count: int = 10) -> tuple[list[int], list[int
     return edges, counts.tolist()
 
 
+def counts_by_range(values: Sequence[int]) -> list[tuple[str, int]]:
+    """Names of ranges of numbers, and how many of the values are in each; none without values."""
+    if not values:
+        return []
+    edges, counts = bins_of(values)
+    names = [f"{low:,}" if high - low == 1 else f"{low:,} to {high - 1:,}" for low, high in pairwise(edges)]
+    if max(values) >= edges[-1]:
+        names[-1] = f"{edges[-2]:,} or more"
+    return list(zip(names, counts, strict=True))
+
+
 def to_text(values: Sequence[int], width: int = 40) -> list[str]:
     """A line for each bin: its range, a bar and its count.
 
     values: the values, at least one.
     width: the length of the longest bar, in characters.
     """
-    edges, counts = bins_of(values)
-    last = len(counts) - 1
-    names = [
-        f"{low} or more"
-        if i == last and max(values) >= high
-        else f"{low}"
-        if high - low == 1
-        else f"{low} to {high - 1}"
-        for i, (low, high) in enumerate(pairwise(edges))
-    ]
-    label_width = max(map(len, names))
-    return [
-        f"{name:>{label_width}} {_bar(count / max(counts) * width)} {count:,}"
-        for name, count in zip(names, counts, strict=True)
-    ]
+    ranges = counts_by_range(values)
+    label_width = max(len(name) for name, _ in ranges)
+    most = max(count for _, count in ranges)
+    return [f"{name:>{label_width}} {_bar(count / most * width)} {count:,}" for name, count in ranges]
 
 
 def _bar(length: float) -> str:

@@ -260,4 +260,4 @@ def _unknown(path: Path, files: list[SourceFile]) -> DataError:
             return DataError(file.path, found=told[0], expected=told[1], reason="unknown format")
     found = f"{len(files):,} files" if path.is_dir() or len(files) != 1 else f"a file named {files[0].name}"
     expected = "; or ".join(f"{reader.name} ({reader.looks_for})" for reader in READERS)
-    return DataError(path, found=f"{found} of no known format", expected=expected, reason="unknown format")
+    return DataError(path, found=f"{found} of no known format", expected=expected, reason="no known format")

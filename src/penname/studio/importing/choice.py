@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain
 from statistics import median
 from typing import Literal
 
 from penname.data.duplicates import without_copies
 from penname.data.records import Document
 from penname.errors import ArgumentError
-from penname.reporting.histograms import bins_of
+from penname.reporting.histograms import counts_by_range
 from penname.serve.store.part import checked_id
 from penname.studio.importing.found import Author, Found
 
@@ -143,19 +143,8 @@ def summary_of(found: Found, choice: Choice) -> Summary:
         shortest=min(words, default=0),
         middle=round(median(words)) if words else 0,
         longest=max(words, default=0),
-        lengths=lengths_of(words),
+        lengths=counts_by_range(words),
     )
-
-
-def lengths_of(words: Sequence[int]) -> list[tuple[str, int]]:
-    """Ranges of numbers of words, and how many texts have so many."""
-    if not words:
-        return []
-    edges, counts = bins_of(words)
-    names = [f"{low:,}" if high - low == 1 else f"{low:,} to {high - 1:,}" for low, high in pairwise(edges)]
-    if max(words) >= edges[-1]:
-        names[-1] = f"{edges[-2]:,} or more"
-    return list(zip(names, counts, strict=True))
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,16 @@ def read(place: Path, folder_name: str | None, columns: Sequence[tuple[str, str]
         if reader is tables.READER:
             table = _preview(files[0], settings)
         authors = _by_author(place, settings, report, progress)
-    except (DataError, ArgumentError) as error:
-        raise Unread(_why(error, table), table) from None
+    except ArgumentError as error:
+        raise Unread(str(error), table if columns else None) from None
+    except DataError as error:
+        if error.reason == "missing column" and table is not None and "text" not in table.of_kinds:
+            line = f"found no column that is known to have the text, among {', '.join(table.names)}"[:300]
+            raise Unread(line, table) from None
+        if error.reason == "no known format":  # the page lists the formats, of which the error has all
+            raise Unread(f"{error.problem.partition(', expected')[0]}: see below what can be read", None) from None
+        # Other columns help where some were chosen: a file that is damaged is so with any.
+        raise Unread(str(error), table if columns or error.reason == "missing column" else None) from None
     _without_copies(authors, report, progress)
     if not authors:
         raise Unread(f"found no text of {MIN_WORDS} words or more ({report.summary() or 'no row'})", table)
@@ -121,12 +129,6 @@ def read(place: Path, folder_name: str | None, columns: Sequence[tuple[str, str]
     people_write_to_each_other = reader not in (tables.READER, texts.READER)
     left_out = report.skipped.most_common()
     return Read(Found(reader.name, len(files), known, report.rows, left_out, lines, people_write_to_each_other), table)
-
-
-def _why(error: DataError | ArgumentError, table: TablePreview | None) -> str:
-    if table is not None and "text" not in table.of_kinds:
-        return f"found no column that is known to have the text, among {', '.join(table.names)}"[:300]
-    return str(error)
 
 
 def _preview(file: SourceFile, settings: ReadingSettings) -> TablePreview:

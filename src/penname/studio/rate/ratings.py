@@ -15,7 +15,7 @@ from penname.errors import UserError
 from penname.reporting.human_evaluation import CHOICES
 from penname.runs.folder import Record, read_json, write_text
 from penname.serve.errors import ApiError
-from penname.studio.runs import find_runs
+from penname.studio.runs import Run, find_runs
 
 FOLDER = "ratings"
 _KEY, _ANSWERS = ".key.json", ".answers.json"
@@ -27,11 +27,16 @@ class Rating:
     """A person's choices between texts of two methods of a run.
 
     id: tells it from others, and tells nothing of the methods.
-    run: the run's folder.
+    of: the run.
     """
 
     id: str
-    run: Path
+    of: Run
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return self.of.folder
 
     @property
     def key_file(self) -> Path:
@@ -79,16 +84,16 @@ class Rating:
             write_text(self.answers_file, json.dumps(kept, indent=1))
 
 
-def new_rating(run: Path, key: Record, annotator: str) -> Rating:
+def new_rating(run: Run, key: Record, annotator: str) -> Rating:
     """Begin a rating. key: of its pairs; annotator: who rates. Raises UserError where the folder cannot be written."""
     rating = Rating(secrets.token_hex(6), run)
     try:
-        with _held(run / FOLDER):
+        with _held(rating.run / FOLDER):
             write_text(rating.key_file, json.dumps(key, indent=1))
             kept = {"export": key["export"], "annotator": annotator, "answers": {}}
             write_text(rating.answers_file, json.dumps(kept, indent=1))
     except OSError as error:
-        raise UserError(f"{run / FOLDER}: found a folder that cannot be written ({error.strerror})") from error
+        raise UserError(f"{rating.run / FOLDER}: found a folder that cannot be written ({error.strerror})") from error
     return rating
 
 
@@ -98,14 +103,14 @@ def ratings_of(runs: Path) -> list[Rating]:
     for run in find_runs(runs):
         for file in (run.folder / FOLDER).glob(f"*{_ANSWERS}"):
             with suppress(OSError):
-                found.append((file.stat().st_mtime, Rating(file.name.removesuffix(_ANSWERS), run.folder)))
+                found.append((file.stat().st_mtime, Rating(file.name.removesuffix(_ANSWERS), run)))
     return [rating for _, rating in sorted(found, key=lambda one: -one[0])]
 
 
 def find_rating(runs: Path, rating: str) -> Rating:
     """A rating by its id. Raises ApiError (404)."""
     for run in find_runs(runs) if _ID.fullmatch(rating) else ():
-        if (found := Rating(rating, run.folder)).answers_file.is_file():
+        if (found := Rating(rating, run)).answers_file.is_file():
             return found
     raise ApiError(404, "found no such rating, expected one of the list at Rate", "not_found")
 

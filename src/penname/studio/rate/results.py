@@ -62,7 +62,7 @@ def result_of(rating: Rating) -> Result:
     first, second = sorted(key["methods"], key=chosen.count, reverse=True)
     wins = chosen.count(first), chosen.count(second)
     return Result(
-        rating.run.name,
+        rating.of.name,
         (first, second),
         wins,
         len(answers) - len(chosen),

@@ -99,8 +99,8 @@ def begin(begun: Annotated[Begun, Form()], studio: StudioOf) -> Response:
             raise ApiError(400, "method: found one that the run has no texts of", "invalid_value", "method")
     if begun.first == begun.second:
         raise ApiError(400, "method: found the same one twice, expected two", "invalid_value", "method")
-    run = studio.runs / begun.run
-    key = draw_key(run, [name for name in runs[begun.run] if name in methods], begun.pairs)
+    run = Run(begun.run, studio.runs / begun.run)
+    key = draw_key(run.folder, [name for name in runs[begun.run] if name in methods], begun.pairs)
     rating = new_rating(run, key, begun.annotator)
     return Response(status_code=204, headers={"HX-Redirect": f"{ROOT}/rate/{rating.id}"})
 
@@ -188,7 +188,7 @@ def _listed(rating: Rating) -> Listed:
     try:
         key, kept = rating.key, rating.answered
     except UserError as error:
-        return Listed(rating.id, rating.run.name, "", "", 0, 0, str(error))
+        return Listed(rating.id, rating.of.name, "", "", 0, 0, str(error))
     methods = " and ".join(map(str, key["methods"]))
     about = str(kept.get("annotator", ""))
-    return Listed(rating.id, rating.run.name, methods, about, len(kept["answers"]), len(key["pairs"]), "")
+    return Listed(rating.id, rating.of.name, methods, about, len(kept["answers"]), len(key["pairs"]), "")

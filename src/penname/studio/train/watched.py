@@ -77,7 +77,9 @@ class WatchedRun:
         now = progress.now if progress else ""
         iterations = self._samples.iterations(recipe) if recipe else []
         failed = state.state in ("failed", "unreadable")
-        curves = {"curves": self._curves(progress.trainings if progress else ()), "name_of": name_of}
+        trainings = progress.trainings if progress else []
+        curves = {"curves": self._curves(trainings), "name_of": name_of}
+        has_trained = any((self.folder / stage / "stage.json").is_file() for stage in trainings)
         return {
             "status": {"state": state, "now": now},
             "actions": {"state": state},
@@ -86,7 +88,7 @@ class WatchedRun:
             "results": self._compared(state),
             "rewards": {"iterations": iterations},
             "samples": self._few_samples(iterations[-1] if iterations else None),
-            "losses": curves,
+            "losses": {**curves, "has_trained": has_trained},
             "points": curves,
             "stages": {"steps": progress.steps if progress else []},
         }

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from penname.data.records import Document
+from penname.reporting.histograms import counts_by_range
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.store import Store
 from penname.serve.style import LONGEST, texts_of_others
 from penname.session.style_card import SUBJECT_LETTERS, favoured_words, lower_words
-from penname.studio.importing.choice import lengths_of
 from penname.words import split_words
 
 OWN_LETTERS, OTHERS_LETTERS, MOST_OTHERS = 600_000, 12_000, 200
@@ -92,7 +92,7 @@ def picture_of(store: Store, user: str) -> Picture:
         documents=store.count_documents(LOCAL_TENANT, [known]).get(known, 0),
         counted=len(own),
         others=len(others),
-        lengths=lengths_of([len(split_words(text)) for text in texts]),
+        lengths=counts_by_range([len(split_words(text)) for text in texts]),
         words=[FavouredWord(word, words[word]) for word, _ in favoured],
         spans=_spans(own, words),
         undated=sum(document.date is None for document in own),
