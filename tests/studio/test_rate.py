@@ -127,7 +127,9 @@ def test_a_run_of_a_sweep_can_be_rated(studio):
     evaluated_run(studio.runs / "sweep" / "seed-1", REWARDS, 4)
     rating = begun(studio, run="sweep/seed-1")
     assert "Pair 1 of 4" in studio.ask("GET", f"/rate/{rating}").body.decode()
-    assert f"/studio/rate/{rating}" in studio.ask("GET", "/rate").body.decode()
+    listed = studio.ask("GET", "/rate").body.decode()
+    assert f"/studio/rate/{rating}" in listed
+    assert "<td>sweep/seed-1</td>" in listed
     shutil.rmtree(studio.runs / "sweep")
 
 

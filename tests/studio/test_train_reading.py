@@ -60,6 +60,12 @@ def test_each_step_of_a_run_has_a_loss_in_its_folder(run):
         assert (lines[0]["loss"], lines[-1]["loss"]) == (facts["first_loss"], facts["last_loss"])
 
 
+def test_a_run_of_an_older_penname_is_not_said_to_have_begun_no_training(run):
+    for losses in run.rglob(LOSSES):
+        losses.unlink()
+    assert WatchedRun(run).look()["losses"] == {"curves": [], "name_of": name_of, "has_trained": True}
+
+
 def test_a_training_that_goes_on_repeats_no_step(tmp_path):
     train(tmp_path, 1, 8)
     with (tmp_path / "training" / LOSSES).open("a") as file:
