@@ -300,7 +300,8 @@ def vllm_serving(python: str, rows: int) -> Iterator[tuple[int, psutil.Process]]
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", locate_model("bundled")]
     command += ["--served-model-name", "bundled", "--port", str(port), "--max-num-seqs", str(rows)]
     command += ["--dtype", compute_dtype(), "--max-model-len", "2048"]
-    server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "", "VLLM_CPU_KVCACHE_SPACE": VLLM_GIB})
+    settings = {"VLLM_CPU_KVCACHE_SPACE": VLLM_GIB, "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}  # all cores compute
+    server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "", **settings})
     try:
         asyncio.run(wait_until_ready(port, "/health"))
         yield port, psutil.Process(server.pid)

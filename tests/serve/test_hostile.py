@@ -213,6 +213,7 @@ def test_any_text_of_unicode_can_be_asked_for(address, content):
         ("POST", CHAT, (*JSON, "Content-Type: text/plain"), 400, "invalid_header"),
         ("POST", CHAT, (*JSON, "Host: elsewhere.example"), 403, "host_not_allowed"),
         ("POST", CHAT, (*JSON, "Host: localhost.example:80"), 403, "host_not_allowed"),
+        ("POST", CHAT, (*JSON, "Host: 127.0.0.1.example:80"), 403, "host_not_allowed"),
         ("POST", CHAT, (*JSON, "Origin: https://evil.example"), 403, "origin_not_allowed"),
         ("POST", "/v1/users/ada/documents", (*FORM, "Origin: https://evil.example"), 403, "origin_not_allowed"),
         ("POST", "/v1/users/ada/documents", (*FORM, "Origin: null"), 403, "origin_not_allowed"),
@@ -225,6 +226,11 @@ def test_any_text_of_unicode_can_be_asked_for(address, content):
 )
 def test_a_request_that_is_not_for_this_server_is_refused(address, method, path, headers, status, code):
     refused(exchange(address, method, path, json.dumps(GOOD).encode(), headers), status, code)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.2:8000", "[::1]:8000"])
+def test_this_machine_is_asked_by_any_of_its_names(address, host):
+    assert exchange(address, "GET", "/v1/models", b"", (f"Host: {host}",))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -417,6 +417,8 @@ def test_a_run_answers_over_stdio_and_writes_no_further_about_whom_a_server_forg
             assert read(await writing) == "the user was forgotten while this was written"
             assert 0 < store.usage(key, day).used - before < 1400
             assert "who was added" in read(await agent.call_tool("find_documents", {"user": "ada", "query": "rain"}))
+            store.revoke_key("acme", key.id)
+            assert "found a key that is not valid" in read(await agent.call_tool("list_users"))
 
     with open_store(database) as store:
         secret = store.add_key("acme")

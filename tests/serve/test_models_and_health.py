@@ -115,6 +115,11 @@ def test_open_webuis_header_counts_with_a_key_for_such_programs_alone(server, se
     assert [model["id"] for model in proxy("GET", "/v1/models").json["data"]] == ["penname", "penname@sft"]
 
 
+def test_what_a_path_takes_is_told_with_its_refusal(client):
+    answer = client("PATCH", "/v1/models")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+
+
 def test_metrics_name_no_user_and_stay_few(client, monitor):
     """A sweep over many users, paths, methods and errors."""
     planted = [f"heliotrope{n}" for n in range(20)]

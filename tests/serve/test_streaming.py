@@ -85,6 +85,17 @@ def test_tokens_of_a_stop_string_are_not_told(text, size):
     assert [-here.log_prob for _, log_probs in told for here in log_probs] == found
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_tokens_of_a_reasoning_are_not_told(size):
+    completion = StreamedCompletion(**BYTES, with_reasoning=True)
+    tokens = list(compose("Short sentences.", "Rain fell.").encode())
+    told = []
+    for begin in range(0, len(tokens), size):
+        completion.add(tokens[begin : begin + size])
+        told += completion.told()[0]
+    assert bytes(told).decode().strip() == "Rain fell."
+
+
 def test_half_a_character_waits_for_its_other_half():
     completion = StreamedCompletion(**BYTES, with_reasoning=False)
     assert [completion.add([byte]).response for byte in "é".encode()] == ["", "é"]

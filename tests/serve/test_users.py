@@ -261,7 +261,9 @@ def test_what_was_guessed_and_left_out_is_told(client):
         ({"a.txt": ""}, [], "a.txt"),
         ({"": "text"}, [], "found a file without a name"),
         ({"../../": "text"}, [], "found a file without a name"),
-        ({"a.txt": FIRST, "./a.txt": SECOND}, [], "found two files of one name"),
+        ({"a.txt": FIRST, "./a.txt": SECOND}, [], "found two files, or a file and a folder, of one name"),
+        ({"a": FIRST, "a/b.txt": SECOND}, [], "found two files, or a file and a folder, of one name"),
+        ({"a/b.txt": FIRST, "a": SECOND}, [], "found two files, or a file and a folder, of one name"),
     ],
 )
 def test_of_files_that_cannot_be_taken_nothing_is(client, files, me, told):
@@ -270,6 +272,10 @@ def test_of_files_that_cannot_be_taken_nothing_is(client, files, me, told):
     assert told in answer.error["message"]
     assert tempfile.gettempdir() not in answer.error["message"]
     assert client("GET", ADA).status == 404
+
+
+def test_a_name_may_be_longer_than_a_file_system_takes(client):
+    assert client("POST", f"{ADA}/documents", files=sent({"日" * 200 + ".txt": FIRST})).status == 200
 
 
 @pytest.mark.parametrize("packed", ["zip", "gzip"])

@@ -220,6 +220,16 @@ def test_log_probabilities_and_usage_are_told(server, user):
     assert events[-1]["usage"]["completion_tokens"] == 9
 
 
+def test_each_event_has_a_text_but_one_with_the_usage_that_was_asked_for(server, user):
+    """Many programs take the first text of each event without a look at how many there are."""
+    events = server.write(user, seed=1, n=2, max_tokens=9, reasoning="Plain.", stream=True)
+    assert all(event["choices"] for event in events)
+    assert [event["choices"][0]["finish_reason"] for event in events if "penname" in event] == ["length"]
+    assert "penname" in events[-1]
+    more = server.write(user, max_tokens=9, stream=True, stream_options={"include_usage": True})
+    assert [event["choices"] for event in more if "usage" in event] == [[]]
+
+
 def test_a_completion_is_written_as_a_turn_of_a_conversation_is(server, user):
     body = {"model": f"penname/{user}", "prompt": "Write about rain.", "seed": 1, "reasoning": "Plain."}
     completion = server.ask("POST", "/v1/completions", body).json

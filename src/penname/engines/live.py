@@ -204,7 +204,14 @@ class LiveEngine:
             )
             length = self._pace.prompt if prompt_tokens is None else prompt_tokens
             in_progress = sum(worker.in_progress for worker in self._workers)
-            return self._pace.wait(ahead, length, completions, in_progress, self._threads_at_work)
+            wait = self._pace.wait(ahead, length, completions, in_progress, self._threads_at_work)
+            # The completions of a prompt join together, and those behind them wait until they do.
+            together = max([completions, *map(len, queued)])
+            emptying = (
+                self._pace.emptying(together - (worker.rows - worker.in_progress), worker.rows)
+                for worker in self._workers
+            )
+            return max(wait, min(emptying))
 
     @property
     def in_progress(self) -> int:

@@ -67,7 +67,7 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     app.add_middleware(CountsRequests, metrics=metrics)
     for router in ROUTERS:
         app.include_router(router, responses=ERRORS)
-    app.include_router(health.router)
+    app.include_router(health.router, responses=ERRORS)
     app.include_router(docs.router)
     app.mount(docs.FILES, docs.SWAGGER_UI)
     app.add_exception_handler(ApiError, _api_error)
@@ -99,4 +99,6 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-    return ApiError(error.status_code, str(error.detail), codes.get(error.status_code, "invalid_request")).answer()
+    answer = ApiError(error.status_code, str(error.detail), codes.get(error.status_code, "invalid_request")).answer()
+    answer.headers.update(error.headers or {})  # such as the methods that there are
+    return answer

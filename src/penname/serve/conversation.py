@@ -8,7 +8,7 @@ from typing import NamedTuple
 from penname.serve.errors import ApiError
 from penname.serve.requests import Message
 
-_NAMES = {"user": "User", "assistant": "Assistant"}
+_NAMES = {"user": "User", "assistant": "Assistant", "tool": "Tool", "function": "Tool"}
 
 
 class Task(NamedTuple):

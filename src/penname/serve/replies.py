@@ -130,15 +130,23 @@ class WritingResponse(Response):
         head = self._head | ({"object": _CHUNK} if self._form.kind == "chat" else {})
         head["model"] = self._form.model
         begun: set[int] = set()
+        last: dict[str, Any] = {}  # the end of a text waits: that of the last one says more, as no event need follow it
         async with aclosing(self._writing.given_out()) as pieces:
             async for piece in pieces:
                 first = piece.choice not in begun
                 begun.add(piece.choice)
                 if first or piece.text or piece.reasoning or piece.log_probs or piece.finish_reason:
-                    yield _json({**head, "choices": [self._delta(piece, first=first)]})
-        usage = {"usage": self._usage()} if self._form.with_usage else {}
+                    if last:
+                        yield _json(last)
+                    event = {**head, "choices": [self._delta(piece, first=first)]}
+                    last = event if piece.finish_reason else {}
+                    if not last:
+                        yield _json(event)
+        usage = self._usage()
         await self._writing.close()
-        yield _json({**head, **self._about(), "choices": [], **usage})
+        yield _json({**last, **self._about()})
+        if self._form.with_usage:
+            yield _json({**head, "choices": [], "usage": usage})
         yield _DONE
 
     def _delta(self, piece: Piece, *, first: bool) -> dict[str, Any]:

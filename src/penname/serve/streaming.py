@@ -76,6 +76,9 @@ class StreamedCompletion:
             if self._stop is not None:
                 self._begins.append(len(self._read(self._tokens).rstrip(UNFINISHED)))
             self._tokens.append(token)
+            if not self.in_response:
+                self._parts(self._read(self._tokens), ended=False)
+                self._told = len(self._tokens)  # no token of the reasoning is told
         self._log_probs += log_probs
         return self._give(self._parts(self._read(self._tokens), ended=False))
 
@@ -84,7 +87,10 @@ class StreamedCompletion:
         return self._give(self._parts(self._read(self._tokens), ended=True))
 
     def told(self) -> tuple[list[int], list[TokenLogProbs]]:
-        """The tokens that became certain since the last call, with their log probabilities: none of a stop string."""
+        """The response's tokens that became certain since the last call, with their log probabilities.
+
+        There are none of a stop string.
+        """
         end = len(self._tokens) if self._certain is None else bisect_left(self._begins, self._certain)
         begin, self._told = self._told, end
         return self._tokens[begin:end], self._log_probs[begin:end]

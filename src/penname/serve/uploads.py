@@ -25,6 +25,8 @@ MOST_LINES = 40
 """Lines that are told of how files were read."""
 
 _PORTION = 2**20
+_LONGEST_NAME = 200
+"""Bytes of a name."""
 
 
 class Sent(NamedTuple):
@@ -80,9 +82,13 @@ def _folder_of(files: Sequence[Sent]) -> Iterator[Path]:
         folder = Path(name)
         for file in files:
             path = folder / _name(file.name)
-            if path.exists():
-                raise ApiError(400, "found two files of one name, expected other names", "invalid_value", "file")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.exists():
+                    raise FileExistsError
+            except (FileExistsError, NotADirectoryError):
+                problem = "found two files, or a file and a folder, of one name, expected other names"
+                raise ApiError(400, problem, "invalid_value", "file") from None
             _put(path, file.content, opened)
         yield folder
 
@@ -108,12 +114,17 @@ def _name(sent: str) -> str:
     Raises ApiError for one that cannot be a file's.
     """
     parts = [part for part in PurePosixPath(sent.replace("\\", "/")).parts if part not in ("/", "..", ".")]
-    name = "/".join(part.replace("\0", "")[-100:] for part in parts[-5:])
+    name = "/".join(_end(part.replace("\0", "")) for part in parts[-5:])
     if not name:
         raise ApiError(
             400, "found a file without a name, expected one, as its end tells the kind", "invalid_value", "file"
         )
     return name
+
+
+def _end(part: str) -> str:
+    """The end of a name, which tells the kind, as long as file systems take one."""
+    return part.encode("utf-8", "replace")[-_LONGEST_NAME:].decode("utf-8", "ignore")
 
 
 def _check_size(path: Path) -> None:

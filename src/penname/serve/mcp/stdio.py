@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
     from penname.serve.access import Caller
+    from penname.serve.mcp.tools import Agent
     from penname.serve.methods import Methods
     from penname.serve.state import State
     from penname.serve.store.store import Store
@@ -46,9 +47,13 @@ def serve_run(
     not valid.
     """
     check_packages()
+    from penname.serve.access import LOCAL_TENANT
+
     with open_store(database, user_keys) as store:
-        caller = _caller(store, key)
-        asyncio.run(_serve(store, caller, partial(_load, model, methods, engine)))
+        if key is None:
+            store.put_tenant(LOCAL_TENANT)
+        _caller(store, key)
+        asyncio.run(_serve(store, key, partial(_load, model, methods, engine)))
 
 
 def check_packages() -> None:
@@ -92,10 +97,10 @@ def _copy_stdin(outer: socket.socket) -> None:
 
 
 def _caller(store: Store, key: str | None) -> Caller:
+    """Whose users they are. Raises ArgumentError for a key that is not valid, or not any more."""
     from penname.serve.access import LOCAL_TENANT, Caller
 
     if key is None:
-        store.put_tenant(LOCAL_TENANT)
         return Caller(LOCAL_TENANT, None)
     known = store.key_of(key)
     if known is None:
@@ -110,18 +115,23 @@ def _load(model: str, methods: tuple[str, ...], engine: str | None) -> Methods:
         return Methods(model, methods, ROWS, engine, print)
 
 
-async def _serve(store: Store, caller: Caller, load_methods: Callable[[], Methods]) -> None:
-    from starlette.datastructures import Headers
-
+async def _serve(store: Store, key: str | None, load_methods: Callable[[], Methods]) -> None:
     from penname.serve.mcp.server import make_server
-    from penname.serve.mcp.tools import Agent
 
     methods = load_methods()
-    agent = Agent(caller, Headers())
     try:
-        await serve_over_stdio(make_server(_state(store, methods), lambda context: agent))
+        await serve_over_stdio(make_server(_state(store, methods), partial(_agent, store, key)))
     finally:
         await methods.close()
+
+
+def _agent(store: Store, key: str | None, context: object) -> Agent:
+    """Who calls a tool; each time anew, as a key may have been revoked."""
+    from starlette.datastructures import Headers
+
+    from penname.serve.mcp.tools import Agent
+
+    return Agent(_caller(store, key), Headers())
 
 
 def _state(store: Store, methods: Methods) -> State:
