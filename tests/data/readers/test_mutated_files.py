@@ -1,6 +1,7 @@
 """A thousand mutated files for each reader: never a traceback, and rows in = kept + reported."""
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,17 @@ def test_mutated_files_are_kept_or_reported(tmp_path, name, seeds):
         assert report.rows == report.kept + sum(report.skipped.values())
         assert report.kept == found
     assert kept > len(seeds)
+
+
+@pytest.mark.parametrize("level", [b"[", b'{"a":', b'[{"messages":', b'{"text":['])
+@pytest.mark.parametrize("name", ["texts.json", "texts.jsonl"])
+def test_json_that_is_nested_without_end_takes_little_memory(tmp_path, name, level):
+    path, report = tmp_path / name, LoadReport()
+    path.write_bytes(level * 50_000)
+    tracemalloc.start()
+    try:
+        assert list(read_texts(path, ReadingSettings(), report)) == []
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    assert list(report.skipped) == ["broken JSON"]

@@ -16,6 +16,12 @@ from penname.data.records import Location
 from penname.data.rows import read_lines
 from penname.text_caches import text_cache
 
+LONGEST_PLACE = 5000
+"""Letters of a place in JSON; one that is longer is nested without end."""
+
+BYTES_AT_ONCE = 4096
+"""What ijson reads at once: it keeps the places of all that is in them, which grow with each list in another."""
+
 
 class _ValidUtf8:
     """The bytes of a file with invalid sequences replaced and without NULs, at which a JSON parser would stop.
@@ -66,7 +72,8 @@ def json_items(
     try:
         with file.open(report) as raw:
             valid = _ValidUtf8(raw, prefix)
-            for place, event, value in ijson.parse(valid, use_float=True, multiple_values=True):
+            for place, event, value in ijson.parse(valid, use_float=True, multiple_values=True, buf_size=BYTES_AT_ONCE):
+                _check_length(place)
                 if builder is not None:
                     builder.event(event, value)
                     if place == at and event in ("end_map", "end_array"):
@@ -120,8 +127,15 @@ def json_paths(file: SourceFile) -> frozenset[str]:
     if head[:1] in (b"{", b"["):
         valid = io.BytesIO(head.decode("utf-8", "replace").replace("\0", "").encode())
         with suppress(ijson.JSONError, ValueError, OverflowError):  # the beginning of a document ends anywhere
-            paths.update(place for place, _, _ in ijson.parse(valid, multiple_values=True))
+            for place, _, _ in ijson.parse(valid, multiple_values=True, buf_size=BYTES_AT_ONCE):
+                _check_length(place)
+                paths.add(place)
     return frozenset(paths)
+
+
+def _check_length(place: str) -> None:
+    if len(place) > LONGEST_PLACE:
+        raise ValueError("nested too deep")
 
 
 def bytes_of(file: SourceFile | None) -> bytes:
