@@ -64,3 +64,13 @@ def test_json_that_is_nested_without_end_takes_little_memory(tmp_path, name, lev
     finally:
         tracemalloc.stop()
     assert list(report.skipped) == ["broken JSON"]
+
+
+@pytest.mark.parametrize("number", ["9" * 6000, "-" + "9" * 6000, "1e" + "9" * 30, "0." + "9" * 6000, "9" * 25])
+@pytest.mark.parametrize("name", ["texts.json", "texts.jsonl"])
+def test_no_number_ends_the_process(tmp_path, name, number):
+    path, report = tmp_path / name, LoadReport()
+    row = f'{{"user": "ada", "text": "The heron stood in the water.", "rating": {number}}}'
+    path.write_text(f"[{row}]" if name == "texts.json" else row)
+    found = list(read_texts(path, ReadingSettings(), report))
+    assert len(found) + report.skipped.total() == report.rows == 1

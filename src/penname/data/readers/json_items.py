@@ -127,7 +127,8 @@ def json_paths(file: SourceFile) -> frozenset[str]:
     if head[:1] in (b"{", b"["):
         valid = io.BytesIO(head.decode("utf-8", "replace").replace("\0", "").encode())
         with suppress(ijson.JSONError, ValueError, OverflowError):  # the beginning of a document ends anywhere
-            for place, _, _ in ijson.parse(valid, multiple_values=True, buf_size=BYTES_AT_ONCE):
+            # use_float, as without it an integer of thousands of digits ends the process (ijson 3.6).
+            for place, _, _ in ijson.parse(valid, use_float=True, multiple_values=True, buf_size=BYTES_AT_ONCE):
                 _check_length(place)
                 paths.add(place)
     return frozenset(paths)
