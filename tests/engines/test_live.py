@@ -112,6 +112,19 @@ def test_log_probabilities_are_those_of_the_model(model, live):
         assert first >= position.log_prob
 
 
+def test_completions_that_do_not_all_fit_join_in_parts_and_keep_nobody_from_free_rows(model, live):
+    engine, listener = live
+    long = engine.submit([1, 2], [0], Sampling(LIMIT, 1.0, 1.0, ()))
+    listener.wait(lambda: (long, 0) in listener.tokens)
+    sampling = Sampling(5, 1.0, 1.0, ())
+    many, one = engine.submit([3, 4], [1, 2, 3, 4], sampling), engine.submit([5], [5], sampling)
+    listener.wait(lambda: (one, 0) in listener.reasons)
+    assert (long, 0) not in listener.reasons
+    assert all((many, index) in listener.reasons for index in range(4))
+    expected = LocalEngine(model, "float32").generate([[3, 4]], [[1, 2, 3, 4]], sampling)[0]
+    assert [listener.tokens[many, index] for index in range(4)] == [completion.tokens for completion in expected]
+
+
 def test_what_there_is_no_room_for_is_refused(live):
     engine, _ = live
     for prompt, seeds, sampling in (

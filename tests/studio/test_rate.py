@@ -25,6 +25,7 @@ from penname.reporting.human_evaluation import agreement
 from penname.studio.pages import part
 from penname.studio.rate.pairs import draw_key, shown_pairs
 from penname.studio.rate.ratings import find_rating, new_rating
+from penname.studio.runs import Run
 
 HOSTILE = "<script data-hostile>window.hostile_ran=1</script>{{ 7 * 7 }} \" ' & </article>"
 REWARDS = {"rag": 0.2, "sft": 0.4, "rest-pg": 0.7}
@@ -96,7 +97,7 @@ def test_by_keyboard_from_the_choice_of_methods_to_the_result(studio, browser):
 def test_a_thousand_hostile_texts_stay_texts(studio, tmp_path):
     run = evaluated_run(tmp_path / "run", REWARDS, 1000, hostile_texts())
     key = draw_key(run, ["sft", "rest-pg"], 1000)
-    pairs = shown_pairs(new_rating(run, key, "Ann"))
+    pairs = shown_pairs(new_rating(Run("run", run), key, "Ann"))
     assert len(pairs) == 1000
     for number, pair in pairs.items():
         check_is_text(part("rate_pair.html", rating="0" * 12, number=number, pair=pair, done=1, count=1000))

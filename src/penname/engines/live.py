@@ -24,6 +24,9 @@ FEW_COMPLETIONS = 4
 """As long as there are fewer, one thread takes all: the weights are read once for all of them."""
 
 
+PARTS = 8
+"""In so many parts the completions of a request may join a batch."""
+
 WARM_UP_TOKENS = 256
 """Length of the prompt that an engine is warmed up with."""
 
@@ -204,14 +207,7 @@ class LiveEngine:
             )
             length = self._pace.prompt if prompt_tokens is None else prompt_tokens
             in_progress = sum(worker.in_progress for worker in self._workers)
-            wait = self._pace.wait(ahead, length, completions, in_progress, self._threads_at_work)
-            # The completions of a prompt join together, and those behind them wait until they do.
-            together = max([completions, *map(len, queued)])
-            emptying = (
-                self._pace.emptying(together - (worker.rows - worker.in_progress), worker.rows)
-                for worker in self._workers
-            )
-            return max(wait, min(emptying))
+            return self._pace.wait(ahead, length, completions, in_progress, self._threads_at_work)
 
     @property
     def in_progress(self) -> int:
@@ -235,7 +231,8 @@ class LiveEngine:
     def waiting(self) -> int:
         """The number of completions that wait for room."""
         with self._changed:
-            return sum(c.in_progress for ticket in self._queue for c in ticket.completions)
+            queued = [*(ticket.completions for ticket in self._queue), *(worker.rest for worker in self._workers)]
+            return sum(completion.in_progress for of_prompt in queued for completion in of_prompt)
 
     def cancel(self, ticket: Ticket, index: int | None = None) -> None:
         """Nobody waits for a request any more: what it takes is free at the next step, and nothing more is told.
@@ -305,22 +302,26 @@ class LiveEngine:
         return worker is max(self._workers, key=lambda other: other.in_progress)
 
     def _joining(self, worker: _Worker, free: int) -> list[list[Completion]]:
-        """The completions of the requests that join a thread's batch now, in the order in which they came.
+        """The completions that join a thread's batch now, by their prompts, in the order in which they were asked for.
+
+        Of a request that has more of them than there is room for, some join, and the others next: those behind it do
+        not wait until the batch is empty. For each part its prompt is computed anew, so it is no small one.
 
         free: how many completions more the batch has room for.
         """
         joining: list[list[Completion]] = []
         tokens = 0
-        while self._takes_next(worker):
-            completions = [c for c in self._queue[0].completions if c.in_progress]
-            length = len(completions[0].prompt) if completions else 0
-            if len(completions) > free or (joining and tokens + length > JOINING_TOKENS):
+        while worker.rest or self._takes_next(worker):
+            waiting = [c for c in worker.rest or self._queue[0].completions if c.in_progress]
+            length = len(waiting[0].prompt) if waiting else 0
+            if min(len(waiting), worker.smallest_part) > free or (joining and tokens + length > JOINING_TOKENS):
                 break
-            ticket = self._queue.popleft()
-            if completions:
-                joining.append(completions)
-                worker.tickets.append(ticket)
-                free, tokens = free - len(completions), tokens + length
+            if not worker.rest:
+                worker.tickets.append(self._queue.popleft())
+            worker.rest = waiting[free:]
+            if waiting:
+                joining.append(waiting[:free])
+                free, tokens = free - len(joining[-1]), tokens + length
         return joining
 
     def _tell(self, worker: _Worker, seconds: float, prompts: list[int]) -> None:
@@ -349,10 +350,17 @@ class _Worker:
 
     rows: the largest size of its batch.
     tickets: the requests in its batch.
+    rest: the completions of the last of them that have not joined it yet.
     """
 
     rows: int
     tickets: list[Ticket] = field(default_factory=list)
+    rest: list[Completion] = field(default_factory=list)
+
+    @property
+    def smallest_part(self) -> int:
+        """So many completions of a request join at once, unless it has no more."""
+        return max(1, self.rows // PARTS)
 
     @property
     def in_progress(self) -> int:

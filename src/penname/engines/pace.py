@@ -71,13 +71,6 @@ class Pace:
         surplus = max(0, ahead.completions + completions + in_progress - self._rows)
         return max(joining, surplus * self._length * self._step / self._rows)
 
-    def emptying(self, completions: int, rows: int) -> float:
-        """Seconds until so many completions of a thread's have ended, while none joins it.
-
-        rows: the largest number of completions of the thread.
-        """
-        return max(0, completions) * self._length * self._step / rows
-
     def _joining_step(self, prompt_tokens: float, threads: int) -> float:
         """Seconds of a step that a prompt joins, while so many threads share the machine."""
         return threads * (prompt_tokens * self._prompt_token + self._decoding)
