@@ -122,6 +122,7 @@ def read(place: Path, folder_name: str | None, columns: Sequence[tuple[str, str]
         raise Unread(str(error), table if columns or error.reason == "missing column" else None) from None
     _without_copies(authors, report, progress)
     if not authors:
+        table = table if table is not None and table.names else None
         raise Unread(f"found no text of {MIN_WORDS} words or more ({report.summary() or 'no row'})", table)
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"{len(lines) - MOST_LINES:,} more such lines"]
