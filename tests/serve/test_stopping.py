@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from http.client import HTTPConnection
@@ -53,6 +55,17 @@ class Asked:
         self._thread.join()
         last = self.answer.rpartition("data: ")[2]
         return "done" if last.startswith("[DONE]") else json.loads(last).get("error", {"code": "done"})["code"]
+
+
+def test_a_server_that_is_told_to_stop_while_it_starts_ends_in_order(lasting, tmp_path):
+    database = tmp_path / "penname.db"
+    command = [sys.executable, "-c", "from penname.cli.app import main; main()", "serve", str(lasting), "--port", "0"]
+    command += ["--db", f"sqlite:///{database}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        wait_until(database.exists, 30)
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=30)
+    assert (process.returncode, "resumes" in printed) == (0, False), printed
 
 
 def texts_at(server):

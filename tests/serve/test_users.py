@@ -12,13 +12,18 @@ import threading
 import time
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from unittest.mock import patch
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from penname.cli.app import main
+from penname.serve.errors import ApiError
+from penname.serve.uploads import Sent, documents_of_files
 
 USER = "team/Ada Ω@example.org 100%"
 ADA = f"/v1/users/{quote(USER, safe='')}"
@@ -279,14 +284,34 @@ def test_a_name_may_be_longer_than_a_file_system_takes(client):
 
 
 @pytest.mark.parametrize("packed", ["zip", "gzip"])
-def test_an_archive_with_more_in_it_than_fits_is_refused(client, packed, monkeypatch):
+def test_an_archive_with_more_in_it_than_fits_is_refused(packed, monkeypatch):
     import gzip
 
     monkeypatch.setattr("penname.serve.uploads.MOST_UNPACKED_BYTES", 2**20)
     content = b" a long text" * 100_000
     name, content = ("x.txt.gz", gzip.compress(content)) if packed == "gzip" else ("x.zip", archive(a__a=content))
-    answer = client("POST", f"{ADA}/documents", files=[(name, content)])
-    assert (answer.status, "1,048,576 bytes, unpacked" in answer.error["message"]) == (400, True)
+    with pytest.raises(ApiError, match="1,048,576 bytes, unpacked") as refused:
+        documents_of_files([Sent(name, content)], "ada", [])
+    assert refused.value.status == 400
+
+
+def test_files_that_end_their_reader_end_nothing_else(client):
+    """As a fault in a library may: it is killed here while it reads, or before it begins."""
+    rows = "".join(f'{{"text": "Text number {n} of five words."}}\n' for n in range(20_000))
+    answers = []
+    asked = Thread(
+        target=lambda: answers.append(client("POST", f"{ADA}/documents", files=[("x.jsonl", rows.encode())]))
+    )
+    asked.start()
+    while asked.is_alive():
+        for process in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                if "anyio.to_process" in process.cmdline():
+                    process.kill()
+        time.sleep(0.05)
+    assert (answers[0].status, "end the program that reads them" in answers[0].error["message"]) == (400, True)
+    assert client("GET", ADA).status == 404
+    assert client("POST", f"{ADA}/documents", files=[("a.txt", FIRST.encode())]).status == 200
 
 
 def test_documents_are_listed_by_page_and_found(client):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from anyio import CapacityLimiter
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 from anyio.to_thread import run_sync
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,12 +20,12 @@ from penname.errors import ArgumentError, DataError
 from penname.serve.errors import ApiError
 from penname.serve.faults import field_of, invalid
 from penname.serve.requests import Text
-from penname.serve.uploads import Sent, Taken, documents_of_files
+from penname.serve.uploads import Sent, Taken, read_in_limits
 from penname.text_caches import empty_text_caches
 
 MOST_FILES = 1000
 FILES_AT_ONCE = CapacityLimiter(2)
-"""Requests whose files are read at once; others do not wait for a large one, as their threads are left."""
+"""Requests whose files are read at once, each in a process of its own."""
 
 JSON, FORM = "application/json", "multipart/form-data"
 LINES = ("application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines")
@@ -110,13 +110,25 @@ async def documents_given(request: Request, user: str, me: Sequence[str]) -> Tak
     try:
         if kind == FORM:
             files, named = await _form(request)
-            return await run_sync(documents_of_files, files, user, [*named, *me], limiter=FILES_AT_ONCE)
+            return await _of_files(files, user, [*named, *me])
         if kind == JSON or kind in LINES:
             of_body = _of_json if kind == JSON else _of_lines
             return await run_sync(of_body, await request.body(), user)
     finally:
         empty_text_caches()
     raise ApiError(415, f"expected a body of {JSON}, {LINES[0]} or {FORM}", "unsupported_media_type", "content-type")
+
+
+async def _of_files(files: Sequence[Sent], user: str, me: Sequence[str]) -> Taken:
+    """Documents of files, which are read in a process of its own: whatever is in them, others are served on."""
+    try:
+        try:
+            return await to_process.run_sync(read_in_limits, files, user, me, cancellable=True, limiter=FILES_AT_ONCE)
+        finally:  # the process keeps in memory what it did last, until it does something else
+            await to_process.run_sync(len, (), limiter=FILES_AT_ONCE)
+    except BrokenWorkerProcess:
+        problem = "found files that take too much memory or time to read, or end the program that reads them"
+        raise ApiError(400, f"{problem}, expected smaller or whole ones", "invalid_value", "file") from None
 
 
 async def _form(request: Request) -> tuple[list[Sent], list[str]]:

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -87,6 +88,7 @@ def serve(
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
     _keep_products_prepared()
     with (
+        suppress(KeyboardInterrupt),  # it was told to stop before it answered anybody
         bound_sockets(settings.host, settings.port) as sockets,
         open_store(settings.database, settings.user_keys) as store,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,14 @@ from penname.data.records import Document
 from penname.data.rows import ARCHIVE_ERRORS, open_bytes
 from penname.errors import ArgumentError, DataError, UserError
 from penname.serve.errors import ApiError, of_user_error
+from penname.text_caches import empty_text_caches
 
 MOST_UNPACKED_BYTES = 2**28
 """Largest size of what is in archives and compressed files."""
+
+MOST_MEMORY = 3 * 2**30
+MOST_SECONDS = 120
+"""What reading the files of a request may take, in bytes and in seconds of a processor."""
 
 MOST_LINES = 40
 """Lines that are told of how files were read."""
@@ -49,6 +55,27 @@ class Taken:
     rows: int
     skipped: list[dict[str, object]]
     lines: list[str]
+
+
+def read_in_limits(files: Sequence[Sent], user: str, me: Sequence[str]) -> Taken:
+    """What `documents_of_files` does, in a process of its own, which ends where it takes too much memory or time."""
+    _limit()
+    try:
+        return documents_of_files(files, user, me)
+    finally:
+        empty_text_caches()  # the process may go on to read others'
+
+
+def _limit() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = math.ceil(usage.ru_utime + usage.ru_stime)
+    for kind, limit in ((resource.RLIMIT_DATA, MOST_MEMORY), (resource.RLIMIT_CPU, used + MOST_SECONDS)):
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def documents_of_files(files: Sequence[Sent], user: str, me: Sequence[str]) -> Taken:
