@@ -295,23 +295,51 @@ def test_an_archive_with_more_in_it_than_fits_is_refused(packed, monkeypatch):
     assert refused.value.status == 400
 
 
-def test_files_that_end_their_reader_end_nothing_else(client):
-    """As a fault in a library may: it is killed here while it reads, or before it begins."""
-    rows = "".join(f'{{"text": "Text number {n} of five words."}}\n' for n in range(20_000))
+@pytest.fixture
+def uploading(client):
+    """A large file that is being sent; what the server answers is appended to the list that is yielded."""
+    rows = "".join(f'{{"text": "Text number {n} of five words."}}\n' for n in range(20_000)).encode()
     answers = []
-    asked = Thread(
-        target=lambda: answers.append(client("POST", f"{ADA}/documents", files=[("x.jsonl", rows.encode())]))
-    )
+    asked = Thread(target=lambda: answers.append(client("POST", f"{ADA}/documents", files=[("x.jsonl", rows)])))
     asked.start()
+    yield asked, answers
+    asked.join()
+
+
+def readers():
+    """The processes in which files are read."""
+    children = psutil.Process().children()
+    return [child for child in children if child.is_running() and "anyio.to_process" in child.cmdline()]
+
+
+def test_files_that_end_their_reader_end_nothing_else(client, uploading):
+    """As a fault in a library may: it is killed here while it reads, or before it begins."""
+    asked, answers = uploading
     while asked.is_alive():
-        for process in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess):
-                if "anyio.to_process" in process.cmdline():
-                    process.kill()
+        with suppress(psutil.NoSuchProcess):
+            for process in readers():
+                process.kill()
         time.sleep(0.05)
     assert (answers[0].status, "end the program that reads them" in answers[0].error["message"]) == (400, True)
     assert client("GET", ADA).status == 404
     assert client("POST", f"{ADA}/documents", files=[("a.txt", FIRST.encode())]).status == 200
+
+
+def test_a_user_who_is_forgotten_while_files_are_read_stays_so(client, request):
+    client("PUT", ADA)
+    asked, answers = request.getfixturevalue("uploading")
+    reading = []
+    while not reading:  # one that waits has nothing to compute
+        with suppress(psutil.NoSuchProcess):
+            reading = [process for process in readers() if process.cpu_percent(0.1) > 50]
+    for process in reading:
+        process.suspend()
+    assert client("DELETE", ADA).status == 200
+    for process in reading:
+        process.resume()
+    asked.join()
+    assert (answers[0].status, answers[0].error["code"]) == (404, "user_not_found")
+    assert client("GET", ADA).status == 404
 
 
 def test_documents_are_listed_by_page_and_found(client):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from weakref import WeakValueDictionary
 
-from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+from anyio import BrokenWorkerProcess, CapacityLimiter, Lock, to_process
 from anyio.to_thread import run_sync
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,8 +25,14 @@ from penname.serve.uploads import Sent, Taken, read_in_limits
 from penname.text_caches import empty_text_caches
 
 MOST_FILES = 1000
-FILES_AT_ONCE = CapacityLimiter(2)
+SMALL = 2**20
+"""Bytes of files that are read without regard to large ones."""
+
+_SMALL_AT_ONCE, _LARGE_AT_ONCE = CapacityLimiter(2), CapacityLimiter(2)
 """Requests whose files are read at once, each in a process of its own."""
+
+_OF_TENANT: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+"""A tenant's large files are read one request after the other, so that others' are read beside them."""
 
 JSON, FORM = "application/json", "multipart/form-data"
 LINES = ("application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines")
@@ -99,9 +106,10 @@ BODY: dict[str, Any] = {
 """What a request may hold, for the description of the interface."""
 
 
-async def documents_given(request: Request, user: str, me: Sequence[str]) -> Taken:
+async def documents_given(request: Request, tenant: str, user: str, me: Sequence[str]) -> Taken:
     """The documents that a request brings for a user.
 
+    tenant: whose user it is.
     me: names of the user that the request's address has, beside those in its form.
 
     Raises ApiError or UserError where one of them is faulty.
@@ -110,7 +118,10 @@ async def documents_given(request: Request, user: str, me: Sequence[str]) -> Tak
     try:
         if kind == FORM:
             files, named = await _form(request)
-            return await _of_files(files, user, [*named, *me])
+            if sum(len(file.content) for file in files) <= SMALL:
+                return await _of_files(files, user, [*named, *me], _SMALL_AT_ONCE)
+            async with _OF_TENANT.setdefault(tenant, Lock()):
+                return await _of_files(files, user, [*named, *me], _LARGE_AT_ONCE)
         if kind == JSON or kind in LINES:
             of_body = _of_json if kind == JSON else _of_lines
             return await run_sync(of_body, await request.body(), user)
@@ -119,14 +130,17 @@ async def documents_given(request: Request, user: str, me: Sequence[str]) -> Tak
     raise ApiError(415, f"expected a body of {JSON}, {LINES[0]} or {FORM}", "unsupported_media_type", "content-type")
 
 
-async def _of_files(files: Sequence[Sent], user: str, me: Sequence[str]) -> Taken:
-    """Documents of files, which are read in a process of its own: whatever is in them, others are served on."""
+async def _of_files(files: Sequence[Sent], user: str, me: Sequence[str], at_once: CapacityLimiter) -> Taken:
+    """Documents of files, which are read in a process of its own: whatever is in them, others are served on.
+
+    at_once: how many such processes read at once.
+    """
     try:
         try:
-            return await to_process.run_sync(read_in_limits, files, user, me, cancellable=True, limiter=FILES_AT_ONCE)
+            return await to_process.run_sync(read_in_limits, files, user, me, cancellable=True, limiter=at_once)
         finally:  # the process keeps in memory what it did last, until it does something else
-            await to_process.run_sync(len, (), limiter=FILES_AT_ONCE)
-    except BrokenWorkerProcess:
+            await to_process.run_sync(len, (), limiter=at_once)
+    except (BrokenWorkerProcess, ProcessLookupError):  # the latter where it ended as it began
         problem = "found files that take too much memory or time to read, or end the program that reads them"
         raise ApiError(400, f"{problem}, expected smaller or whole ones", "invalid_value", "file") from None
 

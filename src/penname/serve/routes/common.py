@@ -68,7 +68,11 @@ def method_asked(
 StateOf = Annotated[State, Depends(state_of)]
 CallerOf = Annotated[Caller, Depends(caller_of)]
 MethodOf = Annotated[ServedMethod, Depends(method_asked)]
-Id = Annotated[str, Path(max_length=4000, description="may have any letters; / as %2F"), AfterValidator(id_of)]
+Id = Annotated[
+    str,
+    Path(max_length=4000, description="up to 500 bytes in UTF-8, 1000 of a document; / as %2F"),
+    AfterValidator(id_of),
+]
 
 
 class Page(BaseModel):

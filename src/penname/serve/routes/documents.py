@@ -67,8 +67,10 @@ async def add_documents(
     One document or several as JSON, one a line as JSON lines, or files in a form's field `file`. Either all are added
     or none is: of files, all that are the user's texts.
     """
-    taken = await documents_given(request, user, me or [])
-    ids = await run_sync(partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=True))
+    is_new = not await run_sync(state.store.has_user, caller.tenant, user)
+    taken = await documents_given(request, caller.tenant, user, me or [])
+    # Files take a while to read: a user who is forgotten meanwhile stays so.
+    ids = await run_sync(partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=is_new))
     skipped = [Skipped.model_validate(record) for record in taken.skipped]
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from anyio import create_task_group
@@ -19,9 +19,8 @@ from penname.serve.new_writing import new_writing
 from penname.serve.open_webui import job_reply
 from penname.serve.replies import Form, Kind, WritingResponse, cancel_when_gone, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
+from penname.serve.routes.common import caller_of
 from penname.serve.state import State
-from penname.serve.store.records import UnknownUser
-from penname.serve.store.store import Store
 from penname.serve.writing import Order, Writing
 
 
@@ -33,10 +32,22 @@ async def _expect_json(request: Request) -> None:
         raise ApiError(415, problem, "unsupported_media_type", "content-type")
 
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(_expect_json)])
+router = APIRouter(prefix="/v1", dependencies=[Depends(caller_of), Depends(_expect_json)])
 
 MODEL = "penname"
 USER_HEADER = "x-penname-user"
+NAMED_BY_HEADER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": USER_HEADER,
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "Whom to write as, where neither the model nor the user names one; in UTF-8, or as %C3%A9.",
+        }
+    ]
+}
+"""For the description of the interface."""
+
 PROXY_HEADER = "x-openwebui-user-id"
 
 
@@ -47,7 +58,7 @@ class Named(NamedTuple):
     method: str | None
 
 
-@router.post("/chat/completions")
+@router.post("/chat/completions", openapi_extra=NAMED_BY_HEADER)
 async def chat(body: ChatRequest, request: Request) -> Response:
     """Write the next turn of a conversation as a user would."""
     job = job_reply(body.messages)
@@ -58,7 +69,7 @@ async def chat(body: ChatRequest, request: Request) -> Response:
     return await _write("chat", body, request, task.prompt, task.query, body.most_tokens)
 
 
-@router.post("/completions")
+@router.post("/completions", openapi_extra=NAMED_BY_HEADER)
 async def completions(body: CompletionRequest, request: Request) -> Response:
     """Write what a prompt asks for as a user would."""
     return await _write("completion", body, request, body.text, None, body.most_tokens)
@@ -148,18 +159,10 @@ def _check_end(state: State, tenant: str, user: str) -> None:
     What ends as an address does (`ada@example.org`) is an id. user: whom a model's name names.
     """
     before, _, end = user.rpartition("@")
-    if not before.strip() or "." in end or _knows(state.store, tenant, user):
+    if not before.strip() or "." in end or state.store.has_user(tenant, user):
         return
-    if _knows(state.store, tenant, before):
+    if state.store.has_user(tenant, before):
         state.methods.check(end)
-
-
-def _knows(store: Store, tenant: str, user: str) -> bool:
-    try:
-        store.user(tenant, user)
-    except UnknownUser:
-        return False
-    return True
 
 
 def user_asked(named: str | None, headers: Headers, caller: Caller) -> str | None:

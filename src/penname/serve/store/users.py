@@ -49,6 +49,14 @@ class Users(UserPart):
         with self._database.reading(tenant) as connection:
             return self._user(connection, tenant, user)
 
+    def has_user(self, tenant: str, user: str) -> bool:
+        """Whether a tenant has a user of this id."""
+        try:
+            self.user(tenant, user)
+        except UnknownUser:
+            return False
+        return True
+
     def is_forgotten(self, slot: int) -> bool:
         """Whether a user was forgotten, by whatever process; no query, as it is asked often. slot: see `Profile`."""
         return self._user_keys.is_forgotten(slot)
