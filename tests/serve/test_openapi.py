@@ -72,3 +72,8 @@ def test_the_description_says_what_is_answered(address):
         for operation in operations.values():
             assert "200" in operation["responses"]
             assert "422" not in operation["responses"]
+    of_keys = [o for path, found in described["paths"].items() if path.startswith("/v1") for o in found.values()]
+    assert all(operation["security"] == [{"HTTPBearer": []}] for operation in of_keys)
+    chat = described["paths"]["/v1/chat/completions"]["post"]
+    assert "x-penname-user" in [parameter["name"] for parameter in chat["parameters"]]
+    assert "4XX" in described["paths"]["/metrics"]["get"]["responses"]
