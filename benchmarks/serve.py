@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import random
@@ -25,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from penname.generate.request import TextRequest
 
 TARGET = 0.9
 CLIENTS, USERS, TOKENS, ROWS = 200, 50, 48, 64
-SEEDS = 20
+SEEDS = 500
 """So many texts of each user are asked for: few are asked for twice."""
 VLLM_GIB = "4"
 """Memory of vLLM's prefix cache: penname's server has taken as much at most."""
@@ -106,9 +105,11 @@ def main() -> None:
     }
     if chosen.vllm:
         print(json.dumps(measured), flush=True)  # vLLM takes much memory
-        bodies = vllm_bodies()
+        from penname.generate.by_model import setup_of_model
+
+        body_of_vllm = partial(vllm_body, ModelWriter(setup_of_model("bundled")))
         with vllm_serving(chosen.vllm, rows) as (port, process):
-            of_vllm, _ = asyncio.run(press(port, bodies.__getitem__, clients, seconds, process))
+            of_vllm, _ = asyncio.run(press(port, body_of_vllm, clients, seconds, process))
         measured["vllm_tokens_a_second"] = of_vllm.tokens_a_second(busy_from, seconds)
     finish(rate / statistics.mean(engine), TARGET, **measured)
 
@@ -312,24 +313,18 @@ def vllm_serving(python: str, rows: int) -> Iterator[tuple[int, psutil.Process]]
         server.wait(60)
 
 
-def vllm_bodies() -> dict[Key, dict[str, Any]]:
-    """The requests of all users and seeds for vLLM."""
-    from penname.generate.by_model import setup_of_model
-
-    writer = ModelWriter(setup_of_model("bundled"))
-    bodies = {}
-    for key in itertools.product(range(USERS), range(SEEDS)):
-        prepared = prepared_by(writer, key)
-        sampling = prepared.sampling
-        bodies[key] = {
-            "model": "bundled",
-            "prompt": prepared.tokens,  # without a seed, as vLLM 0.32 on a CPU ends at the first of a seed with top_p
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "stop_token_ids": list(sampling.stop_ids),
-            **STREAMED,
-        }
-    return bodies
+def vllm_body(writer: ModelWriter, key: Key) -> dict[str, Any]:
+    """The request of a user and a seed for vLLM."""
+    prepared = prepared_by(writer, key)
+    sampling = prepared.sampling
+    return {
+        "model": "bundled",
+        "prompt": prepared.tokens,  # without a seed, as vLLM 0.32 on a CPU ends at the first of a seed with top_p
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "stop_token_ids": list(sampling.stop_ids),
+        **STREAMED,
+    }
 
 
 def request(method: str, path: str, body: Any) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from penname.engines.base import TokenIds
 from penname.engines.llama import load_llama
 from penname.engines.models import compute_dtype, length_limit, load_model, locate_model, pick_device
 from penname.engines.packed_sequence import PackedSequence
@@ -35,6 +36,13 @@ class Decoder(Protocol):
         packed: the texts or prompts.
         indices: the tokens of the packed sequence whose logits are returned.
         cache: receives the keys and values of the prompts.
+        """
+        ...
+
+    def keep_opening(self, tokens: TokenIds) -> None:
+        """Compute once what many prompts begin with, where the decoder can go on behind it.
+
+        tokens: those in front of all that differs between the prompts.
         """
         ...
 
@@ -76,6 +84,9 @@ class TransformersDecoder:
         )
         logits: torch.Tensor = out.logits[0]
         return logits
+
+    def keep_opening(self, tokens: TokenIds) -> None:
+        """See `Decoder.keep_opening`; each prompt is computed whole here."""
 
     def decode(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
         """See `Decoder.decode`."""

@@ -91,8 +91,8 @@ class LiveEngine:
 
     As in `LocalEngine`, a large batch is divided among threads with a core each, since one cannot keep several cores
     busy; while few completions are in progress, one thread has all cores. A completion depends on its prompt, its seed
-    and its sampling alone, up to rounding. No prompt is kept once its completions have ended, and none is shared
-    between requests. Raises UserError where the model cannot be loaded.
+    and its sampling alone, up to rounding. No prompt is kept once its completions have ended, and nothing of
+    one is shared between requests, see `keep_opening`. Raises UserError where the model cannot be loaded.
 
     on_seconds: what is set here is called with the seconds that each step took, in one of the engine's threads, for
         which all others wait meanwhile; nothing is by default.
@@ -177,6 +177,10 @@ class LiveEngine:
             while ticket.in_progress and self.alive:
                 time.sleep(0.005)
         self._pace.prompt = JOINING_TOKENS
+
+    def keep_opening(self, tokens: TokenIds) -> None:
+        """Compute once what many prompts begin with. tokens: no user's words, as they stay in memory."""
+        self._decoder.keep_opening(tokens)
 
     @contextmanager
     def preparing(self, completions: int) -> Iterator[None]:

@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 from torch.nn.functional import embedding, linear, pad, rms_norm, silu
 
+from penname.engines.base import TokenIds
 from penname.engines.memory import keep_freed_memory
+from penname.engines.openings import KeptLayers, OpenedPrompts, Opening
 from penname.engines.packed_attention import attend_packed
 from penname.engines.packed_sequence import PackedSequence
 from penname.engines.shared_prefix import SharedPrefixCache, attend
@@ -177,6 +179,7 @@ class LlamaDecoder:
         self.device = torch.device("cpu")
         self.max_length: int | None = shape.max_position_embeddings
         self._eps = shape.rms_norm_eps
+        self._openings: list[Opening] = []
 
         def pop(name: str) -> torch.Tensor:
             return weights.pop(name).to(dtype)
@@ -193,21 +196,47 @@ class LlamaDecoder:
             self._angles = shape.rope_theta ** -(torch.arange(0, shape.head_dim, 2).float() / shape.head_dim)
             self._rotations = self._compute_rotations(1024)
 
+    def keep_opening(self, tokens: TokenIds) -> None:
+        """See `Decoder.keep_opening`."""
+        packed, kept = PackedSequence(), KeptLayers()
+        last = packed.add_text(tokens)
+        with torch.inference_mode():
+            self._prefill(packed, None, [last], kept)
+        self._openings.append(Opening(tuple(tokens), kept.keys, kept.values))
+
     def prefill(
         self, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache | None = None
     ) -> torch.Tensor:
         """See `Decoder.prefill`."""
-        blocks = torch.tensor(packed.input_ids).split(BLOCK)
-        rotations = self._rotations_at(torch.tensor(packed.position_ids)).split(BLOCK)
+        opened = OpenedPrompts(packed, self._openings) if cache is not None and self._openings else None
+        return self._prefill(packed, opened, indices, cache)
+
+    def _prefill(
+        self,
+        packed: PackedSequence,
+        opened: OpenedPrompts | None,
+        indices: Sequence[int],
+        cache: SharedPrefixCache | KeptLayers | None,
+    ) -> torch.Tensor:
+        """`prefill`. opened: the prompts, where some may go on behind an opening; None where all is computed."""
+        ids, positions, kept = torch.tensor(packed.input_ids), torch.tensor(packed.position_ids), torch.tensor(indices)
+        if opened is not None:
+            computed = torch.tensor(opened.computed)
+            ids, positions, kept = ids[computed], positions[computed], torch.searchsorted(computed, kept)
+        blocks, rotations = ids.split(BLOCK), self._rotations_at(positions).split(BLOCK)
         xs = [embedding(block, self._embedding) for block in blocks]
         for index, layer in enumerate(self._layers):
             parts = zip(*(layer.project(x, rotation) for x, rotation in zip(xs, rotations, strict=True)), strict=True)
             query, key, value = (torch.cat([*part]).transpose(0, 1)[None] for part in parts)
+            if opened is not None:
+                key, value = opened.whole(key, value, index)
             if cache is not None:
                 cache.update(key, value, index)
-            attended = attend_packed(query, key, value, packed.spans, 1.0)[0].flatten(1)
+            if opened is not None:
+                attended = opened.attend(query, key, value)[0].flatten(1)
+            else:
+                attended = attend_packed(query, key, value, packed.spans, 1.0)[0].flatten(1)
             if index == len(self._layers) - 1:  # only the tokens whose logits are returned go any further
-                kept = torch.tensor(indices)
                 xs, attended = [torch.cat(xs)[kept]], attended[kept]
             xs = [layer.finish(x, part) for x, part in zip(xs, attended.split([len(x) for x in xs]), strict=True)]
         return self._logits(xs[0])

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from penname.config import (
@@ -203,6 +204,14 @@ class ModelWriter:
         return Prepared(
             rendered.tokens + forced, candidate_seeds(request.seed, number), self.sampling, shown, rendered.shortened
         )
+
+    @property
+    def opening(self) -> list[int]:
+        """What all prompts begin with, whoever asks for whatever: token ids, none where they have nothing in common."""
+        made_up = [TextRequest(f"{word} {word}.", [Document(word, f"{word}."), Document(word, word)]) for word in "AZ"]
+        pairs = zip(*(self.prepare(request).tokens for request in made_up), strict=False)
+        same = [token for token, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+        return same[:-1]  # the last one may be another where what follows is
 
     def find(self, request: TextRequest, number: int, known: KnownWords | None = None) -> list[Document]:
         """The documents that the prompt would show if it showed this many, most relevant first.

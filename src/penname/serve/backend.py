@@ -103,6 +103,7 @@ class LocalBackend:
 
     model, dtype, rows, max_new_tokens: see `LiveEngine`.
     loop: the event loop that waits for it; None for the one that it is made in.
+    opening: what all prompts begin with, see `LiveEngine.keep_opening`.
     """
 
     def __init__(
@@ -112,10 +113,13 @@ class LocalBackend:
         rows: int,
         max_new_tokens: int,
         loop: asyncio.AbstractEventLoop | None = None,
+        opening: TokenIds = (),
     ) -> None:
         self._loop = loop or asyncio.get_running_loop()
         self._waiting: dict[Ticket, asyncio.Queue[Update]] = {}
         self.engine = LiveEngine(model, self._on_step, dtype, rows, max_new_tokens)
+        if opening:
+            self.engine.keep_opening(opening)
         self.engine.warm_up()
 
     def check(self, prompt_tokens: int, completions: int, sampling: Sampling) -> None:
@@ -131,7 +135,7 @@ class LocalBackend:
         tenant: str,
         goes_on: GoesOn = to_its_end,
     ) -> AsyncGenerator[Added]:
-        """See `Backend.write`; the local engine shares no prompt between requests."""
+        """See `Backend.write`; the local engine shares nothing between requests but their opening."""
         ticket = self.engine.submit(prompt, seeds, sampling, most_likely)
         updates = self._waiting[ticket] = asyncio.Queue()
         unfinished = set(range(len(seeds)))

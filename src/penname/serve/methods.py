@@ -128,7 +128,7 @@ def _local(name: str, writer: ModelWriter, rows: int, loop: AbstractEventLoop | 
         problem = f"{name}: written with an engine of kind {setup.engine.kind}, expected local, or a server as engine"
         raise ArgumentError("method", problem)
     longest = setup.prompt.completion_tokens(with_reasoning=setup.with_reasoning)
-    return LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest, loop)
+    return LocalBackend(setup.engine.model, setup.engine.dtype, rows, longest, loop, writer.opening)
 
 
 def _remote(
