@@ -106,6 +106,15 @@ BODY: dict[str, Any] = {
 """What a request may hold, for the description of the interface."""
 
 
+def has_files(request: Request) -> bool:
+    """Whether a request brings files."""
+    return _kind(request) == FORM
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def documents_given(request: Request, tenant: str, user: str, me: Sequence[str]) -> Taken:
     """The documents that a request brings for a user.
 
@@ -114,7 +123,7 @@ async def documents_given(request: Request, tenant: str, user: str, me: Sequence
 
     Raises ApiError or UserError where one of them is faulty.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind(request)
     try:
         if kind == FORM:
             files, named = await _form(request)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from penname.data.records import Document
-from penname.serve.documents_given import BODY, documents_given
+from penname.serve.documents_given import BODY, documents_given, has_files
 from penname.serve.errors import ApiError
 from penname.serve.in_flight import tenant_user
 from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
@@ -67,10 +67,11 @@ async def add_documents(
     One document or several as JSON, one a line as JSON lines, or files in a form's field `file`. Either all are added
     or none is: of files, all that are the user's texts.
     """
-    is_new = not await run_sync(state.store.has_user, caller.tenant, user)
-    taken = await documents_given(request, caller.tenant, user, me or [])
     # Files take a while to read: a user who is forgotten meanwhile stays so.
-    ids = await run_sync(partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=is_new))
+    must_stay = has_files(request) and await run_sync(state.store.has_user, caller.tenant, user)
+    taken = await documents_given(request, caller.tenant, user, me or [])
+    add = partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=not must_stay)
+    ids = await run_sync(add)
     skipped = [Skipped.model_validate(record) for record in taken.skipped]
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 
