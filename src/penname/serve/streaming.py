@@ -72,15 +72,17 @@ class StreamedCompletion:
 
         log_probs: those of the tokens, where they are wanted.
         """
+        parts = None
         for token in tokens:
             if self._stop is not None:
                 self._begins.append(len(self._read(self._tokens).rstrip(UNFINISHED)))
             self._tokens.append(token)
+            parts = None
             if not self.in_response:
-                self._parts(self._read(self._tokens), ended=False)
+                parts = self._parts(self._read(self._tokens), ended=False)
                 self._told = len(self._tokens)  # no token of the reasoning is told
         self._log_probs += log_probs
-        return self._give(self._parts(self._read(self._tokens), ended=False))
+        return self._give(parts or self._parts(self._read(self._tokens), ended=False))
 
     def end(self) -> Pieces:
         """The pieces that were waiting for further tokens, of which there are none."""
