@@ -33,7 +33,7 @@ def test_prompts_that_stay_keep_their_keys_and_values():
     kept[9] = torch.randn(2, 3, 35, 4), torch.randn(2, 3, 35, 8)
     for layer in range(2):
         bucket.store(layer, 3, kept[9][0][layer], kept[9][1][layer])
-        keys, values = bucket.layer(layer)
+        keys, values = bucket.layer(layer, len(bucket.prompts))
         assert sorted(bucket.prompts) == [1, 3, 4, 9]
         for place, (number, length) in enumerate(zip(bucket.prompts, bucket.lengths, strict=True)):
             for found, expected in ((keys, kept[number][0]), (values, kept[number][1])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 
@@ -143,35 +143,39 @@ class Batch:
             self._rows = [self._rows[i] for i in active]
             self._newest = self._newest[active]
         ids = self._newest[:, None] if joining else self._with_drafts()
-        logits = [self._decoder.decode(ids, self._cache)] if self._rows else []
-        if joining:
-            logits.append(self._join(joining)[:, None])
         self._appended = self._finished = 0
-        if logits:
-            self._newest = self._sample(torch.cat(logits), ids)
+        if joining:
+            self._newest = self._sample(self._join(joining, ids), ids)
+        elif self._rows:
+            self._newest = self._sample(self._decoder.decode(ids, self._cache), ids)
         return Step(self._appended, self._finished)
 
-    def _join(self, joining: Sequence[Sequence[Completion]]) -> torch.Tensor:
-        """Let prompts join; returns the logits after each completion's prompt, (completions, vocabulary)."""
+    def _join(self, joining: Sequence[Sequence[Completion]], ids: torch.Tensor) -> torch.Tensor:
+        """Decode the completions in progress, and let prompts join.
+
+        ids: (completions in progress, 1), the newest token of each.
+
+        Returns the logits after them and after each joining completion's prompt, (completions, 1, vocabulary).
+        """
         prompts = [of_prompt[0].prompt for of_prompt in joining]
-        lengths = [*map(len, prompts)]
-        cached = self._cache.add_prompts(lengths)
-        ends = [*accumulate(lengths)]
-        logits = []
-        for _, group in groupby(range(len(prompts)), key=lambda i: ends[i] // PREFILL_TOKENS):
-            members = list(group)
-            logits.append(self._prefill([cached[i] for i in members], [prompts[i] for i in members]))
+        cached = self._cache.add_prompts([*map(len, prompts)])
+        decoded: list[torch.Tensor] = []
+        prefilled: list[torch.Tensor] = []
+        for group in _prefills(prompts):
+            packed = PackedSequence()
+            last = [packed.add_text(prompts[i]) for i in group]
+            self._cache.begin_prefill([cached[i] for i in group], packed.spans)
+            if self._rows and not decoded:
+                of_rows, of_prompts = self._decoder.decode_and_prefill(ids, packed, last, self._cache)
+                decoded.append(of_rows)
+            else:
+                of_prompts = self._decoder.prefill(packed, last, self._cache)
+            prefilled.append(of_prompts)
         counts = [*map(len, joining)]
         self._cache.add_sequences([i for i, count in zip(cached, counts, strict=True) for _ in range(count)])
         self._rows += [completion for of_prompt in joining for completion in of_prompt]
-        return torch.cat(logits).repeat_interleave(torch.tensor(counts, device=self._decoder.device), dim=0)
-
-    def _prefill(self, cached: Sequence[int], prompts: Iterable[TokenIds]) -> torch.Tensor:
-        """Logits (prompts, vocabulary) after each prompt. cached: indices of the prompts in the cache."""
-        packed = PackedSequence()
-        ends = [packed.add_text(prompt) for prompt in prompts]
-        self._cache.begin_prefill(cached, packed.spans)
-        return self._decoder.prefill(packed, ends, self._cache)
+        after = torch.cat(prefilled).repeat_interleave(torch.tensor(counts, device=self._decoder.device), dim=0)
+        return torch.cat([*decoded, after[:, None]])
 
     def _with_drafts(self) -> torch.Tensor:
         """(batch, new): each completion's newest token and its draft, padded with zeros."""
@@ -232,6 +236,12 @@ class Batch:
                 self._appended += appended
                 self._finished += row.finish_reason is not None
         return tokens
+
+
+def _prefills(prompts: Sequence[TokenIds]) -> list[list[int]]:
+    """The prompts, by their indices, that are computed together: about `PREFILL_TOKENS` each time."""
+    ends = [*accumulate(map(len, prompts))]
+    return [[*group] for _, group in groupby(range(len(prompts)), key=lambda i: ends[i] // PREFILL_TOKENS)]
 
 
 def _log_probs_of(log_probs: torch.Tensor, token: int, most_likely: int) -> TokenLogProbs:

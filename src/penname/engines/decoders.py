@@ -54,6 +54,12 @@ class Decoder(Protocol):
         """
         ...
 
+    def decode_and_prefill(
+        self, ids: torch.Tensor, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `decode` and `prefill` return, for sequences in progress and prompts that join them."""
+        ...
+
 
 class TransformersDecoder:
     """A `Decoder` of any transformers model whose attention can be replaced by ours.
@@ -82,6 +88,8 @@ class TransformersDecoder:
             logits_to_keep=torch.tensor(indices, device=self.device),
             **{self._cache_name: cache},
         )
+        if cache is not None:
+            cache.end_prefill()
         logits: torch.Tensor = out.logits[0]
         return logits
 
@@ -95,6 +103,13 @@ class TransformersDecoder:
         out = self._model(input_ids=ids, position_ids=positions, use_cache=True, **caches)
         logits: torch.Tensor = out.logits
         return logits
+
+    def decode_and_prefill(
+        self, ids: torch.Tensor, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Decoder.decode_and_prefill`."""
+        prefilled = self.prefill(packed, indices, cache)
+        return self.decode(ids, cache), prefilled
 
 
 def make_decoder(model: str | Any, dtype: str, batch_size: int) -> Decoder:

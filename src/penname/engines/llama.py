@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from penname.engines.base import TokenIds
 from penname.engines.memory import keep_freed_memory
 from penname.engines.openings import KeptLayers, OpenedPrompts, Opening
 from penname.engines.packed_attention import attend_packed
-from penname.engines.packed_sequence import PackedSequence
+from penname.engines.packed_sequence import PackedSequence, Span
 from penname.engines.shared_prefix import SharedPrefixCache, attend
 
 BLOCK = 256
@@ -163,6 +164,64 @@ class _Layer:
         return self._down.add_to(x, silu(gate).mul_(up))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Tokens that are computed with others, apart from their attention.
+
+    ids: (tokens,).
+    rotations: their rotary embeddings, see `_rotations_at`.
+    kept: the indices of those whose logits are returned.
+    attention: from a layer's index and queries, already scaled, keys and values, each (tokens, heads, dim), it makes
+        the result of the attention, (tokens, heads x dim).
+    """
+
+    ids: torch.Tensor
+    rotations: torch.Tensor
+    kept: torch.Tensor
+    attention: Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """The attention of packed prompts.
+
+    cache: receives their keys and values.
+    opened: the prompts, where some may go on behind an opening; None where all their tokens are computed.
+    """
+
+    spans: Sequence[Span]
+    cache: SharedPrefixCache | KeptLayers | None
+    opened: OpenedPrompts | None = None
+
+    def __call__(self, layer: int, *projected: torch.Tensor) -> torch.Tensor:
+        query, key, value = (tensor.transpose(0, 1)[None] for tensor in projected)
+        if self.opened is not None:
+            key, value = self.opened.whole(key, value, layer)
+        if self.cache is not None:
+            self.cache.store_prompts(key, value, layer)
+        if self.opened is not None:
+            return self.opened.attend(query, key, value)[0].flatten(1)
+        return attend_packed(query, key, value, self.spans, 1.0)[0].flatten(1)
+
+
+@dataclass(frozen=True)
+class _NewTokens:
+    """The attention of the new tokens of sequences. shape: batch and new tokens of each."""
+
+    shape: Sequence[int]
+    cache: SharedPrefixCache
+
+    def __call__(self, layer: int, *projected: torch.Tensor) -> torch.Tensor:
+        query, key, value = (tensor.view(*self.shape, *tensor.shape[1:]).transpose(1, 2) for tensor in projected)
+        attended = attend(self.cache, layer, query, *self.cache.store_new(key, value, layer), 1.0)
+        return attended.reshape(len(projected[0]), -1)
+
+
+def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The tensors one after the other; a single one is not copied."""
+    return tensors[0] if len(tensors) == 1 else torch.cat([*tensors])
+
+
 class LlamaDecoder:
     """A `Decoder` with the weights of a Llama checkpoint, on the CPU.
 
@@ -201,57 +260,65 @@ class LlamaDecoder:
         packed, kept = PackedSequence(), KeptLayers()
         last = packed.add_text(tokens)
         with torch.inference_mode():
-            self._prefill(packed, None, [last], kept)
+            self._compute([self._prompts(packed, [last], kept, [])])
         self._openings.append(Opening(tuple(tokens), kept.keys, kept.values))
 
     def prefill(
         self, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache | None = None
     ) -> torch.Tensor:
         """See `Decoder.prefill`."""
-        opened = OpenedPrompts(packed, self._openings) if cache is not None and self._openings else None
-        return self._prefill(packed, opened, indices, cache)
-
-    def _prefill(
-        self,
-        packed: PackedSequence,
-        opened: OpenedPrompts | None,
-        indices: Sequence[int],
-        cache: SharedPrefixCache | KeptLayers | None,
-    ) -> torch.Tensor:
-        """`prefill`. opened: the prompts, where some may go on behind an opening; None where all is computed."""
-        ids, positions, kept = torch.tensor(packed.input_ids), torch.tensor(packed.position_ids), torch.tensor(indices)
-        if opened is not None:
-            computed = torch.tensor(opened.computed)
-            ids, positions, kept = ids[computed], positions[computed], torch.searchsorted(computed, kept)
-        blocks, rotations = ids.split(BLOCK), self._rotations_at(positions).split(BLOCK)
-        xs = [embedding(block, self._embedding) for block in blocks]
-        for index, layer in enumerate(self._layers):
-            parts = zip(*(layer.project(x, rotation) for x, rotation in zip(xs, rotations, strict=True)), strict=True)
-            query, key, value = (torch.cat([*part]).transpose(0, 1)[None] for part in parts)
-            if opened is not None:
-                key, value = opened.whole(key, value, index)
-            if cache is not None:
-                cache.update(key, value, index)
-            if opened is not None:
-                attended = opened.attend(query, key, value)[0].flatten(1)
-            else:
-                attended = attend_packed(query, key, value, packed.spans, 1.0)[0].flatten(1)
-            if index == len(self._layers) - 1:  # only the tokens whose logits are returned go any further
-                xs, attended = [torch.cat(xs)[kept]], attended[kept]
-            xs = [layer.finish(x, part) for x, part in zip(xs, attended.split([len(x) for x in xs]), strict=True)]
-        return self._logits(xs[0])
+        return self._compute([self._prompts(packed, indices, cache, [] if cache is None else self._openings)])
 
     def decode(self, ids: torch.Tensor, cache: SharedPrefixCache) -> torch.Tensor:
         """See `Decoder.decode`."""
-        batch, new = ids.shape
-        rotations = self._rotations_at(cache.advance(new).flatten())
-        x = embedding(ids.flatten(), self._embedding)
+        return self._compute([self._new_tokens(ids, cache)]).view(*ids.shape, -1)
+
+    def decode_and_prefill(
+        self, ids: torch.Tensor, packed: PackedSequence, indices: Sequence[int], cache: SharedPrefixCache
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Decoder.decode_and_prefill`: each weight is read once for both."""
+        parts = [self._new_tokens(ids, cache), self._prompts(packed, indices, cache, self._openings)]
+        decoded, prefilled = self._compute(parts).split([ids.numel(), len(indices)])
+        return decoded.view(*ids.shape, -1), prefilled
+
+    def _prompts(
+        self,
+        packed: PackedSequence,
+        indices: Sequence[int],
+        cache: SharedPrefixCache | KeptLayers | None,
+        openings: Sequence[Opening],
+    ) -> _Part:
+        """The tokens of packed prompts that are computed. indices: those whose logits are."""
+        ids, positions, kept = torch.tensor(packed.input_ids), torch.tensor(packed.position_ids), torch.tensor(indices)
+        if not openings:
+            return _Part(ids, self._rotations_at(positions), kept, _Prompts(packed.spans, cache))
+        opened = OpenedPrompts(packed, openings)
+        computed = torch.tensor(opened.computed)
+        rotations, kept = self._rotations_at(positions[computed]), torch.searchsorted(computed, kept)
+        return _Part(ids[computed], rotations, kept, _Prompts(packed.spans, cache, opened))
+
+    def _new_tokens(self, ids: torch.Tensor, cache: SharedPrefixCache) -> _Part:
+        """New tokens of sequences, (batch, new)."""
+        rotations = self._rotations_at(cache.advance(ids.shape[1]).flatten())
+        return _Part(ids.flatten(), rotations, torch.arange(ids.numel()), _NewTokens(ids.shape, cache))
+
+    def _compute(self, parts: Sequence[_Part]) -> torch.Tensor:
+        """Logits (tokens, vocabulary) of the tokens of each part whose logits are asked for."""
+        sizes = [len(part.ids) for part in parts]
+        begins = accumulate(sizes[:-1], initial=0)
+        blocks = _joined([part.ids for part in parts]).split(BLOCK)
+        rotations = _joined([part.rotations for part in parts]).split(BLOCK)
+        xs: Sequence[torch.Tensor] = [embedding(block, self._embedding) for block in blocks]
         for index, layer in enumerate(self._layers):
-            parts = layer.project(x, rotations)
-            query, key, value = (part.view(batch, new, *part.shape[1:]).transpose(1, 2) for part in parts)
-            attended = attend(cache, index, query, *cache.update(key, value, index), 1.0)
-            x = layer.finish(x, attended.reshape(len(x), -1))
-        return self._logits(x).view(batch, new, -1)
+            of_blocks = [layer.project(x, rotation) for x, rotation in zip(xs, rotations, strict=True)]
+            projected = (_joined(tensors).split(sizes) for tensors in zip(*of_blocks, strict=True))
+            of_parts = zip(parts, *projected, strict=True)
+            attended = _joined([part.attention(index, *tensors) for part, *tensors in of_parts])
+            if index == len(self._layers) - 1:  # only the tokens whose logits are returned go any further
+                kept = _joined([part.kept + before for part, before in zip(parts, begins, strict=True)])
+                xs, attended = _joined(xs)[kept].split(BLOCK), attended[kept]
+            xs = [layer.finish(x, of_x) for x, of_x in zip(xs, attended.split(BLOCK), strict=True)]
+        return self._logits(_joined(xs))
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         return self._head(rms_norm(x, x.shape[-1:], self._norm, self._eps))

@@ -33,13 +33,13 @@ class Opening:
 
 
 class KeptLayers:
-    """Receives the keys and values of a prefill of one text, as a `SharedPrefixCache` does those of prompts."""
+    """Receives the keys and values of one text, as a `SharedPrefixCache` does those of prompts."""
 
     def __init__(self) -> None:
         self.keys: list[torch.Tensor] = []
         self.values: list[torch.Tensor] = []
 
-    def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int) -> None:
+    def store_prompts(self, keys: torch.Tensor, values: torch.Tensor, layer: int) -> None:
         """Keep a layer's."""
         self.keys.append(keys.clone())
         self.values.append(values.clone())

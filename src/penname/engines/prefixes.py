@@ -57,9 +57,9 @@ class Bucket:
             tensors[layer][place, :, : new.shape[1]] = new
             tensors[layer][place, :, new.shape[1] :] = 0  # padding gets weight 0, and 0 times NaN would be NaN
 
-    def layer(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The prompts' keys and values in the layer with this index, each (prompts, heads, slots, dim)."""
-        return self._keys[layer][: len(self.prompts)], self._values[layer][: len(self.prompts)]
+    def layer(self, layer: int, prompts: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first prompts' keys and values in the layer with this index, each (prompts, heads, slots, dim)."""
+        return self._keys[layer][:prompts], self._values[layer][:prompts]
 
     def keep(self, places: Sequence[int]) -> None:
         """Keep the prompts in these places only; the last of them move to where others were."""

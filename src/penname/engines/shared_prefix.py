@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch.nn.functional import pad
 
 from penname.engines.attention import reject_sinks
 from penname.engines.packed_attention import packed_attention
@@ -28,6 +29,9 @@ Masks = tuple[list[torch.Tensor | None], torch.Tensor | None]
 
 LARGEST = 8
 """Largest number of prompts in a bucket on a GPU, unless more join at once: a bucket takes its whole memory at once."""
+
+VECTORS = 64
+"""At least as many numbers as a processor computes with at once."""
 
 GROWTH = 32
 """The completions' buffers grow by this many tokens: few copies, few unused slots."""
@@ -43,8 +47,8 @@ class SharedPrefixCache:
     buckets: the prompts.
 
     `add_prompts` makes room for prompts; after `begin_prefill`, a forward pass over a packed sequence of prompts stores
-    their keys and values; then `add_sequences` makes room for their completions. Repeating this lets other prompts join
-    later. A model's layers call `update`.
+    their keys and values; after `end_prefill`, `add_sequences` makes room for their completions. Repeating this lets
+    other prompts join later. A model's layers call `update`, or what it calls: `store_prompts` and `store_new`.
     """
 
     is_compileable = False
@@ -111,12 +115,15 @@ class SharedPrefixCache:
             (*places[prompt], slice(span.start, span.prompt_end)) for prompt, span in zip(prompts, spans, strict=True)
         ]
 
+    def end_prefill(self) -> None:
+        """Announce that the next forward pass is over the sequences' new tokens."""
+        self._prefilling = []
+
     def add_sequences(self, prompts: Sequence[int]) -> None:
         """Add sequences that do not have any tokens yet.
 
         prompts: the number of each sequence's prompt.
         """
-        self._prefilling = []
         for buffer in (*self._keys, *self._values):
             buffer.add_sequences(len(prompts))
         self._used += [0] * len(prompts)
@@ -134,13 +141,21 @@ class SharedPrefixCache:
         layer: the layer's index.
         """
         if not self._prefilling:
-            return self._keys[layer].store(keys, self._at), self._values[layer].store(values, self._at)
+            return self.store_new(keys, values, layer)
+        self.store_prompts(keys, values, layer)
+        return keys, values
+
+    def store_prompts(self, keys: torch.Tensor, values: torch.Tensor, layer: int) -> None:
+        """Store what `update` is passed in a prefill."""
         if layer == len(self._keys):
             self._keys.append(_Buffer(self._batch_size, keys.shape[1], self._capacity, keys.shape[3], keys))
             self._values.append(_Buffer(self._batch_size, keys.shape[1], self._capacity, values.shape[3], values))
         for bucket, place, span in self._prefilling:
             bucket.store(layer, place, keys[0, :, span], values[0, :, span])
-        return keys, values
+
+    def store_new(self, keys: torch.Tensor, values: torch.Tensor, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store what `update` is passed of the sequences' new tokens, and return what it returns."""
+        return self._keys[layer].store(keys, self._at), self._values[layer].store(values, self._at)
 
     def advance(self, new: int = 1) -> torch.Tensor:
         """Make room for `new` tokens in every sequence and return their positions, (batch, new).
@@ -220,17 +235,21 @@ class SharedPrefixCache:
             positions = self._positions.repeat(1, repeat)
             over_prompts = [
                 self._prompt_mask(bucket, positions[by_prompt], window)
-                for bucket, by_prompt in zip(self.buckets, self.by_prompt, strict=True)
+                for bucket, by_prompt in zip(self.buckets, self.by_prompt, strict=False)
             ]
             self._masks[window] = over_prompts, self._completion_mask(slots, positions, window)
         return self._masks[window]
 
     def _prompt_mask(self, bucket: Bucket, positions: torch.Tensor, window: int | None) -> torch.Tensor | None:
-        """The mask over a bucket's prompts; None where none is needed. positions: (prompts, largest group, new)."""
-        if window is None and {*bucket.lengths} == {bucket.slots}:
+        """The mask over a bucket's prompts; None where none is needed.
+
+        positions: (prompts, largest group, new); prompts that are only joining are left out, they are the last.
+        """
+        lengths = bucket.lengths[: len(positions)]
+        if window is None and {*lengths} == {bucket.slots}:
             return None
         slots = torch.arange(bucket.slots, device=self._device)
-        hidden = (slots >= torch.tensor(bucket.lengths, device=self._device)[:, None])[:, None]
+        hidden = (slots >= torch.tensor(lengths, device=self._device)[:, None])[:, None]
         if window is not None:
             hidden = hidden | (slots <= positions.flatten(1)[..., None] - window)
         return self._additive_mask(hidden[:, None])
@@ -361,15 +380,40 @@ def attend(
     scaling = dim**-0.5 if scaling is None else scaling
     prompt_masks, completion_mask = cache.masks(slots, repeat, window)
     query = query.reshape(batch, key_heads, repeat * new, dim)
-    over_prompts = [
-        _attend_prompts(query[by_prompt], *bucket.layer(layer), mask, scaling, softcap)
-        for bucket, by_prompt, mask in zip(cache.buckets, cache.by_prompt, prompt_masks, strict=True)
+    of_buckets = [
+        _attend_prompts(query[by_prompt], *bucket.layer(layer, len(by_prompt)), mask, scaling, softcap)
+        for bucket, by_prompt, mask in zip(cache.buckets, cache.by_prompt, prompt_masks, strict=False)
     ]
-    over_prefix, prefix_lse = (torch.cat(of_buckets)[cache.ungrouped] for of_buckets in zip(*over_prompts, strict=True))
-    over_completion, completion_lse = _attend(query, key, value, completion_mask, scaling, softcap)
+    over_prompt = _Attended(*(torch.cat(parts)[cache.ungrouped] for parts in zip(*of_buckets, strict=True)))
+    over_completion = _attend(query, key, value, completion_mask, scaling, softcap)
+    share = over_prompt.share_beside(over_completion).to(query.dtype)
+    merged = torch.lerp(over_completion.values, over_prompt.values, share)
+    return merged.reshape(batch, heads, new, -1).transpose(1, 2)
 
-    share = torch.sigmoid(prefix_lse - completion_lse).to(query.dtype)
-    return torch.lerp(over_completion, over_prefix, share).reshape(batch, heads, new, -1).transpose(1, 2)
+
+class _Attended(NamedTuple):
+    """Attention of queries over some of their keys.
+
+    values: (batch, heads, queries, dim).
+    highest, probability: the highest score and what it is in the softmax, (batch, heads, queries, 1), float32.
+    """
+
+    values: torch.Tensor
+    highest: torch.Tensor
+    probability: torch.Tensor
+
+    def share_beside(self, other: _Attended) -> torch.Tensor:
+        """The share of these keys in the softmax over them and other keys together."""
+        # A sum of exponentials, the denominator of a softmax, is that of the highest score over its probability.
+        return 1 / (1 + _exp(other.highest - self.highest) * self.probability / other.probability)
+
+
+def _exp(x: torch.Tensor) -> torch.Tensor:
+    """exp(x), each element computed alike however many there are.
+
+    Of a tensor's last elements torch computes those that do not fill a vector by other code, which rounds otherwise.
+    """
+    return pad(x.flatten(), (0, VECTORS)).exp_()[: x.numel()].view(x.shape)
 
 
 def _attend_prompts(
@@ -379,16 +423,16 @@ def _attend_prompts(
     mask: torch.Tensor | None,
     scaling: float,
     softcap: float | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention over a bucket's prompts and its log-sum-exp, each (prompts x group, key heads, queries, dim or 1).
+) -> _Attended:
+    """Attention over a bucket's prompts; its batch is prompts x group.
 
     query: of the sequences that continue each prompt, (prompts, group, key heads, queries, dim).
     """
     prompts, group, heads, queries, dim = query.shape
     together = query.transpose(1, 2).reshape(prompts, heads, group * queries, dim)
     attended = _attend(together, keys, values, mask, scaling, softcap)
-    return tuple(  # type: ignore[return-value]
-        part.view(prompts, heads, group, queries, -1).transpose(1, 2).flatten(0, 1) for part in attended
+    return _Attended(
+        *(part.view(prompts, heads, group, queries, -1).transpose(1, 2).flatten(0, 1) for part in attended)
     )
 
 
@@ -399,8 +443,8 @@ def _attend(
     mask: torch.Tensor | None,
     scaling: float,
     softcap: float | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention (batch, heads, queries, dim), and the log-sum-exp of its scores (batch, heads, queries, 1), float32.
+) -> _Attended:
+    """Attention of (batch, heads, queries, dim).
 
     torch's fused kernel is twice as slow here: it is made for many queries, and a decoding step has few.
     """
@@ -410,6 +454,5 @@ def _attend(
     if mask is not None:
         scores += mask
     probabilities = torch.softmax(scores, dim=-1, dtype=torch.float32)
-    # The highest score minus its log probability: one pass over the scores instead of three.
-    lse = scores.amax(-1, keepdim=True).float() - probabilities.amax(-1, keepdim=True).log()
-    return torch.matmul(probabilities.to(values.dtype), values), lse
+    attended = torch.matmul(probabilities.to(values.dtype), values)
+    return _Attended(attended, scores.amax(-1, keepdim=True).float(), probabilities.amax(-1, keepdim=True))

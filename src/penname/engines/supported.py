@@ -111,7 +111,10 @@ def _prefill_log_probs(
     caches = {} if cache is None else {cache_name(model): cache}
     if cache is not None:
         cache.begin_prefill(cache.add_prompts([len(text) for text in texts]), packed.spans)
-    return _log_probs(model(**packed.model_inputs(model.device), use_cache=bool(caches), **caches))[0]
+    out = model(**packed.model_inputs(model.device), use_cache=bool(caches), **caches)
+    if cache is not None:
+        cache.end_prefill()
+    return _log_probs(out)[0]
 
 
 def _decode_log_probs(model: Any, texts: Sequence[Sequence[int]]) -> torch.Tensor:

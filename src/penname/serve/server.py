@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 PREPARED_PRODUCTS = 1024
 """How many shapes of matrix products oneDNN keeps prepared: prompts of all lengths come and go, and with the fewer that
 penname sets otherwise many products would be prepared again and again."""
+
+SWITCH_SECONDS = 0.0001
+"""How long a thread may run Python code while another waits to: the engine's threads have to after each operation, and
+with Python's own 5 ms they would stand still while requests are taken and answered."""
 
 SECONDS_TO_WRITE = 24.0
 """How long texts that are being written may take after the server was told to stop."""
@@ -87,6 +93,7 @@ def serve(
     except ImportError as error:
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
     _keep_products_prepared()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with (
         suppress(KeyboardInterrupt),  # it was told to stop before it answered anybody
         bound_sockets(settings.host, settings.port) as sockets,
@@ -144,6 +151,8 @@ async def _serve(
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            gc.collect()
+            gc.freeze()  # what has been loaded stays: no later collection looks through it while all threads wait
             for listening in sockets or []:
                 host, port = listening.getsockname()[:2]
                 on_listening(host, port)
