@@ -14,7 +14,7 @@ import httpx
 import openai
 import pytest
 from tests.serve.open_webui import AUTOCOMPLETION, FOLLOW_UPS, HEADERS, TAGS, TITLE, conversation, job, job_request
-from tests.serve.vllm import LIMIT
+from tests.serve.vllm_servers import LIMIT
 
 from penname.serve.store.opening import open_store
 

@@ -13,7 +13,7 @@ from contextlib import aclosing
 import pytest
 import yaml
 from tests.serve.running import running
-from tests.serve.vllm import CONTEXT, LIMIT, Served, vllm_running
+from tests.serve.vllm_servers import CONTEXT, LIMIT, Served, vllm_running
 
 from penname.engines.base import Sampling
 from penname.engines.models import COMPUTE_DTYPE
