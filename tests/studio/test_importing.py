@@ -179,12 +179,24 @@ def test_a_name_that_was_changed_on_another_page_is_shown_before_it_is_saved(stu
     choose(studio, 0, name="here", name_before="Ada")
     given = {"number": number(studio), "as": "one", "shown": [0, 1], "author": 0}
     answer = studio.ask("POST", "/import/save", given | {"name": "Ada", "name_before": "Ada"}).body.decode()
-    assert "the name was changed on another page meanwhile" in answer
+    assert "this was changed on another page meanwhile" in answer
     assert 'value="here"' in answer
     assert (step(studio), users(studio)) == ("preview", {})
     studio.ask("POST", "/import/save", given | {"name": "here", "name_before": "here"})
     wait(studio, lambda: step(studio) == "saved")
     assert users(studio) == {"here": 6}
+
+
+def test_ticks_that_were_changed_on_another_page_are_shown_before_they_are_saved(studio):
+    send(studio, ("WhatsApp Chat with Bo.txt", CHAT.encode()))
+    choose(studio, 0, 1, name="me", name_before="")
+    given = {"number": number(studio), "as": "one", "name": "me", "name_before": "me", "shown": [0, 1]}
+    answer = studio.ask("POST", "/import/save", given | {"author": 0}).body.decode()
+    assert "this was changed on another page meanwhile" in answer
+    assert answer.count(" checked") == 3
+    assert (step(studio), users(studio)) == ("preview", {})
+    studio.ask("POST", "/import/save", given | {"author": [0, 1]})
+    wait(studio, lambda: step(studio) == "saved")
 
 
 def test_who_is_a_user_already_is_told_of_the_name_that_is_typed(studio):

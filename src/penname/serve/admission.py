@@ -18,7 +18,7 @@ FEWEST_WAITS = 20
 TELLING_SECONDS = 1.0
 """Shorter waits tell nothing of longer ones."""
 
-LATE = 0.95
+LATE = 0.98
 """The share of waits that are no longer than is allowed for."""
 
 

@@ -72,9 +72,14 @@ class Choice:
             self.name = self.first_name(found)
 
     def is_outdated(self, change: Change) -> bool:
-        """Whether a change would save a name that the person neither typed nor finds in the choice as it is now."""
+        """Whether a change would save what another page has changed meanwhile.
+
+        Each tick is told at once, so other ticks than those of the choice are an older page's. So is a name that the
+        person neither typed nor finds in the choice.
+        """
         before, name = change.name_before, change.name
-        return change.as_ != "each" and name == before is not None and name != self.name
+        has_other_name = change.as_ != "each" and name == before is not None and name != self.name
+        return has_other_name or change.ticked & change.shown != self.chosen & change.shown
 
     def first_name(self, found: Found) -> str:
         """The name of the first of those who are chosen; empty without any."""
