@@ -5,13 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from penname.errors import UserError
 
 BLOCK = 256
 """Queries in a block on a CPU; keys that the causal mask hides are skipped in steps of a block."""
+
+STEP = 16
+"""Texts are filled up to a multiple of so many tokens where nothing is trained: for each other size of a product oneDNN
+makes code of its own, which takes milliseconds and stays in memory."""
 
 RECOMPUTE_ABOVE = 1024
 """In training, the attention weights of texts with more tokens are recomputed in the backward pass: they grow with the
@@ -50,6 +54,10 @@ def causal_attention(
         return scaled_dot_product_attention(
             query, key, value, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=grouped
         )
+    if query.device.type == "cpu" and not query.requires_grad and not branches:
+        # Behind the text, so that nothing of it attends to what it is filled up with.
+        query, key, value = (pad(tensor, (0, 0, 0, -new % STEP)) for tensor in (query, key, value))
+        return _in_blocks(query, key, value, scaling, window, softcap, branches, dropout)[:, :, :new]
     arguments = (query, key, value, scaling, window, softcap, branches, dropout)
     if not query.requires_grad or length <= RECOMPUTE_ABOVE:
         return _in_blocks(*arguments)
