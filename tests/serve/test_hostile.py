@@ -21,8 +21,8 @@ from penname.serve import connections
 from penname.serve.access import Access
 from penname.serve.callers import Callers
 from penname.serve.connections import Connection
-from penname.serve.failures import Failures
 from penname.serve.limits import MOST_BYTES, Limits
+from penname.serve.server_errors import ServerErrors
 from penname.serve.store.opening import open_store
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -446,7 +446,7 @@ def test_a_client_that_does_not_read_is_cut_off(monkeypatch):
 
 def test_a_failure_shows_its_kind_alone(caplog):
     app = FastAPI()
-    app.add_middleware(Failures)
+    app.add_middleware(ServerErrors)
 
     @app.get("/{user}/fails")
     async def fails(user: str):

@@ -16,9 +16,8 @@ from penname.serve.access import Access
 from penname.serve.admission import Admission
 from penname.serve.callers import Callers
 from penname.serve.errors import ApiError, of_user_error
-from penname.serve.failures import Failures
-from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
+from penname.serve.invalid_fields import invalid
 from penname.serve.limits import Limits
 from penname.serve.mcp.http import make_manager
 from penname.serve.methods import Methods
@@ -26,6 +25,7 @@ from penname.serve.metrics import CountsRequests, Metrics
 from penname.serve.paths import IdsInPaths
 from penname.serve.routes import docs, documents, feedback, health, mcp, models, reasonings, texts, users
 from penname.serve.routes.common import ERRORS
+from penname.serve.server_errors import ServerErrors
 from penname.serve.state import State
 from penname.serve.store.store import Store
 
@@ -62,7 +62,7 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     app.add_middleware(IdsInPaths)
     app.add_middleware(Limits)
     app.add_middleware(Callers)
-    app.add_middleware(Failures)
+    app.add_middleware(ServerErrors)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountsRequests, metrics=metrics)
     for router in ROUTERS:

@@ -19,8 +19,8 @@ from penname.data.jsonl import document_of
 from penname.data.records import Document, Location
 from penname.errors import ArgumentError, DataError
 from penname.serve.errors import ApiError
-from penname.serve.faults import field_of, invalid
-from penname.serve.requests import Text
+from penname.serve.invalid_fields import field_of, invalid
+from penname.serve.requests import Text, media_type
 from penname.serve.uploads import Sent, Taken, read_in_limits
 from penname.text_caches import empty_text_caches
 
@@ -108,11 +108,7 @@ BODY: dict[str, Any] = {
 
 def has_files(request: Request) -> bool:
     """Whether a request brings files."""
-    return _kind(request) == FORM
-
-
-def _kind(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type(request) == FORM
 
 
 async def documents_given(request: Request, tenant: str, user: str, me: Sequence[str]) -> Taken:
@@ -123,7 +119,7 @@ async def documents_given(request: Request, tenant: str, user: str, me: Sequence
 
     Raises ApiError or UserError where one of them is faulty.
     """
-    kind = _kind(request)
+    kind = media_type(request)
     try:
         if kind == FORM:
             files, named = await _form(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.requests import Request
 
 MOST_TEXTS = 16
 """Most texts of a request, and most candidates of a text; the engine may have room for fewer together."""
@@ -23,6 +24,11 @@ def _with_words(text: str) -> str:
 
 
 TextWithWords = Annotated[Text, AfterValidator(_with_words)]
+
+
+def media_type(request: Request) -> str:
+    """The type of a request's body, without parameters such as a charset; empty where none is named."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class Part(BaseModel):

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from penname.errors import UserError
 from penname.reporting.page import STYLE
 from penname.serve.errors import ApiError, of_user_error
-from penname.serve.failures import Failures
-from penname.serve.faults import invalid
 from penname.serve.headers import SecurityHeaders
+from penname.serve.invalid_fields import invalid
+from penname.serve.server_errors import ServerErrors
 from penname.studio import home
 from penname.studio.door import Door
 from penname.studio.importing import routes as imports
@@ -62,7 +62,7 @@ def with_studio(server: FastAPI, runs: Path, session: Session) -> Beside:
     pages.state.watched_runs = WatchedRuns()
     pages.state.results = Results(runs)
     pages.state.sheets = Sheets(lambda: studio.state, models)
-    pages.add_middleware(Failures)
+    pages.add_middleware(ServerErrors)
     for router in ROUTERS:
         pages.include_router(router, prefix=ROOT)
     pages.get(f"{ROOT}/page.css")(_style)

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from penname import __version__
 from penname.errors import UserError
 from penname.serve.errors import ApiError, of_user_error
-from penname.serve.faults import invalid
+from penname.serve.invalid_fields import invalid
 from penname.serve.mcp.tools import TOOLS, Agent, Tool
 from penname.serve.state import State
 

@@ -18,7 +18,7 @@ from penname.serve.methods import Methods
 from penname.serve.new_writing import new_writing
 from penname.serve.open_webui import job_reply
 from penname.serve.replies import Form, Kind, WritingResponse, cancel_when_gone, reply_of
-from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest
+from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest, media_type
 from penname.serve.routes.common import caller_of
 from penname.serve.state import State
 from penname.serve.writing import Order, Writing
@@ -26,8 +26,7 @@ from penname.serve.writing import Order, Writing
 
 async def _expect_json(request: Request) -> None:
     """Raise ApiError (415) for a body of another type."""
-    kind = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if media_type(request) != "application/json":
         problem = "expected the header Content-Type: application/json"
         raise ApiError(415, problem, "unsupported_media_type", "content-type")
 

@@ -12,7 +12,7 @@ from penname.serve.errors import ApiError, stopping
 logger = logging.getLogger(__name__)
 
 
-class Failures:
+class ServerErrors:
     """Answers with an error where an exception comes, and tells its kind alone: its message may have a user's text."""
 
     def __init__(self, app: ASGIApp) -> None:
