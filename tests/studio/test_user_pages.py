@@ -50,6 +50,9 @@ def strange(studio: Any) -> Any:
     studio.store.forget(LOCAL_TENANT, STRANGE)
 
 
+NARROW = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+
+
 def of(user: str, part: str = "", **more: str) -> str:
     fields = "".join(f"&{name}={quote(value, safe='')}" for name, value in more.items())
     return f"/users/user{part}?id={quote(user, safe='')}{fields}"
@@ -247,3 +250,16 @@ def test_a_user_s_page_looks_as_before(studio, browser, presidents):
     shown(browser, "None is kept")
     check_looks(browser, "user")
     check_keys(browser)
+
+
+def test_a_word_of_any_length_makes_no_page_wider(studio, browser):
+    texts = [f"the river {'long' * 100} is wide, and {'slow' * 100} it goes, number {n}" for n in range(6)]
+    studio.store.add_profiles(LOCAL_TENANT, {"long": [Document("", text) for text in texts]})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", NARROW)
+    try:
+        browser.get(f"{studio.url}{of('long')}")
+        shown(browser, "Who writes most alike")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= NARROW["width"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        studio.store.forget(LOCAL_TENANT, "long")

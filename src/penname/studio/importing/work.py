@@ -131,7 +131,7 @@ class Importing:
         """Save the documents of those who are chosen. Raises ApiError where nobody is."""
         found, choice = self.preview()
         if not choice.chosen:
-            raise ApiError(400, "found nobody who is ticked, expected one or more", "invalid_value", "chosen")
+            raise ApiError(400, "nobody is ticked yet: tick one or more, then save", "invalid_value", "chosen")
         self.held.problem = None
         self._forgotten.clear()
         self.progress = Progress("Preparing")

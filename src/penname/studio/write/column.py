@@ -132,9 +132,10 @@ class Column:
         return self.slot is not None and state.store.is_forgotten(self.slot)
 
     def keep(self, kept: list[Kept]) -> None:
-        """Note which feedback is kept of the text now."""
-        self.kept = kept
-        self._show("kept")
+        """Note which feedback is kept of the text now; nothing of a user who was forgotten while it was kept."""
+        if self.stage != "forgotten":
+            self.kept = kept
+            self._show("kept")
 
     async def _write(self, state: State, models: Models) -> None:
         async with models.using(self.choice, lambda: self._go_on("loading")) as methods:
