@@ -145,7 +145,7 @@ async def _of_files(files: Sequence[Sent], user: str, me: Sequence[str], at_once
             return await to_process.run_sync(read_in_limits, files, user, me, cancellable=True, limiter=at_once)
         finally:  # the process keeps in memory what it did last, until it does something else
             await to_process.run_sync(len, (), limiter=at_once)
-    except (BrokenWorkerProcess, ProcessLookupError):  # the latter where it ended as it began
+    except (BrokenWorkerProcess, ProcessLookupError, MemoryError):  # the second where it ended as it began
         problem = "found files that take too much memory or time to read, or end the program that reads them"
         raise ApiError(400, f"{problem}, expected smaller or whole ones", "invalid_value", "file") from None
 
