@@ -11,7 +11,8 @@ from http.client import HTTPConnection
 
 import pytest
 from tests.serve.running import as_command, in_this_process, wait_until
-from tests.serve.serving import save_trained_model
+from tests.serve.serving import Client, save_trained_model
+from tests.serve.uploading import Upload, suspended
 
 from penname.data.records import Document
 from penname.serve.store.opening import open_store
@@ -106,6 +107,18 @@ def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, t
         usage = store.usage(key, time.strftime("%Y-%m-%d", time.gmtime()))
     assert usage.reserved == 0
     assert usage.used > 0
+
+
+def test_files_that_take_longer_to_read_are_refused_in_the_end(lasting, tmp_path):
+    log = tmp_path / "log"
+    with as_command(lasting, f"sqlite:///{tmp_path}/penname.db", log=log) as server:
+        upload = Upload(Client(server.port))
+        with suspended(server.process.pid):
+            for _ in range(2):  # the second time it is not to wait
+                server.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: "stopping" in log.read_text())
+            assert server.process.wait(30) == 0
+        assert (upload.answer.status, upload.answer.error["code"]) == (503, "stopping")
 
 
 @pytest.mark.parametrize("fields", [{"candidates": 4, "n": 2}, {"candidates": 4, "n": 2, "stream": True}])

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import statistics
 import sys
-import tempfile
 import threading
 import time
-import zipfile
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
-from threading import Thread
 from unittest.mock import patch
 from urllib.parse import quote
 
-import psutil
 import pytest
 
 from penname.cli.app import main
-from penname.serve.errors import ApiError
-from penname.serve.uploads import Sent, documents_of_files
 
 USER = "team/Ada Ω@example.org 100%"
 ADA = f"/v1/users/{quote(USER, safe='')}"
-CHAT = "".join(
-    f"[{day:02}.02.2024, 10:00:00] {('Ann', 'Bob')[day % 2]}: Today I saw {word} in the garden, quite a lot of it\n"
-    for day, word in enumerate(("rain", "sun", "hail", "snow", "fog", "ice", "dew", "frost"), 1)
-)
 
 
 def test_a_user_is_added_shown_and_forgotten(client):
@@ -189,157 +176,6 @@ def test_of_faulty_documents_none_is_added(client, kind, body, told):
 def test_another_kind_of_body_is_refused(client):
     answer = client("POST", f"{ADA}/documents", content=b"a=b", headers={"Content-Type": "text/csv"})
     assert (answer.status, answer.error["code"]) == (415, "unsupported_media_type")
-
-
-def archive(**files):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, content in files.items():
-            opened.writestr(name.replace("__", "/"), content)
-    return packed.getvalue()
-
-
-FIRST, SECOND = "The garden was full of bees today.", "Nobody came to the old harbour again."
-TABLE = f"when,body\n2024-01-01,{FIRST}\n,short\n"
-ROWS = f'{{"text": "{FIRST}"}}\n' * 2
-MAILS = f"""From ann@example.org Mon Jan  1 10:00:00 2024
-From: Ann <ann@example.org>
-Subject: Hi
-Date: Mon, 1 Jan 2024 10:00:00 +0000
-
-{FIRST}
-"""
-PAGE = f"<!doctype html><html><body><p>{FIRST}</p></body></html>"
-YEARS = archive(**{"2019__a.txt": FIRST, "2020__a.txt": SECOND})
-NEAR = "near-duplicate of another document"
-READ = {
-    "a chat": ({"_chat.txt": CHAT}, ["Ann"], 4, {"by others": 4}),
-    "a table without a user": ({"t.csv": TABLE}, [], 1, {"shorter than 5 words": 1}),
-    "rows of JSON": ({"t.jsonl": ROWS}, [], 1, {NEAR: 1}),
-    "texts of one name": ({"x.zip": YEARS}, [], 2, {}),
-    "several files": ({"a.txt": FIRST, "b.md": SECOND}, [], 2, {}),
-    "a page": ({"a.html": PAGE}, [], 1, {}),
-    "mails": ({"Sent.mbox": MAILS}, [], 1, {}),
-}
-
-
-def sent(files):
-    return [(name, content if isinstance(content, bytes) else content.encode()) for name, content in files.items()]
-
-
-@pytest.mark.parametrize("name", READ)
-def test_files_are_read_as_the_users_texts(client, name):
-    given, me, number, skipped = READ[name]
-    files = sent(given)
-    answer = client("POST", f"{ADA}/documents", files=files, me=me)
-    assert answer.status == 200, answer.body
-    assert answer.json["documents"] == number == len(answer.json["ids"])
-    assert {row["reason"]: row["count"] for row in answer.json["skipped"]} == skipped
-    assert tempfile.gettempdir() not in answer.body.decode()
-    again = client("POST", f"{ADA}/documents", files=files, me=me)
-    assert again.json["ids"] == answer.json["ids"]
-    assert len(client("GET", f"{ADA}/documents").json["data"]) == number
-    assert not list(Path(tempfile.gettempdir()).glob("penname-*/" + files[0][0]))
-
-
-def test_the_user_may_be_named_in_the_address_too(client):
-    answer = client("POST", f"{ADA}/documents?me=Bob&me=bob@example.org", files=[("_chat.txt", CHAT.encode())])
-    assert (answer.status, answer.json["documents"]) == (200, 4)
-
-
-def test_what_was_guessed_and_left_out_is_told(client):
-    files = [("t.csv", f"body,date\n{FIRST},13/02/2024\n".encode()), ("photo.png", b"\x89PNG\r\n\x1a\n")]
-    lines = client("POST", f"{ADA}/documents", files=files).json["lines"]
-    assert any(line.startswith("t.csv: text from 'body'") for line in lines)
-    assert any(line.startswith("photo.png: found a file that is not read") for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("files", "me", "told"),
-    [
-        ({"_chat.txt": CHAT}, [], "me: found texts by several people, expected whose they are to be: Bob (4), Ann (4)"),
-        ({"_chat.txt": CHAT}, ["Eve"], "me: found no text by 'Eve', expected an author: Bob (4), Ann (4)"),
-        ({"x.zip": b"PK\x03\x04"}, [], "x.zip: found a broken archive"),
-        ({"x.docx": b"PK\x03\x04"}, [], "x.docx"),
-        ({"x.unknown": b"\0\1"}, [], "a file named x.unknown of no known format"),
-        ({"a.txt": "Too short."}, [], "a.txt: found no text to keep (skipped 1 row: shorter than 5 words)"),
-        ({"a.txt": ""}, [], "a.txt"),
-        ({"": "text"}, [], "found a file without a name"),
-        ({"../../": "text"}, [], "found a file without a name"),
-        ({"a.txt": FIRST, "./a.txt": SECOND}, [], "found two files, or a file and a folder, of one name"),
-        ({"a": FIRST, "a/b.txt": SECOND}, [], "found two files, or a file and a folder, of one name"),
-        ({"a/b.txt": FIRST, "a": SECOND}, [], "found two files, or a file and a folder, of one name"),
-    ],
-)
-def test_of_files_that_cannot_be_taken_nothing_is(client, files, me, told):
-    answer = client("POST", f"{ADA}/documents", files=sent(files), me=me)
-    assert answer.status == 400, answer.body
-    assert told in answer.error["message"]
-    assert tempfile.gettempdir() not in answer.error["message"]
-    assert client("GET", ADA).status == 404
-
-
-def test_a_name_may_be_longer_than_a_file_system_takes(client):
-    assert client("POST", f"{ADA}/documents", files=sent({"日" * 200 + ".txt": FIRST})).status == 200
-
-
-@pytest.mark.parametrize("packed", ["zip", "gzip"])
-def test_an_archive_with_more_in_it_than_fits_is_refused(packed, monkeypatch):
-    import gzip
-
-    monkeypatch.setattr("penname.serve.uploads.MOST_UNPACKED_BYTES", 2**20)
-    content = b" a long text" * 100_000
-    name, content = ("x.txt.gz", gzip.compress(content)) if packed == "gzip" else ("x.zip", archive(a__a=content))
-    with pytest.raises(ApiError, match="1,048,576 bytes, unpacked") as refused:
-        documents_of_files([Sent(name, content)], "ada", [])
-    assert refused.value.status == 400
-
-
-@pytest.fixture
-def uploading(client):
-    """A large file that is being sent; what the server answers is appended to the list that is yielded."""
-    rows = "".join(f'{{"text": "Text number {n} of five words."}}\n' for n in range(20_000)).encode()
-    answers = []
-    asked = Thread(target=lambda: answers.append(client("POST", f"{ADA}/documents", files=[("x.jsonl", rows)])))
-    asked.start()
-    yield asked, answers
-    asked.join()
-
-
-def readers():
-    """The processes in which files are read."""
-    children = psutil.Process().children()
-    return [child for child in children if child.is_running() and "anyio.to_process" in child.cmdline()]
-
-
-def test_files_that_end_their_reader_end_nothing_else(client, uploading):
-    """As a fault in a library may: it is killed here while it reads, or before it begins."""
-    asked, answers = uploading
-    while asked.is_alive():
-        with suppress(psutil.NoSuchProcess):
-            for process in readers():
-                process.kill()
-        time.sleep(0.05)
-    assert (answers[0].status, "end the program that reads them" in answers[0].error["message"]) == (400, True)
-    assert client("GET", ADA).status == 404
-    assert client("POST", f"{ADA}/documents", files=[("a.txt", FIRST.encode())]).status == 200
-
-
-def test_a_user_who_is_forgotten_while_files_are_read_stays_so(client, request):
-    client("PUT", ADA)
-    asked, answers = request.getfixturevalue("uploading")
-    reading = []
-    while not reading:  # one that waits has nothing to compute
-        with suppress(psutil.NoSuchProcess):
-            reading = [process for process in readers() if process.cpu_percent(0.1) > 50]
-    for process in reading:
-        process.suspend()
-    assert client("DELETE", ADA).status == 200
-    for process in reading:
-        process.resume()
-    asked.join()
-    assert (answers[0].status, answers[0].error["code"]) == (404, "user_not_found")
-    assert client("GET", ADA).status == 404
 
 
 def test_documents_are_listed_by_page_and_found(client):

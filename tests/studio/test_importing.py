@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import tempfile
 import time
 from http.client import HTTPConnection
@@ -21,7 +22,7 @@ from tests.studio.keys import check_keys
 from tests.studio.looks import check_console, check_looks
 
 from penname.serve.access import LOCAL_TENANT
-from penname.studio.importing.folder import PREFIX
+from penname.serve.private_folder import PREFIX
 
 CHAT = "\n".join(
     f"[2024-0{1 + n % 9}-1{n % 10}, 10:{n:02d}:00] {'Ada' if n % 2 else 'Bo'}: I saw {n} grey herons by the river today"
@@ -76,7 +77,7 @@ def save(studio: Any) -> None:
 
 
 def folders() -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    return list(Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*"))
 
 
 @pytest.fixture(autouse=True)
@@ -561,10 +562,10 @@ def test_another_tab_follows(studio, browser):
 
 
 def test_leftovers_of_a_studio_that_was_killed_are_deleted(tmp_path, monkeypatch):
-    from penname.studio.importing.folder import UploadFolder, remove_leftovers
+    from penname.serve.private_folder import PrivateFolder, remove_leftovers
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    killed, running = tmp_path / f"{PREFIX}killed", UploadFolder()
+    killed, running = tmp_path / f"{PREFIX}killed", PrivateFolder()
     (killed / "files").mkdir(parents=True)
     (killed / "lock").touch()
     remove_leftovers()

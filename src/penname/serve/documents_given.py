@@ -1,40 +1,28 @@
-"""Documents as requests bring them: JSON, JSON lines, or files of any kind that penname reads, in a form."""
+"""Documents as requests bring them in JSON or JSON lines; `penname.serve.files_given` has those in files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
-from weakref import WeakValueDictionary
 
-from anyio import BrokenWorkerProcess, CapacityLimiter, Lock, to_process
 from anyio.to_thread import run_sync
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
-from starlette.datastructures import UploadFile
 
 from penname.data.jsonl import document_of
 from penname.data.records import Document, Location
 from penname.errors import ArgumentError, DataError
 from penname.serve.errors import ApiError
+from penname.serve.files_given import FORM
 from penname.serve.invalid_fields import field_of, invalid
 from penname.serve.requests import Text, media_type
-from penname.serve.uploads import Sent, Taken, read_in_limits
+from penname.serve.uploads import MOST_DOCUMENTS, Taken
 from penname.text_caches import empty_text_caches
 
-MOST_FILES = 1000
-SMALL = 2**20
-"""Bytes of files that are read without regard to large ones."""
-
-_SMALL_AT_ONCE, _LARGE_AT_ONCE = CapacityLimiter(2), CapacityLimiter(2)
-"""Requests whose files are read at once, each in a process of its own."""
-
-_OF_TENANT: WeakValueDictionary[str, Lock] = WeakValueDictionary()
-"""A tenant's large files are read one request after the other, so that others' are read beside them."""
-
-JSON, FORM = "application/json", "multipart/form-data"
+JSON = "application/json"
 LINES = ("application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines")
 
 Place = tuple[str | int, ...]
@@ -59,9 +47,9 @@ class DocumentGiven(BaseModel):
 
 
 class DocumentsGiven(BaseModel):
-    """Several documents: all of them are added, or none."""
+    """Several documents: all of them are added, or none. They are checked one by one, as others wait meanwhile."""
 
-    documents: Annotated[list[DocumentGiven], Field(min_length=1)]
+    documents: Annotated[list[Any], Field(min_length=1, max_length=MOST_DOCUMENTS)]
 
 
 _DOCUMENT = DocumentGiven.model_json_schema()
@@ -76,7 +64,14 @@ BODY: dict[str, Any] = {
                         "type": "object",
                         "description": "Several documents: all of them are added, or none.",
                         "required": ["documents"],
-                        "properties": {"documents": {"type": "array", "minItems": 1, "items": _DOCUMENT}},
+                        "properties": {
+                            "documents": {
+                                "type": "array",
+                                "minItems": 1,
+                                "maxItems": MOST_DOCUMENTS,
+                                "items": _DOCUMENT,
+                            }
+                        },
                     },
                 ]
             }
@@ -106,58 +101,16 @@ BODY: dict[str, Any] = {
 """What a request may hold, for the description of the interface."""
 
 
-def has_files(request: Request) -> bool:
-    """Whether a request brings files."""
-    return media_type(request) == FORM
-
-
-async def documents_given(request: Request, tenant: str, user: str, me: Sequence[str]) -> Taken:
-    """The documents that a request brings for a user.
-
-    tenant: whose user it is.
-    me: names of the user that the request's address has, beside those in its form.
-
-    Raises ApiError or UserError where one of them is faulty.
-    """
+async def documents_given(request: Request, user: str) -> Taken:
+    """The documents that a request brings for a user as JSON. Raises ApiError or UserError where one is faulty."""
     kind = media_type(request)
+    if kind != JSON and kind not in LINES:
+        problem = f"expected a body of {JSON}, {LINES[0]} or {FORM}"
+        raise ApiError(415, problem, "unsupported_media_type", "content-type")
     try:
-        if kind == FORM:
-            files, named = await _form(request)
-            if sum(len(file.content) for file in files) <= SMALL:
-                return await _of_files(files, user, [*named, *me], _SMALL_AT_ONCE)
-            async with _OF_TENANT.setdefault(tenant, Lock()):
-                return await _of_files(files, user, [*named, *me], _LARGE_AT_ONCE)
-        if kind == JSON or kind in LINES:
-            of_body = _of_json if kind == JSON else _of_lines
-            return await run_sync(of_body, await request.body(), user)
+        return await run_sync(_of_json if kind == JSON else _of_lines, await request.body(), user)
     finally:
         empty_text_caches()
-    raise ApiError(415, f"expected a body of {JSON}, {LINES[0]} or {FORM}", "unsupported_media_type", "content-type")
-
-
-async def _of_files(files: Sequence[Sent], user: str, me: Sequence[str], at_once: CapacityLimiter) -> Taken:
-    """Documents of files, which are read in a process of its own: whatever is in them, others are served on.
-
-    at_once: how many such processes read at once.
-    """
-    try:
-        try:
-            return await to_process.run_sync(read_in_limits, files, user, me, cancellable=True, limiter=at_once)
-        finally:  # the process keeps in memory what it did last, until it does something else
-            await to_process.run_sync(len, (), limiter=at_once)
-    except (BrokenWorkerProcess, ProcessLookupError, MemoryError):  # the second where it ended as it began
-        problem = "found files that take too much memory or time to read, or end the program that reads them"
-        raise ApiError(400, f"{problem}, expected smaller or whole ones", "invalid_value", "file") from None
-
-
-async def _form(request: Request) -> tuple[list[Sent], list[str]]:
-    """A form's files, and the names of the user in it."""
-    async with request.form(max_files=MOST_FILES) as form:
-        files = form.getlist("file")
-        if not files or not all(isinstance(file, UploadFile) for file in files):
-            raise ApiError(400, "found no file, expected a form with the field 'file'", "invalid_value", "file")
-        sent = [Sent(file.filename or "", await file.read()) for file in files if isinstance(file, UploadFile)]
-        return sent, [name for name in form.getlist("me") if isinstance(name, str)]
 
 
 def _of_json(body: bytes, user: str) -> Taken:
@@ -168,10 +121,13 @@ def _of_json(body: bytes, user: str) -> Taken:
     if isinstance(value, dict) and "documents" in value:
         with _told_as():
             given = DocumentsGiven.model_validate(value).documents
-        return _taken(((("documents", index), document) for index, document in enumerate(given)), user)
-    with _told_as():
-        document = DocumentGiven.model_validate(value)
-    return _taken([((), document)], user)
+        return _taken((_checked(document, "documents", index) for index, document in enumerate(given)), user)
+    return _taken([_checked(value)], user)
+
+
+def _checked(document: Any, *place: str | int) -> tuple[Place, DocumentGiven]:
+    with _told_as(*place):
+        return place, DocumentGiven.model_validate(document)
 
 
 def _of_lines(body: bytes, user: str) -> Taken:
@@ -186,7 +142,7 @@ def _lines(body: bytes) -> Iterator[tuple[Place, DocumentGiven]]:
 
 
 @contextmanager
-def _told_as(*place: str) -> Iterator[None]:
+def _told_as(*place: str | int) -> Iterator[None]:
     """Tell faults as those of a request's body. place: where in it."""
     try:
         yield
@@ -199,6 +155,8 @@ def _taken(placed: Iterable[tuple[Place, DocumentGiven]], user: str) -> Taken:
     documents: list[Document] = []
     authors: set[str] = set()
     for place, given in placed:
+        if len(documents) == MOST_DOCUMENTS:
+            raise ArgumentError("body", f"found more than {MOST_DOCUMENTS:,} documents, expected fewer in a request")
         if given.user_id is not None:
             authors.add(str(given.user_id))
         record = given.model_dump(exclude={"user_id"}, exclude_none=True)

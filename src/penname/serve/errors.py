@@ -29,15 +29,12 @@ class ApiError(Exception):
     def __init__(
         self, status: int, message: str, code: str, param: str | None = None, retry_after: int | None = None
     ) -> None:
-        super().__init__(status, message, code, param, retry_after)  # all of them, as it may come from another process
+        super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.param = param
         self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return self.message
 
     def body(self) -> dict[str, Any]:
         """The body of the answer, and what a stream ends with."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
+
+from anyio import CancelScope
 
 from penname.serve.errors import ApiError
 
@@ -18,6 +21,28 @@ class Stoppable(Protocol):
     def stop(self, why: ApiError) -> None:
         """Stop at the next opportunity. why: what the client is told."""
         ...
+
+
+class Stop:
+    """Ends what is done while it is `heeded`, once it is told to."""
+
+    def __init__(self) -> None:
+        self._scope = CancelScope()
+        self._why: ApiError | None = None
+
+    def stop(self, why: ApiError) -> None:
+        """End it, or do not let it begin. why: what the client is told."""
+        self._why = self._why or why
+        self._scope.cancel()
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """A context, to be entered once, which is left where this is told to stop. Raises ApiError, which says why."""
+        with self._scope:
+            yield
+        if self._scope.cancelled_caught:
+            assert self._why is not None
+            raise self._why
 
 
 class InFlight:

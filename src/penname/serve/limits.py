@@ -18,7 +18,7 @@ MOST_IN_HEADERS = 64 * 2**10
 """Largest size of a request's headers."""
 
 MOST_HELD = 8 * MOST_BYTES
-"""Largest size together of the bodies that are being received; half of it for those of one sender."""
+"""Largest size together of the bodies of requests that are not answered yet; half of it for those of one sender."""
 
 SECONDS_FOR_BODY = 60.0
 
@@ -52,9 +52,17 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        held: Counter[str] = Counter()
+        try:
+            await self._answer(scope, receive, send, held)
+        finally:
+            self._held -= held
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, held: Counter[str]) -> None:
+        """Receive the body and have the request answered. held: is told how much of whose was received."""
         try:
             self._check_headers(scope)
-            body = await self._body(receive, _sender(scope))
+            body = await self._body(receive, _sender(scope), held)
             _check_encoding(scope, body or b"")
         except ApiError as error:
             await error.answer(close=True)(scope, receive, send)
@@ -89,10 +97,9 @@ class Limits:
         if int(headers.get(b"content-length", b"0")) > self._most_bytes:
             raise self._too_large()
 
-    async def _body(self, receive: Receive, sender: str) -> bytes | None:
+    async def _body(self, receive: Receive, sender: str, held: Counter[str]) -> bytes | None:
         """The body; None where the client hangs up. Raises ApiError."""
         parts: list[bytes] = []
-        size = 0
         try:
             with anyio.fail_after(self._seconds):
                 more = True
@@ -102,16 +109,14 @@ class Limits:
                         return None
                     part, more = message.get("body", b""), message.get("more_body", False)
                     parts.append(part)
-                    size += len(part)
+                    held[sender] += len(part)
                     self._held[sender] += len(part)
-                    if size > self._most_bytes:
+                    if held[sender] > self._most_bytes:
                         raise self._too_large()
                     self._check_room(sender)
         except TimeoutError:
             problem = f"expected the whole body within {self._seconds:g} s"
             raise ApiError(408, problem, "request_timeout") from None
-        finally:
-            self._held -= Counter({sender: size})
         return b"".join(parts)
 
     def _check_room(self, sender: str) -> None:

@@ -17,6 +17,7 @@ from penname.engines.batch import TokenLogProbs
 from penname.errors import UserError
 from penname.serve.backend import EngineFailed
 from penname.serve.errors import ApiError, engine_failed, of_user_error
+from penname.serve.hanging_up import cancel_when_gone
 from penname.serve.writing import Piece, Writing
 
 Kind = Literal["chat", "completion"]
@@ -188,13 +189,6 @@ def _failure(error: ApiError | UserError | EngineFailed) -> ApiError:
     if isinstance(error, ApiError):
         return error
     return engine_failed() if isinstance(error, EngineFailed) else of_user_error(error)
-
-
-async def cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    """Cancel when the client hangs up; its request has been read by then."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
 
 
 def _of_chat(tokens: list[int], told: list[TokenLogProbs], decode: Callable[[list[int]], str]) -> dict[str, Any]:

@@ -90,8 +90,10 @@ def serve(
         import uvicorn  # noqa: F401
 
         from penname.serve.access import LOCAL_TENANT
+        from penname.serve.private_folder import remove_leftovers
     except ImportError as error:
         raise UserError(f"the server needs more packages: pip install 'penname[serve]' ({error})") from error
+    remove_leftovers()
     _keep_products_prepared()
     sys.setswitchinterval(SWITCH_SECONDS)
     with (

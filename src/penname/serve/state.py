@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from penname.serve.access import Access
 from penname.serve.admission import Admission
+from penname.serve.files_given import FilesGiven
 from penname.serve.in_flight import InFlight
 from penname.serve.large_profiles import LargeProfiles
 from penname.serve.methods import Methods
@@ -25,4 +26,5 @@ class State:
     metrics: Metrics
     in_flight: InFlight = field(default_factory=InFlight)
     large_profiles: LargeProfiles = field(default_factory=LargeProfiles)
+    files_given: FilesGiven = field(default_factory=FilesGiven)
     started: int = field(default_factory=lambda: int(time.time()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import io
 import os
-import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from penname.data.load_report import LoadReport
@@ -18,21 +19,20 @@ from penname.data.records import Document
 from penname.data.rows import ARCHIVE_ERRORS, open_bytes
 from penname.errors import ArgumentError, DataError, UserError
 from penname.serve.errors import ApiError, of_user_error
-from penname.text_caches import empty_text_caches
+from penname.serve.private_folder import path_named
 
 MOST_UNPACKED_BYTES = 2**28
 """Largest size of what is in archives and compressed files."""
 
-MOST_MEMORY = 3 * 2**30
-MOST_SECONDS = 120
-"""What reading the files of a request may take, in bytes and in seconds of a processor."""
+MOST_DOCUMENTS = 100_000
+"""Documents that a request may bring."""
 
 MOST_LINES = 40
 """Lines that are told of how files were read."""
 
 _PORTION = 2**20
-_LONGEST_NAME = 200
-"""Bytes of a name."""
+_GZIP, _WITH_GZIP_HEADER = b"\x1f\x8b", 31
+_PARQUET = b"PAR1"
 
 
 class Sent(NamedTuple):
@@ -57,30 +57,38 @@ class Taken:
     lines: list[str]
 
 
-def read_in_limits(files: Sequence[Sent], user: str, me: Sequence[str]) -> Taken:
-    """What `documents_of_files` does, in a process of its own, which ends where it takes too much memory or time."""
-    _limit()
+def unpack_to_at_most(files: Sequence[Sent], most: int) -> bool:
+    """Whether what is in files is at most so many bytes, once it is unpacked.
+
+    Not so where that is not told before it is read: in the columns of Parquet, and in what cannot be unpacked.
+    """
+    for file in files:
+        size = _unpacked_size(file.content, most)
+        if size is None or size > most:
+            return False
+        most -= size
+    return True
+
+
+def _unpacked_size(content: bytes, most: int) -> int | None:
+    """The size of what is in a file, or one that is over `most`; None where it is not known."""
     try:
-        return documents_of_files(files, user, me)
-    finally:
-        empty_text_caches()  # the process may go on to read others'
+        if content.startswith(_GZIP):
+            return len(zlib.decompressobj(_WITH_GZIP_HEADER).decompress(content, most + 1))
+        if content.startswith(_PARQUET):
+            return None
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                return sum(member.file_size for member in archive.infolist())
+    except ARCHIVE_ERRORS:
+        return None
+    return len(content)
 
 
-def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    used = math.ceil(usage.ru_utime + usage.ru_stime)
-    for kind, limit in ((resource.RLIMIT_DATA, MOST_MEMORY), (resource.RLIMIT_CPU, used + MOST_SECONDS)):
-        _, hard = resource.getrlimit(kind)
-        resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-
-
-def documents_of_files(files: Sequence[Sent], user: str, me: Sequence[str]) -> Taken:
+def documents_of_files(files: Sequence[Sent], folder: Path, user: str, me: Sequence[str]) -> Taken:
     """The documents of one user in files, whatever program has written them.
 
+    folder: an empty folder, in which their names will be; whoever calls deletes it.
     user: the user's id.
     me: see `own_texts`.
 
@@ -88,11 +96,14 @@ def documents_of_files(files: Sequence[Sent], user: str, me: Sequence[str]) -> T
     """
     lines: list[str] = []
     report = LoadReport(on_problem=lines.append)
-    with _folder_of(files) as folder:
-        path = folder / _name(files[0].name) if len(files) == 1 else folder
+    with _put(files, folder) as paths:
+        path = paths[0] if len(paths) == 1 else folder
         try:
             _check_size(path)
             documents = own_texts(path, user, me, report, lines.append)
+            if len(documents) > MOST_DOCUMENTS:
+                found = f"found {len(documents):,} texts, expected at most {MOST_DOCUMENTS:,} in a request"
+                raise ArgumentError("file", found)
         except UserError as error:
             answer = of_user_error(error)
             raise ApiError(answer.status, _shortened(answer.message, folder), answer.code, answer.param) from None
@@ -103,12 +114,12 @@ def documents_of_files(files: Sequence[Sent], user: str, me: Sequence[str]) -> T
 
 
 @contextmanager
-def _folder_of(files: Sequence[Sent]) -> Iterator[Path]:
-    """A folder with the files, which is deleted in the end."""
-    with tempfile.TemporaryDirectory(prefix="penname-") as name, ExitStack() as opened:
-        folder = Path(name)
+def _put(files: Sequence[Sent], folder: Path) -> Iterator[list[Path]]:
+    """Put files into a folder, to be read there; gives out their paths."""
+    paths = []
+    with ExitStack() as opened:
         for file in files:
-            path = folder / _name(file.name)
+            path = folder / path_named(file.name)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if path.exists():
@@ -116,11 +127,12 @@ def _folder_of(files: Sequence[Sent]) -> Iterator[Path]:
             except (FileExistsError, NotADirectoryError):
                 problem = "found two files, or a file and a folder, of one name, expected other names"
                 raise ApiError(400, problem, "invalid_value", "file") from None
-            _put(path, file.content, opened)
-        yield folder
+            _make(path, file.content, opened)
+            paths.append(path)
+        yield paths
 
 
-def _put(path: Path, content: bytes, opened: ExitStack) -> None:
+def _make(path: Path, content: bytes, opened: ExitStack) -> None:
     """Make a file whose content is in memory alone: a process that is killed leaves no text on the disk.
 
     Systems other than Linux have no such files.
@@ -133,25 +145,6 @@ def _put(path: Path, content: bytes, opened: ExitStack) -> None:
     with os.fdopen(handle, "wb", closefd=False) as file:
         file.write(content)
     path.symlink_to(f"/proc/{os.getpid()}/fd/{handle}")
-
-
-def _name(sent: str) -> str:
-    """A path below the folder, from the one that the client names, which may be of another system.
-
-    Raises ApiError for one that cannot be a file's.
-    """
-    parts = [part for part in PurePosixPath(sent.replace("\\", "/")).parts if part not in ("/", "..", ".")]
-    name = "/".join(_end(part.replace("\0", "")) for part in parts[-5:])
-    if not name:
-        raise ApiError(
-            400, "found a file without a name, expected one, as its end tells the kind", "invalid_value", "file"
-        )
-    return name
-
-
-def _end(part: str) -> str:
-    """The end of a name, which tells the kind, as long as file systems take one."""
-    return part.encode("utf-8", "replace")[-_LONGEST_NAME:].decode("utf-8", "ignore")
 
 
 def _check_size(path: Path) -> None:

@@ -21,7 +21,7 @@ from penname.engines.batch import TokenLogProbs
 from penname.serve.access import Caller
 from penname.serve.admission import Admission
 from penname.serve.errors import ApiError, forgotten
-from penname.serve.in_flight import InFlight
+from penname.serve.in_flight import InFlight, Stop
 from penname.serve.large_profiles import LargeProfiles
 from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.store import Store
@@ -102,8 +102,7 @@ class Writing(ABC):
     def __init__(self, desk: Desk, method: str, order: Order) -> None:
         self.order = order
         self.method = method
-        self._scope = CancelScope()
-        self._why_stopped: ApiError | None = None
+        self._stop = Stop()
         self.seed = secrets.randbits(53) if order.seed is None else order.seed
         self.most_likely = order.most_likely
         self.prompt_tokens = self.completion_tokens = self.reasoning_tokens = 0
@@ -137,7 +136,7 @@ class Writing(ABC):
         stopped.
         """
         try:
-            with self._scope:
+            with self._stop.heeded():
                 async with create_task_group() as group:
                     if self.slot is not None:
                         group.start_soon(self._watch_user)
@@ -145,9 +144,6 @@ class Writing(ABC):
                     group.cancel_scope.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        if self._scope.cancelled_caught:
-            assert self._why_stopped is not None
-            raise self._why_stopped
 
     async def given_out(self) -> AsyncGenerator[Piece]:
         """The pieces; none is the last one of a text of a user who was forgotten before. Raises EngineFailed."""
@@ -173,8 +169,7 @@ class Writing(ABC):
 
     def stop(self, why: ApiError) -> None:
         """Nothing more is written. why: what the client is told."""
-        self._why_stopped = self._why_stopped or why
-        self._scope.cancel()
+        self._stop.stop(why)
 
     async def _watch_user(self) -> None:
         """Look again and again, as no piece may come for long: none does before all candidates are written."""

@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from penname.serve.errors import ApiError
+from penname.serve.hanging_up import cancel_when_gone
 from penname.serve.limits import MOST_BYTES
 from penname.serve.mcp.server import Context, make_server
 from penname.serve.mcp.tools import Agent
-from penname.serve.replies import cancel_when_gone
 from penname.serve.state import State
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -10,10 +9,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from penname.data.records import Document
-from penname.serve.documents_given import BODY, documents_given, has_files
-from penname.serve.errors import ApiError
-from penname.serve.in_flight import tenant_user
+from penname.serve.documents_given import BODY, documents_given
+from penname.serve.errors import ApiError, stopping
+from penname.serve.files_given import has_files
+from penname.serve.in_flight import Stop, tenant_user
 from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
+from penname.serve.store.store import Store
+from penname.serve.uploads import Taken
 
 router = APIRouter(prefix="/v1/users/{user}/documents", tags=["documents"])
 
@@ -67,11 +69,25 @@ async def add_documents(
     One document or several as JSON, one a line as JSON lines, or files in a form's field `file`. Either all are added
     or none is: of files, all that are the user's texts.
     """
-    # Files take a while to read: a user who is forgotten meanwhile stays so.
-    must_stay = has_files(request) and await run_sync(state.store.has_user, caller.tenant, user)
-    taken = await documents_given(request, caller.tenant, user, me or [])
-    add = partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=not must_stay)
-    ids = await run_sync(add)
+    if not has_files(request):
+        taken = await documents_given(request, user)
+        return await run_sync(_added, state.store, caller.tenant, user, taken, True)
+    if state.admission.stopping:
+        raise stopping()
+    # Files take a while to read: who is forgotten meanwhile stays so, and a server that stops waits for them.
+    stop = Stop()
+    state.in_flight.add(caller.tenant, user, stop)
+    try:
+        must_stay = await run_sync(state.store.has_user, caller.tenant, user)
+        with stop.heeded():
+            taken = await state.files_given.read(request, caller.tenant, user, me or [])
+        return await run_sync(_added, state.store, caller.tenant, user, taken, not must_stay)
+    finally:
+        state.in_flight.remove(caller.tenant, user, stop)
+
+
+def _added(store: Store, tenant: str, user: str, taken: Taken, put_user: bool) -> DocumentsAdded:
+    ids = store.add_documents(tenant, user, taken.documents, put_user=put_user)
     skipped = [Skipped.model_validate(record) for record in taken.skipped]
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from anyio import create_task_group
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
@@ -14,14 +13,15 @@ from starlette.responses import Response
 from penname.serve.access import Caller
 from penname.serve.conversation import task_of
 from penname.serve.errors import ApiError
+from penname.serve.hanging_up import unless_gone
 from penname.serve.methods import Methods
 from penname.serve.new_writing import new_writing
 from penname.serve.open_webui import job_reply
-from penname.serve.replies import Form, Kind, WritingResponse, cancel_when_gone, reply_of
+from penname.serve.replies import Form, Kind, WritingResponse, reply_of
 from penname.serve.requests import ChatRequest, CompletionRequest, WritingRequest, media_type
 from penname.serve.routes.common import caller_of
 from penname.serve.state import State
-from penname.serve.writing import Order, Writing
+from penname.serve.writing import Order
 
 
 async def _expect_json(request: Request) -> None:
@@ -105,26 +105,11 @@ async def _write(
     )
     writing = await new_writing(state, named.method, order)
     try:
-        await _start(writing, request)
+        await unless_gone(request.receive, writing.start)
     except BaseException:
         await writing.close()
         raise
     return WritingResponse(writing, _form_of(kind, body))
-
-
-async def _start(writing: Writing, request: Request) -> None:
-    """Start to write, unless the client hangs up meanwhile, which it may have to wait for. Raises ApiError."""
-    is_started = False
-    try:
-        async with create_task_group() as group:
-            group.start_soon(cancel_when_gone, request.receive, group.cancel_scope)
-            await writing.start()
-            is_started = True
-            group.cancel_scope.cancel()
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    if not is_started:
-        raise ApiError(400, "the client has gone", "client_gone")
 
 
 def _form_of(kind: Kind, body: WritingRequest) -> Form:

@@ -18,7 +18,7 @@ from penname.serve.in_flight import InFlight, TenantUser
 from penname.serve.store.store import Store
 from penname.studio.events import EventLog
 from penname.studio.importing.choice import Change, Choice, first_choice
-from penname.studio.importing.folder import UploadFolder, remove_leftovers
+from penname.studio.importing.folder import UploadFolder
 from penname.studio.importing.found import Found, Read, Unread, read
 from penname.studio.importing.held import Held
 from penname.studio.importing.progress import Progress, Stopped
@@ -58,7 +58,6 @@ class Importing:
     """
 
     def __init__(self) -> None:
-        remove_leftovers()
         self.step = Step.EMPTY
         self.number = 0
         self.log = EventLog()

@@ -1,0 +1,89 @@
+"""Private folders for files while they are read: their owner's alone, and gone with the process at the latest."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from penname.serve.errors import ApiError
+
+PREFIX = "penname-files-"
+_LOCK = "lock"
+_MOST_PARTS, _MOST_BYTES = 12, 150
+"""Folders that a file may be in, and bytes of the name of each, of which the last ones are kept."""
+
+_SECONDS_TO_LOCK = 60
+"""A folder without a lock that is older was left by a process that was killed before it had one."""
+
+
+class PrivateFolder:
+    """A folder, readable by its owner alone, that is deleted by `close`, or else when this process ends.
+
+    outer: the folder itself.
+    path: the folder in it where files are put.
+    """
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
+        self.outer = Path(self._folder.name)
+        self._lock = os.open(self.outer / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path = self.outer / "files"
+        self.path.mkdir()
+        self.closed = False
+
+    def close(self) -> None:
+        """Delete the folder; once that is done, nothing more."""
+        if not self.closed:
+            self.closed = True
+            self._folder.cleanup()
+            os.close(self._lock)
+
+
+def remove_leftovers() -> None:
+    """Delete folders of processes that were killed: those whose lock nobody holds."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _is_left(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(folder: Path) -> bool:
+    with suppress(OSError):
+        if folder.stat().st_uid != os.getuid():
+            return False
+        try:
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return time.time() - folder.stat().st_mtime > _SECONDS_TO_LOCK
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        finally:
+            os.close(handle)
+    return False
+
+
+def path_named(sent: str) -> Path:
+    """A path below a folder, from the one that a client names, which may be of another system.
+
+    Raises ApiError for one that cannot be a file's.
+    """
+    parts = list(_parts(sent))[-_MOST_PARTS:]
+    if not parts:
+        problem = "found a file without a name, expected one, as its end tells the kind"
+        raise ApiError(400, problem, "invalid_value", "file")
+    return Path(*parts)
+
+
+def _parts(sent: str) -> Iterator[str]:
+    for part in PurePosixPath(sent.replace("\\", "/").replace("\0", "")).parts:
+        kept = part.encode("utf-8", "replace")[-_MOST_BYTES:].decode("utf-8", "ignore")
+        if kept.strip("/.") or len(kept) > 2:
+            yield kept

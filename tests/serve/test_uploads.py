@@ -1,0 +1,227 @@
+"""Files that users send over HTTP, in both databases."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tempfile
+import zipfile
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from tests.serve.running import wait_until
+from tests.serve.serving import form
+from tests.serve.uploading import ADA, ROWS_OF_2_MB, Upload, readers, suspended
+
+from penname.serve.errors import ApiError
+from penname.serve.private_folder import PREFIX
+from penname.serve.uploads import Sent, documents_of_files, unpack_to_at_most
+
+CHAT = "".join(
+    f"[{day:02}.02.2024, 10:00:00] {('Ann', 'Bob')[day % 2]}: Today I saw {word} in the garden, quite a lot of it\n"
+    for day, word in enumerate(("rain", "sun", "hail", "snow", "fog", "ice", "dew", "frost"), 1)
+)
+
+
+def archive(**files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name.replace("__", "/"), content)
+    return packed.getvalue()
+
+
+FIRST, SECOND = "The garden was full of bees today.", "Nobody came to the old harbour again."
+TABLE = f"when,body\n2024-01-01,{FIRST}\n,short\n"
+ROWS = f'{{"text": "{FIRST}"}}\n' * 2
+MAILS = f"""From ann@example.org Mon Jan  1 10:00:00 2024
+From: Ann <ann@example.org>
+Subject: Hi
+Date: Mon, 1 Jan 2024 10:00:00 +0000
+
+{FIRST}
+"""
+PAGE = f"<!doctype html><html><body><p>{FIRST}</p></body></html>"
+YEARS = archive(**{"2019__a.txt": FIRST, "2020__a.txt": SECOND})
+NEAR = "near-duplicate of another document"
+READ = {
+    "a chat": ({"_chat.txt": CHAT}, ["Ann"], 4, {"by others": 4}),
+    "a table without a user": ({"t.csv": TABLE}, [], 1, {"shorter than 5 words": 1}),
+    "rows of JSON": ({"t.jsonl": ROWS}, [], 1, {NEAR: 1}),
+    "texts of one name": ({"x.zip": YEARS}, [], 2, {}),
+    "several files": ({"a.txt": FIRST, "b.md": SECOND}, [], 2, {}),
+    "a page": ({"a.html": PAGE}, [], 1, {}),
+    "mails": ({"Sent.mbox": MAILS}, [], 1, {}),
+}
+
+
+def sent(files):
+    return [(name, content if isinstance(content, bytes) else content.encode()) for name, content in files.items()]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_files_are_read_as_the_users_texts(client, name):
+    given, me, number, skipped = READ[name]
+    files = sent(given)
+    answer = client("POST", f"{ADA}/documents", files=files, me=me)
+    assert answer.status == 200, answer.body
+    assert answer.json["documents"] == number == len(answer.json["ids"])
+    assert {row["reason"]: row["count"] for row in answer.json["skipped"]} == skipped
+    assert tempfile.gettempdir() not in answer.body.decode()
+    again = client("POST", f"{ADA}/documents", files=files, me=me)
+    assert again.json["ids"] == answer.json["ids"]
+    assert len(client("GET", f"{ADA}/documents").json["data"]) == number
+    assert not folders()
+
+
+def test_the_user_may_be_named_in_the_address_too(client):
+    answer = client("POST", f"{ADA}/documents?me=Bob&me=bob@example.org", files=[("_chat.txt", CHAT.encode())])
+    assert (answer.status, answer.json["documents"]) == (200, 4)
+
+
+def test_what_was_guessed_and_left_out_is_told(client):
+    files = [("t.csv", f"body,date\n{FIRST},13/02/2024\n".encode()), ("photo.png", b"\x89PNG\r\n\x1a\n")]
+    lines = client("POST", f"{ADA}/documents", files=files).json["lines"]
+    assert any(line.startswith("t.csv: text from 'body'") for line in lines)
+    assert any(line.startswith("photo.png: found a file that is not read") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("files", "me", "told"),
+    [
+        ({"_chat.txt": CHAT}, [], "me: found texts by several people, expected whose they are to be: Bob (4), Ann (4)"),
+        ({"_chat.txt": CHAT}, ["Eve"], "me: found no text by 'Eve', expected an author: Bob (4), Ann (4)"),
+        ({"x.zip": b"PK\x03\x04"}, [], "x.zip: found a broken archive"),
+        ({"x.docx": b"PK\x03\x04"}, [], "x.docx"),
+        ({"x.unknown": b"\0\1"}, [], "a file named x.unknown of no known format"),
+        ({"a.txt": "Too short."}, [], "a.txt: found no text to keep (skipped 1 row: shorter than 5 words)"),
+        ({"a.txt": ""}, [], "a.txt"),
+        ({"": "text"}, [], "found a file without a name"),
+        ({"../../": "text"}, [], "found a file without a name"),
+        ({"a.txt": FIRST, "./a.txt": SECOND}, [], "found two files, or a file and a folder, of one name"),
+        ({"a": FIRST, "a/b.txt": SECOND}, [], "found two files, or a file and a folder, of one name"),
+        ({"a/b.txt": FIRST, "a": SECOND}, [], "found two files, or a file and a folder, of one name"),
+    ],
+)
+def test_of_files_that_cannot_be_taken_nothing_is(client, files, me, told):
+    answer = client("POST", f"{ADA}/documents", files=sent(files), me=me)
+    assert answer.status == 400, answer.body
+    assert told in answer.error["message"]
+    assert tempfile.gettempdir() not in answer.error["message"]
+    assert client("GET", ADA).status == 404
+
+
+def test_a_name_may_be_longer_than_a_file_system_takes(client):
+    assert client("POST", f"{ADA}/documents", files=sent({"日" * 200 + ".txt": FIRST})).status == 200
+
+
+@pytest.mark.parametrize("packed", ["zip", "gzip"])
+def test_an_archive_with_more_in_it_than_fits_is_refused(packed, monkeypatch, tmp_path):
+    monkeypatch.setattr("penname.serve.uploads.MOST_UNPACKED_BYTES", 2**20)
+    content = b" a long text" * 100_000
+    name, content = ("x.txt.gz", gzip.compress(content)) if packed == "gzip" else ("x.zip", archive(a__a=content))
+    with pytest.raises(ApiError, match="1,048,576 bytes, unpacked") as refused:
+        documents_of_files([Sent(name, content)], tmp_path, "ada", [])
+    assert refused.value.status == 400
+
+
+def test_more_documents_than_a_request_may_bring_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("penname.serve.uploads.MOST_DOCUMENTS", 2)
+    rows = "".join(f'{{"text": "{noun} and rain on {noun} and snow"}}\n' for noun in ("roofs", "hills", "ponds"))
+    with pytest.raises(ApiError, match="found 3 texts, expected at most 2 in a request"):
+        documents_of_files([Sent("x.jsonl", rows.encode())], tmp_path, "ada", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        (b"a" * 100, 100),
+        (gzip.compress(b"a" * 100), 100),
+        (archive(a=b"a" * 60, b=b"a" * 40), 100),
+        (b"PAR1", None),
+        (b"\x1f\x8b broken", None),
+    ],
+    ids=["plain", "gzip", "zip", "Parquet", "broken"],
+)
+def test_how_much_is_in_files_is_known_before_they_are_read(content, size):
+    whole = [Sent("x", content)]
+    assert unpack_to_at_most(whole, 100) is (size is not None)
+    assert not unpack_to_at_most(whole, 99)
+    assert not unpack_to_at_most([Sent("y", b"a"), *whole], 100)
+
+
+@pytest.fixture
+def paused(client):
+    """An upload whose reader is paused."""
+    upload = Upload(client)
+    with suspended():
+        yield upload
+    assert upload.answer
+
+
+def folders():
+    """Folders in which the names of files are, while they are read."""
+    return list(Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*"))
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_files_that_end_their_reader_end_nothing_else(client, has_begun):
+    """As a fault in a library may: it is killed here before it begins, or while it reads."""
+    upload = Upload(client)
+    wait_until(readers)
+    if has_begun:
+        wait_until(lambda: any(list(folder.rglob("x.jsonl")) for folder in folders()))
+    for process in readers():
+        process.kill()
+    assert (upload.answer.status, upload.answer.error["code"]) == (400, "invalid_value")
+    assert "end the program that reads them" in upload.answer.error["message"]
+    assert client("GET", ADA).status == 404
+    assert not folders()
+    assert client("POST", f"{ADA}/documents", files=[("a.txt", FIRST.encode())]).status == 200
+
+
+def test_files_that_take_too_long_to_read_are_refused(client, monkeypatch):
+    deep = gzip.compress(b"[" + b"[]," * 40_000_000, 1)
+    monkeypatch.setattr("penname.serve.files_given.SECONDS", 1)
+    answer = client("POST", f"{ADA}/documents", files=[("x.json.gz", deep)])
+    assert (answer.status, "take too much memory or time" in answer.error["message"]) == (400, True)
+
+
+def test_a_user_who_is_forgotten_while_files_are_read_stays_so(client, request):
+    client("PUT", ADA)
+    upload = request.getfixturevalue("paused")
+    assert client("DELETE", ADA).status == 200
+    assert (upload.answer.status, upload.answer.error["code"]) == (404, "user_not_found")
+    assert client("GET", ADA).status == 404
+    assert not readers()
+    assert not folders()
+
+
+@pytest.mark.usefixtures("paused")
+def test_small_files_do_not_wait_for_large_ones_however_they_are_packed(client):
+    assert client("POST", f"{ADA}/documents", files=[("a.jsonl.gz", gzip.compress(ROWS.encode()))]).status == 200
+
+
+def test_a_tenant_waits_for_its_own_large_files_alone_and_not_for_long(
+    server, served_store, client, monkeypatch, paused
+):
+    monkeypatch.setattr("penname.serve.turns.SECONDS_TO_WAIT", 1)
+    rows = gzip.compress(ROWS_OF_2_MB)
+    waits = client("POST", f"{ADA}/documents", files=[("x.jsonl.gz", rows)])
+    assert (waits.status, waits.error["code"], waits.headers["retry-after"]) == (429, "server_busy", "1")
+    other = server.with_key(served_store.add_key("another tenant"))
+    assert other("POST", f"{ADA}/documents", files=[("x.jsonl.gz", rows)]).status == 200
+
+
+def test_reading_ends_when_the_client_hangs_up(client):
+    content, kind = form([("x.txt", FIRST.encode() * 100_000)], [])
+    connection = HTTPConnection("127.0.0.1", client.port, timeout=60)
+    headers = {"Authorization": f"Bearer {client.key}", "Content-Type": kind}
+    connection.request("POST", f"{ADA}/documents", content, headers)
+    with suspended():
+        connection.close()
+        wait_until(lambda: not readers())
+    wait_until(lambda: not folders())
+    assert client("GET", ADA).status == 404
