@@ -201,7 +201,7 @@ def test_forgetting_stops_what_is_written(studio, strange):
     answer = connection.getresponse()
     assert answer.readline().startswith(b"data: ")
     assert studio.ask("POST", "/users/user/forget", {"id": strange, "typed": strange}).status == 200
-    assert b"forgotten while this was written" in answer.read()
+    assert b"forgotten meanwhile" in answer.read()
     assert studio.ask("GET", of(strange)).status == 404
 
 

@@ -54,6 +54,7 @@ def start(settings: StudioSettings) -> None:
         if settings.browser:
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
+    print("loading the model, which takes up to a minute", flush=True)
     server = ServerSettings(
         settings.model, (), settings.database, settings.user_keys, HOST, settings.port, ROWS, LONGEST_WAIT
     )

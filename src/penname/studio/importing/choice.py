@@ -111,7 +111,7 @@ def first_choice(found: Found) -> Choice:
 
 @dataclass(frozen=True)
 class Summary:
-    """What there is of those who are chosen.
+    """What there is of some authors.
 
     first, last: days of the first and the last text with a date; empty without any.
     undated: number of texts without a date.
@@ -121,7 +121,6 @@ class Summary:
     """
 
     documents: int
-    users: int
     first: str
     last: str
     undated: int
@@ -132,15 +131,13 @@ class Summary:
     lengths: list[tuple[str, int]]
 
 
-def summary_of(found: Found, choice: Choice) -> Summary:
-    """What there is of those who are chosen."""
-    authors = choice.authors(found)
+def summary_of(authors: Sequence[Author]) -> Summary:
+    """What there is of authors."""
     words = list(chain.from_iterable(author.words for author in authors))
     dates = [document.date for author in authors for document in author.documents if document.date]
     languages: Counter[str] = sum((author.languages for author in authors), Counter())
     return Summary(
         documents=len(words),
-        users=len(authors) if choice.as_ == "each" else min(1, len(authors)),
         first=min(dates, default="")[:10],
         last=max(dates, default="")[:10],
         undated=len(words) - len(dates),

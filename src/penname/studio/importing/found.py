@@ -123,7 +123,8 @@ def read(place: Path, folder_name: str | None, columns: Sequence[tuple[str, str]
     _without_copies(authors, report, progress)
     if not authors:
         table = table if table is not None and table.names else None
-        raise Unread(f"found no text of {MIN_WORDS} words or more ({report.summary() or 'no row'})", table)
+        why = report.summary() or "there is none in it"
+        raise Unread(f"found no text to keep, of {MIN_WORDS} words or more: {why}", table)
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"{len(lines) - MOST_LINES:,} more such lines"]
     known = sorted(authors.values(), key=lambda author: (-len(author.documents), author.name))

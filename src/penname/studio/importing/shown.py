@@ -47,7 +47,8 @@ async def import_shown(importing: Importing, store: Store, first: int = 0, searc
     fitting = [(place, author) for place, author in enumerate(found.authors) if folded in author.name.casefold()]
     here = fitting[first : first + ON_A_PAGE]
     values |= {
-        "summary": summary_of(found, choice),
+        "summary": summary_of(choice.authors(found) or found.authors),
+        "users": 1 if choice.as_ == "one" else len(choice.chosen),
         "samples": samples_of(found, choice),
         "is_outdated": False,
         "suggested": choice.first_name(found),

@@ -127,10 +127,12 @@ class Importing:
         return self._shown(number)[1].is_outdated(change)
 
     def save(self, store: Store) -> None:
-        """Save the documents of those who are chosen. Raises ApiError where nobody is."""
+        """Save the documents of those who are chosen; where nobody is, say so."""
         found, choice = self.preview()
         if not choice.chosen:
-            raise ApiError(400, "nobody is ticked yet: tick one or more, then save", "invalid_value", "chosen")
+            self.held.problem = "Nothing was saved: nobody is ticked yet. Tick one or more, then save."
+            self._enter(Step.PREVIEW)
+            return
         self.held.problem = None
         self._forgotten.clear()
         self.progress = Progress("Preparing")

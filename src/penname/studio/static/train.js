@@ -2,6 +2,7 @@
 // Draws the losses that the table on the page has, in the colours of the page, moves the focus to a new plan, and tells
 // when the studio does not answer.
 (() => {
+  const wholeSteps = [1, 10, 100, 1000, 10000].flatMap((tens) => [tens, 2 * tens, 5 * tens]);
   const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [1, 2]];
   let chart = null;
   let shown = "";
@@ -34,7 +35,7 @@
       height: 260,
       legend: { show: false },
       scales: { x: { time: false } },
-      axes: [{ ...axis, label: "step" }, { ...axis, label: "loss" }],
+      axes: [{ ...axis, label: "step", incrs: wholeSteps }, { ...axis, label: "loss" }],
       series: [{}, ...curves.map((_, i) => ({
         stroke: colour(`--key-${i % 6}`), width: 2, dash: dashes[i % 6], spanGaps: true, points: { show: curves[i].size < 2 },
       }))],

@@ -14,11 +14,11 @@ from penname.session import stage_names
 from penname.studio.recipes import recipe_of
 from penname.studio.train.processes import ERRORS, FILE, Begun, holder, read_begun
 
-State = Literal["starting", "under way", "stopping", "paused", "done", "failed", "stopped", "unreadable"]
+State = Literal["starting", "under way", "pausing", "paused", "done", "failed", "stopped", "unreadable"]
 SAID: dict[State, str] = {
     "starting": "Starting",
     "under way": "Under way",
-    "stopping": "Stopping",
+    "pausing": "Pausing",
     "paused": "Paused",
     "done": "Done",
     "failed": "Failed",
@@ -49,7 +49,7 @@ class RunState:
     @property
     def goes(self) -> bool:
         """Whether a process works on it."""
-        return self.state in ("starting", "under way", "stopping")
+        return self.state in ("starting", "under way", "pausing")
 
     @property
     def said(self) -> str:
@@ -69,7 +69,7 @@ def state_of(run: Path) -> RunState:
     if pid is not None:
         state: State = "under way" if recipe else "starting"
         if begun and begun.pid == pid:
-            state = "stopping" if begun.paused else "starting" if _time_of(run / POSITION) < begun.created else state
+            state = "pausing" if begun.paused else "starting" if _time_of(run / POSITION) < begun.created else state
         return RunState(state, recipe, begun, None, changed)
     if recipe and is_finished(run, recipe):
         return RunState("done", recipe, begun, None, changed)

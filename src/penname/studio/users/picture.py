@@ -6,6 +6,7 @@ documents the latest are counted, and of other users a sample.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,9 @@ SECONDS_FOR_OTHERS = 0.5
 WORDS, WORDS_OF_SPAN, SPANS, NEAREST = 24, 6, 24, 6
 """How many favoured words are shown in all and of a span of time, how many spans, and how many other users."""
 
+FEWEST_TEXTS, TIMES_AS_OFTEN = 2, 2
+"""A word stands out in a span of time that is in so many of its texts, and so many times as often as in the others."""
+
 FEWEST_YEARS = 3
 """From so many years with documents on the spans are years, else months."""
 
@@ -46,7 +50,7 @@ class FavouredWord(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A month or a year. words: those that are favoured in it, against the user's other documents."""
+    """A month or a year. words: those that stand out in it among the user's documents."""
 
     name: str
     documents: int
@@ -94,7 +98,7 @@ def picture_of(store: Store, user: str) -> Picture:
         others=len(others),
         lengths=counts_by_range([len(split_words(text)) for text in texts]),
         words=[FavouredWord(word, words[word]) for word, _ in favoured],
-        spans=_spans(own, words),
+        spans=_spans(own),
         undated=sum(document.date is None for document in own),
         nearest=_nearest(words, others),
     )
@@ -118,24 +122,32 @@ def _together(counts: Iterable[Counter[str]]) -> Counter[str]:
     return total
 
 
-def _spans(documents: Sequence[Document], words: Counter[str]) -> list[Span]:
-    """The latest months or years with documents, in their order. words: of all documents."""
+def _spans(documents: Sequence[Document]) -> list[Span]:
+    """The latest months or years with documents, in their order."""
     dates = [document.date for document in documents if document.date]
     years = {date[:4] for date in dates}
     length = 7 if len(years) < FEWEST_YEARS and all(len(date) >= 7 for date in dates) else 4
-    texts: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[set[str]]] = defaultdict(list)
     for document in documents:
         if document.date:
-            texts[document.date[:length]].append(document.text[:LONGEST])
+            texts[document.date[:length]].append(set(lower_words(document.text[:LONGEST])))
+    everywhere = Counter(word for found in texts.values() for words in found for word in words)
     return [
-        Span(name, len(texts[name]), _subjects(favoured_words(texts[name], words))) for name in sorted(texts)[-SPANS:]
+        Span(name, len(texts[name]), _subjects(texts[name], everywhere, len(dates))) for name in sorted(texts)[-SPANS:]
     ]
 
 
-def _subjects(favoured: Sequence[tuple[str, float]]) -> list[str]:
-    """The first of favoured words, long ones before others, as these are of the style more than of a subject."""
-    words = sorted((word for word, _ in favoured), key=lambda word: len(word) <= SUBJECT_LETTERS)
-    return words[:WORDS_OF_SPAN]
+def _subjects(texts: Sequence[set[str]], everywhere: Counter[str], count: int) -> list[str]:
+    """The words that stand out in texts: of the style words others of the user's texts have as many.
+
+    texts: the words of each. everywhere: in how many texts each word is, these and others. count: number of all texts.
+    """
+    scores: dict[str, float] = {}
+    for word, times in Counter(word for words in texts for word in words).items():
+        here, elsewhere = times / len(texts), (everywhere[word] - times) / max(1, count - len(texts))
+        if times >= FEWEST_TEXTS and here >= TIMES_AS_OFTEN * elsewhere:
+            scores[word] = times * math.log(here / (elsewhere + 1 / count))
+    return sorted(scores, key=lambda word: (len(word) <= SUBJECT_LETTERS, -scores[word], word))[:WORDS_OF_SPAN]
 
 
 def _nearest(own: Counter[str], others: Mapping[str, Counter[str]]) -> list[Near]:
