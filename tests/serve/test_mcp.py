@@ -347,7 +347,7 @@ def test_what_is_being_written_for_a_forgotten_user_ends(lasting):
     thread.join()
     result = answers[0][1]["result"]
     assert result["isError"]
-    assert result["content"][0]["text"] == "the user was forgotten while this was written"
+    assert result["content"][0]["text"] == "the user was forgotten meanwhile"
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_a_run_answers_over_stdio_and_writes_no_further_about_whom_a_server_forg
             writing = asyncio.create_task(agent.call_tool("write_as_user", asked))
             await asyncio.to_thread(wait_until, lambda: store.usage(key, day).reserved > 1000)
             assert store.forget("acme", "ada")
-            assert read(await writing) == "the user was forgotten while this was written"
+            assert read(await writing) == "the user was forgotten meanwhile"
             assert 0 < store.usage(key, day).used - before < 1400
             assert "who was added" in read(await agent.call_tool("find_documents", {"user": "ada", "query": "rain"}))
             store.revoke_key("acme", key.id)

@@ -7,6 +7,7 @@ import io
 import os
 import tempfile
 import zipfile
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from tests.serve.serving import form
 from tests.serve.uploading import ADA, ROWS_OF_2_MB, Upload, readers, suspended
 
 from penname.serve.errors import ApiError
-from penname.serve.private_folder import PREFIX
-from penname.serve.uploads import Sent, documents_of_files, unpack_to_at_most
+from penname.serve.private_folder import PREFIX, PrivateFolder, remove_leftovers
+from penname.serve.uploads.documents import TooLarge, documents_of_files
+from penname.serve.uploads.form import Form, Sent, form_of
+from penname.serve.uploads.process import Allowance
 
 CHAT = "".join(
     f"[{day:02}.02.2024, 10:00:00] {('Ann', 'Bob')[day % 2]}: Today I saw {word} in the garden, quite a lot of it\n"
@@ -44,6 +47,7 @@ Date: Mon, 1 Jan 2024 10:00:00 +0000
 {FIRST}
 """
 PAGE = f"<!doctype html><html><body><p>{FIRST}</p></body></html>"
+LONG = b" a long text" * 1000
 YEARS = archive(**{"2019__a.txt": FIRST, "2020__a.txt": SECOND})
 NEAR = "near-duplicate of another document"
 READ = {
@@ -117,39 +121,56 @@ def test_a_name_may_be_longer_than_a_file_system_takes(client):
     assert client("POST", f"{ADA}/documents", files=sent({"日" * 200 + ".txt": FIRST})).status == 200
 
 
-@pytest.mark.parametrize("packed", ["zip", "gzip"])
-def test_an_archive_with_more_in_it_than_fits_is_refused(packed, monkeypatch, tmp_path):
-    monkeypatch.setattr("penname.serve.uploads.MOST_UNPACKED_BYTES", 2**20)
-    content = b" a long text" * 100_000
-    name, content = ("x.txt.gz", gzip.compress(content)) if packed == "gzip" else ("x.zip", archive(a__a=content))
-    with pytest.raises(ApiError, match="1,048,576 bytes, unpacked") as refused:
-        documents_of_files([Sent(name, content)], tmp_path, "ada", [])
-    assert refused.value.status == 400
+@pytest.mark.parametrize(
+    ("name", "content", "size"),
+    [
+        ("x.txt", LONG, len(LONG)),
+        ("x.jsonl.gz", gzip.compress(LONG), len(LONG)),
+        ("x.jsonl.gz", gzip.compress(LONG[:100]) + gzip.compress(LONG[100:]), len(LONG)),
+        ("x.zip", archive(a__a=LONG, b=b"text"), len(LONG) + 4),
+        ("x.zip", archive(**{"a.jsonl.gz": gzip.compress(LONG)}), len(LONG)),
+    ],
+    ids=["plain", "gzip", "two gzips in one", "zip", "gzip in zip"],
+)
+def test_files_with_more_in_them_than_may_be_read_are_refused(name, content, size, tmp_path):
+    with pytest.raises(TooLarge):
+        documents_of_files([Sent(name, content)], tmp_path / "a", "ada", [], size - 1)
+    with suppress(ApiError):  # some are large enough, but no texts
+        documents_of_files([Sent(name, content)], tmp_path / "b", "ada", [], size)
+
+
+def test_the_columns_of_parquet_count_unpacked(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = io.BytesIO()
+    words = [f"Text {n} of {'bees ' * 500}" for n in range(100)]
+    parquet.write_table(pa.table({"text": words}), content, compression="zstd", use_dictionary=False)
+    files = [Sent("x.parquet", content.getvalue())]
+    assert len(content.getvalue()) < 50_000
+    with pytest.raises(TooLarge):
+        documents_of_files(files, tmp_path / "a", "ada", [], 200_000)
+    assert documents_of_files(files, tmp_path / "b", "ada", [], 500_000).rows == 100
 
 
 def test_more_documents_than_a_request_may_bring_are_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr("penname.serve.uploads.MOST_DOCUMENTS", 2)
+    monkeypatch.setattr("penname.serve.uploads.documents.MOST_DOCUMENTS", 2)
     rows = "".join(f'{{"text": "{noun} and rain on {noun} and snow"}}\n' for noun in ("roofs", "hills", "ponds"))
     with pytest.raises(ApiError, match="found 3 texts, expected at most 2 in a request"):
-        documents_of_files([Sent("x.jsonl", rows.encode())], tmp_path, "ada", [])
+        documents_of_files([Sent("x.jsonl", rows.encode())], tmp_path, "ada", [], 10_000)
 
 
-@pytest.mark.parametrize(
-    ("content", "size"),
-    [
-        (b"a" * 100, 100),
-        (gzip.compress(b"a" * 100), 100),
-        (archive(a=b"a" * 60, b=b"a" * 40), 100),
-        (b"PAR1", None),
-        (b"\x1f\x8b broken", None),
-    ],
-    ids=["plain", "gzip", "zip", "Parquet", "broken"],
-)
-def test_how_much_is_in_files_is_known_before_they_are_read(content, size):
-    whole = [Sent("x", content)]
-    assert unpack_to_at_most(whole, 100) is (size is not None)
-    assert not unpack_to_at_most(whole, 99)
-    assert not unpack_to_at_most([Sent("y", b"a"), *whole], 100)
+def test_a_form_is_taken_apart_in_memory(monkeypatch):
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda file: pytest.fail("a text is on the disk"))
+    content, kind = form([("x.jsonl", ROWS_OF_2_MB), ("b.txt", b"b")], ["Ada"])
+    assert form_of(kind, content) == Form([Sent("x.jsonl", ROWS_OF_2_MB), Sent("b.txt", b"b")], ["Ada"])
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "no-such"])
+def test_a_form_of_an_unknown_encoding_is_no_fault_of_the_server(client, charset):
+    content, kind = form([("a.txt", FIRST.encode())], ["Adä"])
+    answer = client("POST", f"{ADA}/documents", content=content, headers={"Content-Type": f"{kind}; charset={charset}"})
+    assert answer.status in (200, 400), answer.body
 
 
 @pytest.fixture
@@ -184,7 +205,7 @@ def test_files_that_end_their_reader_end_nothing_else(client, has_begun):
 
 def test_files_that_take_too_long_to_read_are_refused(client, monkeypatch):
     deep = gzip.compress(b"[" + b"[]," * 40_000_000, 1)
-    monkeypatch.setattr("penname.serve.files_given.SECONDS", 1)
+    monkeypatch.setattr("penname.serve.uploads.uploads.LARGE", Allowance(1, 2**27))
     answer = client("POST", f"{ADA}/documents", files=[("x.json.gz", deep)])
     assert (answer.status, "take too much memory or time" in answer.error["message"]) == (400, True)
 
@@ -207,7 +228,7 @@ def test_small_files_do_not_wait_for_large_ones_however_they_are_packed(client):
 def test_a_tenant_waits_for_its_own_large_files_alone_and_not_for_long(
     server, served_store, client, monkeypatch, paused
 ):
-    monkeypatch.setattr("penname.serve.turns.SECONDS_TO_WAIT", 1)
+    monkeypatch.setattr("penname.serve.uploads.turns.SECONDS_TO_WAIT", 1)
     rows = gzip.compress(ROWS_OF_2_MB)
     waits = client("POST", f"{ADA}/documents", files=[("x.jsonl.gz", rows)])
     assert (waits.status, waits.error["code"], waits.headers["retry-after"]) == (429, "server_busy", "1")
@@ -225,3 +246,18 @@ def test_reading_ends_when_the_client_hangs_up(client):
         wait_until(lambda: not readers())
     wait_until(lambda: not folders())
     assert client("GET", ADA).status == 404
+
+
+def test_leftovers_of_a_server_that_was_killed_are_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, earlier, starting = (tmp_path / f"{PREFIX}{name}" for name in ("killed", "earlier", "starting"))
+    for folder in (killed, earlier, starting):
+        folder.mkdir()
+    (killed / "lock").touch()
+    running = PrivateFolder()
+    for folder in (killed, earlier, running.outer):
+        os.utime(folder, (0, 0))
+    remove_leftovers()
+    assert set(tmp_path.iterdir()) == {starting, running.outer}
+    running.close()
+    assert set(tmp_path.iterdir()) == {starting}

@@ -11,7 +11,7 @@ from tests.serve.running import wait_until
 from tests.serve.serving import Answer, Client
 
 ADA = "/v1/users/ada"
-READER = "penname.serve.reading_process"
+READER = "penname.serve.uploads.process"
 LONG = "The garden was full of bees today. " * 30
 ROWS_OF_2_MB = "".join(f'{{"text": "Text {n}: {LONG}"}}\n' for n in range(2000)).encode()
 

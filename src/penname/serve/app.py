@@ -60,7 +60,7 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     app = FastAPI(title="penname", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     # Each one added is around those before it.
     app.add_middleware(IdsInPaths)
-    app.add_middleware(Limits)
+    app.add_middleware(Limits, on_refused=metrics.count_refusal)
     app.add_middleware(Callers)
     app.add_middleware(ServerErrors)
     app.add_middleware(SecurityHeaders)

@@ -1,4 +1,4 @@
-"""Documents as requests bring them in JSON or JSON lines; `penname.serve.files_given` has those in files."""
+"""Documents as requests bring them in JSON or JSON lines; `penname.serve.uploads` has those in files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from penname.data.jsonl import document_of
 from penname.data.records import Document, Location
 from penname.errors import ArgumentError, DataError
 from penname.serve.errors import ApiError
-from penname.serve.files_given import FORM
 from penname.serve.invalid_fields import field_of, invalid
 from penname.serve.requests import Text, media_type
-from penname.serve.uploads import MOST_DOCUMENTS, Taken
+from penname.serve.taken import MOST_DOCUMENTS, Taken
+from penname.serve.uploads.uploads import FORM
 from penname.text_caches import empty_text_caches
 
 JSON = "application/json"
@@ -101,7 +101,7 @@ BODY: dict[str, Any] = {
 """What a request may hold, for the description of the interface."""
 
 
-async def documents_given(request: Request, user: str) -> Taken:
+async def documents_in_json(request: Request, user: str) -> Taken:
     """The documents that a request brings for a user as JSON. Raises ApiError or UserError where one is faulty."""
     kind = media_type(request)
     if kind != JSON and kind not in LINES:
@@ -168,4 +168,4 @@ def _taken(placed: Iterable[tuple[Place, DocumentGiven]], user: str) -> Taken:
         raise ArgumentError("body", "found no document, expected one or more")
     if len(authors) > 1:
         raise ArgumentError("user_id", f"found {len(authors)} of them, expected documents by one author in a request")
-    return Taken(documents, len(documents), [], [])
+    return Taken(documents, len(documents))

@@ -57,9 +57,14 @@ def engine_failed() -> ApiError:
     return ApiError(500, "the engine could not go on with this request", "engine_failed")
 
 
+def server_failed() -> ApiError:
+    """The answer to a request at which the server fails; its log says how."""
+    return ApiError(500, "the server failed", "server_error")
+
+
 def forgotten() -> ApiError:
     """The answer to a request whose user was forgotten before its end."""
-    return ApiError(404, "the user was forgotten while this was written", "user_not_found", "user")
+    return ApiError(404, "the user was forgotten meanwhile", "user_not_found", "user")
 
 
 def stopping() -> ApiError:

@@ -10,6 +10,9 @@ from starlette.types import Receive
 
 from penname.serve.errors import ApiError
 
+GONE = 499
+"""The status of requests whose clients hang up before an answer, as other servers count them."""
+
 Done = TypeVar("Done")
 
 
@@ -31,5 +34,5 @@ async def unless_gone(receive: Receive, work: Callable[[], Awaitable[Done]]) -> 
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     if not done:
-        raise ApiError(400, "the client has gone", "client_gone")
+        raise ApiError(GONE, "the client has gone", "client_gone")
     return done[0]

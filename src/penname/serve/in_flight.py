@@ -30,6 +30,11 @@ class Stop:
         self._scope = CancelScope()
         self._why: ApiError | None = None
 
+    @property
+    def told(self) -> bool:
+        """Whether it was told to."""
+        return self._why is not None
+
     def stop(self, why: ApiError) -> None:
         """End it, or do not let it begin. why: what the client is told."""
         self._why = self._why or why

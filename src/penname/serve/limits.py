@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,7 @@ class Limits:
     most_bytes: largest body of a request.
     most_held: see `MOST_HELD`.
     seconds: how long a body may take.
+    on_refused: told the code of the error where a sender is to come later.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Limits:
         most_bytes: int = MOST_BYTES,
         most_held: int = MOST_HELD,
         seconds: float = SECONDS_FOR_BODY,
+        on_refused: Callable[[str], None] = lambda code: None,
     ) -> None:
         self._app = app
         self._most_bytes = most_bytes
         self._most_held = most_held
         self._seconds = seconds
+        self._on_refused = on_refused
         self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +69,8 @@ class Limits:
             body = await self._body(receive, _sender(scope), held)
             _check_encoding(scope, body or b"")
         except ApiError as error:
+            if error.status == 429:
+                self._on_refused(error.code)
             await error.answer(close=True)(scope, receive, send)
             return
         if body is None:
@@ -120,7 +126,7 @@ class Limits:
         return b"".join(parts)
 
     def _check_room(self, sender: str) -> None:
-        """Raise ApiError where too much is being received: 429 where it comes from one sender, 503 from all."""
+        """Raise ApiError where too much is held: 429 where it comes from one sender, 503 from all."""
         if self._held[sender] > self._most_held / 2:
             problem = "too many large requests at once, expected some of them later"
             raise ApiError(429, problem, "server_busy", retry_after=5)

@@ -16,13 +16,12 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from penname.serve.hanging_up import GONE
+
 MOST_REQUESTS = 120
 """Combinations of route, method and status that are counted apart; those that come after them are counted as others."""
 
 OTHER = "other"
-GONE = 499
-"""The status of requests whose clients hang up before an answer, as other servers count them."""
-
 _METHODS = frozenset(HTTPMethod)
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SHORT_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)

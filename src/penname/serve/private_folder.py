@@ -1,4 +1,7 @@
-"""Private folders for files while they are read: their owner's alone, and gone with the process at the latest."""
+"""Private folders for files while they are read: their owner's alone, and gone once they are read.
+
+Those of a process that is killed are gone once a server starts.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ _LOCK = "lock"
 _MOST_PARTS, _MOST_BYTES = 12, 150
 """Folders that a file may be in, and bytes of the name of each, of which the last ones are kept."""
 
-_SECONDS_TO_LOCK = 60
-"""A folder without a lock that is older was left by a process that was killed before it had one."""
+_SECONDS_TO_LOCK = 1
+"""A younger folder may be one that its process has not locked yet."""
 
 
 class PrivateFolder:
@@ -56,12 +59,13 @@ def remove_leftovers() -> None:
 
 def _is_left(folder: Path) -> bool:
     with suppress(OSError):
-        if folder.stat().st_uid != os.getuid():
+        about = folder.stat()
+        if about.st_uid != os.getuid() or time.time() - about.st_mtime < _SECONDS_TO_LOCK:
             return False
         try:
             handle = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
-            return time.time() - folder.stat().st_mtime > _SECONDS_TO_LOCK
+            return True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True

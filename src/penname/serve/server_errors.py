@@ -7,7 +7,7 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from penname.serve.errors import ApiError, stopping
+from penname.serve.errors import server_failed, stopping
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ServerErrors:
             route = getattr(scope.get("route"), "path", "unknown path")
             logger.error("%s %s: %s", scope["method"], route, type(error).__name__)
             if not begun:  # an answer that has begun is broken off
-                await ApiError(500, "the server failed", "server_error").answer()(scope, receive, send)
+                await server_failed().answer()(scope, receive, send)
         except asyncio.CancelledError:  # the server stops, and has no time left
             if not begun:
                 await stopping().answer()(scope, receive, send)

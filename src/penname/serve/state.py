@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from penname.serve.access import Access
 from penname.serve.admission import Admission
-from penname.serve.files_given import FilesGiven
 from penname.serve.in_flight import InFlight
 from penname.serve.large_profiles import LargeProfiles
 from penname.serve.methods import Methods
 from penname.serve.metrics import Metrics
 from penname.serve.store.store import Store
+from penname.serve.uploads.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,5 @@ class State:
     metrics: Metrics
     in_flight: InFlight = field(default_factory=InFlight)
     large_profiles: LargeProfiles = field(default_factory=LargeProfiles)
-    files_given: FilesGiven = field(default_factory=FilesGiven)
+    uploads: Uploads = field(default_factory=Uploads)
     started: int = field(default_factory=lambda: int(time.time()))

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from penname import __version__
 from penname.errors import UserError
-from penname.serve.errors import ApiError, of_user_error
+from penname.serve.errors import ApiError, of_user_error, server_failed
 from penname.serve.invalid_fields import invalid
 from penname.serve.mcp.tools import TOOLS, Agent, Tool
 from penname.serve.state import State
@@ -89,7 +89,7 @@ class _Answers:
         if told is None:
             # Its message may have a user's text.
             logger.error("%s: %s", tool.name, type(error).__name__)
-            told = ApiError(500, "the server failed", "server_error")
+            told = server_failed()
         if told.status == 429:
             self._state.metrics.count_refusal(told.code)
         again = "" if told.retry_after is None else f"; try again in {told.retry_after} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -9,13 +10,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from penname.data.records import Document
-from penname.serve.documents_given import BODY, documents_given
+from penname.serve.documents_in_json import BODY, documents_in_json
 from penname.serve.errors import ApiError, stopping
-from penname.serve.files_given import has_files
 from penname.serve.in_flight import Stop, tenant_user
 from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
 from penname.serve.store.store import Store
-from penname.serve.uploads import Taken
+from penname.serve.taken import Taken
+from penname.serve.uploads.uploads import has_files
 
 router = APIRouter(prefix="/v1/users/{user}/documents", tags=["documents"])
 
@@ -70,24 +71,35 @@ async def add_documents(
     or none is: of files, all that are the user's texts.
     """
     if not has_files(request):
-        taken = await documents_given(request, user)
-        return await run_sync(_added, state.store, caller.tenant, user, taken, True)
+        taken = await documents_in_json(request, user)
+        ids = await run_sync(partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=True))
+        return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows)
     if state.admission.stopping:
         raise stopping()
-    # Files take a while to read: who is forgotten meanwhile stays so, and a server that stops waits for them.
+    # Files take a while to read: a server that stops waits for them, and who is forgotten meanwhile stays so.
     stop = Stop()
     state.in_flight.add(caller.tenant, user, stop)
     try:
-        must_stay = await run_sync(state.store.has_user, caller.tenant, user)
+        is_known = await run_sync(state.store.has_user, caller.tenant, user)
         with stop.heeded():
-            taken = await state.files_given.read(request, caller.tenant, user, me or [])
-        return await run_sync(_added, state.store, caller.tenant, user, taken, not must_stay)
+            async with state.uploads.taken(request, caller.tenant, user, me or []) as taken:
+                add = _add_if_still_known if is_known else _add_unless_forgotten
+                await run_sync(add, state.store, caller.tenant, user, taken, stop)
+                return await run_sync(_added, taken)
     finally:
         state.in_flight.remove(caller.tenant, user, stop)
 
 
-def _added(store: Store, tenant: str, user: str, taken: Taken, put_user: bool) -> DocumentsAdded:
-    ids = store.add_documents(tenant, user, taken.documents, put_user=put_user)
+def _add_if_still_known(store: Store, tenant: str, user: str, taken: Taken, stop: Stop) -> None:
+    store.add_documents(tenant, user, taken.documents)
+
+
+def _add_unless_forgotten(store: Store, tenant: str, user: str, taken: Taken, stop: Stop) -> None:
+    store.add_profiles(tenant, {user: taken.documents}, wanted=lambda user: not stop.told)
+
+
+def _added(taken: Taken) -> DocumentsAdded:
+    ids = [str(document.id) for document in taken.documents]
     skipped = [Skipped.model_validate(record) for record in taken.skipped]
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 

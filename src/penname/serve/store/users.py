@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, or_, select, update
 
 from penname.serve.store.part import (
-    MOST_ROWS,
     KnownUser,
     UserPart,
     checked_id,
@@ -67,17 +66,18 @@ class Users(UserPart):
         All of the tenant's ids are unsealed for it, as the database cannot put them in order.
         """
         tenant, after, limit = checked_id("tenant", tenant), checked_text("after", after), checked_limit(limit)
-        with self._database.reading(tenant) as connection:
-            rows = connection.execute(select(*_SHOWN).where(users.c.tenant == tenant)).all()
-        behind = (user for user in self._readable(rows) if user.id > after)
+        behind = (user for user in self._all(tenant) if user.id > after)
         return sorted(behind, key=lambda user: user.id)[:limit]
 
     def user_ids(self, tenant: str) -> Iterator[str]:
         """The ids of all of a tenant's users, in order."""
-        last = ""
-        while found := self.users(tenant, last, MOST_ROWS):
-            last = found[-1].id
-            yield from (user.id for user in found)
+        yield from sorted(user.id for user in self._all(checked_id("tenant", tenant)))
+
+    def _all(self, tenant: str) -> Iterator[User]:
+        """All of a tenant's users, in any order."""
+        with self._database.reading(tenant) as connection:
+            rows = connection.execute(select(*_SHOWN).where(users.c.tenant == tenant)).all()
+        return self._readable(rows)
 
     def _readable(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[User]:
         """The users of rows, but for those whose row or key is damaged, which the log tells."""

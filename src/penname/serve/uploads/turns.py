@@ -1,4 +1,4 @@
-"""Turns for work that takes long: a tenant has one at a time, so that others' is done beside it."""
+"""Turns in which files are read: a tenant has one at a time, so that others' are read beside them."""
 
 from __future__ import annotations
 

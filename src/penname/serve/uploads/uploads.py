@@ -1,25 +1,26 @@
-"""Files of any kind that penname reads, as requests bring them in a form."""
+"""Takes the files that requests bring: which are read now, and which wait."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import NamedTuple
 
-from anyio.to_thread import run_sync
 from fastapi import Request
-from starlette.datastructures import UploadFile
 
 from penname.serve.errors import ApiError
 from penname.serve.hanging_up import unless_gone
-from penname.serve.reading_process import read_files
 from penname.serve.requests import media_type
-from penname.serve.turns import Turns
-from penname.serve.uploads import Sent, Taken, unpack_to_at_most
+from penname.serve.taken import Taken
+from penname.serve.uploads.documents import TooLarge
+from penname.serve.uploads.process import Allowance, read_form
+from penname.serve.uploads.turns import Turns
 
 FORM = "multipart/form-data"
-MOST_FILES = 1000
+"""The type of a body with files."""
 
-SMALL, SECONDS_OF_SMALL, SECONDS = 2**20, 20, 120
-"""Bytes of small files, and how much of a processor's time may be spent on reading small files and others."""
+SMALL, LARGE = Allowance(20, 2**20), Allowance(120, 2**27)
 
 
 def has_files(request: Request) -> bool:
@@ -27,36 +28,45 @@ def has_files(request: Request) -> bool:
     return media_type(request) == FORM
 
 
-class FilesGiven:
-    """Reads the files that requests bring. Small ones do not wait for large ones."""
+class _Upload(NamedTuple):
+    """What there is to read, see `read_form`."""
+
+    content_type: str
+    body: bytes
+    user: str
+    me: Sequence[str]
+
+
+class Uploads:
+    """Takes the files of requests. Small ones, unpacked, do not wait for large ones."""
 
     def __init__(self) -> None:
         self._small, self._large = Turns(2), Turns(2)
 
-    async def read(self, request: Request, tenant: str, user: str, me: Sequence[str]) -> Taken:
-        """The documents in the files of a request, unless its client hangs up meanwhile.
+    @asynccontextmanager
+    async def taken(self, request: Request, tenant: str, user: str, me: Sequence[str]) -> AsyncIterator[Taken]:
+        """The documents in the files of a request, as a context that is a turn of its tenant's: leave it soon.
 
         tenant, user: whose they are to be.
         me: names of the user that the request's address has, beside those in its form.
 
-        Raises ApiError where they cannot be read.
+        Raises ApiError where they cannot be taken, do not get their turn, or the client hangs up meanwhile.
         """
-        files, named = await _form(request)
-        is_small = await run_sync(unpack_to_at_most, files, SMALL)
-        turns, seconds = (self._small, SECONDS_OF_SMALL) if is_small else (self._large, SECONDS)
+        upload = _Upload(request.headers["content-type"], await request.body(), user, me)
+        async with AsyncExitStack() as turn:
+            yield await unless_gone(request.receive, partial(self._read, turn, tenant, upload))
 
-        async def in_turn() -> Taken:
-            async with turns.turn(tenant):
-                return await read_files(files, user, [*named, *me], seconds)
-
-        return await unless_gone(request.receive, in_turn)
-
-
-async def _form(request: Request) -> tuple[list[Sent], list[str]]:
-    """A form's files, and the names of the user in it."""
-    async with request.form(max_files=MOST_FILES) as form:
-        files = form.getlist("file")
-        if not files or not all(isinstance(file, UploadFile) for file in files):
-            raise ApiError(400, "found no file, expected a form with the field 'file'", "invalid_value", "file")
-        sent = [Sent(file.filename or "", await file.read()) for file in files if isinstance(file, UploadFile)]
-        return sent, [name for name in form.getlist("me") if isinstance(name, str)]
+    async def _read(self, turn: AsyncExitStack, tenant: str, upload: _Upload) -> Taken:
+        """The documents in files. turn: is entered once it has come."""
+        if len(upload.body) <= SMALL.most_bytes:
+            await turn.enter_async_context(self._small.turn(tenant))
+            try:
+                return await read_form(*upload, SMALL)
+            except TooLarge:
+                await turn.aclose()
+        await turn.enter_async_context(self._large.turn(tenant))
+        try:
+            return await read_form(*upload, LARGE)
+        except TooLarge:
+            problem = f"expected at most {LARGE.most_bytes:,} bytes, unpacked"
+            raise ApiError(400, f"file: {problem}", "invalid_value", "file") from None
