@@ -27,7 +27,6 @@ from penname.data.records import Document
 from penname.engines import batch
 from penname.engines.live import LiveEngine
 from penname.serve.access import LOCAL_TENANT
-from penname.serve.store import users as store_users
 from penname.serve.store.opening import open_store
 from penname.session import stage_names
 from penname.studio.models import Choice, choices_of_runs, usual_choice
@@ -339,8 +338,7 @@ def test_a_name_that_nobody_has_is_no_heading_and_leads_on(studio, browser):
     check_console(browser)
 
 
-def test_every_user_is_found_by_a_part_of_the_name(studio, monkeypatch):
-    monkeypatch.setattr(store_users, "MOST_ROWS", 2)
+def test_every_user_is_found_by_a_part_of_the_name(studio):
     for name in ("few a", "few b", "few c", "few d", "few e"):
         studio.store.put_user(LOCAL_TENANT, name)
     assert users.known_users(studio.store, LOCAL_TENANT, "FEW") == [f"few {letter}" for letter in "abcde"]

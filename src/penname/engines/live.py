@@ -14,6 +14,7 @@ import torch
 from penname.engines.base import FinishReason, Sampling, TokenIds
 from penname.engines.batch import Batch, Completion, TokenLogProbs, completions_of
 from penname.engines.decoders import make_decoder
+from penname.engines.memory import GrowthWatch
 from penname.engines.pace import JOINING_TOKENS, Pace, Waiting
 from penname.errors import UserError
 
@@ -118,6 +119,7 @@ class LiveEngine:
         self._pace = Pace(rows)
         self._closing = False
         self._changed = threading.Condition()
+        self._growth = GrowthWatch()
         shares = [rows // threads + (number < rows % threads) for number in range(threads)]
         self._workers = [_Worker(share) for share in shares]
         self._threads = [
@@ -269,6 +271,8 @@ class LiveEngine:
                 else:
                     prompts = [len(completions[0].prompt) for completions in joining]
                     self._tell(worker, time.perf_counter() - started, prompts)
+                if worker is self._workers[0]:
+                    self._growth.look()
 
     def _empty_batch(self, worker: _Worker) -> Batch:
         return Batch(self._decoder, worker.rows, self.max_new_tokens)
