@@ -86,7 +86,7 @@ async def _write(
     caller: Caller = request.state.caller
     named = named_by(body.model, state.methods)
     user = user_asked(named.user or body.user, request.headers, caller)
-    if named.user is not None and named.method is None:
+    if named.user is not None and named.method is None and "@" in named.user:
         await run_sync(_check_end, state, caller.tenant, named.user)
     order = Order(
         caller,
