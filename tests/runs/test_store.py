@@ -6,7 +6,7 @@ import os
 import pytest
 
 from penname.errors import UserError
-from penname.runs.folder import RunFolder, disk_errors, read_records, read_stage, write_records, write_text
+from penname.runs.folder import RunFolder, disk_errors, holder_of, read_records, read_stage, write_records, write_text
 
 
 class Lines:
@@ -116,7 +116,7 @@ def test_a_second_process_is_refused_and_a_dead_one_is_not_in_the_way(run):
     other.kill()
     other.join()
     with run.lock():
-        assert (run.folder / "lock").read_text() == str(os.getpid())
+        assert holder_of(run.folder) == os.getpid()
 
 
 @pytest.mark.parametrize("write", [lambda p: write_text(p, "x" * 99999), lambda p: write_records(p, RECORDS * 999)])

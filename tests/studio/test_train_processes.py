@@ -19,6 +19,7 @@ from tests.studio.train_runs import copy_run, finished_run, wait_for, write_reci
 from penname.errors import UserError
 from penname.evaluation.table import summary
 from penname.experiments.results import results_of
+from penname.runs.folder import HOLDER
 from penname.serve.store.opening import open_store
 from penname.session.stage_names import evaluation, training
 from penname.studio.train import processes
@@ -51,7 +52,7 @@ def test_a_process_that_is_given_the_same_id_is_not_taken_for_the_runs(run):
 
 
 def test_a_lock_tells_its_holder_alone(run):
-    lock = run / "lock"
+    lock = run / HOLDER
     lock.write_text(str(os.getpid()))
     assert processes.holder(run) == os.getpid()
     before = psutil.Process().create_time() - 60
@@ -61,7 +62,7 @@ def test_a_lock_tells_its_holder_alone(run):
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "0", "99999999999999999999", "\0"])
 def test_a_lock_that_names_no_process(run, text):
-    (run / "lock").write_text(text)
+    (run / HOLDER).write_text(text)
     assert processes.holder(run) is None
 
 
@@ -115,7 +116,7 @@ def test_a_run_that_was_begun_elsewhere_is_not_ended_or_begun_here(tiny_model, n
     assert state_of(copied).state == "stopped"
     with pytest.raises(UserError, match="was not begun in the studio"):
         processes.go_on(copied)
-    (copied / "lock").write_text(str(os.getpid()))
+    (copied / HOLDER).write_text(str(os.getpid()))
     assert state_of(copied).state == "under way"
     with pytest.raises(UserError, match="was not begun in the studio"):
         processes.pause(copied)

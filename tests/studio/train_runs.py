@@ -58,7 +58,7 @@ def _train(model: Path, data: Path, folder: Path) -> None:
 
 def copy_run(run: Path, runs: Path, name: str) -> Path:
     """A copy of a run without its models, which take the most room."""
-    return shutil.copytree(run, runs / name, ignore=shutil.ignore_patterns("model", "lock"))
+    return shutil.copytree(run, runs / name, ignore=shutil.ignore_patterns("model", "lock", "holder"))
 
 
 def add_documents(store: Store, user: str, count: int = len(SUBJECTS)) -> None:

@@ -9,7 +9,6 @@ training resumes from its newest checkpoint (`penname.training.checkpoints`).
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import math
@@ -17,7 +16,7 @@ import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -27,8 +26,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penname.errors import UserError
+from penname.file_locks import try_lock
 from penname.runs.shards import Execute, Record, Work, divide, in_order
 from penname.runs.tracking import NoTracker, Tracker
+
+LOCK, HOLDER = "lock", "holder"
+"""Files of a run's folder: the one that whoever works on the run has locked, and the number of this process."""
 
 
 class Progress(Protocol):
@@ -193,22 +196,24 @@ class RunFolder:
         """Hold the run folder. Raises UserError where another process holds it, or it cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = (self.folder / "lock").open("a+")
+            handle = (self.folder / LOCK).open("ab")
         except OSError as error:
             raise UserError(f"run folder {self.folder}: {error.strerror}") from None
         with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                handle.seek(0)
+            if not try_lock(handle):
                 raise UserError(
-                    f"run folder {self.folder} is in use by process {handle.read().strip() or '?'}; "
+                    f"run folder {self.folder} is in use by process {holder_of(self.folder) or '?'}; "
                     "wait for it or choose another folder"
-                ) from None
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
+                )
+            write_text(self.folder / HOLDER, str(os.getpid()))
             yield
+
+
+def holder_of(run: Path) -> int | None:
+    """The number of the process that holds a run's folder, or held it last; None where that is not known."""
+    with suppress(OSError, ValueError):
+        return int((run / HOLDER).read_text("utf-8"))
+    return None
 
 
 def _is_number(value: object) -> bool:
@@ -265,7 +270,7 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    scratch.rename(path)
+    scratch.replace(path)
 
 
 def write_records(path: Path, records: Sequence[Record], facts: Mapping[str, str] | None = None) -> None:
@@ -280,7 +285,7 @@ def write_records(path: Path, records: Sequence[Record], facts: Mapping[str, str
     table = table.replace_schema_metadata({"sha256": hashlib.sha256(text.encode()).hexdigest(), **(facts or {})})
     scratch = path.with_name(path.name + ".partial")
     pq.write_table(table, scratch)
-    scratch.rename(path)
+    scratch.replace(path)
 
 
 def read_records(path: Path) -> list[Record]:

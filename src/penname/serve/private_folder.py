@@ -5,7 +5,6 @@ Those of a process that is killed are gone once a server starts.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from penname.file_locks import lock, try_lock
 from penname.serve.errors import ApiError
 
 PREFIX = "penname-files-"
@@ -37,7 +37,7 @@ class PrivateFolder:
         self._folder = TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
         self.outer = Path(self._folder.name)
         self._lock = os.open(self.outer / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        lock(self._lock)
         self.path = self.outer / "files"
         self.path.mkdir()
         self.closed = False
@@ -60,18 +60,22 @@ def remove_leftovers() -> None:
 def _is_left(folder: Path) -> bool:
     with suppress(OSError):
         about = folder.stat()
-        if about.st_uid != os.getuid() or time.time() - about.st_mtime < _SECONDS_TO_LOCK:
+        if about.st_uid != _own_id() or time.time() - about.st_mtime < _SECONDS_TO_LOCK:
             return False
         try:
-            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            handle = os.open(folder / _LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
         except FileNotFoundError:
             return True
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return try_lock(handle)
         finally:
             os.close(handle)
     return False
+
+
+def _own_id() -> int:
+    """Who this process belongs to, as files tell it; 0 for everybody on Windows."""
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def path_named(sent: str) -> Path:

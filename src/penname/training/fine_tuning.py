@@ -290,7 +290,7 @@ def _best_checkpoint(checkpoints: Sequence[Path], score_checkpoint: Callable[[Pa
         if not score_file.is_file():
             scratch = path / "score.partial"
             scratch.write_text(repr(score_checkpoint(_merged(path))))
-            scratch.rename(score_file)
+            scratch.replace(score_file)
         scores[path] = float(score_file.read_text())
     return max(scores, key=scores.__getitem__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -16,6 +15,7 @@ from sqlalchemy import URL, Connection, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from penname.errors import UserError
+from penname.file_locks import lock, try_lock
 from penname.serve.store.database import KEEPING_NO_VALUES, WAIT_SECONDS, Database
 from penname.serve.store.gate import Gate
 from penname.serve.store.records import StoreError
@@ -111,7 +111,7 @@ class Sqlite(Database):
             if self._process is None:
                 name = secrets.token_hex(8)
                 handle = os.open(self._lock_file(name), os.O_RDWR | os.O_CREAT, 0o600)
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                lock(handle)
                 self._process = name, handle
             return self._process[0]
 
@@ -122,14 +122,12 @@ class Sqlite(Database):
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            self._lock_file(process).unlink(missing_ok=True)
-            return False
+            has_ended = try_lock(handle)
         finally:
             os.close(handle)
+        if has_ended:
+            self._lock_file(process).unlink(missing_ok=True)
+        return not has_ended
 
     def _lock_file(self, process: str) -> Path:
         return self.path.with_name(f"{self.path.name}.process-{process}")

@@ -6,16 +6,17 @@ that is kept of a user is sealed (see `penname.serve.store.sealing`), and what u
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from penname.errors import DataError, UserError
+from penname.file_locks import lock, unlock
 from penname.serve.store.records import StoreError
 from penname.serve.store.sealing import KEY_BYTES, MARK_BYTES, UserKey
 
@@ -25,6 +26,9 @@ SLOT_BYTES = KEY_BYTES + _CHECK_BYTES
 
 _MAGIC = b"penname user keys 1\n"
 _SECRET_BYTES = 32
+_BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows would change line ends else."""
+
 _FORGOTTEN = b"forgotten".ljust(SLOT_BYTES, b"\0")
 """What a slot has once its user was forgotten: not zeros alone, as files have where they are damaged."""
 
@@ -43,9 +47,9 @@ class UserKeys:
     def __init__(self, path: Path, *, new: bool) -> None:
         self.path = path
         self.name = f"user keys {path}"
-        self._lock = Lock()
+        self._lock, self._seeking = Lock(), Lock()
         try:
-            self._handle = os.open(path, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
+            self._handle = os.open(path, os.O_RDWR | (os.O_CREAT if new else 0) | _BINARY, 0o600)
         except OSError as error:
             found = "no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
             expected = "a file that can be written" if new else "the one without which nothing of the users can be read"
@@ -137,27 +141,38 @@ class UserKeys:
         return hmac.compare_digest(found[KEY_BYTES:], self._check_of(slot, found[:KEY_BYTES]))
 
     def _read(self, place: int, length: int) -> bytes:
-        return os.pread(self._handle, length, place)
+        if hasattr(os, "pread"):
+            return os.pread(self._handle, length, place)
+        with self._seeking:  # Windows
+            os.lseek(self._handle, place, os.SEEK_SET)
+            return os.read(self._handle, length)
 
     def _write(self, place: int, content: bytes) -> None:
         try:
-            written = os.pwrite(self._handle, content, place)
+            written = self._write_at(place, content)
             os.fsync(self._handle)
         except OSError as error:
             raise StoreError(f"{self.name}: {(error.strerror or str(error)).lower()}") from None
         if written < len(content):
             raise StoreError(f"{self.name}: found no room for a key")
 
+    def _write_at(self, place: int, content: bytes) -> int:
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._handle, content, place)
+        with self._seeking:
+            os.lseek(self._handle, place, os.SEEK_SET)
+            return os.write(self._handle, content)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other threads, and other processes, from writing. Raises StoreError as `check` does."""
         with self._lock:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            lock(self._handle)
             try:
                 self.check()
                 yield
             finally:
-                fcntl.flock(self._handle, fcntl.LOCK_UN)
+                unlock(self._handle)
 
 
 def _place(slot: int) -> int:
@@ -165,7 +180,9 @@ def _place(slot: int) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new file's name outlive the loss of power."""
+    """Make a new file's name outlive the loss of power, as far as the system can."""
+    if sys.platform == "win32":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import secrets
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penname.errors import UserError
+from penname.file_locks import lock
 from penname.reporting.human_evaluation import CHOICES
 from penname.runs.folder import Record, read_json, write_text
 from penname.serve.errors import ApiError
@@ -120,5 +120,5 @@ def _held(folder: Path) -> Iterator[None]:
     """Hold a folder of ratings, so that one change comes after the other, whichever process makes it."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock(handle)
         yield

@@ -7,7 +7,6 @@ again. Whether that process, or another one that holds the folder, is alive is a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shlex
@@ -22,7 +21,8 @@ from threading import Thread
 import psutil
 
 from penname.errors import UserError
-from penname.runs.folder import read_json, write_text
+from penname.file_locks import try_lock
+from penname.runs.folder import HOLDER, holder_of, read_json, write_text
 
 FILE = "process.json"
 ERRORS = "errors.txt"
@@ -103,13 +103,16 @@ def holder(run: Path) -> int | None:
     begun = read_begun(run)
     if begun is not None and _process(begun.pid, begun.created):
         return begun.pid
-    return _holder_of_lock(run / "lock")
+    return _living_holder(run)
 
 
-def _holder_of_lock(lock: Path) -> int | None:
-    """The process that has written its id to a run's lock, if it is alive and was so when that was written."""
+def _living_holder(run: Path) -> int | None:
+    """The process that holds a run's folder, if it is alive and was so when it wrote that it does."""
+    pid = holder_of(run)
+    if pid is None:
+        return None
     try:
-        pid, written = int(lock.read_text()), lock.stat().st_mtime
+        written = (run / HOLDER).stat().st_mtime
         process = psutil.Process(pid)
         alive = process.create_time() <= written + _CLOCK and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
@@ -159,8 +162,6 @@ def _alone(run: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{run.name}: {error.strerror}") from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{run.name}: is being started or stopped just now") from None
+        if not try_lock(lock):
+            raise UserError(f"{run.name}: is being started or stopped just now")
         yield
