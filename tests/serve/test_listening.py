@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import sys
+import time
+from http.client import HTTPConnection
 
 import pytest
 from tests.engines.servers import free_port
@@ -58,3 +60,15 @@ def test_a_port_is_held_for_all_addresses_of_a_host_and_answers_nobody_yet():
             pass
     with bound_sockets("127.0.0.1", port):
         pass
+
+
+def test_answers_on_a_connection_that_is_kept_wait_for_no_acknowledgement(address):
+    """Of two parts of an answer the second one would wait for 40 ms else."""
+    connection, seconds = HTTPConnection(address.removeprefix("http://")), []
+    for _ in range(20):
+        started = time.perf_counter()
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        seconds.append(time.perf_counter() - started)
+    connection.close()
+    assert min(seconds[5:]) < 0.03

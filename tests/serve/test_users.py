@@ -13,8 +13,10 @@ from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
+from anyio.to_thread import run_sync
 
 from penname.cli.app import main
+from penname.serve.documents_in_json import documents_in_json
 
 USER = "team/Ada Ω@example.org 100%"
 ADA = f"/v1/users/{quote(USER, safe='')}"
@@ -31,8 +33,8 @@ def test_a_user_is_added_shown_and_forgotten(client):
     assert client("GET", "/v1/users").json["data"] == []
 
 
-def test_documents_that_are_added_while_the_user_is_deleted_are_never_refused(client):
-    """They add the user, however often others delete it meanwhile."""
+def test_documents_that_are_added_while_the_user_is_deleted_are_added_or_refused(client):
+    """They add the user, unless others delete it meanwhile."""
     statuses, done = Counter(), threading.Event()
 
     def add(n):
@@ -53,7 +55,32 @@ def test_documents_that_are_added_while_the_user_is_deleted_are_never_refused(cl
     done.set()
     for thread in deleting:
         thread.join()
-    assert statuses == {("POST", 200): 18, ("PUT", 200): 18}
+    assert statuses["PUT", 200] == 18
+    assert statuses["POST", 200] + statuses["POST", 404] == 18
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_user_who_is_deleted_while_documents_come_does_not_come_back(client, monkeypatch, known):
+    reached, go_on = threading.Event(), threading.Event()
+
+    async def slowly(request, user):
+        taken = await documents_in_json(request, user)
+        reached.set()
+        await run_sync(go_on.wait)
+        return taken
+
+    monkeypatch.setattr("penname.serve.routes.documents.documents_in_json", slowly)
+    if known:
+        client("PUT", ADA)
+    answers = []
+    adding = threading.Thread(target=lambda: answers.append(client("POST", f"{ADA}/documents", {"text": "Rain."})))
+    adding.start()
+    assert reached.wait(30)
+    assert client("DELETE", ADA).status == (200 if known else 404)
+    go_on.set()
+    adding.join()
+    assert (answers[0].status, answers[0].error["code"]) == (404, "user_not_found")
+    assert client("GET", ADA).status == 404
 
 
 def test_pages_of_users_have_each_once(client):

@@ -25,7 +25,8 @@ def bound_sockets(host: str, port: int) -> Iterator[list[socket.socket]]:
         bound: list[socket.socket] = []
         for family, address in addresses:
             try:
-                one = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                # Where the protocol is named, answers wait for no acknowledgement: asyncio sees to it. Else for 40 ms.
+                one = opened.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
                 _bind(one, address)
                 bound.append(one)
             except OSError as error:

@@ -6,7 +6,7 @@ import pytest
 
 from penname.data.records import Document
 from penname.errors import ArgumentError
-from penname.serve.store.records import UnknownTenant
+from penname.serve.store.records import UnknownTenant, UnknownUser
 
 
 def documents(count: int, word: str = "text") -> list[Document]:
@@ -97,3 +97,14 @@ def test_the_latest_documents_come_first_and_no_more_than_are_asked_for(store):
     assert [document.id for document in store.latest_documents("t", "ada", 12)] == ["new", "d2"]
     assert [document.id for document in store.latest_documents("t", "ada", 10**6)] == ["new", "d2", "d1", "d0"]
     assert store.latest_documents("t", "ada", 0) == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_documents_that_are_not_wanted_any_more_are_not_added(store, known):
+    if known:
+        store.add_documents("t", "ada", documents(2), put_user=True)
+    with pytest.raises(UnknownUser):
+        store.add_documents("t", "ada", documents(5), put_user=True, wanted=lambda: False)
+    assert store.has_user("t", "ada") is known
+    assert sum(store.count_documents("t", ["ada"]).values()) == (2 if known else 0)
+    assert len(store.add_documents("t", "ada", documents(5), put_user=True)) == 5

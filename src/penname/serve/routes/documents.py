@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Literal
 
@@ -14,6 +16,7 @@ from penname.serve.documents_in_json import BODY, documents_in_json
 from penname.serve.errors import ApiError, stopping
 from penname.serve.in_flight import Stop, tenant_user
 from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
+from penname.serve.state import State
 from penname.serve.store.store import Store
 from penname.serve.taken import Taken
 from penname.serve.uploads.uploads import has_files
@@ -70,36 +73,33 @@ async def add_documents(
     One document or several as JSON, one a line as JSON lines, or files in a form's field `file`. Either all are added
     or none is: of files, all that are the user's texts.
     """
-    if not has_files(request):
-        taken = await documents_in_json(request, user)
-        ids = await run_sync(partial(state.store.add_documents, caller.tenant, user, taken.documents, put_user=True))
-        return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows)
     if state.admission.stopping:
         raise stopping()
-    # Files take a while to read: a server that stops waits for them, and who is forgotten meanwhile stays so.
+    # Documents take a while to read: a server that stops waits for them, and who is forgotten meanwhile stays so.
     stop = Stop()
     state.in_flight.add(caller.tenant, user, stop)
     try:
         is_known = await run_sync(state.store.has_user, caller.tenant, user)
         with stop.heeded():
-            async with state.uploads.taken(request, caller.tenant, user, me or []) as taken:
-                add = _add_if_still_known if is_known else _add_unless_forgotten
-                await run_sync(add, state.store, caller.tenant, user, taken, stop)
-                return await run_sync(_added, taken)
+            async with _taken(request, state, caller.tenant, user, me or []) as taken:
+                add = partial(_add, state.store, caller.tenant, user, taken, stop, put_user=not is_known)
+                return await run_sync(add)
     finally:
         state.in_flight.remove(caller.tenant, user, stop)
 
 
-def _add_if_still_known(store: Store, tenant: str, user: str, taken: Taken, stop: Stop) -> None:
-    store.add_documents(tenant, user, taken.documents)
+@asynccontextmanager
+async def _taken(request: Request, state: State, tenant: str, user: str, me: Sequence[str]) -> AsyncIterator[Taken]:
+    """What is taken of the documents that a request brings, see `Uploads.taken`."""
+    if has_files(request):
+        async with state.uploads.taken(request, tenant, user, me) as taken:
+            yield taken
+    else:
+        yield await documents_in_json(request, user)
 
 
-def _add_unless_forgotten(store: Store, tenant: str, user: str, taken: Taken, stop: Stop) -> None:
-    store.add_profiles(tenant, {user: taken.documents}, wanted=lambda user: not stop.told)
-
-
-def _added(taken: Taken) -> DocumentsAdded:
-    ids = [str(document.id) for document in taken.documents]
+def _add(store: Store, tenant: str, user: str, taken: Taken, stop: Stop, *, put_user: bool) -> DocumentsAdded:
+    ids = store.add_documents(tenant, user, taken.documents, put_user=put_user, wanted=lambda: not stop.told)
     skipped = [Skipped.model_validate(record) for record in taken.skipped]
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 

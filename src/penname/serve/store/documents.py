@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, func, select, tuple_
 from penname.data.records import Document
 from penname.errors import ArgumentError
 from penname.serve.store.part import KnownUser, checked_id, checked_limit, checked_text, checked_user, note
-from penname.serve.store.records import Profile
+from penname.serve.store.records import Profile, UnknownUser
 from penname.serve.store.tables import documents
 from penname.serve.store.tables import users as user_rows
 from penname.serve.store.users import Users, delete_rows, raise_version
@@ -34,13 +34,23 @@ class _Unwanted(Exception):
 class Documents(Users):
     """A user's documents. Each change raises the version of the profile and drops the reasonings written from it."""
 
-    def add_documents(self, tenant: str, user: str, added: Iterable[Document], *, put_user: bool = False) -> list[str]:
+    def add_documents(
+        self,
+        tenant: str,
+        user: str,
+        added: Iterable[Document],
+        *,
+        put_user: bool = False,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> list[str]:
         """Add documents: all of them, or none where one is faulty. The result is their ids.
 
         added: those without an id get one; one whose id the user has, or that comes twice, replaces the one before.
         put_user: whether a user whom nobody knows is added with them.
+        wanted: whether they are still to be added, asked at the end.
 
-        Raises UnknownUser, and ArgumentError for a text or an id that cannot be kept.
+        Raises UnknownUser, also where they are not wanted any more, and ArgumentError for a text or an id that cannot
+        be kept.
         """
         tenant, user = checked_user(tenant, user)
         ready = _all_ready(added)
@@ -48,11 +58,19 @@ class Documents(Users):
             with self._database.reading(tenant) as connection:
                 self._known(connection, tenant, user)
             return []
-        with self._database.writing(tenant) as connection:
-            if put_user:
-                self._put(connection, tenant, user)
-            note(connection, tenant, "documents added", sum(self._extend(connection, tenant, user, ready)))
-        self._erase_soon()
+        new = None
+        try:
+            with self._database.writing(tenant) as connection:
+                new = self._put(connection, tenant, user) if put_user else None
+                note(connection, tenant, "documents added", sum(self._extend(connection, tenant, user, ready)))
+                if not wanted():
+                    raise UnknownUser
+        except BaseException:
+            if new is not None:  # what the database's files may still have of the rows is closed
+                self._user_keys.destroy(new)
+            raise
+        finally:
+            self._erase_soon()
         return [str(document.id) for document in ready]
 
     def add_profiles(

@@ -60,6 +60,14 @@ class _Asked(NamedTuple):
     parent: int
 
 
+class TooMuch(ApiError):
+    """Reading takes too much, or ends the program."""
+
+    def __init__(self) -> None:
+        problem = "found files that take too much memory or time to read, or end the program that reads them"
+        super().__init__(400, f"{problem}, expected smaller or whole ones", "invalid_value", "file")
+
+
 async def read_form(content_type: str, body: bytes, user: str, me: Sequence[str], allowance: Allowance) -> Taken:
     """The documents of a user in the files of a form.
 
@@ -69,7 +77,7 @@ async def read_form(content_type: str, body: bytes, user: str, me: Sequence[str]
     user: the user's id.
     me: names of the user, beside those in the form.
 
-    Raises TooLarge, and ApiError as `documents_of_files` does, and where the process takes too much or fails.
+    Raises TooLarge, TooMuch, and ApiError as `documents_of_files` does, and where the process fails.
     """
     folder = PrivateFolder()
     try:
@@ -82,8 +90,7 @@ async def read_form(content_type: str, body: bytes, user: str, me: Sequence[str]
     if code > 0 and code != _MEMORY:
         raise _failed(f"exit code {code}")
     logger.warning("reading files: ended with %d", code)
-    problem = "found files that take too much memory or time to read, or end the program that reads them"
-    raise ApiError(400, f"{problem}, expected smaller or whole ones", "invalid_value", "file")
+    raise TooMuch
 
 
 async def _ran(asked: bytes) -> tuple[int, bytes]:

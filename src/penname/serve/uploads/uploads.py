@@ -14,7 +14,7 @@ from penname.serve.hanging_up import unless_gone
 from penname.serve.requests import media_type
 from penname.serve.taken import Taken
 from penname.serve.uploads.documents import TooLarge
-from penname.serve.uploads.process import Allowance, read_form
+from penname.serve.uploads.process import Allowance, TooMuch, read_form
 from penname.serve.uploads.turns import Turns
 
 FORM = "multipart/form-data"
@@ -62,7 +62,7 @@ class Uploads:
             await turn.enter_async_context(self._small.turn(tenant))
             try:
                 return await read_form(*upload, SMALL)
-            except TooLarge:
+            except (TooLarge, TooMuch):
                 await turn.aclose()
         await turn.enter_async_context(self._large.turn(tenant))
         try:
