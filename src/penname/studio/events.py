@@ -62,7 +62,7 @@ class EventLog:
 
     def answer(self, request: Request) -> Response:
         """The events as a stream for a page, behind the last one that it has."""
-        first = self._behind(request.headers.get("last-event-id", ""))
+        first = self._behind(last_seen(request))
         if self._ended and first == len(self._events):
             return Response(status_code=204)  # which tells a browser not to ask again
         return StreamingResponse(
@@ -95,6 +95,14 @@ class EventLog:
     def _wake(self) -> None:
         self._more.set()
         self._more = asyncio.Event()
+
+
+def last_seen(request: Request) -> str:
+    """The number of the last event that a page has; empty for none.
+
+    A browser that connects again by itself has it in a header, a page that does in its address.
+    """
+    return request.headers.get("last-event-id") or request.query_params.get("last", "")
 
 
 def written(number: str, event: Event) -> str:

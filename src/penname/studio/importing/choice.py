@@ -42,6 +42,10 @@ SAMPLES, LETTERS = 4, 400
 """How many texts are shown, and how many letters of each."""
 
 
+LEAST_SHARE = 0.01
+"""Of fewer texts it is not told that they are in another language."""
+
+
 @dataclass
 class Choice:
     """What is saved.
@@ -136,12 +140,13 @@ def summary_of(authors: Sequence[Author]) -> Summary:
     words = list(chain.from_iterable(author.words for author in authors))
     dates = [document.date for author in authors for document in author.documents if document.date]
     languages: Counter[str] = sum((author.languages for author in authors), Counter())
+    shares = [(name, count / len(words)) for name, count in languages.most_common(4)]
     return Summary(
         documents=len(words),
         first=min(dates, default="")[:10],
         last=max(dates, default="")[:10],
         undated=len(words) - len(dates),
-        languages=[(name, count / len(words)) for name, count in languages.most_common(4)],
+        languages=[(name, share) for name, share in shares if share >= LEAST_SHARE],
         shortest=min(words, default=0),
         middle=round(median(words)) if words else 0,
         longest=max(words, default=0),

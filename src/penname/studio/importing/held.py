@@ -54,6 +54,7 @@ class Held:
         """Drop the texts of authors. authors: their places."""
         assert self.found is not None
         assert self.choice is not None
+        self.found.rows -= sum(len(self.found.authors[place].documents) for place in authors)
         kept = [(place, author) for place, author in enumerate(self.found.authors) if place not in authors]
         self.choice.chosen = {new for new, (place, _) in enumerate(kept) if place in self.choice.chosen}
         self.found.authors = [author for _, author in kept]

@@ -168,7 +168,8 @@ def begin(request: RunRequest, store: Store, runs: Path) -> Path:
         raise UserError(run.problem)
     folder = request.folder(runs)
     try:
-        folder.mkdir(parents=True)
+        runs.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700)  # it has texts in the clear
     except FileExistsError:  # two that came at once are not both the first
         raise UserError(f"name: there is a run called {request.name} already, expected another name") from None
     if run.data is not None:

@@ -18,7 +18,7 @@ from penname.errors import UserError
 from penname.experiments.plan import format_bytes
 from penname.runs.progress import format_duration
 from penname.serve.errors import ApiError
-from penname.studio.events import END, MILLISECONDS_TO_RETRY, SECONDS_OF_SILENCE, Event, written
+from penname.studio.events import END, MILLISECONDS_TO_RETRY, SECONDS_OF_SILENCE, Event, last_seen, written
 from penname.studio.pages import ROOT, page, rendered
 from penname.studio.state import StateOf, StudioOf
 from penname.studio.train import processes
@@ -161,7 +161,7 @@ async def events(
     seen: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:
     """The parts of a run's page as they change, behind those that the page has: nothing of them is kept here."""
-    known = known_from(request.headers.get("last-event-id") or seen)
+    known = known_from(last_seen(request) or seen)
     stream = _stream(request, watched.of(folder), studio, known)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -66,6 +66,7 @@ class Column:
     slot: where the user's key is; None where nobody knows the user.
     is_unknown: whether nobody in the studio has the user's name, once that was looked up.
     problem: why there is no text, or no more of it.
+    is_cut: whether the text came to no end within its tokens.
     """
 
     number: int
@@ -81,6 +82,7 @@ class Column:
     reasoning: str = ""
     text: str = ""
     problem: str = ""
+    is_cut: bool = False
     kept: list[Kept] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -150,7 +152,8 @@ class Column:
                     await self._take(writing, state)
             finally:
                 await writing.close()
-        self._end("written", "", writing.notes)
+        cut = ["it is cut off: it came to no end within the most tokens (see Settings)"] if self.is_cut else []
+        self._end("written", "", [*cut, *writing.notes])
 
     async def _take(self, writing: Writing, state: State) -> None:
         self._show("found", documents=await run_sync(self._found, writing.shown, state.store))
@@ -167,6 +170,7 @@ class Column:
     def _add(self, piece: Piece) -> None:
         if self.stage == "forgotten":  # what had come before the writing could be stopped
             return
+        self.is_cut = self.is_cut or piece.finish_reason == "length"
         self.reasoning += piece.reasoning
         self.text += piece.text
         self._waiting_pieces["reasoning"] += piece.reasoning

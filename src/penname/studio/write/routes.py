@@ -22,7 +22,7 @@ from penname.studio.write.asked import BITS_OF_SEED, Asked
 from penname.studio.write.column import Column
 from penname.studio.write.feedback import Thought, keep_feedback, take_back
 from penname.studio.write.sheets import MOST_SHEETS, Sheet, Sheets
-from penname.studio.write.users import known_users
+from penname.studio.write.users import first_user_of, known_users
 
 router = APIRouter(prefix="/write")
 
@@ -181,7 +181,8 @@ async def _page(
         chosen = _named(choices, run, method)
         if chosen is None:
             lacking, chosen = method or run, await run_sync(usual_choice, choices)
-        columns = _columns_to_begin_with(chosen, user or next(iter(known), ""))
+        somebody = user or await run_sync(first_user_of, chosen.run, state.store) or next(iter(known), "")
+        columns = _columns_to_begin_with(chosen, choices[0], somebody)
     return page(
         request,
         "write.html",
@@ -205,9 +206,14 @@ def _named(choices: Sequence[Choice], run: str, method: str) -> Choice | None:
     return next((one for one in choices if one.name == method), None) if method else next(own, None)
 
 
-def _columns_to_begin_with(choice: Choice, somebody: str) -> list[tuple[str, str]]:
-    """Method and user of each text: somebody beside nobody, which shows most, by the same method."""
-    return [(choice.name, somebody), (choice.name, "")] if somebody else [(choice.name, "")]
+def _columns_to_begin_with(choice: Choice, own: Choice, somebody: str) -> list[tuple[str, str]]:
+    """Method and user of each text: of a run beside the studio's own model, else somebody beside nobody.
+
+    That is what shows most. own: the studio's own.
+    """
+    if not somebody:
+        return [(choice.name, "")]
+    return [(choice.name, somebody), (own.name, somebody) if choice.run else (choice.name, "")]
 
 
 def _seed() -> dict[str, int]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
+from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.store import Store
+from penname.studio.train.request import DATA_FOLDER
 
 MOST_SHOWN = 50
 
@@ -13,3 +18,13 @@ def known_users(store: Store, tenant: str, typed: str) -> list[str]:
     """The first users, in the order of their ids, that have in them what was typed, in whatever case."""
     folded = typed.strip().casefold()
     return list(islice((user for user in store.user_ids(tenant) if folded in user.casefold()), MOST_SHOWN))
+
+
+def first_user_of(run: Path | None, store: Store) -> str:
+    """The first user of whose documents a run has learned; empty where it is none of the studio's. run: its folder."""
+    if run is not None:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            with (run / DATA_FOLDER / "documents.jsonl").open("rb") as file:
+                user = str(json.loads(next(file, b""))["user_id"])
+            return user if store.has_user(LOCAL_TENANT, user) else ""
+    return ""
