@@ -14,7 +14,7 @@ from penname.studio.events import EventLog
 
 def request_after(last: str | None) -> Request:
     headers = [] if last is None else [(b"last-event-id", last.encode())]
-    return Request({"type": "http", "headers": headers})
+    return Request({"type": "http", "headers": headers, "query_string": b""})
 
 
 def parsed(block: str) -> dict[str, str]:

@@ -215,6 +215,11 @@ def test_reloaded_and_in_another_tab_it_goes_on(studio, browser):
     assert not studio.app.state.penname.in_flight
 
 
+def at_step(title):
+    """Whether a page of the import is at a step; it may be exchanged for another one meanwhile."""
+    return lambda browser: browser.execute_script("return document.getElementById('step').textContent") == title
+
+
 def test_many_open_tabs_leave_connections_for_another_one(studio, browser):
     """A browser has six to a host: only a page that is looked at holds one, and goes on where it was."""
     sheet = ended(begun(studio, user=["ada", ""]))
@@ -222,14 +227,14 @@ def test_many_open_tabs_leave_connections_for_another_one(studio, browser):
     for path in [f"/write/{sheet.id}", *["/import"] * 8]:
         browser.switch_to.new_window("tab")
         browser.get(f"{studio.url}{path}")
-    wait_for(browser, lambda b: shown(b, "#step") == "Bring your texts")
+    wait_for(browser, at_step("Bring your texts"))
     studio.ask("POST", "/import/begin", {"files": 1, "size": 1})
-    wait_for(browser, lambda b: shown(b, "#step") == "Files are coming in")
+    wait_for(browser, at_step("Files are coming in"))
     handles = [handle for handle in browser.window_handles if handle != first]
     browser.switch_to.window(handles[3])
-    wait_for(browser, lambda b: shown(b, "#step") == "Files are coming in")
+    wait_for(browser, at_step("Files are coming in"))
     studio.ask("POST", "/import/cancel")
-    wait_for(browser, lambda b: shown(b, "#step") == "Bring your texts")
+    wait_for(browser, at_step("Bring your texts"))
     browser.switch_to.window(handles[0])
     wait_for(browser, lambda b: shown(b, "#stream [role=status]") == "All done")
     for handle in handles:
