@@ -10,7 +10,7 @@ from penname.data.readers.choice import READERS
 
 ROOT = Path(penname.__file__).parent
 BASE = {
-    *("control_tokens", "errors", "encoders", "extensions", "method_table", "shipped"),
+    *("control_tokens", "errors", "encoders", "extensions", "file_locks", "method_table", "shipped"),
     *("text_caches", "thoughts", "words"),
 }
 TOOLS = {
