@@ -164,13 +164,23 @@ def serving(
     folder: Path, rows: int, model: str = "bundled", methods: Sequence[str] = ()
 ) -> Iterator[tuple[int, psutil.Process]]:
     """A server of a model, with its users. methods: those of a run that are served."""
+    with ready(folder / "db", rows, model, methods) as found:
+        asyncio.run(add_users(found[0]))
+        yield found
+
+
+@contextmanager
+def ready(
+    database: Path, rows: int, model: str = "bundled", methods: Sequence[str] = ()
+) -> Iterator[tuple[int, psutil.Process]]:
+    """A server that is ready, and its port. database: file with its users, if there are any yet."""
     port = free_port()
     penname = str(Path(sys.executable).with_name("penname"))
     command = [penname, "serve", model, *(f"--method={method}" for method in methods)]
-    command += ["--port", str(port), "--rows", str(rows), "--db", f"sqlite:///{folder}/db"]
+    command += ["--port", str(port), "--rows", str(rows), "--db", f"sqlite:///{database}"]
     server = subprocess.Popen(command, env=os.environ)
     try:
-        asyncio.run(add_users(port))
+        asyncio.run(wait_until_ready(port, "/readyz"))
         yield port, psutil.Process(server.pid)
     finally:
         server.terminate()
@@ -187,19 +197,18 @@ def free_port() -> int:
 
 async def wait_until_ready(port: int, path: str) -> None:
     """Wait until a server answers with 200."""
-    for _ in range(3000):
+    for _ in range(12_000):
         try:
             if (await ask(port, "GET", path, None))[0] == 200:
                 return
         except OSError:
             pass
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
     raise SystemExit("the server does not start")
 
 
 async def add_users(port: int) -> None:
-    """Add the users' documents once the server is ready."""
-    await wait_until_ready(port, "/readyz")
+    """Add the users' documents."""
     for user in range(USERS):
         status, body = await ask(port, "POST", f"/v1/users/u{user}/documents", {"documents": documents_of(user)})
         if status >= 300:

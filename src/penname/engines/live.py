@@ -28,8 +28,8 @@ FEW_COMPLETIONS = 4
 PARTS = 8
 """In so many parts the completions of a request may join a batch."""
 
-WARM_UP_TOKENS = 256
-"""Length of the prompt that an engine is warmed up with."""
+WARM_UP_TOKENS, WARM_UP_NEW = 128, 4
+"""Length of the prompt that an engine is warmed up with, and of its completion: a server starts that much later."""
 
 
 @dataclass(eq=False)
@@ -171,7 +171,7 @@ class LiveEngine:
 
     def warm_up(self) -> None:
         """Write a few tokens, so that the first request waits for nothing else, and how fast the engine is is known."""
-        new = min(8, self.max_new_tokens)
+        new = min(WARM_UP_NEW, self.max_new_tokens)
         room = WARM_UP_TOKENS if self.max_length is None else min(WARM_UP_TOKENS, self.max_length - new)
         for _ in range(2):  # what is only slow the first time would be taken for the engine's pace
             self._pace = Pace(self.rows)
