@@ -460,7 +460,7 @@ def test_the_whole_way_by_keyboard(studio, browser, tmp_path):
     shown(browser, "6 documents of 1 user are in the studio")
     focused(browser, "Saved")
     check_looks(browser, "import-saved")
-    tab_to(browser, "see how they write")
+    tab_to(browser, "see the style of these texts")
     check_console(browser)
 
 

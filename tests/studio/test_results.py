@@ -115,7 +115,7 @@ def test_nothing_chosen_is_said_where_one_is(browser, studio):
     one(browser, "main button").click()
     wait_for(lambda: "choose one run or more" in one(browser, "#alert").text)
     assert browser.current_url.endswith("/results")
-    browser.get_log("browser")  # the refusal itself
+    check_console(browser)
 
 
 def test_the_table_is_that_of_the_command(browser, studio):

@@ -26,6 +26,7 @@ from tests.studio.studios import Studio, running_studio
 from penname.data.records import Document
 from penname.engines import batch
 from penname.engines.live import LiveEngine
+from penname.runs.folder import RunFolder, write_text
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.opening import open_store
 from penname.session import stage_names
@@ -432,6 +433,18 @@ def test_a_link_to_a_method_chooses_it_beside_the_studios_own(studio):
     unknown = studio.ask("GET", f"/write?method={quote('<b>:sft')}").body.decode()
     assert "Nothing here is called &lt;b&gt;:sft that can write" in unknown
     assert unknown.count('<option value="sft-reasoning" selected>') == 2
+
+
+def test_runs_in_training_and_what_methods_are_is_told(studio):
+    page = studio.ask("GET", "/write").body.decode()
+    assert "Still being trained" not in page
+    assert "sft: the model trained on people" in page
+    run = RunFolder(studio.runs / "busy & slow", None)
+    with run.lock():
+        write_text(run.folder / "recipe.yaml", "methods: [rag]\n")
+        page = studio.ask("GET", "/write").body.decode()
+    assert 'href="/studio/train/runs/busy%20%26%20slow">busy &amp; slow</a>' in page
+    shutil.rmtree(run.folder)
 
 
 def test_the_runs_of_a_sweep_can_be_chosen(studio, served_run):

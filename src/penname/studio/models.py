@@ -21,12 +21,24 @@ from penname.session.fine_tune import PROMPT_FILE
 from penname.studio.recipes import recipe_of
 from penname.studio.runs import RECIPE, Run, find_runs
 from penname.studio.start import ROWS
+from penname.studio.train.listing import listed_runs
 from penname.studio.train.states import is_finished
 
 MOST_LOADED = 2
 """Most models of runs that are loaded at once."""
 
+MOST_LOOKED_AT = 10
+"""So many of the newest runs are asked whether they are being trained."""
+
 _UNTRAINED = "rag"
+METHODS_SAID = {
+    _UNTRAINED: "the untrained model, shown some of the person's texts",
+    "sft": "the model trained on people's texts",
+    "sft-reasoning": "trained to describe the manner first, then to write",
+    "rest-em": "sft, then trained on the best of what it writes itself",
+    "rest-pg": "the same with a description of the manner before each text",
+}
+"""What the methods of most recipes are, in a clause each."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,10 @@ class Models:
             if choice.name == name:
                 return choice
         raise ApiError(404, "method: found one that cannot write here, expected one of the list", "model_not_found")
+
+    async def in_training(self) -> list[str]:
+        """The names of the newest runs that a process works on."""
+        return [run.name for run in (await run_sync(listed_runs, self._runs, 0, MOST_LOOKED_AT))[0] if run.state.goes]
 
     @property
     def loaded(self) -> list[Choice]:

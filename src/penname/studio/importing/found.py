@@ -117,7 +117,7 @@ def read(place: Path, folder_name: str | None, columns: Sequence[tuple[str, str]
             line = f"found no column that is known to have the text, among {', '.join(table.names)}"[:300]
             raise Unread(line, table) from None
         if error.reason == "no known format":  # the page lists the formats, of which the error has all
-            raise Unread(f"{error.problem.partition(', expected')[0]}: see below what can be read", None) from None
+            raise Unread(f"{str(error).partition(', expected')[0]}; see below what can be read", None) from None
         # Other columns help where some were chosen: a file that is damaged is so with any.
         raise Unread(str(error), table if columns or error.reason == "missing column" else None) from None
     _without_copies(authors, report, progress)

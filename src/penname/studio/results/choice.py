@@ -42,12 +42,13 @@ class Choice:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
-def _choice(
+def choice_of(
     run: Annotated[tuple[str, ...], Query()] = (),
     split: Literal["val", "test"] | None = None,
     holm: bool = False,
     seeds: bool = False,
 ) -> Choice:
+    """The choice of an address. Raises ApiError (400) where it has no run, or too many."""
     if not run:
         raise ApiError(400, "choose one run or more, by the box before its name", "invalid_value", "run")
     if len(run) > MOST_RUNS:
@@ -56,4 +57,4 @@ def _choice(
     return Choice(run, split, holm, seeds)
 
 
-ChoiceOf = Annotated[Choice, Depends(_choice)]
+ChoiceOf = Annotated[Choice, Depends(choice_of)]

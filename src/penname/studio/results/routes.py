@@ -14,8 +14,8 @@ from penname.experiments.comparison import Comparison
 from penname.reporting.page import policy
 from penname.reporting.tables import main_tables, table_of_tests
 from penname.serve.errors import ApiError
-from penname.studio.pages import ROOT, page
-from penname.studio.results.choice import ChoiceOf
+from penname.studio.pages import ROOT, error_page, page
+from penname.studio.results.choice import ChoiceOf, choice_of
 from penname.studio.results.results import Results
 from penname.studio.results.runs import Order
 from penname.studio.state import StudioOf
@@ -49,9 +49,11 @@ async def runs(
 
 
 @router.get("/chosen")
-async def chosen(choice: ChoiceOf) -> Response:
-    """Lead to the comparison of the runs whose boxes are checked."""
-    return Response(status_code=204, headers={"HX-Redirect": f"{ROOT}/results/compare?{choice.query}"})
+async def chosen(request: Request, run: Annotated[tuple[str, ...], Query()] = ()) -> Response:
+    """Lead to the comparison of the runs whose boxes are checked, or say that none is."""
+    if not run:  # nothing has failed, so it is no error for the browser to report
+        return error_page(request, 200, "No run is checked yet: choose one run or more, by the box before its name.")
+    return Response(status_code=204, headers={"HX-Redirect": f"{ROOT}/results/compare?{choice_of(run).query}"})
 
 
 @router.get("/compare")

@@ -11,15 +11,6 @@ from penname.errors import UserError
 OWN = "own"
 """The recipe for documents in the studio: the quickstart's settings, fitted to these documents."""
 
-METHODS_SAID = {
-    "rag": "the untrained model, shown some of the person's texts",
-    "sft": "the model trained on people's texts",
-    "sft-reasoning": "trained to describe the manner first, then to write",
-    "rest-em": "sft, then trained on the best of what it writes itself",
-    "rest-pg": "the same with a description of the manner before each text",
-}
-"""What the methods of most recipes are, in a clause each."""
-
 
 @dataclass(frozen=True)
 class Offer:

@@ -19,13 +19,14 @@ from penname.experiments.plan import format_bytes
 from penname.runs.progress import format_duration
 from penname.serve.errors import ApiError
 from penname.studio.events import END, MILLISECONDS_TO_RETRY, SECONDS_OF_SILENCE, Event, last_seen, written
+from penname.studio.models import METHODS_SAID
 from penname.studio.pages import ROOT, page, rendered
 from penname.studio.state import StateOf, StudioOf
 from penname.studio.train import processes
 from penname.studio.train.documents import all_users
 from penname.studio.train.estimate import estimate
 from penname.studio.train.listing import listed_runs, next_name, shown_users
-from penname.studio.train.offers import METHODS_SAID, OFFERS, OWN
+from penname.studio.train.offers import OFFERS, OWN
 from penname.studio.train.pace import name_of
 from penname.studio.train.request import PlannedRun, RunRequest, begin, planned
 from penname.studio.train.samples import BEST, NEWEST, WORST

@@ -15,7 +15,7 @@ from penname.serve.errors import ApiError
 from penname.serve.requests import TextWithWords
 from penname.serve.state import State
 from penname.studio.events import EventLog
-from penname.studio.models import Choice, Models, usual_choice
+from penname.studio.models import METHODS_SAID, Choice, Models, usual_choice
 from penname.studio.pages import ROOT, page
 from penname.studio.state import CALLER, StateOf
 from penname.studio.write.asked import BITS_OF_SEED, Asked
@@ -192,6 +192,8 @@ async def _page(
         prompt=asked.prompt if asked else "",
         columns=columns,
         groups=_groups(choices),
+        methods={name: said for name, said in METHODS_SAID.items() if any(one.method == name for one in choices)},
+        training=await models.in_training(),
         known=known,
         most_tokens=asked.most_tokens if asked else None,
         temperature=asked.temperature if asked else None,
