@@ -77,7 +77,7 @@ def texts_at(server):
 
 @pytest.mark.parametrize(
     ("told", "texts"),
-    [([signal.SIGTERM, signal.SIGINT], 4), pytest.param([signal.SIGTERM], 24, marks=pytest.mark.slow)],
+    [([signal.SIGTERM, signal.SIGINT], 4), pytest.param([signal.SIGTERM], 48, marks=pytest.mark.slow)],
 )
 def test_texts_that_take_longer_are_ended_and_settled(lasting, tmp_path, told, texts):
     database, log = f"sqlite:///{tmp_path}/penname.db", tmp_path / "log"
