@@ -3,7 +3,7 @@ VENV ?= .venv
 NEWEST ?= .venv-newest
 OLDEST ?= .venv-oldest
 
-.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest test-oldest constraints install install-test browser postgresql
+.PHONY: quickstart test test-fast test-portable test-slow test-arithmetic test-newest test-oldest constraints install install-test browser postgresql
 
 define check
 	$(1)/bin/ruff check src tests benchmarks examples
@@ -20,10 +20,14 @@ test: install-test browser postgresql
 # What needs no model and no encoder, so that it ends within a few minutes.
 FAST = tests/data tests/evaluation tests/runs tests/prompts/test_completion.py tests/rest_pg/test_selection.py \
 	tests/rewards/test_meteor.py tests/rewards/test_overlap.py tests/rewards/test_traits.py \
-	tests/test_config.py tests/test_docs.py tests/test_layers.py
+	tests/test_config.py tests/test_docs.py tests/test_file_locks.py tests/test_layers.py tests/test_portable.py
 
 test-fast: install-test
 	$(call check,$(VENV),$(FAST))
+
+# The same without what Windows lacks, and with processes that start anew.
+test-portable: install-test
+	PYTHONPATH=tests/portable $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(FAST)
 
 test-slow: install-test browser postgresql
 	$(VENV)/bin/python -m pytest -m slow

