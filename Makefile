@@ -57,7 +57,8 @@ test-newest: browser postgresql
 test-oldest: export PENNAME_CACHE = $(CURDIR)/$(OLDEST)/cache
 test-oldest: browser postgresql
 	$(PYTHON) -m venv --clear $(OLDEST)
-	sed -nE 's/^ *"(transformers|trl|torch-geometric)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml > $(OLDEST)/oldest.txt
+	grep -oE '"(transformers|trl|torch-geometric)>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=\(.*\)/==\1.*/' \
+		> $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --no-compile --constraint $(OLDEST)/oldest.txt -e '.[test]'
 	$(call check,$(OLDEST))
 
@@ -90,7 +91,7 @@ install-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[experiments]'
 	$(compile)
 	touch $@
 

@@ -190,7 +190,7 @@ def test_the_doctor_tells_a_program_everything(machine):
             ["H200", "138.0 of 139.0 GiB", "trains the bundled 135M model", "up to 8B"],
         ),
         (
-            {"extras": [Package("vllm", None, "vllm>=0.19", False)]},
+            {"extras": [Package("vllm", None, "vllm>=0.19", False, "for kind: vllm in a recipe")]},
             "optional packages",
             ["vllm is not installed", "kind: vllm", "pip install 'vllm>=0.19'"],
         ),

@@ -112,7 +112,7 @@ def _extras(machine: Machine) -> str:
         f"{package.name} {package.version} is installed"
         if package.tested
         else f"{package.name} {package.version or 'is not installed'}"
-        f", for kind: {package.name} in a recipe: pip install '{package.requirement}'"
+        f", {package.purpose}: pip install '{package.requirement}'"
         for package in machine.extras
     )
 

@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 
 from penname.engines.memory import keep_freed_memory
 from penname.errors import UserError
+from penname.extras import require
 
 BUNDLED = "bundled"
 BUNDLED_ON_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -170,6 +171,7 @@ def load_model(name: str, dtype: str) -> Any:
     keep_freed_memory()
     with _one_line_errors(name):
         if (Path(path) / "adapter_config.json").is_file():
+            require("train", f"{name}, an adapter,")
             from peft import AutoPeftModelForCausalLM
 
             with ignore_peft_deprecations():

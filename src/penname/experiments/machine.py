@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,16 @@ from penname.experiments.plan import run_disk, training_memory
 from penname.recipe_files import load_recipe
 from penname.rewards.meteor import meteor_name
 
-EXTRAS = ("openai", "vllm", "ray")
+PURPOSES = {
+    "train": "for training",
+    "graph": "for methods that show other users' documents",
+    "plots": "for reports and figures",
+    "tracking": "for tracking: tensorboard in a recipe",
+    "openai": "for kind: openai in a recipe",
+    "vllm": "for kind: vllm in a recipe",
+    "ray": "for scale.kind: ray in a recipe",
+}
+"""What penname's optional packages are for, by the names of its extras."""
 SIZES = (360_000_000, 1_700_000_000, 3_000_000_000, 8_000_000_000, 14_000_000_000, 32_000_000_000, 70_000_000_000)
 """Common sizes of models, in parameters."""
 
@@ -55,12 +64,14 @@ class Package:
     version: the installed version; None where it is not installed.
     requirement: the name with the supported versions, as an argument of pip.
     tested: whether the installed version is one of them.
+    purpose: what it is for, where it is optional.
     """
 
     name: str
     version: str | None
     requirement: str
     tested: bool
+    purpose: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,9 @@ def describe_machine() -> Machine:
         quickstart_disk_gib=_gib(run_disk(BUNDLED_PARAMETERS, quickstart, quickstart.limit.train)),
         largest=max(fitting, default=None),
         needed=_packages(extra=None),
-        extras=[package for extra in EXTRAS for package in _packages(extra)],
+        extras=[
+            replace(package, purpose=purpose) for extra, purpose in PURPOSES.items() for package in _packages(extra)
+        ],
         bundled_model=str(bundled_folder()),
         bundled_there=(bundled_folder() / "config.json").is_file(),
         hub_offline=HF_HUB_OFFLINE,
