@@ -183,6 +183,7 @@ def test_the_doctor_tells_a_program_everything(machine):
         ({"data_folder": "/nowhere", "data_there": False}, "folders", ["names no folder (/nowhere)"]),
         ({"instructions": []}, "processor", ["has no AVX2"]),
         ({"instructions": ["AVX2", "AVX-512"]}, "processor", ["has AVX2 and AVX-512, not AVX-512 BF16 or AMX"]),
+        ({"gpu": None, "torch_for": "Apple's GPU"}, "GPU", ["none used", "export PENNAME_DEVICE=mps"]),
         ({"gpu": None, "torch_for": "CUDA 13.0"}, "GPU", ["built for CUDA 13.0", "nvidia-smi"]),
         (
             {"gpu": "H200", "gpu_memory_gib": 139.0, "gpu_memory_available_gib": 138.0, "largest": 8_000_000_000},

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import penname
+from penname.engines.models import pick_device
+from penname.errors import UserError
 
 ROOT = Path(penname.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -59,3 +63,11 @@ def test_every_module_is_imported_without_what_windows_lacks():
         [sys.executable, "-c", script], input="\n".join(names), text=True, capture_output=True, env=environment
     )
     assert done.stderr == ""
+
+
+def test_the_device_is_the_one_that_is_named(monkeypatch):
+    monkeypatch.setenv("PENNAME_DEVICE", "cpu")
+    assert pick_device() == "cpu"
+    monkeypatch.setenv("PENNAME_DEVICE", "abacus")
+    with pytest.raises(UserError, match=r"^PENNAME_DEVICE: found 'abacus', expected one that this machine has: cpu"):
+        pick_device()

@@ -63,6 +63,8 @@ def _gpu(dtype: str, machine: Machine) -> str:
     if machine.gpu is None or machine.gpu_memory_available_gib is None:
         if machine.torch_for == "processors only":
             return "none used, as this torch is built for processors only; another: https://pytorch.org/get-started/locally"
+        if machine.torch_for == "Apple's GPU":
+            return "none used; to try Apple's, on which penname has not been tested: export PENNAME_DEVICE=mps"
         return f"none is found by torch, which is built for {machine.torch_for}; if there is one, see: nvidia-smi"
     memory = f"{machine.gpu_memory_available_gib:.1f} of {machine.gpu_memory_gib:.1f} GiB available"
     trains = _trains(machine.gpu_memory_available_gib, machine)

@@ -84,7 +84,7 @@ class Machine:
     threads: the number of threads that torch computes with.
     gpu: the name of the GPU in use; None if torch finds none, or is built without GPU support.
     gpu_memory_gib, gpu_memory_available_gib: the GPU's memory, in GiB; None without a GPU.
-    torch_for: the platform that this torch is built for, as in `CUDA 13.0`.
+    torch_for: the platform that this torch is built for, as in `CUDA 13.0`; `Apple's GPU` where there is one.
     memory_gib, memory_available_gib: the main memory, in GiB.
     disk_free_gib: the free space on the disk of the working folder, in GiB.
     quickstart_memory_gib, quickstart_disk_gib: what the recipe `quickstart` needs with the bundled model, in GiB.
@@ -140,7 +140,7 @@ def describe_machine() -> Machine:
         gpu=gpu,
         gpu_memory_gib=None if gpu_memory is None else _gib(gpu_memory),
         gpu_memory_available_gib=None if gpu_available is None else _gib(gpu_available),
-        torch_for=f"CUDA {torch.version.cuda}" if torch.version.cuda else "processors only",
+        torch_for=_torch_for(),
         memory_gib=_gib(memory.total),
         memory_available_gib=_gib(memory.available),
         disk_free_gib=_gib(psutil.disk_usage(".").free),
@@ -167,10 +167,20 @@ def _processor() -> tuple[str, list[str] | None]:
 
 def _gpu() -> tuple[str, int, int] | tuple[None, None, None]:
     """The name of the GPU in use, its memory and its available memory, in bytes."""
-    if pick_device() == "cpu":
+    device = pick_device()
+    if device == "cpu":
         return None, None, None
+    if device == "mps":
+        memory = torch.mps.recommended_max_memory()
+        return "Apple's GPU", memory, memory - torch.mps.driver_allocated_memory()
     available, memory = torch.cuda.mem_get_info()
     return torch.cuda.get_device_name(), memory, available
+
+
+def _torch_for() -> str:
+    if torch.version.cuda:
+        return f"CUDA {torch.version.cuda}"
+    return "Apple's GPU" if torch.backends.mps.is_available() else "processors only"
 
 
 def _gib(size: int) -> float:
