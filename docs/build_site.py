@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from docs.reference import pages
@@ -58,6 +59,7 @@ def build_site() -> None:
     output = run_zensical()
     if fault := FAULT.search(output):
         raise SiteError(f"found {fault[0].strip()!r} in what was printed:\n{output}")
+    add_licence(BUILT)
     (BUILT / "404.html").unlink(missing_ok=True)  # the server has its own answer, and no page knows where the site is
 
 
@@ -135,6 +137,12 @@ def run_zensical() -> str:
     if done.returncode != 0:
         raise SiteError(output)
     return output
+
+
+def add_licence(built: Path) -> None:
+    """Put Zensical's licence beside its files, where those of what these contain are already."""
+    (found,) = (path for path in metadata.files("zensical") or () if path.match("*.dist-info/licenses/LICENSE.md"))
+    shutil.copyfile(str(found.locate()), built / "assets" / "LICENSE.md")
 
 
 def publish(built: Path, packaged: Path) -> None:

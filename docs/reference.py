@@ -281,6 +281,8 @@ def words_of(schema: Schema, links: Mapping[str, str] = NO_LINKS) -> str:
     """
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
+        if name == "JsonValue":
+            return "anything"
         return f"[{name}](#{links[name]})" if name in links else name
     if schema.get("title") in links and "properties" in schema:
         return f"[{schema['title']}](#{links[schema['title']]})"
@@ -298,7 +300,10 @@ def words_of(schema: Schema, links: Mapping[str, str] = NO_LINKS) -> str:
         return f"list of {words_of(items, links)}" if items else "list"
     if kind == "object":
         values = schema.get("additionalProperties")
-        return f"{words_of(values, links)} by name" if isinstance(values, Mapping) else "object"
+        if not isinstance(values, Mapping):
+            return "object"
+        names = words_of(schema["propertyNames"], links) if "propertyNames" in schema else "names"
+        return f"{names}, each with {words_of(values, links)}"
     if kind is None:
         return "anything"
     word = {"date": "date", "binary": "file"}.get(schema.get("format", ""), JSON_NAMES[kind])
@@ -345,17 +350,18 @@ def http_page() -> str:
 
 def openapi() -> dict[str, Any]:
     """The description that the server gives of itself."""
-    return make_app(_NoStore(), _no_methods, key_required=False, longest_wait=1).openapi()  # type: ignore[arg-type]
+    return make_app(NoStore(), no_methods, key_required=False, longest_wait=1).openapi()  # type: ignore[arg-type]
 
 
-class _NoStore:
+class NoStore:
     """In a database's place, as nothing is asked."""
 
     def watch(self, observe: object) -> None:
         """Nothing happens that could be observed."""
 
 
-def _no_methods() -> Any:
+def no_methods() -> Any:
+    """In the place of what loads models."""
     raise AssertionError("the description needs no methods")
 
 

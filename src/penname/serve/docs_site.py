@@ -19,14 +19,11 @@ FOLDER = Path(__file__).parent / "site"
 
 
 class DocsSite(StaticFiles):
-    """Answers with the built pages, or with 404 and how to build them.
+    """Answers with the built pages, or with 404 and how to build them."""
 
-    folder: where they are.
-    """
-
-    def __init__(self, folder: Path = FOLDER) -> None:
-        super().__init__(directory=folder, html=True, check_dir=False)
-        self._start = folder / "index.html"
+    def __init__(self) -> None:
+        super().__init__(directory=FOLDER, html=True, check_dir=False)
+        self._start = FOLDER / "index.html"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
