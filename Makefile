@@ -2,11 +2,12 @@ PYTHON ?= python3.11
 VENV ?= .venv
 NEWEST ?= .venv-newest
 OLDEST ?= .venv-oldest
+DOCS ?= .venv-docs
 
-.PHONY: quickstart test test-fast test-portable test-slow test-arithmetic test-newest test-oldest constraints install install-test browser postgresql
+.PHONY: quickstart test test-fast test-portable test-slow test-arithmetic test-newest test-oldest constraints docs packages install install-test browser postgresql
 
 define check
-	$(1)/bin/ruff check src tests benchmarks examples
+	$(1)/bin/ruff check src tests benchmarks examples docs
 	$(1)/bin/mypy
 	$(1)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(2)
 endef
@@ -69,6 +70,14 @@ constraints: test-newest
 	$(NEWEST)/bin/pip list --format=freeze --exclude-editable --exclude pip \
 		| grep -viE '^(cuda|nvidia|triton)' | sed 's/+.*//' >> constraints.txt
 
+# The documentation as a site, in build/site and in the package, in an environment of its own.
+docs: $(DOCS)/.installed
+	$(DOCS)/bin/python -m docs.build_site
+
+# The package's archives in dist, with the site.
+packages: docs install-test
+	$(VENV)/bin/python -m build
+
 # The report is tested in a browser: Debian's, if there is none yet and it can be installed.
 browser:
 	@command -v chromedriver >/dev/null || { apt-get update -q && apt-get install -qy chromium chromium-driver; } \
@@ -93,6 +102,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[experiments]'
 	$(compile)
+	touch $@
+
+$(DOCS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[docs]'
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt
