@@ -333,7 +333,10 @@ def http_page() -> str:
         "# HTTP interface\n",
         "What `penname serve` answers. [Serving](../serve.md) says how it is used; the server shows the same at "
         "`/docs`, and as OpenAPI at `/openapi.json`.\n",
-        *(f"{in_cell(scheme['description'])}\n" for scheme in described["components"]["securitySchemes"].values()),
+        *(
+            f"The header `Authorization: Bearer KEY`: {in_cell(scheme['description'])}\n"
+            for scheme in described["components"]["securitySchemes"].values()
+        ),
     ]
     by_tag: dict[str, list[str]] = {}
     for path, operations in described["paths"].items():

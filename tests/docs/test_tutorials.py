@@ -45,7 +45,7 @@ PRINTED = {
     ],
     "reward": ["1.0\n0.5\n0.0", "exit code 2"],
     "scale": ["the same texts and scores: True"],
-    "serve": ['"added":2'],
+    "serve": ['"documents":2', '"chosen": "Rivers are long, and we are not."', '"deleted":true'],
     "table": ["model parameters: "],
 }
 """What a page says that is printed and does not depend on the model."""
