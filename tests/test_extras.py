@@ -59,7 +59,7 @@ def test_a_missing_package_is_named_with_what_installs_it(without):
 @pytest.mark.parametrize(
     ("methods", "module", "line"),
     [
-        ("sft", "accelerate", "training needs accelerate: pip install 'penname[train]'"),
+        ("sft", "peft", "training needs peft: pip install 'penname[train]'"),
         ("pat", "torch_geometric", "other users' documents needs torch_geometric: pip install 'penname[graph]'"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_run_that_needs_an_extra_does_not_begin(without, methods, module, line
 
 
 def test_what_trains_nothing_needs_no_extra_for_training(without, tmp_path):
-    without("accelerate", "peft", "trl", "torch_geometric", "matplotlib")
+    without("peft", "trl", "torch_geometric", "matplotlib")
     check_inputs(recipe_of("rag"), tmp_path)
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from penname.errors import UserError
 
 MODULES = {
-    "train": ("accelerate", "peft", "trl"),
+    "train": ("peft", "trl"),
     "graph": ("torch_geometric",),
     "plots": ("matplotlib",),
     "openai": ("openai",),

