@@ -1,6 +1,8 @@
 """What only a part of penname needs is an extra; whoever lacks it is told so in a line, before anything is computed."""
 
 import importlib.metadata
+import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -15,6 +17,8 @@ from penname.recipe_files import load_recipe
 from penname.reporting.write import write_report
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SERVER = ["alembic", "cryptography", "fastapi", "mcp", "prometheus_client", "sqlalchemy", "starlette", "uvicorn"]
+"""What a server imports of the extra `serve`."""
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 
 
@@ -73,6 +77,17 @@ def test_a_run_that_needs_an_extra_does_not_begin(without, methods, module, line
 def test_what_trains_nothing_needs_no_extra_for_training(without, tmp_path):
     without("peft", "trl", "torch_geometric", "matplotlib")
     check_inputs(recipe_of("rag"), tmp_path)
+
+
+@pytest.mark.parametrize("command", ["serve bundled", "studio --no-browser", "keys list", "mcp bundled"])
+def test_a_command_of_the_server_without_its_packages_is_refused_in_a_line(command, tmp_path):
+    script = f"import sys; sys.modules.update(dict.fromkeys({SERVER})); from penname.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command.split()], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert re.search(r"pip install 'penname\[(serve|studio)\]'", done.stderr)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_without_figures_is_not_begun(without, tmp_path):
