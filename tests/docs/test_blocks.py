@@ -26,9 +26,6 @@ UNCHECKED = {
     "ray": "starts a cluster, which takes more than one machine",
     "srun": "Slurm's",
     "claude": "a program of others",
-    "docker": "nothing here runs it",
-    "tensorboard": "a program of others",
-    "sqlite3": "a program of others",
     "sleep": "the system's",
     "source": "the shell's",
     "export": "the shell's",
@@ -197,6 +194,16 @@ def test_lines_of_a_block_are_told_apart():
         ["curl", "localhost:1/v1", "-d", '{\n"a": 1}'],
         ["make", "test"],
     ]
+
+
+def test_what_is_not_looked_into_is_there():
+    found = {
+        words[0]
+        for page in PAGES
+        for block in [*blocks(page.read_text("utf-8")), *blocks(page.read_text("utf-8"), "bash")]
+        for words in shell_lines(block)
+    }
+    assert set(UNCHECKED) <= found
 
 
 def test_pages_are_all_there():
