@@ -2,11 +2,13 @@ PYTHON ?= python3.11
 VENV ?= .venv
 NEWEST ?= .venv-newest
 OLDEST ?= .venv-oldest
+DOCS ?= .venv-docs
+AUDIT ?= .venv-audit
 
-.PHONY: quickstart test test-fast test-slow test-arithmetic test-newest test-oldest constraints install install-test browser postgresql
+.PHONY: quickstart test test-fast test-portable test-slow test-arithmetic test-newest test-oldest constraints docs packages coverage audit bill-of-materials install install-test browser postgresql
 
 define check
-	$(1)/bin/ruff check src tests benchmarks examples
+	$(1)/bin/ruff check src tests benchmarks examples docs
 	$(1)/bin/mypy
 	$(1)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(2)
 endef
@@ -17,16 +19,19 @@ quickstart: install
 test: install-test browser postgresql
 	$(call check,$(VENV))
 
-# What needs no model and no encoder, so that it ends within a few minutes.
-FAST = tests/data tests/evaluation tests/runs tests/prompts/test_completion.py tests/rest_pg/test_selection.py \
-	tests/rewards/test_meteor.py tests/rewards/test_overlap.py tests/rewards/test_traits.py \
-	tests/test_config.py tests/test_docs.py tests/test_layers.py
+# What needs no model and no encoder, so that it ends within two minutes on two idle cores.
+FAST = @tests/fast.txt
 
 test-fast: install-test
 	$(call check,$(VENV),$(FAST))
 
+# The same without what Windows lacks, and with processes that start anew.
+test-portable: install-test
+	PYTHONPATH=tests/portable $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(FAST)
+
 test-slow: install-test browser postgresql
 	$(VENV)/bin/python -m pytest -m slow
+	PENNAME_TEST_MUTATIONS=12000 $(VENV)/bin/python -m pytest -n 2 tests/data/test_mutations.py tests/test_recipe_mutations.py
 
 # Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
 # only this machine's. The instructions are upper bounds; the last ones round otherwise on any x86-64 processor. Minutes
@@ -53,7 +58,8 @@ test-newest: browser postgresql
 test-oldest: export PENNAME_CACHE = $(CURDIR)/$(OLDEST)/cache
 test-oldest: browser postgresql
 	$(PYTHON) -m venv --clear $(OLDEST)
-	sed -nE 's/^ *"(transformers|trl|torch-geometric)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml > $(OLDEST)/oldest.txt
+	grep -oE '"(transformers|trl|torch-geometric)>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=\(.*\)/==\1.*/' \
+		> $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --no-compile --constraint $(OLDEST)/oldest.txt -e '.[test]'
 	$(call check,$(OLDEST))
 
@@ -63,6 +69,30 @@ constraints: test-newest
 	echo '# The versions that passed the tests, made by `make constraints`.' > constraints.txt
 	$(NEWEST)/bin/pip list --format=freeze --exclude-editable --exclude pip \
 		| grep -viE '^(cuda|nvidia|triton)' | sed 's/+.*//' >> constraints.txt
+
+# The documentation as a site, in build/site and in the package, in an environment of its own.
+docs: $(DOCS)/.installed
+	$(DOCS)/bin/python -m docs.build_site
+
+# The package's archives in dist, with the site.
+packages: docs install-test
+	$(VENV)/bin/python -m build
+
+# What of the package the tests run, as far as they run it in their own processes.
+coverage: install-test browser postgresql
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=penname --cov-report=term:skip-covered
+
+# Known faults of the versions in constraints.txt, from PyPI's advisories; and what is installed, as a bill of materials.
+audit:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet pip-audit
+	$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+bill-of-materials: install
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet cyclonedx-bom
+	mkdir -p dist
+	$(AUDIT)/bin/cyclonedx-py environment $(VENV)/bin/python --output-reproducible --output-file dist/penname.cdx.json
 
 # The report is tested in a browser: Debian's, if there is none yet and it can be installed.
 browser:
@@ -86,8 +116,13 @@ install-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e .
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[experiments]'
 	$(compile)
+	touch $@
+
+$(DOCS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --no-compile --constraint constraints.txt -e '.[docs]'
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt

@@ -3,7 +3,7 @@
     penname quickstart && python docs/studio_pictures.py runs/quickstart
 
 The studio is started with that run, and with three presidents as users; one prompt is then written as each of them, and
-the run is looked at. It needs Debian's `chromium-driver`, and `pip install 'penname[serve]' selenium`.
+the run is looked at. It needs Debian's `chromium-driver`, and `pip install 'penname[studio]' selenium`.
 """
 
 from __future__ import annotations

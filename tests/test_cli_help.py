@@ -9,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,9 +93,8 @@ def test_examples_parse(path):
 
 def test_version():
     done = penname("--version")
-    assert done.stdout == f"penname {importlib.metadata.version('penname')}\n"
-    with (Path(__file__).parent.parent / "pyproject.toml").open("rb") as file:
-        assert tomllib.load(file)["project"]["version"] == package.__version__
+    assert done.stdout == f"penname {package.__version__}\n"
+    assert package.__version__ == importlib.metadata.version("penname")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -183,6 +181,7 @@ def test_the_doctor_tells_a_program_everything(machine):
         ({"data_folder": "/nowhere", "data_there": False}, "folders", ["names no folder (/nowhere)"]),
         ({"instructions": []}, "processor", ["has no AVX2"]),
         ({"instructions": ["AVX2", "AVX-512"]}, "processor", ["has AVX2 and AVX-512, not AVX-512 BF16 or AMX"]),
+        ({"gpu": None, "torch_for": "Apple's GPU"}, "GPU", ["none used", "export PENNAME_DEVICE=mps"]),
         ({"gpu": None, "torch_for": "CUDA 13.0"}, "GPU", ["built for CUDA 13.0", "nvidia-smi"]),
         (
             {"gpu": "H200", "gpu_memory_gib": 139.0, "gpu_memory_available_gib": 138.0, "largest": 8_000_000_000},
@@ -190,7 +189,7 @@ def test_the_doctor_tells_a_program_everything(machine):
             ["H200", "138.0 of 139.0 GiB", "trains the bundled 135M model", "up to 8B"],
         ),
         (
-            {"extras": [Package("vllm", None, "vllm>=0.19", False)]},
+            {"extras": [Package("vllm", None, "vllm>=0.19", False, "for kind: vllm in a recipe")]},
             "optional packages",
             ["vllm is not installed", "kind: vllm", "pip install 'vllm>=0.19'"],
         ),

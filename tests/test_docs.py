@@ -16,8 +16,8 @@ from penname.config import Recipe
 PACKAGE = Path(penname.__file__).parent
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "docs" / "paper.md"
-OTHERS = ("README.md", "benchmarks/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
-DOCUMENTS = sorted([*ROOT.glob("docs/*.md"), *(ROOT / name for name in OTHERS)])
+OTHERS = ("README.md", "benchmarks/README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+DOCUMENTS = sorted([*ROOT.glob("docs/**/*.md"), *(ROOT / name for name in OTHERS)])
 SPAN = re.compile(r"`([^`\n]+)`")
 CODE = re.compile(r"([\w/]+\.(?:py|txt))(?::([\w.]+))?")
 VALUE = re.compile(r"(\*default\* )?`([^`]+)`")

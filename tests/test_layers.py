@@ -10,8 +10,8 @@ from penname.data.readers.choice import READERS
 
 ROOT = Path(penname.__file__).parent
 BASE = {
-    *("control_tokens", "errors", "encoders", "extensions", "file_locks", "method_table", "shipped"),
-    *("text_caches", "thoughts", "words"),
+    *("control_tokens", "errors", "encoders", "extensions", "extras", "file_locks", "method_table"),
+    *("shipped", "text_caches", "thoughts", "words"),
 }
 TOOLS = {
     "data",

@@ -1,11 +1,10 @@
-"""What the README and docs/commands.md tell a user to type: all of it parses, and what is cheap enough runs."""
+"""What the documents tell a user to type: all of it parses, and what the README has that is cheap enough runs."""
 
 import json
 import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 import typer
 from tests.test_cli import penname
@@ -15,35 +14,49 @@ from penname.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SET = re.compile(r"[A-Z_]+=\S*")
+OTHERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.md")
+PAGES = [*(ROOT / name for name in OTHERS), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(text, language=""):
-    """A page's blocks of a language; those of commands and of output have none."""
+    """A page's blocks of a language; those of commands have none, and those of output are `text`."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
     return [block for name, block in found if name == language]
 
 
 def commands(text):
     """The penname commands in a page's blocks, as words, without what is set before them and comments."""
-    whole = [block.replace("\\\n", " ") for block in blocks(text)]
+    whole = [block.replace("\\\n", " ") for block in [*blocks(text), *blocks(text, "bash")]]
     lines = [part for block in whole for line in block.splitlines() for part in line.split("&&")]
-    typed = [line for line in lines if re.search(r"(^|\s)penname ", line) and "[--" not in line]
-    words = [shlex.split(line, comments=True) for line in typed]
-    return [own[own.index("penname") + 1 :] for own in words if "penname" in own]
+    typed = [re.sub(r"\[--[^\]]*\]|\|\|.*| > \S+", "", line) for line in lines if re.search(r"(^|\s)penname ", line)]
+    words = [[word for word in shlex.split(line, comments=True) if not SET.fullmatch(word)] for line in typed]
+    return [own[1:] for own in words if own[:1] == ["penname"]]
 
 
 @pytest.mark.parametrize(
-    "words", [pytest.param(words, id=" ".join(words)[:70]) for page in PAGES for words in commands(page.read_text())]
+    "words",
+    [pytest.param(words, id=" ".join(words)[:70]) for page in PAGES for words in commands(page.read_text("utf-8"))],
 )
 def test_every_command_parses(words):
-    """click reads the words as the command would, and runs nothing."""
+    """The words are read as the command would, and nothing runs."""
+    parse(words)
+
+
+def parse(words):
+    """Read a command's words as typer does. Raises where there is no such command or option."""
     command, name = typer.main.get_command(app), "penname"
-    while isinstance(command, click.Group):
+    while within := getattr(command, "commands", None):
         name, *words = words
-        assert name in command.commands
-        command = command.commands[name]
+        assert name in within
+        command = within[name]
     command.make_context(name, list(words))
+
+
+@pytest.mark.parametrize("words", [["train", "--nonsense"], ["data", "convret"], ["data", "convert", "--nonsense"]])
+def test_what_does_not_exist_does_not_parse(words):
+    with pytest.raises(Exception, match=r"No such option|assert 'convret'"):
+        parse(words)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = [
     "report",
     "train",
 ]
-__version__ = "0.1.0"
+__version__ = version("penname")
 
 # torch reads this setting at its first allocation. It gives tensors of 2 MiB and more huge pages, where Linux offers
 # them on request; otherwise mapping memory in pages of 4 KiB takes much of a training step's and a long prompt's time.

@@ -34,7 +34,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class SourceConfig(Section):
     """One source of the data; $NAME in the path is an environment variable."""
 
-    format: Format
+    format: Format = Field(description="what the data is in: presidents is the bundled corpus, jsonl is penname's own")
     path: str | None = Field(None, description="a folder, or a file of one split")
     hub: str | None = Field(None, description="id of a data set on the Hugging Face hub, OWNER/NAME, instead of a path")
     task: str | None = Field(
@@ -74,16 +74,16 @@ class SourceConfig(Section):
 class LimitConfig(Section):
     """The maximum number of examples of each source, by split; null: no maximum."""
 
-    train: Count | None = None
-    val: Count | None = None
-    test: Count | None = None
+    train: Count | None = Field(None, description="of examples to train on, drawn with the seed")
+    val: Count | None = Field(None, description="of examples to validate on")
+    test: Count | None = Field(None, description="of examples to test on")
 
 
 class RetrievalConfig(Section):
     """How the documents of the context are retrieved (REST-PG section 4.1)."""
 
-    retriever: RetrieverName = "bm25"
-    k: Annotated[int, Field(ge=0)] = 5
+    retriever: RetrieverName = Field("bm25", description="what ranks a user's documents for an input")
+    k: Annotated[int, Field(ge=0)] = Field(5, description="number of documents in the context; 0: none")
     encoder: str | None = Field(None, description="encoder of dense and contriever; null: the bundled encoder")
     tokens: TokensName = Field(
         "words", description="how bm25 tokenizes: lower-cased words, or split at white space as in LongLaMP"
@@ -100,8 +100,8 @@ class PromptConfig(Section):
     style: Literal["figure8", "benchmark"] = Field(
         "figure8", description="REST-PG's prompts, or the benchmark's own, which show titles and have no reasoning"
     )
-    max_input_tokens: Count = 1024
-    max_output_tokens: Count = 384
+    max_input_tokens: Count = Field(1024, description="token limit of the prompt; documents are shortened to fit")
+    max_output_tokens: Count = Field(384, description="token limit of the completion")
     max_reasoning_tokens: Annotated[int, Field(ge=0)] = Field(
         0, description="additional tokens of completions with a reasoning; 0: the reasoning shares max_output_tokens"
     )
@@ -133,8 +133,8 @@ class ReasoningConfig(Section):
     max_input_tokens: Count = Field(
         1024, description="token limit of the teacher's prompt, which is longer than the generator's"
     )
-    max_new_tokens: Count = 128
-    temperature: Annotated[float, Field(ge=0)] = 0.7
+    max_new_tokens: Count = Field(128, description="token limit of a reasoning")
+    temperature: Annotated[float, Field(ge=0)] = Field(0.7, description="sampling temperature of the teacher")
     attempts: Count = Field(
         3, description="maximum number of attempts at a reasoning that does not copy the expected output"
     )
@@ -146,19 +146,29 @@ class ReasoningConfig(Section):
 class TrainingConfig(Section):
     """How the generator is fine-tuned."""
 
-    optimizer: Literal["adamw_torch_fused", "adafactor"] = "adamw_torch_fused"
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-5
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-    epochs: Annotated[float, Field(gt=0)] = 1.0
-    max_steps: Count | None = None
-    batch_size: Count = 8
+    optimizer: Literal["adamw_torch_fused", "adafactor"] = Field(
+        "adamw_torch_fused", description="which optimizer takes the steps"
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        3e-5, description="the highest learning rate, after the warm-up"
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="optimizer steps in which the learning rate rises from 0"
+    )
+    epochs: Annotated[float, Field(gt=0)] = Field(1.0, description="how often all samples are trained on")
+    max_steps: Count | None = Field(None, description="number of optimizer steps, in place of the epochs")
+    batch_size: Count = Field(8, description="samples of an optimizer step")
     micro_batch_tokens: Count = Field(
         1536, description="tokens of a micro-batch, with shared prompts counted once; a single sample may have more"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    lora_rank: Count | None = None
-    gradient_checkpointing: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="weight decay of the optimizer")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="norm to which the gradient is clipped")
+    lora_rank: Count | None = Field(
+        None, description="rank of the LoRA adapters that are trained; null: all weights are"
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again instead of keeping them: less memory, more time"
+    )
     processes: Count = Field(
         1,
         description="processes on each machine, one a GPU where there are GPUs, which each hold a part of the weights "
@@ -218,16 +228,16 @@ class DecodingConfig(Section):
 class ExpectationConfig(Section):
     """The expectation step (REST-PG section 3.2): threshold is tau; quantile sets each task's tau from its rewards."""
 
-    iterations: Count = 1
-    samples: Count = 8
-    temperature: Annotated[float, Field(gt=0)] = 0.7
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-    threshold: Share | None = None
+    iterations: Count = Field(1, description="number of expectation and maximization steps (T)")
+    samples: Count = Field(8, description="number of completions sampled for each input (the exploration budget m)")
+    temperature: Annotated[float, Field(gt=0)] = Field(0.7, description="sampling temperature of the samples")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="nucleus of the samples' sampling")
+    threshold: Share | None = Field(None, description="smallest reward with which a sample is kept (tau)")
     quantile: Share | None = Field(
         None, description="quantile of the rewards of finished, well-formed samples that is taken as tau"
     )
     quantile_of: Literal["task", "input"] = Field("task", description="whether each task or each input has its own tau")
-    max_kept: Count = 10
+    max_kept: Count = Field(10, description="largest number of samples of an input that are kept")
     max_repeated: Share = Field(
         1.0, description="largest share of a kept completion's eight-word sequences that repeat earlier ones"
     )
@@ -239,7 +249,9 @@ class ExpectationConfig(Section):
     weights: Literal["reward", "advantage"] = Field(
         "reward", description="weight of a sample: its reward, or its reward less the mean of its input's samples"
     )
-    start_from: Literal["base", "previous"] = "base"
+    start_from: Literal["base", "previous"] = Field(
+        "base", description="model that each iteration trains: the base model, or that of the iteration before"
+    )
     max_zeros: Share = Field(
         0.99,
         description="largest share of the first iteration's samples, of the first hundred or so and of all, that may "
@@ -258,14 +270,14 @@ class ExpectationConfig(Section):
 class RewardConfig(Section):
     """A weighted mixture of rewards, each in 0..1; the weights are normalised to sum to 1."""
 
-    mixture: dict[RewardName, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    mixture: dict[RewardName, Annotated[float, Field(gt=0)]] = Field(min_length=1, description="weights of the rewards")
     judge: EngineConfig = EngineConfig()
     judge_expectation: bool = Field(
         False, description="whether the judge's reward is the expected score instead of the most probable one"
     )
-    judge_max_input_tokens: Count = 2048
+    judge_max_input_tokens: Count = Field(2048, description="token limit of the judge's prompt")
     encoder: str | None = Field(None, description="encoder of cosine and bertscore; null: the bundled one, for English")
-    bertscore_layer: Count = 4
+    bertscore_layer: Count = Field(4, description="layer of the encoder whose vectors BERTScore compares")
     words: Literal["auto"] | WordsName = Field(
         "auto",
         description="words that ROUGE and METEOR compare: ascii, as in the packages that define them, for English; "
@@ -287,9 +299,9 @@ class RewardConfig(Section):
 class EvaluationConfig(Section):
     """How methods are evaluated."""
 
-    split: Literal["val", "test"] = "test"
-    temperature: Annotated[float, Field(ge=0)] = 0.1
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    split: Literal["val", "test"] = Field("test", description="examples that methods are evaluated on")
+    temperature: Annotated[float, Field(ge=0)] = Field(0.1, description="sampling temperature of the texts")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="nucleus of the texts' sampling")
     texts: Count = Field(
         1, description="number of texts for each input, whose scores are averaged: less variance, more time"
     )
@@ -299,7 +311,9 @@ class EvaluationConfig(Section):
         description="consensus: the candidate with the highest mean reward when the others stand for expected outputs "
         "(minimum Bayes risk); authorship: the one most likely to be by the user",
     )
-    metrics: list[RewardName] = Field(["rouge1", "rougeL", "meteor"])
+    metrics: list[RewardName] = Field(
+        ["rouge1", "rougeL", "meteor"], description="metrics in the tables, beside the reward"
+    )
     reuse_reasoning: bool = Field(
         False,
         description="reuse a user's first reasoning for all of the user's inputs, so that it is written only once",
@@ -315,7 +329,7 @@ class EvaluationConfig(Section):
 class ThreeAuthorsConfig(Section):
     """Prompts that are written for the same three users, whose styles differ; see `experiments/three_authors.py`."""
 
-    prompts: Count = 1
+    prompts: Count = Field(1, description="number of prompts")
     methods: list[WriterName] | None = Field(
         None, min_length=1, description="names of the run's methods that write; null: all"
     )
@@ -327,12 +341,14 @@ class ThreeAuthorsConfig(Section):
 class DPOSettings(Section):
     """How an agent is trained on its preference pairs by DPO (Rafailov et al., 2023)."""
 
-    beta: Annotated[float, Field(gt=0)] = 0.1
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    epochs: Count = 1
-    batch_size: Count = 8
-    lora_rank: Count = 16
-    save_every: Count = 50
+    beta: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="how strongly the agent is held to the model that it was trained from"
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(5e-5, description="learning rate")
+    epochs: Count = Field(1, description="how often all pairs are trained on")
+    batch_size: Count = Field(8, description="pairs of an optimizer step")
+    lora_rank: Count = Field(16, description="rank of the LoRA adapters that are trained")
+    save_every: Count = Field(50, description="steps between the checkpoints from which a killed training resumes")
 
     def steps(self, pairs: int) -> int:
         """Number of optimizer steps for a number of pairs; an incomplete last batch of an epoch counts as a step."""
@@ -346,9 +362,11 @@ class StyleSettings(Section):
         True, description="whether sentence embeddings are part of a document's features beside its style features"
     )
     dimension: Count = Field(512, description="dimension of an embedding")
-    epochs: Annotated[int, Field(ge=0)] = 60
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    epochs: Annotated[int, Field(ge=0)] = Field(60, description="how often all documents are trained on")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="learning rate")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="share of the values that are left out in training"
+    )
     without_history: Share = Field(0.25, description="share of the authors who are represented only by their topics")
     temperature: Annotated[float, Field(gt=0)] = Field(0.1, description="temperature of InfoNCE")
 
@@ -368,8 +386,8 @@ class PaTConfig(Section):
         False, description="show the generator the summarized documents beside the summaries, as small agents need"
     )
     rounds: Count = Field(2, description="number of summaries by each agent, each with the other agent's last summary")
-    max_input_tokens: Count = 1024
-    max_summary_tokens: Count = 96
+    max_input_tokens: Count = Field(1024, description="token limit of an agent's prompt")
+    max_summary_tokens: Count = Field(96, description="token limit of a summary")
     max_copied_tokens: Count | None = Field(
         None, description="a summary that copies a longer span of the input counts as none, since it adds nothing"
     )
@@ -379,7 +397,7 @@ class PaTConfig(Section):
     summary_temperature: Annotated[float, Field(ge=0)] = Field(
         0.1, description="temperature of all other summaries, which the generator and the other agent are shown"
     )
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="nucleus of the summaries' sampling")
     iterations: Count = Field(
         1, description="number of iterations; each trains the style agent, then the topic agent, on new pairs"
     )
@@ -440,12 +458,14 @@ class ScaleConfig(Section):
 class Recipe(Section):
     """Every setting that determines a run."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    methods: list[MethodName] = Field(min_length=1)
-    data: list[SourceConfig] = Field(min_length=1)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="random seed of the run, from which every other follows"
+    )
+    methods: list[MethodName] = Field(min_length=1, description="names of the methods that are trained and compared")
+    data: list[SourceConfig] = Field(min_length=1, description="sources of the examples")
     limit: LimitConfig = LimitConfig()
-    generator: EngineConfig = EngineConfig()
-    teacher: EngineConfig = EngineConfig()
+    generator: EngineConfig = Field(EngineConfig(), description="the model that writes")
+    teacher: EngineConfig = Field(EngineConfig(), description="the model that writes the reasonings to train on")
     retrieval: RetrievalConfig = RetrievalConfig()
     prompt: PromptConfig = PromptConfig()
     reasoning: ReasoningConfig = ReasoningConfig()

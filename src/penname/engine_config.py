@@ -27,8 +27,10 @@ class Section(BaseModel):
 class EngineConfig(Section):
     """A model and the engine that runs it."""
 
-    kind: EngineKind = "local"
-    model: str = "bundled"
+    kind: EngineKind = Field(
+        "local", description="what runs the model: this process (local), vLLM in it, or a server (openai)"
+    )
+    model: str = Field("bundled", description="bundled, a folder, a hub id, or the name that a server knows it by")
     format: PromptFormat = Field(
         "chat",
         description="chat: the prompt is wrapped in the model's chat template; plain: it is not, as for base models",

@@ -8,7 +8,13 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """An error that the user can fix; the message says what was found and what was expected."""
+    """An error that the user can fix; the message says what was found and what was expected.
+
+    message: is told in one line, whatever it quotes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
 
 
 class ArgumentError(UserError):
@@ -47,5 +53,5 @@ class DataError(UserError):
         location = f"{path}:{line}" if line is not None else str(path)
         about = f"field {field!r}: " if field else ""
         self.field, self.problem = field, f"found {found}, expected {expected}"
-        super().__init__(" ".join(f"{location}: {about}{self.problem}".splitlines()))
+        super().__init__(f"{location}: {about}{self.problem}")
         self.reason = reason or (f"bad {re.sub(r'[0-9]+', '', field)}" if field else found)

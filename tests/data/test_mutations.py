@@ -1,6 +1,5 @@
 """Thousands of mutated records: never a traceback, never a silent loss (rows in = rows kept + rows reported)."""
 
-import copy
 import json
 import random
 import tempfile
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.mutations import EXAMPLES, mutated
 
 from penname.config import SourceConfig
 from penname.data.load_report import LoadReport
@@ -36,43 +36,9 @@ RECORDS = {
     },
     "table": {"user": "u", "text": "five words stand in here", "title": "t", "date": "2020-01-01", "rating": "3"},
 }  # fmt: skip
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(st.characters(), max_size=20),  # unpaired surrogates included
-    st.sampled_from(["", " ", "\u0000", "\ud800", "1e999", "nan", "2020-13-45", "\u2028", "9" * 30]),
-    st.lists(st.none() | st.text(max_size=3), max_size=3),
-    st.dictionaries(st.text(max_size=3), st.none() | st.text(max_size=3), max_size=2),
-)
 BYTES = st.sampled_from(
     [b"\x00", b"\xff", b"\xfe\xff", b"\n", b"{", b"}", b"]", b'"', b",", b"\\u", b"\r", b"\xc3", b""]
 )
-
-
-def mutated(record, draw):
-    """The record with a field replaced, dropped, renamed or added, at any depth."""
-    record = copy.deepcopy(record)
-    place = record
-    while True:
-        keys = list(place) if isinstance(place, dict) else range(len(place))
-        if not keys:
-            return record
-        key = draw(st.sampled_from(list(keys)))
-        if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
-            place = place[key]
-            continue
-        what = draw(st.sampled_from(["replace", "drop", "rename", "add"]))
-        if what == "replace" or isinstance(place, list):
-            place[key] = draw(ODD)
-        elif what == "add":
-            place[draw(st.text(max_size=5))] = draw(ODD)
-        else:
-            value = place.pop(key)
-            if what == "rename":
-                place[key.upper()] = value
-        return record
 
 
 def check(format, folder, path):
@@ -110,7 +76,7 @@ def attempt(read, report):
 
 
 @pytest.mark.parametrize("format", list(RECORDS))
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_records_are_kept_or_reported(format, data):
     record = RECORDS[format]
@@ -125,7 +91,7 @@ def test_mutated_records_are_kept_or_reported(format, data):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv"])
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(1, EXAMPLES // 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_bytes_are_kept_or_reported(suffix, data):
     """Bytes put in, taken out and cut off anywhere in a file."""

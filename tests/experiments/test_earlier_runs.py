@@ -4,6 +4,7 @@
 suite's tiny data set and a model of 42,000 parameters; its paths are shortened.
 """
 
+import json
 import tarfile
 
 import pytest
@@ -33,6 +34,18 @@ def test_its_texts_are_reported(run):
     page = run.report().read_text(encoding="utf-8")
     written = read_stage(run.folder / "evaluation/test/rag/metrics")[0]["response"]
     assert written[:40] in page
+
+
+def test_a_run_of_a_newer_version_is_refused_in_a_line(run):
+    recipe, environment = run.folder / "recipe.yaml", run.folder / "environment.json"
+    recipe.write_text(recipe.read_text() + "telepathy: true\n")
+    with pytest.raises(UserError, match="telepathy"):
+        penname.open_run(run.folder)
+    found = json.loads(environment.read_text())
+    environment.write_text(json.dumps(found | {"packages": found["packages"] | {"penname": "99.1"}}))
+    with pytest.raises(UserError, match=r"found a run of penname 99\.1, expected .* or older; pip install") as error:
+        penname.open_run(run.folder)
+    assert "\n" not in str(error.value)
 
 
 def test_its_model_writes(run):

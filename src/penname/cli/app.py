@@ -240,10 +240,12 @@ def sweep(
     from penname.experiments.reuse import describe_savings, reused_stages
     from penname.experiments.run_recipe import chosen_methods
     from penname.experiments.sweep import make_points, run_sweep
+    from penname.extras import require
     from penname.reporting import figures
     from penname.reporting.write import write_files
     from penname.runs.folder import disk_errors
 
+    require("plots", "the figure of a sweep")
     folder = run or Path("runs") / f"{Path(recipe).stem}-sweep"
     points = make_points(recipe, over, override or [], folder)
     for point in points:
@@ -398,9 +400,11 @@ def cold_start(
     from penname.experiments.run_recipe import chosen_methods, load_run_recipe
     from penname.experiments.train import cold_start as simulate
     from penname.experiments.train import open_run
+    from penname.extras import require
     from penname.reporting import figures
     from penname.session.examples import COLD_START_DOCUMENTS
 
+    require("plots", "the figure of scores by documents")
     counts = [int(part) for part in documents.split(",") if part.strip().isdecimal()]
     numbers = [count for count in counts if count < COLD_START_DOCUMENTS]
     if len(numbers) != len(documents.split(",")):

@@ -63,6 +63,8 @@ def _gpu(dtype: str, machine: Machine) -> str:
     if machine.gpu is None or machine.gpu_memory_available_gib is None:
         if machine.torch_for == "processors only":
             return "none used, as this torch is built for processors only; another: https://pytorch.org/get-started/locally"
+        if machine.torch_for == "Apple's GPU":
+            return "none used; to try Apple's, on which penname has not been tested: export PENNAME_DEVICE=mps"
         return f"none is found by torch, which is built for {machine.torch_for}; if there is one, see: nvidia-smi"
     memory = f"{machine.gpu_memory_available_gib:.1f} of {machine.gpu_memory_gib:.1f} GiB available"
     trains = _trains(machine.gpu_memory_available_gib, machine)
@@ -112,7 +114,7 @@ def _extras(machine: Machine) -> str:
         f"{package.name} {package.version} is installed"
         if package.tested
         else f"{package.name} {package.version or 'is not installed'}"
-        f", for kind: {package.name} in a recipe: pip install '{package.requirement}'"
+        f", {package.purpose}: pip install '{package.requirement}'"
         for package in machine.extras
     )
 
@@ -124,7 +126,9 @@ def _hub(machine: Machine) -> str:
 
 
 def _folders(machine: Machine) -> str:
-    users = _listed([name for name, path in shipped_recipes().items() if "$PENNAME_DATA" in path.read_text()], "and")
+    users = _listed(
+        [name for name, path in shipped_recipes().items() if "$PENNAME_DATA" in path.read_text(encoding="utf-8")], "and"
+    )
     kept = f"penname keeps models and rankings in {machine.cache_folder} (PENNAME_CACHE)"
     if machine.data_folder is None:
         return f"{kept}; data for the recipes {users} is not named: export PENNAME_DATA=FOLDER"

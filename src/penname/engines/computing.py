@@ -26,12 +26,12 @@ def describe_computing() -> dict[str, str]:
     """What this process computes with: device, compute dtype, threads, versions and the processor's instructions."""
     import torch
 
-    on_gpu = pick_device() == "cuda"
+    device = pick_device()
     instructions = processor_instructions()
     return {
-        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "dtype": compute_dtype(),
-        "threads": "any" if on_gpu else str(torch.get_num_threads()),
+        "threads": "any" if device != "cpu" else str(torch.get_num_threads()),
         "instructions": platform.machine() if instructions is None else ", ".join(instructions),
         "torch": torch.__version__,
         "transformers": version("transformers"),

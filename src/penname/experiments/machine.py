@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,16 @@ from penname.experiments.plan import run_disk, training_memory
 from penname.recipe_files import load_recipe
 from penname.rewards.meteor import meteor_name
 
-EXTRAS = ("openai", "vllm", "ray")
+PURPOSES = {
+    "train": "for training",
+    "graph": "for methods that show other users' documents",
+    "plots": "for reports and figures",
+    "tracking": "for tracking: tensorboard in a recipe",
+    "openai": "for kind: openai in a recipe",
+    "vllm": "for kind: vllm in a recipe",
+    "ray": "for scale.kind: ray in a recipe",
+}
+"""What penname's optional packages are for, by the names of its extras."""
 SIZES = (360_000_000, 1_700_000_000, 3_000_000_000, 8_000_000_000, 14_000_000_000, 32_000_000_000, 70_000_000_000)
 """Common sizes of models, in parameters."""
 
@@ -55,12 +64,14 @@ class Package:
     version: the installed version; None where it is not installed.
     requirement: the name with the supported versions, as an argument of pip.
     tested: whether the installed version is one of them.
+    purpose: what it is for, where it is optional.
     """
 
     name: str
     version: str | None
     requirement: str
     tested: bool
+    purpose: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class Machine:
     threads: the number of threads that torch computes with.
     gpu: the name of the GPU in use; None if torch finds none, or is built without GPU support.
     gpu_memory_gib, gpu_memory_available_gib: the GPU's memory, in GiB; None without a GPU.
-    torch_for: the platform that this torch is built for, as in `CUDA 13.0`.
+    torch_for: the platform that this torch is built for, as in `CUDA 13.0`; `Apple's GPU` where there is one.
     memory_gib, memory_available_gib: the main memory, in GiB.
     disk_free_gib: the free space on the disk of the working folder, in GiB.
     quickstart_memory_gib, quickstart_disk_gib: what the recipe `quickstart` needs with the bundled model, in GiB.
@@ -129,7 +140,7 @@ def describe_machine() -> Machine:
         gpu=gpu,
         gpu_memory_gib=None if gpu_memory is None else _gib(gpu_memory),
         gpu_memory_available_gib=None if gpu_available is None else _gib(gpu_available),
-        torch_for=f"CUDA {torch.version.cuda}" if torch.version.cuda else "processors only",
+        torch_for=_torch_for(),
         memory_gib=_gib(memory.total),
         memory_available_gib=_gib(memory.available),
         disk_free_gib=_gib(psutil.disk_usage(".").free),
@@ -137,7 +148,9 @@ def describe_machine() -> Machine:
         quickstart_disk_gib=_gib(run_disk(BUNDLED_PARAMETERS, quickstart, quickstart.limit.train)),
         largest=max(fitting, default=None),
         needed=_packages(extra=None),
-        extras=[package for extra in EXTRAS for package in _packages(extra)],
+        extras=[
+            replace(package, purpose=purpose) for extra, purpose in PURPOSES.items() for package in _packages(extra)
+        ],
         bundled_model=str(bundled_folder()),
         bundled_there=(bundled_folder() / "config.json").is_file(),
         hub_offline=HF_HUB_OFFLINE,
@@ -154,10 +167,20 @@ def _processor() -> tuple[str, list[str] | None]:
 
 def _gpu() -> tuple[str, int, int] | tuple[None, None, None]:
     """The name of the GPU in use, its memory and its available memory, in bytes."""
-    if pick_device() == "cpu":
+    device = pick_device()
+    if device == "cpu":
         return None, None, None
+    if device == "mps":
+        memory = torch.mps.recommended_max_memory()
+        return "Apple's GPU", memory, memory - torch.mps.driver_allocated_memory()
     available, memory = torch.cuda.mem_get_info()
     return torch.cuda.get_device_name(), memory, available
+
+
+def _torch_for() -> str:
+    if torch.version.cuda:
+        return f"CUDA {torch.version.cuda}"
+    return "Apple's GPU" if torch.backends.mps.is_available() else "processors only"
 
 
 def _gib(size: int) -> float:

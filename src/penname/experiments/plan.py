@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from penname.engines.openai import check_server
 from penname.errors import UserError
 from penname.experiments.prompting import describe_prompting
 from penname.experiments.stages import UNKNOWN, Counts, Stage, optimizer_steps, stages_of
+from penname.extras import require
 from penname.method_table import AGENTS
 from penname.rewards.traits import check_traits
 from penname.session import stage_names
@@ -171,15 +171,26 @@ def check_data(recipe: Recipe, folder: Path) -> None:
                 check_traits(examples[0].output or "")
 
 
+def _check_extras(recipe: Recipe) -> None:
+    """Raise UserError where a package is not installed that the run would need, some only hours after its start."""
+    rows = recipe.method_rows.values()
+    if recipe.tune_generator or any(row.trained or row.trains_agents for row in rows):
+        require("train", "training")
+    if any(row.shows_others for row in rows):
+        require("graph", "a method that shows other users' documents")
+    if recipe.scale.kind == "ray":
+        require("ray", "scale.kind ray")
+    for engine in recipe.engines_in_use().values():
+        if engine.kind in ("vllm", "openai"):
+            require(engine.kind, f"engine kind {engine.kind}")
+
+
 def check_engines(recipe: Recipe) -> None:
     """Check a recipe's models, and the packages that they need. Raises UserError as `check_inputs` does."""
     rows = recipe.method_rows.values()
     agents = [recipe.agent(agent) for agent in AGENTS] if any(row.summaries_of for row in rows) else []
-    if recipe.scale.kind == "ray" and find_spec("ray") is None:
-        raise UserError("scale.kind ray: not installed; pip install 'penname[ray]'")
+    _check_extras(recipe)
     for name, engine in recipe.engines_in_use().items():
-        if engine.kind in ("vllm", "openai") and find_spec(engine.kind) is None:
-            raise UserError(f"engine kind {engine.kind}: not installed; pip install 'penname[{engine.kind}]'")
         if engine.kind == "openai":
             check_server(engine.server, recipe.decoding.sampling(1, 0.0, 1.0, ()))
         if not engine.asks_for_endpoint:

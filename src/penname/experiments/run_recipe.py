@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from packaging.version import InvalidVersion, Version
+
+from penname import __version__
 from penname.config import Recipe, Split
 from penname.errors import ArgumentError, UserError
 from penname.extensions import source_hash
@@ -34,11 +38,20 @@ CHANGEABLE: dict[str, Any] = {
 
 
 def load_run_recipe(folder: Path) -> Recipe:
-    """The recipe of a run, with all methods ever requested. Raises UserError where the folder holds no run."""
+    """The recipe of a run, with all methods ever requested.
+
+    Raises UserError where the folder holds no run, or that of a newer penname with settings that this one lacks.
+    """
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise UserError(f"{folder}: found no recipe.yaml, expected the folder of a run")
-    return read_recipe_of_run(path)
+    try:
+        return read_recipe_of_run(path)
+    except UserError as error:
+        if newer := _newer_version(folder):
+            problem = f"found a run of penname {newer}, expected {__version__} or older"
+            raise UserError(f"{folder}: {problem}; pip install --upgrade penname ({error})") from None
+        raise
 
 
 def load_environment(folder: Path) -> Record:
@@ -51,6 +64,15 @@ def load_environment(folder: Path) -> Record:
         return {}
     environment = read_json(path)
     return environment if isinstance(environment.get("packages"), dict) else environment | {"packages": {}}
+
+
+def _newer_version(folder: Path) -> str | None:
+    """The version of penname that a run was started with, if it is newer than this one."""
+    with suppress(UserError):
+        started_with = str(load_environment(folder).get("packages", {}).get("penname", ""))
+        with suppress(InvalidVersion):
+            return started_with if Version(started_with) > Version(__version__) else None
+    return None
 
 
 def refuse_different_recipe(folder: Path, recipe: Recipe) -> None:

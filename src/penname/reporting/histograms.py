@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from penname.extras import require
+
 # matplotlib takes a while to import, so it is imported only when a figure is plotted.
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -61,7 +63,10 @@ def save_histograms(columns: Mapping[str, Sequence[int]], title: str, path: Path
     columns: the values of each column, by name.
     title: the title of the figure.
     path: the PNG file to write.
+
+    Raises UserError where the extra `plots` is not installed.
     """
+    require("plots", "a picture of histograms")
     import matplotlib
 
     matplotlib.use("Agg")

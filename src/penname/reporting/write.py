@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from penname.experiments.comparison import compare_runs
+from penname.extras import require
 from penname.reporting import figures
 from penname.reporting.build import make_report
 from penname.reporting.run_data import read_runs
@@ -25,7 +26,10 @@ def write_report(
     runs: the runs' folders.
     out: the folder to write to; by default `report` in the first run's folder.
     split, over_seeds, holm: see `penname.experiments.comparison.compare_runs`, whose errors are raised too.
+
+    Raises UserError where the extra `plots` is not installed.
     """
+    require("plots", "a report")
     compared = compare_runs(runs, split, over_seeds=over_seeds, holm=holm)
     contents = make_report(read_runs(runs, split), compared.summary, compared.notes)
     folder = out or runs[0] / "report"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penname.encoders import SentenceEncoder, loading_encoder, locate_encoder, warn_truncated
+from penname.engines.models import pick_device
 from penname.errors import UserError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _load(name: str, layer: int) -> tuple[PreTrainedTokenizerBase, PreTrainedMod
     with loading_encoder(name):
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
         model = AutoModel.from_pretrained(name, config=config, dtype=torch.float32, local_files_only=local)
-    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return tokenizer, model.eval().to(pick_device())
 
 
 def _tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from penname import __version__
 from penname.errors import UserError
+from penname.serve import docs_site
 from penname.serve.access import Access
 from penname.serve.admission import Admission
 from penname.serve.callers import Callers
@@ -70,6 +71,7 @@ def make_app(store: Store, load_methods: Callable[[], Methods], *, key_required:
     app.include_router(health.router, responses=ERRORS)
     app.include_router(docs.router)
     app.mount(docs.FILES, docs.SWAGGER_UI)
+    app.mount(docs_site.PATH, docs_site.DocsSite())
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _invalid)

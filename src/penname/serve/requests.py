@@ -73,19 +73,27 @@ class WritingRequest(BaseModel):
     user: Annotated[str, Field(max_length=2000)] | None = Field(
         None, description="who is written as, where the model does not say it"
     )
-    stream: bool | None = None
+    stream: bool | None = Field(None, description="send the text as it is written")
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=MOST_TEXTS)] | None = Field(None, description="number of texts")
     seed: Seed | None = Field(None, description="the same seed gives the same text; by default another each time")
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = Field(
         None, description="strings before which the response ends"
     )
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=2**31)] | None = None
-    min_p: Annotated[float, Field(ge=0, lt=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
-    no_repeat_ngram: Annotated[int, Field(ge=0, le=1000)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="by default the run's")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="by default the run's")
+    top_k: Annotated[int, Field(ge=0, le=2**31)] | None = Field(
+        None, description="as in a recipe's decoding; by default the run's"
+    )
+    min_p: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="as in a recipe's decoding; by default the run's"
+    )
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        None, description="as in a recipe's decoding; by default the run's"
+    )
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        None, description="as in a recipe's decoding; by default the run's"
+    )
     candidates: Annotated[int, Field(ge=1, le=MOST_TEXTS)] | None = Field(
         None, description="texts that are written for each one that is returned, which is the one most like the others"
     )

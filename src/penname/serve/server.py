@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from penname.errors import UserError
 from penname.serve.listening import bound_sockets
 from penname.serve.store.opening import open_store
-from penname.serve.store.store import Store
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp
+
+    from penname.serve.store.store import Store
 
 PREPARED_PRODUCTS = 1024
 """How many shapes of matrix products oneDNN keeps prepared: prompts of all lengths come and go, and with the fewer that

@@ -42,7 +42,7 @@ def start(settings: StudioSettings) -> None:
         from penname.studio.app import with_studio
         from penname.studio.session import Session
     except ImportError as error:
-        raise UserError(f"the studio needs more packages: pip install 'penname[serve]' ({error})") from error
+        raise UserError(f"the studio needs more packages: pip install 'penname[studio]' ({error})") from error
     try:
         session = Session(settings.runs)
     except OSError as error:

@@ -29,13 +29,13 @@ def newest_checkpoint(checkpoints: Path) -> str | None:
 def complete_checkpoints(checkpoints: Path) -> list[Path]:
     """The complete checkpoints, oldest first: marked as complete, with all files of the sizes recorded then."""
     found = (mark.parent for mark in checkpoints.glob(f"checkpoint-*/{COMPLETE}"))
-    complete = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text())
+    complete = (folder for folder in found if _sizes(folder) == (folder / COMPLETE).read_text(encoding="utf-8"))
     return sorted(complete, key=lambda p: int(p.name.rsplit("-", 1)[1]))
 
 
 def mark_complete(checkpoint: Path) -> None:
     """Mark a checkpoint as complete, when all its files are written."""
-    (checkpoint / COMPLETE).write_text(_sizes(checkpoint))
+    (checkpoint / COMPLETE).write_text(_sizes(checkpoint), encoding="utf-8")
 
 
 def _sizes(checkpoint: Path) -> str:

@@ -289,9 +289,9 @@ def _best_checkpoint(checkpoints: Sequence[Path], score_checkpoint: Callable[[Pa
         score_file = path / "score"
         if not score_file.is_file():
             scratch = path / "score.partial"
-            scratch.write_text(repr(score_checkpoint(_merged(path))))
+            scratch.write_text(repr(score_checkpoint(_merged(path))), encoding="utf-8")
             scratch.replace(score_file)
-        scores[path] = float(score_file.read_text())
+        scores[path] = float(score_file.read_text(encoding="utf-8"))
     return max(scores, key=scores.__getitem__)
 
 

@@ -138,9 +138,11 @@ def train_in_processes(job: Job, processes: Processes, on_step: Callable[[int, f
         for attempt in range(1, ATTEMPTS + 1):
             _run_once(job, processes, follower, lock)
             if (job.files / PROBLEM).is_file():
-                raise UserError((job.files / PROBLEM).read_text())
+                raise UserError((job.files / PROBLEM).read_text(encoding="utf-8"))
             if (job.files / RESULT).is_file():
-                return Trained(json.loads((job.files / RESULT).read_text())["logs"], job.files / TRAINED)
+                return Trained(
+                    json.loads((job.files / RESULT).read_text(encoding="utf-8"))["logs"], job.files / TRAINED
+                )
             if shutil.disk_usage(job.folder).free < FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.checkpoints))
             if attempt < ATTEMPTS:
@@ -169,7 +171,7 @@ def _alone(files: Path) -> Iterator[int]:
     """
     import fcntl  # not on Windows, where several processes cannot train
 
-    with (files / LOCK).open("w") as lock:
+    with (files / LOCK).open("wb") as lock:
         until = time.monotonic() + LOCKED_SECONDS
         while True:
             try:
@@ -229,7 +231,7 @@ def _start(announcement: Announcement, host: bool, pass_fds: tuple[int, ...] = (
         if (interface := _interface(address)) is not None:
             environment.setdefault("GLOO_SOCKET_IFNAME", interface)  # by itself it takes that of the host's name
     command += ["-m", "penname.training.torchrun_main", announcement["files"]]
-    with _output(Path(announcement["files"])).open("a") as output:
+    with _output(Path(announcement["files"])).open("ab") as output:
         return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, pass_fds=pass_fds)
 
 
@@ -290,7 +292,7 @@ def announce(run: Path, announcement: Announcement) -> None:
     run: the run's folder.
     """
     scratch = run / f"{ANNOUNCEMENT}.partial"
-    scratch.write_text(json.dumps(announcement))
+    scratch.write_text(json.dumps(announcement), encoding="utf-8")
     os.replace(scratch, run / ANNOUNCEMENT)
 
 
@@ -301,7 +303,7 @@ def announce_end(run: Path) -> None:
 
 def _announced(run: Path) -> Announcement | None:
     try:
-        announcement: Announcement = json.loads((run / ANNOUNCEMENT).read_text())
+        announcement: Announcement = json.loads((run / ANNOUNCEMENT).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     return announcement

@@ -45,7 +45,7 @@ def main() -> None:
     try:
         train(job, device)
     except UserError as error:  # it would be the same at every attempt
-        (files / PROBLEM).write_text(str(error))
+        (files / PROBLEM).write_text(str(error), encoding="utf-8")
         raise SystemExit(1) from None  # torchrun then ends the others
     dist.barrier()  # or one would leave while others still exchange something with it
     dist.destroy_process_group()
@@ -73,7 +73,7 @@ def train(job: Job, device: str) -> None:
 
     def on_step(step: int, loss: float) -> None:
         if first:
-            with (job.files / STEPS).open("a") as file:
+            with (job.files / STEPS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps([step, loss]) + "\n")
 
     trainer = job.make_trainer(device, on_step)
@@ -84,7 +84,7 @@ def train(job: Job, device: str) -> None:
     if first:
         save_file({name: tensor.contiguous().clone() for name, tensor in whole.items()}, job.files / TRAINED)
         held = sum(p.to_local().numel() for p in trainer.model.parameters() if isinstance(p, DTensor))
-        (job.files / RESULT).write_text(json.dumps({"logs": step_logs(trainer), "held": held}))
+        (job.files / RESULT).write_text(json.dumps({"logs": step_logs(trainer), "held": held}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from importlib.resources import files
 
 from fastapi import APIRouter, Request
@@ -12,14 +9,14 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from penname.serve.page_policy import policy_of
+
 PAGE, FILES = "/docs", "/docs/files"
 
 SWAGGER_UI = StaticFiles(directory=str(files("fastapi_offline") / "static"))
 """Swagger UI's files, as that package brings them."""
 
 router = APIRouter()
-
-_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 @router.get(PAGE, include_in_schema=False)
@@ -33,15 +30,5 @@ async def docs(request: Request) -> HTMLResponse:
         swagger_favicon_url=f"{FILES}/favicon.png",
         swagger_ui_parameters={"validatorUrl": None},
     )
-    page.headers["Content-Security-Policy"] = _policy(bytes(page.body))
+    page.headers["Content-Security-Policy"] = policy_of(bytes(page.body))
     return page
-
-
-def _policy(page: bytes) -> str:
-    """What the page may load: files of this server alone, its own script, and the icons in Swagger UI's style sheet."""
-    scripts = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _SCRIPT.findall(page))
-    allowed = " ".join(f"'sha256-{script}'" for script in scripts)
-    return (
-        f"default-src 'none'; script-src 'self' {allowed}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )

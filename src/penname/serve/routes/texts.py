@@ -31,7 +31,7 @@ async def _expect_json(request: Request) -> None:
         raise ApiError(415, problem, "unsupported_media_type", "content-type")
 
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(caller_of), Depends(_expect_json)])
+router = APIRouter(prefix="/v1", tags=["texts"], dependencies=[Depends(caller_of), Depends(_expect_json)])
 
 MODEL = "penname"
 USER_HEADER = "x-penname-user"

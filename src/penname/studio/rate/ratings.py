@@ -119,6 +119,6 @@ def find_rating(runs: Path, rating: str) -> Rating:
 def _held(folder: Path) -> Iterator[None]:
     """Hold a folder of ratings, so that one change comes after the other, whichever process makes it."""
     folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("a") as handle:
+    with (folder / "lock").open("ab") as handle:
         lock(handle)
         yield

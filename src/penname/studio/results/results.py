@@ -17,6 +17,7 @@ from penname.errors import UserError
 from penname.evaluation.formats import to_files
 from penname.evaluation.significance import bootstrap_interval, paired_t_test
 from penname.experiments.comparison import Comparison, compare_runs
+from penname.extras import missing, require
 from penname.reporting import figures
 from penname.reporting.build import make_report
 from penname.reporting.run_data import read_runs
@@ -137,7 +138,8 @@ def _warm_up() -> None:
 def _use_once() -> None:
     bootstrap_interval([0.0, 1.0], [1.0, 1.0], 0)
     paired_t_test([0.0, 1.0], [1.0, 1.0])
-    figures.to_inline_svg(figures.curves({"x": [0.0, 1.0]}, ["0", "1"], ("x", "y")), "")
+    if not missing("plots"):
+        figures.to_inline_svg(figures.curves({"x": [0.0, 1.0]}, ["0", "1"], ("x", "y")), "")
 
 
 def _stamp(folders: Sequence[Path]) -> Stamp:
@@ -157,6 +159,7 @@ def _compare(folders: Sequence[Path], choice: Choice) -> Comparison:
 
 
 def _report(folders: Sequence[Path], choice: Choice, compared: Comparison, back: str) -> str:
+    require("plots", "a report")
     with _in_a_line(choice):
         return make_report(read_runs(folders, choice.split), compared.summary, compared.notes, back).html
 

@@ -158,7 +158,7 @@ def _write(run: Path, begun: Begun) -> None:
 def _alone(run: Path) -> Iterator[None]:
     """Hold what is done to a run's process. Raises UserError where another page does something to it just now."""
     try:
-        lock = (run / _LOCK).open("w")
+        lock = (run / _LOCK).open("wb")
     except OSError as error:
         raise UserError(f"{run.name}: {error.strerror}") from None
     with lock:
