@@ -203,11 +203,11 @@ def test_the_doctor_names_what_is_missing_and_the_command_for_it(environment, ma
 
 def test_the_doctor_names_versions_that_are_not_tested(environment, machine):
     needed = [replace(p, version="9.9", tested=False) if p.name == "torch" else p for p in machine.needed]
-    needed = [replace(p, version=None, tested=False) if p.name == "peft" else p for p in needed]
+    needed = [replace(p, version=None, tested=False) if p.name == "accelerate" else p for p in needed]
     line = findings(environment, replace(machine, needed=needed))[0]
     assert "torch 9.9" in line
-    assert "peft missing" in line
-    assert line.endswith("pip install 'torch==2.13.*' 'peft>=0.18'")
+    assert "accelerate missing" in line
+    assert line.endswith("pip install 'torch<2.15,>=2.13' 'accelerate>=1.10'")
 
 
 @pytest.fixture(scope="module")

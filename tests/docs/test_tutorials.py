@@ -58,7 +58,7 @@ def smaller(tiny_model):
         "generator": model,
         "teacher": model,
         "limit": {"train": 8, "test": 4},
-        "prompt": {"max_input_tokens": 400, "max_output_tokens": 60},
+        "prompt": {"max_input_tokens": 600, "max_output_tokens": 400},
         "expectation": {"samples": 2, "temperature": 0.5, "quantile": 0.5},
     }
     return [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
