@@ -100,10 +100,13 @@ def check_make(words):
 
 def check_pip(words):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    if words[:2] == ["install", "-c"]:
+        assert (ROOT / words.pop(2)).is_file()
+        words.pop(1)
     _, wanted = words
     name, _, named = wanted.rstrip("]").partition("[")
     assert name == "penname"
-    assert set(named.split(",")) <= set(extras)
+    assert set(filter(None, named.split(","))) <= set(extras)
 
 
 def check_python(words, page):

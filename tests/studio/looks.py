@@ -53,7 +53,8 @@ def check_looks(browser: Any, name: str, written: str = "") -> None:
 
 def check_console(browser: Any) -> None:
     """Nothing was complained about, and nothing was refused by the policy of the page."""
-    assert browser.get_log("browser") == []
+    log = browser.get_log("browser")
+    assert log == [], log
 
 
 def _show_as(browser: Any, theme: str, width: int, height: int) -> None:

@@ -50,7 +50,7 @@ def load_run_recipe(folder: Path) -> Recipe:
     except UserError as error:
         if newer := _newer_version(folder):
             problem = f"found a run of penname {newer}, expected {__version__} or older"
-            raise UserError(f"{folder}: {problem}; pip install --upgrade penname ({error})") from None
+            raise UserError(f"{folder}: {problem}; pip install 'penname>={newer}' ({error})") from None
         raise
 
 
