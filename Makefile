@@ -31,7 +31,7 @@ test-portable: install-test
 
 test-slow: install-test browser postgresql
 	$(VENV)/bin/python -m pytest -m slow
-	PENNAME_TEST_MUTATIONS=12000 $(VENV)/bin/python -m pytest -n 2 tests/data/test_mutations.py tests/test_recipe_mutations.py
+	PENNAME_TEST_MUTATIONS=many $(VENV)/bin/python -m pytest -n 2 tests/data/test_mutations.py tests/test_recipe_mutations.py
 
 # Processors round differently, so whatever trains or samples is tested in each of these settings: `make test` knows
 # only this machine's. The instructions are upper bounds; the last ones round otherwise on any x86-64 processor. Minutes

@@ -27,6 +27,8 @@ _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
     """Read a recipe file, or a recipe that comes with penname, with other values for some of its settings.
 
+    Settings may have the names that they had in earlier versions.
+
     name: a YAML file, or the name of a recipe that comes with penname, such as `quickstart`.
     overrides: texts such as `expectation.samples=8`, or a mapping of dotted names to values. Where a recipe names
         something built in, a value may name an extension, `package.module:name`, or be the object itself.
@@ -39,7 +41,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
         path = shipped_recipes().get(path.stem if path.parent.name in ("", "recipes") else "", path)
     if not path.is_file():
         raise DataError(path, found="no such recipe", expected=f"a YAML file or one of {', '.join(shipped_recipes())}")
-    values = _read_values(path)
+    values = _with_new_names(_read_values(path))
     settings = overrides.items() if isinstance(overrides, Mapping) else map(_key_and_value, overrides)
     applied = []
     for key, value in settings:

@@ -19,6 +19,7 @@ from penname.data.sources import read_split
 from penname.errors import DataError
 
 DOCUMENT = {"user_id": "u", "text": "a document of some words", "id": "d1", "title": "t", "date": "2020", "rating": 4}
+SUFFIXES = [".jsonl", ".json", ".csv"]
 RECORDS = {
     "jsonl": {"id": "e1", "user_id": "u", "task": "t", "input": "x", "output": "y y y", "profile": [DOCUMENT]},
     "longlamp": {
@@ -90,7 +91,7 @@ def test_mutated_records_are_kept_or_reported(format, data):
         check(format, folder, path)
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=max(1, EXAMPLES // 2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_bytes_are_kept_or_reported(suffix, data):

@@ -5,13 +5,20 @@ suite's tiny data set and a model of 42,000 parameters; its paths are shortened.
 """
 
 import json
+import re
 import tarfile
+from pathlib import Path
 
 import pytest
+import yaml
 
 import penname
 from penname.errors import UserError
+from penname.recipe_files import check_recipe
 from penname.runs.folder import read_stage
+
+RECIPES = sorted((Path(__file__).parent / "recipes-of-0.1.0").glob("*.yaml"))
+"""All that came with 0.1.0, from its last commit with the old names of settings."""
 
 REWARDS = {"rag": 0.3041, "rest-pg": 0.2032}
 """As that version's own table had them."""
@@ -53,6 +60,17 @@ def test_its_model_writes(run):
         assert writer.write("Write about bread, note 9.", documents=["I like bread a lot."]).response
 
 
-def test_it_is_not_gone_on_with(run):
-    with pytest.raises(UserError, match=r"recipe.yaml: field 'data.0.carve': found a name of an earlier version"):
-        penname.load_recipe(run.folder / "recipe.yaml")
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_its_recipes_are_read_under_the_new_names_of_their_settings(path):
+    text = path.read_text(encoding="utf-8")
+    renamed = yaml.safe_load(re.sub(r"\brows:", "batch_size:", re.sub(r"\bcarve:", "split_by_user:", text)))
+    assert penname.load_recipe(path) == check_recipe(renamed, "the same with new names")
+
+
+def test_training_it_again_computes_nothing_anew(run, tiny_model):
+    path = run.folder / "recipe.yaml"
+    path.write_text(path.read_text().replace("model: tiny-model", f"model: {tiny_model}"))
+    before = {file: file.stat().st_mtime_ns for file in run.folder.rglob("*.parquet")}
+    again = penname.train(penname.load_recipe(path), run.folder)
+    assert {file: file.stat().st_mtime_ns for file in run.folder.rglob("*.parquet")} == before
+    assert {name: round(row["reward"], 4) for name, row in again.compare().summary["methods"].items()} == REWARDS

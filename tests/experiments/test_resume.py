@@ -8,13 +8,13 @@ import os
 import random
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
+from tests.kills import KILLS, kill_until_done, time_undisturbed
 
 from penname.config import Recipe
 from penname.evaluation.table import summary
@@ -64,10 +64,8 @@ def held(process: multiprocessing.process.BaseProcess) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_run_killed_at_many_points_ends_with_the_same_result(
-    tiny_model: Path, notes: Path, tmp_path: Path, kills: int
-) -> None:
+def test_a_run_killed_at_many_points_ends_with_the_same_result(tiny_model: Path, notes: Path, tmp_path: Path) -> None:
+    kills = 3
     # Forked children start at once with everything imported; each child is a process of its own to kill.
     context = multiprocessing.get_context("fork")
     recipe = small_recipe(tiny_model, notes)
@@ -78,10 +76,7 @@ def test_a_run_killed_at_many_points_ends_with_the_same_result(
         return process
 
     whole = tmp_path / "whole"
-    threads, began = torch.get_num_threads(), time.monotonic()
-    work(recipe, whole)  # in this process, so that the forked ones have all that is imported on the way
-    torch.set_num_threads(threads)
-    duration = time.monotonic() - began
+    duration = time_undisturbed(work, recipe, whole)
     expected = outcome(whole)
     assert len(expected[0]) > 0  # type: ignore[arg-type]
     assert len(expected[1]) > 0, "rest-pg kept nothing: the tiny model did not learn the template"
@@ -111,3 +106,15 @@ def test_a_run_killed_at_many_points_ends_with_the_same_result(
         assert outcome(folder) == expected, folder.name
         shutil.rmtree(folder)
     assert killed >= kills - 2, "the runs are faster than the kills: they hit nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_runs_killed_again_and_again_end_with_the_same_result(tiny_model: Path, notes: Path, tmp_path: Path) -> None:
+    recipe, folder, killed = small_recipe(tiny_model, notes), tmp_path / "run", 0
+    duration = time_undisturbed(work, recipe, tmp_path / "whole")
+    expected = outcome(tmp_path / "whole")
+    while killed < KILLS["train"]:
+        killed += kill_until_done(work, (recipe, folder), duration / 3, killed)
+        assert outcome(folder) == expected, killed
+        shutil.rmtree(folder)

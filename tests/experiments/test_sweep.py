@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import os
 import shutil
 
 import pytest
+import torch
 from tests.experiments.test_resume import small_recipe
+from tests.kills import KILLS, kill_until_done, time_undisturbed
 from tests.session.test_session import Lines
 
 from penname.cli.app import app
@@ -158,6 +161,26 @@ def test_a_sweep_that_was_broken_off_goes_on(recipe, by_samples, tmp_path, monke
     assert began == [four.folder, two.folder, four.folder, two.folder]
     assert averages(results[1]) == averages(expected)
     assert averages(results[0]) == averages(by_samples[1][0])
+
+
+def sweep_in_a_process(recipe, folder):
+    torch.set_num_threads(1)
+    swept(recipe, "expectation.samples=2,4", folder)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_sweeps_killed_again_and_again_end_with_the_same_results(recipe, tmp_path):
+    def found(folder):
+        return [averages(results_of([point])[0]) for point in sorted(folder.iterdir()) if point.is_dir()]
+
+    duration = time_undisturbed(sweep_in_a_process, recipe, tmp_path / "whole")
+    expected, folder, killed = found(tmp_path / "whole"), tmp_path / "sweep", 0
+    assert len(expected) == 2
+    while killed < KILLS["sweep"]:
+        killed += kill_until_done(sweep_in_a_process, (recipe, folder), duration / 3, killed)
+        assert found(folder) == expected, killed
+        shutil.rmtree(folder)
 
 
 def test_a_sweep_can_be_of_some_methods_and_take_the_rest_later(recipe, by_samples, tmp_path):

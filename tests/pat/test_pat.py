@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -11,7 +12,9 @@ from dataclasses import asdict
 from http.client import HTTPConnection
 
 import pytest
+import torch
 import yaml
+from tests.kills import KILLS, kill_until_done, time_undisturbed
 from tests.serve.running import as_command, in_this_process, wait_until
 from tests.session.test_session import Lines
 from tests.shop import ITEMS, WAYS, secret, write
@@ -259,6 +262,27 @@ def test_killed_anywhere_it_ends_alike(tmp_path, run, tiny_model, monkeypatch):
             texts = [r["response"] for r in records]
     assert sorted(kills) == ["differential_rewards", "sample_summaries", "save_model"]
     assert texts == [r["response"] for r in read_stage(whole / "evaluation/test/pat/metrics")]
+
+
+def train_in_a_process(recipe, folder):
+    torch.set_num_threads(1)
+    train_run(recipe, folder, Lines())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_runs_killed_again_and_again_end_with_the_same_texts(run, tmp_path):
+    def texts(folder):
+        stages = {name: read_stage(folder / f"evaluation/test/{name}/metrics") for name in SHARED}
+        return {name: [record["response"] for record in records] for name, records in stages.items()}
+
+    recipe, folder, killed = run[0], tmp_path / "run", 0
+    duration = time_undisturbed(train_in_a_process, recipe, tmp_path / "whole")
+    expected = texts(tmp_path / "whole")
+    while killed < KILLS["pat"]:
+        killed += kill_until_done(train_in_a_process, (recipe, folder), duration / 6, killed)
+        assert texts(folder) == expected, killed
+        shutil.rmtree(folder)
 
 
 def test_reports_by_history_and_the_cold_start(run, capsys):

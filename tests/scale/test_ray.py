@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 from tests.conftest import SUBJECTS, example_record
 from tests.experiments.test_resume import small_recipe
+from tests.kills import KILLS
 
 from penname.errors import UserError
 from penname.experiments.train import train_run
@@ -24,7 +25,8 @@ from penname.runs.progress import ConsoleProgress
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'penname[ray]'")
 
-SEEDS = range(10)
+SEEDS = range(KILLS["scale"] // 3)
+"""Workers, machines and drivers are killed."""
 
 
 @pytest.fixture(scope="module")
