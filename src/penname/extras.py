@@ -10,6 +10,7 @@ MODULES = {
     "train": ("peft", "trl"),
     "graph": ("torch_geometric",),
     "plots": ("matplotlib",),
+    "tracking": ("tensorboard",),
     "openai": ("openai",),
     "vllm": ("vllm",),
     "ray": ("ray",),

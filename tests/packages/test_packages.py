@@ -1,7 +1,8 @@
 """The packages as they are released: built twice alike, small, enough for what each extra is for, with no network.
 
 Everything is installed into fresh environments from a folder of wheels, in a network namespace that leads nowhere; the
-wheels are fetched once, in the versions of constraints.txt. Minutes, and some gigabytes of disk.
+wheels are fetched once, in the versions of constraints.txt. Minutes, and some gigabytes of disk. PENNAME_TEST_PYTHON names
+another Python, as in `PENNAME_TEST_PYTHON=python3.13`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
+PYTHON = os.environ.get("PENNAME_TEST_PYTHON", sys.executable)
 EPOCH = "1700000000"
 """When files of a package were changed last, for packages that are alike byte by byte."""
 MOST_MIB, MOST_SECONDS = 2048, 0.3
@@ -89,29 +91,44 @@ def test_nothing_of_tests_and_documents_is_in_the_wheel(built):
 def wheels(built, tmp_path_factory):
     """A folder with penname and all that its extras need, and the bundled model."""
     folder = tmp_path_factory.mktemp("wheels")
-    wheel = f"{only(built, '*.whl')}[studio]"
-    run(sys.executable, "-m", "pip", "wheel", "-q", "-w", folder, "-c", ROOT / "constraints.txt", wheel)
+    wheel = f"{only(built, '*.whl')}[studio,openai,ray,postgres,privacy,documents]"
+    run(PYTHON, "-m", "pip", "wheel", "-q", "-w", folder, "-c", ROOT / "constraints.txt", wheel)
     from penname.engines.models import BUNDLED_WHEEL
 
-    run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, BUNDLED_WHEEL)
+    run(PYTHON, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, BUNDLED_WHEEL)
     return folder
 
 
 class Environment:
-    """A fresh environment that reaches no network."""
+    """An environment that reaches no network."""
 
-    def __init__(self, folder, wheels, extras):
+    def __init__(self, folder, wheels):
         self.folder = folder
-        folder.mkdir()
+        self.wheels = wheels
         self._variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PENNAME", "PIP"))},
             "PENNAME_CACHE": str(folder / "cache"),
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(wheels),
             "PIP_CONFIG_FILE": os.devnull,
+            "RAY_USAGE_STATS_ENABLED": "0",
         }
-        run(sys.executable, "-m", "venv", folder / "venv")
-        self("python", "-m", "pip", "install", "-q", f"penname{extras}")
+
+    @classmethod
+    def fresh(cls, folder, wheels, extras=""):
+        folder.mkdir()
+        run(PYTHON, "-m", "venv", folder / "venv")
+        environment = cls(folder, wheels)
+        environment.install(f"penname{extras}")
+        return environment
+
+    def copy(self, folder):
+        """The same once more; files that pip does not change take no room."""
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=os.link)
+        return type(self)(folder, self.wheels)
+
+    def install(self, what):
+        self("-m", "pip", "install", "-q", what)
 
     @property
     def size(self):
@@ -119,58 +136,54 @@ class Environment:
         files = (path for path in (self.folder / "venv").rglob("*") if path.is_file() and not path.is_symlink())
         return sum(path.stat().st_size for path in files)
 
-    def __call__(self, program, *arguments, ok=True):
-        command = ["unshare", "--net", "--map-root-user", self.folder / "venv" / "bin" / program, *arguments]
+    def __call__(self, *arguments, ok=True):
+        inside = ["sh", "-c", 'ip link set lo up; exec "$@"', "sh", self.folder / "venv" / "bin" / "python", *arguments]
+        command = ["unshare", "--net", "--map-root-user", *inside]
         return run(*command, ok=ok, env=self._variables, cwd=self.folder)
 
+    def penname(self, *arguments, ok=True):
+        return self("-m", "penname", *arguments, ok=ok)
 
-@pytest.fixture
-def environment(wheels, tmp_path):
-    made = []
+    def refused(self, *arguments):
+        """The line with which a command is refused."""
+        done = self.penname(*arguments, ok=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        return done.stderr
 
-    def make(extras=""):
-        made.append(Environment(tmp_path / f"environment{len(made)}", wheels, extras))
-        return made[-1]
 
-    return make
+@pytest.fixture(scope="module")
+def base(wheels, tmp_path_factory):
+    return Environment.fresh(tmp_path_factory.mktemp("base") / "environment", wheels)
 
 
 TIMED = "import time; began = time.perf_counter(); import penname; print(time.perf_counter() - began)"
 
 
-def test_a_base_installation_writes(environment):
-    penname = environment()
-    assert float(penname("python", "-c", TIMED).stdout) < MOST_SECONDS
-    assert "for training: pip install" in penname("penname", "doctor").stdout
-    text = penname("penname", "generate", "--model", "bundled", "--prompt", "Write about rain.").stdout
+def test_a_base_installation_writes(base):
+    assert float(base("-c", TIMED).stdout) < MOST_SECONDS
+    assert "for training: pip install" in base.penname("doctor").stdout
+    text = base.penname("generate", "--model", "bundled", "--prompt", "Write about rain.").stdout
     assert len(text.split()) > 5
-    assert "stage" in penname("penname", "train", "quickstart", "--dry-run").stdout
-    refused = penname("penname", "quickstart", ok=False)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "pip install 'penname[train]'" in refused.stderr
-    refused = penname("penname", "serve", "bundled", ok=False)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "pip install 'penname[serve]'" in refused.stderr
+    assert "stage" in base.penname("train", "quickstart", "--dry-run").stdout
+    assert "pip install 'penname[train]'" in base.refused("quickstart")
+    assert "pip install 'penname[serve]'" in base.refused("serve", "bundled")
 
 
-def test_training_needs_its_extra_alone(environment):
-    penname = environment("[train]")
+def test_training_needs_its_extra_alone(wheels, tmp_path):
+    environment = Environment.fresh(tmp_path / "environment", wheels, "[train]")
     settings = ["limit={train: 8, test: 4}", "methods=[rag, sft]", "three_authors=null", "tracking=none"]
-    penname("penname", "train", "quickstart", *(f"--set={setting}" for setting in settings))
+    environment.penname("train", "quickstart", *(f"--set={setting}" for setting in settings))
 
 
-def test_a_server_needs_its_extra_alone(environment):
-    penname = environment("[serve]")
-    assert penname.size < MOST_MIB * 2**20
-    done = penname("python", "-c", SERVED)
-    assert done.stdout.splitlines()[-1] == "200"
+def test_a_server_needs_its_extra_alone(wheels, tmp_path):
+    environment = Environment.fresh(tmp_path / "environment", wheels, "[serve]")
+    assert environment.size < MOST_MIB * 2**20
+    assert environment("-c", SERVED).stdout.splitlines()[-1] == "200"
 
 
 SERVED = """
-import os, subprocess, sys, time, urllib.request
-from pathlib import Path
-os.system("ip link set lo up")
-server = subprocess.Popen([Path(sys.executable).with_name("penname"), "serve", "bundled", "--port", "8123"])
+import subprocess, sys, time, urllib.request
+server = subprocess.Popen([sys.executable, "-m", "penname", "serve", "bundled", "--port", "8123"])
 for _ in range(600):
     time.sleep(0.2)
     try:
@@ -181,3 +194,48 @@ for _ in range(600):
 server.terminate()
 server.wait()
 """
+
+RAG = ["train", "quickstart", "--set=limit={train: 4, test: 4}", "--set=methods=[rag]", "--set=three_authors=null"]
+NOT_TRACKED = "--set=tracking=none"
+TEXTS = "".join('{"user": "ada", "text": "Call me at +44 20 7946 0958 about note %d."}\n' % n for n in range(9))
+LETTER = r"{\rtf1 A letter about the rain that fell all night.}"
+
+COMMANDS = {
+    "graph": [*RAG, NOT_TRACKED, "--set=methods=[random]"],
+    "plots": ["report", "run", "--out", "report"],
+    "tracking": [*RAG, "--set=tracking=tensorboard"],
+    "ray": [*RAG, NOT_TRACKED, "--set=scale={kind: ray, workers: 1}"],
+    "privacy": ["data", "convert", "texts.jsonl", "masked", "--mask"],
+    "documents": ["data", "convert", "letter.rtf", "letters"],
+}
+"""What needs each extra, beside a base installation alone."""
+
+
+@pytest.mark.parametrize("extra", COMMANDS)
+def test_each_extra_is_asked_for_and_enough(base, tmp_path, extra):
+    environment = base.copy(tmp_path / "environment")
+    (environment.folder / "texts.jsonl").write_text(TEXTS)
+    (environment.folder / "letter.rtf").write_text(LETTER)
+    if extra == "plots":
+        environment.penname(*RAG, NOT_TRACKED, "--run", "run")
+    assert f"pip install 'penname[{extra}]'" in environment.refused(*COMMANDS[extra])
+    environment.install(f"penname[{extra}]")
+    environment.penname(*COMMANDS[extra])
+
+
+def test_a_server_elsewhere_is_asked_with_its_extra(base, tmp_path):
+    asked = [*RAG, NOT_TRACKED, "--set=generator={kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1'}"]
+    environment = base.copy(tmp_path / "environment")
+    assert "pip install 'penname[openai]'" in environment.refused(*asked)
+    environment.install("penname[openai]")
+    assert "http://127.0.0.1:9/v1" in environment.refused(*asked)
+
+
+def test_postgresql_is_asked_with_its_extra(base, tmp_path):
+    asked = ["keys", "add", "--tenant", "press", "--db", "postgresql://nobody@127.0.0.1:9/none"]
+    environment = base.copy(tmp_path / "environment")
+    assert "pip install 'penname[serve]'" in environment.refused(*asked)
+    environment.install("penname[serve]")
+    assert "pip install 'penname[postgres]'" in environment.refused(*asked)
+    environment.install("penname[postgres]")
+    assert "could not be reached" in environment.refused(*asked)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from penname.errors import UserError
+from penname.extras import require
 
 TrackerName = Literal["tensorboard", "wandb", "trackio", "none"]
 
@@ -39,13 +40,14 @@ def open_tracker(name: TrackerName, folder: Path) -> Iterator[Tracker]:
     Raises UserError where its package is not installed or cannot start a run. `wandb` needs an account unless
     WANDB_MODE is offline.
     """
-    if name != "none" and find_spec(name) is None:
-        raise UserError(f"tracking: {name} is not installed; pip install {name}, or set tracking: none")
     if name == "none":
         yield NoTracker()
     elif name == "tensorboard":
+        require("tracking", "tracking: tensorboard (or tracking: none)")
         with _tensorboard(folder) as tracker:
             yield tracker
+    elif find_spec(name) is None:
+        raise UserError(f"tracking: {name} is not installed; pip install {name}, or set tracking: none")
     else:
         with _project(name, folder) as tracker:
             yield tracker
