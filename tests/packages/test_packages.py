@@ -1,13 +1,14 @@
 """The packages as they are released: built twice alike, small, enough for what each extra is for, with no network.
 
 Everything is installed into fresh environments from a folder of wheels, in a network namespace that leads nowhere; the
-wheels are fetched once, in the versions of constraints.txt. Minutes, and some gigabytes of disk. PENNAME_TEST_PYTHON names
-another Python, as in `PENNAME_TEST_PYTHON=python3.13`.
+wheels are fetched once, in the versions of constraints.txt. Minutes, and some gigabytes of disk.
+`PENNAME_TEST_PYTHON=python3.13` tries another Python.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ PYTHON = os.environ.get("PENNAME_TEST_PYTHON", sys.executable)
 EPOCH = "1700000000"
 """When files of a package were changed last, for packages that are alike byte by byte."""
 MOST_MIB, MOST_SECONDS = 2048, 0.3
-"""The largest size of an environment that writes and serves, and the longest import of penname."""
+"""The largest size of an environment that writes and serves without a GPU, and the longest import of penname."""
 
 
 def run(*command, ok=True, **more):
@@ -177,7 +178,8 @@ def test_training_needs_its_extra_alone(wheels, tmp_path):
 
 def test_a_server_needs_its_extra_alone(wheels, tmp_path):
     environment = Environment.fresh(tmp_path / "environment", wheels, "[serve]")
-    assert environment.size < MOST_MIB * 2**20
+    if not list(environment.folder.glob("venv/lib/*/site-packages/nvidia")):  # which come with builds for GPUs
+        assert environment.size < MOST_MIB * 2**20
     assert environment("-c", SERVED).stdout.splitlines()[-1] == "200"
 
 
@@ -195,27 +197,36 @@ server.terminate()
 server.wait()
 """
 
-RAG = ["train", "quickstart", "--set=limit={train: 4, test: 4}", "--set=methods=[rag]", "--set=three_authors=null"]
+RAG = [
+    "train",
+    "quickstart",
+    "--set=data=[{format: jsonl, path: notes}]",
+    "--set=methods=[rag]",
+    "--set=three_authors=null",
+]
 NOT_TRACKED = "--set=tracking=none"
-TEXTS = "".join('{"user": "ada", "text": "Call me at +44 20 7946 0958 about note %d."}\n' % n for n in range(9))
-LETTER = r"{\rtf1 A letter about the rain that fell all night.}"
+TEXTS = [json.dumps({"user": "ada", "text": f"Call me at +44 20 7946 0958 about note {n}."}) for n in range(9)]
+LETTER = r"{\rtf1 Letter %d is about the rain that fell all night, and about the garden.}"
 
 COMMANDS = {
     "graph": [*RAG, NOT_TRACKED, "--set=methods=[random]"],
     "plots": ["report", "run", "--out", "report"],
     "tracking": [*RAG, "--set=tracking=tensorboard"],
-    "ray": [*RAG, NOT_TRACKED, "--set=scale={kind: ray, workers: 1}"],
-    "privacy": ["data", "convert", "texts.jsonl", "masked", "--mask"],
-    "documents": ["data", "convert", "letter.rtf", "letters"],
+    "ray": [*RAG, NOT_TRACKED, "--set=scale={kind: ray, workers: 1, address: local}"],
+    "privacy": ["data", "convert", "texts.jsonl", "--out", "masked", "--mask"],
+    "documents": ["data", "convert", "letters", "--out", "converted", "--me", "ada"],
 }
 """What needs each extra, beside a base installation alone."""
 
 
 @pytest.mark.parametrize("extra", COMMANDS)
-def test_each_extra_is_asked_for_and_enough(base, tmp_path, extra):
+def test_each_extra_is_asked_for_and_enough(base, notes, tmp_path, extra):
     environment = base.copy(tmp_path / "environment")
-    (environment.folder / "texts.jsonl").write_text(TEXTS)
-    (environment.folder / "letter.rtf").write_text(LETTER)
+    shutil.copytree(notes, environment.folder / "notes")
+    (environment.folder / "texts.jsonl").write_text("\n".join(TEXTS))
+    (environment.folder / "letters").mkdir()
+    for number in range(9):
+        (environment.folder / f"letters/{number}.rtf").write_text(LETTER % number)
     if extra == "plots":
         environment.penname(*RAG, NOT_TRACKED, "--run", "run")
     assert f"pip install 'penname[{extra}]'" in environment.refused(*COMMANDS[extra])
@@ -223,9 +234,11 @@ def test_each_extra_is_asked_for_and_enough(base, tmp_path, extra):
     environment.penname(*COMMANDS[extra])
 
 
-def test_a_server_elsewhere_is_asked_with_its_extra(base, tmp_path):
-    asked = [*RAG, NOT_TRACKED, "--set=generator={kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1'}"]
+def test_a_server_elsewhere_is_asked_with_its_extra(base, notes, tmp_path):
+    server = "--set=generator={kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1'}"
+    asked = [*RAG, NOT_TRACKED, server, "--set=decoding.no_repeat_ngram=0"]
     environment = base.copy(tmp_path / "environment")
+    shutil.copytree(notes, environment.folder / "notes")
     assert "pip install 'penname[openai]'" in environment.refused(*asked)
     environment.install("penname[openai]")
     assert "http://127.0.0.1:9/v1" in environment.refused(*asked)
@@ -238,4 +251,4 @@ def test_postgresql_is_asked_with_its_extra(base, tmp_path):
     environment.install("penname[serve]")
     assert "pip install 'penname[postgres]'" in environment.refused(*asked)
     environment.install("penname[postgres]")
-    assert "could not be reached" in environment.refused(*asked)
+    assert "connection failed" in environment.refused(*asked)
