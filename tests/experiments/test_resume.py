@@ -115,6 +115,6 @@ def test_runs_killed_again_and_again_end_with_the_same_result(tiny_model: Path, 
     duration = time_undisturbed(work, recipe, tmp_path / "whole")
     expected = outcome(tmp_path / "whole")
     while killed < KILLS["train"]:
-        killed += kill_until_done(work, (recipe, folder), duration / 3, killed)
+        killed += kill_until_done(work, (recipe, folder), duration / 6, killed)
         assert outcome(folder) == expected, killed
         shutil.rmtree(folder)

@@ -178,7 +178,7 @@ def test_sweeps_killed_again_and_again_end_with_the_same_results(recipe, tmp_pat
     expected, folder, killed = found(tmp_path / "whole"), tmp_path / "sweep", 0
     assert len(expected) == 2
     while killed < KILLS["sweep"]:
-        killed += kill_until_done(sweep_in_a_process, (recipe, folder), duration / 3, killed)
+        killed += kill_until_done(sweep_in_a_process, (recipe, folder), duration / 6, killed)
         assert found(folder) == expected, killed
         shutil.rmtree(folder)
 
