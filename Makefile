@@ -53,15 +53,16 @@ test-newest: browser postgresql
 	$(NEWEST)/bin/pip install --quiet --no-compile -e '.[test]'
 	$(call check,$(NEWEST))
 
-# The oldest versions that pyproject.toml allows of the packages that change most under penname, with the newest of all
-# others that these admit.
+# The oldest versions that pyproject.toml allows as uv finds them, of all that it names; pip installs them, with the newest
+# pytest and hypothesis.
 test-oldest: export PENNAME_CACHE = $(CURDIR)/$(OLDEST)/cache
 test-oldest: browser postgresql
 	$(PYTHON) -m venv --clear $(OLDEST)
-	grep -oE '"(transformers|trl|torch-geometric)>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=\(.*\)/==\1.*/' \
-		> $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/pip install --quiet uv
+	$(OLDEST)/bin/uv pip compile --quiet --resolution lowest-direct --python $(OLDEST)/bin/python --no-header --no-annotate \
+		--extra test pyproject.toml | grep -viE '^(cuda|nvidia|triton|pytest|hypothesis)' > $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --no-compile --constraint $(OLDEST)/oldest.txt -e '.[test]'
-	$(call check,$(OLDEST))
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The newest versions, once they pass the tests, become those that are installed. Left out are what torch brings for GPUs
 # on some platforms, and which build of torch it is.

@@ -35,6 +35,7 @@ def test_the_address_lets_a_browser_in_and_leaves_its_token(studio, browser):
     [
         {"Host": "evil.example"},
         {"Host": "127.0.0.1.evil.example:80"},
+        {"Host": "127.0.0.1:80.evil.example"},
         {"Origin": "http://evil.example"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "null"},

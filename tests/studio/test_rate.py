@@ -250,7 +250,7 @@ def test_a_rating_goes_on_after_a_restart_and_is_in_the_list(studio):
         ({"run": "nowhere"}, 404, "run: found none"),
         ({"run": "../rated-run"}, 404, "run: found none"),
         ({"first": "pat"}, 400, "method: found one that the run has no texts of"),
-        ({"first": "rest-pg"}, 400, "found the same one twice"),
+        ({"first": "rest-pg"}, 400, "choose two methods that differ"),
         ({"pairs": 0}, 400, "pairs: found &#39;0&#39;, expected at least 1"),
         ({"pairs": "many"}, 400, "pairs: found a string, expected an integer"),
         ({"annotator": " \n "}, 400, "found no name"),

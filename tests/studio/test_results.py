@@ -140,6 +140,16 @@ def test_tests_and_seeds_are_chosen_by_links(browser, studio):
     assert any("Means over 2 seeds" in note for note in texts(browser, ".notes li"))
 
 
+def test_runs_that_differ_in_more_than_their_seed_are_not_offered_as_an_average(studio):
+    unlike = with_other_seed(studio.runs / "first", studio.runs / "unlike", 7)
+    recipe = unlike / "recipe.yaml"
+    recipe.write_text(f"shard_size: 7\n{re.sub('(?m)^shard_size: .*', '', recipe.read_text())}")
+    both = studio.ask("GET", "/results/compare?run=first&run=unlike").body.decode()
+    assert "averaged" not in both
+    assert "averaged" in studio.ask("GET", FIRST_AND_SECOND).body.decode()
+    shutil.rmtree(unlike)
+
+
 def test_tables_can_be_downloaded(browser, studio):
     go(browser, studio, "/results/compare?run=first")
     one(browser, "a[href*='means.csv']").click()

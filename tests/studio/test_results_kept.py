@@ -86,7 +86,7 @@ def test_a_recipe_that_is_unlike_all_others_is_ones_own():
     changes = {key: value + 7 for key, value in recipe.training.model_dump().items() if type(value) in (int, float)}
     assert len(changes) > MOST_CHANGES
     unlike = recipe.model_copy(update={"training": recipe.training.model_copy(update=changes)})
-    assert re.fullmatch(r"of your own: \d\d settings are unlike quickstart's", describe_recipe(unlike))
+    assert re.fullmatch(r"its own: \d\d settings differ from quickstart's", describe_recipe(unlike))
 
 
 def test_names_lead_nowhere_but_to_runs(tmp_path):

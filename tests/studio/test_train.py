@@ -36,8 +36,9 @@ from penname.serve.store.records import Feedback
 from penname.session.stage_names import training
 from penname.shipped import shipped_recipes
 from penname.studio.train import processes, watched
+from penname.studio.train.documents import DATA_FOLDER
 from penname.studio.train.offers import OFFERS
-from penname.studio.train.request import DATA_FOLDER, RunRequest, planned
+from penname.studio.train.request import RunRequest, planned
 
 BEGUN = {"arguments": ["train", "laptop"], "folder": "/", "users": 1, "pid": 0, "created": 0.0}
 OWN = {"recipe": "own", "data": "own", "whose": "all"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from http.client import HTTPConnection
 from typing import Any
@@ -16,6 +17,8 @@ from tests.studio.looks import check_console, check_looks
 from penname.data.presidents import load_examples
 from penname.data.records import Document
 from penname.serve.access import LOCAL_TENANT
+from penname.serve.store.records import Feedback
+from penname.studio.train.documents import DATA_FOLDER
 
 STRANGE = "<b>Ö/ä?&\"' 100%#</b>"
 """A user's id may have any letters."""
@@ -177,6 +180,35 @@ def test_a_reasoning_of_a_model_that_is_not_loaded_is_shown(studio, strange):
     shown = text_of(studio, of(strange, "/reasonings"))
     assert "not loaded now" in shown
     assert "&lt;i&gt;Was so." in shown
+
+
+def test_feedback_is_shown_and_taken_back(studio, strange):
+    assert "None is kept: below each text" in text_of(studio, of(strange, "/feedback"))
+    given = [
+        Feedback("Write of <b>tea</b>.", "Tea is hot.", edited="Tea & <i>rest</i>."),
+        Feedback("Write of rain.", "Rain falls.", thumbs="down"),
+    ]
+    edited, _ = [studio.store.add_feedback(LOCAL_TENANT, strange, one) for one in given]
+    shown = text_of(studio, of(strange, "/feedback"))
+    assert shown.index("Write of rain.") < shown.index("Write of &lt;b&gt;tea")
+    assert "your edited text" in shown
+    assert "Tea &amp; &lt;i&gt;rest" in shown
+    assert "you do not like it" in shown
+    answer = studio.ask("DELETE", of(strange, "/feedback", feedback=edited))
+    assert answer.status == 200
+    assert "kept no longer" in answer.body.decode()
+    assert [one.thumbs for one in studio.store.feedback(LOCAL_TENANT, strange)] == ["down"]
+    assert studio.ask("DELETE", of(strange, "/feedback", feedback=edited)).status == 404
+
+
+def test_runs_that_have_copies_are_named_to_whoever_forgets(studio, strange):
+    texts = studio.runs / "has copies" / DATA_FOLDER
+    texts.mkdir(parents=True)
+    (texts.parent / "recipe.yaml").write_text("methods: [rag]\n")
+    (texts / "documents.jsonl").write_text(json.dumps({"user_id": strange, "text": "x"}) + "\n")
+    forgotten = studio.ask("POST", "/users/user/forget", {"id": strange, "typed": strange}).body.decode()
+    assert 'href="/studio/train/runs/has%20copies#delete">has copies</a>' in forgotten
+    shutil.rmtree(texts.parent)
 
 
 def test_all_that_is_kept_is_given_out(studio, strange):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -32,6 +33,7 @@ from penname.serve.store.opening import open_store
 from penname.session import stage_names
 from penname.studio.models import Choice, choices_of_runs, usual_choice
 from penname.studio.pages import part
+from penname.studio.train.documents import DATA_FOLDER
 from penname.studio.write import users
 from penname.studio.write.found import found_documents
 
@@ -459,14 +461,22 @@ def test_the_runs_of_a_sweep_can_be_chosen(studio, served_run):
 def test_where_nothing_is_chosen_the_newest_finished_run_writes_unless_the_studio_has_a_trained_model(tmp_path):
     for name, seconds in (("finished", 1), ("newer", 2), ("goes-on", 3)):
         os.utime(make_run(tmp_path / name) / "recipe.yaml", (seconds, seconds))
-    for run, method in product(("finished", "newer"), METHODS):
+    for (run, user), method in product((("finished", "bob"), ("newer", "ada")), METHODS):
         evaluated = tmp_path / run / stage_names.evaluation("test", method) / "stage.json"
         evaluated.parent.mkdir(parents=True)
-        evaluated.write_text("{}")
-    of_runs = choices_of_runs(tmp_path)
-    assert usual_choice([Choice("rag", "rag"), *of_runs]).name == "newer:sft-reasoning"
-    assert usual_choice([Choice("rag", "rag")]).name == "rag"
+        evaluated.write_text(json.dumps({"examples": 1}))
+        (tmp_path / run / DATA_FOLDER).mkdir(exist_ok=True)
+        (tmp_path / run / DATA_FOLDER / "documents.jsonl").write_text(json.dumps({"user_id": user, "text": "x"}))
+    own, of_runs = Choice("rag", "rag"), choices_of_runs(tmp_path)
+    assert usual_choice([own, *of_runs]).name == "newer:sft-reasoning"
+    assert usual_choice([own, *of_runs], "ada").name == "newer:sft-reasoning"
+    assert usual_choice([own, *of_runs], "bob").name == "finished:sft-reasoning"
+    assert usual_choice([own, *of_runs], "carol").name == "rag", "no run has learned from carol"
+    assert usual_choice([own]).name == "rag"
     assert usual_choice([Choice("sft", "sft"), *of_runs]).name == "sft"
+    evaluated = tmp_path / "newer" / stage_names.evaluation("test", "sft") / "stage.json"
+    evaluated.write_text(json.dumps({"mean_reward": 0.2}))
+    assert usual_choice([own, *of_runs], "ada").name == "newer:sft", "its reward is the highest"
 
 
 @pytest.mark.parametrize(

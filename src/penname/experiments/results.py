@@ -97,6 +97,18 @@ def results_of(
     return results, names, notes
 
 
+def refuse_unless_seeds_alone_differ(folders: Sequence[Path]) -> None:
+    """Raise UserError for runs that differ in more than the seed, or have the same seed. folders: of the runs."""
+    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=CHANGEABLE) for folder in folders}
+    first, *others = recipes
+    for folder in others:
+        if change := first_difference(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
+            raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
+    seeds = [recipe["seed"] for recipe in recipes.values()]
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
+
+
 def results_over_seeds(
     folders: Sequence[Path], split: str | None = None, profile_sizes: range | None = None
 ) -> tuple[Results, Record, list[str], Record]:
@@ -107,14 +119,7 @@ def results_over_seeds(
     Raises UserError for runs that differ in more than the seed, have the same seed, or have different data.
     """
     _refuse_repeated(folders)
-    recipes = {folder: load_run_recipe(folder).model_dump(mode="json", exclude=CHANGEABLE) for folder in folders}
-    first, *others = recipes
-    for folder in others:
-        if change := first_difference(recipes[first] | {"seed": 0}, recipes[folder] | {"seed": 0}):
-            raise UserError(f"{folder}: expected the recipe of {first} with another seed, but {change}")
-    seeds = [recipe["seed"] for recipe in recipes.values()]
-    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        raise UserError(f"found runs with the seeds {', '.join(map(str, seeds))}, expected different ones, two or more")
+    refuse_unless_seeds_alone_differ(folders)
     every, names, notes = results_of(folders, split, profile_sizes)
     runs: list[Results] = [
         {

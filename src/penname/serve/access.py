@@ -18,6 +18,7 @@ LOCAL_TENANT = "local"
 """Whose users those are that are asked for without a key."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_PORT = re.compile(r":\d{1,5}$")
 _IPV4_LOOPBACK = re.compile(r"127(\.\d{1,3}){3}")
 
 OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -84,5 +85,5 @@ def _check_asked_from_here(headers: Headers) -> None:
 
 def names_this_machine(host: str) -> bool:
     """Whether a host is this machine, by a name or an address of it alone. host: with or without a port."""
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    name = _PORT.sub("", host)
     return name.lower() in LOOPBACK or bool(_IPV4_LOOPBACK.fullmatch(name))

@@ -149,7 +149,8 @@ async def _serve(
                 self._leaves_texts = True
             else:
                 state.admission.stopping, self._leaves_texts = True, False
-                print("stopping once all texts are written; tell it once more to leave them", flush=True)
+                texts = " once all texts are written; tell it once more to leave them" if state.in_flight else ""
+                print(f"stopping{texts}", flush=True)
                 self._stopping = asyncio.get_running_loop().create_task(self._stop(state.in_flight))
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -19,8 +19,10 @@ from penname.serve.errors import ApiError
 from penname.serve.methods import Methods
 from penname.session.fine_tune import PROMPT_FILE
 from penname.studio.recipes import recipe_of
+from penname.studio.results.runs import best_method
 from penname.studio.runs import RECIPE, Run, find_runs
 from penname.studio.start import ROWS
+from penname.studio.train.learned import has_learned_from
 from penname.studio.train.listing import listed_runs
 from penname.studio.train.states import is_finished
 
@@ -55,6 +57,11 @@ class Choice:
     method: str
     run: Path | None = None
     trained: int = 0
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its model has not been trained on anybody's texts."""
+        return self.run is None and self.method == _UNTRAINED
 
     @property
     def run_name(self) -> str:
@@ -156,17 +163,26 @@ class Models:
                 await self._released.wait()
 
 
-def usual_choice(choices: Sequence[Choice]) -> Choice:
-    """What is written with where nothing is chosen: where the studio's own model is untrained, the newest finished run.
+def usual_choice(choices: Sequence[Choice], user: str = "") -> Choice:
+    """What is written with where nothing is chosen.
 
-    choices: what can be chosen, as `Models.choices` gives it; of a run, its last method is taken.
+    Where the studio's own model is untrained, that is the newest finished run that has learned from the user's texts.
+
+    choices: what can be chosen, as `Models.choices` gives it; of a run, the method with the highest reward is taken.
+    user: who the text is to be written as; empty for anybody of whom a run has learned.
     """
-    if choices[0].method == _UNTRAINED:
+    if choices[0].is_untrained:
         for run, own in groupby(choices, lambda choice: choice.run):
             with suppress(UserError, OSError):  # it may just be deleted
-                if run is not None and is_finished(run, recipe_of(run)):
-                    return list(own)[-1]
+                if run is not None and is_finished(run, recipe_of(run)) and has_learned_from(run, user):
+                    return _best(run, list(own))
     return choices[0]
+
+
+def _best(run: Path, choices: Sequence[Choice]) -> Choice:
+    """The choice of a run's methods that its results speak for; the last one where it has none."""
+    best = best_method(run, recipe_of(run))
+    return next((choice for choice in choices if best and choice.method == best[0]), choices[-1])
 
 
 def choices_of_runs(runs: Path) -> list[Choice]:

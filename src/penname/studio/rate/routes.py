@@ -98,7 +98,7 @@ def begin(begun: Annotated[Begun, Form()], studio: StudioOf) -> Response:
         if name not in runs[begun.run]:
             raise ApiError(400, "method: found one that the run has no texts of", "invalid_value", "method")
     if begun.first == begun.second:
-        raise ApiError(400, "method: found the same one twice, expected two", "invalid_value", "method")
+        raise ApiError(400, "choose two methods that differ: one writes a text of each pair", "invalid_value", "method")
     run = Run(begun.run, studio.runs / begun.run)
     key = draw_key(run.folder, [name for name in runs[begun.run] if name in methods], begun.pairs)
     rating = new_rating(run, key, begun.annotator)

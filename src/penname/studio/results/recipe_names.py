@@ -22,10 +22,10 @@ def describe_recipe(recipe: Recipe) -> str:
     changes = {name: _differing(own, settings) for name, settings in _shipped().items()}
     name = min(changes, key=lambda known: changes[known], default="")
     if not name:
-        return "of your own"
+        return "its own"
     count = changes[name]
     if count > MOST_CHANGES:
-        return f"of your own: {count} settings are unlike {name}'s"
+        return f"its own: {count} settings differ from {name}'s"
     return f"{name}, {count} setting{'s' if count > 1 else ''} changed" if count else name
 
 

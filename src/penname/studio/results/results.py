@@ -17,6 +17,7 @@ from penname.errors import UserError
 from penname.evaluation.formats import to_files
 from penname.evaluation.significance import bootstrap_interval, paired_t_test
 from penname.experiments.comparison import Comparison, compare_runs
+from penname.experiments.results import refuse_unless_seeds_alone_differ
 from penname.extras import missing, require
 from penname.reporting import figures
 from penname.reporting.build import make_report
@@ -113,6 +114,14 @@ class Results:
             for split in ("val", "test")
             if any(next(f.glob(f"evaluation/{split}/*/stage.json"), None) for f in folders)
         ]
+
+    def seeds_alone_differ(self, choice: Choice) -> bool:
+        """Whether the chosen runs can be averaged."""
+        try:
+            refuse_unless_seeds_alone_differ(self._folders_of(choice))
+        except UserError:
+            return False
+        return True
 
     def cards(self, name: str) -> dict[str, Path]:
         """The model cards of a run by the names of their trainings, as in `rest-em/iteration-1`."""

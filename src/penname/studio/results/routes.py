@@ -62,7 +62,9 @@ async def compare(request: Request, results: ResultsOf, choice: ChoiceOf) -> Res
     compared = await results.asked(results.compare, choice)
     cards = {name: list(await results.asked(results.cards, name)) for name in choice.runs}
     splits = await results.asked(results.splits, choice)
-    return page(request, "results_table.html", choice=choice, cards=cards, splits=splits, **_shown(compared))
+    averaged = await results.asked(results.seeds_alone_differ, choice)
+    about = _shown(compared)
+    return page(request, "results_table.html", choice=choice, cards=cards, splits=splits, averaged=averaged, **about)
 
 
 @router.get("/report")
@@ -106,4 +108,6 @@ def _shown(compared: Comparison) -> dict[str, Any]:
 
 
 def _text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    """The text of a model card, without what is for programs above it."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text.split("\n---\n", 1)[-1].lstrip() if text.startswith("---\n") else text

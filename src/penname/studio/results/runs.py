@@ -56,7 +56,7 @@ def describe(run: Run) -> Line:
         return Line(run.name, date, problem="found no recipe.yaml: it has not begun, or is no run")
     try:
         recipe = load_run_recipe(run.folder)
-        return Line(run.name, date, describe_recipe(recipe), list(recipe.method_rows), _best(run.folder, recipe))
+        return Line(run.name, date, describe_recipe(recipe), list(recipe.method_rows), best_method(run.folder, recipe))
     except UserError as error:
         problem = str(error).removeprefix(f"{run.folder}{os.sep}")
     except Exception as error:  # files of other programs and other versions can hold anything
@@ -64,7 +64,8 @@ def describe(run: Run) -> Line:
     return Line(run.name, date, problem=problem if len(problem) <= MOST_LETTERS else f"{problem[:MOST_LETTERS]} …")
 
 
-def _best(folder: Path, recipe: Recipe) -> tuple[str, float] | None:
+def best_method(folder: Path, recipe: Recipe) -> tuple[str, float] | None:
+    """The method of a run with the highest mean reward over its examples, and this reward; None where none has one."""
     rewards = {}
     for method in recipe.method_rows:
         path = folder / stage_names.evaluation(recipe.evaluation.split, method) / "stage.json"

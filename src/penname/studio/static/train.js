@@ -82,6 +82,8 @@
     const its = form.elements["data-recipe"];
     own.disabled = recipe.dataset.onOwn !== "true";
     its.disabled = recipe.dataset.onItsOwn !== "true";
+    document.getElementById("no-data-own").hidden = !own.disabled;
+    document.getElementById("no-data-recipe").hidden = !its.disabled;
     if (own.disabled) its.checked = true;
     if (its.disabled) own.checked = true;
     document.getElementById("whose").hidden = !own.checked;

@@ -13,6 +13,9 @@ from penname.errors import UserError
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.store import Store
 
+DATA_FOLDER = "texts"
+"""The folder in a run's that has the documents that it is trained on, where these are from the studio."""
+
 FEW = 12
 """With fewer documents a model hardly learns a manner."""
 

@@ -1,14 +1,33 @@
-"""What people chose or edited in Write, as examples to train on."""
+"""What a run of the studio learns from: documents of people here, and what these chose or edited in Write."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from penname.data.convert import ConversionSettings
 from penname.data.from_documents import DataSet
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.store import Store
+from penname.studio.train.documents import DATA_FOLDER
+
+
+def learned_users(run: Path) -> Iterator[str]:
+    """The users whose documents here a run has learned from, each several times; none where it is of other data.
+
+    run: its folder.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError), (run / DATA_FOLDER / "documents.jsonl").open("rb") as file:
+        for line in file:
+            yield str(json.loads(line)["user_id"])
+
+
+def has_learned_from(run: Path, user: str) -> bool:
+    """Whether a run has learned from a user's documents here. user: empty for anybody's."""
+    return any(user in ("", known) for known in learned_users(run))
 
 
 def add_feedback(data: DataSet, store: Store, users: Sequence[str]) -> int:

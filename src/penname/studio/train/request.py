@@ -18,12 +18,9 @@ from penname.experiments.stages import Counts
 from penname.recipe_files import load_recipe
 from penname.serve.store.store import Store
 from penname.studio.train import processes
-from penname.studio.train.documents import FEW, LONGEST, all_users, fitted_settings, lengths_of, own_data
+from penname.studio.train.documents import DATA_FOLDER, FEW, LONGEST, all_users, fitted_settings, lengths_of, own_data
 from penname.studio.train.learned import add_feedback
 from penname.studio.train.offers import OWN, Offer, offer_of
-
-DATA_FOLDER = "texts"
-"""The folder in a run's that has the documents that it is trained on, where these are from the studio."""
 
 SHARE_TOLD = 0.3
 """Share of texts that are too long to learn from, above which that is told."""

@@ -22,7 +22,10 @@ from penname.serve.state import State
 from penname.serve.store.part import checked_id
 from penname.serve.style import style_of
 from penname.studio.pages import page
-from penname.studio.state import CALLER, StateOf
+from penname.studio.runs import find_runs
+from penname.studio.state import CALLER, StateOf, StudioOf
+from penname.studio.train.learned import has_learned_from
+from penname.studio.users.feedback import feedback_of
 from penname.studio.users.picture import picture_of
 from penname.studio.users.reasonings import reasonings_of
 from penname.studio.users.shown import documents_shown, users_shown
@@ -134,16 +137,36 @@ def delete_reasoning(request: Request, state: StateOf, id: Id, model: Id) -> Res
     return _reasonings(request, state, id, "It is deleted.")
 
 
+@router.get("/user/feedback")
+def show_feedback(request: Request, state: StateOf, id: Id) -> Response:
+    """Show what is kept of what the person thought of texts."""
+    return page(request, "user_feedback.html", user=id, shown=feedback_of(state, id), message="")
+
+
+@router.delete("/user/feedback")
+def take_back(request: Request, state: StateOf, id: Id, feedback: Id) -> Response:
+    """Keep a feedback no longer."""
+    if not state.store.delete_feedback(LOCAL_TENANT, id, feedback):
+        raise ApiError(404, "found no such feedback, expected one that is kept", "feedback_not_found")
+    shown = feedback_of(state, id)
+    return page(request, "user_feedback.html", user=id, shown=shown, message="It is kept no longer.")
+
+
 @router.post("/user/forget")
 def forget(
-    request: Request, state: StateOf, id: IdGiven, typed: Annotated[str, Form(max_length=4000)] = ""
+    request: Request,
+    state: StateOf,
+    studio: StudioOf,
+    id: IdGiven,
+    typed: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
     """Delete all that is kept of a user, for good. typed: the user's id once more."""
     user = state.store.user(LOCAL_TENANT, id)
     if not typed.strip() or checked_id("user", typed.strip(), "typed") != user.id.strip():
         raise ArgumentError("typed", "found another name, expected the user's, letter by letter")
     forget_user(user.id, CALLER, state)
-    return page(request, "user_forgotten.html", user=user.id)
+    runs = [run.name for run in find_runs(studio.runs) if has_learned_from(run.folder, user.id)]
+    return page(request, "user_forgotten.html", user=user.id, runs=runs)
 
 
 @router.get("/user/export")

@@ -64,7 +64,7 @@ def _found(document: Document, words: Sequence[str]) -> Found:
     pieces = list(_pieces(text, frozenset(words)))
     marked = {word for piece in pieces if piece.shared for word in plain_words(piece.text)}
     shared = [word for word in dict.fromkeys(words) if word in marked]
-    title = " · ".join(filter(None, [document.title, document.date])) or _beginning(text)
+    title = " · ".join(filter(None, [document.title, (document.date or "")[:10]])) or _beginning(text)
     return Found(title, pieces, shared, len(document.text) - len(text))
 
 

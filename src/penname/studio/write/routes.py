@@ -180,7 +180,7 @@ async def _page(
     else:
         chosen = _named(choices, run, method)
         if chosen is None:
-            lacking, chosen = method or run, await run_sync(usual_choice, choices)
+            lacking, chosen = method or run, await run_sync(usual_choice, choices, user)
         somebody = user or await run_sync(first_user_of, chosen.run, state.store) or next(iter(known), "")
         columns = _columns_to_begin_with(chosen, choices[0], somebody)
     return page(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from penname.serve.access import LOCAL_TENANT
 from penname.serve.store.store import Store
-from penname.studio.train.request import DATA_FOLDER
+from penname.studio.train.learned import learned_users
 
 MOST_SHOWN = 50
 
@@ -22,9 +20,5 @@ def known_users(store: Store, tenant: str, typed: str) -> list[str]:
 
 def first_user_of(run: Path | None, store: Store) -> str:
     """The first user of whose documents a run has learned; empty where it is none of the studio's. run: its folder."""
-    if run is not None:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            with (run / DATA_FOLDER / "documents.jsonl").open("rb") as file:
-                user = str(json.loads(next(file, b""))["user_id"])
-            return user if store.has_user(LOCAL_TENANT, user) else ""
-    return ""
+    user = next(learned_users(run), "") if run is not None else ""
+    return user if user and store.has_user(LOCAL_TENANT, user) else ""
