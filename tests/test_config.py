@@ -47,7 +47,6 @@ def test_overrides_reach_nested_keys():
     [
         (SMALL + "trainig: {}\n", "'trainig': found an unknown key, expected a known one: did you mean 'training'?"),
         (SMALL + "training: {lerning_rate: 1}\n", "did you mean 'learning_rate'?"),
-        (SMALL + "generator: {rows: 8}\n", "found a name of an earlier version, expected 'batch_size'"),
         (SMALL.replace("rouge1", "rogue1"), "field 'reward.mixture.rogue1"),
         (SMALL.replace("[rag]", "[rga]"), "found 'rga'"),
         (SMALL.replace("threshold: 1.0", "threshold: 2"), "found 2"),
@@ -136,3 +135,8 @@ def test_the_docs_name_every_setting_of_pat_with_its_default():
     for name, value in defaults.items():
         found = told[f"pat.{name}"]
         assert found in written.get(value, ()) or found == value or float(found) == value, name
+
+
+def test_an_earlier_name_on_the_command_line_is_told_the_new_one():
+    with pytest.raises(UserError, match="found a name of an earlier version, expected 'batch_size'"):
+        load_recipe("quickstart", ["generator.rows=8"])

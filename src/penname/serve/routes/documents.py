@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from penname.data.records import Document
 from penname.serve.documents_in_json import BODY, documents_in_json
 from penname.serve.errors import ApiError, stopping
 from penname.serve.in_flight import Stop, tenant_user
-from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, PageOf, StateOf, shown_page
+from penname.serve.routes.common import CallerOf, Deleted, Id, Listed, Page, StateOf, shown_page
 from penname.serve.state import State
 from penname.serve.store.store import Store
 from penname.serve.taken import Taken
@@ -104,16 +104,21 @@ def _add(store: Store, tenant: str, user: str, taken: Taken, stop: Stop, *, put_
     return DocumentsAdded(documents=len(set(ids)), ids=ids, rows=taken.rows, skipped=skipped, lines=taken.lines)
 
 
+class DocumentsPage(Page):
+    """Which of a user's documents are asked for."""
+
+    search: Annotated[str | None, Field(max_length=4000)] = Field(None, description="only those that have this in them")
+
+
 @router.get("")
 def list_documents(
     user: Id,
     caller: CallerOf,
     state: StateOf,
-    page: PageOf,
-    search: Annotated[str | None, Query(max_length=4000, description="only those that have this in them")] = None,
+    page: Annotated[DocumentsPage, Query()],
 ) -> Listed[DocumentAnswer]:
     """List a user's documents in the order in which they were added."""
-    found = state.store.documents(caller.tenant, user, page.after, page.limit + 1, search)
+    found = state.store.documents(caller.tenant, user, page.after, page.limit + 1, page.search)
     shown, about = shown_page(found, page.limit, lambda document: str(document.id))
     return Listed(data=list(map(_answer, shown)), **about)
 
