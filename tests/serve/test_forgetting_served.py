@@ -17,6 +17,7 @@ from tests.serve.running import as_command, in_this_process, wait_until, with_fa
 
 from penname.serve.store.opening import open_store
 from penname.serve.store.sealing import KEY_BYTES
+from penname.serve.store.store import Store
 from penname.serve.store.user_keys import SLOT_BYTES
 
 WORDS = ("xylophoneplum", "quincetrellis", "vermilionotter", "zephyrlantern")
@@ -193,6 +194,40 @@ def test_what_is_being_written_for_a_forgotten_user_ends(model, url, user_keys, 
         assert set(forgotten) == {"user_not_found"}
         assert server.state.in_flight._requests == {}
         assert not any(word in caplog.text for word in WORDS)
+
+
+@pytest.mark.parametrize(
+    ("read", "path"),
+    [
+        ("documents", f"/v1/users/{ID}/documents?search={WORDS[0]}"),
+        ("export", f"/v1/users/{ID}/export"),
+        ("feedback", f"/v1/users/{ID}/feedback"),
+        ("profile", "/mcp"),
+        ("latest_documents", "/mcp"),
+    ],
+)
+def test_what_is_read_while_its_user_is_forgotten_is_not_told(model, tmp_path, monkeypatch, read, path):
+    """Large profiles take seconds to be searched: the user is deleted once they have been read."""
+    with open_store(f"sqlite:///{tmp_path}/penname.db") as store, in_this_process(store, model) as server:
+        fill(server)
+        original = getattr(Store, read)
+
+        def and_is_deleted(*arguments, **named):
+            found = original(*arguments, **named)
+            assert server.ask("DELETE", f"/v1/users/{ID}").status == 200
+            return found
+
+        monkeypatch.setattr(Store, read, and_is_deleted)
+        if path == "/mcp":
+            name, more = ("find_documents", {"query": WORDS[0]}) if read == "profile" else ("style_card", {})
+            call = {"name": name, "arguments": {"user": ID, **more}}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+            answer = server.ask("POST", path, body, Accept="application/json")
+        else:
+            answer = server.ask("GET", path)
+            assert answer.status == 404
+        assert [word for word in WORDS if word in answer.body.decode() and word not in ID] == []
+        assert "no user" in answer.body.decode()
 
 
 def test_a_restored_backup_forgets_again(model, tmp_path):

@@ -153,6 +153,21 @@ def test_the_columns_of_parquet_count_unpacked(tmp_path):
     assert documents_of_files(files, tmp_path / "b", "ada", [], 500_000).rows == 100
 
 
+def test_a_text_that_many_rows_of_parquet_share_counts_for_each(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = io.BytesIO()
+    titles = pa.array(["bees " * 2000] * 300).dictionary_encode()
+    table = pa.table({"text": [f"Text {n} of some words." for n in range(300)], "title": titles})
+    parquet.write_table(table, content, compression="zstd")
+    files = [Sent("x.parquet", content.getvalue())]
+    assert len(content.getvalue()) < 50_000
+    with pytest.raises(TooLarge):
+        documents_of_files(files, tmp_path / "a", "ada", [], 2_000_000)
+    assert documents_of_files(files, tmp_path / "b", "ada", [], 4_000_000).rows == 300
+
+
 def test_more_documents_than_a_request_may_bring_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("penname.serve.uploads.documents.MOST_DOCUMENTS", 2)
     rows = "".join(f'{{"text": "{noun} and rain on {noun} and snow"}}\n' for noun in ("roofs", "hills", "ponds"))

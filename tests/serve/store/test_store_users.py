@@ -53,6 +53,18 @@ def test_no_call_knows_a_user_who_was_not_added(store, ada):
             getattr(store, call)("t", "bob", *arguments)
 
 
+def test_what_is_read_of_a_user_who_is_forgotten_meanwhile_is_not_told(store, ada):
+    with store.while_known("t", "ada"):
+        assert store.profile("t", "ada").documents == []
+    with pytest.raises(UnknownUser), store.while_known("t", "ada"):
+        store.forget("t", "ada")
+    store.put_user("t", "bob")
+    with pytest.raises(UnknownUser), store.while_known("t", "bob"):
+        assert (store.forget("t", "bob"), store.put_user("t", "bob").id) == (True, "bob"), "another one of the same id"
+    with pytest.raises(UnknownUser), store.while_known("t", "nobody"):
+        pytest.fail("there is nobody")
+
+
 def test_pages_of_users_are_in_one_order_in_every_language(store, ada):
     ids = ["Zoë", "ada b", "b", "Émile", "эмма", "艾達", "😀", "Ada", "100%", "a_b", "a/b", "a'b"]
     for user in ids:

@@ -25,6 +25,7 @@ from penname.serve.requests import Text, TextWithWords
 from penname.serve.routes.common import MOST_ON_A_PAGE
 from penname.serve.routes.texts import user_asked
 from penname.serve.state import State
+from penname.serve.store.records import UnknownUser
 from penname.serve.style import style_of
 from penname.serve.writing import Order, Piece, Writing
 
@@ -174,15 +175,22 @@ async def style_card(state: State, agent: Agent, given: StyleGiven) -> StyleShow
 async def find_documents(state: State, agent: Agent, given: SearchGiven) -> DocumentsFound:
     """Find documents as a prompt would show them. Raises UserError."""
     user, tenant, writer = _whom(agent, given.user), agent.caller.tenant, state.methods.get(None).writer
+    slot: int | None = None
 
     def found_in(documents: Sequence[Document], known: KnownWords | None) -> DocumentsFound:
         found = writer.find(TextRequest(given.query, documents), given.limit, known)
         return DocumentsFound(user=user, documents=list(map(_shown, found)), total=len(documents))
 
     def documents() -> Sequence[Document]:
-        return state.store.profile(tenant, user).documents
+        nonlocal slot
+        profile = state.store.profile(tenant, user)
+        slot = profile.slot
+        return profile.documents
 
-    return await state.large_profiles.search(tenant_user(tenant, user), documents, found_in)
+    found = await state.large_profiles.search(tenant_user(tenant, user), documents, found_in)
+    if slot is not None and state.store.is_forgotten(slot):  # meanwhile
+        raise UnknownUser
+    return found
 
 
 async def list_users(state: State, agent: Agent, given: UsersGiven) -> UsersListed:
@@ -272,8 +280,9 @@ async def _pieces(writing: Writing) -> list[Piece]:
 
 def _style(state: State, agent: Agent, user: str) -> StyleShown:
     tenant, method = agent.caller.tenant, state.methods.get(None)
-    style = style_of(state.store, tenant, user)
-    kept = state.store.reasoning(tenant, user, method.model) if method.writer.setup.with_reasoning else None
+    with state.store.while_known(tenant, user):
+        style = style_of(state.store, tenant, user)
+        kept = state.store.reasoning(tenant, user, method.model) if method.writer.setup.with_reasoning else None
     return StyleShown(
         user=user,
         card=style.card,

@@ -118,7 +118,8 @@ def list_documents(
     page: Annotated[DocumentsPage, Query()],
 ) -> Listed[DocumentAnswer]:
     """List a user's documents in the order in which they were added."""
-    found = state.store.documents(caller.tenant, user, page.after, page.limit + 1, page.search)
+    with state.store.while_known(caller.tenant, user):
+        found = state.store.documents(caller.tenant, user, page.after, page.limit + 1, page.search)
     shown, about = shown_page(found, page.limit, lambda document: str(document.id))
     return Listed(data=list(map(_answer, shown)), **about)
 

@@ -65,7 +65,8 @@ def get_feedback(
     `pairs`: `prompt`, `chosen` and `rejected` texts, as DPO takes them. `documents`: the texts that the user edited or
     chose, in the format of penname's data.
     """
-    found = state.store.feedback(caller.tenant, user)
+    with state.store.while_known(caller.tenant, user):
+        found = state.store.feedback(caller.tenant, user)
     if format == "pairs":
         return jsonl([{"user_id": user, **pair} for pair in preference_pairs(found)])
     if format == "documents":

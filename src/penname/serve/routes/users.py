@@ -80,7 +80,8 @@ def export_user(
     user: Id, caller: CallerOf, state: StateOf, format: Annotated[Literal["json", "jsonl"], Query()] = "json"
 ) -> Response:
     """Give out all that is kept of a user; as `jsonl` the documents alone, in the format of penname's data."""
-    kept = state.store.export(caller.tenant, user)
+    with state.store.while_known(caller.tenant, user):
+        kept = state.store.export(caller.tenant, user)
     if format == "json":
         return Response(json.dumps(kept, ensure_ascii=False, indent=1), media_type="application/json")
     known = kept["user"]["id"]

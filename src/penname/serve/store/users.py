@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, or_, select, update
@@ -55,6 +56,19 @@ class Users(UserPart):
         except UnknownUser:
             return False
         return True
+
+    @contextmanager
+    def while_known(self, tenant: str, user: str) -> Iterator[None]:
+        """A context in which what is kept of a user is read; it takes long with large profiles.
+
+        Raises UnknownUser, also at its end, where the user was forgotten meanwhile: what was read is not to be told.
+        """
+        tenant, user = checked_user(tenant, user)
+        with self._database.reading(tenant) as connection:
+            slot = self._known(connection, tenant, user).slot
+        yield
+        if self.is_forgotten(slot):
+            raise UnknownUser
 
     def is_forgotten(self, slot: int) -> bool:
         """Whether a user was forgotten, by whatever process; no query, as it is asked often. slot: see `Profile`."""

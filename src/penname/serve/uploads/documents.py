@@ -20,7 +20,8 @@ from penname.serve.uploads.form import Sent
 MOST_LINES = 40
 """Lines that are told of how files were read."""
 
-_PORTION = 2**20
+_PORTION, _ROWS = 2**20, 64
+"""So many bytes of a file, and rows of Parquet, are looked at once."""
 _PARQUET = b"PAR1"
 
 
@@ -46,6 +47,8 @@ def documents_of_files(files: Sequence[Sent], folder: Path, user: str, me: Seque
         try:
             _check_size(path, most_bytes)
             documents = own_texts(path, user, me, report, lines.append)
+            if sum(len(document.text) + len(document.title or "") for document in documents) > most_bytes:
+                raise TooLarge
             if len(documents) > MOST_DOCUMENTS:
                 found = f"found {len(documents):,} texts, expected at most {MOST_DOCUMENTS:,} in a request"
                 raise ArgumentError("file", found)
@@ -99,7 +102,10 @@ def _check_size(path: Path, most_bytes: int) -> None:
     """
     size = 0
     for found in source_files(path):
-        size += _size_of_columns(found)
+        for unpacked in _sizes_of_columns(found):
+            size += unpacked
+            if size > most_bytes:
+                raise TooLarge
         try:
             with open_bytes(found.place) as file:
                 while portion := file.read(_PORTION):
@@ -111,16 +117,18 @@ def _check_size(path: Path, most_bytes: int) -> None:
             raise DataError(found.path, found=f"a broken file ({cause})", expected="one that can be read") from None
 
 
-def _size_of_columns(file: SourceFile) -> int:
-    """Bytes of what is in the columns of Parquet, unpacked; none of other files."""
+def _sizes_of_columns(file: SourceFile) -> Iterator[int]:
+    """Bytes of what is in the columns of Parquet, unpacked, some rows at a time; none of other files.
+
+    Its own figures count a text once that a thousand rows share.
+    """
     if not file.head.startswith(_PARQUET):
-        return 0
+        return
     from pyarrow import parquet
 
     with suppress(OSError, ValueError), file.place.open("rb") as content:  # its reader tells what is wrong with it
-        about = parquet.read_metadata(content)
-        return sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
-    return 0
+        for batch in parquet.ParquetFile(content).iter_batches(_ROWS):
+            yield batch.nbytes
 
 
 def _shortened(line: str, folder: Path) -> str:
