@@ -483,7 +483,7 @@ def test_where_nothing_is_chosen_the_newest_finished_run_writes_unless_the_studi
     ("changes", "status", "told"),
     [
         ({"prompt": " "}, 400, "prompt: found nothing but white space"),
-        ({"prompt": ""}, 400, "prompt: found none"),
+        ({"prompt": ""}, 400, "prompt: found no"),
         ({"seed": "x"}, 400, "seed: found a string, expected an integer"),
         ({"seed": -1}, 400, "seed: found"),
         ({"seed": 2**53}, 400, "seed: found"),
