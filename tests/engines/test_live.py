@@ -180,7 +180,7 @@ def test_one_long_prompt_does_not_keep_the_others_from_a_thread_that_is_free(mod
     def held_up(self, packed, indices, cache=None):
         if len(packed.input_ids) >= 300:
             reached.set()
-            go_on.wait(30)
+            go_on.wait(120)
         return prefill(self, packed, indices, cache)
 
     monkeypatch.setattr(type(engine._decoder), "prefill", held_up)
@@ -188,7 +188,7 @@ def test_one_long_prompt_does_not_keep_the_others_from_a_thread_that_is_free(mod
         few = [engine.submit([1, 2], [i], Sampling(LIMIT, 1.0, 1.0, ())) for i in range(FEW_COMPLETIONS)]
         listener.wait(lambda: len(listener.tokens) == len(few))
         held = engine.submit([1] * 300, [0], Sampling(5, 1.0, 1.0, ()))
-        assert reached.wait(30)
+        assert reached.wait(120)
         later = [engine.submit([1, 2], [i], Sampling(5, 1.0, 1.0, ())) for i in range(6)]
         listener.wait(lambda: all((ticket, 0) in listener.reasons for ticket in later))
         assert (held, 0) not in listener.tokens
