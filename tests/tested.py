@@ -70,7 +70,7 @@ def faults():
     """How often processes are killed, and how many broken inputs are tried."""
     yield "\n## Kills and broken inputs\n"
     yield "`make test-slow` kills at random moments (SIGKILL), and tries inputs with values that nobody meant."
-    yield "The last time (December 2026, two cores, beside other work) that took three hours, and nothing ended otherwise."
+    yield "The last time (December 2026, two busy cores) it took nearly four hours, and nothing ended otherwise."
     yield "\n| what | times | what must be |\n|---|---|---|"
     yield f"| a run of five methods | {KILLS['train']} | it ends with the samples and the table of an undisturbed one |"
     yield f"| a sweep of two runs | {KILLS['sweep']} | it ends with the tables of an undisturbed one |"
